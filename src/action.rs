@@ -1,0 +1,149 @@
+//! The one next step: ordered rules over what is known of a customer, first match wins.
+
+mod condition;
+
+pub use condition::Condition;
+
+use crate::contact::ContactFacts;
+use crate::day::Day;
+use crate::decimal::Decimal;
+use crate::dormancy::{DormancyCategory, DormancyReason};
+use crate::engagement::EngagementHistory;
+use crate::labels::labels;
+use crate::lifecycle::{LifecycleState, PurchaseStage};
+use crate::membership::Membership;
+use crate::policy::{ActionRule, Contact, Policy};
+use crate::rfm::Scores;
+use crate::vip::VipTier;
+
+/// The action where no rule matches.
+pub const NO_ACTION: &str = "none";
+
+/// The action that ends when a contact is allowed again.
+pub const WAIT: &str = "wait";
+
+labels! {
+    /// What an action wants to bring about.
+    Behaviour "behaviour" {
+        /// A good first experience.
+        Experience = "experience", "Experience", "体験";
+        /// Buying again.
+        Continuation = "continuation", "Continuation", "継続";
+        /// Making the shop better together.
+        CoCreation = "co_creation", "Co-creation", "共創";
+        /// Telling others.
+        Advocacy = "advocacy", "Advocacy", "推奨";
+        /// Coming back.
+        Winback = "winback", "Winback", "復活";
+        /// Being looked after.
+        Care = "care", "Care", "ケア";
+        /// Nothing for now.
+        None = "none", "None", "なし";
+    }
+}
+
+/// All that rules can ask about; `None` is unknown, and a condition on something unknown does not match.
+#[derive(Clone, Debug, Default)]
+pub struct Facts<'a> {
+    /// The day the question is asked for.
+    pub as_of: Option<Day>,
+    /// First purchase day.
+    pub first_purchase_on: Option<Day>,
+    /// Last purchase day.
+    pub last_purchase_on: Option<Day>,
+    /// Days since the last purchase.
+    pub recency_days: Option<i64>,
+    /// Days since the first purchase.
+    pub tenure_days: Option<i64>,
+    /// Days from the first to the last purchase.
+    pub span_days: Option<i64>,
+    /// Days between the last two purchase days.
+    pub last_gap_days: Option<i64>,
+    /// Number of purchases.
+    pub orders: Option<i64>,
+    /// Number of days with a purchase.
+    pub purchase_days: Option<i64>,
+    /// M, in currency units.
+    pub monetary: Option<Decimal>,
+    /// M by purchase, in currency units.
+    pub average_order_value: Option<Decimal>,
+    /// Share 0..1 of purchases of known discount that were discounted.
+    pub discount_share: Option<Decimal>,
+    /// Digits.
+    pub scores: Option<Scores>,
+    /// Name for the digits.
+    pub rfm_segment: Option<&'a str>,
+    /// Lifecycle state.
+    pub lifecycle_state: Option<LifecycleState>,
+    /// Purchase stage.
+    pub purchase_stage: Option<PurchaseStage>,
+    /// Value score, 0..100.
+    pub value_score: Option<Decimal>,
+    /// Relation score, 0..100.
+    pub relation_score: Option<Decimal>,
+    /// VIP score, 0..100.
+    pub vip_score: Option<Decimal>,
+    /// VIP tier.
+    pub vip_tier: Option<VipTier>,
+    /// VIP tier on the last purchase day.
+    pub last_tier: Option<VipTier>,
+    /// Kind of sleeper.
+    pub dormancy_category: Option<DormancyCategory>,
+    /// Reason for sleeping.
+    pub dormancy_reason: Option<DormancyReason>,
+    /// Days since the last day with a refund and no purchase.
+    pub refund_only_days_ago: Option<i64>,
+    /// Membership.
+    pub membership: Option<Membership>,
+    /// How the customer can be and was contacted.
+    pub contact: ContactFacts<'a>,
+    /// Everything but buying.
+    pub engagement: Option<&'a EngagementHistory>,
+}
+
+/// The next step of one customer.
+#[derive(Clone, Copy, Debug)]
+pub struct NextStep<'a> {
+    rule: Option<&'a ActionRule>,
+}
+
+impl<'a> NextStep<'a> {
+    /// The step of the first rule that matches.
+    pub fn of(facts: &Facts, policy: &'a Policy) -> Self {
+        NextStep { rule: policy.next_action.rules.iter().find(|rule| rule.when.holds(facts, &policy.contact)) }
+    }
+
+    /// The action's name.
+    pub fn action(self) -> &'a str {
+        self.rule.map_or(NO_ACTION, |rule| &rule.action)
+    }
+
+    /// The rule's id; `None` where no rule matches.
+    pub fn rule_id(self) -> Option<&'a str> {
+        self.rule.map(|rule| rule.id.as_str())
+    }
+
+    /// What the action wants to bring about.
+    pub fn behaviour(self) -> Behaviour {
+        self.rule.map_or(Behaviour::None, |rule| rule.behaviour)
+    }
+
+    /// The first channel of the rule, or of the policy, over which the customer can be reached; `None` where there is
+    /// none or channels are not tracked.
+    pub fn channel(self, facts: &Facts, policy: &'a Contact) -> Option<&'a str> {
+        let preferred = match self.rule?.channels.as_ref() {
+            Some(channels) => channels,
+            None if facts.lifecycle_state == Some(LifecycleState::Dormant) => &policy.dormant_channels,
+            None => &policy.channels,
+        };
+        let reachable = facts.contact.channels?;
+        preferred.iter().find(|channel| reachable.contains(channel)).map(String::as_str)
+    }
+
+    /// The day to do it: `as_of`, or for [`WAIT`] the first day on which a contact is allowed again.
+    pub fn due_on(self, facts: &Facts, policy: &Contact) -> Option<Day> {
+        let as_of = facts.as_of?;
+        let allowed_on = facts.contact.allowed_again_on(as_of, policy).filter(|_| self.action() == WAIT);
+        Some(allowed_on.map_or(as_of, |day| day.max(as_of)))
+    }
+}

@@ -1,0 +1,329 @@
+//! Conditions of the action rules: which facts they can ask about and how.
+
+use std::borrow::Cow;
+use std::fmt;
+
+use serde::de::{Deserialize, Deserializer, Error as _, MapAccess, Visitor};
+use serde_json::Value as Json;
+
+use super::Facts;
+use crate::day::Day;
+use crate::decimal::Decimal;
+use crate::dormancy::{DormancyCategory, DormancyReason};
+use crate::lifecycle::{LifecycleState, PurchaseStage};
+use crate::membership::Membership;
+use crate::policy::Contact;
+use crate::vip::VipTier;
+
+/// A condition: all of its tests and one of its `any` must hold.
+///
+/// As JSON an object of fact and expectation: a value, a list of values of which one must be it, or bounds
+/// (`at_least`, `at_most`, `above`, `below`).
+#[derive(Debug)]
+pub struct Condition {
+    tests: Vec<(Fact, Expectation)>,
+    any: Vec<Condition>,
+}
+
+/// Something to ask about.
+#[derive(Debug)]
+enum Fact {
+    Named(&'static NamedFact),
+    EngagementCount(String),
+    EngagementLastOn(String),
+}
+
+#[derive(Debug)]
+enum Expectation {
+    OneOf(Vec<Value<'static>>),
+    Within(Vec<(Bound, Value<'static>)>),
+}
+
+#[derive(Clone, Copy, Debug)]
+enum Bound {
+    AtLeast,
+    AtMost,
+    Above,
+    Below,
+}
+
+/// What a fact is; values of different kinds are never compared.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+enum Value<'a> {
+    Text(Cow<'a, str>),
+    Number(Decimal),
+    Flag(bool),
+    On(Day),
+}
+
+/// A fact that has a name of its own.
+struct NamedFact {
+    /// Its name in a condition.
+    key: &'static str,
+    /// How JSON is read as an expectation of it.
+    read: fn(&Json) -> Result<Value<'static>, String>,
+    /// How it is found.
+    find: for<'a> fn(&Facts<'a>, &Contact) -> Option<Value<'a>>,
+}
+
+impl fmt::Debug for NamedFact {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.key)
+    }
+}
+
+/// The fact whose expectations are names of the policy's own segments.
+const RFM_SEGMENT: &str = "rfm_segment";
+
+static NAMED_FACTS: &[NamedFact] = &[
+    NamedFact { key: "first_purchase_on", read: day, find: |facts, _| facts.first_purchase_on.map(Value::On) },
+    NamedFact { key: "last_purchase_on", read: day, find: |facts, _| facts.last_purchase_on.map(Value::On) },
+    NamedFact { key: "recency_days", read: number, find: |facts, _| facts.recency_days.map(integer) },
+    NamedFact { key: "tenure_days", read: number, find: |facts, _| facts.tenure_days.map(integer) },
+    NamedFact { key: "span_days", read: number, find: |facts, _| facts.span_days.map(integer) },
+    NamedFact { key: "last_gap_days", read: number, find: |facts, _| facts.last_gap_days.map(integer) },
+    NamedFact { key: "orders", read: number, find: |facts, _| facts.orders.map(integer) },
+    NamedFact { key: "purchase_days", read: number, find: |facts, _| facts.purchase_days.map(integer) },
+    NamedFact { key: "monetary", read: number, find: |facts, _| facts.monetary.map(Value::Number) },
+    NamedFact { key: "average_order_value", read: number, find: |facts, _| facts.average_order_value.map(Value::Number) },
+    NamedFact { key: "discount_share", read: number, find: |facts, _| facts.discount_share.map(Value::Number) },
+    NamedFact { key: "r_score", read: number, find: |facts, _| facts.scores.map(|scores| integer(scores.r.into())) },
+    NamedFact { key: "f_score", read: number, find: |facts, _| facts.scores.map(|scores| integer(scores.f.into())) },
+    NamedFact { key: "m_score", read: number, find: |facts, _| facts.scores.map(|scores| integer(scores.m.into())) },
+    NamedFact { key: "rfm_score", read: number, find: |facts, _| facts.scores.map(|scores| integer(scores.code().into())) },
+    NamedFact { key: RFM_SEGMENT, read: any_text, find: |facts, _| facts.rfm_segment.map(label) },
+    NamedFact { key: "lifecycle_state", read: |json| named(json, LifecycleState::from_name), find: |facts, _| facts.lifecycle_state.map(|state| label(state.name())) },
+    NamedFact { key: "purchase_stage", read: |json| named(json, PurchaseStage::from_name), find: |facts, _| facts.purchase_stage.map(|stage| label(stage.name())) },
+    NamedFact { key: "value_score", read: number, find: |facts, _| facts.value_score.map(Value::Number) },
+    NamedFact { key: "relation_score", read: number, find: |facts, _| facts.relation_score.map(Value::Number) },
+    NamedFact { key: "vip_score", read: number, find: |facts, _| facts.vip_score.map(Value::Number) },
+    NamedFact { key: "vip_tier", read: |json| named(json, VipTier::from_name), find: |facts, _| facts.vip_tier.map(|tier| label(tier.name())) },
+    NamedFact { key: "last_tier", read: |json| named(json, VipTier::from_name), find: |facts, _| facts.last_tier.map(|tier| label(tier.name())) },
+    NamedFact { key: "dormancy_category", read: |json| named(json, DormancyCategory::from_name), find: |facts, _| facts.dormancy_category.map(|category| label(category.name())) },
+    NamedFact { key: "dormancy_reason", read: |json| named(json, DormancyReason::from_name), find: |facts, _| facts.dormancy_reason.map(|reason| label(reason.name())) },
+    NamedFact { key: "membership", read: |json| named(json, Membership::from_name), find: |facts, _| facts.membership.map(|membership| label(membership.name())) },
+    NamedFact { key: "refund_only_days_ago", read: number, find: |facts, _| facts.refund_only_days_ago.map(integer) },
+    NamedFact { key: "channel_count", read: number, find: |facts, _| facts.contact.channels.map(|channels| integer(channels.len() as i64)) },
+    NamedFact { key: "contact_allowed", read: flag, find: |facts, contact| facts.contact.is_allowed(facts.as_of?, contact).map(Value::Flag) },
+    NamedFact { key: "days_since_contact", read: number, find: |facts, _| facts.contact.days_since_contact(facts.as_of?).map(integer) },
+];
+
+fn integer(value: i64) -> Value<'static> {
+    Value::Number(value.into())
+}
+
+fn label(text: &str) -> Value<'_> {
+    Value::Text(Cow::Borrowed(text))
+}
+
+fn any_text(json: &Json) -> Result<Value<'static>, String> {
+    let text = json.as_str().ok_or_else(|| format!("expected a text, not {json}"))?;
+    Ok(Value::Text(Cow::Owned(text.to_owned())))
+}
+
+fn named<T>(json: &Json, from_name: impl Fn(&str) -> crate::error::Result<T>) -> Result<Value<'static>, String> {
+    let text = json.as_str().ok_or_else(|| format!("expected a text, not {json}"))?;
+    from_name(text).map_err(|error| format!("{}. {}", error.message, error.hint.unwrap_or_default()))?;
+    any_text(json)
+}
+
+fn number(json: &Json) -> Result<Value<'static>, String> {
+    match json {
+        Json::Number(number) => Decimal::parse(number.as_str()).map(Value::Number).map_err(|error| error.message),
+        other => Err(format!("expected a number, not {other}")),
+    }
+}
+
+fn flag(json: &Json) -> Result<Value<'static>, String> {
+    json.as_bool().map(Value::Flag).ok_or_else(|| format!("expected true or false, not {json}"))
+}
+
+fn day(json: &Json) -> Result<Value<'static>, String> {
+    let text = json.as_str().ok_or_else(|| format!("expected a day as \"YYYY-MM-DD\", not {json}"))?;
+    Day::parse(text).map(Value::On).map_err(|error| error.message)
+}
+
+impl Fact {
+    fn from_key(key: &str) -> Option<Self> {
+        if let Some(kind) = key.strip_prefix("engagement.") {
+            let count = kind.strip_suffix(".count").map(|kind| Fact::EngagementCount(kind.to_owned()));
+            return count.or_else(|| kind.strip_suffix(".last_on").map(|kind| Fact::EngagementLastOn(kind.to_owned())));
+        }
+        NAMED_FACTS.iter().find(|fact| fact.key == key).map(Fact::Named)
+    }
+
+    fn read(&self, json: &Json) -> Result<Value<'static>, String> {
+        match self {
+            Fact::Named(fact) => (fact.read)(json),
+            Fact::EngagementCount(_) | Fact::EngagementLastOn(_) => number(json),
+        }
+    }
+
+    fn find<'a>(&self, facts: &Facts<'a>, contact: &Contact) -> Option<Value<'a>> {
+        match self {
+            Fact::Named(fact) => (fact.find)(facts, contact),
+            Fact::EngagementCount(kind) => Some(integer(facts.engagement?.count(kind, None, facts.as_of?))),
+            Fact::EngagementLastOn(kind) => {
+                let as_of = facts.as_of?;
+                facts.engagement?.last_on(kind, as_of).map(|day| integer(as_of.days_since(day)))
+            }
+        }
+    }
+}
+
+impl Expectation {
+    fn read(fact: &Fact, json: &Json) -> Result<Self, String> {
+        match json {
+            Json::Array(values) => values.iter().map(|value| fact.read(value)).collect::<Result<_, _>>().map(Expectation::OneOf),
+            Json::Object(bounds) => bounds.iter().map(|(key, value)| bound(fact, key, value)).collect::<Result<_, _>>().map(Expectation::Within),
+            value => Ok(Expectation::OneOf(vec![fact.read(value)?])),
+        }
+    }
+
+    fn met_by(&self, value: &Value) -> bool {
+        match self {
+            Expectation::OneOf(values) => values.contains(value),
+            Expectation::Within(bounds) => bounds.iter().all(|(bound, limit)| match bound {
+                Bound::AtLeast => value >= limit,
+                Bound::AtMost => value <= limit,
+                Bound::Above => value > limit,
+                Bound::Below => value < limit,
+            }),
+        }
+    }
+}
+
+fn bound(fact: &Fact, key: &str, json: &Json) -> Result<(Bound, Value<'static>), String> {
+    let bound = match key {
+        "at_least" => Bound::AtLeast,
+        "at_most" => Bound::AtMost,
+        "above" => Bound::Above,
+        "below" => Bound::Below,
+        other => return Err(format!("unknown bound {other:?}, use at_least, at_most, above or below")),
+    };
+    match fact.read(json)? {
+        value @ (Value::Number(_) | Value::On(_)) => Ok((bound, value)),
+        _ => Err(format!("{key} goes with numbers and days only")),
+    }
+}
+
+impl Condition {
+    /// Whether the condition holds for a customer.
+    pub fn holds(&self, facts: &Facts, contact: &Contact) -> bool {
+        let met = |(fact, expectation): &(Fact, Expectation)| fact.find(facts, contact).is_some_and(|value| expectation.met_by(&value));
+        self.tests.iter().all(met) && (self.any.is_empty() || self.any.iter().any(|condition| condition.holds(facts, contact)))
+    }
+
+    /// The segment names it asks for.
+    pub fn segment_names(&self) -> impl Iterator<Item = &str> {
+        let mut names = Vec::new();
+        self.collect_segment_names(&mut names);
+        names.into_iter()
+    }
+
+    fn collect_segment_names<'a>(&'a self, names: &mut Vec<&'a str>) {
+        for test in &self.tests {
+            if let (Fact::Named(NamedFact { key: RFM_SEGMENT, .. }), Expectation::OneOf(values)) = test {
+                names.extend(values.iter().filter_map(|value| match value {
+                    Value::Text(name) => Some(name.as_ref()),
+                    _ => None,
+                }));
+            }
+        }
+        self.any.iter().for_each(|condition| condition.collect_segment_names(names));
+    }
+}
+
+impl<'de> Deserialize<'de> for Condition {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Tests;
+
+        impl<'de> Visitor<'de> for Tests {
+            type Value = Condition;
+
+            fn expecting(&self, f: &mut fmt::Formatter) -> fmt::Result {
+                f.write_str("an object of facts and what is expected of them")
+            }
+
+            fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Condition, A::Error> {
+                let mut condition = Condition { tests: Vec::new(), any: Vec::new() };
+                while let Some(key) = map.next_key::<String>()? {
+                    if key == "any" {
+                        condition.any = map.next_value()?;
+                        continue;
+                    }
+                    let fact = Fact::from_key(&key).ok_or_else(|| {
+                        let known: Vec<_> = NAMED_FACTS.iter().map(|fact| fact.key).collect();
+                        let known = known.join(", ");
+                        A::Error::custom(format!(
+                            "unknown fact {key:?}; known are {known}, engagement.<kind>.count and engagement.<kind>.last_on"
+                        ))
+                    })?;
+                    let expectation = Expectation::read(&fact, &map.next_value()?)
+                        .map_err(|problem| A::Error::custom(format!("{key}: {problem}")))?;
+                    condition.tests.push((fact, expectation));
+                }
+                Ok(condition)
+            }
+        }
+
+        deserializer.deserialize_map(Tests)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::engagement::EngagementHistory;
+    use crate::policy::Document;
+
+    fn holds(condition: &str, facts: &Facts) -> bool {
+        let condition: Condition = serde_json::from_str(condition).unwrap();
+        let document = Document::empty();
+        condition.holds(facts, &document.policy().unwrap().contact)
+    }
+
+    #[test]
+    fn tests_ask_about_facts() {
+        let facts = Facts { orders: Some(3), monetary: Some(Decimal::parse("-0.01").unwrap()), membership: Some(Membership::Paused), first_purchase_on: Some(Day(0)), ..Facts::default() };
+        assert!(holds("{}", &facts));
+        assert!(holds(r#"{"orders": 3}"#, &facts));
+        assert!(holds(r#"{"orders": [1, 3.0]}"#, &facts));
+        assert!(!holds(r#"{"orders": []}"#, &facts));
+        assert!(holds(r#"{"orders": {"above": 2, "at_most": 3}}"#, &facts));
+        assert!(!holds(r#"{"orders": {"below": 3}}"#, &facts));
+        assert!(holds(r#"{"monetary": {"below": 0}, "membership": "paused"}"#, &facts));
+        assert!(!holds(r#"{"monetary": {"below": 0}, "membership": "continuing"}"#, &facts));
+        assert!(holds(r#"{"any": [{"orders": 9}, {"first_purchase_on": {"at_least": "2000-01-01"}}]}"#, &facts));
+        assert!(!holds(r#"{"any": [{"orders": 9}]}"#, &facts));
+    }
+
+    #[test]
+    fn what_is_unknown_does_not_match() {
+        let facts = Facts { as_of: Some(Day(9)), ..Facts::default() };
+        assert!(!holds(r#"{"orders": {"at_least": 0}}"#, &facts));
+        assert!(!holds(r#"{"engagement.review.count": 0}"#, &facts));
+        let nothing = EngagementHistory::default();
+        let facts = Facts { engagement: Some(&nothing), ..facts };
+        assert!(holds(r#"{"engagement.review.count": 0}"#, &facts));
+        assert!(!holds(r#"{"engagement.review.last_on": {"at_least": 0}}"#, &facts));
+    }
+
+    #[test]
+    fn nonsense_is_refused() {
+        for text in [
+            r#"{"order": 3}"#,
+            r#"{"orders": "3"}"#,
+            r#"{"orders": null}"#,
+            r#"{"orders": {"min": 3}}"#,
+            r#"{"lifecycle_state": "sleeping"}"#,
+            r#"{"lifecycle_state": {"at_least": "vip"}}"#,
+            r#"{"contact_allowed": 1}"#,
+            r#"{"engagement.review": 1}"#,
+            r#"{"any": {"orders": 3}}"#,
+            r#"{"first_purchase_on": "today"}"#,
+        ] {
+            assert!(serde_json::from_str::<Condition>(text).is_err(), "{text}");
+        }
+    }
+}

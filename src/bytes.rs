@@ -1,0 +1,117 @@
+//! Reading and writing the canonical bytes of the stored types: shortest variable-length integers, nothing left over.
+
+use crate::error::{Error, ErrorKind, Result};
+
+/// Appends an unsigned integer, seven bits a byte, least significant first.
+pub fn put_unsigned(out: &mut Vec<u8>, mut value: u128) {
+    while value >= 0x80 {
+        out.push(value as u8 | 0x80);
+        value >>= 7;
+    }
+    out.push(value as u8);
+}
+
+/// Appends a signed integer, small magnitudes first (zigzag).
+pub fn put_signed(out: &mut Vec<u8>, value: i128) {
+    put_unsigned(out, ((value << 1) ^ (value >> 127)) as u128);
+}
+
+/// Reads canonical bytes from the front; every method refuses what a writer would not have written.
+pub struct Reader<'a> {
+    type_name: &'static str,
+    rest: &'a [u8],
+}
+
+impl<'a> Reader<'a> {
+    /// A reader over the bytes of a value of the SQL type `type_name`, which must begin with `version`.
+    ///
+    /// # Errors
+    /// [`ErrorKind::InvalidBinary`] for another version or no bytes at all.
+    pub fn new(type_name: &'static str, version: u8, bytes: &'a [u8]) -> Result<Self> {
+        let mut reader = Reader { type_name, rest: bytes };
+        match reader.byte()? {
+            found if found == version => Ok(reader),
+            found => Err(Error::new(
+                ErrorKind::InvalidBinary,
+                format!("invalid binary {type_name}: version {found}, this release reads version {version}"),
+            )),
+        }
+    }
+
+    /// The error for bytes that no writer wrote.
+    pub fn invalid(&self, why: &str) -> Error {
+        Error::new(ErrorKind::InvalidBinary, format!("invalid binary {}: {why}", self.type_name))
+            .hint("Send values of this type as they were received, or use the text format.")
+    }
+
+    /// Whether all bytes are read.
+    pub fn is_empty(&self) -> bool {
+        self.rest.is_empty()
+    }
+
+    /// The next byte.
+    pub fn byte(&mut self) -> Result<u8> {
+        let (&first, rest) = self.rest.split_first().ok_or_else(|| self.invalid("it ends too early"))?;
+        self.rest = rest;
+        Ok(first)
+    }
+
+    /// The next `length` bytes.
+    pub fn slice(&mut self, length: usize) -> Result<&'a [u8]> {
+        let (slice, rest) =
+            self.rest.split_at_checked(length).ok_or_else(|| self.invalid("it ends too early"))?;
+        self.rest = rest;
+        Ok(slice)
+    }
+
+    /// The next unsigned integer, which must be written as short as possible and fit `T`.
+    pub fn unsigned<T: TryFrom<u128>>(&mut self) -> Result<T> {
+        let mut value = 0u128;
+        for shift in (0..128).step_by(7) {
+            let byte = self.byte()?;
+            let bits = u128::from(byte & 0x7f);
+            if bits << shift >> shift != bits {
+                return Err(self.invalid("a number is too large"));
+            }
+            value |= bits << shift;
+            if byte < 0x80 {
+                if byte == 0 && shift > 0 {
+                    return Err(self.invalid("a number is longer than needed"));
+                }
+                return T::try_from(value).map_err(|_| self.invalid("a number is too large"));
+            }
+        }
+        Err(self.invalid("a number is too large"))
+    }
+
+    /// The next signed integer.
+    pub fn signed(&mut self) -> Result<i128> {
+        let value: u128 = self.unsigned()?;
+        Ok((value >> 1) as i128 ^ -((value & 1) as i128))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn integers_come_back() {
+        for value in [0, 1, -1, 63, -64, 64, 2933, i128::from(i64::MIN), i128::MAX, i128::MIN] {
+            let mut bytes = vec![1];
+            put_signed(&mut bytes, value);
+            let mut reader = Reader::new("test", 1, &bytes).unwrap();
+            assert_eq!(reader.signed().unwrap(), value);
+            assert!(reader.is_empty());
+        }
+    }
+
+    #[test]
+    fn longer_forms_of_a_number_are_refused() {
+        for bytes in [&[1, 0x80, 0x00][..], &[1, 0x80], &[1], &[1, 0xff, 0xff, 0xff, 0xff, 0x7f]] {
+            assert!(Reader::new("test", 1, bytes).unwrap().unsigned::<u32>().is_err());
+        }
+        assert!(Reader::new("test", 1, &[2]).is_err());
+        assert!(Reader::new("test", 1, &[]).is_err());
+    }
+}

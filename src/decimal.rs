@@ -1,0 +1,278 @@
+//! Exact decimal numbers: money, cut points and every other number of a policy.
+//!
+//! PostgreSQL's `numeric` is the only other exact type at hand, and it lives in the server; money here is an integer
+//! and a number of decimals, so that adding never rounds and a sum that does not fit is refused.
+
+use std::cmp::Ordering;
+use std::fmt;
+
+use serde::de::{Deserialize, Deserializer, Error as _};
+
+use crate::error::{Error, ErrorKind, Result};
+
+/// The most decimals an amount may have.
+pub const MAX_SCALE: u8 = 20;
+
+/// `10^n` for n up to 38, the largest power that fits.
+pub(crate) fn power_of_ten(n: u8) -> i128 {
+    10i128.pow(u32::from(n))
+}
+
+/// The error for an amount, or a sum of amounts, that does not fit.
+pub fn amount_out_of_range() -> Error {
+    Error::new(ErrorKind::NumberOutOfRange, "amount out of range: more than 38 digits, decimals included")
+        .hint("Round the amounts to the decimals of your currency, for example round(amount, 2).")
+}
+
+/// The error for more decimals than [`MAX_SCALE`].
+pub fn too_many_decimals(scale: impl fmt::Display) -> Error {
+    Error::new(
+        ErrorKind::NumberOutOfRange,
+        format!("amount has {scale} decimals, at most {MAX_SCALE} are supported"),
+    )
+    .hint("Round the amounts to the decimals of your currency, for example round(amount, 2).")
+}
+
+/// `mantissa / 10^scale`, exactly; `1.50` and `1.5` are equal but print differently, as in PostgreSQL.
+#[derive(Clone, Copy, Debug)]
+pub struct Decimal {
+    mantissa: i128,
+    scale: u8,
+}
+
+impl Decimal {
+    /// Zero without decimals.
+    pub const ZERO: Decimal = Decimal { mantissa: 0, scale: 0 };
+
+    /// The number `mantissa / 10^scale`; `scale` is at most [`MAX_SCALE`].
+    pub fn new(mantissa: i128, scale: u8) -> Self {
+        debug_assert!(scale <= MAX_SCALE);
+        Decimal { mantissa, scale }
+    }
+
+    /// The integer this number is a `10^scale`-th of.
+    pub fn mantissa(self) -> i128 {
+        self.mantissa
+    }
+
+    /// The number of decimals.
+    pub fn scale(self) -> u8 {
+        self.scale
+    }
+
+    /// The mantissa of the same number written with `scale` decimals, which must not be fewer than it has now.
+    ///
+    /// # Errors
+    /// [`ErrorKind::NumberOutOfRange`] when it does not fit.
+    pub fn mantissa_at(self, scale: u8) -> Result<i128> {
+        if scale == self.scale {
+            return Ok(self.mantissa);
+        }
+        self.mantissa.checked_mul(power_of_ten(scale - self.scale)).ok_or_else(amount_out_of_range)
+    }
+
+    /// `numerator / denominator` rounded once, half away from zero, to `scale` decimals; the denominator is positive.
+    ///
+    /// # Errors
+    /// [`ErrorKind::NumberOutOfRange`] when an intermediate value does not fit.
+    pub fn quotient(numerator: i128, denominator: i128, scale: u8) -> Result<Self> {
+        let shifted = numerator.checked_mul(power_of_ten(scale)).ok_or_else(amount_out_of_range)?;
+        let (quotient, rest) = (shifted / denominator, shifted % denominator);
+        let away = if rest.unsigned_abs() >= denominator.unsigned_abs() - rest.unsigned_abs() {
+            shifted.signum()
+        } else {
+            0
+        };
+        Ok(Decimal { mantissa: quotient + away, scale })
+    }
+
+    /// Reads plain or scientific notation: `-12.50`, `1e3`.
+    ///
+    /// # Errors
+    /// [`ErrorKind::InvalidText`] when it is no number, [`ErrorKind::NumberOutOfRange`] when it does not fit.
+    pub fn parse(text: &str) -> Result<Self> {
+        let no_number = || Error::new(ErrorKind::InvalidText, format!("not a decimal number: {text:?}"));
+        let (digits, exponent) = match text.split_once(['e', 'E']) {
+            Some((digits, exponent)) => (digits, exponent.parse::<i32>().map_err(|_| no_number())?),
+            None => (text, 0),
+        };
+        let (negative, digits) = match digits.strip_prefix('-') {
+            Some(rest) => (true, rest),
+            None => (false, digits),
+        };
+        let (whole, fraction) = digits.split_once('.').unwrap_or((digits, ""));
+        let mut mantissa = 0i128;
+        for byte in whole.bytes().chain(fraction.bytes()) {
+            if !byte.is_ascii_digit() {
+                return Err(no_number());
+            }
+            mantissa = mantissa
+                .checked_mul(10)
+                .and_then(|m| m.checked_add(i128::from(byte - b'0')))
+                .ok_or_else(amount_out_of_range)?;
+        }
+        if whole.is_empty() || (digits.contains('.') && fraction.is_empty()) {
+            return Err(no_number());
+        }
+        if negative {
+            mantissa = -mantissa;
+        }
+        let scale = i64::try_from(fraction.len()).unwrap_or(i64::MAX).saturating_sub(i64::from(exponent));
+        match scale {
+            0..=20 => Ok(Decimal { mantissa, scale: scale as u8 }),
+            21.. => Err(too_many_decimals(scale)),
+            -38..0 => mantissa
+                .checked_mul(power_of_ten(-scale as u8))
+                .map(|mantissa| Decimal { mantissa, scale: 0 })
+                .ok_or_else(amount_out_of_range),
+            _ => Err(amount_out_of_range()),
+        }
+    }
+
+    /// The same number with as few decimals as it needs.
+    pub fn normalized(mut self) -> Self {
+        while self.scale > 0 && self.mantissa % 10 == 0 {
+            self.mantissa /= 10;
+            self.scale -= 1;
+        }
+        self
+    }
+
+    /// Whole part, rounded down, and the rest in units of `10^-MAX_SCALE`.
+    fn parts(self) -> (i128, i128) {
+        let unit = power_of_ten(self.scale);
+        (self.mantissa.div_euclid(unit), self.mantissa.rem_euclid(unit) * power_of_ten(MAX_SCALE - self.scale))
+    }
+}
+
+impl PartialEq for Decimal {
+    fn eq(&self, other: &Self) -> bool {
+        self.cmp(other) == Ordering::Equal
+    }
+}
+
+impl Eq for Decimal {}
+
+impl PartialOrd for Decimal {
+    fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
+        Some(self.cmp(other))
+    }
+}
+
+impl Ord for Decimal {
+    fn cmp(&self, other: &Self) -> Ordering {
+        if self.scale == other.scale {
+            self.mantissa.cmp(&other.mantissa)
+        } else {
+            self.parts().cmp(&other.parts())
+        }
+    }
+}
+
+impl From<i64> for Decimal {
+    fn from(value: i64) -> Self {
+        Decimal { mantissa: i128::from(value), scale: 0 }
+    }
+}
+
+impl fmt::Display for Decimal {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let sign = if self.mantissa < 0 { "-" } else { "" };
+        let digits = self.mantissa.unsigned_abs();
+        if self.scale == 0 {
+            return write!(f, "{sign}{digits}");
+        }
+        let unit = power_of_ten(self.scale).unsigned_abs();
+        write!(f, "{sign}{}.{:0width$}", digits / unit, digits % unit, width = usize::from(self.scale))
+    }
+}
+
+impl<'de> Deserialize<'de> for Decimal {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> std::result::Result<Self, D::Error> {
+        let number = serde_json::Number::deserialize(deserializer)?;
+        Decimal::parse(number.as_str()).map_err(D::Error::custom)
+    }
+}
+
+/// A share, weight, ratio or score of a policy in millionths: exact, and small enough that products of a few of them
+/// fit in an `i128`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Millionths(pub i64);
+
+impl Millionths {
+    /// How many make one.
+    pub const ONE: i64 = 1_000_000;
+
+    /// As an integer number of millionths, wide enough to calculate with.
+    pub fn get(self) -> i128 {
+        i128::from(self.0)
+    }
+}
+
+impl fmt::Display for Millionths {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        Decimal::new(self.get(), 6).normalized().fmt(f)
+    }
+}
+
+impl<'de> Deserialize<'de> for Millionths {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> std::result::Result<Self, D::Error> {
+        let number = Decimal::deserialize(deserializer)?.normalized();
+        if number.scale > 6 {
+            return Err(D::Error::custom(format!("{number} has more than 6 decimals")));
+        }
+        let value = number.mantissa * power_of_ten(6 - number.scale);
+        if value.abs() > i128::from(Self::ONE) * 1_000_000_000 {
+            return Err(D::Error::custom(format!("{number} is beyond 1000000000")));
+        }
+        Ok(Millionths(value as i64))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn decimal(text: &str) -> Decimal {
+        Decimal::parse(text).unwrap()
+    }
+
+    #[test]
+    fn prints_what_it_reads() {
+        for text in ["0", "-1", "29.33", "-0.05", "10.00", "99999999999999999999999999999999999999"] {
+            assert_eq!(decimal(text).to_string(), text);
+        }
+        assert_eq!(decimal("1.5e3").to_string(), "1500");
+        assert_eq!(decimal("15e-1").to_string(), "1.5");
+    }
+
+    #[test]
+    fn refuses_what_is_no_number_or_does_not_fit() {
+        for text in ["", "-", ".", "1.", ".5", "1e", "0x1", "NaN", "１", "1e999999999999"] {
+            assert_eq!(Decimal::parse(text).unwrap_err().kind, ErrorKind::InvalidText, "{text}");
+        }
+        for text in ["1e38000", "1e39", "0.000000000000000000001", "1e-2147483648", "999999999999999999999999999999999999999"] {
+            assert_eq!(Decimal::parse(text).unwrap_err().kind, ErrorKind::NumberOutOfRange, "{text}");
+        }
+    }
+
+    #[test]
+    fn compares_across_scales() {
+        assert_eq!(decimal("1.50"), decimal("1.5"));
+        assert!(decimal("-0.1") < decimal("0"));
+        assert!(decimal("-1.05") < decimal("-1"));
+        assert!(decimal("1e37") > decimal("0.00000000000000000001"));
+        assert!(decimal("59.924") < decimal("59.93"));
+    }
+
+    #[test]
+    fn quotients_round_half_away_from_zero() {
+        let quotient = |n, d, s| Decimal::quotient(n, d, s).unwrap().to_string();
+        assert_eq!(quotient(1, 8, 2), "0.13");
+        assert_eq!(quotient(-1, 8, 2), "-0.13");
+        assert_eq!(quotient(1, 3, 2), "0.33");
+        assert_eq!(quotient(2, 3, 2), "0.67");
+        assert_eq!(quotient(1000, 12, 2), "83.33");
+        assert_eq!(quotient(0, 7, 2), "0.00");
+    }
+}

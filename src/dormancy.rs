@@ -1,0 +1,185 @@
+//! Why a customer sleeps, and what kind of sleeper she is.
+
+use crate::day::Day;
+use crate::decimal::Millionths;
+use crate::engagement::EngagementHistory;
+use crate::history::Purchases;
+use crate::labels::labels;
+use crate::membership::Membership;
+use crate::policy::DormancyReasonLimits;
+
+labels! {
+    /// What kind of sleeper: decides the programme.
+    DormancyCategory "dormancy category" {
+        /// Paused the subscription.
+        Paused = "paused", "Paused", "休会";
+        /// Ended the subscription.
+        Cancelled = "cancelled", "Cancelled", "解約";
+        /// Subscribes, but does not buy.
+        MemberSilent = "member_silent", "Silent member", "会員・購入なし";
+        /// Bought once, no subscription known.
+        New = "new", "New", "新規";
+        /// Everybody else.
+        OneOff = "one_off", "One-off buyer", "都度購入";
+    }
+}
+
+impl DormancyCategory {
+    /// The category of a customer with `orders` purchases; `None` without a purchase.
+    pub fn of(orders: i64, membership: Option<Membership>) -> Option<Self> {
+        (orders > 0).then_some(match membership {
+            Some(Membership::Paused) => DormancyCategory::Paused,
+            Some(Membership::Withdrawn) => DormancyCategory::Cancelled,
+            Some(Membership::Continuing) => DormancyCategory::MemberSilent,
+            Some(Membership::OneOff) | None if orders == 1 => DormancyCategory::New,
+            Some(Membership::OneOff) | None => DormancyCategory::OneOff,
+        })
+    }
+}
+
+labels! {
+    /// Why a customer sleeps; of two reasons stated on one day the earlier in this list counts.
+    DormancyReason "dormancy reason" {
+        /// Not satisfied with the product, its price or the service.
+        Dissatisfied = "dissatisfied", "Dissatisfied", "不満";
+        /// Went to a competitor.
+        Competitor = "competitor", "Competitor", "他社";
+        /// Came only for a discount.
+        DiscountOnly = "discount_only", "Discount only", "値引き目当て";
+        /// Has product left over.
+        Overstocked = "overstocked", "Overstocked", "余っている";
+        /// It never became a habit.
+        Unhabituated = "unhabituated", "Not a habit", "習慣化していない";
+        /// Drifted away.
+        Drifted = "drifted", "Drifted away", "自然離脱";
+    }
+}
+
+impl DormancyReason {
+    /// The kind of engagement event by which a customer gives this reason.
+    pub fn stated_kind(self) -> &'static str {
+        match self {
+            DormancyReason::Dissatisfied => "stated_dissatisfied",
+            DormancyReason::Competitor => "stated_competitor",
+            DormancyReason::DiscountOnly => "stated_discount_only",
+            DormancyReason::Overstocked => "stated_overstocked",
+            DormancyReason::Unhabituated => "stated_unhabituated",
+            DormancyReason::Drifted => "stated_drifted",
+        }
+    }
+}
+
+/// Events that show dissatisfaction.
+const DISSATISFACTION: [&str; 3] = ["complaint", "return", "low_rating"];
+
+/// The reason a buyer would sleep for at `as_of`; first match wins.
+pub fn reason(
+    purchases: &Purchases,
+    last_refund_only_on: Option<Day>,
+    engagement: Option<&EngagementHistory>,
+    as_of: Day,
+    policy: &DormancyReasonLimits,
+) -> DormancyReason {
+    // With one purchase day there is no previous one: ever counts.
+    let recent = |day: Day| purchases.previous.is_none_or(|previous| day >= previous);
+    let last_on = |kind| engagement.and_then(|engagement| engagement.last_on(kind, as_of)).filter(|&day| recent(day));
+
+    let stated = DormancyReason::ALL.iter().filter_map(|&reason| Some((last_on(reason.stated_kind())?, reason)));
+    // rev(): max_by_key keeps the last of equals, the list prefers the first.
+    if let Some((_, reason)) = stated.rev().max_by_key(|&(day, _)| day) {
+        reason
+    } else if DISSATISFACTION.iter().any(|kind| last_on(kind).is_some()) || last_refund_only_on.is_some_and(recent) {
+        DormancyReason::Dissatisfied
+    } else if bought_for_discounts(purchases, policy) {
+        DormancyReason::DiscountOnly
+    } else if has_overstocked(purchases, policy) {
+        DormancyReason::Overstocked
+    } else if i64::from(purchases.purchase_days) <= i64::from(policy.unhabituated_max_purchase_days) {
+        DormancyReason::Unhabituated
+    } else {
+        DormancyReason::Drifted
+    }
+}
+
+fn bought_for_discounts(purchases: &Purchases, policy: &DormancyReasonLimits) -> bool {
+    purchases.discount_known >= policy.discount_min_purchases.into()
+        && purchases.discount_known > 0
+        && i128::from(purchases.discounted) * i128::from(Millionths::ONE)
+            >= policy.discount_min_share.get() * i128::from(purchases.discount_known)
+}
+
+fn has_overstocked(purchases: &Purchases, policy: &DormancyReasonLimits) -> bool {
+    let days_before = i128::from(purchases.purchase_days) - 1;
+    // last >= ratio * earlier / days_before, multiplied out; sums near the limit of i128 are compared as if beyond it.
+    let bought_much_more = purchases.earlier_amount > 0
+        && purchases.last_amount.saturating_mul(days_before).saturating_mul(Millionths::ONE.into())
+            >= policy.overstock_amount_ratio.get().saturating_mul(purchases.earlier_amount);
+    let bought_in_a_burst = i64::from(purchases.purchase_days) >= policy.overstock_min_purchase_days.into()
+        && purchases.span_days() <= policy.overstock_max_span_days.into();
+    bought_much_more || bought_in_a_burst
+}
+
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::history::{PurchaseDay, PurchaseHistory};
+    use crate::policy::Document;
+
+    /// Rows of day, amount and discount; events of kind and day; asked on day 500.
+    fn reason_of(rows: &[(i32, i128, Option<bool>)], events: &[(&str, i32)]) -> &'static str {
+        let days = rows.iter().map(|&(day, amount, discounted)| PurchaseDay::of_row(Day(day), Some(amount), discounted));
+        let history = PurchaseHistory::new(0, days.collect()).unwrap();
+        let engagement = EngagementHistory::new(events.iter().map(|&(kind, day)| (kind, Day(day), 1))).unwrap();
+        let document = Document::empty();
+        let (as_of, policy) = (Day(500), &document.policy().unwrap().dormancy_reason);
+        let purchases = history.purchases(as_of).unwrap();
+        reason(&purchases, history.last_refund_only_on(as_of), Some(&engagement), as_of, policy).name()
+    }
+
+    const STEADY: [(i32, i128, Option<bool>); 4] = [(0, 10, None), (50, 10, None), (100, 10, None), (150, 10, None)];
+
+    #[test]
+    fn reasons_in_order() {
+        assert_eq!(reason_of(&STEADY, &[]), "drifted");
+        assert_eq!(reason_of(&STEADY[..2], &[]), "unhabituated");
+        assert_eq!(reason_of(&[(0, 10, None), (50, 10, None), (100, 20, None)], &[]), "overstocked");
+        assert_eq!(reason_of(&[(0, 10, None), (50, 10, None), (100, 19, None)], &[]), "drifted");
+        assert_eq!(reason_of(&[(0, 10, None), (10, 10, None), (30, 10, None)], &[]), "overstocked");
+        assert_eq!(reason_of(&[(0, 0, None), (50, 10, None)], &[]), "unhabituated");
+        let (yes, no) = (Some(true), Some(false));
+        assert_eq!(reason_of(&[(0, 1, yes), (50, 1, yes), (99, 1, yes), (150, 1, yes), (199, 1, no)], &[]), "discount_only");
+        assert_eq!(reason_of(&[(0, 1, yes), (50, 1, yes), (99, 1, yes), (150, 1, no)], &[]), "drifted");
+        assert_eq!(reason_of(&[(0, 1, yes)], &[]), "unhabituated");
+    }
+
+    #[test]
+    fn dissatisfaction_counts_since_the_previous_purchase_day() {
+        assert_eq!(reason_of(&STEADY, &[("complaint", 100)]), "dissatisfied");
+        assert_eq!(reason_of(&STEADY, &[("complaint", 99)]), "drifted");
+        assert_eq!(reason_of(&STEADY, &[("complaint", 501)]), "drifted");
+        assert_eq!(reason_of(&STEADY[1..2], &[("low_rating", 1)]), "dissatisfied");
+        assert_eq!(reason_of(&[(0, 10, None), (50, 10, None), (60, -10, None)], &[]), "dissatisfied");
+        assert_eq!(reason_of(&[(0, 10, None), (50, 10, None), (50, -10, None)], &[]), "unhabituated");
+    }
+
+    #[test]
+    fn the_latest_stated_reason_comes_first() {
+        assert_eq!(reason_of(&STEADY, &[("complaint", 300), ("stated_competitor", 120)]), "competitor");
+        assert_eq!(reason_of(&STEADY, &[("stated_drifted", 130), ("stated_competitor", 120)]), "drifted");
+        assert_eq!(reason_of(&STEADY, &[("stated_drifted", 130), ("stated_competitor", 130)]), "competitor");
+        assert_eq!(reason_of(&STEADY, &[("stated_competitor", 99), ("stated_weather", 130)]), "drifted");
+    }
+
+    #[test]
+    fn categories() {
+        let category = |orders, membership| DormancyCategory::of(orders, membership).map(DormancyCategory::name);
+        assert_eq!(category(0, None), None);
+        assert_eq!(category(1, None), Some("new"));
+        assert_eq!(category(1, Some(Membership::OneOff)), Some("new"));
+        assert_eq!(category(2, None), Some("one_off"));
+        assert_eq!(category(1, Some(Membership::Continuing)), Some("member_silent"));
+        assert_eq!(category(1, Some(Membership::Paused)), Some("paused"));
+        assert_eq!(category(5, Some(Membership::Withdrawn)), Some("cancelled"));
+    }
+}

@@ -1,0 +1,371 @@
+//! One customer's purchase timeline by day, and what can be read off it for any day asked.
+//!
+//! | file | what it holds |
+//! |---|---|
+//! | `history.rs` | the days, merging, the facts up to a day |
+//! | `history/binary.rs` | the stored form: canonical bytes |
+//! | `history/text.rs` | the readable form |
+//! | `history/order.rs` | one order row in eight bytes, for collecting millions of them |
+
+mod binary;
+mod order;
+mod text;
+
+pub use order::PackedOrder;
+
+use crate::day::Day;
+use crate::decimal::{Decimal, MAX_SCALE, amount_out_of_range, power_of_ten};
+use crate::error::{Error, ErrorKind, Result};
+
+/// The most days with an entry that one history may have: more than any customer lives.
+pub const MAX_DAYS: usize = 1_000_000;
+
+/// All that happened on one day.
+///
+/// Packed to 8 bytes because PostgreSQL's allocator gives no more alignment than that.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(C, packed(8))]
+pub struct PurchaseDay {
+    /// The calendar day.
+    pub day: Day,
+    /// Purchases; 0 on a day that saw only refunds.
+    pub orders: u32,
+    /// How many of the purchases are known to be discounted.
+    pub discounted: u32,
+    /// How many of the purchases are known to be at full price.
+    pub full_price: u32,
+    /// Sum of all amounts, refunds included, in units of the history's last decimal.
+    pub amount: i128,
+}
+
+impl PurchaseDay {
+    /// One order row: a purchase, or a refund where the amount is negative.
+    ///
+    /// `amount` is in units of the history's last decimal (`None`: counts as a purchase, adds nothing); whether a
+    /// refund was discounted is ignored.
+    pub fn of_row(day: Day, amount: Option<i128>, discounted: Option<bool>) -> Self {
+        let amount = amount.unwrap_or(0);
+        let purchase = amount >= 0;
+        PurchaseDay {
+            day,
+            orders: u32::from(purchase),
+            discounted: u32::from(purchase && discounted == Some(true)),
+            full_price: u32::from(purchase && discounted == Some(false)),
+            amount,
+        }
+    }
+
+    /// A day without a purchase is there because of a refund.
+    pub fn is_purchase_day(&self) -> bool {
+        self.orders > 0
+    }
+
+    /// Adds what another entry says of the same day.
+    fn absorb(&mut self, other: &PurchaseDay) -> Result<()> {
+        let sum = |a: u32, b: u32| {
+            a.checked_add(b).ok_or_else(|| {
+                Error::new(ErrorKind::LimitExceeded, format!("more than {} purchases on {}", u32::MAX, other.day))
+            })
+        };
+        self.orders = sum(self.orders, other.orders)?;
+        self.discounted = sum(self.discounted, other.discounted)?;
+        self.full_price = sum(self.full_price, other.full_price)?;
+        self.amount = { self.amount }.checked_add(other.amount).ok_or_else(amount_out_of_range)?;
+        Ok(())
+    }
+}
+
+/// Sorts entries by day and merges those of one day, in place; returns how many remain at the front.
+///
+/// # Errors
+/// [`ErrorKind::NumberOutOfRange`] or [`ErrorKind::LimitExceeded`] when a day's sum or count does not fit.
+pub fn merge_days(days: &mut [PurchaseDay]) -> Result<usize> {
+    if !days.is_sorted_by_key(|entry| entry.day) {
+        days.sort_unstable_by_key(|entry| entry.day);
+    }
+    let mut kept = 0;
+    for next in 0..days.len() {
+        let entry = days[next];
+        if next > 0 && days[kept - 1].day == entry.day {
+            days[kept - 1].absorb(&entry)?;
+        } else {
+            days[kept] = entry;
+            kept += 1;
+        }
+    }
+    Ok(kept)
+}
+
+/// Multiplies the amounts of `days` so that they count in units of the decimal `to` instead of `from` (`to >= from`).
+///
+/// # Errors
+/// [`ErrorKind::NumberOutOfRange`] when an amount does not fit.
+pub fn rescale_days(days: &mut [PurchaseDay], from: u8, to: u8) -> Result<()> {
+    let factor = power_of_ten(to - from);
+    for entry in days {
+        entry.amount = { entry.amount }.checked_mul(factor).ok_or_else(amount_out_of_range)?;
+    }
+    Ok(())
+}
+
+/// One customer's whole purchase timeline.
+///
+/// The entries are in order of day, one a day, and every sum of their amounts fits: what comes from outside is checked
+/// on the way in, and nothing after that can overflow.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct PurchaseHistory {
+    scale: u8,
+    days: Vec<PurchaseDay>,
+}
+
+impl PurchaseHistory {
+    /// The history of somebody who has not bought yet.
+    pub const EMPTY: PurchaseHistory = PurchaseHistory { scale: 0, days: Vec::new() };
+
+    /// A history from entries in any order, several of one day allowed, with amounts of `scale` decimals.
+    ///
+    /// # Errors
+    /// [`ErrorKind::NumberOutOfRange`] when the amounts do not fit, [`ErrorKind::LimitExceeded`] beyond [`MAX_DAYS`]
+    /// days or four billion purchases on one.
+    pub fn new(scale: u8, mut days: Vec<PurchaseDay>) -> Result<Self> {
+        let kept = merge_days(&mut days)?;
+        days.truncate(kept);
+        Self::from_merged(scale, days)
+    }
+
+    /// As [`new`](Self::new), for entries that are in order already, one a day.
+    fn from_merged(scale: u8, days: Vec<PurchaseDay>) -> Result<Self> {
+        debug_assert!(scale <= MAX_SCALE);
+        if days.len() > MAX_DAYS {
+            return Err(Error::new(
+                ErrorKind::LimitExceeded,
+                format!("a purchase history holds at most {MAX_DAYS} days, not {}", days.len()),
+            ));
+        }
+        days.iter()
+            .try_fold(0i128, |sum, entry| sum.checked_add({ entry.amount }.checked_abs()?))
+            .ok_or_else(amount_out_of_range)?;
+        Ok(PurchaseHistory { scale, days })
+    }
+
+    /// The number of decimals of its money: as many as the most precise amount had.
+    pub fn scale(&self) -> u8 {
+        self.scale
+    }
+
+    /// All entries, oldest first.
+    pub fn days(&self) -> &[PurchaseDay] {
+        &self.days
+    }
+
+    /// The entries up to `as_of`, that day included.
+    pub fn until(&self, as_of: Day) -> &[PurchaseDay] {
+        &self.days[..self.days.partition_point(|entry| entry.day <= as_of)]
+    }
+
+    /// Both histories in one; what overlaps counts twice.
+    ///
+    /// # Errors
+    /// As [`new`](Self::new).
+    pub fn merge(mut self, mut other: PurchaseHistory) -> Result<Self> {
+        let scale = self.scale.max(other.scale);
+        rescale_days(&mut self.days, self.scale, scale)?;
+        rescale_days(&mut other.days, other.scale, scale)?;
+        self.days.append(&mut other.days);
+        Self::new(scale, self.days)
+    }
+
+    /// The purchases up to `as_of`; `None` for a prospect.
+    pub fn purchases(&self, as_of: Day) -> Option<Purchases> {
+        Purchases::of(self.until(as_of))
+    }
+
+    /// M: the sum of all amounts up to `as_of`, refunds included.
+    pub fn monetary(&self, as_of: Day) -> Decimal {
+        let sum = self.until(as_of).iter().map(|entry| entry.amount).sum();
+        Decimal::new(sum, self.scale)
+    }
+
+    /// The last day up to `as_of` on which there was a refund and no purchase.
+    pub fn last_refund_only_on(&self, as_of: Day) -> Option<Day> {
+        self.until(as_of).iter().rev().find(|entry| !entry.is_purchase_day()).map(|entry| entry.day)
+    }
+
+    /// Days between consecutive purchase days up to `as_of`, oldest first.
+    pub fn gaps(&self, as_of: Day) -> impl Iterator<Item = i64> {
+        let purchase_days = || self.until(as_of).iter().filter(|entry| entry.is_purchase_day());
+        purchase_days().zip(purchase_days().skip(1)).map(|(earlier, later)| {
+            let (earlier, later) = (earlier.day, later.day);
+            later.days_since(earlier)
+        })
+    }
+
+    /// The median gap between consecutive purchase days, as percentile_cont(0.5) defines it; `None` without a gap.
+    pub fn median_gap_days(&self, as_of: Day) -> Option<Decimal> {
+        let mut gaps: Vec<i64> = self.gaps(as_of).collect();
+        gaps.sort_unstable();
+        let (low, high) = (gaps.get(gaps.len().checked_sub(1)? / 2)?, gaps.get(gaps.len() / 2)?);
+        Some(Decimal::new(i128::from(low + high) * 5, 1).normalized())
+    }
+}
+
+/// The facts of a customer who has bought, up to some day.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Purchases {
+    /// Number of purchases.
+    pub orders: i64,
+    /// Number of days with a purchase.
+    pub purchase_days: i32,
+    /// First purchase day.
+    pub first: Day,
+    /// Last purchase day.
+    pub last: Day,
+    /// Second-to-last purchase day.
+    pub previous: Option<Day>,
+    /// Purchases known to be discounted.
+    pub discounted: i64,
+    /// Purchases known to be discounted or at full price.
+    pub discount_known: i64,
+    /// Amount of the last purchase day, in units of the history's last decimal.
+    pub last_amount: i128,
+    /// Amount of all purchase days before the last one, in the same units.
+    pub earlier_amount: i128,
+}
+
+impl Purchases {
+    fn of(days: &[PurchaseDay]) -> Option<Self> {
+        let mut purchase_days = days.iter().filter(|entry| entry.is_purchase_day());
+        let first = purchase_days.next()?;
+        let mut facts = Purchases {
+            orders: 0,
+            purchase_days: 0,
+            first: first.day,
+            last: first.day,
+            previous: None,
+            discounted: 0,
+            discount_known: 0,
+            last_amount: 0,
+            earlier_amount: 0,
+        };
+        facts.add(first);
+        for entry in purchase_days {
+            facts.previous = Some(facts.last);
+            facts.last = entry.day;
+            facts.earlier_amount += facts.last_amount;
+            facts.add(entry);
+        }
+        Some(facts)
+    }
+
+    fn add(&mut self, entry: &PurchaseDay) {
+        self.orders += i64::from(entry.orders);
+        self.purchase_days += 1;
+        self.discounted += i64::from(entry.discounted);
+        self.discount_known += i64::from(entry.discounted) + i64::from(entry.full_price);
+        self.last_amount = entry.amount;
+    }
+
+    /// R: days from the last purchase day to `as_of`.
+    pub fn recency_days(&self, as_of: Day) -> i64 {
+        as_of.days_since(self.last)
+    }
+
+    /// Days from the first to the last purchase day.
+    pub fn span_days(&self) -> i64 {
+        self.last.days_since(self.first)
+    }
+
+    /// Days between the last two purchase days.
+    pub fn last_gap_days(&self) -> Option<i64> {
+        self.previous.map(|previous| self.last.days_since(previous))
+    }
+
+    /// Days from a purchase day to the next on average, rounded to 6 decimals; `None` with one purchase day.
+    pub fn mean_gap_days(&self) -> Option<Decimal> {
+        let gaps = i128::from(self.purchase_days - 1);
+        (gaps > 0).then(|| Decimal::quotient(i128::from(self.span_days()), gaps, 6).ok())?
+    }
+
+    /// Share 0..1 of the purchases of known discount that were discounted, rounded to 6 decimals; `None` where no
+    /// discount is known.
+    pub fn discount_share(&self) -> Option<Decimal> {
+        let known = i128::from(self.discount_known);
+        (known > 0).then(|| Decimal::quotient(i128::from(self.discounted), known, 6).ok())?
+    }
+}
+
+/// `monetary / orders`, with two decimals more than the money has (but at most [`MAX_SCALE`]).
+///
+/// # Errors
+/// [`ErrorKind::NumberOutOfRange`] when the result does not fit.
+pub fn average_order_value(monetary: Decimal, orders: i64) -> Result<Decimal> {
+    let scale = (monetary.scale() + 2).min(MAX_SCALE);
+    let mantissa = monetary.mantissa_at(scale)?;
+    let quotient = Decimal::quotient(mantissa, i128::from(orders), 0)?;
+    Ok(Decimal::new(quotient.mantissa(), scale))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn row(day: i32, amount: i128) -> PurchaseDay {
+        PurchaseDay::of_row(Day(day), Some(amount), None)
+    }
+
+    fn history(rows: &[(i32, i128)]) -> PurchaseHistory {
+        PurchaseHistory::new(2, rows.iter().map(|&(day, amount)| row(day, amount)).collect()).unwrap()
+    }
+
+    #[test]
+    fn several_purchases_on_a_day_are_one_purchase_day() {
+        let h = history(&[(10, 500), (5, 100), (10, 250)]);
+        let facts = h.purchases(Day(20)).unwrap();
+        assert_eq!((facts.orders, facts.purchase_days), (3, 2));
+        assert_eq!((facts.first, facts.last, facts.previous), (Day(5), Day(10), Some(Day(5))));
+        assert_eq!(h.monetary(Day(20)).to_string(), "8.50");
+        assert_eq!(h.monetary(Day(9)).to_string(), "1.00");
+    }
+
+    #[test]
+    fn a_refund_lowers_money_but_is_no_purchase() {
+        let h = history(&[(5, 100), (8, -40)]);
+        let facts = h.purchases(Day(9)).unwrap();
+        assert_eq!((facts.orders, facts.last), (1, Day(5)));
+        assert_eq!(h.monetary(Day(9)).to_string(), "0.60");
+        assert_eq!(h.last_refund_only_on(Day(9)), Some(Day(8)));
+        assert_eq!(h.last_refund_only_on(Day(7)), None);
+        assert_eq!(history(&[(8, -40)]).purchases(Day(9)), None);
+    }
+
+    #[test]
+    fn gaps_lie_between_purchase_days() {
+        let h = history(&[(0, 1), (10, 1), (12, -1), (15, 1), (45, 1)]);
+        assert_eq!(h.gaps(Day(99)).collect::<Vec<_>>(), [10, 5, 30]);
+        assert_eq!(h.median_gap_days(Day(99)).unwrap().to_string(), "10");
+        assert_eq!(h.median_gap_days(Day(15)).unwrap().to_string(), "7.5");
+        assert_eq!(h.median_gap_days(Day(9)), None);
+        assert_eq!(h.purchases(Day(99)).unwrap().mean_gap_days().unwrap().to_string(), "15.000000");
+    }
+
+    #[test]
+    fn merging_rescales_and_counts_overlaps_twice() {
+        let merged = history(&[(1, 150)]).merge(PurchaseHistory::new(0, vec![row(1, 2), row(3, 1)]).unwrap()).unwrap();
+        assert_eq!(merged, history(&[(1, 150), (1, 200), (3, 100)]));
+    }
+
+    #[test]
+    fn sums_that_do_not_fit_are_refused() {
+        let huge = i128::MAX / 2 + 1;
+        let refused = PurchaseHistory::new(0, vec![row(1, huge), row(2, huge)]);
+        assert_eq!(refused.unwrap_err().kind, ErrorKind::NumberOutOfRange);
+        let refused = PurchaseHistory::new(0, vec![row(1, huge), row(2, -huge)]);
+        assert_eq!(refused.unwrap_err().kind, ErrorKind::NumberOutOfRange);
+    }
+
+    #[test]
+    fn average_order_value_has_two_more_decimals() {
+        let value = average_order_value(Decimal::parse("10.00").unwrap(), 3).unwrap();
+        assert_eq!(value.to_string(), "3.3333");
+    }
+}

@@ -1,0 +1,142 @@
+//! Reading JSON strictly: errors name the path, a key may stand only once.
+
+use std::collections::HashSet;
+use std::fmt;
+use std::marker::PhantomData;
+
+use serde::de::{Deserialize, DeserializeOwned, Deserializer, Error as _, MapAccess, SeqAccess, Visitor};
+
+use crate::error::{Error, ErrorKind, Result};
+
+/// Reads the text of a value of the SQL type `type_name`.
+///
+/// # Errors
+/// [`ErrorKind::InvalidText`] naming the path of the offender.
+pub fn from_text<T: DeserializeOwned>(type_name: &str, text: &str) -> Result<T> {
+    let mut json = serde_json::Deserializer::from_str(text);
+    let value = serde_path_to_error::deserialize(&mut json).map_err(|error| at_path(type_name, &error))?;
+    json.end().map_err(|error| invalid(type_name, &error.to_string()))?;
+    Ok(value)
+}
+
+/// Reads a parsed value, which came from the text of a value of the SQL type `type_name`.
+///
+/// # Errors
+/// As [`from_text`].
+pub fn from_value<T: DeserializeOwned>(type_name: &str, value: serde_json::Value) -> Result<T> {
+    serde_path_to_error::deserialize(value).map_err(|error| at_path(type_name, &error))
+}
+
+fn at_path(type_name: &str, error: &serde_path_to_error::Error<serde_json::Error>) -> Error {
+    match error.path().to_string().as_str() {
+        "." => invalid(type_name, &error.inner().to_string()),
+        path => invalid(type_name, &format!("{path}: {}", error.inner())),
+    }
+}
+
+fn invalid(type_name: &str, problem: &str) -> Error {
+    Error::new(ErrorKind::InvalidText, format!("invalid {type_name}: {problem}"))
+}
+
+/// An object as its entries in order; a key that stands twice is an error.
+pub struct UniqueMap<V>(pub Vec<(String, V)>);
+
+impl<'de, V: Deserialize<'de>> Deserialize<'de> for UniqueMap<V> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> std::result::Result<Self, D::Error> {
+        struct Entries<V>(PhantomData<V>);
+
+        impl<'de, V: Deserialize<'de>> Visitor<'de> for Entries<V> {
+            type Value = UniqueMap<V>;
+
+            fn expecting(&self, f: &mut fmt::Formatter) -> fmt::Result {
+                f.write_str("an object")
+            }
+
+            fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> std::result::Result<Self::Value, A::Error> {
+                let (mut seen, mut entries) = (HashSet::new(), Vec::new());
+                while let Some(key) = map.next_key::<String>()? {
+                    if !seen.insert(key.clone()) {
+                        return Err(A::Error::custom(format!("key {key:?} stands twice")));
+                    }
+                    entries.push((key, map.next_value()?));
+                }
+                Ok(UniqueMap(entries))
+            }
+        }
+
+        deserializer.deserialize_map(Entries(PhantomData))
+    }
+}
+
+/// Any JSON in which no object has a key twice; serde_json's own `Value` would silently keep the last.
+pub struct UniqueKeys;
+
+impl<'de> Deserialize<'de> for UniqueKeys {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> std::result::Result<Self, D::Error> {
+        struct Any;
+
+        impl<'de> Visitor<'de> for Any {
+            type Value = UniqueKeys;
+
+            fn expecting(&self, f: &mut fmt::Formatter) -> fmt::Result {
+                f.write_str("JSON")
+            }
+
+            fn visit_map<A: MapAccess<'de>>(self, map: A) -> std::result::Result<UniqueKeys, A::Error> {
+                UniqueMap::<UniqueKeys>::deserialize(serde::de::value::MapAccessDeserializer::new(map))?;
+                Ok(UniqueKeys)
+            }
+
+            fn visit_seq<A: SeqAccess<'de>>(self, mut seq: A) -> std::result::Result<UniqueKeys, A::Error> {
+                while seq.next_element::<UniqueKeys>()?.is_some() {}
+                Ok(UniqueKeys)
+            }
+
+            fn visit_bool<E>(self, _: bool) -> std::result::Result<UniqueKeys, E> {
+                Ok(UniqueKeys)
+            }
+
+            fn visit_i64<E>(self, _: i64) -> std::result::Result<UniqueKeys, E> {
+                Ok(UniqueKeys)
+            }
+
+            fn visit_u64<E>(self, _: u64) -> std::result::Result<UniqueKeys, E> {
+                Ok(UniqueKeys)
+            }
+
+            fn visit_str<E>(self, _: &str) -> std::result::Result<UniqueKeys, E> {
+                Ok(UniqueKeys)
+            }
+
+            fn visit_unit<E>(self) -> std::result::Result<UniqueKeys, E> {
+                Ok(UniqueKeys)
+            }
+        }
+
+        deserializer.deserialize_any(Any)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_key_may_stand_only_once() {
+        assert!(from_text::<UniqueKeys>("test", r#"{"a": [1, {"b": 1.5, "c": null, "d": "x", "e": true}]}"#).is_ok());
+        let error = from_text::<UniqueKeys>("test", r#"{"a": [{"b": 1, "b": 2}]}"#).err().unwrap();
+        assert!(error.message.contains("\"b\" stands twice"), "{}", error.message);
+    }
+
+    #[test]
+    fn errors_name_the_path() {
+        let error = from_text::<UniqueMap<Vec<u8>>>("test", r#"{"a": [1, -1]}"#).err().unwrap();
+        assert!(error.message.starts_with("invalid test: a[1]: "), "{}", error.message);
+    }
+
+    #[test]
+    fn deep_nesting_is_an_error() {
+        let text = "[".repeat(100_000);
+        assert_eq!(from_text::<UniqueKeys>("test", &text).err().unwrap().kind, ErrorKind::InvalidText);
+    }
+}

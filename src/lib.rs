@@ -1,0 +1,28 @@
+//! Customer segmentation for shops, inside PostgreSQL.
+//!
+//! The modules here are the core: they know nothing of PostgreSQL and build without it (`--no-default-features`).
+//! [`customer::Customer`] puts them together. The module `sql` is the thin binding that turns them into types, aggregates
+//! and functions; arrows go from there to the core and never back.
+
+pub mod action;
+mod bytes;
+pub mod contact;
+pub mod customer;
+pub mod day;
+pub mod decimal;
+pub mod dormancy;
+pub mod engagement;
+pub mod error;
+pub mod history;
+mod json;
+mod labels;
+pub mod lifecycle;
+pub mod membership;
+pub mod policy;
+pub mod rfm;
+#[cfg(feature = "sql")]
+mod sql;
+pub mod vip;
+
+#[cfg(feature = "sql")]
+::pgrx::pg_module_magic!();

@@ -1,0 +1,229 @@
+//! Where a customer stands: lifecycle state and purchase stage.
+
+use crate::decimal::Millionths;
+use crate::labels::labels;
+use crate::membership::Membership;
+use crate::policy::{Cycle, Lifecycle, PurchaseStageLimits};
+
+labels! {
+    /// Where a customer stands, in the order in which the rules are tried.
+    LifecycleState "lifecycle state" {
+        /// Has not bought yet.
+        Prospect = "prospect", "Prospect", "見込み客";
+        /// Has not bought for longer than the dormant limit.
+        Dormant = "dormant", "Dormant", "休眠";
+        /// Has not bought for longer than the at-risk limit.
+        AtRisk = "at_risk", "At risk", "休眠予備軍";
+        /// Has just come back from an absence.
+        Winback = "winback", "Winback", "復活";
+        /// Keeps buying and contributes.
+        Vip = "vip", "VIP", "優良";
+        /// Is being raised.
+        New = "new", "New", "新規";
+        /// Bought recently.
+        Active = "active", "Active", "継続";
+    }
+}
+
+labels! {
+    /// How far a customer has come, by F.
+    PurchaseStage "purchase stage" {
+        /// First purchase.
+        First = "first", "First purchase", "初回";
+        /// Being raised.
+        Nurture = "nurture", "Nurture", "育成";
+        /// Buys as a habit.
+        Established = "established", "Established", "定着";
+    }
+}
+
+impl PurchaseStage {
+    /// The stage at F; `None` for a prospect.
+    pub fn of(frequency: i64, limits: &PurchaseStageLimits) -> Option<Self> {
+        if frequency < 1 {
+            None
+        } else if frequency < i64::from(limits.nurture_min_orders) {
+            Some(PurchaseStage::First)
+        } else if frequency < i64::from(limits.established_min_orders) {
+            Some(PurchaseStage::Nurture)
+        } else {
+            Some(PurchaseStage::Established)
+        }
+    }
+}
+
+/// Days without a purchase after which a customer is at risk and dormant: *more* days than these.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Limits {
+    /// At-risk limit.
+    pub at_risk: i64,
+    /// Dormant limit.
+    pub dormant: i64,
+}
+
+/// A gap between two purchase days.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Gap {
+    /// Its days.
+    pub days: i64,
+    /// The dormant limit that held when it began.
+    pub dormant_limit: i64,
+}
+
+impl Gap {
+    /// Whether it was longer than its limit.
+    pub fn was_absence(self) -> bool {
+        self.days > self.dormant_limit
+    }
+}
+
+/// What a customer's gaps, walked through in order of time, say about the limits.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Rhythm {
+    /// The limits that hold now.
+    pub limits: Limits,
+    /// The last gap.
+    pub last_gap: Option<Gap>,
+}
+
+impl Rhythm {
+    /// Walks through the gaps, oldest first.
+    pub fn walk(gaps: impl Iterator<Item = i64>, policy: &Lifecycle, membership: Option<Membership>) -> Self {
+        let (mut counted_gaps, mut counted_days) = (0, 0);
+        let mut limits = limits(counted_gaps, counted_days, policy, membership);
+        let mut last_gap = None;
+        for days in gaps {
+            let gap = Gap { days, dormant_limit: limits.dormant };
+            last_gap = Some(gap);
+            if policy.cycle == Cycle::Own {
+                counted_gaps += 1;
+                counted_days += days.min(gap.dormant_limit);
+                limits = self::limits(counted_gaps, counted_days, policy, membership);
+            }
+        }
+        Rhythm { limits, last_gap }
+    }
+}
+
+/// The limits after `gaps` gaps that count `days` days together.
+fn limits(gaps: i64, days: i64, policy: &Lifecycle, membership: Option<Membership>) -> Limits {
+    let grace = match membership {
+        Some(Membership::Continuing) => i64::from(policy.continuing_grace_days),
+        _ => 0,
+    };
+    let after = |fixed: u32, ratio: Millionths| {
+        grace
+            + match policy.cycle {
+                Cycle::Fixed => i64::from(fixed),
+                Cycle::Own => own_limit(gaps, days, ratio, policy),
+            }
+    };
+    Limits {
+        at_risk: after(policy.at_risk_after_days, policy.at_risk_ratio),
+        dormant: after(policy.dormant_after_days, policy.dormant_ratio),
+    }
+}
+
+/// `ceil(ratio * (days + prior_gaps * store_gap_days) / (gaps + prior_gaps))` within min_days and max_days.
+///
+/// All three numbers of the policy are millionths; the fraction is multiplied out, nothing is rounded on the way.
+fn own_limit(gaps: i64, days: i64, ratio: Millionths, policy: &Lifecycle) -> i64 {
+    let one = i128::from(Millionths::ONE);
+    let numerator = ratio.get() * (i128::from(days) * one * one + policy.prior_gaps.get() * policy.store_gap_days.get());
+    let denominator = (i128::from(gaps) * one + policy.prior_gaps.get()) * one * one;
+    let limit = (numerator + denominator - 1) / denominator;
+    limit.clamp(policy.min_days.into(), policy.max_days.into()) as i64
+}
+
+/// The state of somebody who has bought; `is_vip` is asked only where the rules get that far.
+pub fn state_of_buyer(
+    recency_days: i64,
+    frequency: i64,
+    rhythm: &Rhythm,
+    policy: &Lifecycle,
+    is_vip: impl FnOnce() -> bool,
+) -> LifecycleState {
+    let came_back = rhythm.last_gap.is_some_and(Gap::was_absence);
+    if recency_days > rhythm.limits.dormant {
+        LifecycleState::Dormant
+    } else if recency_days > rhythm.limits.at_risk {
+        LifecycleState::AtRisk
+    } else if came_back && recency_days <= i64::from(policy.winback_window_days) {
+        LifecycleState::Winback
+    } else if is_vip() {
+        LifecycleState::Vip
+    } else if frequency <= i64::from(policy.new_max_orders) && !came_back {
+        LifecycleState::New
+    } else {
+        LifecycleState::Active
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::policy::Document;
+
+    fn rhythm(policy: &str, gaps: &[i64], membership: Option<Membership>) -> Rhythm {
+        let document = Document::parse(policy).unwrap();
+        Rhythm::walk(gaps.iter().copied(), &document.policy().unwrap().lifecycle, membership)
+    }
+
+    const OWN: &str = r#"{"lifecycle": {"cycle": "own"}}"#;
+
+    #[test]
+    fn fixed_limits_do_not_depend_on_gaps() {
+        let limits = |membership| rhythm("{}", &[3, 400], membership).limits;
+        assert_eq!(limits(None), Limits { at_risk: 30, dormant: 60 });
+        assert_eq!(limits(Some(Membership::Continuing)), Limits { at_risk: 45, dormant: 75 });
+        assert_eq!(limits(Some(Membership::Paused)), Limits { at_risk: 30, dormant: 60 });
+    }
+
+    /// Worked by hand: three prior gaps of 30 days; ratios 1.5 and 3.
+    #[test]
+    fn own_limits_follow_the_gaps() {
+        // (0 + 90) / 3 = 30
+        assert_eq!(rhythm(OWN, &[], None).limits, Limits { at_risk: 45, dormant: 90 });
+        // (10 + 90) / 4 = 25: 37.5 -> 38, 75
+        assert_eq!(rhythm(OWN, &[10], None).limits, Limits { at_risk: 38, dormant: 75 });
+        // the second gap counts 75 only: (10 + 75 + 90) / 5 = 35: 52.5 -> 53, 105
+        let walked = rhythm(OWN, &[10, 200], None);
+        assert_eq!(walked.limits, Limits { at_risk: 53, dormant: 105 });
+        assert_eq!(walked.last_gap, Some(Gap { days: 200, dormant_limit: 75 }));
+        // clamped to 7 days at least: (100 * 1 + 90) / 103 = 1.84
+        assert_eq!(rhythm(OWN, &[1; 100], None).limits, Limits { at_risk: 7, dormant: 7 });
+        assert_eq!(rhythm(OWN, &[1; 100], Some(Membership::Continuing)).limits, Limits { at_risk: 22, dormant: 22 });
+    }
+
+    #[test]
+    fn a_limit_that_is_whole_is_not_rounded_up() {
+        let policy = r#"{"lifecycle": {"cycle": "own", "at_risk_ratio": 0.1, "store_gap_days": 100, "prior_gaps": 0.3}}"#;
+        assert_eq!(rhythm(policy, &[], None).limits, Limits { at_risk: 10, dormant: 300 });
+    }
+
+    #[test]
+    fn states_in_order() {
+        let document = Document::empty();
+        let policy = &document.policy().unwrap().lifecycle;
+        let state = |recency, frequency, gap: Option<i64>, vip| {
+            let rhythm = Rhythm::walk(gap.into_iter(), policy, None);
+            state_of_buyer(recency, frequency, &rhythm, policy, || vip).name()
+        };
+        assert_eq!(state(61, 9, None, true), "dormant");
+        assert_eq!(state(60, 9, None, true), "at_risk");
+        assert_eq!(state(31, 9, Some(61), true), "at_risk");
+        assert_eq!(state(30, 9, Some(61), true), "winback");
+        assert_eq!(state(30, 9, Some(60), true), "vip");
+        assert_eq!(state(30, 2, Some(60), false), "new");
+        assert_eq!(state(30, 3, Some(60), false), "active");
+        assert_eq!(state(0, 1, None, false), "new");
+    }
+
+    #[test]
+    fn a_short_winback_window_ends_in_active_not_in_new() {
+        let document = Document::parse(r#"{"lifecycle": {"winback_window_days": 7}}"#).unwrap();
+        let policy = &document.policy().unwrap().lifecycle;
+        let rhythm = Rhythm::walk([100].into_iter(), policy, None);
+        assert_eq!(state_of_buyer(8, 2, &rhythm, policy, || false), LifecycleState::Active);
+    }
+}

@@ -1,0 +1,222 @@
+//! A policy as written: sparse JSON, checked for keys and types, laid over other documents.
+
+use std::fmt;
+use std::sync::{LazyLock, OnceLock};
+
+use serde_json::Value;
+
+use super::Policy;
+use crate::decimal::Decimal;
+use crate::error::{Error, ErrorKind, Result};
+use crate::json::{self, UniqueKeys};
+
+/// The longest text of a policy, in bytes.
+pub const MAX_BYTES: usize = 262_144;
+
+const TYPE_NAME: &str = "segment_policy";
+const VERSION: u8 = 1;
+
+/// The default policy, the one source of every default.
+static DEFAULT: LazyLock<Value> =
+    LazyLock::new(|| serde_json::from_str(include_str!("default.json")).expect("default.json is JSON"));
+
+/// A policy document: an object whose keys and types are right, with keys in order and numbers in plain notation, so
+/// that equal documents have equal bytes.
+///
+/// Whether it contradicts itself shows only where it is used, because that depends on what it is laid over.
+#[derive(Debug)]
+pub struct Document {
+    value: Value,
+    policy: OnceLock<Result<Policy>>,
+}
+
+impl Document {
+    /// The document that changes nothing.
+    pub fn empty() -> Self {
+        Document { value: Value::Object(Default::default()), policy: OnceLock::new() }
+    }
+
+    /// Reads a document.
+    ///
+    /// # Errors
+    /// [`ErrorKind::InvalidText`] naming the path of an unknown key, a wrong type or a key that stands twice;
+    /// [`ErrorKind::LimitExceeded`] beyond [`MAX_BYTES`].
+    pub fn parse(text: &str) -> Result<Self> {
+        if text.len() > MAX_BYTES {
+            return Err(Error::new(
+                ErrorKind::LimitExceeded,
+                format!("a segment_policy has at most {MAX_BYTES} bytes, not {}", text.len()),
+            ));
+        }
+        json::from_text::<UniqueKeys>(TYPE_NAME, text)?;
+        let value = json::from_text(TYPE_NAME, text)?;
+        Self::from_value(plain_numbers(value)?)
+    }
+
+    fn from_value(value: Value) -> Result<Self> {
+        if !value.is_object() {
+            return Err(Error::new(ErrorKind::InvalidText, "invalid segment_policy: it must be a JSON object")
+                .hint("Write only what differs from the default, for example {\"lifecycle\": {\"dormant_after_days\": 90}}."));
+        }
+        parse_effective(&value).map_err(|error| {
+            if error.hint.is_some() { error } else { error.hint("SELECT effective(NULL) shows every key with its default.") }
+        })?;
+        Ok(Document { value, policy: OnceLock::new() })
+    }
+
+    /// This document with `over` laid over it: objects merge key by key, everything else is replaced.
+    ///
+    /// # Errors
+    /// As [`policy`](Self::policy), where the result contradicts itself.
+    pub fn overlay(&self, over: &Document) -> Result<Self> {
+        let merged = Self::from_value(merge(self.value.clone(), &over.value))?;
+        merged.policy()?;
+        Ok(merged)
+    }
+
+    /// The effective policy.
+    ///
+    /// # Errors
+    /// [`ErrorKind::InvalidParameter`] naming the paths of a contradiction.
+    pub fn policy(&self) -> Result<&Policy> {
+        let policy = self.policy.get_or_init(|| {
+            let policy = parse_effective(&self.value)?;
+            policy.refuse_contradictions()?;
+            Ok(policy)
+        });
+        policy.as_ref().map_err(Clone::clone)
+    }
+
+    /// The effective policy as JSON: the document laid over the default.
+    pub fn effective(&self) -> Value {
+        merge(DEFAULT.clone(), &self.value)
+    }
+
+    /// The canonical bytes: a version and the text.
+    pub fn to_bytes(&self) -> Vec<u8> {
+        let mut out = vec![VERSION];
+        out.extend(self.to_string().as_bytes());
+        out
+    }
+
+    /// The document that has these canonical bytes.
+    ///
+    /// # Errors
+    /// [`ErrorKind::InvalidBinary`] when no document has them.
+    pub fn from_bytes(bytes: &[u8]) -> Result<Self> {
+        let invalid = |why: String| Error::new(ErrorKind::InvalidBinary, format!("invalid binary {TYPE_NAME}: {why}"));
+        let text = match bytes.split_first() {
+            Some((&VERSION, text)) => std::str::from_utf8(text).map_err(|_| invalid("not UTF-8".to_owned()))?,
+            Some((version, _)) => {
+                return Err(invalid(format!("version {version}, this release reads version {VERSION}")));
+            }
+            None => return Err(invalid("it ends too early".to_owned())),
+        };
+        let document = Self::parse(text).map_err(|error| invalid(error.message))?;
+        if document.to_string() != text {
+            return Err(invalid("not in canonical form".to_owned()));
+        }
+        Ok(document)
+    }
+}
+
+impl fmt::Display for Document {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.value.fmt(f)
+    }
+}
+
+fn parse_effective(value: &Value) -> Result<Policy> {
+    json::from_value(TYPE_NAME, merge(DEFAULT.clone(), value))
+}
+
+fn merge(base: Value, over: &Value) -> Value {
+    match (base, over) {
+        (Value::Object(mut base), Value::Object(over)) => {
+            for (key, value) in over {
+                let merged = match base.remove(key) {
+                    Some(below) => merge(below, value),
+                    None => value.clone(),
+                };
+                base.insert(key.clone(), merged);
+            }
+            Value::Object(base)
+        }
+        (_, over) => over.clone(),
+    }
+}
+
+/// Every number in plain notation with no more decimals than it needs, so that 1e1, 10 and 10.0 are one number.
+fn plain_numbers(value: Value) -> Result<Value> {
+    Ok(match value {
+        Value::Number(number) => {
+            let plain = Decimal::parse(number.as_str())?.normalized().to_string();
+            Value::Number(serde_json::Number::from_string_unchecked(plain))
+        }
+        Value::Array(items) => Value::Array(items.into_iter().map(plain_numbers).collect::<Result<_>>()?),
+        Value::Object(entries) => Value::Object(
+            entries.into_iter().map(|(key, value)| Ok((key, plain_numbers(value)?))).collect::<Result<_>>()?,
+        ),
+        other => other,
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn refused(text: &str) -> String {
+        let error = Document::parse(text).unwrap_err();
+        assert_ne!(error.kind, ErrorKind::InvalidParameter);
+        error.message
+    }
+
+    #[test]
+    fn a_document_stays_as_written() {
+        let text = r#"{"vip": {"ltv_cut": 1.50e1}, "lifecycle":{"dormant_after_days":90}}"#;
+        let document = Document::parse(text).unwrap();
+        assert_eq!(document.to_string(), r#"{"lifecycle":{"dormant_after_days":90},"vip":{"ltv_cut":15}}"#);
+        assert_eq!(document.policy().unwrap().lifecycle.dormant_after_days, 90);
+        assert_eq!(document.policy().unwrap().lifecycle.at_risk_after_days, 30);
+        let bytes = document.to_bytes();
+        assert_eq!(Document::from_bytes(&bytes).unwrap().to_bytes(), bytes);
+    }
+
+    #[test]
+    fn errors_name_the_path() {
+        assert!(refused(r#"{"lifecycle": {"dormant_days": 1}}"#).contains("lifecycle.dormant_days: unknown field"));
+        assert!(refused(r#"{"lifecycle": {"dormant_after_days": "90"}}"#).contains("lifecycle.dormant_after_days: invalid type"));
+        assert!(refused(r#"{"lifecycle": {"dormant_after_days": -1}}"#).contains("lifecycle.dormant_after_days"));
+        assert!(refused(r#"{"rfm": {"recency_cuts": [1, "x"]}}"#).contains("rfm.recency_cuts[1]"));
+        assert!(refused(r#"{"rfm": 5}"#).contains("rfm: invalid type"));
+        assert!(refused(r#"{"frequency": "visits"}"#).contains("unknown frequency: \"visits\". Use one of: orders, purchase_days"));
+        assert!(refused(r#"{"vip": {"memberships": ["gold"]}}"#).contains("vip.memberships[0]"));
+        assert!(refused(r#"{"a": 1, "a": 2}"#).contains("stands twice"));
+        assert!(refused("[]").contains("object"));
+        assert!(refused("nonsense").contains("expected"));
+        assert!(refused(r#"{"lifecycle": null}"#).contains("lifecycle"));
+    }
+
+    #[test]
+    fn overlays_merge_objects_and_replace_the_rest() {
+        let base = Document::parse(r#"{"rfm": {"recency_cuts": [1, 2], "frequency_cuts": [1]}}"#).unwrap();
+        let over = Document::parse(r#"{"rfm": {"recency_cuts": [7]}}"#).unwrap();
+        assert_eq!(base.overlay(&over).unwrap().to_string(), r#"{"rfm":{"frequency_cuts":[1],"recency_cuts":[7]}}"#);
+    }
+
+    #[test]
+    fn contradictions_show_at_the_overlay_and_at_use() {
+        let at_risk = Document::parse(r#"{"lifecycle": {"at_risk_after_days": 90}}"#).unwrap();
+        assert_eq!(at_risk.policy().unwrap_err().kind, ErrorKind::InvalidParameter);
+        let error = Document::empty().overlay(&at_risk).unwrap_err();
+        assert!(error.message.contains("lifecycle.at_risk_after_days"), "{}", error.message);
+        let dormant = Document::parse(r#"{"lifecycle": {"dormant_after_days": 180}}"#).unwrap();
+        assert!(at_risk.overlay(&dormant).is_ok());
+    }
+
+    #[test]
+    fn too_much_text_is_refused() {
+        let text = format!(r#"{{"learned": {{"note": "{}"}}}}"#, "x".repeat(MAX_BYTES));
+        assert_eq!(Document::parse(&text).unwrap_err().kind, ErrorKind::LimitExceeded);
+    }
+}

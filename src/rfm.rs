@@ -1,0 +1,191 @@
+//! Recency, frequency, monetary: a digit each, a code of the three, a name for the code.
+
+use crate::decimal::{Decimal, Millionths};
+use crate::error::{Error, ErrorKind, Result};
+use crate::policy::{Policy, RfmCuts};
+
+/// The digits of a customer, 1 worst.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Scores {
+    /// Recency.
+    pub r: u8,
+    /// Frequency.
+    pub f: u8,
+    /// Monetary.
+    pub m: u8,
+}
+
+/// `1 + number of cuts strictly below value`: equal values always get equal digits.
+fn digit(value: Decimal, cuts: &[Decimal]) -> u8 {
+    1 + cuts.partition_point(|cut| *cut < value) as u8
+}
+
+/// The best digit of a dimension.
+fn best_digit(cuts: &[Decimal]) -> u8 {
+    1 + cuts.len() as u8
+}
+
+impl Scores {
+    /// Scores days since the last purchase, F and M (currency units) by the policy's cuts.
+    pub fn of(recency_days: i64, frequency: i64, monetary: Decimal, cuts: &RfmCuts) -> Self {
+        let worst_first = digit(recency_days.into(), &cuts.recency_cuts);
+        Scores {
+            r: best_digit(&cuts.recency_cuts) + 1 - worst_first,
+            f: digit(frequency.into(), &cuts.frequency_cuts),
+            m: digit(monetary, &cuts.monetary_cuts),
+        }
+    }
+
+    /// The three digits as one number, for example 543.
+    pub fn code(self) -> i32 {
+        i32::from(self.r) * 100 + i32::from(self.f) * 10 + i32::from(self.m)
+    }
+
+    /// The digits of a code.
+    ///
+    /// # Errors
+    /// [`ErrorKind::InvalidParameter`] when a digit is none of the policy's.
+    pub fn from_code(code: i32, cuts: &RfmCuts) -> Result<Self> {
+        let best = [&cuts.recency_cuts, &cuts.frequency_cuts, &cuts.monetary_cuts].map(|cuts| best_digit(cuts));
+        let digits = [code / 100, code / 10 % 10, code % 10].map(|digit| u8::try_from(digit).unwrap_or(0));
+        if code < 0 || digits.iter().zip(best).any(|(&digit, best)| !(1..=best).contains(&digit)) {
+            let [r, f, m] = best;
+            return Err(Error::new(ErrorKind::InvalidParameter, format!("not an rfm score: {code}"))
+                .hint(format!("By this policy the digits go from 1 to {r} (r), {f} (f) and {m} (m).")));
+        }
+        let [r, f, m] = digits;
+        Ok(Scores { r, f, m })
+    }
+
+    /// The name of the first segment rule that matches, or the default's.
+    pub fn segment(self, policy: &Policy) -> &str {
+        let within = |digit: u8, (low, high): (u8, u8)| (low..=high).contains(&digit);
+        let rule = policy.segments.rules.iter().find(|rule| {
+            rule.any.iter().any(|range| within(self.r, range.r) && within(self.f, range.f) && within(self.m, range.m))
+        });
+        rule.map_or(&policy.segments.default, |rule| &rule.name)
+    }
+
+    /// The value score.
+    pub fn value_score(self, cuts: &RfmCuts) -> ValueScore {
+        let steps = [&cuts.recency_cuts, &cuts.frequency_cuts, &cuts.monetary_cuts].map(|cuts| cuts.len() as i128);
+        let [r, f, m] = [self.r, self.f, self.m].map(|digit| i128::from(digit) - 1);
+        ValueScore {
+            numerator: 100 * (r * steps[1] * steps[2] + steps[0] * f * steps[2] + steps[0] * steps[1] * m),
+            denominator: 3 * steps[0] * steps[1] * steps[2],
+        }
+    }
+}
+
+/// The mean over r, f, m of `(digit - 1) / (k - 1) * 100`, as an exact fraction.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ValueScore {
+    /// Above the line.
+    pub numerator: i128,
+    /// Below the line, above 0.
+    pub denominator: i128,
+}
+
+impl ValueScore {
+    /// Whether it is at least `limit` (0..100), without rounding.
+    pub fn at_least(self, limit: Millionths) -> bool {
+        self.numerator * i128::from(Millionths::ONE) >= limit.get() * self.denominator
+    }
+
+    /// Rounded to 2 decimals.
+    pub fn rounded(self) -> Result<Decimal> {
+        Decimal::quotient(self.numerator, self.denominator, 2)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::policy::Document;
+
+    fn scores(document: &Document, recency: i64, frequency: i64, monetary: &str) -> i32 {
+        let cuts = &document.policy().unwrap().rfm;
+        Scores::of(recency, frequency, Decimal::parse(monetary).unwrap(), cuts).code()
+    }
+
+    #[test]
+    fn a_digit_counts_the_cuts_strictly_below() {
+        let default = Document::empty();
+        assert_eq!(scores(&default, 0, 6, "20000.01"), 555);
+        assert_eq!(scores(&default, 30, 5, "20000"), 544);
+        assert_eq!(scores(&default, 31, 4, "15000.00"), 443);
+        assert_eq!(scores(&default, 90, 3, "5000.01"), 332);
+        assert_eq!(scores(&default, 180, 2, "5000"), 221);
+        assert_eq!(scores(&default, 181, 1, "-1"), 111);
+    }
+
+    #[test]
+    fn equal_cuts_leave_a_digit_unreachable() {
+        let policy = Document::parse(r#"{"rfm": {"frequency_cuts": [1, 1, 2, 4]}}"#).unwrap();
+        let f: Vec<_> = (1..7).map(|frequency| scores(&policy, 0, frequency, "0") / 10 % 10).collect();
+        assert_eq!(f, [1, 3, 4, 4, 5, 5]);
+    }
+
+    #[test]
+    fn codes_outside_the_policy_are_refused() {
+        let cuts = &Document::empty().policy().map(|policy| policy.rfm.recency_cuts.len()).unwrap();
+        assert_eq!(*cuts, 4);
+        let document = Document::empty();
+        let cuts = &document.policy().unwrap().rfm;
+        for code in [0, 11, 55, 556, 605, 560, 1111, -555, i32::MIN, i32::MAX] {
+            assert!(Scores::from_code(code, cuts).is_err(), "{code}");
+        }
+        assert_eq!(Scores::from_code(543, cuts).unwrap().code(), 543);
+    }
+
+    #[test]
+    fn value_score_is_the_mean_of_the_three() {
+        let document = Document::parse(r#"{"rfm": {"monetary_cuts": [10]}}"#).unwrap();
+        let cuts = &document.policy().unwrap().rfm;
+        let value = |code| Scores::from_code(code, cuts).unwrap().value_score(cuts).rounded().unwrap().to_string();
+        assert_eq!(value(552), "100.00");
+        assert_eq!(value(111), "0.00");
+        assert_eq!(value(512), "66.67");
+        assert_eq!(value(211), "8.33");
+    }
+
+    /// All 125 codes of the default policy, by the everyday meaning of the names.
+    #[test]
+    fn the_default_map_of_segments() {
+        let rows = [
+            // f  m1 m2 m3 m4 m5, for r = 5 down to 1
+            (5, 1, "first_timers first_timers first_timers first_timers first_timers"),
+            (5, 2, "potential_loyalist potential_loyalist potential_loyalist potential_loyalist potential_loyalist"),
+            (5, 3, "potential_loyalist potential_loyalist loyal loyal loyal"),
+            (5, 4, "potential_loyalist potential_loyalist loyal champions champions"),
+            (5, 5, "potential_loyalist potential_loyalist loyal champions champions"),
+            (4, 1, "promising promising promising promising promising"),
+            (4, 2, "potential_loyalist potential_loyalist potential_loyalist potential_loyalist potential_loyalist"),
+            (4, 3, "potential_loyalist potential_loyalist loyal loyal loyal"),
+            (4, 4, "potential_loyalist potential_loyalist loyal champions champions"),
+            (4, 5, "potential_loyalist potential_loyalist loyal champions champions"),
+            (3, 1, "about_to_sleep about_to_sleep about_to_sleep about_to_sleep about_to_sleep"),
+            (3, 2, "needs_attention needs_attention needs_attention needs_attention needs_attention"),
+            (3, 3, "needs_attention needs_attention needs_attention needs_attention needs_attention"),
+            (3, 4, "needs_attention needs_attention loyal loyal loyal"),
+            (3, 5, "needs_attention needs_attention loyal loyal loyal"),
+            (2, 1, "hibernating hibernating hibernating hibernating hibernating"),
+            (2, 2, "hibernating hibernating hibernating hibernating hibernating"),
+            (2, 3, "slipping slipping slipping slipping slipping"),
+            (2, 4, "slipping slipping slipping cannot_lose cannot_lose"),
+            (2, 5, "slipping slipping slipping cannot_lose cannot_lose"),
+            (1, 1, "lost lost lost lost lost"),
+            (1, 2, "hibernating hibernating hibernating hibernating hibernating"),
+            (1, 3, "hibernating hibernating hibernating hibernating hibernating"),
+            (1, 4, "slipping slipping slipping cannot_lose cannot_lose"),
+            (1, 5, "slipping slipping slipping cannot_lose cannot_lose"),
+        ];
+        let document = Document::empty();
+        let policy = document.policy().unwrap();
+        for (r, f, names) in rows {
+            for (m, name) in (1..=5).zip(names.split(' ')) {
+                assert_eq!(Scores { r, f, m }.segment(policy), name, "{r}{f}{m}");
+            }
+        }
+    }
+}

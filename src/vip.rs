@@ -1,0 +1,177 @@
+//! Who is a VIP, on two axes: what a customer buys and what ties her to the shop.
+
+use crate::day::Day;
+use crate::decimal::{Decimal, Millionths};
+use crate::engagement::EngagementHistory;
+use crate::error::Result;
+use crate::labels::labels;
+use crate::membership::Membership;
+use crate::policy::{KindWeight, Relation, Vip};
+use crate::rfm::ValueScore;
+
+labels! {
+    /// The tier decides; the VIP score only ranks.
+    VipTier "vip tier" {
+        /// A candidate tied to the shop.
+        Vip = "vip", "VIP", "優良";
+        /// Buys like a VIP.
+        Candidate = "candidate", "VIP candidate", "優良候補";
+        /// Is tied to the shop, but does not buy like a VIP.
+        Supporter = "supporter", "Supporter", "応援者";
+        /// Everybody else.
+        Regular = "regular", "Regular", "一般";
+    }
+}
+
+/// The relation score at `as_of`, 0..100: `least(100, sum over kinds of least(count, cap) * weight)`, events of the last
+/// window_days.
+pub fn relation_score(engagement: &EngagementHistory, as_of: Day, policy: &Relation) -> Millionths {
+    let window_start = as_of.plus(-i64::from(policy.window_days));
+    let points = policy.kinds.iter().map(|(kind, KindWeight { weight, cap })| {
+        let count = engagement.count(kind, window_start, as_of);
+        i128::from(count.min(i64::from(*cap))) * weight.get()
+    });
+    let hundred = 100 * i128::from(Millionths::ONE);
+    Millionths(points.sum::<i128>().min(hundred) as i64)
+}
+
+/// The VIP score, 0..100: the weighted mean of value and relation score, or the value score alone where engagement is
+/// not tracked; rounded once, half away from zero, to 2 decimals.
+///
+/// # Errors
+/// None for a policy that does not contradict itself.
+pub fn vip_score(value: ValueScore, relation: Option<Millionths>, policy: &Vip) -> Result<Decimal> {
+    let Some(relation) = relation else {
+        return value.rounded();
+    };
+    let (one, weight) = (i128::from(Millionths::ONE), policy.value_weight.get());
+    let numerator = weight * value.numerator * one + (one - weight) * relation.get() * value.denominator;
+    Decimal::quotient(numerator, one * one * value.denominator, 2)
+}
+
+/// What decides whether somebody is a VIP candidate.
+#[derive(Clone, Copy, Debug)]
+pub struct CandidateFacts {
+    /// Days from the first to the last purchase.
+    pub span_days: i64,
+    /// F.
+    pub frequency: i64,
+    /// Days with a purchase.
+    pub purchase_days: i64,
+    /// Days since the last purchase.
+    pub recency_days: i64,
+    /// M.
+    pub monetary: Decimal,
+    /// The dormant limit that holds.
+    pub dormant_limit: i64,
+}
+
+impl CandidateFacts {
+    /// Whether the customer buys like a VIP, by frequency or by lifetime value, and not in one burst.
+    pub fn is_candidate(&self, policy: &Vip) -> bool {
+        let by_frequency = self.frequency >= policy.min_orders.into()
+            && self.purchase_days >= policy.min_purchase_days.into()
+            && self.recency_days <= policy.max_recency_days.into();
+        let by_lifetime_value = policy.ltv_cut.is_some_and(|cut| self.monetary >= cut)
+            && self.purchase_days >= policy.ltv_min_purchase_days.into()
+            && self.recency_days <= self.dormant_limit;
+        self.span_days >= policy.min_span_days.into() && (by_frequency || by_lifetime_value)
+    }
+}
+
+/// The tier of somebody who is a candidate or not; `value` is `None` for a prospect, `relation` where engagement is not
+/// tracked.
+pub fn vip_tier(
+    is_candidate: bool,
+    value: Option<ValueScore>,
+    relation: Option<Millionths>,
+    membership: Option<Membership>,
+    policy: &Vip,
+) -> VipTier {
+    let tied = match relation {
+        Some(relation) => relation >= policy.min_relation_score,
+        None => policy
+            .untracked_min_value_score
+            .is_some_and(|limit| value.is_some_and(|value| value.at_least(limit))),
+    };
+    let member = membership.is_none_or(|membership| policy.memberships.contains(&membership));
+    match (is_candidate, relation) {
+        (true, _) if tied && member => VipTier::Vip,
+        (true, _) => VipTier::Candidate,
+        (false, Some(_)) if tied => VipTier::Supporter,
+        (false, _) => VipTier::Regular,
+    }
+}
+
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::policy::Document;
+
+    #[test]
+    fn relation_counts_the_last_window_and_caps() {
+        let document = Document::empty();
+        let policy = &document.policy().unwrap().relation;
+        let score = |events: &[(&str, i32, u32)]| {
+            let events = events.iter().map(|&(kind, day, count)| (kind, Day(day), count));
+            relation_score(&EngagementHistory::new(events).unwrap(), Day(1000), policy).to_string()
+        };
+        assert_eq!(score(&[]), "0");
+        assert_eq!(score(&[("review", 1000, 2), ("survey", 700, 1), ("referral", 636, 1)]), "50");
+        assert_eq!(score(&[("referral", 635, 1), ("review", 1001, 1), ("usage_report", 900, 5)]), "0");
+        assert_eq!(score(&[("referral", 900, 9)]), "60");
+        assert_eq!(score(&[("referral", 900, 9), ("event", 900, 9)]), "100");
+    }
+
+    #[test]
+    fn the_score_is_rounded_once() {
+        let document = Document::parse(r#"{"vip": {"value_weight": 0.3}}"#).unwrap();
+        let policy = &document.policy().unwrap().vip;
+        let value = ValueScore { numerator: 1000, denominator: 12 };
+        let score = |relation| vip_score(value, relation, policy).unwrap().to_string();
+        assert_eq!(score(None), "83.33");
+        assert_eq!(score(Some(Millionths(10_000_000))), "32.00");
+        assert_eq!(score(Some(Millionths(0))), "25.00");
+    }
+
+    #[test]
+    fn a_burst_of_bulk_buying_is_no_candidate() {
+        let document = Document::parse(r#"{"vip": {"ltv_cut": 100000}}"#).unwrap();
+        let policy = &document.policy().unwrap().vip;
+        let steady = CandidateFacts {
+            span_days: 84,
+            frequency: 4,
+            purchase_days: 3,
+            recency_days: 45,
+            monetary: Decimal::from(1),
+            dormant_limit: 60,
+        };
+        assert!(steady.is_candidate(policy));
+        assert!(!CandidateFacts { span_days: 83, frequency: 100, purchase_days: 80, monetary: Decimal::from(9_000_000), ..steady }
+            .is_candidate(policy));
+        assert!(!CandidateFacts { recency_days: 46, ..steady }.is_candidate(policy));
+        assert!(!CandidateFacts { purchase_days: 2, ..steady }.is_candidate(policy));
+        let rich = CandidateFacts { purchase_days: 2, frequency: 2, recency_days: 60, monetary: Decimal::from(100_000), ..steady };
+        assert!(rich.is_candidate(policy));
+        assert!(!CandidateFacts { recency_days: 61, ..rich }.is_candidate(policy));
+    }
+
+    #[test]
+    fn tiers() {
+        let document = Document::empty();
+        let policy = &document.policy().unwrap().vip;
+        let value = |percent| Some(ValueScore { numerator: percent, denominator: 1 });
+        let relation = |points: i64| Some(Millionths(points * Millionths::ONE));
+        let tier = |candidate, value, relation, membership| vip_tier(candidate, value, relation, membership, policy).name();
+        assert_eq!(tier(true, value(0), relation(50), None), "vip");
+        assert_eq!(tier(true, value(100), relation(49), None), "candidate");
+        assert_eq!(tier(true, value(90), None, None), "vip");
+        assert_eq!(tier(true, value(89), None, None), "candidate");
+        assert_eq!(tier(true, value(100), relation(100), Some(Membership::Paused)), "candidate");
+        assert_eq!(tier(true, value(100), relation(100), Some(Membership::OneOff)), "vip");
+        assert_eq!(tier(false, value(100), relation(50), None), "supporter");
+        assert_eq!(tier(false, value(100), None, None), "regular");
+        assert_eq!(tier(false, None, relation(49), None), "regular");
+    }
+}
