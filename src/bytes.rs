@@ -58,8 +58,7 @@ impl<'a> Reader<'a> {
 
     /// The next `length` bytes.
     pub fn slice(&mut self, length: usize) -> Result<&'a [u8]> {
-        let (slice, rest) =
-            self.rest.split_at_checked(length).ok_or_else(|| self.invalid("it ends too early"))?;
+        let (slice, rest) = self.rest.split_at_checked(length).ok_or_else(|| self.invalid("it ends too early"))?;
         self.rest = rest;
         Ok(slice)
     }

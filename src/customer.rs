@@ -7,7 +7,7 @@ use crate::decimal::{Decimal, Millionths};
 use crate::dormancy::{self, DormancyCategory, DormancyReason};
 use crate::engagement::EngagementHistory;
 use crate::error::Result;
-use crate::history::{PurchaseHistory, Purchases, average_order_value};
+use crate::history::{NO_PURCHASES, PurchaseHistory, Purchases, average_order_value};
 use crate::lifecycle::{self, LifecycleState, PurchaseStage, Rhythm};
 use crate::membership::Membership;
 use crate::policy::{Frequency, Policy};
@@ -28,14 +28,16 @@ pub struct Customer<'a> {
 }
 
 impl<'a> Customer<'a> {
-    /// The customer with these histories on the day `as_of`; `engagement` is `None` where the shop does not track it.
+    /// The customer with these histories on the day `as_of`; no `history` is that of a prospect, no `engagement` means that
+    /// the shop does not track it.
     pub fn new(
-        history: &'a PurchaseHistory,
+        history: Option<&'a PurchaseHistory>,
         as_of: Day,
         policy: &'a Policy,
         engagement: Option<&'a EngagementHistory>,
         membership: Option<Membership>,
     ) -> Self {
+        let history = history.unwrap_or(&NO_PURCHASES);
         Customer {
             history,
             as_of,
@@ -46,6 +48,11 @@ impl<'a> Customer<'a> {
             monetary: history.monetary(as_of),
             rhythm: Rhythm::walk(history.gaps(as_of), &policy.lifecycle, membership),
         }
+    }
+
+    /// The policy she is seen by.
+    pub fn policy(&self) -> &'a Policy {
+        self.policy
     }
 
     /// What she bought; `None` for a prospect.
@@ -64,6 +71,11 @@ impl<'a> Customer<'a> {
     /// R, F and M digits; `None` for a prospect.
     pub fn scores(&self) -> Option<Scores> {
         self.scores_at(self.as_of, self.monetary)
+    }
+
+    /// The name for the digits; `None` for a prospect.
+    pub fn rfm_segment(&self) -> Option<&'a str> {
+        self.scores().map(|scores| scores.segment(self.policy))
     }
 
     /// The digits on a day from the last purchase on, with the M of that day.
@@ -163,7 +175,9 @@ impl<'a> Customer<'a> {
             orders: Some(orders),
             purchase_days: Some(purchases.map_or(0, |purchases| purchases.purchase_days.into())),
             monetary: Some(self.monetary),
-            average_order_value: purchases.map(|purchases| average_order_value(self.monetary, purchases.orders)).transpose()?,
+            average_order_value: purchases
+                .map(|purchases| average_order_value(self.monetary, purchases.orders))
+                .transpose()?,
             discount_share: purchases.and_then(Purchases::discount_share),
             scores,
             rfm_segment: scores.map(|scores| scores.segment(self.policy)),
@@ -188,7 +202,12 @@ impl<'a> Customer<'a> {
     /// # Errors
     /// As [`facts`](Self::facts).
     pub fn next_step(&self) -> Result<NextStep<'a>> {
-        Ok(NextStep::of(&self.facts(ContactFacts::default())?, self.policy))
+        Ok(self.next_step_of(&self.facts(ContactFacts::default())?))
+    }
+
+    /// The one next step by facts already found.
+    pub fn next_step_of(&self, facts: &Facts) -> NextStep<'a> {
+        NextStep::of(facts, self.policy)
     }
 }
 

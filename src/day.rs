@@ -27,11 +27,8 @@ impl Day {
         if (Day::MIN..=Day::MAX).contains(&self) {
             Ok(self)
         } else {
-            Err(Error::new(
-                ErrorKind::DayOutOfRange,
-                format!("day out of range: {} days from 2000-01-01", self.0),
-            )
-            .hint("A purchase or event lies in the years 1 to 9999; leave out rows with placeholder dates."))
+            Err(Error::new(ErrorKind::DayOutOfRange, format!("day out of range: {} days from 2000-01-01", self.0))
+                .hint("A purchase or event lies in the years 1 to 9999; leave out rows with placeholder dates."))
         }
     }
 
@@ -57,8 +54,7 @@ impl Day {
             .filter(|text| text.len() == 10 && text.bytes().all(|byte| byte.is_ascii_digit() || byte == b'-'))
             .and_then(|text| NaiveDate::parse_from_str(text, "%Y-%m-%d").ok())
             .ok_or_else(|| {
-                Error::new(ErrorKind::InvalidText, format!("not a day: {text:?}"))
-                    .hint("Write days as YYYY-MM-DD.")
+                Error::new(ErrorKind::InvalidText, format!("not a day: {text:?}")).hint("Write days as YYYY-MM-DD.")
             })?;
         let days = date.signed_duration_since(EPOCH).num_days();
         i32::try_from(days).map_or(Day(i32::MAX), Day).checked()
@@ -83,7 +79,9 @@ mod tests {
 
     #[test]
     fn reads_and_prints_iso_days() {
-        for (text, number) in [("2000-01-01", 0), ("1998-06-30", -550), ("0001-01-01", Day::MIN.0), ("9999-12-31", Day::MAX.0)] {
+        for (text, number) in
+            [("2000-01-01", 0), ("1998-06-30", -550), ("0001-01-01", Day::MIN.0), ("9999-12-31", Day::MAX.0)]
+        {
             assert_eq!(Day::parse(text), Ok(Day(number)));
             assert_eq!(Day(number).to_string(), text);
         }

@@ -26,11 +26,8 @@ pub fn amount_out_of_range() -> Error {
 
 /// The error for more decimals than [`MAX_SCALE`].
 pub fn too_many_decimals(scale: impl fmt::Display) -> Error {
-    Error::new(
-        ErrorKind::NumberOutOfRange,
-        format!("amount has {scale} decimals, at most {MAX_SCALE} are supported"),
-    )
-    .hint("Round the amounts to the decimals of your currency, for example round(amount, 2).")
+    Error::new(ErrorKind::NumberOutOfRange, format!("amount has {scale} decimals, at most {MAX_SCALE} are supported"))
+        .hint("Round the amounts to the decimals of your currency, for example round(amount, 2).")
 }
 
 /// `mantissa / 10^scale`, exactly; `1.50` and `1.5` are equal but print differently, as in PostgreSQL.
@@ -78,11 +75,8 @@ impl Decimal {
     pub fn quotient(numerator: i128, denominator: i128, scale: u8) -> Result<Self> {
         let shifted = numerator.checked_mul(power_of_ten(scale)).ok_or_else(amount_out_of_range)?;
         let (quotient, rest) = (shifted / denominator, shifted % denominator);
-        let away = if rest.unsigned_abs() >= denominator.unsigned_abs() - rest.unsigned_abs() {
-            shifted.signum()
-        } else {
-            0
-        };
+        let away =
+            if rest.unsigned_abs() >= denominator.unsigned_abs() - rest.unsigned_abs() { shifted.signum() } else { 0 };
         Ok(Decimal { mantissa: quotient + away, scale })
     }
 
@@ -161,11 +155,7 @@ impl PartialOrd for Decimal {
 
 impl Ord for Decimal {
     fn cmp(&self, other: &Self) -> Ordering {
-        if self.scale == other.scale {
-            self.mantissa.cmp(&other.mantissa)
-        } else {
-            self.parts().cmp(&other.parts())
-        }
+        if self.scale == other.scale { self.mantissa.cmp(&other.mantissa) } else { self.parts().cmp(&other.parts()) }
     }
 }
 
@@ -202,6 +192,15 @@ pub struct Millionths(pub i64);
 impl Millionths {
     /// How many make one.
     pub const ONE: i64 = 1_000_000;
+
+    /// The number of millionths nearest to a decimal, half away from zero.
+    ///
+    /// # Errors
+    /// [`ErrorKind::NumberOutOfRange`] when it does not fit.
+    pub fn rounded(number: Decimal) -> Result<Self> {
+        let millionths = Decimal::quotient(number.mantissa, power_of_ten(number.scale), 6)?;
+        i64::try_from(millionths.mantissa).map(Millionths).map_err(|_| amount_out_of_range())
+    }
 
     /// As an integer number of millionths, wide enough to calculate with.
     pub fn get(self) -> i128 {
@@ -251,7 +250,9 @@ mod tests {
         for text in ["", "-", ".", "1.", ".5", "1e", "0x1", "NaN", "１", "1e999999999999"] {
             assert_eq!(Decimal::parse(text).unwrap_err().kind, ErrorKind::InvalidText, "{text}");
         }
-        for text in ["1e38000", "1e39", "0.000000000000000000001", "1e-2147483648", "999999999999999999999999999999999999999"] {
+        for text in
+            ["1e38000", "1e39", "0.000000000000000000001", "1e-2147483648", "999999999999999999999999999999999999999"]
+        {
             assert_eq!(Decimal::parse(text).unwrap_err().kind, ErrorKind::NumberOutOfRange, "{text}");
         }
     }

@@ -119,7 +119,6 @@ fn has_overstocked(purchases: &Purchases, policy: &DormancyReasonLimits) -> bool
     bought_much_more || bought_in_a_burst
 }
 
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -128,7 +127,8 @@ mod tests {
 
     /// Rows of day, amount and discount; events of kind and day; asked on day 500.
     fn reason_of(rows: &[(i32, i128, Option<bool>)], events: &[(&str, i32)]) -> &'static str {
-        let days = rows.iter().map(|&(day, amount, discounted)| PurchaseDay::of_row(Day(day), Some(amount), discounted));
+        let days =
+            rows.iter().map(|&(day, amount, discounted)| PurchaseDay::of_row(Day(day), Some(amount), discounted));
         let history = PurchaseHistory::new(0, days.collect()).unwrap();
         let engagement = EngagementHistory::new(events.iter().map(|&(kind, day)| (kind, Day(day), 1))).unwrap();
         let document = Document::empty();
@@ -148,7 +148,10 @@ mod tests {
         assert_eq!(reason_of(&[(0, 10, None), (10, 10, None), (30, 10, None)], &[]), "overstocked");
         assert_eq!(reason_of(&[(0, 0, None), (50, 10, None)], &[]), "unhabituated");
         let (yes, no) = (Some(true), Some(false));
-        assert_eq!(reason_of(&[(0, 1, yes), (50, 1, yes), (99, 1, yes), (150, 1, yes), (199, 1, no)], &[]), "discount_only");
+        assert_eq!(
+            reason_of(&[(0, 1, yes), (50, 1, yes), (99, 1, yes), (150, 1, yes), (199, 1, no)], &[]),
+            "discount_only"
+        );
         assert_eq!(reason_of(&[(0, 1, yes), (50, 1, yes), (99, 1, yes), (150, 1, no)], &[]), "drifted");
         assert_eq!(reason_of(&[(0, 1, yes)], &[]), "unhabituated");
     }

@@ -200,8 +200,13 @@ mod tests {
 
     #[test]
     fn counts_by_kind_and_day() {
-        let h = EngagementHistory::new([("review", Day(5), 1), ("survey", Day(1), 1), ("review", Day(2), 1), ("review", Day(5), 2)])
-            .unwrap();
+        let h = EngagementHistory::new([
+            ("review", Day(5), 1),
+            ("survey", Day(1), 1),
+            ("review", Day(2), 1),
+            ("review", Day(5), 2),
+        ])
+        .unwrap();
         assert_eq!(h.count("review", None, Day(5)), 4);
         assert_eq!(h.count("review", None, Day(4)), 1);
         assert_eq!(h.count("review", Some(Day(2)), Day(9)), 3);
@@ -212,14 +217,17 @@ mod tests {
 
     #[test]
     fn text_and_bytes_come_back() {
-        let h: EngagementHistory = r#"{"b\"x": {"2024-01-01": 2}, "a": {"1999-12-31": 1, "1999-01-01": 4000000000}}"#.parse().unwrap();
+        let h: EngagementHistory =
+            r#"{"b\"x": {"2024-01-01": 2}, "a": {"1999-12-31": 1, "1999-01-01": 4000000000}}"#.parse().unwrap();
         assert_eq!(h.to_string().parse(), Ok(h.clone()));
         assert_eq!(EngagementHistory::from_bytes(&h.to_bytes()), Ok(h));
     }
 
     #[test]
     fn refuses_nonsense() {
-        for text in ["", "[]", r#"{"a": 1}"#, r#"{"": {"2024-01-01": 1}}"#, r#"{"a": {"today": 1}}"#, r#"{"a": {}, "a": {}}"#] {
+        for text in
+            ["", "[]", r#"{"a": 1}"#, r#"{"": {"2024-01-01": 1}}"#, r#"{"a": {"today": 1}}"#, r#"{"a": {}, "a": {}}"#]
+        {
             assert!(text.parse::<EngagementHistory>().is_err(), "{text}");
         }
     }

@@ -118,10 +118,10 @@ pub struct PurchaseHistory {
     days: Vec<PurchaseDay>,
 }
 
-impl PurchaseHistory {
-    /// The history of somebody who has not bought yet.
-    pub const EMPTY: PurchaseHistory = PurchaseHistory { scale: 0, days: Vec::new() };
+/// The history of somebody who has not bought yet.
+pub static NO_PURCHASES: PurchaseHistory = PurchaseHistory { scale: 0, days: Vec::new() };
 
+impl PurchaseHistory {
     /// A history from entries in any order, several of one day allowed, with amounts of `scale` decimals.
     ///
     /// # Errors

@@ -129,7 +129,8 @@ fn limits(gaps: i64, days: i64, policy: &Lifecycle, membership: Option<Membershi
 /// All three numbers of the policy are millionths; the fraction is multiplied out, nothing is rounded on the way.
 fn own_limit(gaps: i64, days: i64, ratio: Millionths, policy: &Lifecycle) -> i64 {
     let one = i128::from(Millionths::ONE);
-    let numerator = ratio.get() * (i128::from(days) * one * one + policy.prior_gaps.get() * policy.store_gap_days.get());
+    let numerator =
+        ratio.get() * (i128::from(days) * one * one + policy.prior_gaps.get() * policy.store_gap_days.get());
     let denominator = (i128::from(gaps) * one + policy.prior_gaps.get()) * one * one;
     let limit = (numerator + denominator - 1) / denominator;
     limit.clamp(policy.min_days.into(), policy.max_days.into()) as i64
@@ -197,7 +198,8 @@ mod tests {
 
     #[test]
     fn a_limit_that_is_whole_is_not_rounded_up() {
-        let policy = r#"{"lifecycle": {"cycle": "own", "at_risk_ratio": 0.1, "store_gap_days": 100, "prior_gaps": 0.3}}"#;
+        let policy =
+            r#"{"lifecycle": {"cycle": "own", "at_risk_ratio": 0.1, "store_gap_days": 100, "prior_gaps": 0.3}}"#;
         assert_eq!(rhythm(policy, &[], None).limits, Limits { at_risk: 10, dormant: 300 });
     }
 

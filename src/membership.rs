@@ -28,9 +28,8 @@ impl Membership {
             "02" => Ok(Membership::Paused),
             "03" => Ok(Membership::Withdrawn),
             name => Membership::from_name(name).map_err(|_| {
-                Error::new(ErrorKind::InvalidParameter, format!("unknown membership: {name:?}")).hint(
-                    "Use continuing (01), paused (02), withdrawn (03) or one_off; NULL where it is unknown.",
-                )
+                Error::new(ErrorKind::InvalidParameter, format!("unknown membership: {name:?}"))
+                    .hint("Use continuing (01), paused (02), withdrawn (03) or one_off; NULL where it is unknown.")
             }),
         }
     }

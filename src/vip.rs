@@ -90,9 +90,7 @@ pub fn vip_tier(
 ) -> VipTier {
     let tied = match relation {
         Some(relation) => relation >= policy.min_relation_score,
-        None => policy
-            .untracked_min_value_score
-            .is_some_and(|limit| value.is_some_and(|value| value.at_least(limit))),
+        None => policy.untracked_min_value_score.is_some_and(|limit| value.is_some_and(|value| value.at_least(limit))),
     };
     let member = membership.is_none_or(|membership| policy.memberships.contains(&membership));
     match (is_candidate, relation) {
@@ -102,7 +100,6 @@ pub fn vip_tier(
         (false, _) => VipTier::Regular,
     }
 }
-
 
 #[cfg(test)]
 mod tests {
@@ -148,11 +145,25 @@ mod tests {
             dormant_limit: 60,
         };
         assert!(steady.is_candidate(policy));
-        assert!(!CandidateFacts { span_days: 83, frequency: 100, purchase_days: 80, monetary: Decimal::from(9_000_000), ..steady }
-            .is_candidate(policy));
+        assert!(
+            !CandidateFacts {
+                span_days: 83,
+                frequency: 100,
+                purchase_days: 80,
+                monetary: Decimal::from(9_000_000),
+                ..steady
+            }
+            .is_candidate(policy)
+        );
         assert!(!CandidateFacts { recency_days: 46, ..steady }.is_candidate(policy));
         assert!(!CandidateFacts { purchase_days: 2, ..steady }.is_candidate(policy));
-        let rich = CandidateFacts { purchase_days: 2, frequency: 2, recency_days: 60, monetary: Decimal::from(100_000), ..steady };
+        let rich = CandidateFacts {
+            purchase_days: 2,
+            frequency: 2,
+            recency_days: 60,
+            monetary: Decimal::from(100_000),
+            ..steady
+        };
         assert!(rich.is_candidate(policy));
         assert!(!CandidateFacts { recency_days: 61, ..rich }.is_candidate(policy));
     }
@@ -163,7 +174,8 @@ mod tests {
         let policy = &document.policy().unwrap().vip;
         let value = |percent| Some(ValueScore { numerator: percent, denominator: 1 });
         let relation = |points: i64| Some(Millionths(points * Millionths::ONE));
-        let tier = |candidate, value, relation, membership| vip_tier(candidate, value, relation, membership, policy).name();
+        let tier =
+            |candidate, value, relation, membership| vip_tier(candidate, value, relation, membership, policy).name();
         assert_eq!(tier(true, value(0), relation(50), None), "vip");
         assert_eq!(tier(true, value(100), relation(49), None), "candidate");
         assert_eq!(tier(true, value(90), None, None), "vip");

@@ -85,27 +85,75 @@ static NAMED_FACTS: &[NamedFact] = &[
     NamedFact { key: "orders", read: number, find: |facts, _| facts.orders.map(integer) },
     NamedFact { key: "purchase_days", read: number, find: |facts, _| facts.purchase_days.map(integer) },
     NamedFact { key: "monetary", read: number, find: |facts, _| facts.monetary.map(Value::Number) },
-    NamedFact { key: "average_order_value", read: number, find: |facts, _| facts.average_order_value.map(Value::Number) },
+    NamedFact {
+        key: "average_order_value",
+        read: number,
+        find: |facts, _| facts.average_order_value.map(Value::Number),
+    },
     NamedFact { key: "discount_share", read: number, find: |facts, _| facts.discount_share.map(Value::Number) },
     NamedFact { key: "r_score", read: number, find: |facts, _| facts.scores.map(|scores| integer(scores.r.into())) },
     NamedFact { key: "f_score", read: number, find: |facts, _| facts.scores.map(|scores| integer(scores.f.into())) },
     NamedFact { key: "m_score", read: number, find: |facts, _| facts.scores.map(|scores| integer(scores.m.into())) },
-    NamedFact { key: "rfm_score", read: number, find: |facts, _| facts.scores.map(|scores| integer(scores.code().into())) },
+    NamedFact {
+        key: "rfm_score",
+        read: number,
+        find: |facts, _| facts.scores.map(|scores| integer(scores.code().into())),
+    },
     NamedFact { key: RFM_SEGMENT, read: any_text, find: |facts, _| facts.rfm_segment.map(label) },
-    NamedFact { key: "lifecycle_state", read: |json| named(json, LifecycleState::from_name), find: |facts, _| facts.lifecycle_state.map(|state| label(state.name())) },
-    NamedFact { key: "purchase_stage", read: |json| named(json, PurchaseStage::from_name), find: |facts, _| facts.purchase_stage.map(|stage| label(stage.name())) },
+    NamedFact {
+        key: "lifecycle_state",
+        read: |json| named(json, LifecycleState::from_name),
+        find: |facts, _| facts.lifecycle_state.map(|state| label(state.name())),
+    },
+    NamedFact {
+        key: "purchase_stage",
+        read: |json| named(json, PurchaseStage::from_name),
+        find: |facts, _| facts.purchase_stage.map(|stage| label(stage.name())),
+    },
     NamedFact { key: "value_score", read: number, find: |facts, _| facts.value_score.map(Value::Number) },
     NamedFact { key: "relation_score", read: number, find: |facts, _| facts.relation_score.map(Value::Number) },
     NamedFact { key: "vip_score", read: number, find: |facts, _| facts.vip_score.map(Value::Number) },
-    NamedFact { key: "vip_tier", read: |json| named(json, VipTier::from_name), find: |facts, _| facts.vip_tier.map(|tier| label(tier.name())) },
-    NamedFact { key: "last_tier", read: |json| named(json, VipTier::from_name), find: |facts, _| facts.last_tier.map(|tier| label(tier.name())) },
-    NamedFact { key: "dormancy_category", read: |json| named(json, DormancyCategory::from_name), find: |facts, _| facts.dormancy_category.map(|category| label(category.name())) },
-    NamedFact { key: "dormancy_reason", read: |json| named(json, DormancyReason::from_name), find: |facts, _| facts.dormancy_reason.map(|reason| label(reason.name())) },
-    NamedFact { key: "membership", read: |json| named(json, Membership::from_name), find: |facts, _| facts.membership.map(|membership| label(membership.name())) },
+    NamedFact {
+        key: "vip_tier",
+        read: |json| named(json, VipTier::from_name),
+        find: |facts, _| facts.vip_tier.map(|tier| label(tier.name())),
+    },
+    NamedFact {
+        key: "last_tier",
+        read: |json| named(json, VipTier::from_name),
+        find: |facts, _| facts.last_tier.map(|tier| label(tier.name())),
+    },
+    NamedFact {
+        key: "dormancy_category",
+        read: |json| named(json, DormancyCategory::from_name),
+        find: |facts, _| facts.dormancy_category.map(|category| label(category.name())),
+    },
+    NamedFact {
+        key: "dormancy_reason",
+        read: |json| named(json, DormancyReason::from_name),
+        find: |facts, _| facts.dormancy_reason.map(|reason| label(reason.name())),
+    },
+    NamedFact {
+        key: "membership",
+        read: |json| named(json, Membership::from_name),
+        find: |facts, _| facts.membership.map(|membership| label(membership.name())),
+    },
     NamedFact { key: "refund_only_days_ago", read: number, find: |facts, _| facts.refund_only_days_ago.map(integer) },
-    NamedFact { key: "channel_count", read: number, find: |facts, _| facts.contact.channels.map(|channels| integer(channels.len() as i64)) },
-    NamedFact { key: "contact_allowed", read: flag, find: |facts, contact| facts.contact.is_allowed(facts.as_of?, contact).map(Value::Flag) },
-    NamedFact { key: "days_since_contact", read: number, find: |facts, _| facts.contact.days_since_contact(facts.as_of?).map(integer) },
+    NamedFact {
+        key: "channel_count",
+        read: number,
+        find: |facts, _| facts.contact.channels.map(|channels| integer(channels.len() as i64)),
+    },
+    NamedFact {
+        key: "contact_allowed",
+        read: flag,
+        find: |facts, contact| facts.contact.is_allowed(facts.as_of?, contact).map(Value::Flag),
+    },
+    NamedFact {
+        key: "days_since_contact",
+        read: number,
+        find: |facts, _| facts.contact.days_since_contact(facts.as_of?).map(integer),
+    },
 ];
 
 fn integer(value: i64) -> Value<'static> {
@@ -174,8 +222,14 @@ impl Fact {
 impl Expectation {
     fn read(fact: &Fact, json: &Json) -> Result<Self, String> {
         match json {
-            Json::Array(values) => values.iter().map(|value| fact.read(value)).collect::<Result<_, _>>().map(Expectation::OneOf),
-            Json::Object(bounds) => bounds.iter().map(|(key, value)| bound(fact, key, value)).collect::<Result<_, _>>().map(Expectation::Within),
+            Json::Array(values) => {
+                values.iter().map(|value| fact.read(value)).collect::<Result<_, _>>().map(Expectation::OneOf)
+            }
+            Json::Object(bounds) => bounds
+                .iter()
+                .map(|(key, value)| bound(fact, key, value))
+                .collect::<Result<_, _>>()
+                .map(Expectation::Within),
             value => Ok(Expectation::OneOf(vec![fact.read(value)?])),
         }
     }
@@ -210,8 +264,11 @@ fn bound(fact: &Fact, key: &str, json: &Json) -> Result<(Bound, Value<'static>),
 impl Condition {
     /// Whether the condition holds for a customer.
     pub fn holds(&self, facts: &Facts, contact: &Contact) -> bool {
-        let met = |(fact, expectation): &(Fact, Expectation)| fact.find(facts, contact).is_some_and(|value| expectation.met_by(&value));
-        self.tests.iter().all(met) && (self.any.is_empty() || self.any.iter().any(|condition| condition.holds(facts, contact)))
+        let met = |(fact, expectation): &(Fact, Expectation)| {
+            fact.find(facts, contact).is_some_and(|value| expectation.met_by(&value))
+        };
+        self.tests.iter().all(met)
+            && (self.any.is_empty() || self.any.iter().any(|condition| condition.holds(facts, contact)))
     }
 
     /// The segment names it asks for.
@@ -285,7 +342,13 @@ mod tests {
 
     #[test]
     fn tests_ask_about_facts() {
-        let facts = Facts { orders: Some(3), monetary: Some(Decimal::parse("-0.01").unwrap()), membership: Some(Membership::Paused), first_purchase_on: Some(Day(0)), ..Facts::default() };
+        let facts = Facts {
+            orders: Some(3),
+            monetary: Some(Decimal::parse("-0.01").unwrap()),
+            membership: Some(Membership::Paused),
+            first_purchase_on: Some(Day(0)),
+            ..Facts::default()
+        };
         assert!(holds("{}", &facts));
         assert!(holds(r#"{"orders": 3}"#, &facts));
         assert!(holds(r#"{"orders": [1, 3.0]}"#, &facts));

@@ -69,7 +69,9 @@ fn read_day(reader: &mut Reader, before: Option<&PurchaseDay>) -> Result<Purchas
     let word: u64 = reader.unsigned()?;
     let day = match before {
         None => unzigzag(word >> 1),
-        Some(before) => i64::try_from(word >> 1).ok().and_then(|distance| i64::from(before.day.0).checked_add(distance + 1)),
+        Some(before) => {
+            i64::try_from(word >> 1).ok().and_then(|distance| i64::from(before.day.0).checked_add(distance + 1))
+        }
     };
     let day = day
         .and_then(|day| i32::try_from(day).ok())

@@ -34,15 +34,31 @@ impl PackedOrder {
         Some(PackedOrder((day as u64) << (AMOUNT_BITS + FLAG_BITS) | (amount as u64) << FLAG_BITS | flags))
     }
 
-    /// The row again, as the entry of a day.
-    pub fn unpack(self) -> PurchaseDay {
-        let day = (self.0 >> (AMOUNT_BITS + FLAG_BITS)) as i64 - DAY_BIAS;
-        let amount = ((self.0 >> FLAG_BITS) & ((1 << AMOUNT_BITS) - 1)) as i64 - AMOUNT_BIAS;
-        let discounted = match self.0 & 3 {
+    /// The same row with an amount in units of the decimal `to` instead of `from` (`to >= from`); `None` where it does not
+    /// fit.
+    pub fn rescaled(self, from: u8, to: u8) -> Option<Self> {
+        let amount = self.amount().checked_mul(10i64.checked_pow(u32::from(to - from))?)?;
+        Self::new(self.day(), amount.into(), self.discounted())
+    }
+
+    fn day(self) -> Day {
+        Day(((self.0 >> (AMOUNT_BITS + FLAG_BITS)) as i64 - DAY_BIAS) as i32)
+    }
+
+    fn amount(self) -> i64 {
+        ((self.0 >> FLAG_BITS) & ((1 << AMOUNT_BITS) - 1)) as i64 - AMOUNT_BIAS
+    }
+
+    fn discounted(self) -> Option<bool> {
+        match self.0 & 3 {
             0 => None,
             flag => Some(flag == 2),
-        };
-        PurchaseDay::of_row(Day(day as i32), Some(i128::from(amount)), discounted)
+        }
+    }
+
+    /// The row again, as the entry of a day.
+    pub fn unpack(self) -> PurchaseDay {
+        PurchaseDay::of_row(self.day(), Some(self.amount().into()), self.discounted())
     }
 }
 

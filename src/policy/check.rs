@@ -75,7 +75,8 @@ impl Policy {
         found.require_unique("segments.rules", self.segments.rules.iter().map(|rule| rule.name.as_str()));
         found.require(!self.segments.default.is_empty(), "segments.default", "the name is empty");
         for (position, rule) in self.segments.rules.iter().enumerate() {
-            let sound = |DigitRanges { r, f, m }: &DigitRanges| [r, f, m].iter().all(|(low, high)| (1..=*high).contains(low));
+            let sound =
+                |DigitRanges { r, f, m }: &DigitRanges| [r, f, m].iter().all(|(low, high)| (1..=*high).contains(low));
             found.require(
                 rule.any.iter().all(sound),
                 format!("segments.rules[{position}].any"),
@@ -126,7 +127,11 @@ impl Policy {
         if let Some(score) = self.vip.untracked_min_value_score {
             within(score, HUNDRED, "vip.untracked_min_value_score");
         }
-        within(self.dormancy_reason.discount_min_share, Millionths(Millionths::ONE), "dormancy_reason.discount_min_share");
+        within(
+            self.dormancy_reason.discount_min_share,
+            Millionths(Millionths::ONE),
+            "dormancy_reason.discount_min_share",
+        );
         for (kind, KindWeight { weight, .. }) in &self.relation.kinds {
             within(*weight, HUNDRED, &format!("relation.kinds.{kind}.weight"));
         }
@@ -136,7 +141,11 @@ impl Policy {
             "dormancy_reason.overstock_amount_ratio",
             "it must be above 0",
         );
-        found.require(self.vip.ltv_cut.is_none_or(|cut| cut > Decimal::ZERO), "vip.ltv_cut", "it must be above 0 or null");
+        found.require(
+            self.vip.ltv_cut.is_none_or(|cut| cut > Decimal::ZERO),
+            "vip.ltv_cut",
+            "it must be above 0 or null",
+        );
     }
 
     fn check_actions(&self, found: &mut Findings) {
@@ -152,7 +161,6 @@ impl Policy {
         }
     }
 }
-
 
 #[cfg(test)]
 mod tests {
@@ -171,9 +179,15 @@ mod tests {
     fn contradictions_are_named() {
         for (text, path) in [
             (r#"{"rfm": {"monetary_cuts": [2, 1]}}"#, "rfm.monetary_cuts: cuts must not decrease"),
-            (r#"{"rfm": {"recency_cuts": [1,2,3,4,5,6,7,8,9,10]}}"#, "rfm.recency_cuts: 1 to 8 cuts are needed, not 10"),
+            (
+                r#"{"rfm": {"recency_cuts": [1,2,3,4,5,6,7,8,9,10]}}"#,
+                "rfm.recency_cuts: 1 to 8 cuts are needed, not 10",
+            ),
             (r#"{"rfm": {"recency_cuts": []}}"#, "rfm.recency_cuts"),
-            (r#"{"segments": {"rules": [{"name": "a", "any": [{}]}, {"name": "a", "any": []}]}}"#, "\"a\" stands twice"),
+            (
+                r#"{"segments": {"rules": [{"name": "a", "any": [{}]}, {"name": "a", "any": []}]}}"#,
+                "\"a\" stands twice",
+            ),
             (r#"{"segments": {"rules": [{"name": "a", "any": [{"r": [3, 2]}]}]}}"#, "segments.rules[0].any"),
             (r#"{"lifecycle": {"prior_gaps": 0}}"#, "lifecycle.prior_gaps"),
             (r#"{"lifecycle": {"min_days": 500}}"#, "lifecycle.min_days"),

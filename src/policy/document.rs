@@ -55,11 +55,16 @@ impl Document {
 
     fn from_value(value: Value) -> Result<Self> {
         if !value.is_object() {
-            return Err(Error::new(ErrorKind::InvalidText, "invalid segment_policy: it must be a JSON object")
-                .hint("Write only what differs from the default, for example {\"lifecycle\": {\"dormant_after_days\": 90}}."));
+            return Err(Error::new(ErrorKind::InvalidText, "invalid segment_policy: it must be a JSON object").hint(
+                "Write only what differs from the default, for example {\"lifecycle\": {\"dormant_after_days\": 90}}.",
+            ));
         }
         parse_effective(&value).map_err(|error| {
-            if error.hint.is_some() { error } else { error.hint("SELECT effective(NULL) shows every key with its default.") }
+            if error.hint.is_some() {
+                error
+            } else {
+                error.hint("SELECT effective(NULL) shows every key with its default.")
+            }
         })?;
         Ok(Document { value, policy: OnceLock::new() })
     }
@@ -85,6 +90,11 @@ impl Document {
             Ok(policy)
         });
         policy.as_ref().map_err(Clone::clone)
+    }
+
+    /// The document as JSON.
+    pub fn json(&self) -> &Value {
+        &self.value
     }
 
     /// The effective policy as JSON: the document laid over the default.
@@ -185,11 +195,17 @@ mod tests {
     #[test]
     fn errors_name_the_path() {
         assert!(refused(r#"{"lifecycle": {"dormant_days": 1}}"#).contains("lifecycle.dormant_days: unknown field"));
-        assert!(refused(r#"{"lifecycle": {"dormant_after_days": "90"}}"#).contains("lifecycle.dormant_after_days: invalid type"));
+        assert!(
+            refused(r#"{"lifecycle": {"dormant_after_days": "90"}}"#)
+                .contains("lifecycle.dormant_after_days: invalid type")
+        );
         assert!(refused(r#"{"lifecycle": {"dormant_after_days": -1}}"#).contains("lifecycle.dormant_after_days"));
         assert!(refused(r#"{"rfm": {"recency_cuts": [1, "x"]}}"#).contains("rfm.recency_cuts[1]"));
         assert!(refused(r#"{"rfm": 5}"#).contains("rfm: invalid type"));
-        assert!(refused(r#"{"frequency": "visits"}"#).contains("unknown frequency: \"visits\". Use one of: orders, purchase_days"));
+        assert!(
+            refused(r#"{"frequency": "visits"}"#)
+                .contains("unknown frequency: \"visits\". Use one of: orders, purchase_days")
+        );
         assert!(refused(r#"{"vip": {"memberships": ["gold"]}}"#).contains("vip.memberships[0]"));
         assert!(refused(r#"{"a": 1, "a": 2}"#).contains("stands twice"));
         assert!(refused("[]").contains("object"));

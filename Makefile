@@ -1,0 +1,75 @@
+# pg_rfm without cargo-pgrx: needs Rust, make, and a PostgreSQL that `make deps` can install on Debian.
+
+# The PostgreSQL to build for. Recursive on purpose: it is looked up after `deps` had the chance to install one.
+PG_CONFIG ?= $(shell tests/support/deps.sh --pg-config)
+PG         = $(shell "$(PG_CONFIG)" --version | sed -nE 's/^PostgreSQL ([0-9]+).*/pg\1/p')
+TARGET    := $(abspath $(or $(CARGO_TARGET_DIR),target))
+SO         = $(TARGET)/$(PG)/pg_rfm.so
+PKGLIBDIR  = $(DESTDIR)$(shell "$(PG_CONFIG)" --pkglibdir)
+EXTDIR     = $(DESTDIR)$(shell "$(PG_CONFIG)" --sharedir)/extension
+CORE      := --locked --no-default-features
+CLUSTER    = PG_CONFIG="$(PG_CONFIG)" PG_RFM_SO="$(SO)" tests/support/cluster.sh
+
+export PGRX_PG_CONFIG_PATH = $(PG_CONFIG)
+
+.PHONY: help all deps build schema install install-files uninstall test lint bench demo demo-stop clean
+
+help:
+	@echo 'make demo       segment 6,919 real orders in a PostgreSQL of its own and print the tables'
+	@echo '                own data: make demo ORDERS=file.csv [CUSTOMER=col] [DATE=col] [AMOUNT=col] [ORDER=col] [AS_OF=day]'
+	@echo 'make demo-stop  stop and delete that PostgreSQL'
+	@echo 'make test       all tests, in a throwaway PostgreSQL; one of them: make test ARGS="--test smoke"'
+	@echo 'make install    into the PostgreSQL of PG_CONFIG (also: DESTDIR=..., make uninstall)'
+	@echo 'make bench      speed and memory, as ratios to plain SQL'
+	@echo 'make build      only the extension; make schema: write its install script sql/pg_rfm--*.sql again'
+	@echo 'make lint       fmt and clippy, warnings are errors'
+	@echo 'All take PG_CONFIG=/path/to/pg_config; without it, the newest PostgreSQL of pgrx.toml that is installed.'
+
+all: build
+
+deps:
+	@PG_CONFIG="$(PG_CONFIG)" tests/support/deps.sh
+
+# Built for one PostgreSQL at a time in $(TARGET)/release, kept per version in $(SO), so that `make && sudo make install`
+# works where root has no cargo. The section .pgrxsc holds the SQL; some linkers drop it unless told not to collect sections.
+build: deps
+	@if command -v cargo >/dev/null; then \
+	  cargo rustc --release --lib --crate-type cdylib $(CORE) --features $(PG) -- -C link-arg=-Wl,--no-gc-sections && \
+	  { cmp -s "$(TARGET)/release/libpg_rfm.so" "$(SO)" || install -D -m 755 "$(TARGET)/release/libpg_rfm.so" "$(SO)"; }; \
+	elif [ ! -e "$(SO)" ]; then echo 'pg_rfm: cargo is not on the PATH (Rust: https://rustup.rs)' >&2; exit 1; fi
+
+schema: build
+	@PG_RFM_SO="$(SO)" PG_RFM_UPDATE=1 cargo test $(CORE) --test install_script is_what_the_code_generates
+
+install: build install-files
+
+install-files:
+	@install -d "$(PKGLIBDIR)" "$(EXTDIR)"
+	@install -m 755 "$(SO)" "$(PKGLIBDIR)/pg_rfm.so"
+	@install -m 644 pg_rfm.control sql/pg_rfm--*.sql "$(EXTDIR)"
+
+uninstall:
+	rm -f "$(PKGLIBDIR)/pg_rfm.so" "$(EXTDIR)"/pg_rfm.control "$(EXTDIR)"/pg_rfm--*.sql
+
+test: build
+	@$(CLUSTER) run test cargo test $(CORE) $(ARGS)
+
+lint: deps
+	cargo fmt --check
+	cargo clippy $(CORE) --all-targets -- -D warnings
+	cargo clippy $(CORE) --lib --release --features $(PG) -- -D warnings
+
+# Settings of a small real server: durable, so that the floor pays what a shop's server pays.
+bench: build
+	@PG_RFM_SETTINGS='shared_buffers=1GB fsync=on full_page_writes=on synchronous_commit=on max_wal_size=4GB jit=off' \
+	  $(CLUSTER) run bench cargo bench $(CORE) --bench speed $(if $(ARGS),-- $(ARGS))
+
+demo: build
+	@$(CLUSTER) start demo
+	@eval "$$($(CLUSTER) env demo)" && ORDERS="$(ORDERS)" CUSTOMER="$(CUSTOMER)" DATE="$(DATE)" AMOUNT="$(AMOUNT)" ORDER="$(ORDER)" AS_OF="$(AS_OF)" sql/demo/demo.sh
+
+demo-stop:
+	@$(CLUSTER) stop demo
+
+clean:
+	cargo clean

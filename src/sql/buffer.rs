@@ -1,0 +1,155 @@
+//! Growing memory for the state of an aggregate: allocated by PostgreSQL, so that work_mem counts it and it is freed with
+//! the group, in one piece, so that a group costs one allocation.
+
+use std::ptr::NonNull;
+
+use pgrx::pg_sys;
+
+use super::error::raise;
+use crate::error::{Error, ErrorKind};
+
+/// Plain data: any copy of its bytes is the value.
+///
+/// # Safety
+/// The type holds no pointers that the bytes own, and is aligned to 8 bytes or less: PostgreSQL's allocator gives no more.
+pub unsafe trait Plain: Copy {}
+
+#[repr(C)]
+struct Head<H> {
+    len: u32,
+    capacity: u32,
+    header: H,
+}
+
+/// A header and a growing run of items after it.
+pub struct Buffer<H>(NonNull<Head<H>>);
+
+/// The most bytes of one allocation (MaxAllocSize).
+const MAX_BYTES: usize = 0x3fff_ffff;
+
+impl<H: Plain> Buffer<H> {
+    const HEAD: usize = size_of::<Head<H>>();
+
+    /// A new buffer in a memory context, `bytes` long with everything.
+    ///
+    /// # Safety
+    /// `context` must be a live memory context.
+    pub unsafe fn new(context: pg_sys::MemoryContext, header: H, bytes: usize) -> Self {
+        const { assert!(align_of::<Head<H>>() <= 8) }
+        assert!((Self::HEAD..=MAX_BYTES).contains(&bytes));
+        // SAFETY: the allocation is large enough for the head, aligned to 8 bytes, and not NULL.
+        unsafe {
+            let head = pg_sys::MemoryContextAlloc(context, bytes).cast::<Head<H>>();
+            head.write(Head { len: 0, capacity: (bytes - Self::HEAD) as u32, header });
+            Buffer(NonNull::new_unchecked(head))
+        }
+    }
+
+    /// The buffer that a datum of type `internal` points to.
+    ///
+    /// # Safety
+    /// The datum must come from [`into_datum`](Self::into_datum) of a buffer with this kind of header.
+    pub unsafe fn from_datum(datum: pg_sys::Datum) -> Self {
+        // SAFETY: the caller promises a pointer that was not NULL.
+        Buffer(unsafe { NonNull::new_unchecked(datum.cast_mut_ptr()) })
+    }
+
+    /// The datum of type `internal` that stands for this buffer.
+    pub fn into_datum(self) -> pg_sys::Datum {
+        pg_sys::Datum::from(self.0.as_ptr())
+    }
+
+    /// The header.
+    pub fn header(&mut self) -> &mut H {
+        // SAFETY: the pointer is live as long as the buffer, and `&mut self` makes it the only reference.
+        unsafe { &mut self.0.as_mut().header }
+    }
+
+    /// The items, all of one type since the last [`clear`](Self::clear).
+    pub fn items<T: Plain>(&self) -> &[T] {
+        const { assert!(align_of::<T>() <= 8) }
+        // SAFETY: `len` bytes after the head were written by push, aligned because head and items are.
+        unsafe { std::slice::from_raw_parts(self.first().cast(), self.0.as_ref().len as usize / size_of::<T>()) }
+    }
+
+    /// The items, to change them.
+    pub fn items_mut<T: Plain>(&mut self) -> &mut [T] {
+        const { assert!(align_of::<T>() <= 8) }
+        // SAFETY: as in `items`, and `&mut self` makes it the only reference.
+        unsafe { std::slice::from_raw_parts_mut(self.first().cast(), self.0.as_ref().len as usize / size_of::<T>()) }
+    }
+
+    fn first(&self) -> *mut u8 {
+        // SAFETY: the head is part of the allocation.
+        unsafe { self.0.as_ptr().cast::<u8>().add(Self::HEAD) }
+    }
+
+    /// Bytes of all items.
+    pub fn byte_len(&self) -> usize {
+        // SAFETY: the head was written in `new`.
+        unsafe { self.0.as_ref() }.len as usize
+    }
+
+    /// Whether one more item of this type needs a larger allocation.
+    pub fn is_full_for<T: Plain>(&self) -> bool {
+        // SAFETY: the head was written in `new`.
+        let head = unsafe { self.0.as_ref() };
+        (head.capacity - head.len) as usize <= size_of::<T>() - 1
+    }
+
+    /// Appends an item.
+    pub fn push<T: Plain>(&mut self, item: T) {
+        self.reserve(size_of::<T>());
+        // SAFETY: there is room for one more item.
+        unsafe {
+            let head = self.0.as_mut();
+            let len = head.len as usize;
+            head.len += size_of::<T>() as u32;
+            self.first().add(len).cast::<T>().write_unaligned(item);
+        }
+    }
+
+    /// Appends all items.
+    pub fn extend<T: Plain>(&mut self, items: &[T]) {
+        self.reserve(size_of_val(items));
+        items.iter().for_each(|&item| self.push(item));
+    }
+
+    /// Keeps the first `count` items.
+    pub fn truncate<T: Plain>(&mut self, count: usize) {
+        assert!(count * size_of::<T>() <= self.byte_len());
+        // SAFETY: the head was written in `new`.
+        unsafe { self.0.as_mut() }.len = (count * size_of::<T>()) as u32;
+    }
+
+    /// Forgets all items, so that items of another type can follow.
+    pub fn clear(&mut self) {
+        self.truncate::<u8>(0);
+    }
+
+    /// Makes room for `bytes` more, at least doubling the allocation where it must grow.
+    pub fn reserve(&mut self, bytes: usize) {
+        let (len, capacity) = {
+            // SAFETY: the head was written in `new`.
+            let head = unsafe { self.0.as_ref() };
+            (head.len as usize, head.capacity as usize)
+        };
+        if len + bytes <= capacity {
+            return;
+        }
+        let needed = Self::HEAD + len + bytes;
+        let size = (2 * (Self::HEAD + capacity)).max(needed.next_power_of_two()).min(MAX_BYTES);
+        if needed > size {
+            raise(Error::new(ErrorKind::LimitExceeded, "a group is too large for one aggregate"));
+        }
+        // SAFETY: the pointer came from PostgreSQL's allocator, and repalloc returns a copy of at least the old size.
+        unsafe {
+            let head = pg_sys::repalloc(self.0.as_ptr().cast(), size).cast::<Head<H>>();
+            (*head).capacity = (size - Self::HEAD) as u32;
+            self.0 = NonNull::new_unchecked(head);
+        }
+    }
+}
+
+// SAFETY: a byte is plain.
+unsafe impl Plain for u8 {}

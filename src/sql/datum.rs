@@ -1,0 +1,163 @@
+//! Core values to and from datums. The `unsafe` here rests on one fact: PostgreSQL calls a function with datums of the
+//! types that its declaration names, and the declarations are generated from these very Rust types.
+
+use pgrx::callconv::{Arg, ArgAbi, BoxRet, FcInfo};
+use pgrx::nullable::Nullable;
+use pgrx::pg_sys::{self, Oid};
+use pgrx::pgrx_sql_entity_graph::metadata::{
+    ArgumentError, ReturnsError, ReturnsRef, SqlMappingRef, SqlTranslatable, TypeOrigin,
+};
+use pgrx::{FromDatum, IntoDatum};
+
+use super::error::{OrRaise, raise};
+use crate::day::Day;
+use crate::error::{Error, ErrorKind, Result};
+use crate::membership::Membership;
+
+/// Lets functions take and return a Rust type that has `FromDatum` and `IntoDatum` as the SQL type `$sql`.
+macro_rules! sql_type {
+    ($type:ty, $sql:literal, $origin:ident) => {
+        // SAFETY: the FromDatum and IntoDatum of the type read and write datums of this SQL type.
+        unsafe impl SqlTranslatable for $type {
+            const TYPE_IDENT: &'static str = pgrx::pgrx_resolved_type!($type);
+            const TYPE_ORIGIN: TypeOrigin = TypeOrigin::$origin;
+            const ARGUMENT_SQL: std::result::Result<SqlMappingRef, ArgumentError> = Ok(SqlMappingRef::literal($sql));
+            const RETURN_SQL: std::result::Result<ReturnsRef, ReturnsError> =
+                Ok(ReturnsRef::One(SqlMappingRef::literal($sql)));
+        }
+
+        // SAFETY: as above.
+        unsafe impl<'fcx> ArgAbi<'fcx> for $type {
+            unsafe fn unbox_arg_unchecked(arg: Arg<'_, 'fcx>) -> Self {
+                // SAFETY: the caller promises an argument of this type that is not NULL.
+                unsafe { arg.unbox_arg_using_from_datum() }.expect("the function is strict or takes an Option")
+            }
+
+            unsafe fn unbox_nullable_arg(arg: Arg<'_, 'fcx>) -> Nullable<Self> {
+                // SAFETY: the caller promises an argument of this type.
+                unsafe { arg.unbox_arg_using_from_datum() }.into()
+            }
+        }
+
+        // SAFETY: IntoDatum makes a datum of this SQL type.
+        unsafe impl BoxRet for $type {
+            unsafe fn box_into<'fcx>(self, fcinfo: &mut FcInfo<'fcx>) -> pgrx::datum::Datum<'fcx> {
+                match self.into_datum() {
+                    // SAFETY: as above.
+                    Some(datum) => unsafe { fcinfo.return_raw_datum(datum) },
+                    None => fcinfo.return_null(),
+                }
+            }
+        }
+    };
+}
+
+pub(super) use sql_type;
+
+/// A datum that a function returns as it is, because it declares itself in hand-written SQL.
+pub struct RawDatum(pub pg_sys::Datum);
+
+// SAFETY: never used to declare a function: such functions have `sql = false`.
+unsafe impl SqlTranslatable for RawDatum {
+    const TYPE_IDENT: &'static str = pgrx::pgrx_resolved_type!(RawDatum);
+    const TYPE_ORIGIN: TypeOrigin = TypeOrigin::External;
+    const ARGUMENT_SQL: std::result::Result<SqlMappingRef, ArgumentError> = Err(ArgumentError::Datum);
+    const RETURN_SQL: std::result::Result<ReturnsRef, ReturnsError> =
+        Ok(ReturnsRef::One(SqlMappingRef::literal("internal")));
+}
+
+// SAFETY: whoever makes a RawDatum promises that it has the type of the declaration.
+unsafe impl BoxRet for RawDatum {
+    unsafe fn box_into<'fcx>(self, fcinfo: &mut FcInfo<'fcx>) -> pgrx::datum::Datum<'fcx> {
+        // SAFETY: as above.
+        unsafe { fcinfo.return_raw_datum(self.0) }
+    }
+}
+
+/// The bytes of a varlena datum, detoasted where that is needed.
+///
+/// # Safety
+/// `datum` must be a varlena that is not NULL; the bytes live as long as the datum or the current memory context,
+/// whichever ends first.
+pub unsafe fn varlena_bytes<'a>(datum: pg_sys::Datum) -> &'a [u8] {
+    let mut pointer: *mut pg_sys::varlena = datum.cast_mut_ptr();
+    // SAFETY: the caller promises a varlena; what is neither short nor plain is detoasted before it is read.
+    unsafe {
+        let is_short = pgrx::varlena::varatt_is_1b(pointer) && !pgrx::varlena::varatt_is_1b_e(pointer);
+        if !is_short && !pgrx::varlena::varatt_is_4b_u(pointer) {
+            pointer = pg_sys::pg_detoast_datum_packed(pointer);
+        }
+        let length = pgrx::varlena::varsize_any_exhdr(pointer);
+        std::slice::from_raw_parts(pgrx::varlena::vardata_any(pointer).cast(), length)
+    }
+}
+
+/// A new varlena with these bytes, in the current memory context.
+pub fn new_varlena(bytes: &[u8]) -> pg_sys::Datum {
+    const HEADER: usize = pg_sys::VARHDRSZ;
+    // 1 GB, the most one varlena can hold.
+    const LIMIT: usize = 0x3fff_ffff;
+    let size = bytes.len() + HEADER;
+    if size > LIMIT {
+        raise(Error::new(ErrorKind::LimitExceeded, format!("a value of {size} bytes is larger than {LIMIT}")));
+    }
+    // SAFETY: palloc returns `size` writable bytes or does not return.
+    unsafe {
+        let pointer = pg_sys::palloc(size).cast::<u8>();
+        pgrx::varlena::set_varsize_4b(pointer.cast(), size as i32);
+        std::ptr::copy_nonoverlapping(bytes.as_ptr(), pointer.add(HEADER), bytes.len());
+        pg_sys::Datum::from(pointer)
+    }
+}
+
+/// A `date` that is not infinite.
+///
+/// # Errors
+/// [`ErrorKind::DayOutOfRange`] for an infinite one.
+pub fn finite_day(days: i32) -> Result<Day> {
+    match days {
+        i32::MIN | i32::MAX => {
+            let sign = if days < 0 { "-" } else { "" };
+            Err(Error::new(ErrorKind::DayOutOfRange, format!("day must be finite, not {sign}infinity"))
+                .hint("Leave out rows with placeholder dates, and ask for a day such as CURRENT_DATE."))
+        }
+        days => Ok(Day(days)),
+    }
+}
+
+impl FromDatum for Day {
+    unsafe fn from_polymorphic_datum(datum: pg_sys::Datum, is_null: bool, _: Oid) -> Option<Self> {
+        (!is_null).then(|| finite_day(datum.value() as i32).or_raise())
+    }
+}
+
+impl IntoDatum for Day {
+    fn into_datum(self) -> Option<pg_sys::Datum> {
+        self.0.into_datum()
+    }
+
+    fn type_oid() -> Oid {
+        pg_sys::DATEOID
+    }
+}
+
+sql_type!(Day, "date", External);
+
+impl FromDatum for Membership {
+    unsafe fn from_polymorphic_datum(datum: pg_sys::Datum, is_null: bool, _: Oid) -> Option<Self> {
+        // SAFETY: the argument is declared as text.
+        (!is_null).then(|| Membership::parse(&String::from_utf8_lossy(unsafe { varlena_bytes(datum) })).or_raise())
+    }
+}
+
+impl IntoDatum for Membership {
+    fn into_datum(self) -> Option<pg_sys::Datum> {
+        self.name().into_datum()
+    }
+
+    fn type_oid() -> Oid {
+        pg_sys::TEXTOID
+    }
+}
+
+sql_type!(Membership, "text", External);

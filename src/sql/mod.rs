@@ -1,0 +1,27 @@
+//! The SQL binding: turns the core into types, aggregates and functions of PostgreSQL.
+//!
+//! | file | what it holds |
+//! |---|---|
+//! | `error.rs` | core errors as PostgreSQL errors |
+//! | `datum.rs`, `numeric.rs` | core values to and from datums |
+//! | `types.rs`, `types.sql` | the three types, their operators and casts |
+//! | `orders.rs`, `events.rs`, `aggregates.sql` | the aggregates over order rows and events |
+//! | `buffer.rs`, `zone.rs` | what these stand on: memory that PostgreSQL counts, days in the session's time zone |
+//! | `history.rs` | accessors of a purchase history |
+//! | `customer.rs` | functions of one customer's histories, `segment_customer` |
+//! | `plain.rs` | the same on plain numbers |
+//! | `policy.rs` | policies and lists of labels |
+//! | `comments.sql` | a comment on every object |
+
+mod buffer;
+mod customer;
+mod datum;
+mod error;
+mod events;
+mod history;
+mod numeric;
+mod orders;
+mod plain;
+mod policy;
+mod types;
+mod zone;

@@ -1,0 +1,236 @@
+//! The three types: text and binary form, merging, casts.
+
+use std::cell::RefCell;
+use std::ffi::{CStr, CString};
+use std::rc::Rc;
+use std::sync::LazyLock;
+
+use pgrx::callconv::{Arg, ArgAbi, BoxRet, FcInfo};
+use pgrx::nullable::Nullable;
+use pgrx::pg_sys::{self, Oid};
+use pgrx::pgrx_sql_entity_graph::metadata::{
+    ArgumentError, ReturnsError, ReturnsRef, SqlMappingRef, SqlTranslatable, TypeOrigin,
+};
+use pgrx::prelude::*;
+use pgrx::{FromDatum, Internal, IntoDatum, JsonB};
+
+use super::datum::{new_varlena, sql_type, varlena_bytes};
+use super::error::{OrRaise, raise};
+use crate::engagement::EngagementHistory;
+use crate::error::{Error, ErrorKind, Result};
+use crate::history::PurchaseHistory;
+use crate::policy::{Document, Policy};
+
+/// Reads and writes a core type as a varlena with its canonical bytes.
+macro_rules! stored_type {
+    ($type:ty, $sql:literal) => {
+        impl FromDatum for $type {
+            unsafe fn from_polymorphic_datum(datum: pg_sys::Datum, is_null: bool, _: Oid) -> Option<Self> {
+                // SAFETY: the argument is declared as this type, which is a varlena.
+                (!is_null).then(|| Self::from_bytes(unsafe { varlena_bytes(datum) }).or_raise())
+            }
+        }
+
+        impl IntoDatum for $type {
+            fn into_datum(self) -> Option<pg_sys::Datum> {
+                Some(new_varlena(&self.to_bytes()))
+            }
+
+            // Asked only for arrays of the type, which no function here has: types are never looked up by name.
+            fn type_oid() -> Oid {
+                pg_sys::InvalidOid
+            }
+        }
+
+        sql_type!($type, $sql, ThisExtension);
+    };
+}
+
+stored_type!(PurchaseHistory, "purchase_history");
+stored_type!(EngagementHistory, "engagement_history");
+stored_type!(SegmentPolicy, "segment_policy");
+
+/// A policy document as an argument: parsed once, not once a row.
+#[derive(Clone)]
+pub struct SegmentPolicy(Rc<Document>);
+
+static DEFAULT_POLICY: LazyLock<Document> = LazyLock::new(Document::empty);
+
+thread_local! {
+    /// The policies used last, most recent first. A query has one or a few, and parsing one costs more than segmenting a
+    /// hundred customers.
+    static PARSED: RefCell<Vec<(Box<[u8]>, SegmentPolicy)>> = const { RefCell::new(Vec::new()) };
+}
+
+/// How many parsed policies a session keeps.
+const KEPT_POLICIES: usize = 8;
+
+impl SegmentPolicy {
+    /// The policy that has these canonical bytes.
+    pub fn from_bytes(bytes: &[u8]) -> Result<Self> {
+        PARSED.with_borrow_mut(|parsed| {
+            match parsed.iter().position(|(known, _)| **known == *bytes) {
+                Some(0) => {}
+                Some(position) => parsed[..=position].rotate_right(1),
+                None => {
+                    let policy = SegmentPolicy(Rc::new(Document::from_bytes(bytes)?));
+                    parsed.insert(0, (bytes.into(), policy));
+                    parsed.truncate(KEPT_POLICIES);
+                }
+            }
+            Ok(parsed[0].1.clone())
+        })
+    }
+
+    fn to_bytes(&self) -> Vec<u8> {
+        self.0.to_bytes()
+    }
+
+    /// The document.
+    pub fn document(&self) -> &Document {
+        &self.0
+    }
+}
+
+impl From<Document> for SegmentPolicy {
+    fn from(document: Document) -> Self {
+        SegmentPolicy(Rc::new(document))
+    }
+}
+
+/// The document of an argument, where NULL is the default.
+pub fn document_of(policy: &Option<SegmentPolicy>) -> &Document {
+    policy.as_ref().map_or(&DEFAULT_POLICY, SegmentPolicy::document)
+}
+
+/// The effective policy of an argument, where NULL is the default; an error where it contradicts itself.
+pub fn policy_of(policy: &Option<SegmentPolicy>) -> &Policy {
+    document_of(policy).policy().or_raise()
+}
+
+fn read_text<T>(type_name: &str, input: &CStr, parse: impl Fn(&str) -> Result<T>) -> T {
+    let text = input.to_str().unwrap_or_else(|_| {
+        raise(
+            Error::new(ErrorKind::InvalidText, format!("invalid {type_name}: not UTF-8"))
+                .hint("pg_rfm needs a database with encoding UTF8 for text that is not ASCII."),
+        )
+    });
+    parse(text).or_raise()
+}
+
+fn write_text(text: impl ToString) -> CString {
+    CString::new(text.to_string()).unwrap_or_else(|_| {
+        raise(Error::new(ErrorKind::InvalidText, "a zero byte cannot be written as text"));
+    })
+}
+
+/// All bytes of a message in the binary protocol.
+fn message_bytes<'a>(message: Internal) -> &'a [u8] {
+    let Some(buffer) = message.unwrap().map(|datum| datum.cast_mut_ptr::<pg_sys::StringInfoData>()) else {
+        raise(Error::new(ErrorKind::InvalidBinary, "a receive function is called by the binary protocol only"));
+    };
+    // SAFETY: PostgreSQL calls a receive function with a StringInfo, and nobody else can make an `internal` value; reading
+    // to the end moves the cursor there, which PostgreSQL checks.
+    unsafe {
+        let length = (*buffer).len - (*buffer).cursor;
+        let bytes = pg_sys::pq_getmsgbytes(buffer, length);
+        std::slice::from_raw_parts(bytes.cast(), length as usize)
+    }
+}
+
+/// Declares the functions that PostgreSQL calls to read and write a type (`types.sql` names them).
+macro_rules! input_output {
+    ($input:ident, $output:ident, $receive:ident, $type:ty, $sql:literal, |$text:ident| $parse:expr, |$value:ident| $print:expr) => {
+        #[pg_extern(sql = false)]
+        fn $input(input: &CStr) -> $type {
+            read_text($sql, input, |$text| $parse)
+        }
+
+        #[pg_extern(sql = false)]
+        fn $output($value: $type) -> CString {
+            write_text($print)
+        }
+
+        #[pg_extern(sql = false)]
+        fn $receive(message: Internal) -> $type {
+            <$type>::from_bytes(message_bytes(message)).or_raise()
+        }
+    };
+}
+
+input_output!(
+    purchase_history_in,
+    purchase_history_out,
+    purchase_history_recv,
+    PurchaseHistory,
+    "purchase_history",
+    |text| text.parse(),
+    |history| history
+);
+input_output!(
+    engagement_history_in,
+    engagement_history_out,
+    engagement_history_recv,
+    EngagementHistory,
+    "engagement_history",
+    |text| text.parse(),
+    |history| history
+);
+input_output!(
+    segment_policy_in,
+    segment_policy_out,
+    segment_policy_recv,
+    SegmentPolicy,
+    "segment_policy",
+    |text| Document::parse(text).map(SegmentPolicy::from),
+    |policy| policy.document()
+);
+
+extension_sql_file!(
+    "types.sql",
+    name = "types",
+    creates = [Type(PurchaseHistory), Type(EngagementHistory), Type(SegmentPolicy)]
+);
+
+#[pg_extern(immutable, strict, parallel_safe, cost = 20)]
+fn purchase_history_plus(h1: PurchaseHistory, h2: PurchaseHistory) -> PurchaseHistory {
+    h1.merge(h2).or_raise()
+}
+
+#[pg_extern(immutable, strict, parallel_safe, cost = 20)]
+fn engagement_history_plus(e1: EngagementHistory, e2: EngagementHistory) -> EngagementHistory {
+    e1.merge(&e2).or_raise()
+}
+
+#[pg_extern(immutable, strict, parallel_safe, cost = 10)]
+fn no_engagement() -> EngagementHistory {
+    EngagementHistory::default()
+}
+
+#[pg_extern(immutable, strict, parallel_safe, cost = 1000)]
+fn segment_policy_overlay(base: SegmentPolicy, over: SegmentPolicy) -> SegmentPolicy {
+    base.document().overlay(over.document()).or_raise().into()
+}
+
+#[pg_extern(immutable, strict, parallel_safe, cost = 1000)]
+fn segment_policy_to_jsonb(policy: SegmentPolicy) -> JsonB {
+    JsonB(policy.document().json().clone())
+}
+
+#[pg_extern(immutable, strict, parallel_safe, cost = 1000)]
+fn jsonb_to_segment_policy(policy: JsonB) -> SegmentPolicy {
+    Document::parse(&policy.0.to_string()).or_raise().into()
+}
+
+extension_sql_file!(
+    "operators.sql",
+    name = "operators",
+    requires = [
+        "types",
+        purchase_history_plus,
+        engagement_history_plus,
+        segment_policy_overlay,
+        segment_policy_to_jsonb,
+        jsonb_to_segment_policy
+    ]
+);

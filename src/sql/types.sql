@@ -1,0 +1,47 @@
+-- types
+
+CREATE TYPE purchase_history;
+CREATE TYPE engagement_history;
+CREATE TYPE segment_policy;
+
+CREATE FUNCTION purchase_history_in(cstring) RETURNS purchase_history
+    AS 'MODULE_PATHNAME', 'purchase_history_in_wrapper' LANGUAGE c IMMUTABLE STRICT PARALLEL SAFE;
+CREATE FUNCTION purchase_history_out(purchase_history) RETURNS cstring
+    AS 'MODULE_PATHNAME', 'purchase_history_out_wrapper' LANGUAGE c IMMUTABLE STRICT PARALLEL SAFE;
+CREATE FUNCTION purchase_history_recv(internal) RETURNS purchase_history
+    AS 'MODULE_PATHNAME', 'purchase_history_recv_wrapper' LANGUAGE c IMMUTABLE STRICT PARALLEL SAFE;
+CREATE FUNCTION purchase_history_send(purchase_history) RETURNS bytea
+    AS 'byteasend' LANGUAGE internal IMMUTABLE STRICT PARALLEL SAFE;
+CREATE TYPE purchase_history (
+    INPUT = purchase_history_in, OUTPUT = purchase_history_out,
+    RECEIVE = purchase_history_recv, SEND = purchase_history_send,
+    STORAGE = extended
+);
+
+CREATE FUNCTION engagement_history_in(cstring) RETURNS engagement_history
+    AS 'MODULE_PATHNAME', 'engagement_history_in_wrapper' LANGUAGE c IMMUTABLE STRICT PARALLEL SAFE;
+CREATE FUNCTION engagement_history_out(engagement_history) RETURNS cstring
+    AS 'MODULE_PATHNAME', 'engagement_history_out_wrapper' LANGUAGE c IMMUTABLE STRICT PARALLEL SAFE;
+CREATE FUNCTION engagement_history_recv(internal) RETURNS engagement_history
+    AS 'MODULE_PATHNAME', 'engagement_history_recv_wrapper' LANGUAGE c IMMUTABLE STRICT PARALLEL SAFE;
+CREATE FUNCTION engagement_history_send(engagement_history) RETURNS bytea
+    AS 'byteasend' LANGUAGE internal IMMUTABLE STRICT PARALLEL SAFE;
+CREATE TYPE engagement_history (
+    INPUT = engagement_history_in, OUTPUT = engagement_history_out,
+    RECEIVE = engagement_history_recv, SEND = engagement_history_send,
+    STORAGE = extended
+);
+
+CREATE FUNCTION segment_policy_in(cstring) RETURNS segment_policy
+    AS 'MODULE_PATHNAME', 'segment_policy_in_wrapper' LANGUAGE c IMMUTABLE STRICT PARALLEL SAFE;
+CREATE FUNCTION segment_policy_out(segment_policy) RETURNS cstring
+    AS 'MODULE_PATHNAME', 'segment_policy_out_wrapper' LANGUAGE c IMMUTABLE STRICT PARALLEL SAFE;
+CREATE FUNCTION segment_policy_recv(internal) RETURNS segment_policy
+    AS 'MODULE_PATHNAME', 'segment_policy_recv_wrapper' LANGUAGE c IMMUTABLE STRICT PARALLEL SAFE;
+CREATE FUNCTION segment_policy_send(segment_policy) RETURNS bytea
+    AS 'byteasend' LANGUAGE internal IMMUTABLE STRICT PARALLEL SAFE;
+CREATE TYPE segment_policy (
+    INPUT = segment_policy_in, OUTPUT = segment_policy_out,
+    RECEIVE = segment_policy_recv, SEND = segment_policy_send,
+    STORAGE = extended
+);

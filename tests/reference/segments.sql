@@ -1,0 +1,574 @@
+-- The reference: what pg_rfm means, written a second time in plain SQL, from the words of the contract and not from the
+-- Rust code. The tests compare the extension with it. Nothing here calls the extension: reference.segments runs with
+-- search_path = pg_catalog, so that it cannot.
+--
+--   SELECT * FROM reference.segments('2025-06-30', effective(default_policy()));
+--
+-- It is written to be read, not to be fast. PostgreSQL 13 or later.
+
+SET client_min_messages = warning;
+
+CREATE SCHEMA IF NOT EXISTS reference;
+
+CREATE TABLE IF NOT EXISTS reference.orders (
+    customer_id bigint NOT NULL,
+    ordered_on date,                    -- NULL: the row is ignored
+    amount numeric,                     -- negative: a refund; NULL: a purchase of unknown amount
+    discounted boolean                  -- NULL: not known
+);
+
+CREATE TABLE IF NOT EXISTS reference.engagement (
+    customer_id bigint NOT NULL,
+    kind text NOT NULL,
+    happened_on date                    -- NULL: the row is ignored
+);
+
+CREATE TABLE IF NOT EXISTS reference.customers (
+    customer_id bigint PRIMARY KEY,
+    membership text,                    -- continuing/01, paused/02, withdrawn/03, one_off, NULL unknown
+    tracked boolean NOT NULL,           -- false: engagement is NULL, whatever the table above says
+    channels text[],                    -- NULL: not tracked
+    last_contacted_on date
+);
+
+-- ---------------------------------------------------------------------------------------------------------------------
+-- Small exact arithmetic. numeric division rounds, div() does not.
+
+-- numerator / denominator, rounded half away from zero; denominator above 0.
+CREATE OR REPLACE FUNCTION reference.rounded(numerator numeric, denominator numeric, decimals int) RETURNS numeric
+LANGUAGE sql IMMUTABLE AS $$
+    SELECT sign(numerator)
+         * div(abs(numerator) * 2 * ('1e' || decimals)::numeric + denominator, 2 * denominator)
+         * ('1e-' || decimals)::numeric
+$$;
+
+-- clamp(ceil(ratio * typical)), typical = (sum of capped gaps + prior_gaps * store_gap) / (gaps + prior_gaps)
+CREATE OR REPLACE FUNCTION reference.own_limit(
+    ratio numeric, capped_sum numeric, gaps int, prior_gaps numeric, store_gap numeric, min_days numeric, max_days numeric
+) RETURNS numeric
+LANGUAGE sql IMMUTABLE AS $$
+    SELECT least(max_days, greatest(min_days, div(x, y) + CASE WHEN mod(x, y) > 0 THEN 1 ELSE 0 END))
+    FROM (SELECT ratio * (capped_sum + prior_gaps * store_gap) AS x, gaps + prior_gaps AS y) AS q
+$$;
+
+-- 1 + the number of cuts strictly below the value
+CREATE OR REPLACE FUNCTION reference.digit(value numeric, cuts numeric[]) RETURNS int
+LANGUAGE sql IMMUTABLE AS $$
+    SELECT CASE WHEN value IS NOT NULL THEN 1 + (SELECT count(*)::int FROM unnest(cuts) AS c (cut) WHERE cut < value) END
+$$;
+
+-- mirrored: k minus the number of cuts strictly below the value
+CREATE OR REPLACE FUNCTION reference.mirrored_digit(value numeric, cuts numeric[]) RETURNS int
+LANGUAGE sql IMMUTABLE AS $$
+    SELECT cardinality(cuts) + 2 - reference.digit(value, cuts)
+$$;
+
+-- The value score as an exact fraction numerator / denominator: the mean of (digit - 1) / (k - 1) * 100, k - 1 cuts.
+CREATE OR REPLACE FUNCTION reference.value_numerator(
+    r int, f int, m int, r_cuts numeric[], f_cuts numeric[], m_cuts numeric[]
+) RETURNS numeric
+LANGUAGE sql IMMUTABLE AS $$
+    SELECT 100::numeric * ((r - 1) * cardinality(f_cuts) * cardinality(m_cuts)
+                         + (f - 1) * cardinality(r_cuts) * cardinality(m_cuts)
+                         + (m - 1) * cardinality(r_cuts) * cardinality(f_cuts))
+$$;
+
+CREATE OR REPLACE FUNCTION reference.value_denominator(r_cuts numeric[], f_cuts numeric[], m_cuts numeric[])
+RETURNS numeric
+LANGUAGE sql IMMUTABLE AS $$
+    SELECT 3::numeric * cardinality(r_cuts) * cardinality(f_cuts) * cardinality(m_cuts)
+$$;
+
+CREATE OR REPLACE FUNCTION reference.tier(
+    candidate boolean, membership text, memberships text[],
+    relation numeric, min_relation numeric,
+    value_numerator numeric, value_denominator numeric, untracked_min_value numeric
+) RETURNS text
+LANGUAGE sql IMMUTABLE AS $$
+    SELECT CASE
+        WHEN candidate
+             AND (membership IS NULL OR membership = ANY (memberships))
+             AND CASE WHEN relation IS NULL THEN value_numerator >= untracked_min_value * value_denominator
+                      ELSE relation >= min_relation END
+            THEN 'vip'
+        WHEN candidate THEN 'candidate'
+        WHEN relation >= min_relation THEN 'supporter'
+        ELSE 'regular'
+    END
+$$;
+
+CREATE OR REPLACE FUNCTION reference.purchase_stage(f bigint, policy jsonb) RETURNS text
+LANGUAGE sql IMMUTABLE AS $$
+    SELECT CASE
+        WHEN f IS NULL OR f = 0 THEN NULL
+        WHEN f < (policy #>> '{purchase_stage,nurture_min_orders}')::bigint THEN 'first'
+        WHEN f < (policy #>> '{purchase_stage,established_min_orders}')::bigint THEN 'nurture'
+        ELSE 'established'
+    END
+$$;
+
+CREATE OR REPLACE FUNCTION reference.membership_name(membership text) RETURNS text
+LANGUAGE sql IMMUTABLE AS $$
+    SELECT CASE membership WHEN '01' THEN 'continuing' WHEN '02' THEN 'paused' WHEN '03' THEN 'withdrawn' ELSE membership END
+$$;
+
+CREATE OR REPLACE FUNCTION reference.dormancy_category(orders bigint, membership text) RETURNS text
+LANGUAGE sql IMMUTABLE AS $$
+    SELECT CASE
+        WHEN orders IS NULL OR orders < 1 THEN NULL
+        WHEN reference.membership_name(membership) = 'paused' THEN 'paused'
+        WHEN reference.membership_name(membership) = 'withdrawn' THEN 'cancelled'
+        WHEN reference.membership_name(membership) = 'continuing' THEN 'member_silent'
+        WHEN orders = 1 THEN 'new'
+        ELSE 'one_off'
+    END
+$$;
+
+-- The default table of next actions where nothing is known but the five arguments of the plain-number route.
+CREATE OR REPLACE FUNCTION reference.next_action_of_numbers(
+    lifecycle_state text, f bigint, membership text, dormancy_reason text, policy jsonb
+) RETURNS text
+LANGUAGE sql IMMUTABLE AS $$
+    SELECT CASE
+        WHEN lifecycle_state = 'winback' THEN 'welcome_back'
+        WHEN reference.membership_name(membership) = 'paused' THEN 'return_program'
+        WHEN reference.membership_name(membership) = 'withdrawn' THEN 'reacquisition_program'
+        WHEN lifecycle_state = 'dormant' THEN
+            CASE WHEN dormancy_reason IN ('dissatisfied', 'competitor') THEN 'hear_dissatisfied'
+                 WHEN dormancy_reason = 'discount_only' THEN 'explain_benefits'
+                 WHEN dormancy_reason = 'overstocked' THEN 'help_use_up'
+                 WHEN dormancy_reason = 'unhabituated' THEN 'help_restart'
+                 ELSE 'give_reason_to_return' END
+        WHEN lifecycle_state = 'at_risk' THEN 'check_in'
+        WHEN lifecycle_state = 'vip' THEN 'early_access'
+        WHEN reference.purchase_stage(f, policy) = 'established' THEN 'invite_roundtable'
+        WHEN reference.purchase_stage(f, policy) = 'nurture' THEN
+            CASE WHEN reference.membership_name(membership) = 'one_off' THEN 'offer_subscription'
+                 ELSE 'give_reason_to_continue' END
+        WHEN reference.purchase_stage(f, policy) = 'first' THEN 'onboard'
+        WHEN lifecycle_state = 'prospect' THEN 'first_offer'
+        ELSE 'none'
+    END
+$$;
+
+-- ---------------------------------------------------------------------------------------------------------------------
+-- One row for each row of reference.customers.
+--   as_of   the day of the question
+--   policy  an effective policy: the whole document
+--   facts   'all'      everything segment_customer can be given
+--           'history'  without channels and contacts: f(h, as_of, policy, engagement, membership)
+--           'orders'   days and amounts only: the aggregates (no engagement, membership or discounts either)
+CREATE OR REPLACE FUNCTION reference.segments(as_of date, policy jsonb, facts text DEFAULT 'all')
+RETURNS TABLE (
+    customer_id bigint,
+    first_purchase_on date, last_purchase_on date, recency_days int, orders bigint, purchase_days bigint, monetary numeric,
+    r_score int, f_score int, m_score int, rfm_score int, rfm_segment text,
+    lifecycle_state text, purchase_stage text,
+    value_score numeric, relation_score numeric, vip_score numeric, vip_tier text, last_tier text,
+    dormancy_category text, dormancy_reason text,
+    next_action text, action_rule text, action_behaviour text, action_channel text, action_due_on date,
+    -- accessors and inner values
+    previous_purchase_on date, last_gap_days int, mean_gap_days numeric, median_gap_days numeric,
+    discount_share numeric, average_order_value numeric, tenure_days int, span_days int, vip_candidate boolean,
+    frequency bigint, at_risk_after numeric, dormant_after numeric, relation_exact numeric
+)
+LANGUAGE sql STABLE SET search_path = pg_catalog SET jit = off AS $$
+WITH RECURSIVE
+-- The question, unpacked once.
+ask AS MATERIALIZED (
+    SELECT $1 AS as_of,
+           $3 AS facts,
+           $2 ->> 'frequency' AS frequency,
+           ARRAY(SELECT c::numeric FROM jsonb_array_elements_text($2 #> '{rfm,recency_cuts}') AS c) AS r_cuts,
+           ARRAY(SELECT c::numeric FROM jsonb_array_elements_text($2 #> '{rfm,frequency_cuts}') AS c) AS f_cuts,
+           ARRAY(SELECT c::numeric FROM jsonb_array_elements_text($2 #> '{rfm,monetary_cuts}') AS c) AS m_cuts,
+           $2 #>> '{lifecycle,cycle}' AS cycle,
+           ($2 #>> '{lifecycle,at_risk_after_days}')::numeric AS at_risk_after_days,
+           ($2 #>> '{lifecycle,dormant_after_days}')::numeric AS dormant_after_days,
+           ($2 #>> '{lifecycle,winback_window_days}')::numeric AS winback_window_days,
+           ($2 #>> '{lifecycle,new_max_orders}')::numeric AS new_max_orders,
+           ($2 #>> '{lifecycle,continuing_grace_days}')::numeric AS continuing_grace_days,
+           ($2 #>> '{lifecycle,at_risk_ratio}')::numeric AS at_risk_ratio,
+           ($2 #>> '{lifecycle,dormant_ratio}')::numeric AS dormant_ratio,
+           ($2 #>> '{lifecycle,prior_gaps}')::numeric AS prior_gaps,
+           ($2 #>> '{lifecycle,store_gap_days}')::numeric AS store_gap_days,
+           ($2 #>> '{lifecycle,min_days}')::numeric AS min_days,
+           ($2 #>> '{lifecycle,max_days}')::numeric AS max_days,
+           ($2 #>> '{relation,window_days}')::numeric AS window_days,
+           ($2 #>> '{vip,value_weight}')::numeric AS value_weight,
+           ($2 #>> '{vip,min_span_days}')::numeric AS min_span_days,
+           ($2 #>> '{vip,min_orders}')::numeric AS min_orders,
+           ($2 #>> '{vip,min_purchase_days}')::numeric AS min_purchase_days,
+           ($2 #>> '{vip,max_recency_days}')::numeric AS max_recency_days,
+           ($2 #>> '{vip,ltv_cut}')::numeric AS ltv_cut,
+           ($2 #>> '{vip,ltv_min_purchase_days}')::numeric AS ltv_min_purchase_days,
+           ARRAY(SELECT m FROM jsonb_array_elements_text($2 #> '{vip,memberships}') AS m) AS memberships,
+           ($2 #>> '{vip,min_relation_score}')::numeric AS min_relation_score,
+           ($2 #>> '{vip,untracked_min_value_score}')::numeric AS untracked_min_value_score,
+           ($2 #>> '{dormancy_reason,discount_min_purchases}')::numeric AS discount_min_purchases,
+           ($2 #>> '{dormancy_reason,discount_min_share}')::numeric AS discount_min_share,
+           ($2 #>> '{dormancy_reason,overstock_amount_ratio}')::numeric AS overstock_amount_ratio,
+           ($2 #>> '{dormancy_reason,overstock_min_purchase_days}')::numeric AS overstock_min_purchase_days,
+           ($2 #>> '{dormancy_reason,overstock_max_span_days}')::numeric AS overstock_max_span_days,
+           ($2 #>> '{dormancy_reason,unhabituated_max_purchase_days}')::numeric AS unhabituated_max_purchase_days,
+           ($2 #>> '{contact,min_days_between}')::int AS min_days_between,
+           ARRAY(SELECT c FROM jsonb_array_elements_text($2 #> '{contact,channels}') AS c) AS channels,
+           ARRAY(SELECT c FROM jsonb_array_elements_text($2 #> '{contact,dormant_channels}') AS c) AS dormant_channels
+),
+-- one row for each box of digits; a rule is one box, or any of several
+segment_rule AS MATERIALIZED (
+    SELECT nth, rule ->> 'name' AS name,
+           coalesce((box #>> '{r,0}')::int, 1) AS r_low, coalesce((box #>> '{r,1}')::int, 9) AS r_high,
+           coalesce((box #>> '{f,0}')::int, 1) AS f_low, coalesce((box #>> '{f,1}')::int, 9) AS f_high,
+           coalesce((box #>> '{m,0}')::int, 1) AS m_low, coalesce((box #>> '{m,1}')::int, 9) AS m_high
+    FROM jsonb_array_elements($2 #> '{segments,rules}') WITH ORDINALITY AS q (rule, nth)
+    CROSS JOIN LATERAL jsonb_array_elements(coalesce(rule -> 'any', jsonb_build_array(rule))) AS b (box)
+),
+relation_kind AS MATERIALIZED (
+    SELECT kind, (terms ->> 'weight')::numeric AS weight, (terms ->> 'cap')::numeric AS cap
+    FROM jsonb_each($2 #> '{relation,kinds}') AS q (kind, terms)
+),
+
+-- The customers, with no more facts than the question is given.
+customer AS MATERIALIZED (
+    SELECT c.customer_id,
+           CASE WHEN a.facts <> 'orders' THEN reference.membership_name(c.membership) END AS membership,
+           c.tracked AND a.facts <> 'orders' AS tracked,
+           CASE WHEN a.facts = 'all' THEN c.channels END AS channels,
+           CASE WHEN a.facts = 'all' AND c.last_contacted_on <= a.as_of THEN c.last_contacted_on END AS last_contacted_on,
+           CASE WHEN a.facts <> 'orders' AND reference.membership_name(c.membership) = 'continuing'
+                THEN a.continuing_grace_days ELSE 0 END AS grace
+    FROM reference.customers AS c CROSS JOIN ask AS a
+),
+
+-- The orders that can be seen, by row and by day.
+visible AS MATERIALIZED (
+    SELECT o.customer_id, o.ordered_on AS day, o.amount,
+           o.amount IS NULL OR o.amount >= 0 AS is_purchase,
+           CASE WHEN a.facts <> 'orders' THEN o.discounted END AS discounted
+    FROM reference.orders AS o CROSS JOIN ask AS a
+    WHERE o.ordered_on <= a.as_of
+),
+day AS MATERIALIZED (
+    SELECT v.customer_id, v.day, bool_or(v.is_purchase) AS is_purchase_day, coalesce(sum(v.amount), 0) AS amount
+    FROM visible AS v
+    GROUP BY v.customer_id, v.day
+),
+purchase_day AS MATERIALIZED (
+    SELECT d.customer_id, d.day, d.amount,
+           row_number() OVER (PARTITION BY d.customer_id ORDER BY d.day) AS nth,
+           row_number() OVER (PARTITION BY d.customer_id ORDER BY d.day DESC) AS nth_from_last,
+           d.day - lag(d.day) OVER (PARTITION BY d.customer_id ORDER BY d.day) AS gap
+    FROM day AS d
+    WHERE d.is_purchase_day
+),
+timeline AS MATERIALIZED (
+    SELECT p.customer_id,
+           min(p.day) AS first_on,
+           max(p.day) AS last_on,
+           max(p.day) FILTER (WHERE p.nth_from_last = 2) AS previous_on,
+           count(*) AS purchase_days,
+           max(p.gap) FILTER (WHERE p.nth_from_last = 1) AS last_gap,
+           array_agg(p.gap ORDER BY p.nth) FILTER (WHERE p.gap IS NOT NULL) AS gaps,
+           (percentile_cont(0.5) WITHIN GROUP (ORDER BY p.gap))::numeric AS median_gap,
+           sum(p.amount) FILTER (WHERE p.nth_from_last = 1) AS last_amount,
+           sum(p.amount) FILTER (WHERE p.nth_from_last > 1) AS amount_before_last
+    FROM purchase_day AS p
+    GROUP BY p.customer_id
+),
+totals AS MATERIALIZED (
+    SELECT v.customer_id,
+           count(*) FILTER (WHERE v.is_purchase) AS orders,
+           coalesce(sum(v.amount), 0) AS monetary,
+           coalesce(sum(v.amount) FILTER (WHERE v.day <= t.last_on), 0) AS monetary_then,
+           count(*) FILTER (WHERE v.is_purchase AND v.discounted IS NOT NULL) AS discounts_known,
+           count(*) FILTER (WHERE v.is_purchase AND v.discounted) AS discounts_given
+    FROM visible AS v LEFT JOIN timeline AS t ON t.customer_id = v.customer_id
+    GROUP BY v.customer_id
+),
+refund_only AS MATERIALIZED (
+    SELECT d.customer_id, max(d.day) AS last_on
+    FROM day AS d
+    WHERE NOT d.is_purchase_day
+    GROUP BY d.customer_id
+),
+
+-- The own cycle, walked gap by gap. Row i knows the gaps before gap i; the row after the last gap knows them all.
+walk AS (
+    SELECT t.customer_id, 1 AS i, 0::numeric AS capped_sum, t.gaps, c.grace,
+           reference.own_limit(a.dormant_ratio, 0, 0, a.prior_gaps, a.store_gap_days, a.min_days, a.max_days) + c.grace
+               AS dormant_after
+    FROM timeline AS t JOIN customer AS c ON c.customer_id = t.customer_id CROSS JOIN ask AS a
+    WHERE a.cycle = 'own'
+    UNION ALL
+    SELECT w.customer_id, w.i + 1, s.capped_sum, w.gaps, w.grace,
+           reference.own_limit(a.dormant_ratio, s.capped_sum, w.i, a.prior_gaps, a.store_gap_days, a.min_days, a.max_days)
+               + w.grace
+    FROM walk AS w CROSS JOIN ask AS a
+    CROSS JOIN LATERAL (SELECT w.capped_sum + least(w.gaps[w.i], w.dormant_after) AS capped_sum) AS s
+    WHERE w.i <= cardinality(w.gaps)
+),
+limits AS MATERIALIZED (
+    SELECT t.customer_id,
+           CASE a.cycle
+               WHEN 'own' THEN reference.own_limit(a.at_risk_ratio, now.capped_sum, now.i - 1, a.prior_gaps,
+                                                   a.store_gap_days, a.min_days, a.max_days)
+               ELSE a.at_risk_after_days
+           END + c.grace AS at_risk_after,
+           CASE a.cycle WHEN 'own' THEN now.dormant_after ELSE a.dormant_after_days + c.grace END AS dormant_after,
+           t.last_gap > CASE a.cycle WHEN 'own' THEN then_.dormant_after ELSE a.dormant_after_days + c.grace END
+               AS was_absent
+    FROM timeline AS t JOIN customer AS c ON c.customer_id = t.customer_id CROSS JOIN ask AS a
+    LEFT JOIN walk AS now ON now.customer_id = t.customer_id AND now.i = t.purchase_days
+    LEFT JOIN walk AS then_ ON then_.customer_id = t.customer_id AND then_.i = t.purchase_days - 1
+),
+
+-- Engagement that can be seen, of customers for whom it is tracked.
+event AS MATERIALIZED (
+    SELECT e.customer_id, e.kind, e.happened_on AS day
+    FROM reference.engagement AS e
+    JOIN customer AS c ON c.customer_id = e.customer_id
+    CROSS JOIN ask AS a
+    WHERE c.tracked AND e.happened_on <= a.as_of
+),
+-- the relation score on as_of and on the last purchase day
+relation AS MATERIALIZED (
+    SELECT c.customer_id,
+           CASE WHEN c.tracked THEN least(100, coalesce(sum(least(k.events_now, k.cap) * k.weight), 0)) END AS now,
+           CASE WHEN c.tracked THEN least(100, coalesce(sum(least(k.events_then, k.cap) * k.weight), 0)) END AS then_
+    FROM customer AS c
+    LEFT JOIN (
+        SELECT e.customer_id, r.kind, r.cap, r.weight,
+               count(*) FILTER (WHERE a.as_of - e.day < a.window_days) AS events_now,
+               count(*) FILTER (WHERE e.day <= t.last_on AND t.last_on - e.day < a.window_days) AS events_then
+        FROM event AS e
+        JOIN relation_kind AS r ON r.kind = e.kind
+        CROSS JOIN ask AS a
+        LEFT JOIN timeline AS t ON t.customer_id = e.customer_id
+        GROUP BY e.customer_id, r.kind, r.cap, r.weight
+    ) AS k ON k.customer_id = c.customer_id
+    GROUP BY c.customer_id, c.tracked
+),
+-- what the rules ask of engagement; counts are NULL where it is not tracked
+engaged AS MATERIALIZED (
+    SELECT c.customer_id,
+           max(e.day) FILTER (WHERE e.kind IN ('complaint', 'return', 'low_rating')) AS dissatisfied_on,
+           CASE WHEN c.tracked THEN count(*) FILTER (WHERE e.kind = 'referral') END AS referrals,
+           CASE WHEN c.tracked THEN count(*) FILTER (WHERE e.kind = 'community') END AS community,
+           CASE WHEN c.tracked THEN count(*) FILTER (WHERE e.kind = 'review') END AS reviews,
+           CASE WHEN c.tracked THEN count(*) FILTER (WHERE e.kind = 'survey') END AS surveys,
+           CASE WHEN c.tracked THEN count(*) FILTER (WHERE e.kind = 'usage_report') END AS usage_reports
+    FROM customer AS c LEFT JOIN event AS e ON e.customer_id = c.customer_id
+    GROUP BY c.customer_id, c.tracked
+),
+-- the latest reason stated since the previous purchase day (ever, where there is only one)
+stated AS MATERIALIZED (
+    SELECT DISTINCT ON (e.customer_id) e.customer_id, r.reason
+    FROM event AS e
+    JOIN unnest(ARRAY['dissatisfied', 'competitor', 'discount_only', 'overstocked', 'unhabituated', 'drifted'])
+         WITH ORDINALITY AS r (reason, preference) ON e.kind = 'stated_' || r.reason
+    JOIN timeline AS t ON t.customer_id = e.customer_id
+    WHERE t.previous_on IS NULL OR e.day >= t.previous_on
+    ORDER BY e.customer_id, e.day DESC, r.preference
+),
+
+-- Everything measured, one row a customer. first_on IS NULL: a prospect.
+measured AS MATERIALIZED (
+    SELECT c.customer_id, c.membership, c.tracked, c.channels, c.last_contacted_on, a.as_of,
+           t.first_on, t.last_on, t.previous_on, t.last_gap, t.median_gap, t.last_amount, t.amount_before_last,
+           a.as_of - t.last_on AS recency,
+           t.last_on - t.first_on AS span,
+           coalesce(o.orders, 0) AS orders,
+           coalesce(t.purchase_days, 0) AS purchase_days,
+           CASE a.frequency WHEN 'purchase_days' THEN coalesce(t.purchase_days, 0) ELSE coalesce(o.orders, 0) END AS f,
+           coalesce(o.monetary, 0) AS monetary,
+           coalesce(o.monetary_then, 0) AS monetary_then,
+           coalesce(o.discounts_known, 0) AS discounts_known,
+           coalesce(o.discounts_given, 0) AS discounts_given,
+           u.last_on AS refund_only_on,
+           l.at_risk_after, l.dormant_after, l.was_absent,
+           n.now AS relation, n.then_ AS relation_then,
+           e.dissatisfied_on, e.referrals, e.community, e.reviews, e.surveys, e.usage_reports,
+           s.reason AS stated_reason
+    FROM customer AS c
+    CROSS JOIN ask AS a
+    LEFT JOIN timeline AS t ON t.customer_id = c.customer_id
+    LEFT JOIN totals AS o ON o.customer_id = c.customer_id
+    LEFT JOIN refund_only AS u ON u.customer_id = c.customer_id
+    LEFT JOIN limits AS l ON l.customer_id = c.customer_id
+    LEFT JOIN relation AS n ON n.customer_id = c.customer_id
+    LEFT JOIN engaged AS e ON e.customer_id = c.customer_id
+    LEFT JOIN stated AS s ON s.customer_id = c.customer_id
+),
+
+-- Digits; "then" is the last purchase day, when R was 0 and later refunds had not happened.
+scored AS MATERIALIZED (
+    SELECT m.*,
+           reference.mirrored_digit(m.recency, a.r_cuts) AS r,
+           CASE WHEN m.first_on IS NOT NULL THEN reference.digit(m.f, a.f_cuts) END AS f_digit,
+           CASE WHEN m.first_on IS NOT NULL THEN reference.digit(m.monetary, a.m_cuts) END AS m_digit,
+           CASE WHEN m.first_on IS NOT NULL THEN reference.mirrored_digit(0, a.r_cuts) END AS r_then,
+           CASE WHEN m.first_on IS NOT NULL THEN reference.digit(m.monetary_then, a.m_cuts) END AS m_then,
+           coalesce(
+               m.span >= a.min_span_days
+               AND (m.f >= a.min_orders AND m.purchase_days >= a.min_purchase_days AND m.recency <= a.max_recency_days
+                    OR coalesce(m.monetary >= a.ltv_cut AND m.purchase_days >= a.ltv_min_purchase_days
+                                AND m.recency <= m.dormant_after, false)),
+               false) AS candidate,
+           coalesce(
+               m.span >= a.min_span_days
+               AND (m.f >= a.min_orders AND m.purchase_days >= a.min_purchase_days AND 0 <= a.max_recency_days
+                    OR coalesce(m.monetary_then >= a.ltv_cut AND m.purchase_days >= a.ltv_min_purchase_days
+                                AND 0 <= m.dormant_after, false)),
+               false) AS candidate_then
+    FROM measured AS m CROSS JOIN ask AS a
+),
+tiered AS MATERIALIZED (
+    SELECT s.*, v.numerator, v.denominator,
+           reference.tier(s.candidate, s.membership, a.memberships, s.relation, a.min_relation_score,
+                          v.numerator, v.denominator, a.untracked_min_value_score) AS vip_tier,
+           CASE WHEN s.first_on IS NOT NULL THEN
+               reference.tier(s.candidate_then, s.membership, a.memberships, s.relation_then, a.min_relation_score,
+                              reference.value_numerator(s.r_then, s.f_digit, s.m_then, a.r_cuts, a.f_cuts, a.m_cuts),
+                              v.denominator, a.untracked_min_value_score)
+           END AS last_tier
+    FROM scored AS s
+    CROSS JOIN ask AS a
+    CROSS JOIN LATERAL (
+        SELECT reference.value_numerator(s.r, s.f_digit, s.m_digit, a.r_cuts, a.f_cuts, a.m_cuts) AS numerator,
+               reference.value_denominator(a.r_cuts, a.f_cuts, a.m_cuts) AS denominator
+    ) AS v
+),
+stated_and_lived AS MATERIALIZED (
+    SELECT t.*,
+           CASE
+               WHEN t.first_on IS NULL THEN 'prospect'
+               WHEN t.recency > t.dormant_after THEN 'dormant'
+               WHEN t.recency > t.at_risk_after THEN 'at_risk'
+               WHEN t.was_absent AND t.recency <= a.winback_window_days THEN 'winback'
+               WHEN t.vip_tier = 'vip' THEN 'vip'
+               WHEN t.f <= a.new_max_orders AND NOT coalesce(t.was_absent, false) THEN 'new'
+               ELSE 'active'
+           END AS state,
+           reference.purchase_stage(t.f, $2) AS stage,
+           CASE
+               WHEN t.first_on IS NULL THEN NULL
+               WHEN t.stated_reason IS NOT NULL THEN t.stated_reason
+               WHEN t.dissatisfied_on IS NOT NULL AND (t.previous_on IS NULL OR t.dissatisfied_on >= t.previous_on)
+                   THEN 'dissatisfied'
+               WHEN t.refund_only_on IS NOT NULL AND (t.previous_on IS NULL OR t.refund_only_on >= t.previous_on)
+                   THEN 'dissatisfied'
+               WHEN t.discounts_known >= a.discount_min_purchases
+                    AND t.discounts_given >= a.discount_min_share * t.discounts_known THEN 'discount_only'
+               WHEN t.amount_before_last > 0
+                    AND t.last_amount * (t.purchase_days - 1) >= a.overstock_amount_ratio * t.amount_before_last
+                   THEN 'overstocked'
+               WHEN t.purchase_days >= a.overstock_min_purchase_days AND t.span <= a.overstock_max_span_days
+                   THEN 'overstocked'
+               WHEN t.purchase_days <= a.unhabituated_max_purchase_days THEN 'unhabituated'
+               ELSE 'drifted'
+           END AS reason
+    FROM tiered AS t CROSS JOIN ask AS a
+),
+
+-- The default table of next actions, in its order.
+ruled AS MATERIALIZED (
+    SELECT s.*,
+           CASE
+               WHEN s.as_of - s.dissatisfied_on <= 30 OR s.as_of - s.refund_only_on <= 30 OR s.monetary < 0
+                   THEN 'complaint_open'
+               WHEN cardinality(s.channels) = 0 THEN 'unreachable'
+               WHEN s.as_of - s.last_contacted_on < a.min_days_between THEN 'contacted_recently'
+               WHEN s.state = 'winback' THEN 'winback'
+               WHEN s.membership = 'paused' THEN 'paused'
+               WHEN s.membership = 'withdrawn' THEN 'withdrawn'
+               WHEN s.state = 'dormant' AND s.last_tier IN ('vip', 'candidate') THEN 'dormant_good_customer'
+               WHEN s.state = 'dormant' AND s.reason IN ('dissatisfied', 'competitor') THEN 'dormant_dissatisfied'
+               WHEN s.state = 'dormant' AND s.reason = 'discount_only' THEN 'dormant_discount_only'
+               WHEN s.state = 'dormant' AND s.reason = 'overstocked' THEN 'dormant_overstocked'
+               WHEN s.state = 'dormant' AND s.reason = 'unhabituated' THEN 'dormant_unhabituated'
+               WHEN s.state = 'dormant' THEN 'dormant'
+               WHEN s.state = 'at_risk' AND s.last_tier = 'vip' THEN 'at_risk_vip'
+               WHEN s.state = 'at_risk' THEN 'at_risk'
+               WHEN s.state = 'vip' AND s.referrals = 0 THEN 'vip_no_referral'
+               WHEN s.state = 'vip' AND s.community = 0 THEN 'vip_no_community'
+               WHEN s.state = 'vip' THEN 'vip'
+               WHEN s.stage = 'established' AND s.reviews = 0 THEN 'established_no_review'
+               WHEN s.stage = 'established' AND s.surveys = 0 THEN 'established_no_survey'
+               WHEN s.stage = 'established' THEN 'established'
+               WHEN s.stage = 'nurture' AND s.membership = 'one_off' THEN 'nurture_one_off'
+               WHEN s.stage = 'nurture' THEN 'nurture'
+               WHEN s.stage = 'first' AND s.usage_reports = 0 THEN 'first_not_using'
+               WHEN s.stage = 'first' THEN 'first'
+               WHEN s.state = 'prospect' THEN 'prospect'
+           END AS rule
+    FROM stated_and_lived AS s CROSS JOIN ask AS a
+),
+action (rule, action, behaviour, channels) AS (
+    VALUES
+        ('complaint_open', 'resolve_complaint', 'care', ARRAY['phone', 'email', 'postal']),
+        ('unreachable', 'complete_contact', 'care', NULL),
+        ('contacted_recently', 'wait', 'none', NULL),
+        ('winback', 'welcome_back', 'winback', NULL),
+        ('paused', 'return_program', 'winback', NULL),
+        ('withdrawn', 'reacquisition_program', 'winback', NULL),
+        ('dormant_good_customer', 'hear_lapsed_good', 'care', ARRAY['phone', 'postal']),
+        ('dormant_dissatisfied', 'hear_dissatisfied', 'care', NULL),
+        ('dormant_discount_only', 'explain_benefits', 'winback', NULL),
+        ('dormant_overstocked', 'help_use_up', 'winback', NULL),
+        ('dormant_unhabituated', 'help_restart', 'winback', NULL),
+        ('dormant', 'give_reason_to_return', 'winback', NULL),
+        ('at_risk_vip', 'personal_check_in', 'care', NULL),
+        ('at_risk', 'check_in', 'care', NULL),
+        ('vip_no_referral', 'invite_referral', 'advocacy', NULL),
+        ('vip_no_community', 'invite_community', 'advocacy', NULL),
+        ('vip', 'early_access', 'advocacy', NULL),
+        ('established_no_review', 'ask_review', 'co_creation', NULL),
+        ('established_no_survey', 'ask_survey', 'co_creation', NULL),
+        ('established', 'invite_roundtable', 'co_creation', NULL),
+        ('nurture_one_off', 'offer_subscription', 'continuation', NULL),
+        ('nurture', 'give_reason_to_continue', 'continuation', NULL),
+        ('first_not_using', 'start_using', 'experience', NULL),
+        ('first', 'onboard', 'experience', NULL),
+        ('prospect', 'first_offer', 'experience', NULL)
+)
+SELECT x.customer_id,
+       x.first_on, x.last_on, x.recency, x.orders, x.purchase_days, x.monetary,
+       x.r, x.f_digit, x.m_digit, x.r * 100 + x.f_digit * 10 + x.m_digit,
+       CASE WHEN x.first_on IS NOT NULL THEN
+           coalesce((SELECT g.name FROM segment_rule AS g
+                     WHERE x.r BETWEEN g.r_low AND g.r_high
+                       AND x.f_digit BETWEEN g.f_low AND g.f_high
+                       AND x.m_digit BETWEEN g.m_low AND g.m_high
+                     ORDER BY g.nth LIMIT 1),
+                    $2 #>> '{segments,default}')
+       END,
+       x.state, x.stage,
+       reference.rounded(x.numerator, x.denominator, 2),
+       reference.rounded(x.relation, 1, 2),
+       CASE WHEN x.first_on IS NULL THEN NULL
+            WHEN x.relation IS NULL THEN reference.rounded(x.numerator, x.denominator, 2)
+            ELSE reference.rounded(a.value_weight * x.numerator + (1 - a.value_weight) * x.relation * x.denominator,
+                                   x.denominator, 2) END,
+       x.vip_tier, x.last_tier,
+       CASE WHEN x.state = 'dormant' THEN reference.dormancy_category(x.orders, x.membership) END,
+       x.reason,
+       coalesce(n.action, 'none'), n.rule, coalesce(n.behaviour, 'none'),
+       (SELECT c.channel
+        FROM unnest(CASE WHEN n.channels IS NOT NULL THEN n.channels
+                         WHEN x.state = 'dormant' THEN a.dormant_channels
+                         ELSE a.channels END) WITH ORDINALITY AS c (channel, preference)
+        WHERE c.channel = ANY (x.channels)
+        ORDER BY c.preference LIMIT 1),
+       CASE n.action WHEN 'wait' THEN x.last_contacted_on + a.min_days_between ELSE x.as_of END,
+       x.previous_on, x.last_gap,
+       CASE WHEN x.purchase_days > 1 THEN reference.rounded(x.span, x.purchase_days - 1, 6) END,
+       x.median_gap,
+       CASE WHEN x.discounts_known > 0 THEN reference.rounded(x.discounts_given, x.discounts_known, 6) END,
+       CASE WHEN x.orders > 0 THEN reference.rounded(x.monetary, x.orders, scale(x.monetary) + 2) END,
+       x.as_of - x.first_on, x.span, x.candidate,
+       x.f, x.at_risk_after, x.dormant_after, x.relation
+FROM ruled AS x CROSS JOIN ask AS a LEFT JOIN action AS n ON n.rule = x.rule
+$$;
+
+RESET client_min_messages;

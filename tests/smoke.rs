@@ -1,0 +1,55 @@
+//! The extension installs, is where it should be, and leaves nothing behind.
+
+mod common;
+
+use common::{Database, expect_error};
+
+#[test]
+fn installs_into_its_schema_and_drops_without_a_trace() {
+    let database = Database::new("smoke");
+    let mut client = database.client();
+    let row = client
+        .query_one(
+            "SELECT extversion, extnamespace::regnamespace::text FROM pg_extension WHERE extname = 'pg_rfm'",
+            &[],
+        )
+        .expect("pg_rfm is installed");
+    assert_eq!(row.get::<_, &str>(0), env!("CARGO_PKG_VERSION"));
+    assert_eq!(row.get::<_, &str>(1), "rfm");
+    assert_eq!(database.psql("SHOW search_path"), "rfm, public\n");
+
+    common::batch(&mut client, "DROP EXTENSION pg_rfm");
+    let left =
+        "SELECT count(*) FROM pg_depend WHERE refclassid = 'pg_namespace'::regclass AND refobjid = 'rfm'::regnamespace";
+    assert_eq!(client.query_one(left, &[]).expect("pg_depend can be read").get::<_, i64>(0), 0);
+}
+
+#[test]
+fn a_database_owner_who_is_no_superuser_can_install_it() {
+    let database = Database::new("smoke_trusted");
+    let mut client = database.client();
+    let name = &database.name;
+    common::batch(
+        &mut client,
+        &format!(
+            "DROP EXTENSION pg_rfm;
+             CREATE ROLE {name}_owner;
+             ALTER DATABASE {name} OWNER TO {name}_owner;
+             SET ROLE {name}_owner;
+             CREATE SCHEMA shop;
+             CREATE EXTENSION pg_rfm SCHEMA shop;
+             DROP EXTENSION pg_rfm;
+             RESET ROLE;
+             DROP OWNED BY {name}_owner;
+             ALTER DATABASE {name} OWNER TO postgres;
+             DROP ROLE {name}_owner"
+        ),
+    );
+}
+
+#[test]
+fn an_error_is_reported_with_its_sqlstate_and_the_session_goes_on() {
+    let database = Database::new("smoke_error");
+    let (sqlstate, message, hint) = expect_error(&mut database.client(), "SELECT 1 / 0");
+    assert_eq!((sqlstate.as_str(), message.as_str(), hint.as_str()), ("22012", "division by zero", ""));
+}
