@@ -1050,7 +1050,9 @@ AS 'MODULE_PATHNAME', 'tenure_days_wrapper';
 CREATE  FUNCTION "value_score"(
 	"h" purchase_history, /* Option < PurchaseHistory > */
 	"as_of" date, /* Option < Day > */
-	"policy" segment_policy DEFAULT NULL /* Option < SegmentPolicy > */
+	"policy" segment_policy DEFAULT NULL, /* Option < SegmentPolicy > */
+	"engagement" engagement_history DEFAULT NULL, /* Option < EngagementHistory > */
+	"membership" text DEFAULT NULL /* Option < Membership > */
 ) RETURNS numeric /* Option < Decimal > */
 IMMUTABLE PARALLEL SAFE COST 50
 LANGUAGE c /* Rust */

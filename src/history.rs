@@ -294,15 +294,14 @@ impl Purchases {
     }
 }
 
-/// `monetary / orders`, with two decimals more than the money has (but at most [`MAX_SCALE`]).
+/// `monetary / orders`, rounded to 6 decimals whatever the money has, so that a later and more precise amount changes
+/// nothing.
 ///
 /// # Errors
 /// [`ErrorKind::NumberOutOfRange`] when the result does not fit.
 pub fn average_order_value(monetary: Decimal, orders: i64) -> Result<Decimal> {
-    let scale = (monetary.scale() + 2).min(MAX_SCALE);
-    let mantissa = monetary.mantissa_at(scale)?;
-    let quotient = Decimal::quotient(mantissa, i128::from(orders), 0)?;
-    Ok(Decimal::new(quotient.mantissa(), scale))
+    let denominator = power_of_ten(monetary.scale()).checked_mul(orders.into()).ok_or_else(amount_out_of_range)?;
+    Decimal::quotient(monetary.mantissa(), denominator, 6)
 }
 
 #[cfg(test)]
@@ -364,8 +363,10 @@ mod tests {
     }
 
     #[test]
-    fn average_order_value_has_two_more_decimals() {
-        let value = average_order_value(Decimal::parse("10.00").unwrap(), 3).unwrap();
-        assert_eq!(value.to_string(), "3.3333");
+    fn average_order_value_has_six_decimals() {
+        for (monetary, average) in [("10.00", "3.333333"), ("-20", "-6.666667"), ("0.00000000000000000003", "0.000000")] {
+            let value = average_order_value(Decimal::parse(monetary).unwrap(), 3).unwrap();
+            assert_eq!(value.to_string(), average);
+        }
     }
 }

@@ -42,6 +42,9 @@ else
 	sql -v as_of="${AS_OF-}" <"$here/policy_quintiles.sql"
 fi
 
+[ "$(sql -A -t -c 'SELECT EXISTS (SELECT FROM orders JOIN segmentation ON ordered_on <= as_of)')" = t ] ||
+	die "no purchase in $orders${AS_OF:+ up to AS_OF=$AS_OF}"
+
 say 'Segmenting the customers ...'
 sql <"$here/segments.sql"
 sql <"$here/report.sql"

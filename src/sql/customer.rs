@@ -80,8 +80,10 @@ fn value_score(
     h: Option<PurchaseHistory>,
     as_of: Option<Day>,
     policy: default!(Option<SegmentPolicy>, "NULL"),
+    engagement: default!(Option<EngagementHistory>, "NULL"),
+    membership: default!(Option<Membership>, "NULL"),
 ) -> Option<Decimal> {
-    ask(h, as_of, policy, None, None, |customer| customer.value_score().or_raise())
+    ask(h, as_of, policy, engagement, membership, |customer| customer.value_score().or_raise())
 }
 
 #[pg_extern(immutable, parallel_safe, cost = 50)]

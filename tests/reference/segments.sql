@@ -565,7 +565,7 @@ SELECT x.customer_id,
        CASE WHEN x.purchase_days > 1 THEN reference.rounded(x.span, x.purchase_days - 1, 6) END,
        x.median_gap,
        CASE WHEN x.discounts_known > 0 THEN reference.rounded(x.discounts_given, x.discounts_known, 6) END,
-       CASE WHEN x.orders > 0 THEN reference.rounded(x.monetary, x.orders, scale(x.monetary) + 2) END,
+       CASE WHEN x.orders > 0 THEN reference.rounded(x.monetary, x.orders, 6) END,
        x.as_of - x.first_on, x.span, x.candidate,
        x.f, x.at_risk_after, x.dormant_after, x.relation
 FROM ruled AS x CROSS JOIN ask AS a LEFT JOIN action AS n ON n.rule = x.rule
