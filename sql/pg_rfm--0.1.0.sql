@@ -1133,3 +1133,268 @@ LANGUAGE c /* Rust */
 AS 'MODULE_PATHNAME', 'vip_tiers_wrapper';
 /* </end connected objects> */
 
+/* <begin connected objects> */
+-- src/sql/mod.rs
+-- finalize
+-- comments
+
+-- A comment on every object, for \dT+, \df+, \da+, \do+ and tools that show them. Days are calendar days; as_of is the day
+-- the question is asked for, everything after it is invisible; a NULL history is a prospect, a NULL policy the default.
+
+-- types
+
+COMMENT ON TYPE purchase_history IS
+    'One customer''s purchases by day: orders, known discounts, amount. Answers every question for any as_of.';
+COMMENT ON TYPE engagement_history IS
+    'One customer''s reviews, referrals, complaints and other events by kind and day. NULL: not tracked.';
+COMMENT ON TYPE segment_policy IS
+    'Thresholds, weights and rules as JSON; what is left out is the default''s. effective(policy) shows everything.';
+
+-- aggregates over orders and events
+
+DO $comments$
+DECLARE
+    day text;
+    amount text;
+    variant text;
+    question text;
+    aggregate text[];
+BEGIN
+    FOREACH day IN ARRAY ARRAY['date', 'timestamp', 'timestamptz'] LOOP
+        FOREACH amount IN ARRAY ARRAY['numeric', 'double precision', 'bigint'] LOOP
+            variant := CASE day
+                WHEN 'timestamp' THEN ' The day is ordered_on::date.'
+                WHEN 'timestamptz' THEN ' The day is ordered_on::date in the session''s TimeZone.'
+                ELSE '' END
+                || CASE amount WHEN 'double precision' THEN ' Amounts are converted as ::numeric does.' ELSE '' END;
+            EXECUTE format('COMMENT ON AGGREGATE purchase_history(%s, %s) IS %L', day, amount,
+                'One customer''s orders (day, amount in currency units, negative: refund) as a history; one row is one order.'
+                || variant);
+            EXECUTE format('COMMENT ON AGGREGATE purchase_history(%s, %s, boolean) IS %L', day, amount,
+                'One customer''s orders (day, amount in currency units, discounted or not, NULL: unknown) as a history.'
+                || variant);
+            FOREACH question IN ARRAY ARRAY['', ', segment_policy'] LOOP
+                FOREACH aggregate SLICE 1 IN ARRAY ARRAY[
+                    ['rfm_score', 'One customer''s RFM score from order rows, for example 543 (1 worst); NULL for a prospect.'],
+                    ['lifecycle_state', 'One customer''s lifecycle state from order rows; NULL without rows.'],
+                    ['vip_score', 'One customer''s VIP score 0..100 from order rows; NULL for a prospect.'],
+                    ['next_action', 'The one next step for a customer from order rows; NULL without rows.']
+                ] LOOP
+                    EXECUTE format('COMMENT ON AGGREGATE %s(%s, %s, date%s) IS %L', aggregate[1], day, amount, question,
+                        aggregate[2] || ' as_of and policy must not vary within a group.' || variant);
+                END LOOP;
+                EXECUTE format('COMMENT ON FUNCTION _collect_order_until(internal, %s, %s, date%s) IS %L', day, amount,
+                    question, 'Part of the aggregates rfm_score, lifecycle_state, vip_score and next_action: takes a row.');
+            END LOOP;
+            FOREACH question IN ARRAY ARRAY['', ', boolean'] LOOP
+                EXECUTE format('COMMENT ON FUNCTION _collect_order(internal, %s, %s%s) IS %L', day, amount, question,
+                    'Part of the aggregate purchase_history: takes a row.');
+            END LOOP;
+        END LOOP;
+    END LOOP;
+END
+$comments$;
+
+COMMENT ON AGGREGATE rollup(purchase_history) IS
+    'Merges histories, for example one a month or a shop, into one. What overlaps counts twice.';
+COMMENT ON AGGREGATE engagement_history(text, date) IS
+    'One customer''s events (kind, day) as a history; rows without kind or day are ignored.';
+COMMENT ON AGGREGATE rollup(engagement_history) IS
+    'Merges engagement histories into one. What overlaps counts twice.';
+
+COMMENT ON FUNCTION _combine_orders(internal, internal) IS 'Part of the aggregates over orders: joins two states.';
+COMMENT ON FUNCTION _serialize_orders(internal) IS 'Part of the aggregates over orders: packs a state for another process.';
+COMMENT ON FUNCTION _deserialize_orders(bytea, internal) IS 'Part of the aggregates over orders: unpacks a state.';
+COMMENT ON FUNCTION _collect_history(internal, purchase_history) IS 'Part of the aggregate rollup: takes a history.';
+COMMENT ON FUNCTION _finish_history(internal) IS 'Part of the aggregates purchase_history and rollup: the result.';
+COMMENT ON FUNCTION _finish_rfm_score(internal) IS 'Part of the aggregate rfm_score: the result.';
+COMMENT ON FUNCTION _finish_lifecycle_state(internal) IS 'Part of the aggregate lifecycle_state: the result.';
+COMMENT ON FUNCTION _finish_vip_score(internal) IS 'Part of the aggregate vip_score: the result.';
+COMMENT ON FUNCTION _finish_next_action(internal) IS 'Part of the aggregate next_action: the result.';
+COMMENT ON FUNCTION _collect_event(internal, text, date) IS 'Part of the aggregate engagement_history: takes an event.';
+COMMENT ON FUNCTION _collect_engagement(internal, engagement_history) IS 'Part of the aggregate rollup: takes a history.';
+COMMENT ON FUNCTION _combine_events(internal, internal) IS 'Part of the aggregates over events: joins two states.';
+COMMENT ON FUNCTION _serialize_events(internal) IS 'Part of the aggregates over events: packs a state for another process.';
+COMMENT ON FUNCTION _deserialize_events(bytea, internal) IS 'Part of the aggregates over events: unpacks a state.';
+COMMENT ON FUNCTION _finish_engagement(internal) IS 'Part of the aggregates engagement_history and rollup: the result.';
+
+-- accessors of a purchase history
+
+COMMENT ON FUNCTION recency_days(purchase_history, date) IS
+    'Days from the last purchase to as_of; NULL for a prospect.';
+COMMENT ON FUNCTION orders(purchase_history, date) IS
+    'Number of purchases up to as_of; 0 for a prospect.';
+COMMENT ON FUNCTION purchase_days(purchase_history, date) IS
+    'Number of days with a purchase up to as_of; 0 for a prospect.';
+COMMENT ON FUNCTION monetary(purchase_history, date) IS
+    'Sum of all amounts up to as_of in currency units, refunds included, exact; 0 without rows.';
+COMMENT ON FUNCTION tenure_days(purchase_history, date) IS
+    'Days from the first purchase to as_of; NULL for a prospect.';
+COMMENT ON FUNCTION span_days(purchase_history, date) IS
+    'Days from the first to the last purchase up to as_of; NULL for a prospect.';
+COMMENT ON FUNCTION first_purchase_on(purchase_history, date) IS
+    'First day with a purchase; NULL for a prospect.';
+COMMENT ON FUNCTION last_purchase_on(purchase_history, date) IS
+    'Last day with a purchase up to as_of; NULL for a prospect.';
+COMMENT ON FUNCTION previous_purchase_on(purchase_history, date) IS
+    'Second-to-last day with a purchase up to as_of; NULL with fewer than two.';
+COMMENT ON FUNCTION last_gap_days(purchase_history, date) IS
+    'Days between the last two purchase days up to as_of; NULL with fewer than two.';
+COMMENT ON FUNCTION mean_gap_days(purchase_history, date) IS
+    'Mean days between purchase days up to as_of, 6 decimals; NULL with fewer than two.';
+COMMENT ON FUNCTION median_gap_days(purchase_history, date) IS
+    'Median days between purchase days up to as_of; NULL with fewer than two.';
+COMMENT ON FUNCTION discount_share(purchase_history, date) IS
+    'Share 0..1 of discounted purchases among those of known discount, 6 decimals; NULL where none is known.';
+COMMENT ON FUNCTION average_order_value(purchase_history, date) IS
+    'Sum of all amounts by number of purchases up to as_of, in currency units, 6 decimals; NULL for a prospect.';
+
+-- scores and states of one customer
+
+COMMENT ON FUNCTION rfm_score(purchase_history, date, segment_policy) IS
+    'Digits of recency, frequency and monetary as one number, for example 543 (1 worst); NULL for a prospect.';
+COMMENT ON FUNCTION r_score(purchase_history, date, segment_policy) IS
+    'Recency digit, 1 worst; NULL for a prospect.';
+COMMENT ON FUNCTION f_score(purchase_history, date, segment_policy) IS
+    'Frequency digit, 1 worst; NULL for a prospect.';
+COMMENT ON FUNCTION m_score(purchase_history, date, segment_policy) IS
+    'Monetary digit, 1 worst; NULL for a prospect.';
+COMMENT ON FUNCTION rfm_segment(purchase_history, date, segment_policy) IS
+    'The policy''s name for the RFM score, for example loyal; NULL for a prospect.';
+COMMENT ON FUNCTION lifecycle_state(purchase_history, date, segment_policy, engagement_history, text) IS
+    'prospect, dormant, at_risk, winback, vip, new or active; NULL only where as_of is NULL.';
+COMMENT ON FUNCTION purchase_stage(purchase_history, date, segment_policy) IS
+    'first, nurture or established, by number of orders; NULL for a prospect.';
+COMMENT ON FUNCTION value_score(purchase_history, date, segment_policy, engagement_history, text) IS
+    'What a customer buys, 0..100: mean of the R, F and M digits, each from 0 (worst) to 100 (best); NULL for a prospect.';
+COMMENT ON FUNCTION relation_score(engagement_history, date, segment_policy) IS
+    'What ties a customer to the shop, 0..100: weighted events of the last window_days; NULL where not tracked.';
+COMMENT ON FUNCTION vip_score(purchase_history, date, segment_policy, engagement_history, text) IS
+    'Value and relation score together, 0..100, for ranking; the value score where engagement is NULL; NULL for a prospect.';
+COMMENT ON FUNCTION vip_tier(purchase_history, date, segment_policy, engagement_history, text) IS
+    'vip, candidate, supporter or regular: decides who is a VIP.';
+COMMENT ON FUNCTION dormancy_reason(purchase_history, date, segment_policy, engagement_history, text) IS
+    'Why the customer sleeps, or would: dissatisfied, competitor, discount_only, overstocked, unhabituated or drifted; NULL for a prospect.';
+COMMENT ON FUNCTION next_action(purchase_history, date, segment_policy, engagement_history, text) IS
+    'The one next step: the action of the policy''s first rule that matches. next_actions(policy) lists them all.';
+COMMENT ON FUNCTION segment_customer(purchase_history, date, segment_policy, engagement_history, text, text[], date) IS
+    'Everything about one customer as of a day, one row of 25 columns, for LATERAL; a row of NULLs where as_of is NULL.';
+
+-- the same on plain numbers
+
+DO $comments$
+DECLARE
+    number text;
+BEGIN
+    FOREACH number IN ARRAY ARRAY['integer', 'bigint'] LOOP
+        EXECUTE format('COMMENT ON FUNCTION rfm_score(integer, %s, numeric, segment_policy) IS %L', number,
+            'RFM score from recency in days, number of orders and amount in currency units; NULL without orders.');
+        EXECUTE format('COMMENT ON FUNCTION lifecycle_state(integer, %s, integer, boolean, text, segment_policy) IS %L', number,
+            'Lifecycle state from recency and last gap in days, number of orders and whether a VIP; fixed cycle only.');
+        EXECUTE format('COMMENT ON FUNCTION vip_score(integer, %s, numeric, numeric, segment_policy) IS %L', number,
+            'VIP score 0..100 from recency, orders, amount and relation score (NULL: not tracked); NULL without orders.');
+        EXECUTE format('COMMENT ON FUNCTION next_action(text, %s, text, text, segment_policy) IS %L', number,
+            'The one next step from lifecycle state, orders, membership and dormancy reason; rules on other facts do not match.');
+        EXECUTE format('COMMENT ON FUNCTION dormancy_category(%s, text) IS %L', number,
+            'What kind of sleeper, from number of orders and membership: paused, cancelled, member_silent, new or one_off.');
+    END LOOP;
+END
+$comments$;
+
+COMMENT ON FUNCTION rfm_segment(integer, segment_policy) IS
+    'The policy''s name for an RFM score, for example 543; an error for digits the policy does not have.';
+
+-- merging and empty values
+
+COMMENT ON FUNCTION no_engagement() IS
+    'The engagement history of a customer who is tracked and has no event; NULL would mean not tracked.';
+COMMENT ON FUNCTION purchase_history_plus(purchase_history, purchase_history) IS
+    'Implementation of the + operator: both histories in one, what overlaps counts twice.';
+COMMENT ON FUNCTION engagement_history_plus(engagement_history, engagement_history) IS
+    'Implementation of the + operator: both histories in one, what overlaps counts twice.';
+COMMENT ON OPERATOR + (purchase_history, purchase_history) IS
+    'Both histories in one; what overlaps counts twice.';
+COMMENT ON OPERATOR + (engagement_history, engagement_history) IS
+    'Both histories in one; what overlaps counts twice.';
+
+-- policies
+
+COMMENT ON FUNCTION default_policy() IS
+    'The default policy, which is the empty document {}; effective(NULL) shows its values.';
+COMMENT ON FUNCTION preset_policy(text) IS
+    'The ready-made policy of that name, of those in policy_presets().';
+COMMENT ON FUNCTION policy_presets() IS
+    'All ready-made policies: name, title, description.';
+COMMENT ON FUNCTION effective(segment_policy) IS
+    'The whole policy as jsonb: what is written, and the default for the rest.';
+COMMENT ON FUNCTION segment_policy_overlay(segment_policy, segment_policy) IS
+    'Implementation of the || operator: the left policy with the right one laid over it.';
+COMMENT ON OPERATOR || (segment_policy, segment_policy) IS
+    'The left policy with the right one laid over it: objects merge key by key, lists and values are replaced.';
+COMMENT ON FUNCTION segment_policy_to_jsonb(segment_policy) IS
+    'Implementation of the cast to jsonb: the policy as written.';
+COMMENT ON FUNCTION jsonb_to_segment_policy(jsonb) IS
+    'Implementation of the cast from jsonb.';
+COMMENT ON CAST (segment_policy AS jsonb) IS
+    'The policy as written, sparse; explicit.';
+COMMENT ON CAST (jsonb AS segment_policy) IS
+    'A policy from jsonb, its keys and types checked; explicit.';
+
+-- lists of labels
+
+COMMENT ON FUNCTION lifecycle_states() IS
+    'All lifecycle states in order, with English and Japanese labels.';
+COMMENT ON FUNCTION purchase_stages() IS
+    'All purchase stages in order, with English and Japanese labels.';
+COMMENT ON FUNCTION vip_tiers() IS
+    'All VIP tiers in order, with English and Japanese labels.';
+COMMENT ON FUNCTION memberships() IS
+    'All memberships, with English and Japanese labels.';
+COMMENT ON FUNCTION next_actions(segment_policy) IS
+    'All rules of the policy in order: rule, action, behaviour, English and Japanese title.';
+
+-- text and binary form, comparison
+
+DO $comments$
+DECLARE
+    type_name text;
+    operator record;
+    method text;
+BEGIN
+    FOREACH type_name IN ARRAY ARRAY['purchase_history', 'engagement_history', 'segment_policy'] LOOP
+        EXECUTE format('COMMENT ON FUNCTION %1$s_in(cstring) IS %2$L', type_name, 'Reads a ' || type_name || ' from text.');
+        EXECUTE format('COMMENT ON FUNCTION %1$s_out(%1$s) IS %2$L', type_name, 'Writes a ' || type_name || ' as text.');
+        EXECUTE format('COMMENT ON FUNCTION %1$s_recv(internal) IS %2$L', type_name,
+            'Reads a ' || type_name || ' from its binary form.');
+        EXECUTE format('COMMENT ON FUNCTION %1$s_send(%1$s) IS %2$L', type_name,
+            'Writes a ' || type_name || ' in its binary form.');
+        FOR operator IN
+            SELECT *
+            FROM (VALUES
+                ('=', 'eq', 'Equal'),
+                ('<>', 'ne', 'Not equal'),
+                ('<', 'lt', 'Less in an order that means nothing, for indexes'),
+                ('<=', 'le', 'Less or equal in an order that means nothing, for indexes'),
+                ('>', 'gt', 'Greater in an order that means nothing, for indexes'),
+                ('>=', 'ge', 'Greater or equal in an order that means nothing, for indexes')
+            ) AS o(sign, name, meaning)
+        LOOP
+            EXECUTE format('COMMENT ON OPERATOR %1$s (%2$s, %2$s) IS %3$L', operator.sign, type_name,
+                operator.meaning || '.');
+            EXECUTE format('COMMENT ON FUNCTION %1$s_%2$s(%1$s, %1$s) IS %3$L', type_name, operator.name,
+                'Implementation of the ' || operator.sign || ' operator.');
+        END LOOP;
+        EXECUTE format('COMMENT ON FUNCTION %1$s_cmp(%1$s, %1$s) IS %2$L', type_name, 'Compares for btree indexes.');
+        EXECUTE format('COMMENT ON FUNCTION %1$s_hash(%1$s) IS %2$L', type_name, 'Hashes.');
+        EXECUTE format('COMMENT ON FUNCTION %1$s_hash_extended(%1$s, bigint) IS %2$L', type_name, 'Hashes with a seed.');
+        FOREACH method IN ARRAY ARRAY['btree', 'hash'] LOOP
+            EXECUTE format('COMMENT ON OPERATOR FAMILY %1$s_ops USING %2$s IS %3$L', type_name, method,
+                'Comparison of ' || type_name || ' by ' || method || '.');
+            EXECUTE format('COMMENT ON OPERATOR CLASS %1$s_ops USING %2$s IS %3$L', type_name, method,
+                'Makes DISTINCT, GROUP BY, joins and indexes on ' || type_name || ' work.');
+        END LOOP;
+    END LOOP;
+END
+$comments$;
+/* </end connected objects> */
+

@@ -24,6 +24,7 @@ pub struct Customer<'a> {
     membership: Option<Membership>,
     purchases: Option<Purchases>,
     monetary: Decimal,
+    scores: Option<Scores>,
     rhythm: Rhythm,
 }
 
@@ -38,7 +39,7 @@ impl<'a> Customer<'a> {
         membership: Option<Membership>,
     ) -> Self {
         let history = history.unwrap_or(&NO_PURCHASES);
-        Customer {
+        let mut customer = Customer {
             history,
             as_of,
             policy,
@@ -46,8 +47,11 @@ impl<'a> Customer<'a> {
             membership,
             purchases: history.purchases(as_of),
             monetary: history.monetary(as_of),
+            scores: None,
             rhythm: Rhythm::walk(history.gaps(as_of), &policy.lifecycle, membership),
-        }
+        };
+        customer.scores = customer.scores_at(as_of, customer.monetary);
+        customer
     }
 
     /// The policy she is seen by.
@@ -70,7 +74,7 @@ impl<'a> Customer<'a> {
 
     /// R, F and M digits; `None` for a prospect.
     pub fn scores(&self) -> Option<Scores> {
-        self.scores_at(self.as_of, self.monetary)
+        self.scores
     }
 
     /// The name for the digits; `None` for a prospect.
@@ -106,17 +110,19 @@ impl<'a> Customer<'a> {
 
     /// The VIP tier.
     pub fn vip_tier(&self) -> VipTier {
-        self.tier_at(self.as_of, self.monetary)
+        self.tier_at(self.as_of, self.monetary, self.scores)
     }
 
     /// The VIP tier on the last purchase day; `None` for a prospect.
     pub fn last_tier(&self) -> Option<VipTier> {
         let last = self.purchases()?.last;
-        Some(self.tier_at(last, self.history.monetary(last)))
+        let monetary = self.history.monetary(last);
+        Some(self.tier_at(last, monetary, self.scores_at(last, monetary)))
     }
 
-    /// The tier on a day from the last purchase on, with the M of that day: there are no more purchases and gaps than now.
-    fn tier_at(&self, day: Day, monetary: Decimal) -> VipTier {
+    /// The tier on a day from the last purchase on, with the M and the digits of that day: there are no more purchases and
+    /// gaps than now.
+    fn tier_at(&self, day: Day, monetary: Decimal, scores: Option<Scores>) -> VipTier {
         let is_candidate = self.purchases().is_some_and(|purchases| {
             let facts = CandidateFacts {
                 span_days: purchases.span_days(),
@@ -128,7 +134,7 @@ impl<'a> Customer<'a> {
             };
             facts.is_candidate(&self.policy.vip)
         });
-        let value = self.scores_at(day, monetary).map(|scores| scores.value_score(&self.policy.rfm));
+        let value = scores.map(|scores| scores.value_score(&self.policy.rfm));
         vip::vip_tier(is_candidate, value, self.relation_score_at(day), self.membership, &self.policy.vip)
     }
 

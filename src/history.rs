@@ -364,7 +364,8 @@ mod tests {
 
     #[test]
     fn average_order_value_has_six_decimals() {
-        for (monetary, average) in [("10.00", "3.333333"), ("-20", "-6.666667"), ("0.00000000000000000003", "0.000000")] {
+        for (monetary, average) in [("10.00", "3.333333"), ("-20", "-6.666667"), ("0.00000000000000000003", "0.000000")]
+        {
             let value = average_order_value(Decimal::parse(monetary).unwrap(), 3).unwrap();
             assert_eq!(value.to_string(), average);
         }

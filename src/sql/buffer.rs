@@ -48,14 +48,14 @@ impl<H: Plain> Buffer<H> {
     /// The buffer that a datum of type `internal` points to.
     ///
     /// # Safety
-    /// The datum must come from [`into_datum`](Self::into_datum) of a buffer with this kind of header.
+    /// The datum must come from [`as_datum`](Self::as_datum) of a buffer with this kind of header.
     pub unsafe fn from_datum(datum: pg_sys::Datum) -> Self {
         // SAFETY: the caller promises a pointer that was not NULL.
         Buffer(unsafe { NonNull::new_unchecked(datum.cast_mut_ptr()) })
     }
 
     /// The datum of type `internal` that stands for this buffer.
-    pub fn into_datum(self) -> pg_sys::Datum {
+    pub fn as_datum(&self) -> pg_sys::Datum {
         pg_sys::Datum::from(self.0.as_ptr())
     }
 
@@ -94,7 +94,7 @@ impl<H: Plain> Buffer<H> {
     pub fn is_full_for<T: Plain>(&self) -> bool {
         // SAFETY: the head was written in `new`.
         let head = unsafe { self.0.as_ref() };
-        (head.capacity - head.len) as usize <= size_of::<T>() - 1
+        ((head.capacity - head.len) as usize) < size_of::<T>()
     }
 
     /// Appends an item.

@@ -104,7 +104,7 @@ fn collect_event(fcinfo: pg_sys::FunctionCallInfo) -> Option<RawDatum> {
             events.merge_if_full().or_raise();
             events.add(&kind, finite_day(day.value() as i32).or_raise(), 1).or_raise();
         }
-        Some(RawDatum(events.into_datum()))
+        Some(RawDatum(events.as_datum()))
     }
 }
 
@@ -120,7 +120,7 @@ fn collect_engagement(fcinfo: pg_sys::FunctionCallInfo) -> Option<RawDatum> {
                 let mut events = events_or_new(fcinfo);
                 events.merge_if_full().or_raise();
                 events.add_history(&EngagementHistory::from_bytes(varlena_bytes(history)).or_raise()).or_raise();
-                Some(RawDatum(events.into_datum()))
+                Some(RawDatum(events.as_datum()))
             }
         }
     }
@@ -137,7 +137,7 @@ fn combine_events(fcinfo: pg_sys::FunctionCallInfo) -> Option<RawDatum> {
                 let other = Events::from_datum(other);
                 let mut events = events_or_new(fcinfo);
                 events.add_history(&other.history().or_raise()).or_raise();
-                Some(RawDatum(events.into_datum()))
+                Some(RawDatum(events.as_datum()))
             }
         }
     }
@@ -163,7 +163,7 @@ fn deserialize_events(fcinfo: pg_sys::FunctionCallInfo) -> Option<RawDatum> {
         argument(fcinfo, 0).map(|bytes| {
             let mut events = Events::new(pg_sys::CurrentMemoryContext, NoHeader {}, FIRST_BYTES);
             events.add_history(&EngagementHistory::from_bytes(varlena_bytes(bytes)).or_raise()).or_raise();
-            RawDatum(events.into_datum())
+            RawDatum(events.as_datum())
         })
     }
 }

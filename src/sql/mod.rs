@@ -25,3 +25,7 @@ mod plain;
 mod policy;
 mod types;
 mod zone;
+
+use pgrx::prelude::*;
+
+extension_sql_file!("comments.sql", name = "comments", finalize);

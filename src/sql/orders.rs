@@ -1,6 +1,8 @@
 //! The aggregates over order rows and stored histories: one state, one way of collecting, many questions at the end.
 
+use std::cell::{Cell, RefCell};
 use std::ptr::NonNull;
+use std::rc::Rc;
 
 use pgrx::prelude::*;
 use pgrx::{IntoDatum, PgMemoryContexts, pg_sys};
@@ -330,6 +332,7 @@ fn finite_micros(datum: pg_sys::Datum) -> Result<i64> {
 /// # Safety
 /// `fcinfo` must be a live call frame whose first argument is `internal`.
 unsafe fn rows_or_new(fcinfo: pg_sys::FunctionCallInfo, question: impl FnOnce() -> Question) -> Rows {
+    CHANGES.set(CHANGES.get() + 1);
     // SAFETY: nobody but an aggregate can pass an `internal` that is not NULL, and the aggregates here pass Rows.
     unsafe {
         match argument(fcinfo, 0) {
@@ -351,7 +354,7 @@ fn collect_order(fcinfo: pg_sys::FunctionCallInfo) -> Option<RawDatum> {
             let discounted = if (*fcinfo).nargs > 3 { argument(fcinfo, 3).map(|flag| flag.value() != 0) } else { None };
             rows.add_row(site.day(day).or_raise(), amount, discounted).or_raise();
         }
-        Some(RawDatum(rows.into_datum()))
+        Some(RawDatum(rows.as_datum()))
     }
 }
 
@@ -376,7 +379,7 @@ fn collect_order_until(fcinfo: pg_sys::FunctionCallInfo) -> Option<RawDatum> {
                 rows.add_row(day, amount, None).or_raise();
             }
         }
-        Some(RawDatum(rows.into_datum()))
+        Some(RawDatum(rows.as_datum()))
     }
 }
 
@@ -405,7 +408,7 @@ fn collect_history(fcinfo: pg_sys::FunctionCallInfo) -> Option<RawDatum> {
             Some(history) => {
                 let mut rows = rows_or_new(fcinfo, || Question::NONE);
                 rows.add_history(&PurchaseHistory::from_bytes(varlena_bytes(history)).or_raise()).or_raise();
-                Some(RawDatum(rows.into_datum()))
+                Some(RawDatum(rows.as_datum()))
             }
         }
     }
@@ -428,7 +431,7 @@ fn combine_orders(fcinfo: pg_sys::FunctionCallInfo) -> Option<RawDatum> {
                 });
                 check_same_question(*rows.header(), question.as_of, question.policy_bytes()).or_raise();
                 rows.add_history(&other.history().or_raise()).or_raise();
-                Some(RawDatum(rows.into_datum()))
+                Some(RawDatum(rows.as_datum()))
             }
         }
     }
@@ -468,14 +471,18 @@ fn deserialize_orders(fcinfo: pg_sys::FunctionCallInfo) -> Option<RawDatum> {
             let policy =
                 policy.map(|bytes| NonNull::new_unchecked(new_varlena(bytes).cast_mut_ptr::<pg_sys::varlena>()));
             let question = Question { as_of, policy, ..Question::NONE };
+            CHANGES.set(CHANGES.get() + 1);
             let mut rows = Rows::new(pg_sys::CurrentMemoryContext, question, FIRST_BYTES);
             rows.add_history(&PurchaseHistory::from_bytes(history).or_raise()).or_raise();
-            RawDatum(rows.into_datum())
+            RawDatum(rows.as_datum())
         })
     }
 }
 
-fn split_serialized(bytes: &[u8]) -> Option<(i32, Option<&[u8]>, &[u8])> {
+/// The day asked for, the policy and the history of a serialized state.
+type Serialized<'a> = (i32, Option<&'a [u8]>, &'a [u8]);
+
+fn split_serialized(bytes: &[u8]) -> Option<Serialized<'_>> {
     let (as_of, rest) = bytes.split_first_chunk()?;
     let (length, rest) = rest.split_first_chunk()?;
     let as_of = i32::from_ne_bytes(*as_of);
@@ -507,6 +514,29 @@ fn finish_history(fcinfo: pg_sys::FunctionCallInfo) -> Option<RawDatum> {
     unsafe { collected(fcinfo) }.and_then(|mut rows| rows.history().or_raise().into_datum()).map(RawDatum)
 }
 
+thread_local! {
+    /// Counts the changes of any state in this session, so that [`ANSWERED`] is known to be of the state as it is.
+    static CHANGES: Cell<u64> = const { Cell::new(0) };
+
+    /// The history that a final function asked last, and of which state after how many changes: the aggregates that share
+    /// one pass ask the same one in turn.
+    static ANSWERED: RefCell<Option<(u64, pg_sys::Datum, Rc<PurchaseHistory>)>> = const { RefCell::new(None) };
+}
+
+/// The history of a state, made once for all final functions that ask it in a row.
+fn shared_history(mut rows: Rows) -> Result<Rc<PurchaseHistory>> {
+    let changes = CHANGES.get();
+    let state = rows.as_datum();
+    ANSWERED.with_borrow_mut(|answered| match answered {
+        Some((at, of, history)) if (*at, *of) == (changes, state) => Ok(history.clone()),
+        _ => {
+            let history = Rc::new(rows.history()?);
+            *answered = Some((changes, state, history.clone()));
+            Ok(history)
+        }
+    })
+}
+
 /// Answers the question that the rows were collected for.
 ///
 /// # Safety
@@ -522,7 +552,7 @@ unsafe fn answer<T: IntoDatum>(
         return None;
     }
     let policy = question.policy_bytes().map(|bytes| SegmentPolicy::from_bytes(bytes).or_raise());
-    let history = rows.history().or_raise();
+    let history = shared_history(rows).or_raise();
     let customer = Customer::new(Some(&history), Day(question.as_of), policy_of(&policy), None, None);
     ask(&customer)?.into_datum().map(RawDatum)
 }

@@ -1,0 +1,252 @@
+//! `make bench`: speed and memory as ratios within one run. No figure here is ever a test.
+//!
+//! F, the floor, is PostgreSQL's own plainest GROUP BY over the same orders; W is what an analyst would write without the
+//! extension (tests/reference/simple_w*.sql). The candidates take turns, the medians of their times are compared.
+//! Smaller runs: PG_RFM_BENCH_ORDERS=500000 make bench.
+
+#[path = "../common/mod.rs"]
+mod common;
+
+use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, Instant};
+use std::{env, fs, thread};
+
+use common::{Database, batch};
+use postgres::Client;
+
+const ROUNDS: usize = 3;
+const AS_OF: &str = "2024-12-31";
+
+fn main() {
+    let orders = env::var("PG_RFM_BENCH_ORDERS").map_or(5_000_000, |n| n.parse::<i64>().expect("a number of orders"));
+    let database = Database::new("bench");
+    let mut client = database.client();
+    describe_machine(&mut client);
+    let customers = load(&mut client, orders);
+
+    for workers in [0, 2] {
+        println!("\n## {workers} parallel workers, work_mem 64 MB\n");
+        batch(&mut client, &format!("SET max_parallel_workers_per_gather = {workers}; SET work_mem = '64MB'"));
+        compare(&mut client, &candidates());
+    }
+    println!(
+        "\n## Rows in order of customer (ORDER BY customer_id in a subquery), no parallel workers, work_mem 64 MB\n"
+    );
+    batch(&mut client, "SET max_parallel_workers_per_gather = 0");
+    compare(&mut client, &in_order(candidates()));
+
+    stored_histories(&mut client, customers);
+    memory(&database);
+    history_size(&database);
+}
+
+fn describe_machine(client: &mut Client) {
+    let first = |file: &str, key: &str| {
+        let text = fs::read_to_string(file).unwrap_or_default();
+        let line = text.lines().find(|line| line.starts_with(key)).unwrap_or_default();
+        line.split_once(':').map_or("unknown", |(_, value)| value.trim()).to_owned()
+    };
+    let version: String = client.query_one("SHOW server_version", &[]).expect("a version").get(0);
+    let cores = thread::available_parallelism().map_or(0, |cores| cores.get());
+    let (model, memory) = (first("/proc/cpuinfo", "model name"), first("/proc/meminfo", "MemTotal"));
+    println!("# pg_rfm {}, PostgreSQL {version}, {model}, {cores} cores, {memory}", env!("CARGO_PKG_VERSION"));
+}
+
+/// A logged table of orders, skewed over the customers, the same in every run; returns the number of customers.
+fn load(client: &mut Client, orders: i64) -> i64 {
+    batch(
+        client,
+        &format!(
+            "SET max_parallel_workers_per_gather = 0;
+             SELECT setseed(0.42);
+             CREATE TABLE orders AS
+             SELECT ({customers} * power(random(), 1.6))::bigint AS customer_id,
+                    DATE '2022-01-01' + (random() * 1095)::int AS ordered_on,
+                    round((random() * 20000)::numeric, 2) AS amount
+             FROM generate_series(1, {orders})",
+            customers = orders / 10
+        ),
+    );
+    batch(client, "VACUUM ANALYZE orders");
+    let customers = client.query_one("SELECT count(DISTINCT customer_id) FROM orders", &[]).expect("a count").get(0);
+    println!("{orders} orders of {customers} customers");
+    customers
+}
+
+/// A query whose columns must all be computed.
+struct Candidate {
+    name: &'static str,
+    columns: &'static [&'static str],
+    query: String,
+}
+
+impl Candidate {
+    fn run(&self, client: &mut Client) -> Duration {
+        let counts: Vec<_> = self.columns.iter().map(|column| format!("count({column})")).collect();
+        let sql = format!("SELECT {} FROM ({} OFFSET 0) AS q", counts.join(", "), self.query);
+        let start = Instant::now();
+        client.query_one(&sql, &[]).unwrap_or_else(|error| panic!("{}: {error}", self.name));
+        start.elapsed()
+    }
+}
+
+const FOUR: &[&str] = &["rfm_score", "lifecycle_state", "vip_score", "next_action"];
+
+fn candidates() -> Vec<Candidate> {
+    let four: Vec<_> = FOUR.iter().map(|name| format!("{name}(ordered_on, amount, '{AS_OF}')")).collect();
+    let plain = |file: &str| {
+        let path = format!("{}/tests/reference/{file}", env!("CARGO_MANIFEST_DIR"));
+        let sql = fs::read_to_string(&path).unwrap_or_else(|error| panic!("{path}: {error}"));
+        sql.trim_end().trim_end_matches(';').replace(":'as_of'", &format!("'{AS_OF}'"))
+    };
+    vec![
+        Candidate {
+            name: "F: count, max, sum",
+            columns: &["orders", "last", "total"],
+            query: "SELECT customer_id, count(*) AS orders, max(ordered_on) AS last, sum(amount) AS total
+                    FROM orders GROUP BY 1"
+                .to_owned(),
+        },
+        Candidate {
+            name: "purchase_history",
+            columns: &["h"],
+            query: "SELECT customer_id, purchase_history(ordered_on, amount) AS h FROM orders GROUP BY 1".to_owned(),
+        },
+        Candidate {
+            name: "the four aggregates",
+            columns: FOUR,
+            query: format!("SELECT customer_id, {} FROM orders GROUP BY 1", four.join(", ")),
+        },
+        Candidate { name: "W: plain SQL, one sort", columns: FOUR, query: plain("simple_w.sql") },
+        Candidate { name: "W: plain SQL, by day first", columns: FOUR, query: plain("simple_w_days.sql") },
+    ]
+}
+
+/// The same without W, which sorts anyway, over orders sorted by customer.
+fn in_order(candidates: Vec<Candidate>) -> Vec<Candidate> {
+    let sorted = |mut candidate: Candidate| {
+        candidate.query =
+            candidate.query.replace("FROM orders", "FROM (SELECT * FROM orders ORDER BY customer_id) AS o");
+        candidate
+    };
+    let (w, mut others): (Vec<_>, Vec<_>) =
+        candidates.into_iter().partition(|candidate| candidate.name.starts_with('W'));
+    let hashed = Candidate { name: "F, rows as they come", ..self::candidates().swap_remove(0) };
+    others = others.into_iter().map(sorted).collect();
+    others.insert(0, hashed);
+    others.extend(w);
+    others
+}
+
+/// Medians of the candidates' times, taken in turn, and their ratios to the first (F) and to each W.
+fn compare(client: &mut Client, candidates: &[Candidate]) {
+    let mut times: BTreeMap<usize, Vec<Duration>> = BTreeMap::new();
+    for _ in 0..ROUNDS {
+        for (position, candidate) in candidates.iter().enumerate() {
+            times.entry(position).or_default().push(candidate.run(client));
+        }
+    }
+    let medians: Vec<f64> = times.into_values().map(median).collect();
+    let plain: Vec<_> = (0..candidates.len()).filter(|&position| candidates[position].name.starts_with("W:")).collect();
+    println!("| query | seconds | to F | to W (one sort) | to W (by day first) |");
+    println!("|---|---|---|---|---|");
+    for (candidate, time) in candidates.iter().zip(&medians) {
+        let to_plain: Vec<_> = plain.iter().map(|&position| format!("{:.2}", time / medians[position])).collect();
+        println!("| {} | {time:.2} | {:.2} | {} |", candidate.name, time / medians[0], to_plain.join(" | "));
+    }
+}
+
+fn median(mut times: Vec<Duration>) -> f64 {
+    times.sort_unstable();
+    times[times.len() / 2].as_secs_f64()
+}
+
+fn stored_histories(client: &mut Client, customers: i64) {
+    println!("\n## Functions on {customers} stored histories, no parallel workers\n");
+    batch(
+        client,
+        "CREATE TABLE histories AS
+         SELECT customer_id, purchase_history(ordered_on, amount) AS h FROM orders GROUP BY 1;
+         ANALYZE histories",
+    );
+    let query = |name, column, query: &str| Candidate {
+        name,
+        columns: column,
+        query: query.replace("DAY", &format!("DATE '{AS_OF}'")),
+    };
+    let candidates = [
+        query("reading them", &["x"], "SELECT purchase_history_hash(h) AS x FROM histories"),
+        query("rfm_score", &["x"], "SELECT rfm_score(h, DAY) AS x FROM histories"),
+        query("lifecycle_state", &["x"], "SELECT lifecycle_state(h, DAY) AS x FROM histories"),
+        query("next_action", &["x"], "SELECT next_action(h, DAY) AS x FROM histories"),
+        query(
+            "segment_customer",
+            &["action_due_on"],
+            "SELECT s.* FROM histories, LATERAL segment_customer(h, DAY) AS s",
+        ),
+    ];
+    let mut times = vec![Vec::new(); candidates.len()];
+    for _ in 0..ROUNDS {
+        for (candidate, times) in candidates.iter().zip(&mut times) {
+            times.push(candidate.run(client));
+        }
+    }
+    let medians: Vec<f64> = times.into_iter().map(median).collect();
+    println!("| function | seconds | microseconds a customer beyond reading |");
+    println!("|---|---|---|");
+    for (candidate, time) in candidates.iter().zip(&medians) {
+        println!("| {} | {time:.2} | {:.2} |", candidate.name, (time - medians[0]) * 1e6 / customers as f64);
+    }
+}
+
+/// The largest private memory of a backend while it aggregates, sampled from /proc.
+fn memory(database: &Database) {
+    println!("\n## Memory with work_mem 64 MB, no parallel workers\n");
+    println!("| query | private memory, MB | hash aggregate |");
+    println!("|---|---|---|");
+    for candidate in candidates().into_iter().take(3) {
+        let mut client = database.client();
+        batch(&mut client, "SET max_parallel_workers_per_gather = 0; SET work_mem = '64MB'");
+        let pid: i32 = client.query_one("SELECT pg_backend_pid()", &[]).expect("a pid").get(0);
+        let done = AtomicBool::new(false);
+        let (peak, plan) = thread::scope(|scope| {
+            let sampler = scope.spawn(|| {
+                let mut peak = 0;
+                while !done.load(Ordering::Relaxed) {
+                    peak = peak.max(private_kilobytes(pid));
+                    thread::sleep(Duration::from_millis(5));
+                }
+                peak
+            });
+            let rows = client.query(&format!("EXPLAIN (ANALYZE, TIMING OFF) {}", candidate.query), &[]);
+            done.store(true, Ordering::Relaxed);
+            let lines: Vec<String> = rows.expect("a plan").iter().map(|row| row.get(0)).collect();
+            (sampler.join().expect("the sampler ends"), lines)
+        });
+        let batches = plan.iter().find(|line| line.contains("Batches")).map_or("none", |line| line.trim());
+        println!("| {} | {} | {batches} |", candidate.name, peak / 1024);
+    }
+}
+
+fn private_kilobytes(pid: i32) -> u64 {
+    let status = fs::read_to_string(format!("/proc/{pid}/status")).unwrap_or_default();
+    let line = status.lines().find_map(|line| line.strip_prefix("RssAnon:")).unwrap_or_default();
+    line.trim().trim_end_matches(" kB").parse().unwrap_or(0)
+}
+
+fn history_size(database: &Database) {
+    println!("\n## Size of stored histories\n");
+    let sample = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("sql/demo/cdnow_sample.csv");
+    let mut client = database.client();
+    batch(&mut client, "CREATE TABLE cdnow (customer_id int, ordered_on date, amount numeric)");
+    database.copy_csv("cdnow", &sample);
+    let row = client
+        .query_one(
+            "SELECT sum(pg_column_size(h))::float8 / sum(n)
+             FROM (SELECT purchase_history(ordered_on, amount) AS h, count(*) AS n FROM cdnow GROUP BY customer_id) AS c",
+            &[],
+        )
+        .expect("a size");
+    println!("CDNOW sample: {:.2} bytes a purchase, everything included", row.get::<_, f64>(0));
+}
