@@ -101,7 +101,8 @@ CREATE FUNCTION segment_customer(
     OUT action_rule text,
     OUT action_behaviour text,
     OUT action_channel text,
-    OUT action_due_on date
+    OUT action_due_on date,
+    OUT next_transition_on date
 ) AS 'MODULE_PATHNAME', 'segment_customer_wrapper' LANGUAGE c IMMUTABLE PARALLEL SAFE COST 150;
 /* </end connected objects> */
 
@@ -658,6 +659,21 @@ AS 'MODULE_PATHNAME', 'next_actions_wrapper';
 /* </end connected objects> */
 
 /* <begin connected objects> */
+-- src/sql/timeline.rs
+-- pg_rfm::sql::timeline::next_transition_on
+CREATE  FUNCTION "next_transition_on"(
+	"h" purchase_history, /* Option < PurchaseHistory > */
+	"as_of" date, /* Option < Day > */
+	"policy" segment_policy DEFAULT NULL, /* Option < SegmentPolicy > */
+	"engagement" engagement_history DEFAULT NULL, /* Option < EngagementHistory > */
+	"membership" text DEFAULT NULL /* Option < Membership > */
+) RETURNS date /* Option < Day > */
+IMMUTABLE PARALLEL SAFE COST 100
+LANGUAGE c /* Rust */
+AS 'MODULE_PATHNAME', 'next_transition_on_wrapper';
+/* </end connected objects> */
+
+/* <begin connected objects> */
 -- src/sql/types.rs
 -- pg_rfm::sql::types::no_engagement
 CREATE  FUNCTION "no_engagement"() RETURNS engagement_history /* EngagementHistory */
@@ -712,6 +728,21 @@ CREATE  FUNCTION "previous_purchase_on"(
 IMMUTABLE PARALLEL SAFE COST 20
 LANGUAGE c /* Rust */
 AS 'MODULE_PATHNAME', 'previous_purchase_on_wrapper';
+/* </end connected objects> */
+
+/* <begin connected objects> */
+-- src/sql/timeline.rs
+-- pg_rfm::sql::timeline::previous_state
+CREATE  FUNCTION "previous_state"(
+	"h" purchase_history, /* Option < PurchaseHistory > */
+	"as_of" date, /* Option < Day > */
+	"policy" segment_policy DEFAULT NULL, /* Option < SegmentPolicy > */
+	"engagement" engagement_history DEFAULT NULL, /* Option < EngagementHistory > */
+	"membership" text DEFAULT NULL /* Option < Membership > */
+) RETURNS TEXT /* Option < & '_ str > */
+IMMUTABLE PARALLEL SAFE COST 1000
+LANGUAGE c /* Rust */
+AS 'MODULE_PATHNAME', 'previous_state_wrapper';
 /* </end connected objects> */
 
 /* <begin connected objects> */
@@ -894,6 +925,28 @@ AS 'MODULE_PATHNAME', 'rfm_segment_of_score_wrapper';
 /* </end connected objects> */
 
 /* <begin connected objects> */
+-- src/sql/timeline.rs
+-- pg_rfm::sql::timeline::segment_history
+CREATE  FUNCTION "segment_history"(
+	"h" purchase_history, /* Option < PurchaseHistory > */
+	"from_day" date, /* Option < Day > */
+	"to_day" date, /* Option < Day > */
+	"step" interval, /* Option < Interval > */
+	"policy" segment_policy DEFAULT NULL, /* Option < SegmentPolicy > */
+	"engagement" engagement_history DEFAULT NULL, /* Option < EngagementHistory > */
+	"membership" text DEFAULT NULL /* Option < Membership > */
+) RETURNS TABLE (
+	"as_of" date,  /* Day */
+	"lifecycle_state" TEXT,  /* & '_ str */
+	"rfm_score" INT,  /* Option < i32 > */
+	"vip_tier" TEXT  /* & '_ str */
+)
+IMMUTABLE PARALLEL SAFE COST 1000
+LANGUAGE c /* Rust */
+AS 'MODULE_PATHNAME', 'segment_history_wrapper';
+/* </end connected objects> */
+
+/* <begin connected objects> */
 -- src/sql/types.rs
 -- pg_rfm::sql::types::segment_policy_in
 -- Skipped due to `#[pgrx(sql = false)]`
@@ -1030,6 +1083,41 @@ CREATE  FUNCTION "span_days"(
 IMMUTABLE PARALLEL SAFE COST 20
 LANGUAGE c /* Rust */
 AS 'MODULE_PATHNAME', 'span_days_wrapper';
+/* </end connected objects> */
+
+/* <begin connected objects> */
+-- src/sql/timeline.rs
+-- pg_rfm::sql::timeline::state_since
+CREATE  FUNCTION "state_since"(
+	"h" purchase_history, /* Option < PurchaseHistory > */
+	"as_of" date, /* Option < Day > */
+	"policy" segment_policy DEFAULT NULL, /* Option < SegmentPolicy > */
+	"engagement" engagement_history DEFAULT NULL, /* Option < EngagementHistory > */
+	"membership" text DEFAULT NULL /* Option < Membership > */
+) RETURNS date /* Option < Day > */
+IMMUTABLE PARALLEL SAFE COST 1000
+LANGUAGE c /* Rust */
+AS 'MODULE_PATHNAME', 'state_since_wrapper';
+/* </end connected objects> */
+
+/* <begin connected objects> */
+-- src/sql/timeline.rs
+-- pg_rfm::sql::timeline::state_timeline
+CREATE  FUNCTION "state_timeline"(
+	"h" purchase_history, /* Option < PurchaseHistory > */
+	"from_day" date, /* Option < Day > */
+	"to_day" date, /* Option < Day > */
+	"policy" segment_policy DEFAULT NULL, /* Option < SegmentPolicy > */
+	"engagement" engagement_history DEFAULT NULL, /* Option < EngagementHistory > */
+	"membership" text DEFAULT NULL /* Option < Membership > */
+) RETURNS TABLE (
+	"state" TEXT,  /* & '_ str */
+	"from_day" date,  /* Day */
+	"to_day" date  /* Day */
+)
+IMMUTABLE PARALLEL SAFE COST 1000
+LANGUAGE c /* Rust */
+AS 'MODULE_PATHNAME', 'state_timeline_wrapper';
 /* </end connected objects> */
 
 /* <begin connected objects> */
@@ -1278,7 +1366,7 @@ COMMENT ON FUNCTION dormancy_reason(purchase_history, date, segment_policy, enga
 COMMENT ON FUNCTION next_action(purchase_history, date, segment_policy, engagement_history, text) IS
     'The one next step: the action of the policy''s first rule that matches. next_actions(policy) lists them all.';
 COMMENT ON FUNCTION segment_customer(purchase_history, date, segment_policy, engagement_history, text, text[], date) IS
-    'Everything about one customer as of a day, one row of 25 columns, for LATERAL; a row of NULLs where as_of is NULL.';
+    'Everything about one customer as of a day, one row of plain columns, for LATERAL; all NULL where as_of is NULL.';
 
 -- the same on plain numbers
 

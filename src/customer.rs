@@ -19,6 +19,8 @@ use crate::vip::{self, CandidateFacts, VipTier};
 pub struct Customer<'a> {
     history: &'a PurchaseHistory,
     as_of: Day,
+    /// What happened after this day is invisible; `as_of`, or earlier where the question is what comes if nothing happens.
+    known_until: Day,
     policy: &'a Policy,
     engagement: Option<&'a EngagementHistory>,
     membership: Option<Membership>,
@@ -42,6 +44,7 @@ impl<'a> Customer<'a> {
         let mut customer = Customer {
             history,
             as_of,
+            known_until: as_of,
             policy,
             engagement,
             membership,
@@ -52,6 +55,13 @@ impl<'a> Customer<'a> {
         };
         customer.scores = customer.scores_at(as_of, customer.monetary);
         customer
+    }
+
+    /// The same customer on a later day if nothing more happens until then.
+    pub fn on_later_day(&self, day: Day) -> Self {
+        let mut later = Customer { as_of: day, ..self.clone() };
+        later.scores = later.scores_at(day, later.monetary);
+        later
     }
 
     /// The policy she is seen by.
@@ -94,7 +104,8 @@ impl<'a> Customer<'a> {
     }
 
     fn relation_score_at(&self, day: Day) -> Option<Millionths> {
-        self.engagement.map(|engagement| vip::relation_score(engagement, day, &self.policy.relation))
+        let known_until = self.known_until.min(day);
+        self.engagement.map(|engagement| vip::relation_score(engagement, day, known_until, &self.policy.relation))
     }
 
     /// The value score, 0..100, rounded to 2 decimals; `None` for a prospect.
@@ -158,6 +169,40 @@ impl<'a> Customer<'a> {
         let refund_only_on = self.history.last_refund_only_on(self.as_of);
         let limits = &self.policy.dormancy_reason;
         Some(dormancy::reason(self.purchases()?, refund_only_on, self.engagement, self.as_of, limits))
+    }
+
+    /// The first day after `as_of` on which the lifecycle state changes if nothing more happens; `None` if it never does.
+    pub fn next_transition_on(&self) -> Option<Day> {
+        let state = self.lifecycle_state();
+        let mut days = self.days_of_change();
+        days.sort_unstable();
+        days.into_iter().find(|&day| self.on_later_day(day).lifecycle_state() != state)
+    }
+
+    /// All later days on which something that the state depends on passes a limit, in any order.
+    fn days_of_change(&self) -> Vec<Day> {
+        let Some(purchases) = self.purchases() else {
+            return Vec::new();
+        };
+        let limits = self.rhythm.limits;
+        let recency_limits = [
+            limits.at_risk,
+            limits.dormant,
+            self.policy.lifecycle.winback_window_days.into(),
+            self.policy.vip.max_recency_days.into(),
+        ];
+        let cuts = self.policy.rfm.recency_cuts.iter().filter_map(|cut| cut.floor());
+        // Dormancy ends everything: nothing that comes after it matters.
+        let passed = recency_limits.into_iter().chain(cuts).filter(|&limit| limit <= limits.dormant);
+        let passed = passed.filter_map(|limit| purchases.last.plus(limit + 1));
+        let dormant_on = purchases.last.plus(limits.dormant + 1);
+        let window_days = i64::from(self.policy.relation.window_days);
+        let events = self.engagement.into_iter().flat_map(|engagement| engagement.events());
+        let left_window = events
+            .filter(|&(kind, day, _)| day <= self.known_until && self.policy.relation.kinds.contains_key(kind))
+            .filter_map(|(_, day, _)| day.plus(window_days))
+            .filter(|&day| dormant_on.is_none_or(|dormant_on| day < dormant_on));
+        passed.chain(left_window).filter(|&day| day > self.as_of).collect()
     }
 
     /// All facts that rules can ask about.

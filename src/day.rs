@@ -56,17 +56,26 @@ impl Day {
             .ok_or_else(|| {
                 Error::new(ErrorKind::InvalidText, format!("not a day: {text:?}")).hint("Write days as YYYY-MM-DD.")
             })?;
-        let days = date.signed_duration_since(EPOCH).num_days();
-        i32::try_from(days).map_or(Day(i32::MAX), Day).checked()
+        Day::of(date).checked()
+    }
+
+    /// The day of a date.
+    pub fn of(date: NaiveDate) -> Day {
+        // chrono's dates end where days still fit 32 bits.
+        Day(date.signed_duration_since(EPOCH).num_days() as i32)
+    }
+
+    /// The date, if chrono's calendar reaches that far: it does for every day that a history can hold.
+    pub fn date(self) -> Option<NaiveDate> {
+        let days = Days::new(u64::from(self.0.unsigned_abs()));
+        if self.0 < 0 { EPOCH.checked_sub_days(days) } else { EPOCH.checked_add_days(days) }
     }
 }
 
 impl fmt::Display for Day {
     /// `YYYY-MM-DD`; a day that no calendar here reaches prints as its distance from 2000-01-01.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let days = Days::new(u64::from(self.0.unsigned_abs()));
-        let date = if self.0 < 0 { EPOCH.checked_sub_days(days) } else { EPOCH.checked_add_days(days) };
-        match date {
+        match self.date() {
             Some(date) => write!(f, "{:04}-{:02}-{:02}", date.year(), date.month(), date.day()),
             None => write!(f, "2000-01-01{:+} days", self.0),
         }

@@ -127,6 +127,11 @@ impl Decimal {
         }
     }
 
+    /// The largest integer that is not larger, if it fits 64 bits.
+    pub fn floor(self) -> Option<i64> {
+        i64::try_from(self.parts().0).ok()
+    }
+
     /// The same number with as few decimals as it needs.
     pub fn normalized(mut self) -> Self {
         while self.scale > 0 && self.mantissa % 10 == 0 {

@@ -6,6 +6,7 @@
 
 pub mod action;
 mod bytes;
+pub mod calendar;
 pub mod contact;
 pub mod customer;
 pub mod day;
@@ -22,6 +23,7 @@ pub mod policy;
 pub mod rfm;
 #[cfg(feature = "sql")]
 mod sql;
+pub mod timeline;
 pub mod vip;
 
 #[cfg(feature = "sql")]

@@ -24,11 +24,11 @@ labels! {
 }
 
 /// The relation score at `as_of`, 0..100: `least(100, sum over kinds of least(count, cap) * weight)`, events of the last
-/// window_days.
-pub fn relation_score(engagement: &EngagementHistory, as_of: Day, policy: &Relation) -> Millionths {
+/// window_days that are known: those up to `known_until`.
+pub fn relation_score(engagement: &EngagementHistory, as_of: Day, known_until: Day, policy: &Relation) -> Millionths {
     let window_start = as_of.plus(-i64::from(policy.window_days));
     let points = policy.kinds.iter().map(|(kind, KindWeight { weight, cap })| {
-        let count = engagement.count(kind, window_start, as_of);
+        let count = engagement.count(kind, window_start, known_until);
         i128::from(count.min(i64::from(*cap))) * weight.get()
     });
     let hundred = 100 * i128::from(Millionths::ONE);
@@ -112,7 +112,7 @@ mod tests {
         let policy = &document.policy().unwrap().relation;
         let score = |events: &[(&str, i32, u32)]| {
             let events = events.iter().map(|&(kind, day, count)| (kind, Day(day), count));
-            relation_score(&EngagementHistory::new(events).unwrap(), Day(1000), policy).to_string()
+            relation_score(&EngagementHistory::new(events).unwrap(), Day(1000), Day(1000), policy).to_string()
         };
         assert_eq!(score(&[]), "0");
         assert_eq!(score(&[("review", 1000, 2), ("survey", 700, 1), ("referral", 636, 1)]), "50");

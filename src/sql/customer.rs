@@ -18,7 +18,7 @@ use crate::membership::Membership;
 use crate::vip;
 
 /// Answers a question about a customer; `None` where the day is NULL.
-fn ask<T>(
+pub fn ask<T>(
     h: Option<PurchaseHistory>,
     as_of: Option<Day>,
     policy: Option<SegmentPolicy>,
@@ -157,7 +157,8 @@ fn relation_score(
     as_of: Option<Day>,
     policy: default!(Option<SegmentPolicy>, "NULL"),
 ) -> Option<Decimal> {
-    let score = vip::relation_score(&engagement?, as_of?, &policy_of(&policy).relation);
+    let as_of = as_of?;
+    let score = vip::relation_score(&engagement?, as_of, as_of, &policy_of(&policy).relation);
     Some(shown_score(score).or_raise())
 }
 
@@ -167,7 +168,7 @@ fn column<T: IntoDatum>(value: Option<T>) -> Option<pg_sys::Datum> {
 }
 
 /// The columns of `segment_customer`, in the order of `segment_customer.sql`.
-fn columns(customer: &Customer, contact: ContactFacts) -> [Option<pg_sys::Datum>; 25] {
+fn columns(customer: &Customer, contact: ContactFacts) -> [Option<pg_sys::Datum>; 26] {
     let facts = customer.facts(contact).or_raise();
     let step = customer.next_step_of(&facts);
     let contact_policy = &customer.policy().contact;
@@ -197,6 +198,7 @@ fn columns(customer: &Customer, contact: ContactFacts) -> [Option<pg_sys::Datum>
         column(Some(step.behaviour().name())),
         column(step.channel(&facts, contact_policy)),
         column(step.due_on(&facts, contact_policy)),
+        column(customer.next_transition_on()),
     ]
 }
 

@@ -9,6 +9,7 @@
 //! | `buffer.rs`, `zone.rs` | what these stand on: memory that PostgreSQL counts, days in the session's time zone |
 //! | `history.rs` | accessors of a purchase history |
 //! | `customer.rs` | functions of one customer's histories, `segment_customer` |
+//! | `timeline.rs` | the lifecycle of one customer over time |
 //! | `plain.rs` | the same on plain numbers |
 //! | `policy.rs` | policies and lists of labels |
 //! | `comments.sql` | a comment on every object |
@@ -23,6 +24,7 @@ mod numeric;
 mod orders;
 mod plain;
 mod policy;
+mod timeline;
 mod types;
 mod zone;
 

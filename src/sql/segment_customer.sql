@@ -32,5 +32,6 @@ CREATE FUNCTION segment_customer(
     OUT action_rule text,
     OUT action_behaviour text,
     OUT action_channel text,
-    OUT action_due_on date
+    OUT action_due_on date,
+    OUT next_transition_on date
 ) AS 'MODULE_PATHNAME', 'segment_customer_wrapper' LANGUAGE c IMMUTABLE PARALLEL SAFE COST 150;

@@ -1,0 +1,115 @@
+//! The lifecycle of one customer over time.
+
+use pgrx::datum::Interval;
+use pgrx::prelude::*;
+
+use super::customer::ask;
+use super::error::OrRaise;
+use super::types::{SegmentPolicy, policy_of};
+use crate::calendar::{Step, days_between};
+use crate::customer::Customer;
+use crate::day::Day;
+use crate::engagement::EngagementHistory;
+use crate::history::PurchaseHistory;
+use crate::membership::Membership;
+use crate::timeline::{Since, Timeline, merged};
+
+#[pg_extern(immutable, parallel_safe, cost = 100)]
+fn next_transition_on(
+    h: Option<PurchaseHistory>,
+    as_of: Option<Day>,
+    policy: default!(Option<SegmentPolicy>, "NULL"),
+    engagement: default!(Option<EngagementHistory>, "NULL"),
+    membership: default!(Option<Membership>, "NULL"),
+) -> Option<Day> {
+    ask(h, as_of, policy, engagement, membership, |customer| customer.next_transition_on())
+}
+
+#[pg_extern(immutable, parallel_safe, cost = 1000)]
+fn state_timeline(
+    h: Option<PurchaseHistory>,
+    from_day: Option<Day>,
+    to_day: Option<Day>,
+    policy: default!(Option<SegmentPolicy>, "NULL"),
+    engagement: default!(Option<EngagementHistory>, "NULL"),
+    membership: default!(Option<Membership>, "NULL"),
+) -> TableIterator<'static, (name!(state, &'static str), name!(from_day, Day), name!(to_day, Day))> {
+    let (Some(from_day), Some(to_day)) = (from_day, to_day) else {
+        return TableIterator::empty();
+    };
+    let policy = policy_of(&policy);
+    let timeline = Timeline::new(h.as_ref(), from_day, to_day, policy, engagement.as_ref(), membership).or_raise();
+    let rows = merged(timeline.inspect(|_| {
+        check_for_interrupts!();
+    }));
+    TableIterator::new(rows.map(|row| (row.state.name(), row.from, row.to)).collect::<Vec<_>>())
+}
+
+/// Since when a customer is in her present state; `None` for a prospect.
+fn since(
+    h: Option<PurchaseHistory>,
+    as_of: Option<Day>,
+    policy: Option<SegmentPolicy>,
+    engagement: Option<EngagementHistory>,
+    membership: Option<Membership>,
+) -> Option<Since> {
+    let life = Timeline::of_life(h.as_ref(), as_of?, policy_of(&policy), engagement.as_ref(), membership)?;
+    Since::of(life.inspect(|_| {
+        check_for_interrupts!();
+    }))
+}
+
+#[pg_extern(immutable, parallel_safe, cost = 1000)]
+fn state_since(
+    h: Option<PurchaseHistory>,
+    as_of: Option<Day>,
+    policy: default!(Option<SegmentPolicy>, "NULL"),
+    engagement: default!(Option<EngagementHistory>, "NULL"),
+    membership: default!(Option<Membership>, "NULL"),
+) -> Option<Day> {
+    since(h, as_of, policy, engagement, membership).map(|since| since.since)
+}
+
+#[pg_extern(immutable, parallel_safe, cost = 1000)]
+fn previous_state(
+    h: Option<PurchaseHistory>,
+    as_of: Option<Day>,
+    policy: default!(Option<SegmentPolicy>, "NULL"),
+    engagement: default!(Option<EngagementHistory>, "NULL"),
+    membership: default!(Option<Membership>, "NULL"),
+) -> Option<&'static str> {
+    since(h, as_of, policy, engagement, membership).map(|since| since.previous.name())
+}
+
+#[pg_extern(immutable, parallel_safe, cost = 1000)]
+#[allow(clippy::too_many_arguments, clippy::type_complexity)]
+fn segment_history(
+    h: Option<PurchaseHistory>,
+    from_day: Option<Day>,
+    to_day: Option<Day>,
+    step: Option<Interval>,
+    policy: default!(Option<SegmentPolicy>, "NULL"),
+    engagement: default!(Option<EngagementHistory>, "NULL"),
+    membership: default!(Option<Membership>, "NULL"),
+) -> TableIterator<
+    'static,
+    (
+        name!(as_of, Day),
+        name!(lifecycle_state, &'static str),
+        name!(rfm_score, Option<i32>),
+        name!(vip_tier, &'static str),
+    ),
+> {
+    let (Some(from_day), Some(to_day), Some(step)) = (from_day, to_day, step) else {
+        return TableIterator::empty();
+    };
+    let step = Step::new(step.months(), step.days(), step.micros()).or_raise();
+    let policy = policy_of(&policy);
+    let rows = days_between(from_day, to_day, step).or_raise().map(|as_of| {
+        check_for_interrupts!();
+        let customer = Customer::new(h.as_ref(), as_of, policy, engagement.as_ref(), membership);
+        let score = customer.scores().map(|scores| scores.code());
+        (as_of, customer.lifecycle_state().name(), score, customer.vip_tier().name())
+    });
+    TableIterator::new(rows.collect::<Vec<_>>())
+}
