@@ -12,7 +12,9 @@ CLUSTER    = PG_CONFIG="$(PG_CONFIG)" PG_RFM_SO="$(SO)" tests/support/cluster.sh
 
 export PGRX_PG_CONFIG_PATH = $(PG_CONFIG)
 
-.PHONY: help all deps build schema install install-files uninstall test lint bench demo demo-stop clean
+.PHONY: all help deps build schema install install-files uninstall test lint bench demo demo-stop clean
+
+all: build
 
 help:
 	@echo 'make demo       segment 6,919 real orders in a PostgreSQL of its own and print the tables'
@@ -21,11 +23,9 @@ help:
 	@echo 'make test       all tests, in a throwaway PostgreSQL; one of them: make test ARGS="--test smoke"'
 	@echo 'make install    into the PostgreSQL of PG_CONFIG (also: DESTDIR=..., make uninstall)'
 	@echo 'make bench      speed and memory, as ratios to plain SQL'
-	@echo 'make build      only the extension; make schema: write its install script sql/pg_rfm--*.sql again'
+	@echo 'make            only the extension; make schema: write its install script sql/pg_rfm--*.sql again'
 	@echo 'make lint       fmt and clippy, warnings are errors'
 	@echo 'All take PG_CONFIG=/path/to/pg_config; without it, the newest PostgreSQL of pgrx.toml that is installed.'
-
-all: build
 
 deps:
 	@PG_CONFIG="$(PG_CONFIG)" tests/support/deps.sh

@@ -7,6 +7,23 @@ The ordering of items is not stable, it is driven by a dependency graph.
 /* </end connected objects> */
 
 /* <begin connected objects> */
+-- src/sql/mod.rs
+-- bootstrap
+\echo Use "CREATE EXTENSION pg_rfm" to load this file. \quit
+
+-- Labels and titles are Japanese too, and engagement kinds can be: in another encoding they would be stored as nonsense.
+DO $encoding$
+BEGIN
+    IF pg_catalog.getdatabaseencoding() OPERATOR(pg_catalog.<>) 'UTF8' THEN
+        RAISE EXCEPTION 'pg_rfm needs a database with encoding UTF8, this one has %', pg_catalog.getdatabaseencoding()
+            USING ERRCODE = 'feature_not_supported',
+                  HINT = 'CREATE DATABASE ... TEMPLATE template0 ENCODING ''UTF8'' makes one.';
+    END IF;
+END
+$encoding$;
+/* </end connected objects> */
+
+/* <begin connected objects> */
 -- src/sql/types.rs
 -- creates:
 --   Type(pg_rfm::sql::types::PurchaseHistory)
@@ -1363,6 +1380,16 @@ COMMENT ON FUNCTION vip_tier(purchase_history, date, segment_policy, engagement_
     'vip, candidate, supporter or regular: decides who is a VIP.';
 COMMENT ON FUNCTION dormancy_reason(purchase_history, date, segment_policy, engagement_history, text) IS
     'Why the customer sleeps, or would: dissatisfied, competitor, discount_only, overstocked, unhabituated or drifted; NULL for a prospect.';
+COMMENT ON FUNCTION next_transition_on(purchase_history, date, segment_policy, engagement_history, text) IS
+    'First day after as_of on which the lifecycle state changes if nothing more happens; NULL if never.';
+COMMENT ON FUNCTION state_timeline(purchase_history, date, date, segment_policy, engagement_history, text) IS
+    'The lifecycle states from from_day to to_day: rows (state, from_day, to_day) without a gap. The membership is today''s.';
+COMMENT ON FUNCTION state_since(purchase_history, date, segment_policy, engagement_history, text) IS
+    'First day of the lifecycle state of as_of; NULL for a prospect.';
+COMMENT ON FUNCTION previous_state(purchase_history, date, segment_policy, engagement_history, text) IS
+    'The lifecycle state before that of as_of, prospect before the first; NULL for a prospect.';
+COMMENT ON FUNCTION segment_history(purchase_history, date, date, interval, segment_policy, engagement_history, text) IS
+    'Rows (as_of, lifecycle_state, rfm_score, vip_tier) for from_day and every step after it up to to_day, for charts.';
 COMMENT ON FUNCTION next_action(purchase_history, date, segment_policy, engagement_history, text) IS
     'The one next step: the action of the policy''s first rule that matches. next_actions(policy) lists them all.';
 COMMENT ON FUNCTION segment_customer(purchase_history, date, segment_policy, engagement_history, text, text[], date) IS

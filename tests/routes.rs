@@ -370,7 +370,7 @@ fn day_and_amount_types_agree() {
 #[test]
 fn plain_sql_of_the_bench_yields_the_same_columns() {
     let mut shop = Shop::new("routes_w");
-    batch(&mut shop.client, "SET search_path = rfm, public, reference");
+    batch(&mut shop.client, "SET search_path = public, rfm, reference");
     for (name, query) in
         [("W", include_str!("reference/simple_w.sql")), ("W by day", include_str!("reference/simple_w_days.sql"))]
     {

@@ -29,7 +29,7 @@ eval "$layout"
 
 say 'Loading the orders ...'
 sql -d postgres -c "DROP DATABASE IF EXISTS $database WITH (FORCE)" -c "CREATE DATABASE $database" \
-	-c "ALTER DATABASE $database SET search_path = rfm, public"
+	-c "ALTER DATABASE $database SET search_path = public, rfm"
 sql -c 'CREATE SCHEMA rfm' -c 'CREATE EXTENSION pg_rfm SCHEMA rfm'
 sql -c "CREATE UNLOGGED TABLE public.csv (line bigint GENERATED ALWAYS AS IDENTITY (START 2)$(printf ', c%s text' $(seq "$columns")), c0 text)"
 content "$orders" | sql -v SHOW_CONTEXT=errors \

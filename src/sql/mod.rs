@@ -30,4 +30,5 @@ mod zone;
 
 use pgrx::prelude::*;
 
+extension_sql_file!("bootstrap.sql", name = "bootstrap", bootstrap);
 extension_sql_file!("comments.sql", name = "comments", finalize);

@@ -14,7 +14,7 @@ use std::sync::atomic::{AtomicU32, Ordering};
 /// Taken while the template database is made; any number nobody else uses.
 const TEMPLATE_LOCK: i64 = 7_236_001;
 
-/// A database with pg_rfm in schema `rfm` and `search_path = rfm, public`. Dropped with the value.
+/// A database with pg_rfm in schema `rfm` and `search_path = public, rfm`. Dropped with the value.
 pub struct Database {
     pub name: String,
 }
@@ -28,7 +28,7 @@ impl Database {
         let template = template(&mut server);
         batch(&mut server, &format!("CREATE DATABASE {name} TEMPLATE {template}"));
         // Settings of a database are not copied with it.
-        batch(&mut server, &format!("ALTER DATABASE {name} SET search_path = rfm, public"));
+        batch(&mut server, &format!("ALTER DATABASE {name} SET search_path = public, rfm"));
         Database { name }
     }
 
@@ -61,7 +61,7 @@ impl Database {
     pub fn copy_csv(&self, target: &str, csv: &Path) -> u64 {
         let file = File::open(csv).unwrap_or_else(|error| panic!("{}: {error}", csv.display()));
         let mut reader: Box<dyn Read> = match csv.extension() {
-            Some(extension) if extension == "gz" => Box::new(flate2::read::GzDecoder::new(file)),
+            Some(extension) if extension == "gz" => Box::new(flate2::read::MultiGzDecoder::new(file)),
             _ => Box::new(file),
         };
         let mut client = self.client();
