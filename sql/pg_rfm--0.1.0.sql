@@ -124,6 +124,41 @@ CREATE FUNCTION segment_customer(
 /* </end connected objects> */
 
 /* <begin connected objects> */
+-- src/sql/learn.rs
+-- requires:
+--   types
+
+-- learn_policy
+
+CREATE FUNCTION _collect_customer(internal, h purchase_history, as_of date, base segment_policy) RETURNS internal
+    AS 'MODULE_PATHNAME', 'collect_customer_wrapper' LANGUAGE c IMMUTABLE PARALLEL SAFE COST 50;
+CREATE FUNCTION _combine_customers(internal, internal) RETURNS internal
+    AS 'MODULE_PATHNAME', 'combine_customers_wrapper' LANGUAGE c IMMUTABLE PARALLEL SAFE;
+CREATE FUNCTION _serialize_customers(internal) RETURNS bytea
+    AS 'MODULE_PATHNAME', 'serialize_customers_wrapper' LANGUAGE c IMMUTABLE STRICT PARALLEL SAFE;
+CREATE FUNCTION _deserialize_customers(bytea, internal) RETURNS internal
+    AS 'MODULE_PATHNAME', 'deserialize_customers_wrapper' LANGUAGE c IMMUTABLE STRICT PARALLEL SAFE;
+CREATE FUNCTION _finish_policy(internal) RETURNS segment_policy
+    AS 'MODULE_PATHNAME', 'finish_policy_wrapper' LANGUAGE c IMMUTABLE PARALLEL SAFE COST 1000;
+
+-- SSPACE: different values of R, F, M and gaps of a middling shop.
+CREATE AGGREGATE learn_policy(h purchase_history, as_of date, base segment_policy) (
+    SFUNC = _collect_customer, STYPE = internal, SSPACE = 1000000, FINALFUNC = _finish_policy,
+    FINALFUNC_MODIFY = READ_ONLY, COMBINEFUNC = _combine_customers, SERIALFUNC = _serialize_customers,
+    DESERIALFUNC = _deserialize_customers, PARALLEL = SAFE
+);
+
+COMMENT ON FUNCTION _collect_customer(internal, purchase_history, date, segment_policy) IS
+    'Part of the aggregate learn_policy: takes a customer.';
+COMMENT ON FUNCTION _combine_customers(internal, internal) IS 'Part of the aggregate learn_policy: adds what another worker saw.';
+COMMENT ON FUNCTION _serialize_customers(internal) IS 'Part of the aggregate learn_policy: the state as bytes.';
+COMMENT ON FUNCTION _deserialize_customers(bytea, internal) IS 'Part of the aggregate learn_policy: the state again.';
+COMMENT ON FUNCTION _finish_policy(internal) IS 'Part of the aggregate learn_policy: the result.';
+COMMENT ON AGGREGATE learn_policy(purchase_history, date, segment_policy) IS
+    'The base policy (NULL: default) with cuts, limits, store gap and ltv_cut learned from all customers up to as_of; the section learned says from what.';
+/* </end connected objects> */
+
+/* <begin connected objects> */
 -- src/sql/orders.rs
 -- requires:
 --   types
@@ -238,6 +273,12 @@ AS 'MODULE_PATHNAME', 'average_order_value_of_wrapper';
 /* </end connected objects> */
 
 /* <begin connected objects> */
+-- src/sql/learn.rs
+-- pg_rfm::sql::learn::collect_customer
+-- Skipped due to `#[pgrx(sql = false)]`
+/* </end connected objects> */
+
+/* <begin connected objects> */
 -- src/sql/events.rs
 -- pg_rfm::sql::events::collect_engagement
 -- Skipped due to `#[pgrx(sql = false)]`
@@ -268,6 +309,12 @@ AS 'MODULE_PATHNAME', 'average_order_value_of_wrapper';
 /* </end connected objects> */
 
 /* <begin connected objects> */
+-- src/sql/learn.rs
+-- pg_rfm::sql::learn::combine_customers
+-- Skipped due to `#[pgrx(sql = false)]`
+/* </end connected objects> */
+
+/* <begin connected objects> */
 -- src/sql/events.rs
 -- pg_rfm::sql::events::combine_events
 -- Skipped due to `#[pgrx(sql = false)]`
@@ -286,6 +333,12 @@ CREATE  FUNCTION "default_policy"() RETURNS segment_policy /* SegmentPolicy */
 IMMUTABLE STRICT PARALLEL SAFE COST 10
 LANGUAGE c /* Rust */
 AS 'MODULE_PATHNAME', 'default_policy_wrapper';
+/* </end connected objects> */
+
+/* <begin connected objects> */
+-- src/sql/learn.rs
+-- pg_rfm::sql::learn::deserialize_customers
+-- Skipped due to `#[pgrx(sql = false)]`
 /* </end connected objects> */
 
 /* <begin connected objects> */
@@ -426,6 +479,12 @@ AS 'MODULE_PATHNAME', 'f_score_wrapper';
 /* <begin connected objects> */
 -- src/sql/orders.rs
 -- pg_rfm::sql::orders::finish_next_action
+-- Skipped due to `#[pgrx(sql = false)]`
+/* </end connected objects> */
+
+/* <begin connected objects> */
+-- src/sql/learn.rs
+-- pg_rfm::sql::learn::finish_policy
 -- Skipped due to `#[pgrx(sql = false)]`
 /* </end connected objects> */
 
@@ -1076,6 +1135,12 @@ CREATE OPERATOR || (FUNCTION = segment_policy_overlay, LEFTARG = segment_policy,
 
 CREATE CAST (segment_policy AS jsonb) WITH FUNCTION segment_policy_to_jsonb(segment_policy);
 CREATE CAST (jsonb AS segment_policy) WITH FUNCTION jsonb_to_segment_policy(jsonb);
+/* </end connected objects> */
+
+/* <begin connected objects> */
+-- src/sql/learn.rs
+-- pg_rfm::sql::learn::serialize_customers
+-- Skipped due to `#[pgrx(sql = false)]`
 /* </end connected objects> */
 
 /* <begin connected objects> */

@@ -40,7 +40,8 @@ impl Step {
 /// 1 to 9999, [`ErrorKind::LimitExceeded`] beyond [`MAX_STEPS`] days.
 pub fn days_between(from: Day, to: Day, step: Step) -> Result<impl Iterator<Item = Day>> {
     if from > to {
-        return Err(Error::new(ErrorKind::InvalidParameter, format!("from_day {from} is after to_day {to}")));
+        return Err(Error::new(ErrorKind::InvalidParameter, format!("from_day {from} is after to_day {to}"))
+            .hint("Both days are included; give the earlier one first."));
     }
     let start = from.checked()?.date();
     to.checked()?;

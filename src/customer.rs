@@ -69,6 +69,21 @@ impl<'a> Customer<'a> {
         self.policy
     }
 
+    /// The day the question is asked for.
+    pub fn as_of(&self) -> Day {
+        self.as_of
+    }
+
+    /// M, in currency units.
+    pub fn monetary(&self) -> Decimal {
+        self.monetary
+    }
+
+    /// Days between consecutive purchase days, oldest first.
+    pub fn gaps(&self) -> impl Iterator<Item = i64> {
+        self.history.gaps(self.known_until)
+    }
+
     /// What she bought; `None` for a prospect.
     pub fn purchases(&self) -> Option<&Purchases> {
         self.purchases.as_ref()

@@ -183,7 +183,8 @@ impl std::str::FromStr for EngagementHistory {
     /// # Errors
     /// [`ErrorKind::InvalidText`] naming the place, and as [`EngagementHistory::new`].
     fn from_str(text: &str) -> Result<Self> {
-        let by_kind: UniqueMap<UniqueMap<u32>> = json::from_text("engagement_history", text)?;
+        let by_kind: UniqueMap<UniqueMap<u32>> = json::from_text("engagement_history", text)
+            .map_err(|error| error.hint(r#"Events are written as {"review": {"2024-05-01": 1}}."#))?;
         let mut events = Vec::new();
         for (kind, days) in &by_kind.0 {
             for (day, count) in &days.0 {

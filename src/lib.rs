@@ -17,6 +17,7 @@ pub mod error;
 pub mod history;
 mod json;
 mod labels;
+pub mod learn;
 pub mod lifecycle;
 pub mod membership;
 pub mod policy;

@@ -18,6 +18,7 @@ use serde::Deserialize;
 use crate::action::{Behaviour, Condition};
 use crate::decimal::{Decimal, Millionths};
 use crate::labels::labels;
+use crate::learn::Method;
 use crate::membership::Membership;
 
 /// An effective policy: nothing is left out, nothing contradicts itself.
@@ -271,6 +272,8 @@ pub struct ActionRule {
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Learn {
+    /// How limits are learned from gaps.
+    pub method: Method,
     /// For cut points.
     pub min_customers: u32,
     /// For limits.

@@ -50,7 +50,8 @@ impl<'a> Timeline<'a> {
         membership: Option<Membership>,
     ) -> Result<Self> {
         if from > to {
-            return Err(Error::new(ErrorKind::InvalidParameter, format!("from_day {from} is after to_day {to}")));
+            return Err(Error::new(ErrorKind::InvalidParameter, format!("from_day {from} is after to_day {to}"))
+                .hint("Both days are included; give the earlier one first."));
         }
         let history = history.unwrap_or(&NO_PURCHASES);
         let days = history.days().iter().map(|entry| entry.day);

@@ -38,7 +38,8 @@ impl DayText {
         } else {
             return Ok(());
         };
-        Err(Error::new(ErrorKind::InvalidText, format!("invalid purchase_history: {problem} on {day}")))
+        Err(Error::new(ErrorKind::InvalidText, format!("invalid purchase_history: {problem} on {day}"))
+            .hint("orders counts the purchases of a day; it is 0 only where a refund made the amount negative."))
     }
 }
 
@@ -69,7 +70,9 @@ impl std::str::FromStr for PurchaseHistory {
     /// [`ErrorKind::InvalidText`] naming the place; [`ErrorKind::NumberOutOfRange`], [`ErrorKind::LimitExceeded`] as
     /// [`PurchaseHistory::new`].
     fn from_str(text: &str) -> Result<Self> {
-        let by_day: json::UniqueMap<DayText> = json::from_text("purchase_history", text)?;
+        let by_day: json::UniqueMap<DayText> = json::from_text("purchase_history", text).map_err(|error| {
+            error.hint(r#"A history is written as {"2024-05-01": {"orders": 1, "amount": 29.90}}."#)
+        })?;
         let mut entries = Vec::with_capacity(by_day.0.len());
         for (day, entry) in by_day.0 {
             let day = Day::parse(&day)?;

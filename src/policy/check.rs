@@ -192,7 +192,6 @@ mod tests {
             (r#"{"lifecycle": {"prior_gaps": 0}}"#, "lifecycle.prior_gaps"),
             (r#"{"lifecycle": {"min_days": 500}}"#, "lifecycle.min_days"),
             (r#"{"vip": {"value_weight": 1.5}}"#, "vip.value_weight: 1.5 is not within 0 to 1"),
-            (r#"{"vip": {"ltv_cut": 0}}"#, "vip.ltv_cut"),
             (r#"{"version": 2}"#, "version"),
         ] {
             let message = contradiction(text);

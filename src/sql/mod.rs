@@ -6,9 +6,10 @@
 //! | `datum.rs`, `numeric.rs` | core values to and from datums |
 //! | `types.rs`, `types.sql` | the three types, their operators and casts |
 //! | `orders.rs`, `events.rs`, `aggregates.sql` | the aggregates over order rows and events |
-//! | `buffer.rs`, `zone.rs` | what these stand on: memory that PostgreSQL counts, days in the session's time zone |
+//! | `buffer.rs`, `question.rs`, `zone.rs` | what these stand on: memory that PostgreSQL counts, the day and policy asked for, days in the session's time zone |
 //! | `history.rs` | accessors of a purchase history |
 //! | `customer.rs` | functions of one customer's histories, `segment_customer` |
+//! | `learn.rs`, `learn.sql` | learning a policy from all customers |
 //! | `timeline.rs` | the lifecycle of one customer over time |
 //! | `plain.rs` | the same on plain numbers |
 //! | `policy.rs` | policies and lists of labels |
@@ -20,10 +21,12 @@ mod datum;
 mod error;
 mod events;
 mod history;
+mod learn;
 mod numeric;
 mod orders;
 mod plain;
 mod policy;
+mod question;
 mod timeline;
 mod types;
 mod zone;

@@ -1,17 +1,17 @@
 //! The aggregates over order rows and stored histories: one state, one way of collecting, many questions at the end.
 
 use std::cell::{Cell, RefCell};
-use std::ptr::NonNull;
 use std::rc::Rc;
 
 use pgrx::prelude::*;
-use pgrx::{IntoDatum, PgMemoryContexts, pg_sys};
+use pgrx::{IntoDatum, pg_sys};
 
 use super::buffer::{Buffer, Plain};
 use super::datum::{RawDatum, finite_day, new_varlena, varlena_bytes};
 use super::error::{OrRaise, raise};
 use super::numeric;
-use super::types::{SegmentPolicy, policy_of};
+use super::question::{Asked, Policies, Question, call_site};
+use super::types::policy_of;
 use super::zone::{DAY_MICROS, local_day};
 use crate::customer::Customer;
 use crate::day::Day;
@@ -60,37 +60,28 @@ enum Form {
 /// What a state knows besides its rows.
 #[derive(Clone, Copy)]
 #[repr(C)]
-struct Question {
-    /// The day asked for as a `date`, or [`NOT_ASKED`]; rows after it are left out.
-    as_of: i32,
+struct Header {
+    question: Question,
     /// Decimals of the amounts.
     scale: u8,
     form: Form,
-    /// The policy asked for, a varlena that lives as long as the query; `None` for NULL.
-    policy: Option<NonNull<pg_sys::varlena>>,
 }
 
-/// `-infinity`, which no question can be about.
-const NOT_ASKED: i32 = i32::MIN;
-
-impl Question {
-    const NONE: Question = Question { as_of: NOT_ASKED, scale: 0, form: Form::Orders, policy: None };
-
-    fn policy_bytes(&self) -> Option<&[u8]> {
-        // SAFETY: the pointer is to a varlena that lives as long as the query.
-        self.policy.map(|policy| unsafe { varlena_bytes(pg_sys::Datum::from(policy.as_ptr())) })
-    }
-}
-
-// SAFETY: the pointer in it is not owned; PurchaseDay is packed to 8 bytes.
-unsafe impl Plain for Question {}
+// SAFETY: plain parts; PurchaseDay is packed to 8 bytes.
+unsafe impl Plain for Header {}
 // SAFETY: an integer.
 unsafe impl Plain for PackedOrder {}
 // SAFETY: integers, packed to 8 bytes.
 unsafe impl Plain for PurchaseDay {}
 
 /// The rows collected for one group.
-type Rows = Buffer<Question>;
+type Rows = Buffer<Header>;
+
+impl Header {
+    fn new(question: Question) -> Self {
+        Header { question, scale: 0, form: Form::Orders }
+    }
+}
 
 /// The first allocation of a group: five orders. PostgreSQL rounds up to powers of two.
 const FIRST_BYTES: usize = 64;
@@ -214,8 +205,7 @@ impl Rows {
 struct CallSite {
     day: DayType,
     amount: AmountType,
-    /// The policies met so far, the last one first, as varlenas in the same memory as this.
-    policies: Vec<NonNull<pg_sys::varlena>>,
+    policies: Policies,
 }
 
 #[derive(Clone, Copy)]
@@ -233,22 +223,6 @@ enum AmountType {
 }
 
 impl CallSite {
-    /// The call site of this call, made at the first one.
-    ///
-    /// # Safety
-    /// `fcinfo` must be a live call frame of a collecting function.
-    unsafe fn of<'a>(fcinfo: pg_sys::FunctionCallInfo) -> &'a mut CallSite {
-        // SAFETY: fn_extra is NULL or what this function put there; it lives as long as flinfo.
-        unsafe {
-            let flinfo = (*fcinfo).flinfo;
-            if (*flinfo).fn_extra.is_null() {
-                let site = CallSite::new(flinfo);
-                (*flinfo).fn_extra = PgMemoryContexts::For((*flinfo).fn_mcxt).leak_and_drop_on_delete(site).cast();
-            }
-            &mut *(*flinfo).fn_extra.cast()
-        }
-    }
-
     /// Reads the declared argument types of the function.
     ///
     /// # Safety
@@ -272,7 +246,7 @@ impl CallSite {
                 pg_sys::INT8OID => AmountType::Bigint,
                 _ => AmountType::Numeric,
             },
-            policies: Vec::new(),
+            policies: Policies::default(),
         }
     }
 
@@ -295,28 +269,6 @@ impl CallSite {
             AmountType::Bigint => Ok(Decimal::from(datum.value() as i64)),
         }
     }
-
-    /// A policy as a varlena that lives as long as the query.
-    ///
-    /// # Safety
-    /// `flinfo` must be the one this call site belongs to.
-    unsafe fn keep_policy(&mut self, flinfo: *mut pg_sys::FmgrInfo, bytes: &[u8]) -> NonNull<pg_sys::varlena> {
-        // SAFETY: the pointers are to varlenas in fn_mcxt.
-        let bytes_of =
-            |policy: &NonNull<pg_sys::varlena>| unsafe { varlena_bytes(pg_sys::Datum::from(policy.as_ptr())) };
-        match self.policies.iter().position(|policy| bytes_of(policy) == bytes) {
-            Some(position) => self.policies.swap(0, position),
-            None => {
-                // SAFETY: fn_mcxt is live; new_varlena returns a pointer that is not NULL.
-                let copy = unsafe {
-                    PgMemoryContexts::For((*flinfo).fn_mcxt)
-                        .switch_to(|_| NonNull::new_unchecked(new_varlena(bytes).cast_mut_ptr::<pg_sys::varlena>()))
-                };
-                self.policies.insert(0, copy);
-            }
-        }
-        self.policies[0]
-    }
 }
 
 fn finite_micros(datum: pg_sys::Datum) -> Result<i64> {
@@ -337,7 +289,7 @@ unsafe fn rows_or_new(fcinfo: pg_sys::FunctionCallInfo, question: impl FnOnce() 
     unsafe {
         match argument(fcinfo, 0) {
             Some(state) => Rows::from_datum(state),
-            None => Rows::new(aggregate_context(fcinfo), question(), FIRST_BYTES),
+            None => Rows::new(aggregate_context(fcinfo), Header::new(question()), FIRST_BYTES),
         }
     }
 }
@@ -347,7 +299,7 @@ unsafe fn rows_or_new(fcinfo: pg_sys::FunctionCallInfo, question: impl FnOnce() 
 fn collect_order(fcinfo: pg_sys::FunctionCallInfo) -> Option<RawDatum> {
     // SAFETY: aggregates.sql declares the arguments so.
     unsafe {
-        let site = CallSite::of(fcinfo);
+        let site = call_site(fcinfo, |flinfo| CallSite::new(flinfo));
         let mut rows = rows_or_new(fcinfo, || Question::NONE);
         if let Some(day) = argument(fcinfo, 1) {
             let amount = argument(fcinfo, 2).map(|amount| site.amount(amount).or_raise());
@@ -363,37 +315,19 @@ fn collect_order(fcinfo: pg_sys::FunctionCallInfo) -> Option<RawDatum> {
 fn collect_order_until(fcinfo: pg_sys::FunctionCallInfo) -> Option<RawDatum> {
     // SAFETY: aggregates.sql declares the arguments so.
     unsafe {
-        let site = CallSite::of(fcinfo);
-        let as_of = argument(fcinfo, 3).map_or(NOT_ASKED, |day| finite_day(day.value() as i32).or_raise().0);
-        let policy = if (*fcinfo).nargs > 4 { argument(fcinfo, 4).map(|policy| varlena_bytes(policy)) } else { None };
-        let mut rows = rows_or_new(fcinfo, || Question {
-            as_of,
-            policy: policy.map(|bytes| site.keep_policy((*fcinfo).flinfo, bytes)),
-            ..Question::NONE
-        });
-        check_same_question(*rows.header(), as_of, policy).or_raise();
+        let site = call_site(fcinfo, |flinfo| CallSite::new(flinfo));
+        let policy = if (*fcinfo).nargs > 4 { argument(fcinfo, 4) } else { None };
+        let asked = Asked::new(argument(fcinfo, 3), policy);
+        let mut rows = rows_or_new(fcinfo, || site.policies.keep((*fcinfo).flinfo, asked));
+        asked.check_same(rows.header().question, "policy").or_raise();
         if let Some(day) = argument(fcinfo, 1) {
             let day = site.day(day).or_raise();
             let amount = argument(fcinfo, 2).map(|amount| site.amount(amount).or_raise());
-            if day.0 <= as_of {
+            if asked.sees(day) {
                 rows.add_row(day, amount, None).or_raise();
             }
         }
         Some(RawDatum(rows.as_datum()))
-    }
-}
-
-fn check_same_question(question: Question, as_of: i32, policy: Option<&[u8]>) -> Result<()> {
-    let varies = |what: &str| {
-        Err(Error::new(ErrorKind::InvalidParameter, format!("{what} varies within a group"))
-            .hint(format!("Give one {what} for all rows of a customer, a constant or a column of GROUP BY.")))
-    };
-    if question.as_of != as_of {
-        varies("as_of")
-    } else if question.policy_bytes() != policy {
-        varies("policy")
-    } else {
-        Ok(())
     }
 }
 
@@ -423,13 +357,10 @@ fn combine_orders(fcinfo: pg_sys::FunctionCallInfo) -> Option<RawDatum> {
             None => argument(fcinfo, 0).map(RawDatum),
             Some(other) => {
                 let mut other = Rows::from_datum(other);
-                let question = *other.header();
-                let mut rows = rows_or_new(fcinfo, || {
-                    let site = CallSite::of(fcinfo);
-                    let policy = question.policy_bytes().map(|bytes| site.keep_policy((*fcinfo).flinfo, bytes));
-                    Question { as_of: question.as_of, policy, ..Question::NONE }
-                });
-                check_same_question(*rows.header(), question.as_of, question.policy_bytes()).or_raise();
+                let asked = Asked::from(other.header().question);
+                let mut rows =
+                    rows_or_new(fcinfo, || call_site(fcinfo, |_| Policies::default()).keep((*fcinfo).flinfo, asked));
+                asked.check_same(rows.header().question, "policy").or_raise();
                 rows.add_history(&other.history().or_raise()).or_raise();
                 Some(RawDatum(rows.as_datum()))
             }
@@ -437,8 +368,7 @@ fn combine_orders(fcinfo: pg_sys::FunctionCallInfo) -> Option<RawDatum> {
     }
 }
 
-/// (state): the state as bytes, for another process of the same query: the day asked for, the length of the policy (plus
-/// one; 0 for none), the policy, the history.
+/// (state): the state as bytes, for another process of the same query: the question, the history.
 #[pg_extern(sql = false)]
 fn serialize_orders(fcinfo: pg_sys::FunctionCallInfo) -> Option<RawDatum> {
     // SAFETY: aggregates.sql declares the arguments so.
@@ -446,11 +376,8 @@ fn serialize_orders(fcinfo: pg_sys::FunctionCallInfo) -> Option<RawDatum> {
         aggregate_context(fcinfo);
         argument(fcinfo, 0).map(|state| {
             let mut rows = Rows::from_datum(state);
-            let question = *rows.header();
-            let mut bytes = question.as_of.to_ne_bytes().to_vec();
-            let policy = question.policy_bytes();
-            bytes.extend(policy.map_or(0, |policy| policy.len() as u32 + 1).to_ne_bytes());
-            bytes.extend(policy.unwrap_or_default());
+            let mut bytes = Vec::new();
+            rows.header().question.write(&mut bytes);
             bytes.extend(rows.history().or_raise().to_bytes());
             RawDatum(new_varlena(&bytes))
         })
@@ -464,34 +391,14 @@ fn deserialize_orders(fcinfo: pg_sys::FunctionCallInfo) -> Option<RawDatum> {
     unsafe {
         aggregate_context(fcinfo);
         argument(fcinfo, 0).map(|bytes| {
-            let bytes = varlena_bytes(bytes);
-            let (as_of, policy, history) = split_serialized(bytes).unwrap_or_else(|| {
+            let (asked, history) = Asked::read(varlena_bytes(bytes)).unwrap_or_else(|| {
                 raise(Error::new(ErrorKind::InvalidBinary, "not the serialized state of an aggregate"));
             });
-            let policy =
-                policy.map(|bytes| NonNull::new_unchecked(new_varlena(bytes).cast_mut_ptr::<pg_sys::varlena>()));
-            let question = Question { as_of, policy, ..Question::NONE };
             CHANGES.set(CHANGES.get() + 1);
-            let mut rows = Rows::new(pg_sys::CurrentMemoryContext, question, FIRST_BYTES);
+            let mut rows = Rows::new(pg_sys::CurrentMemoryContext, Header::new(asked.copied()), FIRST_BYTES);
             rows.add_history(&PurchaseHistory::from_bytes(history).or_raise()).or_raise();
             RawDatum(rows.as_datum())
         })
-    }
-}
-
-/// The day asked for, the policy and the history of a serialized state.
-type Serialized<'a> = (i32, Option<&'a [u8]>, &'a [u8]);
-
-fn split_serialized(bytes: &[u8]) -> Option<Serialized<'_>> {
-    let (as_of, rest) = bytes.split_first_chunk()?;
-    let (length, rest) = rest.split_first_chunk()?;
-    let as_of = i32::from_ne_bytes(*as_of);
-    match u32::from_ne_bytes(*length).checked_sub(1) {
-        None => Some((as_of, None, rest)),
-        Some(length) => {
-            let (policy, rest) = rest.split_at_checked(length as usize)?;
-            Some((as_of, Some(policy), rest))
-        }
     }
 }
 
@@ -547,13 +454,11 @@ unsafe fn answer<T: IntoDatum>(
 ) -> Option<RawDatum> {
     // SAFETY: the caller promises a final function's call.
     let mut rows = unsafe { collected(fcinfo) }?;
-    let question = *rows.header();
-    if question.as_of == NOT_ASKED {
-        return None;
-    }
-    let policy = question.policy_bytes().map(|bytes| SegmentPolicy::from_bytes(bytes).or_raise());
+    let question = rows.header().question;
+    let as_of = question.as_of()?;
+    let policy = question.policy();
     let history = shared_history(rows).or_raise();
-    let customer = Customer::new(Some(&history), Day(question.as_of), policy_of(&policy), None, None);
+    let customer = Customer::new(Some(&history), as_of, policy_of(&policy), None, None);
     ask(&customer)?.into_datum().map(RawDatum)
 }
 

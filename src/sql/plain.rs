@@ -19,7 +19,11 @@ use crate::vip;
 /// # Errors
 /// [`ErrorKind::InvalidParameter`] for negative numbers and for orders without recency.
 fn buyer(recency_days: Option<i32>, orders: Option<i64>) -> Result<Option<(i64, i64)>> {
-    let invalid = |message: String| Err(Error::new(ErrorKind::InvalidParameter, message));
+    let invalid = |message: String| {
+        Err(Error::new(ErrorKind::InvalidParameter, message).hint(
+            "recency_days is as_of minus the last purchase day, orders counts purchases; both NULL for a prospect.",
+        ))
+    };
     match (recency_days, orders) {
         (_, None | Some(0)) => Ok(None),
         (_, Some(orders)) if orders < 0 => invalid(format!("orders must not be negative, it is {orders}")),
@@ -103,7 +107,10 @@ fn lifecycle_state(
         );
     }
     if let Some(days) = last_gap_days.filter(|&days| days < 1) {
-        raise(Error::new(ErrorKind::InvalidParameter, format!("last_gap_days must be at least 1, it is {days}")));
+        raise(
+            Error::new(ErrorKind::InvalidParameter, format!("last_gap_days must be at least 1, it is {days}"))
+                .hint("It is the number of days between the last two purchase days, NULL where there is one."),
+        );
     }
     let Some((recency_days, frequency)) = buyer(recency_days, orders).or_raise() else {
         return LifecycleState::Prospect.name();
@@ -150,7 +157,7 @@ fn vip_score(
 fn relation_points(score: Decimal) -> Result<Millionths> {
     if !(Decimal::ZERO..=Decimal::from(100)).contains(&score) {
         let message = format!("relation_score must lie within 0 to 100, it is {score}");
-        return Err(Error::new(ErrorKind::InvalidParameter, message));
+        return Err(Error::new(ErrorKind::InvalidParameter, message).hint("NULL says that engagement is not tracked."));
     }
     Millionths::rounded(score)
 }

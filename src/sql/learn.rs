@@ -1,0 +1,281 @@
+//! The aggregate `learn_policy` over all customers' histories.
+
+use pgrx::prelude::*;
+use pgrx::{IntoDatum, pg_sys};
+
+use super::buffer::{Buffer, Plain};
+use super::datum::{RawDatum, new_varlena, varlena_bytes};
+use super::error::{OrRaise, raise};
+use super::orders::{aggregate_context, argument};
+use super::question::{Asked, Policies, Question, call_site};
+use super::types::{SegmentPolicy, document_of, policy_of};
+use crate::customer::Customer;
+use crate::decimal::MAX_SCALE;
+use crate::error::{Error, ErrorKind, Result};
+use crate::history::PurchaseHistory;
+use crate::learn::{Dimension, MoneyUnit, Observation, Sample, count_equal, observe};
+
+/// What a state knows besides its observations.
+#[derive(Clone, Copy)]
+#[repr(C)]
+struct Header {
+    question: Question,
+    unit: MoneyUnit,
+}
+
+// SAFETY: plain parts.
+unsafe impl Plain for Header {}
+// SAFETY: integers, packed to 8 bytes.
+unsafe impl Plain for Observation {}
+
+type Observations = Buffer<Header>;
+
+const FIRST_BYTES: usize = 8192;
+
+/// Up to this many bytes (eight million different values) everything is counted exactly; beyond it the last digits of the
+/// amounts are left out, one after the other, until the counts fit. Which digits those are depends on the values alone.
+const EXACT_BYTES: usize = 256 << 20;
+
+impl Observations {
+    fn add(&mut self, observation: Observation) -> Result<()> {
+        if self.is_full_for::<Observation>() {
+            self.make_room()?;
+        }
+        self.push(observation);
+        Ok(())
+    }
+
+    fn make_room(&mut self) -> Result<()> {
+        let before = self.items::<Observation>().len();
+        let mut kept = self.count_equal();
+        while kept * size_of::<Observation>() > EXACT_BYTES {
+            self.leave_out_a_digit()?;
+            kept = self.count_equal();
+        }
+        if kept > before / 2 {
+            self.reserve(kept * size_of::<Observation>());
+        }
+        Ok(())
+    }
+
+    fn count_equal(&mut self) -> usize {
+        let kept = count_equal(self.items_mut());
+        self.truncate::<Observation>(kept);
+        kept
+    }
+
+    fn leave_out_a_digit(&mut self) -> Result<()> {
+        let unit = &mut self.header().unit;
+        unit.coarse = Some(unit.coarse + 1)
+            .filter(|digits| *digits < 38)
+            .ok_or_else(|| Error::new(ErrorKind::LimitExceeded, "too many different values to learn from"))?;
+        self.change_monetary(|value| Ok(value.div_euclid(10)))
+    }
+
+    fn change_monetary(&mut self, change: impl Fn(i128) -> Result<i128>) -> Result<()> {
+        for observation in self.items_mut::<Observation>() {
+            if observation.dimension == Dimension::Monetary {
+                observation.value = change(observation.value)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Makes amounts with `scale` decimals fit the unit.
+    fn widen(&mut self, scale: u8) -> Result<()> {
+        let unit = self.header().unit;
+        if scale > unit.scale {
+            let wider = MoneyUnit { scale, ..unit };
+            // Digits left out already stay left out: the unit is the same amount as before.
+            self.header().unit = match unit.coarse {
+                0 => wider,
+                coarse => MoneyUnit { coarse: coarse + (scale - unit.scale), ..wider },
+            };
+            if unit.coarse == 0 {
+                self.change_monetary(|value| wider.units(value, unit.scale))?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Makes the unit at least as coarse as another.
+    fn coarsen(&mut self, other: MoneyUnit) -> Result<()> {
+        self.widen(other.scale)?;
+        while other.coarse > 0 && self.header().unit.coarse < other.coarse + (self.header().unit.scale - other.scale) {
+            self.leave_out_a_digit()?;
+        }
+        Ok(())
+    }
+
+    fn add_customer(&mut self, customer: &Customer) -> Result<()> {
+        let scale = customer.monetary().scale();
+        self.widen(scale)?;
+        for (dimension, value) in observe(customer) {
+            let unit = self.header().unit;
+            let value = if dimension == Dimension::Monetary { unit.units(value, scale)? } else { value };
+            self.add(Observation { dimension, count: 1, value })?;
+        }
+        Ok(())
+    }
+
+    /// Adds what another state observed.
+    fn add_all(&mut self, unit: MoneyUnit, observations: impl Iterator<Item = Observation>) -> Result<()> {
+        self.coarsen(unit)?;
+        for observation in observations {
+            let mut observation = observation;
+            if observation.dimension == Dimension::Monetary {
+                observation.value = self.in_own_unit(observation.value, unit)?;
+            }
+            self.add(observation)?;
+        }
+        Ok(())
+    }
+
+    /// A value in units of another state, which are not coarser than the own, in the own.
+    fn in_own_unit(&mut self, value: i128, unit: MoneyUnit) -> Result<i128> {
+        let own = self.header().unit;
+        // Both in the own decimals: the other's unit has lost as many more digits as it has fewer decimals.
+        let lost = match unit.coarse {
+            0 => return own.units(value, unit.scale),
+            coarse => coarse + (own.scale - unit.scale),
+        };
+        MoneyUnit { scale: 0, coarse: own.coarse - lost }.units(value, 0)
+    }
+}
+
+/// The state of a call: that of its first argument, or a new one.
+///
+/// # Safety
+/// `fcinfo` must be a live call frame whose first argument is `internal`.
+unsafe fn observations_or_new(fcinfo: pg_sys::FunctionCallInfo, asked: Asked) -> Observations {
+    // SAFETY: nobody but an aggregate can pass an `internal` that is not NULL, and the aggregate here passes Observations.
+    unsafe {
+        match argument(fcinfo, 0) {
+            Some(state) => Observations::from_datum(state),
+            None => {
+                let context = aggregate_context(fcinfo);
+                let question = call_site(fcinfo, |_| Policies::default()).keep((*fcinfo).flinfo, asked);
+                let header = Header { question, unit: MoneyUnit { scale: 0, coarse: 0 } };
+                Observations::new(context, header, FIRST_BYTES)
+            }
+        }
+    }
+}
+
+/// (state, h, as_of, base): observes a customer.
+#[pg_extern(sql = false)]
+fn collect_customer(fcinfo: pg_sys::FunctionCallInfo) -> Option<RawDatum> {
+    // SAFETY: learn.sql declares the arguments so.
+    unsafe {
+        let asked = Asked::new(argument(fcinfo, 2), argument(fcinfo, 3));
+        let mut observations = observations_or_new(fcinfo, asked);
+        let question = observations.header().question;
+        asked.check_same(question, "base").or_raise();
+        if let (Some(history), Some(as_of)) = (argument(fcinfo, 1), question.as_of()) {
+            let history = PurchaseHistory::from_bytes(varlena_bytes(history)).or_raise();
+            let base = question.policy();
+            let customer = Customer::new(Some(&history), as_of, policy_of(&base), None, None);
+            observations.add_customer(&customer).or_raise();
+        }
+        Some(RawDatum(observations.as_datum()))
+    }
+}
+
+/// (state, state): adds what another worker observed.
+#[pg_extern(sql = false)]
+fn combine_customers(fcinfo: pg_sys::FunctionCallInfo) -> Option<RawDatum> {
+    // SAFETY: learn.sql declares the arguments so.
+    unsafe {
+        match argument(fcinfo, 1) {
+            None => argument(fcinfo, 0).map(RawDatum),
+            Some(other) => {
+                let mut other = Observations::from_datum(other);
+                let Header { question, unit } = *other.header();
+                let mut observations = observations_or_new(fcinfo, Asked::from(question));
+                Asked::from(question).check_same(observations.header().question, "base").or_raise();
+                observations.add_all(unit, other.items().iter().copied()).or_raise();
+                Some(RawDatum(observations.as_datum()))
+            }
+        }
+    }
+}
+
+/// (state): the state as bytes, for another process of the same query: the question, the unit, the observations.
+#[pg_extern(sql = false)]
+fn serialize_customers(fcinfo: pg_sys::FunctionCallInfo) -> Option<RawDatum> {
+    // SAFETY: learn.sql declares the arguments so.
+    unsafe {
+        aggregate_context(fcinfo);
+        argument(fcinfo, 0).map(|state| {
+            let mut observations = Observations::from_datum(state);
+            observations.count_equal();
+            let Header { question, unit } = *observations.header();
+            let mut bytes = Vec::new();
+            question.write(&mut bytes);
+            bytes.extend([unit.scale, unit.coarse]);
+            for observation in observations.items::<Observation>() {
+                bytes.push(observation.dimension as u8);
+                bytes.extend({ observation.count }.to_ne_bytes());
+                bytes.extend({ observation.value }.to_ne_bytes());
+            }
+            RawDatum(new_varlena(&bytes))
+        })
+    }
+}
+
+/// (bytea, internal): the state that another process serialized.
+#[pg_extern(sql = false)]
+fn deserialize_customers(fcinfo: pg_sys::FunctionCallInfo) -> Option<RawDatum> {
+    // SAFETY: learn.sql declares the arguments so; the result lives until it is combined, like its memory.
+    unsafe {
+        aggregate_context(fcinfo);
+        argument(fcinfo, 0).map(|bytes| {
+            let (asked, unit, observations) = read_state(varlena_bytes(bytes)).unwrap_or_else(|| {
+                raise(Error::new(ErrorKind::InvalidBinary, "not the serialized state of an aggregate"));
+            });
+            let header = Header { question: asked.copied(), unit };
+            let mut state = Observations::new(pg_sys::CurrentMemoryContext, header, FIRST_BYTES);
+            state.extend(&observations);
+            RawDatum(state.as_datum())
+        })
+    }
+}
+
+fn read_state(bytes: &[u8]) -> Option<(Asked<'_>, MoneyUnit, Vec<Observation>)> {
+    const DIMENSIONS: [Dimension; 4] = [Dimension::Recency, Dimension::Frequency, Dimension::Monetary, Dimension::Gap];
+    let (asked, rest) = Asked::read(bytes)?;
+    let ([scale, coarse], mut rest) = rest.split_first_chunk()?;
+    let unit = MoneyUnit { scale: *scale, coarse: *coarse };
+    let mut observations = Vec::new();
+    while let Some((&dimension, after)) = rest.split_first() {
+        let (count, after) = after.split_first_chunk()?;
+        let (value, after) = after.split_first_chunk()?;
+        observations.push(Observation {
+            dimension: *DIMENSIONS.get(usize::from(dimension))?,
+            count: u64::from_ne_bytes(*count),
+            value: i128::from_ne_bytes(*value),
+        });
+        rest = after;
+    }
+    (*scale <= MAX_SCALE).then_some((asked, unit, observations))
+}
+
+/// (state): the learned policy.
+#[pg_extern(sql = false)]
+fn finish_policy(fcinfo: pg_sys::FunctionCallInfo) -> Option<RawDatum> {
+    // SAFETY: learn.sql declares the arguments so.
+    let mut state = unsafe {
+        aggregate_context(fcinfo);
+        argument(fcinfo, 0).map(|state| Observations::from_datum(state))?
+    };
+    let Header { question, unit } = *state.header();
+    let base = question.policy();
+    // Counted in a copy: a final function leaves the state as it is.
+    let mut observations = state.items::<Observation>().to_vec();
+    let kept = count_equal(&mut observations);
+    let sample = Sample { unit, observations: &observations[..kept] };
+    let learned = sample.learn(document_of(&base), question.as_of()?).or_raise();
+    SegmentPolicy::from(learned).into_datum().map(RawDatum)
+}
+
+extension_sql_file!("learn.sql", name = "learn", requires = ["types"]);
