@@ -273,6 +273,21 @@ AS 'MODULE_PATHNAME', 'average_order_value_of_wrapper';
 /* </end connected objects> */
 
 /* <begin connected objects> */
+-- src/sql/policy.rs
+-- pg_rfm::sql::policy::check_policy
+CREATE  FUNCTION "check_policy"(
+	"policy" segment_policy /* Option < SegmentPolicy > */
+) RETURNS TABLE (
+	"severity" TEXT,  /* & '_ str */
+	"path" TEXT,  /* String */
+	"message" TEXT  /* String */
+)
+IMMUTABLE PARALLEL SAFE COST 1000
+LANGUAGE c /* Rust */
+AS 'MODULE_PATHNAME', 'check_policy_wrapper';
+/* </end connected objects> */
+
+/* <begin connected objects> */
 -- src/sql/learn.rs
 -- pg_rfm::sql::learn::collect_customer
 -- Skipped due to `#[pgrx(sql = false)]`
@@ -510,17 +525,6 @@ CREATE  FUNCTION "first_purchase_on"(
 IMMUTABLE PARALLEL SAFE COST 20
 LANGUAGE c /* Rust */
 AS 'MODULE_PATHNAME', 'first_purchase_on_wrapper';
-/* </end connected objects> */
-
-/* <begin connected objects> */
--- src/sql/types.rs
--- pg_rfm::sql::types::jsonb_to_segment_policy
-CREATE  FUNCTION "jsonb_to_segment_policy"(
-	"policy" jsonb /* JsonB */
-) RETURNS segment_policy /* SegmentPolicy */
-IMMUTABLE STRICT PARALLEL SAFE COST 1000
-LANGUAGE c /* Rust */
-AS 'MODULE_PATHNAME', 'jsonb_to_segment_policy_wrapper';
 /* </end connected objects> */
 
 /* <begin connected objects> */
@@ -1048,30 +1052,11 @@ AS 'MODULE_PATHNAME', 'segment_policy_overlay_wrapper';
 
 /* <begin connected objects> */
 -- src/sql/types.rs
--- pg_rfm::sql::types::segment_policy_recv
--- Skipped due to `#[pgrx(sql = false)]`
-/* </end connected objects> */
-
-/* <begin connected objects> */
--- src/sql/types.rs
--- pg_rfm::sql::types::segment_policy_to_jsonb
-CREATE  FUNCTION "segment_policy_to_jsonb"(
-	"policy" segment_policy /* SegmentPolicy */
-) RETURNS jsonb /* JsonB */
-IMMUTABLE STRICT PARALLEL SAFE COST 1000
-LANGUAGE c /* Rust */
-AS 'MODULE_PATHNAME', 'segment_policy_to_jsonb_wrapper';
-/* </end connected objects> */
-
-/* <begin connected objects> */
--- src/sql/types.rs
 -- requires:
 --   types
 --   purchase_history_plus
 --   engagement_history_plus
 --   segment_policy_overlay
---   segment_policy_to_jsonb
---   jsonb_to_segment_policy
 
 -- operators
 
@@ -1133,8 +1118,15 @@ CREATE OPERATOR + (
 );
 CREATE OPERATOR || (FUNCTION = segment_policy_overlay, LEFTARG = segment_policy, RIGHTARG = segment_policy);
 
-CREATE CAST (segment_policy AS jsonb) WITH FUNCTION segment_policy_to_jsonb(segment_policy);
-CREATE CAST (jsonb AS segment_policy) WITH FUNCTION jsonb_to_segment_policy(jsonb);
+-- Explicit, by way of the text.
+CREATE CAST (segment_policy AS jsonb) WITH INOUT;
+CREATE CAST (jsonb AS segment_policy) WITH INOUT;
+/* </end connected objects> */
+
+/* <begin connected objects> */
+-- src/sql/types.rs
+-- pg_rfm::sql::types::segment_policy_recv
+-- Skipped due to `#[pgrx(sql = false)]`
 /* </end connected objects> */
 
 /* <begin connected objects> */
@@ -1505,16 +1497,14 @@ COMMENT ON FUNCTION preset_policy(text) IS
     'The ready-made policy of that name, of those in policy_presets().';
 COMMENT ON FUNCTION policy_presets() IS
     'All ready-made policies: name, title, description.';
+COMMENT ON FUNCTION check_policy(segment_policy) IS
+    'Rows (severity, path, message): error for contradictions, warning for what can never be reached, info; NULL: the default.';
 COMMENT ON FUNCTION effective(segment_policy) IS
     'The whole policy as jsonb: what is written, and the default for the rest.';
 COMMENT ON FUNCTION segment_policy_overlay(segment_policy, segment_policy) IS
     'Implementation of the || operator: the left policy with the right one laid over it.';
 COMMENT ON OPERATOR || (segment_policy, segment_policy) IS
     'The left policy with the right one laid over it: objects merge key by key, lists and values are replaced.';
-COMMENT ON FUNCTION segment_policy_to_jsonb(segment_policy) IS
-    'Implementation of the cast to jsonb: the policy as written.';
-COMMENT ON FUNCTION jsonb_to_segment_policy(jsonb) IS
-    'Implementation of the cast from jsonb.';
 COMMENT ON CAST (segment_policy AS jsonb) IS
     'The policy as written, sparse; explicit.';
 COMMENT ON CAST (jsonb AS segment_policy) IS

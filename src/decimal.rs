@@ -73,15 +73,30 @@ impl Decimal {
     /// # Errors
     /// [`ErrorKind::NumberOutOfRange`] when an intermediate value does not fit.
     pub fn quotient(numerator: i128, denominator: i128, scale: u8) -> Result<Self> {
-        let shifted = numerator.checked_mul(power_of_ten(scale)).ok_or_else(amount_out_of_range)?;
-        let (quotient, rest) = match (i64::try_from(shifted), i64::try_from(denominator)) {
-            // Dividing 64 bits takes a fraction of the time.
-            (Ok(shifted), Ok(denominator)) => ((shifted / denominator).into(), (shifted % denominator).into()),
-            _ => (shifted / denominator, shifted % denominator),
+        // Dividing 64 bits takes a fraction of the time of 128.
+        let divide = |numerator: i128| match (i64::try_from(numerator), i64::try_from(denominator)) {
+            (Ok(numerator), Ok(denominator)) => ((numerator / denominator).into(), (numerator % denominator).into()),
+            _ => (numerator / denominator, numerator % denominator),
         };
-        let away =
-            if rest.unsigned_abs() >= denominator.unsigned_abs() - rest.unsigned_abs() { shifted.signum() } else { 0 };
-        Ok(Decimal { mantissa: quotient + away, scale })
+        // What does not fit at once is divided digit by digit, as on paper.
+        let (shifted, digits) = match numerator.checked_mul(power_of_ten(scale)) {
+            Some(shifted) => (shifted, 0),
+            None => (numerator, scale),
+        };
+        let (mut quotient, mut rest): (i128, i128) = divide(shifted);
+        for _ in 0..digits {
+            let (digit, left) = divide(rest.checked_mul(10).ok_or_else(amount_out_of_range)?);
+            let shifted = quotient.checked_mul(10).ok_or_else(amount_out_of_range)?;
+            quotient = shifted.checked_add(digit).ok_or_else(amount_out_of_range)?;
+            rest = left;
+        }
+        let away = if rest.unsigned_abs() >= denominator.unsigned_abs() - rest.unsigned_abs() {
+            numerator.signum()
+        } else {
+            0
+        };
+        let mantissa = quotient.checked_add(away).ok_or_else(amount_out_of_range)?;
+        Ok(Decimal { mantissa, scale })
     }
 
     /// Reads plain or scientific notation: `-12.50`, `1e3`.
@@ -229,8 +244,8 @@ impl<'de> Deserialize<'de> for Millionths {
         if number.scale > 6 {
             return Err(D::Error::custom(format!("{number} has more than 6 decimals")));
         }
-        let value = number.mantissa * power_of_ten(6 - number.scale);
-        if value.abs() > i128::from(Self::ONE) * 1_000_000_000 {
+        let value = number.mantissa.saturating_mul(power_of_ten(6 - number.scale));
+        if value.saturating_abs() > i128::from(Self::ONE) * 1_000_000_000 {
             return Err(D::Error::custom(format!("{number} is beyond 1000000000")));
         }
         Ok(Millionths(value as i64))

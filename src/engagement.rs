@@ -54,7 +54,8 @@ impl EngagementHistory {
             entries => Err(Error::new(
                 ErrorKind::LimitExceeded,
                 format!("an engagement history holds at most {MAX_ENTRIES} entries, not {entries}"),
-            )),
+            )
+            .hint("Is a GROUP BY customer missing?")),
         }
     }
 
@@ -119,6 +120,9 @@ impl EngagementHistory {
                 day = day.checked_add(reader.signed()?).ok_or_else(|| reader.invalid("a day is out of range"))?;
                 let on = i32::try_from(day).map_err(|_| reader.invalid("a day is out of range"))?;
                 events.push((kind, Day(on), reader.unsigned()?));
+                if events.len() > MAX_ENTRIES {
+                    return Err(reader.invalid("too many entries"));
+                }
             }
         }
         let history = Self::new(events).map_err(|error| reader.invalid(&error.message))?;
@@ -129,10 +133,18 @@ impl EngagementHistory {
     }
 }
 
-fn check_kind(kind: &str) -> Result<()> {
+/// Whether a kind of event may be called so.
+///
+/// # Errors
+/// [`ErrorKind::InvalidParameter`] for an empty or too long name, or one with control characters.
+pub fn check_kind(kind: &str) -> Result<()> {
     if kind.is_empty() || kind.len() > MAX_KIND_BYTES || kind.contains(char::is_control) {
-        return Err(Error::new(ErrorKind::InvalidParameter, format!("invalid engagement kind: {kind:?}"))
-            .hint(format!("A kind is a name of 1 to {MAX_KIND_BYTES} bytes without control characters.")));
+        let bytes = kind.len();
+        return Err(Error::new(
+            ErrorKind::InvalidParameter,
+            format!("invalid engagement kind of {bytes} bytes, 1 to {MAX_KIND_BYTES} are allowed: {kind:?}"),
+        )
+        .hint(format!("A kind is a name of 1 to {MAX_KIND_BYTES} bytes without control characters.")));
     }
     Ok(())
 }
@@ -153,7 +165,8 @@ fn merge_counts(days: &mut Events) -> Result<()> {
     match overflow {
         None => Ok(()),
         Some(day) => {
-            Err(Error::new(ErrorKind::LimitExceeded, format!("more than {} events of a kind on {day}", u32::MAX)))
+            Err(Error::new(ErrorKind::LimitExceeded, format!("more than {} events of a kind on {day}", u32::MAX))
+                .hint("Is a GROUP BY customer missing?"))
         }
     }
 }

@@ -65,6 +65,7 @@ impl PurchaseDay {
         let sum = |a: u32, b: u32| {
             a.checked_add(b).ok_or_else(|| {
                 Error::new(ErrorKind::LimitExceeded, format!("more than {} purchases on {}", u32::MAX, other.day))
+                    .hint("Is a GROUP BY customer missing?")
             })
         };
         self.orders = sum(self.orders, other.orders)?;
@@ -140,7 +141,8 @@ impl PurchaseHistory {
             return Err(Error::new(
                 ErrorKind::LimitExceeded,
                 format!("a purchase history holds at most {MAX_DAYS} days, not {}", days.len()),
-            ));
+            )
+            .hint("Is a GROUP BY customer missing?"));
         }
         days.iter()
             .try_fold(0i128, |sum, entry| sum.checked_add({ entry.amount }.checked_abs()?))

@@ -8,11 +8,21 @@ use serde::de::{Deserialize, DeserializeOwned, Deserializer, Error as _, MapAcce
 
 use crate::error::{Error, ErrorKind, Result};
 
+/// The longest text, in bytes: more than the largest value of any type needs.
+const MAX_BYTES: usize = 128 << 20;
+
 /// Reads the text of a value of the SQL type `type_name`.
 ///
 /// # Errors
 /// [`ErrorKind::InvalidText`] naming the path of the offender.
 pub fn from_text<T: DeserializeOwned>(type_name: &str, text: &str) -> Result<T> {
+    if text.len() > MAX_BYTES {
+        let message = format!("the text of a {type_name} has at most {MAX_BYTES} bytes, not {}", text.len());
+        return Err(Error::new(ErrorKind::LimitExceeded, message));
+    }
+    if text.trim().is_empty() {
+        return Err(invalid(type_name, "the text is empty"));
+    }
     let mut json = serde_json::Deserializer::from_str(text);
     let value = serde_path_to_error::deserialize(&mut json).map_err(|error| at_path(type_name, &error))?;
     json.end().map_err(|error| invalid(type_name, &error.to_string()))?;
@@ -29,8 +39,9 @@ pub fn from_value<T: DeserializeOwned>(type_name: &str, value: serde_json::Value
 
 fn at_path(type_name: &str, error: &serde_path_to_error::Error<serde_json::Error>) -> Error {
     match error.path().to_string().as_str() {
-        "." => invalid(type_name, &error.inner().to_string()),
-        path => invalid(type_name, &format!("{path}: {}", error.inner())),
+        "." | "?" => invalid(type_name, &error.inner().to_string()),
+        path if path.len() > 200 => invalid(type_name, &error.inner().to_string()),
+        path => invalid(type_name, &format!("{}: {}", path.trim_end_matches(".?"), error.inner())),
     }
 }
 

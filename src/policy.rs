@@ -6,10 +6,12 @@
 mod check;
 mod document;
 mod preset;
+mod reach;
 
 pub use check::Contradiction;
 pub use document::Document;
 pub use preset::{PRESETS, Preset, preset};
+pub use reach::{Finding, Severity};
 
 use std::collections::BTreeMap;
 

@@ -911,12 +911,12 @@ fn a_policy_has_no_zero_bytes() {
 
 /// serde_json passes numbers on as objects with a key of its own: such a key must not turn into a number.
 #[test]
-fn a_key_of_serde_json_is_an_unknown_key() {
+fn a_key_of_serde_json_is_refused() {
     let database = Database::new("serde_key");
     let mut client = client(&database);
     let sql = r#"SELECT '{"vip": {"ltv_cut": {"$serde_json::private::Number": "5"}}}'::segment_policy"#;
     let (sqlstate, message, _) = expect_error(&mut client, sql);
-    assert!(sqlstate == "22P02" && message.contains("vip.ltv_cut"), "{sqlstate} {message}");
+    assert!(sqlstate == "22P02" && message.contains("a key is reserved"), "{sqlstate} {message}");
 }
 
 /// jsonb may be nested deeper than the policy's reader goes.
@@ -1096,66 +1096,21 @@ fn unusual_ways_of_calling_the_aggregates() {
     }
 }
 
-/// In a database of another encoding text is converted, or the error says what is missing: never wrong letters.
+/// Labels, titles and kinds are more than ASCII: a database that cannot hold them is refused from the start.
 #[test]
-fn databases_of_other_encodings() {
+fn databases_of_other_encodings_are_refused() {
     let database = Database::new("encodings");
     let mut server = database.client();
-    let mut wrong = Vec::new();
-    for (encoding, can_write_japanese) in [("LATIN1", false), ("EUC_JP", true), ("SQL_ASCII", true)] {
+    for encoding in ["LATIN1", "EUC_JP", "SQL_ASCII"] {
         let name = format!("{}_{}", database.name, encoding.to_lowercase());
         batch(
             &mut server,
             &format!("CREATE DATABASE {name} TEMPLATE template0 ENCODING '{encoding}' LC_COLLATE 'C' LC_CTYPE 'C'"),
         );
         let other = Database { name };
-        let mut client = other.client();
-        batch(&mut client, "CREATE SCHEMA rfm; CREATE EXTENSION pg_rfm SCHEMA rfm; SET search_path = public, rfm");
-        // Everything that is ASCII works.
-        for (sql, expected) in [
-            ("SELECT rfm_score(20, 3, 15000)", "533"),
-            ("SELECT next_action('active', 3)", "give_reason_to_continue"),
-            ("SELECT state FROM lifecycle_states() LIMIT 1", "prospect"),
-            ("SELECT engagement_history('review', '2024-01-01')", r#"{"review": {"2024-01-01": 1}}"#),
-        ] {
-            assert_eq!(value(&mut client, sql).as_deref(), Some(expected), "{encoding}: {sql}");
-        }
-        // What is not: right, or an error of a character that the encoding does not have.
-        let clear = ["22P05", "22021", "0A000", "22P02", "22023"];
-        for (sql, expected) in [
-            ("SELECT label_ja FROM lifecycle_states() LIMIT 1", "見込み客"),
-            ("SELECT title_ja FROM next_actions() LIMIT 1", "ご不満・お困りごとに対応する"),
-            (r#"SELECT rfm_segment(555, '{"segments": {"rules": [], "default": "\u3042"}}')"#, "あ"),
-            ("SELECT engagement_history('表', '2024-01-01')", r#"{"表": {"2024-01-01": 1}}"#),
-            ("SELECT engagement_history('café', '2024-01-01')", r#"{"café": {"2024-01-01": 1}}"#),
-            (r#"SELECT '{"\u3042": {"2024-01-01": 1}}'::engagement_history"#, r#"{"あ": {"2024-01-01": 1}}"#),
-            (r#"SELECT '{"segments": {"default": "あ"}}'::segment_policy"#, r#"{"segments":{"default":"あ"}}"#),
-            (r#"SELECT rfm_segment(111, '{"segments": {"rules": [], "default": "é"}}')"#, "é"),
-        ] {
-            match client.simple_query(sql) {
-                Ok(_) => {
-                    let found = value(&mut client, sql);
-                    if found.as_deref() != Some(expected) {
-                        wrong.push(format!("{encoding}: {sql} is {found:?}"));
-                    }
-                }
-                Err(error) => {
-                    let error = error.as_db_error().unwrap_or_else(|| panic!("{error}: {sql}"));
-                    let says_bytes_are_wrong = error.code().code() == "22021";
-                    if !clear.contains(&error.code().code()) || (says_bytes_are_wrong && can_write_japanese) {
-                        wrong.push(format!("{encoding}: {sql}: {} {}", error.code().code(), error.message()));
-                    }
-                }
-            }
-        }
-        for sql in ["SELECT next_action('é', 1)", "SELECT preset_policy('é')", "SELECT dormancy_category(1, 'é')"] {
-            let (sqlstate, message, _) = expect_error(&mut client, sql);
-            if !clear.contains(&sqlstate.as_str()) || message.contains('\u{fffd}') || message.contains("byte sequence")
-            {
-                // 'é' is a character of EUC_JP, too.
-                wrong.push(format!("{encoding}: {sql}: {sqlstate} {message}"));
-            }
-        }
+        let (sqlstate, message, hint) = expect_error(&mut other.client(), "CREATE EXTENSION pg_rfm");
+        assert_eq!(sqlstate, "0A000");
+        assert!(message.contains("UTF8") && message.contains(encoding), "{message}");
+        assert!(hint.contains("CREATE DATABASE"), "{hint}");
     }
-    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
 }

@@ -16,7 +16,7 @@ fn installs_into_its_schema_and_drops_without_a_trace() {
         .expect("pg_rfm is installed");
     assert_eq!(row.get::<_, &str>(0), env!("CARGO_PKG_VERSION"));
     assert_eq!(row.get::<_, &str>(1), "rfm");
-    assert_eq!(database.psql("SHOW search_path"), "rfm, public\n");
+    assert_eq!(database.psql("SHOW search_path"), "public, rfm\n");
 
     common::batch(&mut client, "DROP EXTENSION pg_rfm");
     let left =

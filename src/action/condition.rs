@@ -271,6 +271,11 @@ impl Condition {
             && (self.any.is_empty() || self.any.iter().any(|condition| condition.holds(facts, contact)))
     }
 
+    /// Whether it asks nothing and holds for everybody.
+    pub fn is_always(&self) -> bool {
+        self.tests.is_empty() && self.any.is_empty()
+    }
+
     /// The segment names it asks for.
     pub fn segment_names(&self) -> impl Iterator<Item = &str> {
         let mut names = Vec::new();

@@ -7,7 +7,7 @@
 //! `day` is the distance to the entry before (the first: from 2000-01-01, signed), doubled; the lowest bit says that the
 //! three counts follow. Without them the day saw one purchase of unknown discount: the usual case costs four or five bytes.
 
-use super::{PurchaseDay, PurchaseHistory};
+use super::{MAX_DAYS, PurchaseDay, PurchaseHistory};
 use crate::bytes::{Reader, put_signed, put_unsigned};
 use crate::day::Day;
 use crate::decimal::MAX_SCALE;
@@ -49,10 +49,16 @@ impl PurchaseHistory {
         if scale > MAX_SCALE {
             return Err(reader.invalid("too many decimals"));
         }
-        let mut days: Vec<PurchaseDay> = Vec::with_capacity(bytes.len() / 4);
+        let mut days: Vec<PurchaseDay> = Vec::with_capacity((bytes.len() / 4).min(MAX_DAYS));
         while !reader.is_empty() {
             let entry = read_day(&mut reader, days.last())?;
             days.push(entry);
+            if days.len() > MAX_DAYS {
+                return Err(reader.invalid("too many days"));
+            }
+        }
+        if days.is_empty() && scale > 0 {
+            return Err(reader.invalid("decimals without an amount"));
         }
         Self::from_merged(scale, days).map_err(|error| reader.invalid(&error.message))
     }
@@ -69,9 +75,9 @@ fn read_day(reader: &mut Reader, before: Option<&PurchaseDay>) -> Result<Purchas
     let word: u64 = reader.unsigned()?;
     let day = match before {
         None => unzigzag(word >> 1),
-        Some(before) => {
-            i64::try_from(word >> 1).ok().and_then(|distance| i64::from(before.day.0).checked_add(distance + 1))
-        }
+        Some(before) => i64::try_from(word >> 1)
+            .ok()
+            .and_then(|distance| i64::from(before.day.0).checked_add(distance.checked_add(1)?)),
     };
     let day = day
         .and_then(|day| i32::try_from(day).ok())

@@ -15,6 +15,9 @@ pub struct Contradiction {
     pub message: String,
 }
 
+/// How many contradictions an error shows.
+const SHOWN: usize = 5;
+
 /// Collects contradictions.
 #[derive(Default)]
 struct Findings(Vec<Contradiction>);
@@ -54,7 +57,11 @@ impl Policy {
         if contradictions.is_empty() {
             return Ok(());
         }
-        let list: Vec<_> = contradictions.iter().map(|c| format!("{}: {}", c.path, c.message)).collect();
+        let mut list: Vec<_> =
+            contradictions.iter().take(SHOWN).map(|c| format!("{}: {}", c.path, c.message)).collect();
+        if contradictions.len() > SHOWN {
+            list.push(format!("and {} more", contradictions.len() - SHOWN));
+        }
         Err(Error::new(ErrorKind::InvalidParameter, format!("segment_policy contradicts itself: {}", list.join("; ")))
             .hint("Values that the policy leaves out are the default's; SELECT effective(policy) shows them all."))
     }
@@ -95,14 +102,24 @@ impl Policy {
                 limits.at_risk_after_days, limits.dormant_after_days
             ),
         );
-        found.require(limits.at_risk_ratio.0 > 0, "lifecycle.at_risk_ratio", "it must be above 0");
+        // Products of these must fit; nobody's customers wait longer.
+        let mut bounded = |value: Millionths, most: i64, key: &str| {
+            let holds = value.0 > 0 && value.0 <= most * Millionths::ONE;
+            found.require(
+                holds,
+                format!("lifecycle.{key}"),
+                format!("it must be above 0 and at most {most}, it is {value}"),
+            );
+        };
+        bounded(limits.at_risk_ratio, 1000, "at_risk_ratio");
+        bounded(limits.dormant_ratio, 1000, "dormant_ratio");
+        bounded(limits.prior_gaps, 1000, "prior_gaps");
+        bounded(limits.store_gap_days, 100_000, "store_gap_days");
         found.require(
             limits.at_risk_ratio <= limits.dormant_ratio,
             "lifecycle.at_risk_ratio",
             format!("{} is above lifecycle.dormant_ratio, {}", limits.at_risk_ratio, limits.dormant_ratio),
         );
-        found.require(limits.prior_gaps.0 > 0, "lifecycle.prior_gaps", "it must be above 0");
-        found.require(limits.store_gap_days.0 > 0, "lifecycle.store_gap_days", "it must be above 0");
         found.require(
             limits.min_days <= limits.max_days,
             "lifecycle.min_days",

@@ -5,7 +5,7 @@ use std::sync::{LazyLock, OnceLock};
 
 use serde_json::Value;
 
-use super::Policy;
+use super::{Contradiction, Policy};
 use crate::decimal::Decimal;
 use crate::error::{Error, ErrorKind, Result};
 use crate::json::{self, UniqueKeys};
@@ -46,11 +46,23 @@ impl Document {
             return Err(Error::new(
                 ErrorKind::LimitExceeded,
                 format!("a segment_policy has at most {MAX_BYTES} bytes, not {}", text.len()),
-            ));
+            )
+            .hint("Write only what differs from the default."));
         }
+        Self::read(text).map_err(|error| match error.hint {
+            Some(_) => error,
+            None => error.hint("SELECT effective(NULL) shows every key with its default."),
+        })
+    }
+
+    fn read(text: &str) -> Result<Self> {
         json::from_text::<UniqueKeys>(TYPE_NAME, text)?;
         let value = json::from_text(TYPE_NAME, text)?;
-        Self::from_value(plain_numbers(value)?)
+        if objects_in(&value) != objects_written(text) {
+            // serde_json reads an object with a certain key of its own as a number.
+            return Err(Error::new(ErrorKind::InvalidText, "invalid segment_policy: a key is reserved"));
+        }
+        Self::from_value(plain(value, &mut Vec::new())?)
     }
 
     fn from_value(value: Value) -> Result<Self> {
@@ -59,13 +71,7 @@ impl Document {
                 "Write only what differs from the default, for example {\"lifecycle\": {\"dormant_after_days\": 90}}.",
             ));
         }
-        parse_effective(&value).map_err(|error| {
-            if error.hint.is_some() {
-                error
-            } else {
-                error.hint("SELECT effective(NULL) shows every key with its default.")
-            }
-        })?;
+        parse_effective(&value)?;
         Ok(Document { value, policy: OnceLock::new() })
     }
 
@@ -90,6 +96,14 @@ impl Document {
             Ok(policy)
         });
         policy.as_ref().map_err(Clone::clone)
+    }
+
+    /// Everything in the effective policy that contradicts itself.
+    ///
+    /// # Errors
+    /// None for a document that was read.
+    pub fn contradictions(&self) -> Result<Vec<Contradiction>> {
+        Ok(parse_effective(&self.value)?.contradictions())
     }
 
     /// The document as JSON.
@@ -156,19 +170,68 @@ fn merge(base: Value, over: &Value) -> Value {
     }
 }
 
-/// Every number in plain notation with no more decimals than it needs, so that 1e1, 10 and 10.0 are one number.
-fn plain_numbers(value: Value) -> Result<Value> {
-    Ok(match value {
-        Value::Number(number) => {
-            let plain = Decimal::parse(number.as_str())?.normalized().to_string();
-            Value::Number(serde_json::Number::from_string_unchecked(plain))
+fn objects_in(value: &Value) -> usize {
+    match value {
+        Value::Array(items) => items.iter().map(objects_in).sum(),
+        Value::Object(entries) => 1 + entries.values().map(objects_in).sum::<usize>(),
+        _ => 0,
+    }
+}
+
+/// Opening braces outside strings, in text that is JSON.
+fn objects_written(text: &str) -> usize {
+    let (mut objects, mut in_string, mut escaped) = (0, false, false);
+    for byte in text.bytes() {
+        match byte {
+            _ if escaped => escaped = false,
+            b'\\' => escaped = true,
+            b'"' => in_string = !in_string,
+            b'{' if !in_string => objects += 1,
+            _ => {}
         }
-        Value::Array(items) => Value::Array(items.into_iter().map(plain_numbers).collect::<Result<_>>()?),
-        Value::Object(entries) => Value::Object(
-            entries.into_iter().map(|(key, value)| Ok((key, plain_numbers(value)?))).collect::<Result<_>>()?,
-        ),
+    }
+    objects
+}
+
+/// The value with every number in plain notation and no more decimals than it needs, so that 1e1, 10 and 10.0 are one
+/// number; `path` leads to it.
+///
+/// # Errors
+/// [`ErrorKind::InvalidText`] naming the path of a number that does not fit, or of a zero byte, which SQL text cannot hold.
+fn plain(value: Value, path: &mut Vec<String>) -> Result<Value> {
+    let invalid = |path: &[String], problem: String| {
+        Error::new(ErrorKind::InvalidText, format!("invalid {TYPE_NAME}: {}: {problem}", path.join("")))
+    };
+    Ok(match value {
+        Value::Number(number) => match Decimal::parse(number.as_str()) {
+            Ok(decimal) => Value::Number(serde_json::Number::from_string_unchecked(decimal.normalized().to_string())),
+            Err(_) => return Err(invalid(path, format!("{number} has more than 38 digits or 20 decimals"))),
+        },
+        Value::String(text) if text.contains('\0') => return Err(invalid(path, "a text with a zero byte".to_owned())),
+        Value::Array(items) => {
+            let item = |(position, item)| at(path, format!("[{position}]"), |path| plain(item, path));
+            Value::Array(items.into_iter().enumerate().map(item).collect::<Result<_>>()?)
+        }
+        Value::Object(entries) => {
+            let entry = |(key, value): (String, Value)| {
+                if key.contains('\0') {
+                    return Err(invalid(path, "a key with a zero byte".to_owned()));
+                }
+                let step = if path.is_empty() { key.clone() } else { format!(".{key}") };
+                at(path, step, |path| plain(value, path)).map(|value| (key, value))
+            };
+            Value::Object(entries.into_iter().map(entry).collect::<Result<_>>()?)
+        }
         other => other,
     })
+}
+
+/// What `read` makes of what lies a step further down the path.
+fn at<T>(path: &mut Vec<String>, step: String, read: impl FnOnce(&mut Vec<String>) -> T) -> T {
+    path.push(step);
+    let result = read(path);
+    path.pop();
+    result
 }
 
 #[cfg(test)]
@@ -228,6 +291,13 @@ mod tests {
         assert!(error.message.contains("lifecycle.at_risk_after_days"), "{}", error.message);
         let dormant = Document::parse(r#"{"lifecycle": {"dormant_after_days": 180}}"#).unwrap();
         assert!(at_risk.overlay(&dormant).is_ok());
+    }
+
+    #[test]
+    fn serde_json_has_a_key_of_its_own() {
+        assert!(refused(r#"{"vip": {"ltv_cut": {"$serde_json::private::Number": "5"}}}"#).contains("reserved"));
+        assert!(refused(r#"{"vip": {"ltv_cut": {"\u0024serde_json::private::Number": "5"}}}"#).contains("reserved"));
+        assert!(Document::parse(r#"{"learned": {"a{\"{": "{\\", "b": [{}]}}"#).is_ok());
     }
 
     #[test]

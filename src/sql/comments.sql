@@ -197,16 +197,14 @@ COMMENT ON FUNCTION preset_policy(text) IS
     'The ready-made policy of that name, of those in policy_presets().';
 COMMENT ON FUNCTION policy_presets() IS
     'All ready-made policies: name, title, description.';
+COMMENT ON FUNCTION check_policy(segment_policy) IS
+    'Rows (severity, path, message): error for contradictions, warning for what can never be reached, info; NULL: the default.';
 COMMENT ON FUNCTION effective(segment_policy) IS
     'The whole policy as jsonb: what is written, and the default for the rest.';
 COMMENT ON FUNCTION segment_policy_overlay(segment_policy, segment_policy) IS
     'Implementation of the || operator: the left policy with the right one laid over it.';
 COMMENT ON OPERATOR || (segment_policy, segment_policy) IS
     'The left policy with the right one laid over it: objects merge key by key, lists and values are replaced.';
-COMMENT ON FUNCTION segment_policy_to_jsonb(segment_policy) IS
-    'Implementation of the cast to jsonb: the policy as written.';
-COMMENT ON FUNCTION jsonb_to_segment_policy(jsonb) IS
-    'Implementation of the cast from jsonb.';
 COMMENT ON CAST (segment_policy AS jsonb) IS
     'The policy as written, sparse; explicit.';
 COMMENT ON CAST (jsonb AS segment_policy) IS

@@ -8,8 +8,8 @@ use super::datum::{RawDatum, finite_day, new_varlena, varlena_bytes};
 use super::error::OrRaise;
 use super::orders::{aggregate_context, argument};
 use crate::day::Day;
-use crate::engagement::{EngagementHistory, MAX_KIND_BYTES};
-use crate::error::{Error, ErrorKind, Result};
+use crate::engagement::{EngagementHistory, check_kind};
+use crate::error::Result;
 
 /// The state has nothing besides its events.
 #[derive(Clone, Copy)]
@@ -30,12 +30,9 @@ const MERGE_BYTES: usize = 65_536;
 
 impl Events {
     fn add(&mut self, kind: &str, day: Day, count: u32) -> Result<()> {
-        let Some(length) = u8::try_from(kind.len()).ok().filter(|&length| usize::from(length) <= MAX_KIND_BYTES) else {
-            return Err(Error::new(
-                ErrorKind::InvalidParameter,
-                format!("an engagement kind has at most {MAX_KIND_BYTES} bytes, not {}", kind.len()),
-            ));
-        };
+        check_kind(kind)?;
+        // At most MAX_KIND_BYTES.
+        let length = kind.len() as u8;
         self.push(length);
         self.extend(kind.as_bytes());
         self.extend(&day.0.to_ne_bytes());

@@ -64,33 +64,31 @@ pub fn decode(bytes: &[u8]) -> Result<Decimal> {
 }
 
 /// The digits of the base, the first worth `BASE^weight`, as an integer number of `10^-scale`.
-fn join(digits: impl ExactSizeIterator<Item = u16>, weight: i32, scale: u8) -> Result<i128> {
+fn join(mut digits: impl ExactSizeIterator<Item = u16> + DoubleEndedIterator, weight: i32, scale: u8) -> Result<i128> {
     let count = digits.len() as i32;
+    // The last digit is worth BASE^(weight - count + 1). Decimals of it beyond the scale are zeros, one to three.
+    let exponent = BASE_DIGITS * (weight - count + 1) + i32::from(scale);
+    let last = if exponent < 0 { digits.next_back() } else { None };
     // Up to four digits of the base fit in 64 bits: the usual amount, and several times faster.
     let joined = if count <= 4 {
         i128::from(digits.fold(0i64, |sum, digit| sum * BASE as i64 + i64::from(digit)))
     } else {
-        let mut sum = 0i128;
-        for digit in digits {
-            sum =
-                sum.checked_mul(BASE).and_then(|sum| sum.checked_add(digit.into())).ok_or_else(amount_out_of_range)?;
-        }
-        sum
+        digits.try_fold(0i128, |sum, digit| shifted(sum, 4, digit))?
     };
-    // The last digit is worth BASE^(weight - count + 1); decimals of it beyond the scale are zeros.
-    let exponent = BASE_DIGITS * (weight - count + 1) + i32::from(scale);
-    if joined == 0 || exponent == 0 {
-        Ok(joined)
-    } else if exponent > 0 {
-        let factor = 10i128.checked_pow(exponent as u32).ok_or_else(amount_out_of_range)?;
-        joined.checked_mul(factor).ok_or_else(amount_out_of_range)
-    } else {
-        let divisor = 10u64.pow(exponent.unsigned_abs());
-        Ok(match u64::try_from(joined) {
-            Ok(small) => i128::from(small / divisor),
-            Err(_) => joined / i128::from(divisor),
-        })
+    match last {
+        None if joined == 0 => Ok(0),
+        None => shifted(joined, exponent as u32, 0),
+        Some(last) => {
+            let padding = exponent.unsigned_abs();
+            shifted(joined, BASE_DIGITS as u32 - padding, last / 10u16.pow(padding))
+        }
     }
+}
+
+/// `number * 10^places + digit`.
+fn shifted(number: i128, places: u32, digit: u16) -> Result<i128> {
+    let shifted = 10i128.checked_pow(places).and_then(|factor| number.checked_mul(factor));
+    shifted.and_then(|shifted| shifted.checked_add(digit.into())).ok_or_else(amount_out_of_range)
 }
 
 /// The payload of a `numeric` with the value and the decimals of `number`.

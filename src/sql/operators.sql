@@ -58,5 +58,6 @@ CREATE OPERATOR + (
 );
 CREATE OPERATOR || (FUNCTION = segment_policy_overlay, LEFTARG = segment_policy, RIGHTARG = segment_policy);
 
-CREATE CAST (segment_policy AS jsonb) WITH FUNCTION segment_policy_to_jsonb(segment_policy);
-CREATE CAST (jsonb AS segment_policy) WITH FUNCTION jsonb_to_segment_policy(jsonb);
+-- Explicit, by way of the text.
+CREATE CAST (segment_policy AS jsonb) WITH INOUT;
+CREATE CAST (jsonb AS segment_policy) WITH INOUT;

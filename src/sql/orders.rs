@@ -430,6 +430,9 @@ thread_local! {
     static ANSWERED: RefCell<Option<(u64, pg_sys::Datum, Rc<PurchaseHistory>)>> = const { RefCell::new(None) };
 }
 
+/// Histories with more days are made anew for each final function.
+const KEPT_DAYS: usize = 10_000;
+
 /// The history of a state, made once for all final functions that ask it in a row.
 fn shared_history(mut rows: Rows) -> Result<Rc<PurchaseHistory>> {
     let changes = CHANGES.get();
@@ -438,7 +441,8 @@ fn shared_history(mut rows: Rows) -> Result<Rc<PurchaseHistory>> {
         Some((at, of, history)) if (*at, *of) == (changes, state) => Ok(history.clone()),
         _ => {
             let history = Rc::new(rows.history()?);
-            *answered = Some((changes, state, history.clone()));
+            // A large one would stay in memory that work_mem does not count.
+            *answered = (history.days().len() <= KEPT_DAYS).then(|| (changes, state, history.clone()));
             Ok(history)
         }
     })

@@ -31,6 +31,14 @@ fn effective(policy: Option<SegmentPolicy>) -> JsonB {
     JsonB(document_of(&policy).effective())
 }
 
+#[pg_extern(immutable, parallel_safe, cost = 1000)]
+fn check_policy(
+    policy: Option<SegmentPolicy>,
+) -> TableIterator<'static, (name!(severity, &'static str), name!(path, String), name!(message, String))> {
+    let findings = document_of(&policy).check().or_raise();
+    TableIterator::new(findings.into_iter().map(|finding| (finding.severity.name(), finding.path, finding.message)))
+}
+
 #[pg_extern(immutable, strict, parallel_safe, cost = 10)]
 fn lifecycle_states() -> TableIterator<
     'static,

@@ -12,7 +12,7 @@ use pgrx::pgrx_sql_entity_graph::metadata::{
     ArgumentError, ReturnsError, ReturnsRef, SqlMappingRef, SqlTranslatable, TypeOrigin,
 };
 use pgrx::prelude::*;
-use pgrx::{FromDatum, Internal, IntoDatum, JsonB};
+use pgrx::{FromDatum, Internal, IntoDatum};
 
 use super::datum::{new_varlena, sql_type, varlena_bytes};
 use super::error::{OrRaise, raise};
@@ -212,25 +212,8 @@ fn segment_policy_overlay(base: SegmentPolicy, over: SegmentPolicy) -> SegmentPo
     base.document().overlay(over.document()).or_raise().into()
 }
 
-#[pg_extern(immutable, strict, parallel_safe, cost = 1000)]
-fn segment_policy_to_jsonb(policy: SegmentPolicy) -> JsonB {
-    JsonB(policy.document().json().clone())
-}
-
-#[pg_extern(immutable, strict, parallel_safe, cost = 1000)]
-fn jsonb_to_segment_policy(policy: JsonB) -> SegmentPolicy {
-    Document::parse(&policy.0.to_string()).or_raise().into()
-}
-
 extension_sql_file!(
     "operators.sql",
     name = "operators",
-    requires = [
-        "types",
-        purchase_history_plus,
-        engagement_history_plus,
-        segment_policy_overlay,
-        segment_policy_to_jsonb,
-        jsonb_to_segment_policy
-    ]
+    requires = ["types", purchase_history_plus, engagement_history_plus, segment_policy_overlay]
 );
