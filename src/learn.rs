@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 use crate::customer::Customer;
 use crate::day::Day;
 use crate::decimal::{Decimal, MAX_SCALE, amount_out_of_range, power_of_ten};
-use crate::error::Result;
+use crate::error::{Error, ErrorKind, Result};
 use crate::labels::labels;
 use crate::policy::{Document, Learn};
 
@@ -71,6 +71,23 @@ pub fn count_equal(observations: &mut [Observation]) -> usize {
     kept
 }
 
+/// The most different values that are kept, 256 MB of them.
+pub const MOST_VALUES: usize = (256 << 20) / size_of::<Observation>();
+
+/// As [`count_equal`]; where more than `most` different values remain, leaves out the last digits of the amounts, one after
+/// the other, until they do not. How many digits that are depends on the values alone, not on the order they came in.
+///
+/// # Errors
+/// [`ErrorKind::LimitExceeded`] when no digit is left to leave out.
+pub fn count_within(observations: &mut [Observation], unit: &mut MoneyUnit, most: usize) -> Result<usize> {
+    let mut kept = count_equal(observations);
+    while kept > most {
+        unit.leave_out_a_digit(&mut observations[..kept])?;
+        kept = count_equal(&mut observations[..kept]);
+    }
+    Ok(kept)
+}
+
 /// What is observed of one customer, M in units of its own last decimal; nothing of a prospect.
 pub fn observe(customer: &Customer) -> impl Iterator<Item = (Dimension, i128)> {
     let of_buyer = customer.purchases().into_iter().flat_map(|purchases| {
@@ -93,6 +110,22 @@ pub struct MoneyUnit {
 }
 
 impl MoneyUnit {
+    /// Makes the unit ten times as large, and the amounts observed in it fit it.
+    ///
+    /// # Errors
+    /// [`ErrorKind::LimitExceeded`] when no digit is left to leave out.
+    pub fn leave_out_a_digit(&mut self, observations: &mut [Observation]) -> Result<()> {
+        if self.coarse >= 37 {
+            return Err(Error::new(ErrorKind::LimitExceeded, "too many different values to learn from")
+                .hint("Learn from a sample of the customers."));
+        }
+        self.coarse += 1;
+        for observation in observations.iter_mut().filter(|observation| observation.dimension == Dimension::Monetary) {
+            observation.value = { observation.value }.div_euclid(10);
+        }
+        Ok(())
+    }
+
     /// The number of units in an amount with `scale` decimals, rounded down.
     ///
     /// # Errors
@@ -234,7 +267,7 @@ impl Sample<'_> {
         learned["monetary"] = match self.unit.coarse {
             0 => json!("exact"),
             digits => {
-                json!(format!("rounded down to {digits} digits less: too many different amounts to count them all"))
+                json!(format!("rounded down, last {digits} digits left out: more than {MOST_VALUES} different values"))
             }
         };
         overlay["learned"] = learned;
@@ -403,6 +436,24 @@ mod tests {
             kaplan_meier(&gaps, &open).map(|(weeks, share)| (weeks, (share * 1000.0).round() as i32)).collect();
         assert_eq!(thousandths, [(6, 857), (7, 807), (10, 753), (13, 690), (16, 627), (22, 538), (23, 448)]);
         assert!(kaplan_meier_limits(&gaps, &open).is_none());
+    }
+
+    #[test]
+    fn too_many_amounts_lose_their_last_digits() {
+        let amounts: Vec<_> = (0..2000).map(|n| (Dimension::Monetary, n * 10 + n % 10)).collect();
+        let count = |amounts: &[(Dimension, i128)], most| {
+            let mut observations = observed(amounts);
+            let mut unit = MoneyUnit { scale: 2, coarse: 0 };
+            let kept = count_within(&mut observations, &mut unit, most).unwrap();
+            (unit.coarse, kept)
+        };
+        assert_eq!(count(&amounts, 2000), (0, 2000));
+        assert_eq!(count(&amounts, 1999), (2, 200));
+        assert_eq!(count(&amounts, 20), (3, 20));
+        let days: Vec<_> = (0..30).map(|n| (Dimension::Gap, n)).collect();
+        let mut observations = observed(&days);
+        let refused = count_within(&mut observations, &mut MoneyUnit { scale: 0, coarse: 0 }, 20);
+        assert_eq!(refused.unwrap_err().kind, ErrorKind::LimitExceeded);
     }
 
     #[test]

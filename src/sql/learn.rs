@@ -13,7 +13,7 @@ use crate::customer::Customer;
 use crate::decimal::MAX_SCALE;
 use crate::error::{Error, ErrorKind, Result};
 use crate::history::PurchaseHistory;
-use crate::learn::{Dimension, MoneyUnit, Observation, Sample, count_equal, observe};
+use crate::learn::{Dimension, MOST_VALUES, MoneyUnit, Observation, Sample, count_within, observe};
 
 /// What a state knows besides its observations.
 #[derive(Clone, Copy)]
@@ -32,10 +32,6 @@ type Observations = Buffer<Header>;
 
 const FIRST_BYTES: usize = 8192;
 
-/// Up to this many bytes (eight million different values) everything is counted exactly; beyond it the last digits of the
-/// amounts are left out, one after the other, until the counts fit. Which digits those are depends on the values alone.
-const EXACT_BYTES: usize = 256 << 20;
-
 impl Observations {
     fn add(&mut self, observation: Observation) -> Result<()> {
         if self.is_full_for::<Observation>() {
@@ -45,38 +41,20 @@ impl Observations {
         Ok(())
     }
 
-    fn make_room(&mut self) -> Result<()> {
-        let before = self.items::<Observation>().len();
-        let mut kept = self.count_equal();
-        while kept * size_of::<Observation>() > EXACT_BYTES {
-            self.leave_out_a_digit()?;
-            kept = self.count_equal();
-        }
-        if kept > before / 2 {
-            self.reserve(kept * size_of::<Observation>());
-        }
+    /// Counts equal values together, at the price of the amounts' last digits where there are too many.
+    fn fit(&mut self) -> Result<()> {
+        let mut unit = self.header().unit;
+        let kept = count_within(self.items_mut(), &mut unit, MOST_VALUES)?;
+        self.header().unit = unit;
+        self.truncate::<Observation>(kept);
         Ok(())
     }
 
-    fn count_equal(&mut self) -> usize {
-        let kept = count_equal(self.items_mut());
-        self.truncate::<Observation>(kept);
-        kept
-    }
-
-    fn leave_out_a_digit(&mut self) -> Result<()> {
-        let unit = &mut self.header().unit;
-        unit.coarse = Some(unit.coarse + 1)
-            .filter(|digits| *digits < 38)
-            .ok_or_else(|| Error::new(ErrorKind::LimitExceeded, "too many different values to learn from"))?;
-        self.change_monetary(|value| Ok(value.div_euclid(10)))
-    }
-
-    fn change_monetary(&mut self, change: impl Fn(i128) -> Result<i128>) -> Result<()> {
-        for observation in self.items_mut::<Observation>() {
-            if observation.dimension == Dimension::Monetary {
-                observation.value = change(observation.value)?;
-            }
+    fn make_room(&mut self) -> Result<()> {
+        let before = self.byte_len();
+        self.fit()?;
+        if self.byte_len() > before / 2 {
+            self.reserve(before);
         }
         Ok(())
     }
@@ -92,7 +70,11 @@ impl Observations {
                 coarse => MoneyUnit { coarse: coarse + (scale - unit.scale), ..wider },
             };
             if unit.coarse == 0 {
-                self.change_monetary(|value| wider.units(value, unit.scale))?;
+                for observation in self.items_mut::<Observation>() {
+                    if observation.dimension == Dimension::Monetary {
+                        observation.value = wider.units(observation.value, unit.scale)?;
+                    }
+                }
             }
         }
         Ok(())
@@ -102,7 +84,9 @@ impl Observations {
     fn coarsen(&mut self, other: MoneyUnit) -> Result<()> {
         self.widen(other.scale)?;
         while other.coarse > 0 && self.header().unit.coarse < other.coarse + (self.header().unit.scale - other.scale) {
-            self.leave_out_a_digit()?;
+            let mut unit = self.header().unit;
+            unit.leave_out_a_digit(self.items_mut())?;
+            self.header().unit = unit;
         }
         Ok(())
     }
@@ -208,7 +192,7 @@ fn serialize_customers(fcinfo: pg_sys::FunctionCallInfo) -> Option<RawDatum> {
         aggregate_context(fcinfo);
         argument(fcinfo, 0).map(|state| {
             let mut observations = Observations::from_datum(state);
-            observations.count_equal();
+            observations.fit().or_raise();
             let Header { question, unit } = *observations.header();
             let mut bytes = Vec::new();
             question.write(&mut bytes);
@@ -268,11 +252,11 @@ fn finish_policy(fcinfo: pg_sys::FunctionCallInfo) -> Option<RawDatum> {
         aggregate_context(fcinfo);
         argument(fcinfo, 0).map(|state| Observations::from_datum(state))?
     };
-    let Header { question, unit } = *state.header();
+    let Header { question, mut unit } = *state.header();
     let base = question.policy();
     // Counted in a copy: a final function leaves the state as it is.
     let mut observations = state.items::<Observation>().to_vec();
-    let kept = count_equal(&mut observations);
+    let kept = count_within(&mut observations, &mut unit, MOST_VALUES).or_raise();
     let sample = Sample { unit, observations: &observations[..kept] };
     let learned = sample.learn(document_of(&base), question.as_of()?).or_raise();
     SegmentPolicy::from(learned).into_datum().map(RawDatum)
