@@ -37,6 +37,7 @@ fn main() {
     compare(&mut client, &in_order(candidates()));
 
     stored_histories(&mut client, customers);
+    learning_and_movement(&mut client);
     memory(&database);
     history_size(&database);
 }
@@ -91,6 +92,13 @@ impl Candidate {
     }
 }
 
+/// The floor: name, columns, query.
+const F: (&str, &[&str], &str) = (
+    "F: count, max, sum",
+    &["orders", "last", "total"],
+    "SELECT customer_id, count(*) AS orders, max(ordered_on) AS last, sum(amount) AS total FROM orders GROUP BY 1",
+);
+
 const FOUR: &[&str] = &["rfm_score", "lifecycle_state", "vip_score", "next_action"];
 
 fn candidates() -> Vec<Candidate> {
@@ -101,13 +109,7 @@ fn candidates() -> Vec<Candidate> {
         sql.trim_end().trim_end_matches(';').replace(":'as_of'", &format!("'{AS_OF}'"))
     };
     vec![
-        Candidate {
-            name: "F: count, max, sum",
-            columns: &["orders", "last", "total"],
-            query: "SELECT customer_id, count(*) AS orders, max(ordered_on) AS last, sum(amount) AS total
-                    FROM orders GROUP BY 1"
-                .to_owned(),
-        },
+        Candidate { name: F.0, columns: F.1, query: F.2.to_owned() },
         Candidate {
             name: "purchase_history",
             columns: &["h"],
@@ -197,6 +199,46 @@ fn stored_histories(client: &mut Client, customers: i64) {
     println!("|---|---|---|");
     for (candidate, time) in candidates.iter().zip(&medians) {
         println!("| {} | {time:.2} | {:.2} |", candidate.name, (time - medians[0]) * 1e6 / customers as f64);
+    }
+}
+
+/// Learning a policy from all histories, and movement month by month over three years, against reading the histories.
+fn learning_and_movement(client: &mut Client) {
+    println!("\n## All customers at once, no parallel workers\n");
+    let candidates = [
+        Candidate { name: F.0, columns: F.1, query: F.2.to_owned() },
+        Candidate {
+            name: "reading the histories",
+            columns: &["x"],
+            query: "SELECT purchase_history_hash(h) AS x FROM histories".to_owned(),
+        },
+        Candidate {
+            name: "learn_policy",
+            columns: &["policy"],
+            query: format!("SELECT learn_policy(h, '{AS_OF}', NULL) AS policy FROM histories"),
+        },
+        Candidate {
+            name: "movement, 36 months",
+            columns: &["customers"],
+            query: "SELECT month, lifecycle_state(h, month) AS from_state, lifecycle_state(h, next) AS to_state, count(*) AS customers
+                    FROM histories
+                    CROSS JOIN (SELECT m::date AS month, (m + interval '1 month')::date AS next
+                                FROM generate_series(timestamp '2022-01-01', '2024-12-01', '1 month') AS m) AS months
+                    GROUP BY 1, 2, 3"
+                .to_owned(),
+        },
+    ];
+    let mut times = vec![Vec::new(); candidates.len()];
+    for _ in 0..ROUNDS {
+        for (candidate, times) in candidates.iter().zip(&mut times) {
+            times.push(candidate.run(client));
+        }
+    }
+    let medians: Vec<f64> = times.into_iter().map(median).collect();
+    println!("| query | seconds | to F |");
+    println!("|---|---|---|");
+    for (candidate, time) in candidates.iter().zip(&medians) {
+        println!("| {} | {time:.2} | {:.2} |", candidate.name, time / medians[0]);
     }
 }
 
