@@ -16,10 +16,12 @@ pub mod engagement;
 pub mod error;
 pub mod history;
 mod json;
+pub mod kpi;
 mod labels;
 pub mod lifecycle;
 pub mod membership;
 pub mod policy;
+pub mod proportion;
 pub mod rfm;
 #[cfg(feature = "sql")]
 mod sql;

@@ -10,6 +10,7 @@
 //! | `history.rs` | accessors of a purchase history |
 //! | `customer.rs` | functions of one customer's histories, `segment_customer` |
 //! | `timeline.rs` | the lifecycle of one customer over time |
+//! | `kpi.rs`, `kpi.sql` | what KPIs are made of: questions about a history, the aggregate `proportion` |
 //! | `plain.rs` | the same on plain numbers |
 //! | `policy.rs` | policies and lists of labels |
 //! | `comments.sql` | a comment on every object |
@@ -20,6 +21,7 @@ mod datum;
 mod error;
 mod events;
 mod history;
+mod kpi;
 mod numeric;
 mod orders;
 mod plain;
