@@ -20,6 +20,7 @@ pub mod kpi;
 mod labels;
 pub mod lifecycle;
 pub mod membership;
+pub mod movement;
 pub mod policy;
 pub mod proportion;
 pub mod rfm;

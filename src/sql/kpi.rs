@@ -1,5 +1,6 @@
 //! What KPIs are made of: questions about one history, and the aggregate that counts the answers.
 
+use pgrx::datum::Interval;
 use pgrx::prelude::*;
 use pgrx::{FromDatum, pg_sys};
 
@@ -7,10 +8,16 @@ use super::customer::{column, row};
 use super::datum::RawDatum;
 use super::error::OrRaise;
 use super::orders::argument;
+use super::types::{SegmentPolicy, policy_of};
+use crate::calendar::{Step, days_between};
+use crate::customer::Customer;
 use crate::day::Day;
 use crate::decimal::Decimal;
+use crate::engagement::EngagementHistory;
 use crate::history::{NO_PURCHASES, PurchaseHistory};
 use crate::kpi::{self, Period};
+use crate::membership::Membership;
+use crate::movement::movements;
 use crate::proportion::Proportion;
 
 /// The history of an argument, where NULL is that of somebody who has not bought yet.
@@ -57,6 +64,41 @@ fn orders_between(h: Option<PurchaseHistory>, from_day: Option<Day>, to_day: Opt
 #[pg_extern(immutable, parallel_safe, cost = 20)]
 fn revenue_between(h: Option<PurchaseHistory>, from_day: Option<Day>, to_day: Option<Day>) -> Option<Decimal> {
     Some(Period::new(from_day?, to_day?).or_raise().revenue(history_of(&h)))
+}
+
+#[pg_extern(immutable, parallel_safe, cost = 1000)]
+#[allow(clippy::too_many_arguments, clippy::type_complexity)]
+fn state_movements(
+    h: Option<PurchaseHistory>,
+    from_day: Option<Day>,
+    to_day: Option<Day>,
+    step: Option<Interval>,
+    policy: default!(Option<SegmentPolicy>, "NULL"),
+    engagement: default!(Option<EngagementHistory>, "NULL"),
+    membership: default!(Option<Membership>, "NULL"),
+) -> TableIterator<
+    'static,
+    (
+        name!(from_day, Day),
+        name!(to_day, Day),
+        name!(from_state, &'static str),
+        name!(to_state, &'static str),
+        name!(revenue_before, Decimal),
+        name!(revenue_after, Decimal),
+    ),
+> {
+    let (Some(from_day), Some(to_day), Some(step)) = (from_day, to_day, step) else {
+        return TableIterator::empty();
+    };
+    let step = Step::new(step.months(), step.days(), step.micros()).or_raise();
+    let (h, policy) = (history_of(&h), policy_of(&policy));
+    let days = days_between(from_day, to_day, step).or_raise().inspect(|_| {
+        check_for_interrupts!();
+    });
+    let customer_on = |day| Customer::new(Some(h), day, policy, engagement.as_ref(), membership);
+    let rows = movements(h, days, customer_on)
+        .map(|m| (m.from, m.to, m.from_state.name(), m.to_state.name(), m.revenue_before, m.revenue_after));
+    TableIterator::new(rows.collect::<Vec<_>>())
 }
 
 /// A proportion as a row of the type `rate_estimate`.
@@ -106,6 +148,7 @@ extension_sql_file!(
         retained_in_month,
         bought_between,
         orders_between,
-        revenue_between
+        revenue_between,
+        state_movements
     ]
 );
