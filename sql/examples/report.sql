@@ -1,4 +1,6 @@
 -- Prints the views of kpis.sql and movement.sql: psql -f report.sql. What it prints for the CDNOW sample is in report.out.
+\pset format aligned
+\pset tuples_only off
 \pset footer off
 \pset null '-'
 
@@ -40,13 +42,13 @@ SELECT * FROM kpi_movement_between((:'as_of'::date + 1 - interval '3 months')::d
 ORDER BY customers DESC, from_state, to_state
 LIMIT 10;
 
-\echo 'Movement month by month: into and out of dormancy'
+\echo 'Movement month by month: into and out of dormancy, the last twelve months'
 SELECT to_day AS month_end,
-       sum(customers) FILTER (WHERE to_state = 'dormant' AND from_state <> 'dormant')      AS fell_asleep,
-       sum(revenue_before) FILTER (WHERE to_state = 'dormant' AND from_state <> 'dormant') AS revenue_before,
-       sum(customers) FILTER (WHERE from_state = 'dormant' AND to_state <> 'dormant')      AS woke_up,
-       sum(revenue_after) FILTER (WHERE from_state = 'dormant' AND to_state <> 'dormant')  AS revenue_after
-FROM kpi_movement GROUP BY to_day ORDER BY to_day;
+       sum(customers) FILTER (WHERE from_state = 'dormant')                               AS were_dormant,
+       sum(customers) FILTER (WHERE from_state = 'dormant' AND to_state <> 'dormant')     AS woke_up,
+       sum(revenue_after) FILTER (WHERE from_state = 'dormant' AND to_state <> 'dormant') AS revenue,
+       sum(customers) FILTER (WHERE from_state <> 'dormant' AND to_state = 'dormant')     AS fell_asleep
+FROM kpi_movement GROUP BY to_day ORDER BY to_day DESC LIMIT 12;
 
 -- The same question on an earlier day, when the youngest customers could not be judged yet.
 BEGIN;
