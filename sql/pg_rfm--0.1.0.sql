@@ -273,6 +273,20 @@ AS 'MODULE_PATHNAME', 'average_order_value_of_wrapper';
 /* </end connected objects> */
 
 /* <begin connected objects> */
+-- src/sql/kpi.rs
+-- pg_rfm::sql::kpi::bought_between
+CREATE  FUNCTION "bought_between"(
+	"h" purchase_history, /* Option < PurchaseHistory > */
+	"from_day" date, /* Option < Day > */
+	"to_day" date, /* Option < Day > */
+	"as_of" date /* Option < Day > */
+) RETURNS bool /* Option < bool > */
+IMMUTABLE PARALLEL SAFE COST 20
+LANGUAGE c /* Rust */
+AS 'MODULE_PATHNAME', 'bought_between_wrapper';
+/* </end connected objects> */
+
+/* <begin connected objects> */
 -- src/sql/policy.rs
 -- pg_rfm::sql::policy::check_policy
 CREATE  FUNCTION "check_policy"(
@@ -500,6 +514,12 @@ AS 'MODULE_PATHNAME', 'f_score_wrapper';
 /* <begin connected objects> */
 -- src/sql/learn.rs
 -- pg_rfm::sql::learn::finish_policy
+-- Skipped due to `#[pgrx(sql = false)]`
+/* </end connected objects> */
+
+/* <begin connected objects> */
+-- src/sql/kpi.rs
+-- pg_rfm::sql::kpi::finish_proportion
 -- Skipped due to `#[pgrx(sql = false)]`
 /* </end connected objects> */
 
@@ -775,6 +795,19 @@ AS 'MODULE_PATHNAME', 'orders_wrapper';
 /* </end connected objects> */
 
 /* <begin connected objects> */
+-- src/sql/kpi.rs
+-- pg_rfm::sql::kpi::orders_between
+CREATE  FUNCTION "orders_between"(
+	"h" purchase_history, /* Option < PurchaseHistory > */
+	"from_day" date, /* Option < Day > */
+	"to_day" date /* Option < Day > */
+) RETURNS bigint /* Option < i64 > */
+IMMUTABLE PARALLEL SAFE COST 20
+LANGUAGE c /* Rust */
+AS 'MODULE_PATHNAME', 'orders_between_wrapper';
+/* </end connected objects> */
+
+/* <begin connected objects> */
 -- src/sql/policy.rs
 -- pg_rfm::sql::policy::policy_presets
 CREATE  FUNCTION "policy_presets"() RETURNS TABLE (
@@ -908,6 +941,33 @@ AS 'MODULE_PATHNAME', 'r_score_wrapper';
 /* </end connected objects> */
 
 /* <begin connected objects> */
+-- src/sql/kpi.rs
+-- pg_rfm::sql::kpi::reached_purchase
+CREATE  FUNCTION "reached_purchase"(
+	"h" purchase_history, /* Option < PurchaseHistory > */
+	"nth" INT, /* Option < i32 > */
+	"as_of" date /* Option < Day > */
+) RETURNS bool /* Option < bool > */
+IMMUTABLE PARALLEL SAFE COST 20
+LANGUAGE c /* Rust */
+AS 'MODULE_PATHNAME', 'reached_purchase_wrapper';
+/* </end connected objects> */
+
+/* <begin connected objects> */
+-- src/sql/kpi.rs
+-- pg_rfm::sql::kpi::reached_purchase_within
+CREATE  FUNCTION "reached_purchase_within"(
+	"h" purchase_history, /* Option < PurchaseHistory > */
+	"nth" INT, /* Option < i32 > */
+	"days" INT, /* Option < i32 > */
+	"as_of" date /* Option < Day > */
+) RETURNS bool /* Option < bool > */
+IMMUTABLE PARALLEL SAFE COST 20
+LANGUAGE c /* Rust */
+AS 'MODULE_PATHNAME', 'reached_purchase_within_wrapper';
+/* </end connected objects> */
+
+/* <begin connected objects> */
 -- src/sql/history.rs
 -- pg_rfm::sql::history::recency_days
 CREATE  FUNCTION "recency_days"(
@@ -930,6 +990,32 @@ CREATE  FUNCTION "relation_score"(
 IMMUTABLE PARALLEL SAFE COST 20
 LANGUAGE c /* Rust */
 AS 'MODULE_PATHNAME', 'relation_score_wrapper';
+/* </end connected objects> */
+
+/* <begin connected objects> */
+-- src/sql/kpi.rs
+-- pg_rfm::sql::kpi::retained_in_month
+CREATE  FUNCTION "retained_in_month"(
+	"h" purchase_history, /* Option < PurchaseHistory > */
+	"months" INT, /* Option < i32 > */
+	"as_of" date /* Option < Day > */
+) RETURNS bool /* Option < bool > */
+IMMUTABLE PARALLEL SAFE COST 20
+LANGUAGE c /* Rust */
+AS 'MODULE_PATHNAME', 'retained_in_month_wrapper';
+/* </end connected objects> */
+
+/* <begin connected objects> */
+-- src/sql/kpi.rs
+-- pg_rfm::sql::kpi::revenue_between
+CREATE  FUNCTION "revenue_between"(
+	"h" purchase_history, /* Option < PurchaseHistory > */
+	"from_day" date, /* Option < Day > */
+	"to_day" date /* Option < Day > */
+) RETURNS numeric /* Option < Decimal > */
+IMMUTABLE PARALLEL SAFE COST 20
+LANGUAGE c /* Rust */
+AS 'MODULE_PATHNAME', 'revenue_between_wrapper';
 /* </end connected objects> */
 
 /* <begin connected objects> */
@@ -1160,6 +1246,95 @@ AS 'MODULE_PATHNAME', 'span_days_wrapper';
 /* </end connected objects> */
 
 /* <begin connected objects> */
+-- src/sql/kpi.rs
+-- pg_rfm::sql::kpi::state_movements
+CREATE  FUNCTION "state_movements"(
+	"h" purchase_history, /* Option < PurchaseHistory > */
+	"from_day" date, /* Option < Day > */
+	"to_day" date, /* Option < Day > */
+	"step" interval, /* Option < Interval > */
+	"policy" segment_policy DEFAULT NULL, /* Option < SegmentPolicy > */
+	"engagement" engagement_history DEFAULT NULL, /* Option < EngagementHistory > */
+	"membership" text DEFAULT NULL /* Option < Membership > */
+) RETURNS TABLE (
+	"from_day" date,  /* Day */
+	"to_day" date,  /* Day */
+	"from_state" TEXT,  /* & '_ str */
+	"to_state" TEXT,  /* & '_ str */
+	"revenue_before" numeric,  /* Decimal */
+	"revenue_after" numeric  /* Decimal */
+)
+IMMUTABLE PARALLEL SAFE COST 1000
+LANGUAGE c /* Rust */
+AS 'MODULE_PATHNAME', 'state_movements_wrapper';
+/* </end connected objects> */
+
+/* <begin connected objects> */
+-- src/sql/kpi.rs
+-- requires:
+--   types
+--   reached_purchase
+--   reached_purchase_within
+--   retained_in_month
+--   bought_between
+--   orders_between
+--   revenue_between
+--   state_movements
+
+-- kpi
+
+CREATE TYPE rate_estimate AS (
+    numerator bigint,
+    denominator bigint,
+    rate numeric,
+    rate_low numeric,
+    rate_high numeric
+);
+COMMENT ON TYPE rate_estimate IS
+    'How many of how many, as a rate with its 95 % interval (Wilson); all NULL but the denominator where that is 0.';
+COMMENT ON COLUMN rate_estimate.numerator IS 'How many did; NULL where the denominator is 0.';
+COMMENT ON COLUMN rate_estimate.denominator IS 'How many could be judged.';
+COMMENT ON COLUMN rate_estimate.rate IS 'numerator / denominator, 0 to 1, rounded to 6 decimals.';
+COMMENT ON COLUMN rate_estimate.rate_low IS 'Lower bound of the 95 % interval, rounded to 6 decimals.';
+COMMENT ON COLUMN rate_estimate.rate_high IS 'Upper bound of the 95 % interval, rounded to 6 decimals.';
+
+CREATE FUNCTION wilson_interval(numerator bigint, denominator bigint) RETURNS rate_estimate
+    AS 'MODULE_PATHNAME', 'wilson_interval_wrapper' LANGUAGE c IMMUTABLE STRICT PARALLEL SAFE COST 5;
+COMMENT ON FUNCTION wilson_interval(bigint, bigint) IS
+    'The rate numerator / denominator with its 95 % interval: the score interval of Wilson (1927), no continuity correction.';
+
+-- The state is the one of avg(integer): how many, and their sum. A boolean is an integer of 0 or 1 to PostgreSQL's C code,
+-- so that its own functions count here, and what they take in place, combine and check they do here too.
+CREATE FUNCTION _count_answer(bigint[], answer boolean) RETURNS bigint[]
+    AS 'int4_avg_accum' LANGUAGE internal IMMUTABLE STRICT PARALLEL SAFE;
+CREATE FUNCTION _finish_proportion(bigint[]) RETURNS rate_estimate
+    AS 'MODULE_PATHNAME', 'finish_proportion_wrapper' LANGUAGE c IMMUTABLE STRICT PARALLEL SAFE COST 5;
+CREATE AGGREGATE proportion(answer boolean) (
+    SFUNC = _count_answer, STYPE = bigint[], INITCOND = '{0,0}', FINALFUNC = _finish_proportion,
+    FINALFUNC_MODIFY = READ_ONLY, COMBINEFUNC = pg_catalog.int4_avg_combine, PARALLEL = SAFE
+);
+COMMENT ON FUNCTION _count_answer(bigint[], boolean) IS 'Part of the aggregate proportion: takes an answer.';
+COMMENT ON FUNCTION _finish_proportion(bigint[]) IS 'Part of the aggregate proportion: makes its row.';
+COMMENT ON AGGREGATE proportion(boolean) IS
+    'How many of the answers are yes, as a rate with its 95 % interval (Wilson); NULL counts in no denominator.';
+
+COMMENT ON FUNCTION reached_purchase(purchase_history, integer, date) IS
+    'Has the nth purchase day been made up to as_of? NULL where not even the one before it was; nth from 1.';
+COMMENT ON FUNCTION reached_purchase_within(purchase_history, integer, integer, date) IS
+    'Was the nth purchase day at most so many days after the one before it? NULL where that is missing, or the days are not over on as_of; nth from 2.';
+COMMENT ON FUNCTION retained_in_month(purchase_history, integer, date) IS
+    'A purchase in the calendar month so many months after that of the first purchase? NULL while it is not over on as_of.';
+COMMENT ON FUNCTION bought_between(purchase_history, date, date, date) IS
+    'A purchase from from_day to to_day, both included? NULL while to_day is after as_of.';
+COMMENT ON FUNCTION orders_between(purchase_history, date, date) IS
+    'Number of purchases from from_day to to_day, both included.';
+COMMENT ON FUNCTION revenue_between(purchase_history, date, date) IS
+    'Sum of all amounts from from_day to to_day, both included, in currency units, refunds included; 0 without rows.';
+COMMENT ON FUNCTION state_movements(purchase_history, date, date, interval, segment_policy, engagement_history, text) IS
+    'One customer''s lifecycle state from step to step, with the revenue of as many days before and after; no rows while she is a prospect.';
+/* </end connected objects> */
+
+/* <begin connected objects> */
 -- src/sql/timeline.rs
 -- pg_rfm::sql::timeline::state_since
 CREATE  FUNCTION "state_since"(
@@ -1293,6 +1468,12 @@ CREATE  FUNCTION "vip_tiers"() RETURNS TABLE (
 IMMUTABLE STRICT PARALLEL SAFE COST 10
 LANGUAGE c /* Rust */
 AS 'MODULE_PATHNAME', 'vip_tiers_wrapper';
+/* </end connected objects> */
+
+/* <begin connected objects> */
+-- src/sql/kpi.rs
+-- pg_rfm::sql::kpi::wilson_interval
+-- Skipped due to `#[pgrx(sql = false)]`
 /* </end connected objects> */
 
 /* <begin connected objects> */

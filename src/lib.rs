@@ -16,11 +16,14 @@ pub mod engagement;
 pub mod error;
 pub mod history;
 mod json;
+pub mod kpi;
 mod labels;
 pub mod learn;
 pub mod lifecycle;
 pub mod membership;
+pub mod movement;
 pub mod policy;
+pub mod proportion;
 pub mod rfm;
 #[cfg(feature = "sql")]
 mod sql;

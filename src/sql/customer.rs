@@ -163,7 +163,7 @@ fn relation_score(
 }
 
 /// A value as a column of a row; `None` is NULL.
-fn column<T: IntoDatum>(value: Option<T>) -> Option<pg_sys::Datum> {
+pub fn column<T: IntoDatum>(value: Option<T>) -> Option<pg_sys::Datum> {
     value.and_then(IntoDatum::into_datum)
 }
 
@@ -226,7 +226,10 @@ unsafe fn row_type(fcinfo: pg_sys::FunctionCallInfo) -> pg_sys::TupleDesc {
 ///
 /// # Safety
 /// As [`row_type`]; the columns must have the types of the row.
-unsafe fn row<const N: usize>(fcinfo: pg_sys::FunctionCallInfo, columns: [Option<pg_sys::Datum>; N]) -> pg_sys::Datum {
+pub unsafe fn row<const N: usize>(
+    fcinfo: pg_sys::FunctionCallInfo,
+    columns: [Option<pg_sys::Datum>; N],
+) -> pg_sys::Datum {
     let mut values = columns.map(|column| column.unwrap_or(pg_sys::Datum::null()));
     let mut nulls = columns.map(|column| column.is_none());
     // SAFETY: the arrays are as long as the row has columns.

@@ -11,6 +11,7 @@
 //! | `customer.rs` | functions of one customer's histories, `segment_customer` |
 //! | `learn.rs`, `learn.sql` | learning a policy from all customers |
 //! | `timeline.rs` | the lifecycle of one customer over time |
+//! | `kpi.rs`, `kpi.sql` | what KPIs are made of: questions about a history, the aggregate `proportion` |
 //! | `plain.rs` | the same on plain numbers |
 //! | `policy.rs` | policies and lists of labels |
 //! | `comments.sql` | a comment on every object |
@@ -21,6 +22,7 @@ mod datum;
 mod error;
 mod events;
 mod history;
+mod kpi;
 mod learn;
 mod numeric;
 mod orders;

@@ -1,0 +1,103 @@
+//! Who moved from which lifecycle state to which, and with how much revenue: one customer, step by step.
+
+use crate::customer::Customer;
+use crate::day::Day;
+use crate::decimal::Decimal;
+use crate::history::PurchaseHistory;
+use crate::lifecycle::LifecycleState;
+
+/// What became of a customer from one day to another.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Movement {
+    /// The day it starts from.
+    pub from: Day,
+    /// The day it leads to, after `from`.
+    pub to: Day,
+    /// The state on `from`.
+    pub from_state: LifecycleState,
+    /// The state on `to`.
+    pub to_state: LifecycleState,
+    /// All amounts, refunds included, of as many days up to `from` as there are from there to `to`.
+    pub revenue_before: Decimal,
+    /// All amounts, refunds included, from the day after `from` to `to`.
+    pub revenue_after: Decimal,
+}
+
+/// The sum of all amounts after the day `after`, up to `to`.
+fn revenue(h: &PurchaseHistory, after: Day, to: Day) -> Decimal {
+    let until = h.until(to);
+    let entries = &until[until.partition_point(|entry| entry.day <= after)..];
+    Decimal::new(entries.iter().map(|entry| entry.amount).sum(), h.scale())
+}
+
+/// The movements from each of these days to the next; the days go forward. Who is still a prospect on the later day has
+/// not moved: there is none for her.
+///
+/// `customer_on` is the customer of the history `h` as known on a day.
+pub fn movements<'a>(
+    h: &PurchaseHistory,
+    mut days: impl Iterator<Item = Day>,
+    customer_on: impl Fn(Day) -> Customer<'a>,
+) -> impl Iterator<Item = Movement> {
+    let mut next = move || days.next().map(|day| (day, customer_on(day).lifecycle_state()));
+    let mut earlier = next();
+    let steps = std::iter::from_fn(move || {
+        let later = next()?;
+        Some((earlier.replace(later)?, later))
+    });
+    steps.filter(|(_, (_, to_state))| *to_state != LifecycleState::Prospect).map(
+        |((from, from_state), (to, to_state))| {
+            let before = from.plus(-to.days_since(from)).unwrap_or(Day::MIN);
+            let (revenue_before, revenue_after) = (revenue(h, before, from), revenue(h, from, to));
+            Movement { from, to, from_state, to_state, revenue_before, revenue_after }
+        },
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::history::{NO_PURCHASES, PurchaseDay};
+    use crate::policy::Document;
+
+    fn told(h: &PurchaseHistory, days: &[i32]) -> Vec<(i32, &'static str, &'static str, String, String)> {
+        let document = Document::empty();
+        let policy = document.policy().unwrap();
+        let days = days.iter().map(|&day| Day(day));
+        movements(h, days, |day| Customer::new(Some(h), day, policy, None, None))
+            .map(|m| {
+                let revenues = [m.revenue_before, m.revenue_after].map(|revenue| revenue.to_string());
+                let [before, after] = revenues;
+                (m.to.0, m.from_state.name(), m.to_state.name(), before, after)
+            })
+            .collect()
+    }
+
+    #[test]
+    fn each_step_is_told_with_the_revenue_around_it() {
+        let rows = [(100, 500), (110, 30), (111, 7), (180, -20)];
+        let rows = rows.map(|(day, amount)| PurchaseDay::of_row(Day(day), Some(amount), None));
+        let h = PurchaseHistory::new(0, rows.to_vec()).unwrap();
+        let row = |to, from_state, to_state, before: &str, after: &str| {
+            (to, from_state, to_state, before.to_owned(), after.to_owned())
+        };
+        assert_eq!(
+            told(&h, &[80, 90, 100, 110, 120, 180]),
+            [
+                row(100, "prospect", "new", "0", "500"),
+                row(110, "new", "new", "500", "30"),
+                row(120, "new", "active", "30", "7"),
+                row(180, "active", "dormant", "537", "-20"),
+            ]
+        );
+    }
+
+    #[test]
+    fn one_day_and_nobody_are_no_movement() {
+        assert_eq!(told(&NO_PURCHASES, &[1, 2, 3]), []);
+        let h = PurchaseHistory::new(0, vec![PurchaseDay::of_row(Day(1), None, None)]).unwrap();
+        assert_eq!(told(&h, &[2]), []);
+        assert_eq!(told(&h, &[]), []);
+        assert_eq!(told(&h, &[Day::MIN.0, Day::MAX.0]).len(), 1);
+    }
+}

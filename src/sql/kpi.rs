@@ -1,0 +1,154 @@
+//! What KPIs are made of: questions about one history, and the aggregate that counts the answers.
+
+use pgrx::datum::Interval;
+use pgrx::prelude::*;
+use pgrx::{FromDatum, pg_sys};
+
+use super::customer::{column, row};
+use super::datum::RawDatum;
+use super::error::OrRaise;
+use super::orders::argument;
+use super::types::{SegmentPolicy, policy_of};
+use crate::calendar::{Step, days_between};
+use crate::customer::Customer;
+use crate::day::Day;
+use crate::decimal::Decimal;
+use crate::engagement::EngagementHistory;
+use crate::history::{NO_PURCHASES, PurchaseHistory};
+use crate::kpi::{self, Period};
+use crate::membership::Membership;
+use crate::movement::movements;
+use crate::proportion::Proportion;
+
+/// The history of an argument, where NULL is that of somebody who has not bought yet.
+fn history_of(h: &Option<PurchaseHistory>) -> &PurchaseHistory {
+    h.as_ref().unwrap_or(&NO_PURCHASES)
+}
+
+#[pg_extern(immutable, parallel_safe, cost = 20)]
+fn reached_purchase(h: Option<PurchaseHistory>, nth: Option<i32>, as_of: Option<Day>) -> Option<bool> {
+    kpi::reached_purchase(history_of(&h), nth?, as_of?).or_raise()
+}
+
+#[pg_extern(immutable, parallel_safe, cost = 20)]
+fn reached_purchase_within(
+    h: Option<PurchaseHistory>,
+    nth: Option<i32>,
+    days: Option<i32>,
+    as_of: Option<Day>,
+) -> Option<bool> {
+    kpi::reached_purchase_within(history_of(&h), nth?, days?, as_of?).or_raise()
+}
+
+#[pg_extern(immutable, parallel_safe, cost = 20)]
+fn retained_in_month(h: Option<PurchaseHistory>, months: Option<i32>, as_of: Option<Day>) -> Option<bool> {
+    kpi::retained_in_month(history_of(&h), months?, as_of?).or_raise()
+}
+
+#[pg_extern(immutable, parallel_safe, cost = 20)]
+fn bought_between(
+    h: Option<PurchaseHistory>,
+    from_day: Option<Day>,
+    to_day: Option<Day>,
+    as_of: Option<Day>,
+) -> Option<bool> {
+    let as_of = as_of?;
+    Period::new(from_day?, to_day?).or_raise().bought(history_of(&h), as_of)
+}
+
+#[pg_extern(immutable, parallel_safe, cost = 20)]
+fn orders_between(h: Option<PurchaseHistory>, from_day: Option<Day>, to_day: Option<Day>) -> Option<i64> {
+    Some(Period::new(from_day?, to_day?).or_raise().orders(history_of(&h)))
+}
+
+#[pg_extern(immutable, parallel_safe, cost = 20)]
+fn revenue_between(h: Option<PurchaseHistory>, from_day: Option<Day>, to_day: Option<Day>) -> Option<Decimal> {
+    Some(Period::new(from_day?, to_day?).or_raise().revenue(history_of(&h)))
+}
+
+#[pg_extern(immutable, parallel_safe, cost = 1000)]
+#[allow(clippy::too_many_arguments, clippy::type_complexity)]
+fn state_movements(
+    h: Option<PurchaseHistory>,
+    from_day: Option<Day>,
+    to_day: Option<Day>,
+    step: Option<Interval>,
+    policy: default!(Option<SegmentPolicy>, "NULL"),
+    engagement: default!(Option<EngagementHistory>, "NULL"),
+    membership: default!(Option<Membership>, "NULL"),
+) -> TableIterator<
+    'static,
+    (
+        name!(from_day, Day),
+        name!(to_day, Day),
+        name!(from_state, &'static str),
+        name!(to_state, &'static str),
+        name!(revenue_before, Decimal),
+        name!(revenue_after, Decimal),
+    ),
+> {
+    let (Some(from_day), Some(to_day), Some(step)) = (from_day, to_day, step) else {
+        return TableIterator::empty();
+    };
+    let step = Step::new(step.months(), step.days(), step.micros()).or_raise();
+    let (h, policy) = (history_of(&h), policy_of(&policy));
+    let days = days_between(from_day, to_day, step).or_raise().inspect(|_| {
+        check_for_interrupts!();
+    });
+    let customer_on = |day| Customer::new(Some(h), day, policy, engagement.as_ref(), membership);
+    let rows = movements(h, days, customer_on)
+        .map(|m| (m.from, m.to, m.from_state.name(), m.to_state.name(), m.revenue_before, m.revenue_after));
+    TableIterator::new(rows.collect::<Vec<_>>())
+}
+
+/// A proportion as a row of the type `rate_estimate`.
+///
+/// # Safety
+/// `fcinfo` must be a live call frame of a function that `kpi.sql` declares to return that type.
+unsafe fn rate_estimate(fcinfo: pg_sys::FunctionCallInfo, proportion: Proportion) -> RawDatum {
+    let (low, high) = proportion.wilson_interval().unzip();
+    let columns = [
+        column(proportion.numerator()),
+        column(Some(proportion.denominator())),
+        column(proportion.rate()),
+        column(low),
+        column(high),
+    ];
+    // SAFETY: the columns are those of rate_estimate.
+    RawDatum(unsafe { row(fcinfo, columns) })
+}
+
+#[pg_extern(sql = false)]
+fn wilson_interval(fcinfo: pg_sys::FunctionCallInfo) -> Option<RawDatum> {
+    // SAFETY: kpi.sql declares two bigint arguments and the row.
+    unsafe {
+        let count = |index| argument(fcinfo, index).and_then(|datum| i64::from_datum(datum, false));
+        let proportion = Proportion::new(count(0)?, count(1)?).or_raise();
+        Some(rate_estimate(fcinfo, proportion))
+    }
+}
+
+#[pg_extern(sql = false)]
+fn finish_proportion(fcinfo: pg_sys::FunctionCallInfo) -> Option<RawDatum> {
+    // SAFETY: kpi.sql declares a bigint[] argument and the row.
+    unsafe {
+        let counts: Vec<Option<i64>> = argument(fcinfo, 0).and_then(|datum| FromDatum::from_datum(datum, false))?;
+        let &[Some(denominator), Some(numerator)] = counts.as_slice() else { return None };
+        Some(rate_estimate(fcinfo, Proportion::new(numerator, denominator).or_raise()))
+    }
+}
+
+extension_sql_file!(
+    "kpi.sql",
+    name = "kpi",
+    requires = [
+        "types",
+        reached_purchase,
+        reached_purchase_within,
+        retained_in_month,
+        bought_between,
+        orders_between,
+        revenue_between,
+        state_movements
+    ]
+);
