@@ -11,7 +11,9 @@
 //! | `customer.rs` | functions of one customer's histories, `segment_customer` |
 //! | `timeline.rs` | the lifecycle of one customer over time |
 //! | `plain.rs` | the same on plain numbers |
+//! | `explain.rs` | why the answers of one customer are what they are |
 //! | `policy.rs` | policies and lists of labels |
+//! | `stored.rs`, `stored.sql` | the table of named policies |
 //! | `comments.sql` | a comment on every object |
 
 mod buffer;
@@ -19,11 +21,13 @@ mod customer;
 mod datum;
 mod error;
 mod events;
+mod explain;
 mod history;
 mod numeric;
 mod orders;
 mod plain;
 mod policy;
+mod stored;
 mod timeline;
 mod types;
 mod zone;
