@@ -45,8 +45,10 @@ fn explained(name: &str) -> (Database, Client) {
              LEFT JOIN (SELECT customer_id, engagement_history(kind, happened_on) AS e
                         FROM reference.engagement GROUP BY customer_id) AS e USING (customer_id);
              CREATE TABLE explained AS
-             SELECT f.customer_id, d.day, p.policy, to_jsonb(s) AS s, x.x
-             FROM facts AS f, (VALUES {}) AS d (day), (VALUES {}) AS p (policy),
+             SELECT f.customer_id, d.day, p.policy, p.rules, to_jsonb(s) AS s, x.x
+             FROM facts AS f, (VALUES {}) AS d (day),
+                  (SELECT policy, effective(policy) #> '{{next_action,rules}}' AS rules
+                   FROM (VALUES {}) AS p (policy) OFFSET 0) AS p,
                   segment_customer(f.h, d.day, p.policy, f.e, f.membership, f.channels, f.last_contacted_on) AS s,
                   explain_customer(f.h, d.day, p.policy, f.e, f.membership, f.channels, f.last_contacted_on) AS x",
             days.join(", "),
@@ -56,28 +58,42 @@ fn explained(name: &str) -> (Database, Client) {
     (database, client)
 }
 
-/// Every explanation must have the property.
-#[track_caller]
-fn all(client: &mut Client, what: &str, property: &str) {
-    let sql = format!(
-        "SELECT count(*), count(*) FILTER (WHERE ({property}) IS NOT TRUE),
-                min(customer_id || ' ' || day || ' ' || policy::text || E'\\n' || jsonb_pretty(x))
-                    FILTER (WHERE ({property}) IS NOT TRUE)
-         FROM explained"
-    );
-    let row = client.query_one(&sql, &[]).unwrap_or_else(|error| panic!("{what}: {error:?}"));
-    assert_eq!(row.get::<_, i64>(0), 2000 * (DAYS.len() * POLICIES.len()) as i64);
-    let example: Option<&str> = row.get(2);
-    assert_eq!(row.get::<_, i64>(1), 0, "{what}: {}", example.unwrap_or_default());
+/// What every explanation must fulfil: a name and an SQL condition on `x`, the explanation, and `s`, the row.
+#[derive(Default)]
+struct Properties(Vec<String>);
+
+impl Properties {
+    fn all(&mut self, what: &str, property: &str) {
+        self.0.push(format!("('{}', ({property}) IS TRUE)", what.replace('\'', "''")));
+    }
+
+    /// Those that do not hold, with how many explanations break them and an example.
+    fn broken(&self, client: &mut Client) -> Vec<String> {
+        // Concatenation and OFFSET: the values are unpacked once a row, not once a use.
+        let sql = format!(
+            "SELECT what || ' is broken by ' || count(*) || ', such as ' || min(format(
+                        E'customer %s on %s by %s:\\n%s', customer_id, day, policy, jsonb_pretty(x)))
+             FROM (SELECT customer_id, day, policy, rules || '[]' AS rules, s || '{{}}' AS s, x || '{{}}' AS x
+                   FROM explained OFFSET 0) AS e,
+                  LATERAL (VALUES {}) AS p (what, holds)
+             WHERE NOT holds
+             GROUP BY what",
+            self.0.join(", ")
+        );
+        let rows = client.query(&sql, &[]).unwrap_or_else(|error| panic!("{error:?}"));
+        rows.iter().map(|row| row.get(0)).collect()
+    }
 }
 
 #[test]
 fn results_and_decisions_agree_with_segment_customer() {
     let (_database, mut client) = explained("explain");
-    let client = &mut client;
+    let explained: i64 = client.query_one("SELECT count(*) FROM explained", &[]).expect("rows").get(0);
+    assert_eq!(explained, 2000 * (DAYS.len() * POLICIES.len()) as i64);
+    let mut properties = Properties::default();
 
     // To the last digit: texts, not numbers, are compared.
-    all(client, "result", "(x -> 'result')::text = s::text AND x ->> 'as_of' = day::text");
+    properties.all("result", "(x -> 'result')::text = s::text AND x ->> 'as_of' = day::text");
     for (path, column) in [
         ("{rfm_score,score}", "rfm_score"),
         ("{rfm_score,r,digit}", "r_score"),
@@ -104,7 +120,7 @@ fn results_and_decisions_agree_with_segment_customer() {
         ("{inputs,orders}", "orders"),
         ("{inputs,monetary}", "monetary"),
     ] {
-        all(client, path, &format!("x #>> '{path}' IS NOT DISTINCT FROM s ->> '{column}'"));
+        properties.all(path, &format!("x #>> '{path}' IS NOT DISTINCT FROM s ->> '{column}'"));
     }
 
     for (dimension, comes_down) in [("r", true), ("f", false), ("m", false)] {
@@ -115,18 +131,15 @@ fn results_and_decisions_agree_with_segment_customer() {
         let digit = format!("(x #>> '{{rfm_score,{dimension},digit}}')::int");
         let best = format!("(x #>> '{{rfm_score,{dimension},best_digit}}')::int");
         let expected = if comes_down { format!("{best} - {below}") } else { format!("1 + {below}") };
-        all(client, dimension, &format!("jsonb_typeof(x -> 'rfm_score') = 'null' OR {digit} = {expected}"));
+        properties.all(dimension, &format!("jsonb_typeof(x -> 'rfm_score') = 'null' OR {digit} = {expected}"));
     }
-    all(
-        client,
+    properties.all(
         "the deciding rule is the first that is met",
-        "NOT x @> '{\"lifecycle_state\": {\"rules_tried\": [{\"met\": true}]}}'
-         OR (x #> '{lifecycle_state,rules_tried,-1}' @> jsonb_build_object('met', true, 'state', s -> 'lifecycle_state')
+        "(x #> '{lifecycle_state,rules_tried,-1}' @> jsonb_build_object('met', true, 'state', s -> 'lifecycle_state')
              AND (SELECT count(*) FROM jsonb_array_elements(x #> '{lifecycle_state,rules_tried}') AS r
                   WHERE (r -> 'met')::boolean) = 1)",
     );
-    all(
-        client,
+    properties.all(
         "limits and state",
         "CASE s ->> 'lifecycle_state'
              WHEN 'prospect' THEN s ->> 'recency_days' IS NULL
@@ -136,16 +149,12 @@ fn results_and_decisions_agree_with_segment_customer() {
                       = ((s -> 'recency_days')::int > (x #> '{lifecycle_state,limits,at_risk_after_days}')::int)
          END",
     );
-    all(
-        client,
-        "an absence is a gap longer than the limit that held when it began",
+    properties.all("an absence is a gap longer than the limit that held when it began",
         "jsonb_typeof(x #> '{lifecycle_state,last_gap}') = 'null'
          OR (x #> '{lifecycle_state,last_gap,was_absence}')::boolean
             = ((x #> '{lifecycle_state,last_gap,days}')::int > (x #> '{lifecycle_state,last_gap,dormant_after_days}')::int)",
     );
-    all(
-        client,
-        "own limits are what their numbers make",
+    properties.all("own limits are what their numbers make",
         "x #>> '{lifecycle_state,limits,cycle}' = 'fixed'
          OR (SELECT (l ->> 'dormant_after_days')::int = (l ->> 'grace_days')::int
                     + greatest((o ->> 'min_days')::int, least((o ->> 'max_days')::int, ceil(
@@ -154,8 +163,7 @@ fn results_and_decisions_agree_with_segment_customer() {
                         / ((o ->> 'gaps')::numeric + (o ->> 'prior_gaps')::numeric))))
              FROM (SELECT x #> '{lifecycle_state,limits}' AS l, x #> '{lifecycle_state,limits,from}' AS o) AS q)",
     );
-    all(
-        client,
+    properties.all(
         "points make the relation score",
         "jsonb_typeof(x #> '{relation_score,kinds}') = 'null' AND s ->> 'relation_score' IS NULL
          OR ((SELECT sum((k ->> 'points')::numeric)
@@ -166,8 +174,7 @@ fn results_and_decisions_agree_with_segment_customer() {
     );
     for tier in ["vip_tier", "last_tier"] {
         let candidate = format!("x #>> '{{{tier},candidate}}' <> 'no'");
-        all(
-            client,
+        properties.all(
             tier,
             &format!(
                 "jsonb_typeof(x -> '{tier}') = 'null'
@@ -182,8 +189,7 @@ fn results_and_decisions_agree_with_segment_customer() {
         );
         for way in ["frequency", "lifetime value"] {
             let key = format!("by_{}", way.replace(' ', "_"));
-            all(
-                client,
+            properties.all(
                 &key,
                 &format!(
                     "(x #>> '{{{tier},candidate}}' LIKE '%by {way}%')
@@ -191,8 +197,7 @@ fn results_and_decisions_agree_with_segment_customer() {
                      OR jsonb_typeof(coalesce(x #> '{{{tier},{key}}}', 'null')) = 'null'"
                 ),
             );
-            all(
-                client,
+            properties.all(
                 "every condition is met as its numbers say",
                 &format!(
                     "jsonb_typeof(coalesce(x #> '{{{tier},{key}}}', 'null')) = 'null'
@@ -204,32 +209,57 @@ fn results_and_decisions_agree_with_segment_customer() {
             );
         }
     }
-    all(
-        client,
-        "the condition is the policy's",
+    properties.all("the condition is the policy's",
         "CASE WHEN s ->> 'action_rule' IS NULL THEN jsonb_typeof(x #> '{next_action,when}') = 'null'
-              ELSE x #> '{next_action,when}' = (SELECT rule -> 'when'
-                                                FROM jsonb_array_elements(effective(policy) #> '{next_action,rules}') AS rule
+              ELSE x #> '{next_action,when}' = (SELECT rule -> 'when' FROM jsonb_array_elements(rules) AS rule
                                                 WHERE rule -> 'id' = s -> 'action_rule') END
          AND (x #> '{next_action,tried_before}')
-             = (SELECT coalesce(jsonb_agg(rule -> 'id' ORDER BY position), '[]')
-                FROM jsonb_array_elements(effective(policy) #> '{next_action,rules}') WITH ORDINALITY AS r (rule, position)
-                WHERE position < coalesce((SELECT n.sort_order FROM next_actions(policy) AS n
-                                           WHERE n.rule = s ->> 'action_rule'), 1000))",
+             = (SELECT coalesce(jsonb_agg(rule -> 'id' ORDER BY position) FILTER (WHERE NOT reached), '[]')
+                FROM (SELECT rule, position, bool_or(rule -> 'id' = s -> 'action_rule') OVER (ORDER BY position) AS reached
+                      FROM jsonb_array_elements(rules) WITH ORDINALITY AS r (rule, position)) AS r)",
     );
-    all(
-        client,
+    properties.all(
         "the channel is the first preferred that is reachable",
         "s ->> 'action_channel' IS NOT DISTINCT FROM
              (SELECT c #>> '{}' FROM jsonb_array_elements(nullif(x #> '{action_channel,preferred}', 'null'))
                   WITH ORDINALITY AS p (c, position)
               WHERE nullif(x #> '{action_channel,reachable}', 'null') @> c ORDER BY position LIMIT 1)",
     );
-    all(
-        client,
+    properties.all(
+        "events decide a reason since the previous purchase day",
+        "jsonb_typeof(x -> 'dormancy_reason') = 'null'
+         OR (x #>> '{dormancy_reason,decided_by,on}' IS NOT NULL)
+             = (x #>> '{dormancy_reason,decided_by,rule}' ~ '^(the latest|an event|a day)')
+            AND x #>> '{dormancy_reason,decided_by,on}' <= day::text IS NOT FALSE
+            AND x #>> '{dormancy_reason,decided_by,on}' >= x #>> '{dormancy_reason,events_count_from}' IS NOT FALSE
+            AND (x #>> '{dormancy_reason,decided_by,kind}' LIKE 'stated%')
+                IS NOT DISTINCT FROM (x #>> '{dormancy_reason,decided_by,kind}' = 'stated_' || (s ->> 'dormancy_reason'))",
+    );
+    properties.all(
+        "numbers decide a reason where no event does",
+        "jsonb_typeof(x -> 'dormancy_reason') = 'null'
+         OR jsonb_typeof(x #> '{dormancy_reason,decided_by,on}') <> 'null'
+         OR (SELECT x #>> '{dormancy_reason,decided_by,rule}' LIKE CASE
+                 WHEN (d ->> 'of_known_discount')::int >= (d ->> 'min_purchases')::int
+                      AND (d ->> 'discounted_purchases')::numeric
+                          >= (d ->> 'of_known_discount')::numeric * (d ->> 'min_share')::numeric THEN 'discounts:%'
+                 WHEN (a ->> 'purchase_days_before')::numeric > 0
+                      AND (a ->> 'last_purchase_day')::numeric * (a ->> 'number_of_days_before')::int
+                          >= (a ->> 'min_ratio')::numeric * (a ->> 'purchase_days_before')::numeric THEN 'amounts:%'
+                 WHEN (b ->> 'purchase_days')::int >= (b ->> 'min_purchase_days')::int
+                      AND (b ->> 'span_days')::int <= (b ->> 'max_span_days')::int THEN 'burst:%'
+                 WHEN (h ->> 'purchase_days')::int <= (h ->> 'max_purchase_days')::int THEN 'habit:%'
+                 ELSE 'none%' END
+             FROM (SELECT r -> 'discounts' AS d, r -> 'amounts' AS a, r -> 'burst' AS b, r -> 'habit' AS h
+                   FROM (SELECT x -> 'dormancy_reason' AS r) AS q) AS q)",
+    );
+    properties.all(
         "a transition leads to another state",
         "x #>> '{next_transition_on,to_state}' IS DISTINCT FROM s ->> 'lifecycle_state'",
     );
+
+    let broken = properties.broken(&mut client);
+    assert!(broken.is_empty(), "{} of {} properties\n{}", broken.len(), properties.0.len(), broken.join("\n"));
 }
 
 /// Small yet with something to explain everywhere: an own cycle, an absence, a discount, a contact too recent.
@@ -273,7 +303,7 @@ fn null_and_nobody() {
                         #>> '{action_channel,channel}',
                     explain_customer(h, '2025-06-30', channels => ARRAY[]::text[]) #>> '{result,action_rule}',
                     explain_customer(h, '2025-06-30', last_contacted_on => '2025-07-01') #>> '{inputs,last_contacted_on}'
-             FROM purchase_history('2025-06-01'::date, 1) AS h"
+             FROM (SELECT purchase_history('2025-06-01'::date, 1) AS h) AS o"
         ),
         "email|unreachable|\n"
     );
@@ -287,16 +317,16 @@ fn numbers_are_exact_and_days_are_postgresqls() {
         SET DateStyle = 'SQL, DMY';
         SELECT (x -> 'result')::text = to_jsonb(s)::text, x #> '{rfm_score,m,value}', x #> '{inputs,monetary}', x -> 'as_of'
         FROM (SELECT rfm.purchase_history(date '2020-02-29', amount) AS h
-              FROM (VALUES (123456789012345678901234567890.12345670), (0)) AS o (amount)) AS o,
+              FROM (VALUES (12345678901234567890.12345670), (0)) AS o (amount)) AS o,
              (VALUES (date '2020-02-29'), ('20000-01-01'), ('5874897-12-31'), ('0044-03-15 BC')) AS d (day),
              rfm.segment_customer(h, day) AS s, rfm.explain_customer(h, day) AS x
         ORDER BY day";
     assert_eq!(
         database.psql(sql),
         "t||0.00000000|\"0044-03-15 BC\"\n\
-         t|123456789012345678901234567890.12345670|123456789012345678901234567890.12345670|\"2020-02-29\"\n\
-         t|123456789012345678901234567890.12345670|123456789012345678901234567890.12345670|\"20000-01-01\"\n\
-         t|123456789012345678901234567890.12345670|123456789012345678901234567890.12345670|\"5874897-12-31\"\n"
+         t|12345678901234567890.12345670|12345678901234567890.12345670|\"2020-02-29\"\n\
+         t|12345678901234567890.12345670|12345678901234567890.12345670|\"20000-01-01\"\n\
+         t|12345678901234567890.12345670|12345678901234567890.12345670|\"5874897-12-31\"\n"
     );
 }
 
