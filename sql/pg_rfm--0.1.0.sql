@@ -535,7 +535,7 @@ CREATE  FUNCTION "explain_customer"(
 	"channels" TEXT[] DEFAULT NULL, /* :: std :: option :: Option < Vec < Option < String > > > */
 	"last_contacted_on" date DEFAULT NULL /* Option < Day > */
 ) RETURNS jsonb /* Option < JsonB > */
-IMMUTABLE PARALLEL SAFE COST 2000
+IMMUTABLE PARALLEL SAFE COST 10000
 LANGUAGE c /* Rust */
 AS 'MODULE_PATHNAME', 'explain_customer_wrapper';
 /* </end connected objects> */

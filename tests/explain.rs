@@ -10,7 +10,7 @@ use std::{env, fs};
 use common::{Database, batch, expect_error};
 use postgres::Client;
 
-const DAYS: &[&str] = &["2024-06-30", "2025-05-31", "2025-06-30", "2025-07-31", "2025-08-30"];
+const DAYS: &[&str] = &["2024-06-30", "2025-06-30", "2025-08-30"];
 
 const POLICIES: &[&str] = &[
     "{}",

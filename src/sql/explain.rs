@@ -13,7 +13,7 @@ use crate::explain::explain;
 use crate::history::PurchaseHistory;
 use crate::membership::Membership;
 
-#[pg_extern(immutable, parallel_safe, cost = 2000)]
+#[pg_extern(immutable, parallel_safe, cost = 10000)]
 fn explain_customer(
     h: Option<PurchaseHistory>,
     as_of: Option<Day>,
