@@ -128,14 +128,26 @@ impl<'a> NextStep<'a> {
         self.rule.map_or(Behaviour::None, |rule| rule.behaviour)
     }
 
+    /// The rule; `None` where no rule matches.
+    pub fn rule(self) -> Option<&'a ActionRule> {
+        self.rule
+    }
+
+    /// The channels in order of preference and what in the policy says so; `None` where no rule matches.
+    pub fn preferred_channels(self, facts: &Facts, policy: &'a Contact) -> Option<(&'a [String], &'static str)> {
+        Some(match self.rule?.channels.as_ref() {
+            Some(channels) => (channels, "the rule"),
+            None if facts.lifecycle_state == Some(LifecycleState::Dormant) => {
+                (&policy.dormant_channels, "contact.dormant_channels")
+            }
+            None => (&policy.channels, "contact.channels"),
+        })
+    }
+
     /// The first channel of the rule, or of the policy, over which the customer can be reached; `None` where there is
     /// none or channels are not tracked.
     pub fn channel(self, facts: &Facts, policy: &'a Contact) -> Option<&'a str> {
-        let preferred = match self.rule?.channels.as_ref() {
-            Some(channels) => channels,
-            None if facts.lifecycle_state == Some(LifecycleState::Dormant) => &policy.dormant_channels,
-            None => &policy.channels,
-        };
+        let (preferred, _) = self.preferred_channels(facts, policy)?;
         let reachable = facts.contact.channels?;
         preferred.iter().find(|channel| reachable.contains(channel)).map(String::as_str)
     }

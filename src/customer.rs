@@ -4,15 +4,15 @@ use crate::action::{Facts, NextStep};
 use crate::contact::ContactFacts;
 use crate::day::Day;
 use crate::decimal::{Decimal, Millionths};
-use crate::dormancy::{self, DormancyCategory, DormancyReason};
+use crate::dormancy::{self, DormancyCategory, DormancyReason, Evidence};
 use crate::engagement::EngagementHistory;
 use crate::error::Result;
 use crate::history::{NO_PURCHASES, PurchaseHistory, Purchases, average_order_value};
 use crate::lifecycle::{self, LifecycleState, PurchaseStage, Rhythm};
 use crate::membership::Membership;
 use crate::policy::{Frequency, Policy};
-use crate::rfm::Scores;
-use crate::vip::{self, CandidateFacts, VipTier};
+use crate::rfm::{Scores, ValueScore};
+use crate::vip::{self, CandidateFacts, KindPoints, VipTier};
 
 /// A customer as seen on a day; everything after it is invisible.
 #[derive(Clone, Debug)]
@@ -28,6 +28,19 @@ pub struct Customer<'a> {
     monetary: Decimal,
     scores: Option<Scores>,
     rhythm: Rhythm,
+}
+
+/// What decides a VIP tier.
+#[derive(Clone, Copy, Debug)]
+pub struct TierFacts {
+    /// The day of the tier.
+    pub on: Day,
+    /// What she bought up to then; `None` for a prospect.
+    pub buying: Option<CandidateFacts>,
+    /// The value score; `None` for a prospect.
+    pub value: Option<ValueScore>,
+    /// The relation score; `None` where engagement is not tracked.
+    pub relation: Option<Millionths>,
 }
 
 impl<'a> Customer<'a> {
@@ -64,14 +77,19 @@ impl<'a> Customer<'a> {
         later
     }
 
+    /// The day she is seen on.
+    pub fn as_of(&self) -> Day {
+        self.as_of
+    }
+
+    /// What her gaps say about the limits of the lifecycle.
+    pub fn rhythm(&self) -> &Rhythm {
+        &self.rhythm
+    }
+
     /// The policy she is seen by.
     pub fn policy(&self) -> &'a Policy {
         self.policy
-    }
-
-    /// The day the question is asked for.
-    pub fn as_of(&self) -> Day {
-        self.as_of
     }
 
     /// M, in currency units.
@@ -87,6 +105,11 @@ impl<'a> Customer<'a> {
     /// What she bought; `None` for a prospect.
     pub fn purchases(&self) -> Option<&Purchases> {
         self.purchases.as_ref()
+    }
+
+    /// The number of decimals of her money.
+    pub fn money_scale(&self) -> u8 {
+        self.history.scale()
     }
 
     /// F; 0 for a prospect.
@@ -134,34 +157,56 @@ impl<'a> Customer<'a> {
         value.map(|value| vip::vip_score(value, self.relation_score(), &self.policy.vip)).transpose()
     }
 
+    /// What each kind of event adds to the relation score; `None` where engagement is not tracked.
+    pub fn relation_points(&self) -> Option<impl Iterator<Item = KindPoints<'a>>> {
+        let (engagement, known_until) = (self.engagement?, self.known_until.min(self.as_of));
+        Some(vip::relation_points(engagement, self.as_of, known_until, &self.policy.relation))
+    }
+
     /// The VIP tier.
     pub fn vip_tier(&self) -> VipTier {
-        self.tier_at(self.as_of, self.monetary, self.scores)
+        self.tier_by(&self.tier_facts())
     }
 
     /// The VIP tier on the last purchase day; `None` for a prospect.
     pub fn last_tier(&self) -> Option<VipTier> {
-        let last = self.purchases()?.last;
-        let monetary = self.history.monetary(last);
-        Some(self.tier_at(last, monetary, self.scores_at(last, monetary)))
+        Some(self.tier_by(&self.last_tier_facts()?))
     }
 
-    /// The tier on a day from the last purchase on, with the M and the digits of that day: there are no more purchases and
-    /// gaps than now.
-    fn tier_at(&self, day: Day, monetary: Decimal, scores: Option<Scores>) -> VipTier {
-        let is_candidate = self.purchases().is_some_and(|purchases| {
-            let facts = CandidateFacts {
+    /// What decides the VIP tier.
+    pub fn tier_facts(&self) -> TierFacts {
+        self.tier_facts_at(self.as_of, self.monetary, self.scores)
+    }
+
+    /// What decides the VIP tier on the last purchase day; `None` for a prospect.
+    pub fn last_tier_facts(&self) -> Option<TierFacts> {
+        let last = self.purchases()?.last;
+        let monetary = self.history.monetary(last);
+        Some(self.tier_facts_at(last, monetary, self.scores_at(last, monetary)))
+    }
+
+    /// What decides the tier on a day from the last purchase on, with the M and the digits of that day: there are no more
+    /// purchases and gaps than now.
+    fn tier_facts_at(&self, day: Day, monetary: Decimal, scores: Option<Scores>) -> TierFacts {
+        TierFacts {
+            on: day,
+            buying: self.purchases().map(|purchases| CandidateFacts {
                 span_days: purchases.span_days(),
                 frequency: self.frequency(),
                 purchase_days: purchases.purchase_days.into(),
                 recency_days: purchases.recency_days(day),
                 monetary,
                 dormant_limit: self.rhythm.limits.dormant,
-            };
-            facts.is_candidate(&self.policy.vip)
-        });
-        let value = scores.map(|scores| scores.value_score(&self.policy.rfm));
-        vip::vip_tier(is_candidate, value, self.relation_score_at(day), self.membership, &self.policy.vip)
+            }),
+            value: scores.map(|scores| scores.value_score(&self.policy.rfm)),
+            relation: self.relation_score_at(day),
+        }
+    }
+
+    fn tier_by(&self, facts: &TierFacts) -> VipTier {
+        let policy = &self.policy.vip;
+        let is_candidate = facts.buying.as_ref().is_some_and(|buying| buying.is_candidate(policy));
+        vip::vip_tier(is_candidate, facts.value, facts.relation, self.membership, policy)
     }
 
     /// The lifecycle state.
@@ -181,6 +226,11 @@ impl<'a> Customer<'a> {
 
     /// The reason she would sleep for; `None` for a prospect.
     pub fn dormancy_reason(&self) -> Option<DormancyReason> {
+        self.dormancy_evidence().map(|(reason, _)| reason)
+    }
+
+    /// The reason she would sleep for and what spoke for it; `None` for a prospect.
+    pub fn dormancy_evidence(&self) -> Option<(DormancyReason, Evidence)> {
         let refund_only_on = self.history.last_refund_only_on(self.as_of);
         let limits = &self.policy.dormancy_reason;
         Some(dormancy::reason(self.purchases()?, refund_only_on, self.engagement, self.as_of, limits))

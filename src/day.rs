@@ -3,6 +3,7 @@
 use std::fmt;
 
 use chrono::{Datelike, Days, NaiveDate};
+use serde::ser::{Serialize, Serializer};
 
 use crate::error::{Error, ErrorKind, Result};
 
@@ -73,12 +74,24 @@ impl Day {
 }
 
 impl fmt::Display for Day {
-    /// `YYYY-MM-DD`; a day that no calendar here reaches prints as its distance from 2000-01-01.
+    /// `YYYY-MM-DD`, as PostgreSQL prints a `date` in ISO style: years before 1 count backwards and end in ` BC`.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self.date() {
-            Some(date) => write!(f, "{:04}-{:02}-{:02}", date.year(), date.month(), date.day()),
-            None => write!(f, "2000-01-01{:+} days", self.0),
+        // The calendar repeats itself after 400 years, so it reaches every day.
+        const CYCLE_YEARS: i32 = 400;
+        const CYCLE_DAYS: i32 = 146_097;
+        let date = EPOCH + Days::new(self.0.rem_euclid(CYCLE_DAYS) as u64);
+        let (month, day) = (date.month(), date.day());
+        match date.year() + self.0.div_euclid(CYCLE_DAYS) * CYCLE_YEARS {
+            year @ 1.. => write!(f, "{year:04}-{month:02}-{day:02}"),
+            year => write!(f, "{:04}-{month:02}-{day:02} BC", 1 - year),
         }
+    }
+}
+
+impl Serialize for Day {
+    /// The text.
+    fn serialize<S: Serializer>(&self, serializer: S) -> std::result::Result<S::Ok, S::Error> {
+        serializer.collect_str(self)
     }
 }
 
@@ -92,6 +105,20 @@ mod tests {
             [("2000-01-01", 0), ("1998-06-30", -550), ("0001-01-01", Day::MIN.0), ("9999-12-31", Day::MAX.0)]
         {
             assert_eq!(Day::parse(text), Ok(Day(number)));
+            assert_eq!(Day(number).to_string(), text);
+        }
+    }
+
+    #[test]
+    fn prints_every_day_as_postgresql_does() {
+        // SELECT '2000-01-01'::date + n
+        for (number, text) in [
+            (Day::MIN.0 - 1, "0001-12-31 BC"),
+            (-746_000, "0044-07-10 BC"),
+            (2_921_940, "10000-01-01"),
+            (2_145_031_948, "5874897-12-31"),
+            (-2_451_507, "4713-01-01 BC"),
+        ] {
             assert_eq!(Day(number).to_string(), text);
         }
     }

@@ -7,6 +7,7 @@ use std::cmp::Ordering;
 use std::fmt;
 
 use serde::de::{Deserialize, Deserializer, Error as _};
+use serde::ser::{Serialize, Serializer};
 
 use crate::error::{Error, ErrorKind, Result};
 
@@ -208,6 +209,13 @@ impl<'de> Deserialize<'de> for Decimal {
     }
 }
 
+impl Serialize for Decimal {
+    /// A JSON number with all decimals, not a floating-point number.
+    fn serialize<S: Serializer>(&self, serializer: S) -> std::result::Result<S::Ok, S::Error> {
+        serde_json::Number::from_string_unchecked(self.to_string()).serialize(serializer)
+    }
+}
+
 /// A share, weight, ratio or score of a policy in millionths: exact, and small enough that products of a few of them
 /// fit in an `i128`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -252,6 +260,13 @@ impl<'de> Deserialize<'de> for Millionths {
     }
 }
 
+impl Serialize for Millionths {
+    /// A JSON number with as many decimals as it needs.
+    fn serialize<S: Serializer>(&self, serializer: S) -> std::result::Result<S::Ok, S::Error> {
+        Decimal::new(self.get(), 6).normalized().serialize(serializer)
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -279,6 +294,14 @@ mod tests {
         {
             assert_eq!(Decimal::parse(text).unwrap_err().kind, ErrorKind::NumberOutOfRange, "{text}");
         }
+    }
+
+    #[test]
+    fn is_a_json_number_to_the_last_digit() {
+        for text in ["-0.10", "123456789012345678901234567890.12345678", "0.00000000000000000001"] {
+            assert_eq!(serde_json::json!([decimal(text)]).to_string(), format!("[{text}]"));
+        }
+        assert_eq!(serde_json::json!(Millionths(2_500_000)).to_string(), "2.5");
     }
 
     #[test]

@@ -35,6 +35,17 @@ impl DormancyCategory {
             Some(Membership::OneOff) | None => DormancyCategory::OneOff,
         })
     }
+
+    /// The category's rule in words.
+    pub fn rule_in_words(self) -> &'static str {
+        match self {
+            DormancyCategory::Paused => "membership is paused",
+            DormancyCategory::Cancelled => "membership is withdrawn",
+            DormancyCategory::MemberSilent => "membership is continuing",
+            DormancyCategory::New => "one order, no subscription known",
+            DormancyCategory::OneOff => "none of the rules before",
+        }
+    }
 }
 
 labels! {
@@ -72,32 +83,57 @@ impl DormancyReason {
 /// Events that show dissatisfaction.
 const DISSATISFACTION: [&str; 3] = ["complaint", "return", "low_rating"];
 
-/// The reason a buyer would sleep for at `as_of`; first match wins.
+/// What spoke for a reason to sleep.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Evidence {
+    /// The customer said so, last on this day.
+    Stated(Day),
+    /// An event that shows dissatisfaction: its kind and last day.
+    Event(&'static str, Day),
+    /// A day with a refund and no purchase.
+    RefundOnly(Day),
+    /// The share of discounted purchases.
+    Discounts,
+    /// The amount of the last purchase day.
+    LastAmount,
+    /// Many purchase days in a short time.
+    Burst,
+    /// Few purchase days.
+    FewPurchaseDays,
+    /// Nothing: what is left.
+    Nothing,
+}
+
+/// The reason a buyer would sleep for at `as_of`, and what spoke for it; first match wins.
 pub fn reason(
     purchases: &Purchases,
     last_refund_only_on: Option<Day>,
     engagement: Option<&EngagementHistory>,
     as_of: Day,
     policy: &DormancyReasonLimits,
-) -> DormancyReason {
+) -> (DormancyReason, Evidence) {
     // With one purchase day there is no previous one: ever counts.
     let recent = |day: Day| purchases.previous.is_none_or(|previous| day >= previous);
     let last_on = |kind| engagement.and_then(|engagement| engagement.last_on(kind, as_of)).filter(|&day| recent(day));
 
     let stated = DormancyReason::ALL.iter().filter_map(|&reason| Some((last_on(reason.stated_kind())?, reason)));
     // rev(): max_by_key keeps the last of equals, the list prefers the first.
-    if let Some((_, reason)) = stated.rev().max_by_key(|&(day, _)| day) {
-        reason
-    } else if DISSATISFACTION.iter().any(|kind| last_on(kind).is_some()) || last_refund_only_on.is_some_and(recent) {
-        DormancyReason::Dissatisfied
+    if let Some((day, reason)) = stated.rev().max_by_key(|&(day, _)| day) {
+        (reason, Evidence::Stated(day))
+    } else if let Some((kind, day)) = DISSATISFACTION.iter().find_map(|&kind| Some((kind, last_on(kind)?))) {
+        (DormancyReason::Dissatisfied, Evidence::Event(kind, day))
+    } else if let Some(day) = last_refund_only_on.filter(|&day| recent(day)) {
+        (DormancyReason::Dissatisfied, Evidence::RefundOnly(day))
     } else if bought_for_discounts(purchases, policy) {
-        DormancyReason::DiscountOnly
-    } else if has_overstocked(purchases, policy) {
-        DormancyReason::Overstocked
+        (DormancyReason::DiscountOnly, Evidence::Discounts)
+    } else if last_bought_much_more(purchases, policy) {
+        (DormancyReason::Overstocked, Evidence::LastAmount)
+    } else if bought_in_a_burst(purchases, policy) {
+        (DormancyReason::Overstocked, Evidence::Burst)
     } else if i64::from(purchases.purchase_days) <= i64::from(policy.unhabituated_max_purchase_days) {
-        DormancyReason::Unhabituated
+        (DormancyReason::Unhabituated, Evidence::FewPurchaseDays)
     } else {
-        DormancyReason::Drifted
+        (DormancyReason::Drifted, Evidence::Nothing)
     }
 }
 
@@ -108,15 +144,17 @@ fn bought_for_discounts(purchases: &Purchases, policy: &DormancyReasonLimits) ->
             >= policy.discount_min_share.get() * i128::from(purchases.discount_known)
 }
 
-fn has_overstocked(purchases: &Purchases, policy: &DormancyReasonLimits) -> bool {
+fn last_bought_much_more(purchases: &Purchases, policy: &DormancyReasonLimits) -> bool {
     let days_before = i128::from(purchases.purchase_days) - 1;
     // last >= ratio * earlier / days_before, multiplied out; sums near the limit of i128 are compared as if beyond it.
-    let bought_much_more = purchases.earlier_amount > 0
+    purchases.earlier_amount > 0
         && purchases.last_amount.saturating_mul(days_before).saturating_mul(Millionths::ONE.into())
-            >= policy.overstock_amount_ratio.get().saturating_mul(purchases.earlier_amount);
-    let bought_in_a_burst = i64::from(purchases.purchase_days) >= policy.overstock_min_purchase_days.into()
-        && purchases.span_days() <= policy.overstock_max_span_days.into();
-    bought_much_more || bought_in_a_burst
+            >= policy.overstock_amount_ratio.get().saturating_mul(purchases.earlier_amount)
+}
+
+fn bought_in_a_burst(purchases: &Purchases, policy: &DormancyReasonLimits) -> bool {
+    i64::from(purchases.purchase_days) >= policy.overstock_min_purchase_days.into()
+        && purchases.span_days() <= policy.overstock_max_span_days.into()
 }
 
 #[cfg(test)]
@@ -134,7 +172,7 @@ mod tests {
         let document = Document::empty();
         let (as_of, policy) = (Day(500), &document.policy().unwrap().dormancy_reason);
         let purchases = history.purchases(as_of).unwrap();
-        reason(&purchases, history.last_refund_only_on(as_of), Some(&engagement), as_of, policy).name()
+        reason(&purchases, history.last_refund_only_on(as_of), Some(&engagement), as_of, policy).0.name()
     }
 
     const STEADY: [(i32, i128, Option<bool>); 4] = [(0, 10, None), (50, 10, None), (100, 10, None), (150, 10, None)];

@@ -14,6 +14,7 @@ pub mod decimal;
 pub mod dormancy;
 pub mod engagement;
 pub mod error;
+pub mod explain;
 pub mod history;
 mod json;
 pub mod kpi;

@@ -84,6 +84,10 @@ pub struct Rhythm {
     pub limits: Limits,
     /// The last gap.
     pub last_gap: Option<Gap>,
+    /// The gaps that made the limits; 0 in the fixed cycle.
+    pub counted_gaps: i64,
+    /// The days of these gaps together, each counted at most as its dormant limit.
+    pub counted_days: i64,
 }
 
 impl Rhythm {
@@ -101,16 +105,26 @@ impl Rhythm {
                 limits = self::limits(counted_gaps, counted_days, policy, membership);
             }
         }
-        Rhythm { limits, last_gap }
+        Rhythm { limits, last_gap, counted_gaps, counted_days }
+    }
+
+    /// Whether the last purchase ended an absence.
+    pub fn came_back(&self) -> bool {
+        self.last_gap.is_some_and(Gap::was_absence)
+    }
+}
+
+/// What membership adds to both limits.
+pub fn grace_days(policy: &Lifecycle, membership: Option<Membership>) -> i64 {
+    match membership {
+        Some(Membership::Continuing) => policy.continuing_grace_days.into(),
+        _ => 0,
     }
 }
 
 /// The limits after `gaps` gaps that count `days` days together.
 fn limits(gaps: i64, days: i64, policy: &Lifecycle, membership: Option<Membership>) -> Limits {
-    let grace = match membership {
-        Some(Membership::Continuing) => i64::from(policy.continuing_grace_days),
-        _ => 0,
-    };
+    let grace = grace_days(policy, membership);
     let after = |fixed: u32, ratio: Millionths| {
         grace
             + match policy.cycle {
@@ -144,7 +158,7 @@ pub fn state_of_buyer(
     policy: &Lifecycle,
     is_vip: impl FnOnce() -> bool,
 ) -> LifecycleState {
-    let came_back = rhythm.last_gap.is_some_and(Gap::was_absence);
+    let came_back = rhythm.came_back();
     if recency_days > rhythm.limits.dormant {
         LifecycleState::Dormant
     } else if recency_days > rhythm.limits.at_risk {
@@ -157,6 +171,28 @@ pub fn state_of_buyer(
         LifecycleState::New
     } else {
         LifecycleState::Active
+    }
+}
+
+impl LifecycleState {
+    /// The rules are tried in the order of the list, so its place there, from 1, is the number of the rule that decided.
+    pub fn rule_number(self) -> usize {
+        1 + Self::ALL.iter().take_while(|&&state| state != self).count()
+    }
+
+    /// The state's rule in words, with the numbers that hold for a customer of this rhythm.
+    pub fn rule_in_words(self, rhythm: &Rhythm, policy: &Lifecycle) -> String {
+        match self {
+            LifecycleState::Prospect => "no purchase up to as_of".to_owned(),
+            LifecycleState::Dormant => format!("recency_days > {}", rhythm.limits.dormant),
+            LifecycleState::AtRisk => format!("recency_days > {}", rhythm.limits.at_risk),
+            LifecycleState::Winback => {
+                format!("the last gap was an absence, recency_days <= {}", policy.winback_window_days)
+            }
+            LifecycleState::Vip => "vip_tier is vip".to_owned(),
+            LifecycleState::New => format!("frequency <= {}, the last gap was no absence", policy.new_max_orders),
+            LifecycleState::Active => "none of the rules before".to_owned(),
+        }
     }
 }
 

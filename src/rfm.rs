@@ -2,7 +2,7 @@
 
 use crate::decimal::{Decimal, Millionths};
 use crate::error::{Error, ErrorKind, Result};
-use crate::policy::{Policy, RfmCuts};
+use crate::policy::{DigitRanges, Policy, RfmCuts};
 
 /// The digits of a customer, 1 worst.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -21,7 +21,7 @@ fn digit(value: Decimal, cuts: &[Decimal]) -> u8 {
 }
 
 /// The best digit of a dimension.
-fn best_digit(cuts: &[Decimal]) -> u8 {
+pub fn best_digit(cuts: &[Decimal]) -> u8 {
     1 + cuts.len() as u8
 }
 
@@ -59,11 +59,18 @@ impl Scores {
 
     /// The name of the first segment rule that matches, or the default's.
     pub fn segment(self, policy: &Policy) -> &str {
+        self.segment_rule(policy).map_or(&policy.segments.default, |position| &policy.segments.rules[position].name)
+    }
+
+    /// The position of the first segment rule that matches; `None` where none does.
+    pub fn segment_rule(self, policy: &Policy) -> Option<usize> {
+        policy.segments.rules.iter().position(|rule| rule.any.iter().any(|ranges| self.within(ranges)))
+    }
+
+    /// Whether all three digits lie in these ranges.
+    pub fn within(self, ranges: &DigitRanges) -> bool {
         let within = |digit: u8, (low, high): (u8, u8)| (low..=high).contains(&digit);
-        let rule = policy.segments.rules.iter().find(|rule| {
-            rule.any.iter().any(|range| within(self.r, range.r) && within(self.f, range.f) && within(self.m, range.m))
-        });
-        rule.map_or(&policy.segments.default, |rule| &rule.name)
+        within(self.r, ranges.r) && within(self.f, ranges.f) && within(self.m, ranges.m)
     }
 
     /// The value score.

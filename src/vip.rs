@@ -26,13 +26,36 @@ labels! {
 /// The relation score at `as_of`, 0..100: `least(100, sum over kinds of least(count, cap) * weight)`, events of the last
 /// window_days that are known: those up to `known_until`.
 pub fn relation_score(engagement: &EngagementHistory, as_of: Day, known_until: Day, policy: &Relation) -> Millionths {
-    let window_start = as_of.plus(-i64::from(policy.window_days));
-    let points = policy.kinds.iter().map(|(kind, KindWeight { weight, cap })| {
-        let count = engagement.count(kind, window_start, known_until);
-        i128::from(count.min(i64::from(*cap))) * weight.get()
-    });
+    let points = relation_points(engagement, as_of, known_until, policy).map(|kind| kind.points);
     let hundred = 100 * i128::from(Millionths::ONE);
     Millionths(points.sum::<i128>().min(hundred) as i64)
+}
+
+/// What one kind of event adds to the relation score.
+#[derive(Clone, Copy, Debug)]
+pub struct KindPoints<'a> {
+    /// The kind.
+    pub kind: &'a str,
+    /// Its weight and cap.
+    pub policy: &'a KindWeight,
+    /// How many events there were.
+    pub count: i64,
+    /// `least(count, cap) * weight`, in millionths.
+    pub points: i128,
+}
+
+/// What each weighted kind adds to the relation score; arguments as for [`relation_score`].
+pub fn relation_points<'a>(
+    engagement: &'a EngagementHistory,
+    as_of: Day,
+    known_until: Day,
+    policy: &'a Relation,
+) -> impl Iterator<Item = KindPoints<'a>> {
+    let window_start = as_of.plus(-i64::from(policy.window_days));
+    policy.kinds.iter().map(move |(kind, policy)| {
+        let count = engagement.count(kind, window_start, known_until);
+        KindPoints { kind, policy, count, points: i128::from(count.min(policy.cap.into())) * policy.weight.get() }
+    })
 }
 
 /// The VIP score, 0..100: the weighted mean of value and relation score, or the value score alone where engagement is
@@ -66,17 +89,84 @@ pub struct CandidateFacts {
     pub dormant_limit: i64,
 }
 
+/// One condition of being a candidate.
+#[derive(Clone, Copy, Debug)]
+pub struct Requirement {
+    /// What is asked about.
+    pub fact: &'static str,
+    /// What it is.
+    pub value: Decimal,
+    /// What it must be.
+    pub bound: Bound,
+}
+
+/// A bound on a number.
+#[derive(Clone, Copy, Debug)]
+pub enum Bound {
+    /// Not less; `None`: the policy sets no limit, and nothing reaches it.
+    AtLeast(Option<Decimal>),
+    /// Not more.
+    AtMost(Decimal),
+}
+
+impl Requirement {
+    fn at_least(fact: &'static str, value: i64, limit: u32) -> Self {
+        Requirement { fact, value: value.into(), bound: Bound::AtLeast(Some(i64::from(limit).into())) }
+    }
+
+    fn at_most(fact: &'static str, value: i64, limit: i64) -> Self {
+        Requirement { fact, value: value.into(), bound: Bound::AtMost(limit.into()) }
+    }
+
+    /// Whether the customer meets it.
+    pub fn is_met(&self) -> bool {
+        match self.bound {
+            Bound::AtLeast(limit) => limit.is_some_and(|limit| self.value >= limit),
+            Bound::AtMost(limit) => self.value <= limit,
+        }
+    }
+}
+
 impl CandidateFacts {
+    /// What a candidate by frequency meets; the span keeps out who bought in one burst.
+    pub fn by_frequency(&self, policy: &Vip) -> [Requirement; 4] {
+        [
+            Requirement::at_least("span_days", self.span_days, policy.min_span_days),
+            Requirement::at_least("frequency", self.frequency, policy.min_orders),
+            Requirement::at_least("purchase_days", self.purchase_days, policy.min_purchase_days),
+            Requirement::at_most("recency_days", self.recency_days, policy.max_recency_days.into()),
+        ]
+    }
+
+    /// What a candidate by lifetime value meets.
+    pub fn by_lifetime_value(&self, policy: &Vip) -> [Requirement; 4] {
+        [
+            Requirement::at_least("span_days", self.span_days, policy.min_span_days),
+            Requirement { fact: "monetary", value: self.monetary, bound: Bound::AtLeast(policy.ltv_cut) },
+            Requirement::at_least("purchase_days", self.purchase_days, policy.ltv_min_purchase_days),
+            Requirement::at_most("recency_days", self.recency_days, self.dormant_limit),
+        ]
+    }
+
     /// Whether the customer buys like a VIP, by frequency or by lifetime value, and not in one burst.
     pub fn is_candidate(&self, policy: &Vip) -> bool {
-        let by_frequency = self.frequency >= policy.min_orders.into()
-            && self.purchase_days >= policy.min_purchase_days.into()
-            && self.recency_days <= policy.max_recency_days.into();
-        let by_lifetime_value = policy.ltv_cut.is_some_and(|cut| self.monetary >= cut)
-            && self.purchase_days >= policy.ltv_min_purchase_days.into()
-            && self.recency_days <= self.dormant_limit;
-        self.span_days >= policy.min_span_days.into() && (by_frequency || by_lifetime_value)
+        [self.by_frequency(policy), self.by_lifetime_value(policy)]
+            .iter()
+            .any(|all| all.iter().all(Requirement::is_met))
     }
+}
+
+/// Whether a customer is tied to the shop, by the relation score, or by the value score where engagement is not tracked.
+pub fn is_tied(value: Option<ValueScore>, relation: Option<Millionths>, policy: &Vip) -> bool {
+    match relation {
+        Some(relation) => relation >= policy.min_relation_score,
+        None => policy.untracked_min_value_score.is_some_and(|limit| value.is_some_and(|value| value.at_least(limit))),
+    }
+}
+
+/// Whether the membership is one that a VIP may have; unknown passes.
+pub fn may_be_vip(membership: Option<Membership>, policy: &Vip) -> bool {
+    membership.is_none_or(|membership| policy.memberships.contains(&membership))
 }
 
 /// The tier of somebody who is a candidate or not; `value` is `None` for a prospect, `relation` where engagement is not
@@ -88,13 +178,9 @@ pub fn vip_tier(
     membership: Option<Membership>,
     policy: &Vip,
 ) -> VipTier {
-    let tied = match relation {
-        Some(relation) => relation >= policy.min_relation_score,
-        None => policy.untracked_min_value_score.is_some_and(|limit| value.is_some_and(|value| value.at_least(limit))),
-    };
-    let member = membership.is_none_or(|membership| policy.memberships.contains(&membership));
+    let tied = is_tied(value, relation, policy);
     match (is_candidate, relation) {
-        (true, _) if tied && member => VipTier::Vip,
+        (true, _) if tied && may_be_vip(membership, policy) => VipTier::Vip,
         (true, _) => VipTier::Candidate,
         (false, Some(_)) if tied => VipTier::Supporter,
         (false, _) => VipTier::Regular,

@@ -23,6 +23,7 @@ use crate::vip::VipTier;
 pub struct Condition {
     tests: Vec<(Fact, Expectation)>,
     any: Vec<Condition>,
+    written: serde_json::Map<String, Json>,
 }
 
 /// Something to ask about.
@@ -191,7 +192,26 @@ fn day(json: &Json) -> Result<Value<'static>, String> {
     Day::parse(text).map(Value::On).map_err(|error| error.message)
 }
 
+impl serde::Serialize for Value<'_> {
+    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        match self {
+            Value::Text(text) => text.serialize(serializer),
+            Value::Number(number) => number.serialize(serializer),
+            Value::Flag(flag) => flag.serialize(serializer),
+            Value::On(day) => day.serialize(serializer),
+        }
+    }
+}
+
 impl Fact {
+    fn key(&self) -> String {
+        match self {
+            Fact::Named(fact) => fact.key.to_owned(),
+            Fact::EngagementCount(kind) => format!("engagement.{kind}.count"),
+            Fact::EngagementLastOn(kind) => format!("engagement.{kind}.last_on"),
+        }
+    }
+
     fn from_key(key: &str) -> Option<Self> {
         if let Some(kind) = key.strip_prefix("engagement.") {
             let count = kind.strip_suffix(".count").map(|kind| Fact::EngagementCount(kind.to_owned()));
@@ -276,6 +296,19 @@ impl Condition {
         self.tests.is_empty() && self.any.is_empty()
     }
 
+    /// The condition as the policy has it.
+    pub fn as_written(&self) -> &serde_json::Map<String, Json> {
+        &self.written
+    }
+
+    /// Adds every fact it asks about with what is known of it; null is unknown.
+    pub fn collect_facts(&self, facts: &Facts, contact: &Contact, found: &mut serde_json::Map<String, Json>) {
+        for (fact, _) in &self.tests {
+            found.insert(fact.key(), serde_json::json!(fact.find(facts, contact)));
+        }
+        self.any.iter().for_each(|condition| condition.collect_facts(facts, contact, found));
+    }
+
     /// The segment names it asks for.
     pub fn segment_names(&self) -> impl Iterator<Item = &str> {
         let mut names = Vec::new();
@@ -308,10 +341,12 @@ impl<'de> Deserialize<'de> for Condition {
             }
 
             fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Condition, A::Error> {
-                let mut condition = Condition { tests: Vec::new(), any: Vec::new() };
+                let mut condition = Condition { tests: Vec::new(), any: Vec::new(), written: Default::default() };
                 while let Some(key) = map.next_key::<String>()? {
                     if key == "any" {
                         condition.any = map.next_value()?;
+                        let written = condition.any.iter().map(|condition| Json::Object(condition.written.clone()));
+                        condition.written.insert(key, written.collect());
                         continue;
                     }
                     let fact = Fact::from_key(&key).ok_or_else(|| {
@@ -321,9 +356,11 @@ impl<'de> Deserialize<'de> for Condition {
                             "unknown fact {key:?}; known are {known}, engagement.<kind>.count and engagement.<kind>.last_on"
                         ))
                     })?;
-                    let expectation = Expectation::read(&fact, &map.next_value()?)
+                    let expected = map.next_value()?;
+                    let expectation = Expectation::read(&fact, &expected)
                         .map_err(|problem| A::Error::custom(format!("{key}: {problem}")))?;
                     condition.tests.push((fact, expectation));
+                    condition.written.insert(key, expected);
                 }
                 Ok(condition)
             }

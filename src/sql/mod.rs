@@ -13,7 +13,9 @@
 //! | `timeline.rs` | the lifecycle of one customer over time |
 //! | `kpi.rs`, `kpi.sql` | what KPIs are made of: questions about a history, the aggregate `proportion` |
 //! | `plain.rs` | the same on plain numbers |
+//! | `explain.rs` | why the answers of one customer are what they are |
 //! | `policy.rs` | policies and lists of labels |
+//! | `stored.rs`, `stored.sql` | the table of named policies |
 //! | `comments.sql` | a comment on every object |
 
 mod buffer;
@@ -21,6 +23,7 @@ mod customer;
 mod datum;
 mod error;
 mod events;
+mod explain;
 mod history;
 mod kpi;
 mod learn;
@@ -29,6 +32,7 @@ mod orders;
 mod plain;
 mod policy;
 mod question;
+mod stored;
 mod timeline;
 mod types;
 mod zone;

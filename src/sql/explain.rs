@@ -1,0 +1,38 @@
+//! Why the answers of one customer are what they are.
+
+use pgrx::JsonB;
+use pgrx::prelude::*;
+
+use super::customer::ask;
+use super::error::OrRaise;
+use super::types::SegmentPolicy;
+use crate::contact::ContactFacts;
+use crate::day::Day;
+use crate::engagement::EngagementHistory;
+use crate::explain::explain;
+use crate::history::PurchaseHistory;
+use crate::membership::Membership;
+
+#[pg_extern(immutable, parallel_safe, cost = 10000)]
+fn explain_customer(
+    h: Option<PurchaseHistory>,
+    as_of: Option<Day>,
+    policy: default!(Option<SegmentPolicy>, "NULL"),
+    engagement: default!(Option<EngagementHistory>, "NULL"),
+    membership: default!(Option<Membership>, "NULL"),
+    channels: default!(Option<Vec<Option<String>>>, "NULL"),
+    last_contacted_on: default!(Option<Day>, "NULL"),
+) -> Option<JsonB> {
+    let channels: Option<Vec<String>> = channels.map(|channels| channels.into_iter().flatten().collect());
+    ask(h, as_of, policy, engagement, membership, |customer| {
+        let contact = ContactFacts { channels: channels.as_deref(), last_contacted_on };
+        Some(JsonB(explain(customer, contact).or_raise()))
+    })
+}
+
+extension_sql!(
+    "COMMENT ON FUNCTION explain_customer(purchase_history, date, segment_policy, engagement_history, text, text[], date) IS
+    'The columns of segment_customer with every input, limit and rule that decided, for jsonb_pretty; NULL where as_of is NULL.';",
+    name = "explain_comments",
+    requires = [explain_customer]
+);
