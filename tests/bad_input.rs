@@ -426,12 +426,13 @@ fn odd_input_has_a_defined_result() {
     }
 }
 
-/// Every function and aggregate of the extension, with the names of its argument types and how many have a default.
+/// Every function and aggregate of the extension, with the names of its argument types and how many have a default. Parts of
+/// aggregates are not meant to be called; stored_policy, which refuses NULL, has tests of its own.
 fn functions(client: &mut Client) -> Vec<(String, char, bool, Vec<String>, usize)> {
     let sql = "SELECT p.proname::text, p.prokind::text, p.proretset, p.pronargdefaults::int,
                       ARRAY(SELECT format_type(t, NULL) FROM unnest(p.proargtypes) WITH ORDINALITY a(t, n) ORDER BY n)
                FROM pg_proc p
-               WHERE p.pronamespace = 'rfm'::regnamespace
+               WHERE p.pronamespace = 'rfm'::regnamespace AND p.proname !~ '^_' AND p.proname <> 'stored_policy'
                  AND NOT ('internal'::regtype = ANY (p.proargtypes) OR 'cstring'::regtype = ANY (p.proargtypes)
                           OR p.prorettype IN ('internal'::regtype, 'cstring'::regtype))
                ORDER BY 1, p.oid";
@@ -466,7 +467,10 @@ fn all_null_calls_of_every_overload() {
                     for rows in [0, 1, 3] {
                         let result = value(&mut client, &format!("SELECT {call} FROM generate_series(1, {rows})"));
                         let is_history = !name.starts_with("rollup") && name.ends_with("_history");
-                        let expected = (rows > 0 && is_history).then_some("{}");
+                        let expected = match name.as_str() {
+                            "proportion" => Some("(,0,,,)"),
+                            _ => (rows > 0 && is_history).then_some("{}"),
+                        };
                         assert_eq!(result.as_deref(), expected, "{call} over {rows} rows");
                         batch(
                             &mut client,

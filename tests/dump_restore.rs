@@ -281,7 +281,8 @@ fn facts(database: &Database, schema: &str) {
                   format('{{"review": {{"2025-01-%s": 2}}}}', lpad((1 + n % 28)::text, 2, '0'))::engagement_history
                       AS engagement_history,
                   format('{{"vip": {{"min_span_days": 10, "ltv_cut": 100}}}}')::segment_policy AS segment_policy
-           FROM generate_series(1, 40) AS n"#
+           FROM generate_series(1, 40) AS n;
+           INSERT INTO segment_policies (name, policy, valid_from) VALUES ('annual_365', '{{"frequency": "purchase_days"}}', '1990-01-01')"#
     ));
 }
 
@@ -405,18 +406,22 @@ fn functions(database: &Database, condition: &str) -> String {
 fn every_function_runs_in_workers_and_none_is_volatile() {
     let database = Database::new("labels");
     assert_ne!(functions(&database, "true"), "");
-    assert_eq!(functions(&database, "p.proparallel <> 's'"), "");
-    assert_eq!(functions(&database, "p.provolatile = 'v'"), "");
+    // PostgreSQL never runs a trigger in a worker.
+    assert_eq!(functions(&database, "p.proparallel <> 's' AND p.prorettype <> 'trigger'::regtype"), "");
+    assert_eq!(functions(&database, "p.provolatile = 'v' AND p.prorettype <> 'trigger'::regtype"), "");
 }
 
-/// The day of a timestamptz is that of the session's TimeZone. PostgreSQL labels aggregates themselves always immutable;
+/// The day of a timestamptz is that of the session's TimeZone, and stored_policy reads a table. PostgreSQL labels aggregates themselves always immutable;
 /// their transition functions say it.
 #[test]
-fn only_what_depends_on_the_time_zone_is_stable() {
+fn only_what_depends_on_the_time_zone_or_a_table_is_stable() {
     let database = Database::new("stable");
     let zoned = "'timestamptz'::regtype = ANY (p.proargtypes::oid[]) AND p.prokind = 'f'";
     assert_ne!(functions(&database, zoned), "");
-    assert_eq!(functions(&database, "p.provolatile = 's'"), functions(&database, zoned));
+    assert_eq!(
+        functions(&database, "p.provolatile = 's' AND p.proname <> 'stored_policy'"),
+        functions(&database, zoned)
+    );
 }
 
 /// A strict transition function would skip rows without an amount, a strict function with defaults would answer NULL.
@@ -437,8 +442,13 @@ fn what_gives_null_a_meaning_is_not_strict_and_what_does_not_is() {
 #[test]
 fn no_function_looks_names_up_or_runs_as_somebody_else() {
     let database = Database::new("bodies");
-    assert_eq!(functions(&database, "p.prosecdef OR p.proconfig IS NOT NULL"), "");
-    assert_eq!(functions(&database, "l.lanname NOT IN ('c', 'internal')"), "");
+    assert_eq!(functions(&database, "p.prosecdef"), "");
+    // What reads and guards the stored policies is PL/pgSQL with a fixed search_path; nothing else has settings.
+    let stored = "p.proname IN ('stored_policy', '_keep_policies')";
+    assert_eq!(functions(&database, &format!("p.proconfig IS NOT NULL AND NOT {stored}")), "");
+    let fixed = "l.lanname = 'plpgsql' AND p.proconfig IS DISTINCT FROM ARRAY['search_path=pg_catalog, pg_temp']";
+    assert_eq!(functions(&database, fixed), "");
+    assert_eq!(functions(&database, &format!("l.lanname NOT IN ('c', 'internal') AND NOT {stored}")), "");
     // Only comparing bytes never fails, so only that may go before a security barrier.
     assert_eq!(
         functions(
