@@ -1080,6 +1080,32 @@ fn only_a_superuser_can_build_aggregates_over_the_parts() {
     batch(&mut client, &format!("DROP AGGREGATE public.mine(date, numeric); DROP OWNED BY {role}; DROP ROLE {role}"));
 }
 
+/// A superuser who puts parts of different aggregates together gets an error, not a crash.
+#[test]
+fn the_state_of_another_aggregate_is_refused() {
+    let database = Database::new("mixed");
+    let mut client = client(&database);
+    batch(
+        &mut client,
+        "CREATE AGGREGATE public.mixed(text, date) (SFUNC = rfm._collect_event, STYPE = internal, FINALFUNC = rfm._finish_rfm_score);
+         CREATE AGGREGATE public.mixed(date, numeric) (SFUNC = rfm._collect_order, STYPE = internal, FINALFUNC = rfm._finish_engagement);
+         CREATE AGGREGATE public.mixed(purchase_history, date, segment_policy)
+             (SFUNC = rfm._collect_customer, STYPE = internal, FINALFUNC = rfm._finish_history)",
+    );
+    for call in [
+        "mixed('abc' || i, '2024-01-01')",
+        "mixed('2024-01-01'::date, i)",
+        "mixed('{}'::purchase_history, '2024-01-01', NULL)",
+    ] {
+        let (sqlstate, message, hint) =
+            expect_error(&mut client, &format!("SELECT {call} FROM generate_series(1, 1000) AS i"));
+        assert!(
+            sqlstate == "22023" && message.contains("another aggregate") && !hint.is_empty(),
+            "{sqlstate} {message}"
+        );
+    }
+}
+
 /// Aggregates as window functions, with FILTER, DISTINCT and ORDER BY, and over several grouping sets.
 #[test]
 fn unusual_ways_of_calling_the_aggregates() {

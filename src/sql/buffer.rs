@@ -14,11 +14,33 @@ use crate::error::{Error, ErrorKind};
 /// The type holds no pointers that the bytes own, and is aligned to 8 bytes or less: PostgreSQL's allocator gives no more.
 pub unsafe trait Plain: Copy {}
 
+/// What a buffer begins with: says whose state it is, so that no aggregate takes that of another for its own.
+///
+/// # Safety
+/// As [`Plain`]; no two types have the same `KIND`.
+pub unsafe trait Header: Plain {
+    /// A number from 1 to 3.
+    const KIND: u32;
+}
+
 #[repr(C)]
 struct Head<H> {
     len: u32,
-    capacity: u32,
+    /// Bytes after the head, in the lower 30 bits: an allocation has no more. The kind of the header above them.
+    kind_and_capacity: u32,
     header: H,
+}
+
+const KIND_SHIFT: u32 = 30;
+
+impl<H: Header> Head<H> {
+    fn capacity(&self) -> usize {
+        (self.kind_and_capacity & ((1 << KIND_SHIFT) - 1)) as usize
+    }
+
+    fn kind_and(capacity: usize) -> u32 {
+        H::KIND << KIND_SHIFT | capacity as u32
+    }
 }
 
 /// A header and a growing run of items after it.
@@ -27,7 +49,7 @@ pub struct Buffer<H>(NonNull<Head<H>>);
 /// The most bytes of one allocation (MaxAllocSize).
 const MAX_BYTES: usize = 0x3fff_ffff;
 
-impl<H: Plain> Buffer<H> {
+impl<H: Header> Buffer<H> {
     const HEAD: usize = size_of::<Head<H>>();
 
     /// A new buffer in a memory context, `bytes` long with everything.
@@ -40,7 +62,7 @@ impl<H: Plain> Buffer<H> {
         // SAFETY: the allocation is large enough for the head, aligned to 8 bytes, and not NULL.
         unsafe {
             let head = pg_sys::MemoryContextAlloc(context, bytes).cast::<Head<H>>();
-            head.write(Head { len: 0, capacity: (bytes - Self::HEAD) as u32, header });
+            head.write(Head { len: 0, kind_and_capacity: Head::<H>::kind_and(bytes - Self::HEAD), header });
             Buffer(NonNull::new_unchecked(head))
         }
     }
@@ -48,10 +70,19 @@ impl<H: Plain> Buffer<H> {
     /// The buffer that a datum of type `internal` points to.
     ///
     /// # Safety
-    /// The datum must come from [`as_datum`](Self::as_datum) of a buffer with this kind of header.
+    /// The datum must come from [`as_datum`](Self::as_datum) of a buffer; one with another header is an error.
     pub unsafe fn from_datum(datum: pg_sys::Datum) -> Self {
-        // SAFETY: the caller promises a pointer that was not NULL.
-        Buffer(unsafe { NonNull::new_unchecked(datum.cast_mut_ptr()) })
+        // SAFETY: the caller promises a pointer that was not NULL; the kind lies at the same place in every buffer.
+        unsafe {
+            let head = NonNull::new_unchecked(datum.cast_mut_ptr::<Head<H>>());
+            if (*head.as_ptr()).kind_and_capacity >> KIND_SHIFT != H::KIND {
+                raise(
+                    Error::new(ErrorKind::InvalidParameter, "this is the state of another aggregate")
+                        .hint("The functions of an aggregate go together: SFUNC, COMBINEFUNC and FINALFUNC."),
+                );
+            }
+            Buffer(head)
+        }
     }
 
     /// The datum of type `internal` that stands for this buffer.
@@ -94,7 +125,7 @@ impl<H: Plain> Buffer<H> {
     pub fn is_full_for<T: Plain>(&self) -> bool {
         // SAFETY: the head was written in `new`.
         let head = unsafe { self.0.as_ref() };
-        ((head.capacity - head.len) as usize) < size_of::<T>()
+        head.capacity() - (head.len as usize) < size_of::<T>()
     }
 
     /// Appends an item.
@@ -132,7 +163,7 @@ impl<H: Plain> Buffer<H> {
         let (len, capacity) = {
             // SAFETY: the head was written in `new`.
             let head = unsafe { self.0.as_ref() };
-            (head.len as usize, head.capacity as usize)
+            (head.len as usize, head.capacity())
         };
         if len + bytes <= capacity {
             return;
@@ -145,7 +176,7 @@ impl<H: Plain> Buffer<H> {
         // SAFETY: the pointer came from PostgreSQL's allocator, and repalloc returns a copy of at least the old size.
         unsafe {
             let head = pg_sys::repalloc(self.0.as_ptr().cast(), size).cast::<Head<H>>();
-            (*head).capacity = (size - Self::HEAD) as u32;
+            (*head).kind_and_capacity = Head::<H>::kind_and(size - Self::HEAD);
             self.0 = NonNull::new_unchecked(head);
         }
     }

@@ -3,7 +3,7 @@
 use pgrx::prelude::*;
 use pgrx::{IntoDatum, pg_sys};
 
-use super::buffer::{Buffer, Plain};
+use super::buffer::{self, Buffer, Plain};
 use super::datum::{RawDatum, finite_day, new_varlena, varlena_bytes};
 use super::error::OrRaise;
 use super::orders::{aggregate_context, argument};
@@ -18,6 +18,10 @@ struct NoHeader {}
 
 // SAFETY: it has no bytes.
 unsafe impl Plain for NoHeader {}
+// SAFETY: as above; the number is its own.
+unsafe impl buffer::Header for NoHeader {
+    const KIND: u32 = 2;
+}
 
 /// The events of one group, each as the length of its kind, the kind, the day and the count.
 type Events = Buffer<NoHeader>;

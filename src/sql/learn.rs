@@ -3,7 +3,7 @@
 use pgrx::prelude::*;
 use pgrx::{IntoDatum, pg_sys};
 
-use super::buffer::{Buffer, Plain};
+use super::buffer::{self, Buffer, Plain};
 use super::datum::{RawDatum, new_varlena, varlena_bytes};
 use super::error::{OrRaise, raise};
 use super::orders::{aggregate_context, argument};
@@ -25,6 +25,10 @@ struct Header {
 
 // SAFETY: plain parts.
 unsafe impl Plain for Header {}
+// SAFETY: as above; the number is its own.
+unsafe impl buffer::Header for Header {
+    const KIND: u32 = 3;
+}
 // SAFETY: integers, packed to 8 bytes.
 unsafe impl Plain for Observation {}
 

@@ -6,7 +6,7 @@ use std::rc::Rc;
 use pgrx::prelude::*;
 use pgrx::{IntoDatum, pg_sys};
 
-use super::buffer::{Buffer, Plain};
+use super::buffer::{self, Buffer, Plain};
 use super::datum::{RawDatum, finite_day, new_varlena, varlena_bytes};
 use super::error::{OrRaise, raise};
 use super::numeric;
@@ -69,6 +69,10 @@ struct Header {
 
 // SAFETY: plain parts; PurchaseDay is packed to 8 bytes.
 unsafe impl Plain for Header {}
+// SAFETY: as above; the number is its own.
+unsafe impl buffer::Header for Header {
+    const KIND: u32 = 1;
+}
 // SAFETY: an integer.
 unsafe impl Plain for PackedOrder {}
 // SAFETY: integers, packed to 8 bytes.

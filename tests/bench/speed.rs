@@ -218,12 +218,11 @@ fn learning_and_movement(client: &mut Client) {
             query: format!("SELECT learn_policy(h, '{AS_OF}', NULL) AS policy FROM histories"),
         },
         Candidate {
-            name: "movement, 36 months",
-            columns: &["customers"],
-            query: "SELECT month, lifecycle_state(h, month) AS from_state, lifecycle_state(h, next) AS to_state, count(*) AS customers
+            name: "movement, month by month for three years",
+            columns: &["customers", "revenue"],
+            query: "SELECT m.from_day, m.from_state, m.to_state, count(*) AS customers, sum(m.revenue_after) AS revenue
                     FROM histories
-                    CROSS JOIN (SELECT m::date AS month, (m + interval '1 month')::date AS next
-                                FROM generate_series(timestamp '2022-01-01', '2024-12-01', '1 month') AS m) AS months
+                    CROSS JOIN LATERAL state_movements(h, '2021-12-31', '2024-12-31', '1 month') AS m
                     GROUP BY 1, 2, 3"
                 .to_owned(),
         },
