@@ -146,15 +146,27 @@ fn bought_for_discounts(purchases: &Purchases, policy: &DormancyReasonLimits) ->
 
 fn last_bought_much_more(purchases: &Purchases, policy: &DormancyReasonLimits) -> bool {
     let days_before = i128::from(purchases.purchase_days) - 1;
-    // last >= ratio * earlier / days_before, multiplied out; sums near the limit of i128 are compared as if beyond it.
+    // last >= ratio * earlier / days_before, multiplied out.
     purchases.earlier_amount > 0
-        && purchases.last_amount.saturating_mul(days_before).saturating_mul(Millionths::ONE.into())
-            >= policy.overstock_amount_ratio.get().saturating_mul(purchases.earlier_amount)
+        && purchases.last_amount > 0
+        && product(purchases.last_amount, days_before * i128::from(Millionths::ONE))
+            >= product(purchases.earlier_amount, policy.overstock_amount_ratio.get())
 }
 
 fn bought_in_a_burst(purchases: &Purchases, policy: &DormancyReasonLimits) -> bool {
     i64::from(purchases.purchase_days) >= policy.overstock_min_purchase_days.into()
         && purchases.span_days() <= policy.overstock_max_span_days.into()
+}
+
+/// The product of two numbers that are not negative, in 256 bits: the upper half, the lower half.
+fn product(a: i128, b: i128) -> (u128, u128) {
+    const LOW: u128 = u64::MAX as u128;
+    let ((a_high, a_low), (b_high, b_low)) = ((a as u128 >> 64, a as u128 & LOW), (b as u128 >> 64, b as u128 & LOW));
+    let low = a_low * b_low;
+    // A product of two 64-bit halves and one more of them fit 128 bits.
+    let middle = a_high * b_low + (low >> 64);
+    let (carry, middle) = (middle >> 64, (middle & LOW) + a_low * b_high);
+    (a_high * b_high + carry + (middle >> 64), middle << 64 | low & LOW)
 }
 
 #[cfg(test)]
@@ -210,6 +222,23 @@ mod tests {
         assert_eq!(reason_of(&STEADY, &[("stated_drifted", 130), ("stated_competitor", 120)]), "drifted");
         assert_eq!(reason_of(&STEADY, &[("stated_drifted", 130), ("stated_competitor", 130)]), "competitor");
         assert_eq!(reason_of(&STEADY, &[("stated_competitor", 99), ("stated_weather", 130)]), "drifted");
+    }
+
+    #[test]
+    fn large_amounts_are_compared_exactly() {
+        let huge = 80_000_000_000_000_000_000_000_000_000_000_000_000;
+        assert_eq!(reason_of(&[(0, huge, None), (60, huge, None), (160, huge / 9, None)], &[]), "drifted");
+        assert_eq!(
+            reason_of(&[(0, huge / 9, None), (60, huge / 9, None), (160, huge / 9 * 2, None)], &[]),
+            "overstocked"
+        );
+        assert_eq!(
+            reason_of(&[(0, huge / 9, None), (60, huge / 9, None), (160, huge / 9 * 2 - 1, None)], &[]),
+            "drifted"
+        );
+        assert_eq!(product(i128::MAX, i128::MAX), (u128::MAX >> 2, 1));
+        assert_eq!(product(1 << 64, 1 << 64), (1, 0));
+        assert_eq!(product(3, 5), (0, 15));
     }
 
     #[test]

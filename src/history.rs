@@ -297,13 +297,14 @@ impl Purchases {
 }
 
 /// `monetary / orders`, rounded to 6 decimals whatever the money has, so that a later and more precise amount changes
-/// nothing.
+/// nothing; to fewer where 38 digits allow no more.
 ///
 /// # Errors
-/// [`ErrorKind::NumberOutOfRange`] when the result does not fit.
+/// [`ErrorKind::NumberOutOfRange`] when `orders` in units of the money's last decimal does not fit.
 pub fn average_order_value(monetary: Decimal, orders: i64) -> Result<Decimal> {
     let denominator = power_of_ten(monetary.scale()).checked_mul(orders.into()).ok_or_else(amount_out_of_range)?;
-    Decimal::quotient(monetary.mantissa(), denominator, 6)
+    let rounded = |decimals| Decimal::quotient(monetary.mantissa(), denominator, decimals);
+    (0..=6).rev().find_map(|decimals| rounded(decimals).ok()).ok_or_else(amount_out_of_range)
 }
 
 #[cfg(test)]

@@ -46,7 +46,30 @@ fn at_path(type_name: &str, error: &serde_path_to_error::Error<serde_json::Error
 }
 
 fn invalid(type_name: &str, problem: &str) -> Error {
-    Error::new(ErrorKind::InvalidText, format!("invalid {type_name}: {problem}"))
+    Error::new(ErrorKind::InvalidText, format!("invalid {type_name}: {}", in_plain_words(problem)))
+}
+
+/// serde speaks of Rust's types, users of JSON.
+fn in_plain_words(problem: &str) -> String {
+    let (found, expected) = match problem.split_once(", expected ") {
+        Some(parts) => parts,
+        None => return problem.to_owned(),
+    };
+    let (expected, place) = match expected.find(" at line ") {
+        Some(position) => expected.split_at(position),
+        None => (expected, ""),
+    };
+    let expected = match expected {
+        "u8" | "u32" => "a whole number from 0",
+        "a sequence" => "a list",
+        "a map" => "an object",
+        "a string" => "a text",
+        "a JSON number" => "a number",
+        "a tuple of size 2" | "tuple of size 2" => "a list of two numbers",
+        other if other.starts_with("struct ") => "an object",
+        other => other,
+    };
+    format!("{}, expected {expected}{place}", found.replace("map", "object").replace("sequence", "list"))
 }
 
 /// An object as its entries in order; a key that stands twice is an error.

@@ -190,16 +190,22 @@ impl Values<'_> {
     }
 
     /// percentile_cont(part / of): linear between the two nearest values.
-    fn quantile(&self, part: u64, of: u64) -> Quantile {
+    ///
+    /// # Errors
+    /// [`ErrorKind::NumberOutOfRange`] when an intermediate value does not fit.
+    fn quantile(&self, part: u64, of: u64) -> Result<Quantile> {
         let position = part * (self.count - 1);
         let (low, between) = (position / of, i128::from(position % of));
         let (value, next) = (self.at(low), self.at((low + 1).min(self.count - 1)));
-        Quantile { numerator: value * i128::from(of) + (next - value) * between, denominator: of.into() }
+        // value + (next - value) * between / of, over one denominator.
+        let weighted = |value: i128, weight: i128| value.checked_mul(weight).ok_or_else(amount_out_of_range);
+        let numerator = weighted(value, i128::from(of) - between)?.checked_add(weighted(next, between)?);
+        Ok(Quantile { numerator: numerator.ok_or_else(amount_out_of_range)?, denominator: of.into() })
     }
 
     /// The cuts at 20, 40, 60 and 80 %.
     fn quintiles(&self, unit: MoneyUnit) -> Result<Vec<Decimal>> {
-        (1..5).map(|part| self.quantile(part, 5).decimal(unit)).collect()
+        (1..5).map(|part| self.quantile(part, 5)?.decimal(unit)).collect()
     }
 
     /// How many values are at least `value`.
@@ -285,9 +291,9 @@ impl Sample<'_> {
         let gaps = self.values(Dimension::Gap);
         match policy.method {
             Method::Percentile => Ok(Some(GapLimits {
-                store_gap: gaps.quantile(1, 2).decimal(ONES)?,
-                at_risk: gaps.quantile(3, 4).ceil(),
-                dormant: gaps.quantile(9, 10).ceil(),
+                store_gap: gaps.quantile(1, 2)?.decimal(ONES)?,
+                at_risk: gaps.quantile(3, 4)?.ceil(),
+                dormant: gaps.quantile(9, 10)?.ceil(),
             })),
             Method::MeanSd => mean_sd_limits(&gaps).map(Some),
             Method::KaplanMeier => Ok(kaplan_meier_limits(&gaps, &self.values(Dimension::Recency))),

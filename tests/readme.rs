@@ -175,7 +175,9 @@ fn it_names_everything_and_every_object_has_a_comment() {
     let text = fs::read_to_string(readme()).expect("the README can be read");
     let database = common::Database::new("readme_names");
     let extension = "refclassid = 'pg_extension'::regclass AND deptype = 'e'
-        AND refobjid = (SELECT oid FROM pg_extension WHERE extname = 'pg_rfm')";
+        AND refobjid = (SELECT oid FROM pg_extension WHERE extname = 'pg_rfm')
+        -- Array types, members since PostgreSQL 17, come with their types.
+        AND NOT (classid = 'pg_type'::regclass AND objid IN (SELECT typarray FROM pg_type))";
     for (what, query) in [
         (
             "functions and aggregates",

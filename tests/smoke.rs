@@ -47,6 +47,45 @@ fn a_database_owner_who_is_no_superuser_can_install_it() {
     );
 }
 
+/// The install script runs with a superuser's rights where a database owner may fill the schema before: nothing of hers may
+/// run in it. A variadic function such as format() is where an exact overload would come first.
+#[test]
+fn what_lies_in_the_schema_before_never_runs_while_installing() {
+    let database = Database::new("smoke_hostile");
+    let mut client = database.client();
+    let role = format!("{}_owner", database.name);
+    let overloads: Vec<String> =
+        ["format", "concat", "quote_ident", "quote_literal", "pg_extension_config_dump", "getdatabaseencoding"]
+            .iter()
+            .flat_map(|name| (0..10).map(move |count| (name, vec!["text"; count].join(", "))))
+            .map(|(name, arguments)| {
+                format!(
+                    "CREATE FUNCTION shop.{name}({arguments}) RETURNS text LANGUAGE plpgsql AS
+                 $$ BEGIN RAISE EXCEPTION 'a function of the schema runs as %', current_user; END $$;"
+                )
+            })
+            .collect();
+    common::batch(
+        &mut client,
+        &format!(
+            "DROP EXTENSION pg_rfm;
+             CREATE ROLE {role};
+             ALTER DATABASE {database} OWNER TO {role};
+             SET ROLE {role};
+             CREATE SCHEMA shop;
+             {overloads}
+             CREATE EXTENSION pg_rfm SCHEMA shop;
+             DROP EXTENSION pg_rfm;
+             RESET ROLE;
+             DROP OWNED BY {role};
+             ALTER DATABASE {database} OWNER TO postgres;
+             DROP ROLE {role}",
+            database = database.name,
+            overloads = overloads.concat(),
+        ),
+    );
+}
+
 #[test]
 fn an_error_is_reported_with_its_sqlstate_and_the_session_goes_on() {
     let database = Database::new("smoke_error");

@@ -51,6 +51,9 @@ impl Document {
         }
         Self::read(text).map_err(|error| match error.hint {
             Some(_) => error,
+            None if !text.trim_start().starts_with('{') => error.hint(
+                "A policy is a JSON object, for example {\"lifecycle\": {\"dormant_after_days\": 90}}; preset_policy('rental_90') is a preset.",
+            ),
             None => error.hint("SELECT effective(NULL) shows every key with its default."),
         })
     }

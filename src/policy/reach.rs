@@ -1,7 +1,7 @@
 //! What a policy says in vain: digits, segments, states and actions that nobody can reach.
 
 use super::check::Contradiction;
-use super::{Document, Policy, SegmentRule};
+use super::{Cycle, Document, Policy, SegmentRule};
 use crate::decimal::Decimal;
 use crate::error::Result;
 use crate::labels::labels;
@@ -104,9 +104,25 @@ impl Policy {
 
     fn find_vain_states(&self, found: &mut Vec<Finding>) {
         let limits = &self.lifecycle;
-        if limits.at_risk_after_days == limits.dormant_after_days {
-            let message = "nobody is ever at_risk: lifecycle.dormant_after_days is the same";
-            found.push(Finding::new(Severity::Warning, "lifecycle.at_risk_after_days", message));
+        let (path, same, other) = match limits.cycle {
+            Cycle::Fixed => (
+                "lifecycle.at_risk_after_days",
+                limits.at_risk_after_days == limits.dormant_after_days,
+                "dormant_after_days",
+            ),
+            Cycle::Own => ("lifecycle.at_risk_ratio", limits.at_risk_ratio == limits.dormant_ratio, "dormant_ratio"),
+        };
+        if same {
+            found.push(Finding::new(
+                Severity::Warning,
+                path,
+                format!("nobody is ever at_risk: lifecycle.{other} is the same"),
+            ));
+        }
+        let stage = &self.purchase_stage;
+        if stage.nurture_min_orders == stage.established_min_orders {
+            let message = "nobody is ever in the stage nurture: purchase_stage.established_min_orders is the same";
+            found.push(Finding::new(Severity::Warning, "purchase_stage.nurture_min_orders", message));
         }
     }
 
@@ -209,15 +225,27 @@ mod tests {
     fn rules_in_vain_are_named() {
         let found = findings(
             r#"{"segments": {"rules": [{"name": "all", "any": [{}]}, {"name": "late", "any": [{"r": [1, 1]}]}]},
-                "lifecycle": {"at_risk_after_days": 60},
+                "lifecycle": {"at_risk_after_days": 60}, "purchase_stage": {"nurture_min_orders": 4},
                 "next_action": {"rules": [
                     {"id": "a", "action": "x", "behaviour": "care", "title": "X", "when": {}},
                     {"id": "b", "action": "y", "behaviour": "care", "title": "Y", "when": {"orders": 1}}]}}"#,
         );
-        assert_eq!(found.len(), 3, "{found:?}");
+        assert_eq!(found.len(), 4, "{found:?}");
         assert!(found[0].starts_with("warning segments.rules[1]: no reachable score is late"));
         assert!(found[1].starts_with("warning lifecycle.at_risk_after_days"));
-        assert!(found[2].starts_with("warning next_action.rules[1]: rule b is never tried: a before it"));
+        assert!(found[2].starts_with("warning purchase_stage.nurture_min_orders"));
+        assert!(found[3].starts_with("warning next_action.rules[1]: rule b is never tried: a before it"));
+    }
+
+    #[test]
+    fn limits_of_the_other_cycle_do_not_matter() {
+        let own = r#"{"lifecycle": {"cycle": "own", "at_risk_after_days": 60}}"#;
+        assert_eq!(findings(own).len(), 1);
+        let own = r#"{"lifecycle": {"cycle": "own", "at_risk_ratio": 3}}"#;
+        assert!(
+            findings(own)[1].starts_with("warning lifecycle.at_risk_ratio")
+                || findings(own)[0].starts_with("warning lifecycle.at_risk_ratio")
+        );
     }
 
     #[test]

@@ -39,17 +39,17 @@ BEGIN
         volatility := CASE day WHEN 'timestamptz' THEN 'STABLE' ELSE 'IMMUTABLE' END;
         FOREACH amount IN ARRAY ARRAY['numeric', 'double precision', 'bigint'] LOOP
             FOREACH arguments IN ARRAY ARRAY['', ', discounted boolean'] LOOP
-                arguments := format('ordered_on %s, amount %s%s', day, amount, arguments);
-                EXECUTE format(
+                arguments := pg_catalog.format('ordered_on %s, amount %s%s', day, amount, arguments);
+                EXECUTE pg_catalog.format(
                     'CREATE FUNCTION _collect_order(internal, %s) RETURNS internal '
                     'AS ''MODULE_PATHNAME'', ''collect_order_wrapper'' LANGUAGE c %s PARALLEL SAFE', arguments, volatility);
-                EXECUTE format(
+                EXECUTE pg_catalog.format(
                     'CREATE AGGREGATE purchase_history(%s) (SFUNC = _collect_order, FINALFUNC = _finish_history, %s)',
                     arguments, parallel);
             END LOOP;
             FOREACH arguments IN ARRAY ARRAY['', ', policy segment_policy'] LOOP
-                arguments := format('ordered_on %s, amount %s, as_of date%s', day, amount, arguments);
-                EXECUTE format(
+                arguments := pg_catalog.format('ordered_on %s, amount %s, as_of date%s', day, amount, arguments);
+                EXECUTE pg_catalog.format(
                     'CREATE FUNCTION _collect_order_until(internal, %s) RETURNS internal '
                     'AS ''MODULE_PATHNAME'', ''collect_order_until_wrapper'' LANGUAGE c %s PARALLEL SAFE', arguments, volatility);
                 FOREACH main SLICE 1 IN ARRAY ARRAY[
@@ -58,14 +58,14 @@ BEGIN
                     ['vip_score', '_finish_vip_score'],
                     ['next_action', '_finish_next_action']
                 ] LOOP
-                    EXECUTE format(
+                    EXECUTE pg_catalog.format(
                         'CREATE AGGREGATE %s(%s) (SFUNC = _collect_order_until, FINALFUNC = %s, %s)',
                         main[1], arguments, main[2], parallel);
                 END LOOP;
             END LOOP;
         END LOOP;
     END LOOP;
-    EXECUTE format(
+    EXECUTE pg_catalog.format(
         'CREATE AGGREGATE rollup(h purchase_history) (SFUNC = _collect_history, FINALFUNC = _finish_history, %s)',
         parallel);
 END

@@ -29,10 +29,10 @@ BEGIN
                 WHEN 'timestamptz' THEN ' The day is ordered_on::date in the session''s TimeZone.'
                 ELSE '' END
                 || CASE amount WHEN 'double precision' THEN ' Amounts are converted as ::numeric does.' ELSE '' END;
-            EXECUTE format('COMMENT ON AGGREGATE purchase_history(%s, %s) IS %L', day, amount,
+            EXECUTE pg_catalog.format('COMMENT ON AGGREGATE purchase_history(%s, %s) IS %L', day, amount,
                 'One customer''s orders (day, amount in currency units, negative: refund) as a history; one row is one order.'
                 || variant);
-            EXECUTE format('COMMENT ON AGGREGATE purchase_history(%s, %s, boolean) IS %L', day, amount,
+            EXECUTE pg_catalog.format('COMMENT ON AGGREGATE purchase_history(%s, %s, boolean) IS %L', day, amount,
                 'One customer''s orders (day, amount in currency units, discounted or not, NULL: unknown) as a history.'
                 || variant);
             FOREACH question IN ARRAY ARRAY['', ', segment_policy'] LOOP
@@ -42,14 +42,14 @@ BEGIN
                     ['vip_score', 'One customer''s VIP score 0..100 from order rows; NULL for a prospect.'],
                     ['next_action', 'The one next step for a customer from order rows; NULL without rows.']
                 ] LOOP
-                    EXECUTE format('COMMENT ON AGGREGATE %s(%s, %s, date%s) IS %L', aggregate[1], day, amount, question,
+                    EXECUTE pg_catalog.format('COMMENT ON AGGREGATE %s(%s, %s, date%s) IS %L', aggregate[1], day, amount, question,
                         aggregate[2] || ' as_of and policy must not vary within a group.' || variant);
                 END LOOP;
-                EXECUTE format('COMMENT ON FUNCTION _collect_order_until(internal, %s, %s, date%s) IS %L', day, amount,
+                EXECUTE pg_catalog.format('COMMENT ON FUNCTION _collect_order_until(internal, %s, %s, date%s) IS %L', day, amount,
                     question, 'Part of the aggregates rfm_score, lifecycle_state, vip_score and next_action: takes a row.');
             END LOOP;
             FOREACH question IN ARRAY ARRAY['', ', boolean'] LOOP
-                EXECUTE format('COMMENT ON FUNCTION _collect_order(internal, %s, %s%s) IS %L', day, amount, question,
+                EXECUTE pg_catalog.format('COMMENT ON FUNCTION _collect_order(internal, %s, %s%s) IS %L', day, amount, question,
                     'Part of the aggregate purchase_history: takes a row.');
             END LOOP;
         END LOOP;
@@ -159,15 +159,15 @@ DECLARE
     number text;
 BEGIN
     FOREACH number IN ARRAY ARRAY['integer', 'bigint'] LOOP
-        EXECUTE format('COMMENT ON FUNCTION rfm_score(integer, %s, numeric, segment_policy) IS %L', number,
+        EXECUTE pg_catalog.format('COMMENT ON FUNCTION rfm_score(integer, %s, numeric, segment_policy) IS %L', number,
             'RFM score from recency in days, number of orders and amount in currency units; NULL without orders.');
-        EXECUTE format('COMMENT ON FUNCTION lifecycle_state(integer, %s, integer, boolean, text, segment_policy) IS %L', number,
+        EXECUTE pg_catalog.format('COMMENT ON FUNCTION lifecycle_state(integer, %s, integer, boolean, text, segment_policy) IS %L', number,
             'Lifecycle state from recency and last gap in days, number of orders and whether a VIP; fixed cycle only.');
-        EXECUTE format('COMMENT ON FUNCTION vip_score(integer, %s, numeric, numeric, segment_policy) IS %L', number,
+        EXECUTE pg_catalog.format('COMMENT ON FUNCTION vip_score(integer, %s, numeric, numeric, segment_policy) IS %L', number,
             'VIP score 0..100 from recency, orders, amount and relation score (NULL: not tracked); NULL without orders.');
-        EXECUTE format('COMMENT ON FUNCTION next_action(text, %s, text, text, segment_policy) IS %L', number,
+        EXECUTE pg_catalog.format('COMMENT ON FUNCTION next_action(text, %s, text, text, segment_policy) IS %L', number,
             'The one next step from lifecycle state, orders, membership and dormancy reason; rules on other facts do not match.');
-        EXECUTE format('COMMENT ON FUNCTION dormancy_category(%s, text) IS %L', number,
+        EXECUTE pg_catalog.format('COMMENT ON FUNCTION dormancy_category(%s, text) IS %L', number,
             'What kind of sleeper, from number of orders and membership: paused, cancelled, member_silent, new or one_off.');
     END LOOP;
 END
@@ -232,11 +232,11 @@ DECLARE
     method text;
 BEGIN
     FOREACH type_name IN ARRAY ARRAY['purchase_history', 'engagement_history', 'segment_policy'] LOOP
-        EXECUTE format('COMMENT ON FUNCTION %1$s_in(cstring) IS %2$L', type_name, 'Reads a ' || type_name || ' from text.');
-        EXECUTE format('COMMENT ON FUNCTION %1$s_out(%1$s) IS %2$L', type_name, 'Writes a ' || type_name || ' as text.');
-        EXECUTE format('COMMENT ON FUNCTION %1$s_recv(internal) IS %2$L', type_name,
+        EXECUTE pg_catalog.format('COMMENT ON FUNCTION %1$s_in(cstring) IS %2$L', type_name, 'Reads a ' || type_name || ' from text.');
+        EXECUTE pg_catalog.format('COMMENT ON FUNCTION %1$s_out(%1$s) IS %2$L', type_name, 'Writes a ' || type_name || ' as text.');
+        EXECUTE pg_catalog.format('COMMENT ON FUNCTION %1$s_recv(internal) IS %2$L', type_name,
             'Reads a ' || type_name || ' from its binary form.');
-        EXECUTE format('COMMENT ON FUNCTION %1$s_send(%1$s) IS %2$L', type_name,
+        EXECUTE pg_catalog.format('COMMENT ON FUNCTION %1$s_send(%1$s) IS %2$L', type_name,
             'Writes a ' || type_name || ' in its binary form.');
         FOR operator IN
             SELECT *
@@ -249,18 +249,18 @@ BEGIN
                 ('>=', 'ge', 'Greater or equal in an order that means nothing, for indexes')
             ) AS o(sign, name, meaning)
         LOOP
-            EXECUTE format('COMMENT ON OPERATOR %1$s (%2$s, %2$s) IS %3$L', operator.sign, type_name,
+            EXECUTE pg_catalog.format('COMMENT ON OPERATOR %1$s (%2$s, %2$s) IS %3$L', operator.sign, type_name,
                 operator.meaning || '.');
-            EXECUTE format('COMMENT ON FUNCTION %1$s_%2$s(%1$s, %1$s) IS %3$L', type_name, operator.name,
+            EXECUTE pg_catalog.format('COMMENT ON FUNCTION %1$s_%2$s(%1$s, %1$s) IS %3$L', type_name, operator.name,
                 'Implementation of the ' || operator.sign || ' operator.');
         END LOOP;
-        EXECUTE format('COMMENT ON FUNCTION %1$s_cmp(%1$s, %1$s) IS %2$L', type_name, 'Compares for btree indexes.');
-        EXECUTE format('COMMENT ON FUNCTION %1$s_hash(%1$s) IS %2$L', type_name, 'Hashes.');
-        EXECUTE format('COMMENT ON FUNCTION %1$s_hash_extended(%1$s, bigint) IS %2$L', type_name, 'Hashes with a seed.');
+        EXECUTE pg_catalog.format('COMMENT ON FUNCTION %1$s_cmp(%1$s, %1$s) IS %2$L', type_name, 'Compares for btree indexes.');
+        EXECUTE pg_catalog.format('COMMENT ON FUNCTION %1$s_hash(%1$s) IS %2$L', type_name, 'Hashes.');
+        EXECUTE pg_catalog.format('COMMENT ON FUNCTION %1$s_hash_extended(%1$s, bigint) IS %2$L', type_name, 'Hashes with a seed.');
         FOREACH method IN ARRAY ARRAY['btree', 'hash'] LOOP
-            EXECUTE format('COMMENT ON OPERATOR FAMILY %1$s_ops USING %2$s IS %3$L', type_name, method,
+            EXECUTE pg_catalog.format('COMMENT ON OPERATOR FAMILY %1$s_ops USING %2$s IS %3$L', type_name, method,
                 'Comparison of ' || type_name || ' by ' || method || '.');
-            EXECUTE format('COMMENT ON OPERATOR CLASS %1$s_ops USING %2$s IS %3$L', type_name, method,
+            EXECUTE pg_catalog.format('COMMENT ON OPERATOR CLASS %1$s_ops USING %2$s IS %3$L', type_name, method,
                 'Makes DISTINCT, GROUP BY, joins and indexes on ' || type_name || ' work.');
         END LOOP;
     END LOOP;

@@ -19,30 +19,30 @@ BEGIN
                 ('>=', 'ge', '<=', '<', 'scalargesel', 'scalargejoinsel', '')
             ) AS o(sign, name, commutator, negator, restrict_with, join_with, extra)
         LOOP
-            EXECUTE format(
+            EXECUTE pg_catalog.format(
                 'CREATE FUNCTION %1$s_%2$s(%1$s, %1$s) RETURNS boolean AS ''bytea%2$s'' LANGUAGE internal '
                 'IMMUTABLE STRICT LEAKPROOF PARALLEL SAFE',
                 type_name, operator.name);
-            EXECUTE format(
+            EXECUTE pg_catalog.format(
                 'CREATE OPERATOR %1$s (FUNCTION = %2$s_%3$s, LEFTARG = %2$s, RIGHTARG = %2$s, '
                 'COMMUTATOR = %4$s, NEGATOR = %5$s, RESTRICT = %6$s, JOIN = %7$s%8$s)',
                 operator.sign, type_name, operator.name, operator.commutator, operator.negator,
                 operator.restrict_with, operator.join_with, operator.extra);
         END LOOP;
-        EXECUTE format(
+        EXECUTE pg_catalog.format(
             'CREATE FUNCTION %1$s_cmp(%1$s, %1$s) RETURNS integer AS ''byteacmp'' LANGUAGE internal '
             'IMMUTABLE STRICT LEAKPROOF PARALLEL SAFE', type_name);
-        EXECUTE format(
+        EXECUTE pg_catalog.format(
             'CREATE FUNCTION %1$s_hash(%1$s) RETURNS integer AS ''hashvarlena'' LANGUAGE internal '
             'IMMUTABLE STRICT LEAKPROOF PARALLEL SAFE', type_name);
-        EXECUTE format(
+        EXECUTE pg_catalog.format(
             'CREATE FUNCTION %1$s_hash_extended(%1$s, bigint) RETURNS bigint AS ''hashvarlenaextended'' LANGUAGE internal '
             'IMMUTABLE STRICT LEAKPROOF PARALLEL SAFE', type_name);
-        EXECUTE format(
+        EXECUTE pg_catalog.format(
             'CREATE OPERATOR CLASS %1$s_ops DEFAULT FOR TYPE %1$s USING btree AS '
             'OPERATOR 1 <, OPERATOR 2 <=, OPERATOR 3 =, OPERATOR 4 >=, OPERATOR 5 >, FUNCTION 1 %1$s_cmp(%1$s, %1$s)',
             type_name);
-        EXECUTE format(
+        EXECUTE pg_catalog.format(
             'CREATE OPERATOR CLASS %1$s_ops DEFAULT FOR TYPE %1$s USING hash AS '
             'OPERATOR 1 =, FUNCTION 1 %1$s_hash(%1$s), FUNCTION 2 %1$s_hash_extended(%1$s, bigint)',
             type_name);

@@ -62,8 +62,6 @@ make_tree() {
 		mkdir -p "$to"
 		find "$from" -mindepth 1 -maxdepth 1 ! -name 'pg_rfm*' -exec ln -s -t "$to" {} +
 	done
-	[ "$("$bindir/pg_config" --pkglibdir)" = "$base/root$("$PG_CONFIG" --pkglibdir)" ] ||
-		die "$PG_CONFIG: this PostgreSQL cannot be relocated; install pg_rfm into it with \`make install\` instead"
 }
 
 start() {
@@ -93,7 +91,7 @@ start() {
 	fi
 
 	# The makefile knows which files belong to the extension; install(1) replaces a library in use by a new file.
-	make -s -C "$repo" install-files PG_CONFIG="$bindir/pg_config" SO="$PG_RFM_SO" DESTDIR= >&2
+	make -s -C "$repo" install-files PG_CONFIG="$PG_CONFIG" SO="$PG_RFM_SO" DESTDIR="$base/root" >&2
 	if ! running; then
 		pg_ctl -l "$log" start || { tail -n 20 "$log" >&2; die "PostgreSQL did not start"; }
 	fi
