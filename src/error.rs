@@ -17,6 +17,8 @@ pub enum ErrorKind {
     DayOutOfRange,
     /// More than a stated maximum (54000).
     LimitExceeded,
+    /// No memory for a large value (53200).
+    OutOfMemory,
 }
 
 /// An error of the core.

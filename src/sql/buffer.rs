@@ -98,14 +98,26 @@ impl<H: Header> Buffer<H> {
 
     /// The items, all of one type since the last [`clear`](Self::clear).
     pub fn items<T: Plain>(&self) -> &[T] {
-        const { assert!(align_of::<T>() <= 8) }
+        const { assert!(align_of::<T>() <= 8 && Self::HEAD.is_multiple_of(align_of::<T>())) }
         // SAFETY: `len` bytes after the head were written by push, aligned because head and items are.
         unsafe { std::slice::from_raw_parts(self.first().cast(), self.0.as_ref().len as usize / size_of::<T>()) }
     }
 
+    /// A copy of the items in Rust's memory. A failed allocation there would end the server process, so it is tried first.
+    pub fn to_vec<T: Plain>(&self) -> Vec<T> {
+        let items = self.items::<T>();
+        let mut copy = Vec::new();
+        if copy.try_reserve_exact(items.len()).is_err() {
+            let bytes = size_of_val(items);
+            raise(Error::new(ErrorKind::OutOfMemory, format!("no memory for a copy of {bytes} bytes")));
+        }
+        copy.extend_from_slice(items);
+        copy
+    }
+
     /// The items, to change them.
     pub fn items_mut<T: Plain>(&mut self) -> &mut [T] {
-        const { assert!(align_of::<T>() <= 8) }
+        const { assert!(align_of::<T>() <= 8 && Self::HEAD.is_multiple_of(align_of::<T>())) }
         // SAFETY: as in `items`, and `&mut self` makes it the only reference.
         unsafe { std::slice::from_raw_parts_mut(self.first().cast(), self.0.as_ref().len as usize / size_of::<T>()) }
     }

@@ -1,5 +1,6 @@
 //! Core values to and from datums. The `unsafe` here rests on one fact: PostgreSQL calls a function with datums of the
-//! types that its declaration names, and the declarations are generated from these very Rust types.
+//! types that its declaration names. Most declarations are generated from these very Rust types; those of functions with
+//! `sql = false` stand in the SQL file that the function names.
 
 use pgrx::callconv::{Arg, ArgAbi, BoxRet, FcInfo};
 use pgrx::nullable::Nullable;

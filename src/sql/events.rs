@@ -8,7 +8,7 @@ use super::datum::{RawDatum, finite_day, new_varlena, varlena_bytes};
 use super::error::OrRaise;
 use super::orders::{aggregate_context, argument};
 use crate::day::Day;
-use crate::engagement::{EngagementHistory, check_kind};
+use crate::engagement::{EngagementHistory, MAX_KIND_BYTES, check_kind};
 use crate::error::Result;
 
 /// The state has nothing besides its events.
@@ -32,6 +32,9 @@ const FIRST_BYTES: usize = 64;
 /// Beyond this many bytes events of one kind and day are merged before the group grows.
 const MERGE_BYTES: usize = 65_536;
 
+/// Length and name of the kind, day, count.
+const MAX_EVENT_BYTES: usize = 1 + MAX_KIND_BYTES + 4 + 4;
+
 impl Events {
     fn add(&mut self, kind: &str, day: Day, count: u32) -> Result<()> {
         check_kind(kind)?;
@@ -50,7 +53,7 @@ impl Events {
 
     /// Merges the events where the group is large and about to grow.
     fn merge_if_full(&mut self) -> Result<()> {
-        if self.byte_len() >= MERGE_BYTES && self.is_full_for::<[u8; 72]>() {
+        if self.byte_len() >= MERGE_BYTES && self.is_full_for::<[u8; MAX_EVENT_BYTES]>() {
             let history = self.history()?;
             let before = self.byte_len();
             self.clear();

@@ -259,7 +259,7 @@ fn finish_policy(fcinfo: pg_sys::FunctionCallInfo) -> Option<RawDatum> {
     let Header { question, mut unit } = *state.header();
     let base = question.policy();
     // Counted in a copy: a final function leaves the state as it is.
-    let mut observations = state.items::<Observation>().to_vec();
+    let mut observations: Vec<Observation> = state.to_vec();
     let kept = count_within(&mut observations, &mut unit, MOST_VALUES).or_raise();
     let sample = Sample { unit, observations: &observations[..kept] };
     let learned = sample.learn(document_of(&base), question.as_of()?).or_raise();

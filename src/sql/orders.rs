@@ -188,9 +188,9 @@ impl Rows {
     /// All rows by day, in order.
     fn days(&mut self) -> Result<Vec<PurchaseDay>> {
         let mut days = match self.header().form {
-            Form::Days => self.items::<PurchaseDay>().to_vec(),
+            Form::Days => self.to_vec(),
             Form::Orders => {
-                let mut orders = self.items::<PackedOrder>().to_vec();
+                let mut orders: Vec<PackedOrder> = self.to_vec();
                 orders.sort_unstable();
                 orders.into_iter().map(PackedOrder::unpack).collect()
             }
