@@ -39,7 +39,7 @@ sql -v customer="c$customer" -v date="c$date" -v amount="c$amount" -v order="c$o
 if [ "$orders" = "$sample" ]; then
 	sql -v as_of="${AS_OF:-1998-06-30}" <"$here/policy_cdnow.sql"
 else
-	sql -v as_of="${AS_OF-}" <"$here/policy_quintiles.sql"
+	sql -v as_of="${AS_OF-}" <"$here/policy_learned.sql"
 fi
 
 [ "$(sql -A -t -c 'SELECT EXISTS (SELECT FROM orders JOIN segmentation ON ordered_on <= as_of)')" = t ] ||
