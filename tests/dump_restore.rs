@@ -380,8 +380,9 @@ fn every_object_of_the_extension_has_a_comment() {
          FROM pg_depend
          WHERE refclassid = 'pg_extension'::regclass AND deptype = 'e'
                AND refobjid = (SELECT oid FROM pg_extension WHERE extname = 'pg_rfm')
-               -- Array types, members since 17, come with their types.
-               AND NOT (classid = 'pg_type'::regclass AND objid IN (SELECT typarray FROM pg_type))
+               -- Array types and row types of tables, members since 17, come with what they are made of.
+               AND NOT (classid = 'pg_type'::regclass
+                        AND objid IN (SELECT typarray FROM pg_type UNION ALL SELECT reltype FROM pg_class WHERE relkind = 'r'))
                AND coalesce(obj_description(objid, classid::regclass::text::name), '') = ''
          ORDER BY 1",
     );

@@ -176,8 +176,9 @@ fn it_names_everything_and_every_object_has_a_comment() {
     let database = common::Database::new("readme_names");
     let extension = "refclassid = 'pg_extension'::regclass AND deptype = 'e'
         AND refobjid = (SELECT oid FROM pg_extension WHERE extname = 'pg_rfm')
-        -- Array types, members since PostgreSQL 17, come with their types.
-        AND NOT (classid = 'pg_type'::regclass AND objid IN (SELECT typarray FROM pg_type))";
+        -- Array types and row types of tables, members since PostgreSQL 17, come with what they are made of.
+        AND NOT (classid = 'pg_type'::regclass
+                 AND objid IN (SELECT typarray FROM pg_type UNION ALL SELECT reltype FROM pg_class WHERE relkind = 'r'))";
     for (what, query) in [
         (
             "functions and aggregates",
