@@ -134,6 +134,18 @@ impl MoneyUnit {
         let mantissa = Decimal::new(mantissa, scale).mantissa_at(self.scale)?;
         Ok(mantissa.div_euclid(power_of_ten(self.coarse)))
     }
+
+    /// A number of `other` units, which are neither coarser nor have more decimals, in these.
+    ///
+    /// # Errors
+    /// As [`units`](Self::units).
+    pub fn units_of(self, value: i128, other: MoneyUnit) -> Result<i128> {
+        match other.coarse {
+            0 => self.units(value, other.scale),
+            // In decimals of this unit the other has lost as many more digits as it has fewer decimals.
+            coarse => Ok(value.div_euclid(power_of_ten(self.coarse - coarse - (self.scale - other.scale)))),
+        }
+    }
 }
 
 /// All observations of a shop, counted.
@@ -460,6 +472,16 @@ mod tests {
         let mut observations = observed(&days);
         let refused = count_within(&mut observations, &mut MoneyUnit { scale: 0, coarse: 0 }, 20);
         assert_eq!(refused.unwrap_err().kind, ErrorKind::LimitExceeded);
+    }
+
+    #[test]
+    fn units_of_other_states_are_the_same_amounts() {
+        let unit = |scale, coarse| MoneyUnit { scale, coarse };
+        // 1,234.56 counted exactly, in whole tens, and in whole tens of a state that has seen four decimals.
+        assert_eq!(unit(4, 5).units_of(123_456, unit(2, 0)), Ok(123));
+        assert_eq!(unit(4, 5).units_of(123, unit(2, 3)), Ok(123));
+        assert_eq!(unit(2, 4).units_of(123, unit(2, 3)), Ok(12));
+        assert_eq!(unit(2, 4).units_of(-123, unit(2, 3)), Ok(-13));
     }
 
     #[test]

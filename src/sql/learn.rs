@@ -29,7 +29,7 @@ unsafe impl Plain for Header {}
 unsafe impl buffer::Header for Header {
     const KIND: u32 = 3;
 }
-// SAFETY: integers, packed to 8 bytes.
+// SAFETY: integers and one of an enum, packed to 8 bytes; a buffer of this header holds nothing else.
 unsafe impl Plain for Observation {}
 
 type Observations = Buffer<Header>;
@@ -37,11 +37,13 @@ type Observations = Buffer<Header>;
 const FIRST_BYTES: usize = 8192;
 
 impl Observations {
-    fn add(&mut self, observation: Observation) -> Result<()> {
+    /// Adds an observation; `value` in the unit that holds once there is room for it, because making room can change it.
+    fn add(&mut self, dimension: Dimension, count: u64, value: impl FnOnce(MoneyUnit) -> Result<i128>) -> Result<()> {
         if self.is_full_for::<Observation>() {
             self.make_room()?;
         }
-        self.push(observation);
+        let value = value(self.header().unit)?;
+        self.push(Observation { dimension, count, value });
         Ok(())
     }
 
@@ -99,9 +101,10 @@ impl Observations {
         let scale = customer.monetary().scale();
         self.widen(scale)?;
         for (dimension, value) in observe(customer) {
-            let unit = self.header().unit;
-            let value = if dimension == Dimension::Monetary { unit.units(value, scale)? } else { value };
-            self.add(Observation { dimension, count: 1, value })?;
+            self.add(dimension, 1, |unit| match dimension {
+                Dimension::Monetary => unit.units(value, scale),
+                _ => Ok(value),
+            })?;
         }
         Ok(())
     }
@@ -109,25 +112,13 @@ impl Observations {
     /// Adds what another state observed.
     fn add_all(&mut self, unit: MoneyUnit, observations: impl Iterator<Item = Observation>) -> Result<()> {
         self.coarsen(unit)?;
-        for observation in observations {
-            let mut observation = observation;
-            if observation.dimension == Dimension::Monetary {
-                observation.value = self.in_own_unit(observation.value, unit)?;
-            }
-            self.add(observation)?;
+        for Observation { dimension, count, value } in observations {
+            self.add(dimension, count, |own| match dimension {
+                Dimension::Monetary => own.units_of(value, unit),
+                _ => Ok(value),
+            })?;
         }
         Ok(())
-    }
-
-    /// A value in units of another state, which are not coarser than the own, in the own.
-    fn in_own_unit(&mut self, value: i128, unit: MoneyUnit) -> Result<i128> {
-        let own = self.header().unit;
-        // Both in the own decimals: the other's unit has lost as many more digits as it has fewer decimals.
-        let lost = match unit.coarse {
-            0 => return own.units(value, unit.scale),
-            coarse => coarse + (own.scale - unit.scale),
-        };
-        MoneyUnit { scale: 0, coarse: own.coarse - lost }.units(value, 0)
     }
 }
 
