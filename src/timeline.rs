@@ -61,16 +61,26 @@ impl<'a> Timeline<'a> {
         Ok(Timeline { history, policy, engagement, membership, happenings, next: Some(from), to })
     }
 
-    /// The states from the first purchase to `as_of`; `None` for a prospect.
-    pub fn of_life(
+    /// The ends of a life up to `as_of`, longer and longer: from the last purchase, from the second to last, the fourth to
+    /// last and so on, and at last from the day before the first, when she still was a prospect. None for a prospect.
+    ///
+    /// Whoever asks for the last change only need not walk through a life from its beginning.
+    pub fn ends_of_life(
         history: Option<&'a PurchaseHistory>,
         as_of: Day,
         policy: &'a Policy,
         engagement: Option<&'a EngagementHistory>,
         membership: Option<Membership>,
-    ) -> Option<Self> {
-        let first = history?.purchases(as_of)?.first;
-        Self::new(history, first, as_of, policy, engagement, membership).ok()
+    ) -> impl Iterator<Item = Self> {
+        let until = history.map_or(&[][..], |history| history.until(as_of));
+        let bought: Vec<Day> = until.iter().filter(|entry| entry.orders > 0).map(|entry| entry.day).collect();
+        let doubling = std::iter::successors(Some(1), |back| Some(back * 2)).take_while({
+            let purchases = bought.len();
+            move |&back| back <= purchases
+        });
+        let before_first = bought.first().and_then(|first| first.plus(-1));
+        let starts: Vec<Day> = doubling.map(|back| bought[bought.len() - back]).chain(before_first).collect();
+        starts.into_iter().filter_map(move |from| Self::new(history, from, as_of, policy, engagement, membership).ok())
     }
 
     fn customer_on(&self, day: Day) -> Customer<'a> {
@@ -123,15 +133,13 @@ pub struct Since {
 }
 
 impl Since {
-    /// Reads it off a life from the first purchase to the day asked for; before that she was a prospect. `None` for an
-    /// empty one: a prospect has always been one.
-    pub fn of(life: impl Iterator<Item = Stretch>) -> Option<Self> {
-        let (mut previous, mut present) = (LifecycleState::Prospect, None);
-        for stretch in merged(life) {
-            previous = present.map_or(previous, |present: Stretch| present.state);
-            present = Some(stretch);
+    /// Reads it off the end of a life up to the day asked for; `None` where the present state is the only one in it.
+    pub fn of(end_of_life: impl Iterator<Item = Stretch>) -> Option<Self> {
+        let (mut before, mut present) = (None, None);
+        for stretch in merged(end_of_life) {
+            before = present.replace(stretch);
         }
-        present.map(|present| Since { since: present.from, previous })
+        Some(Since { since: present?.from, previous: before?.state })
     }
 }
 
@@ -178,7 +186,7 @@ mod tests {
         let document = Document::empty();
         let policy = document.policy().unwrap();
         let h = history(&[100, 110, 120, 300]);
-        let asked = |day| Since::of(Timeline::of_life(Some(&h), Day(day), policy, None, None).into_iter().flatten());
+        let asked = |day| Timeline::ends_of_life(Some(&h), Day(day), policy, None, None).find_map(Since::of);
         let found = |since, previous| Some(Since { since: Day(since), previous });
         assert_eq!(asked(99), None);
         assert_eq!(asked(105), found(100, LifecycleState::Prospect));

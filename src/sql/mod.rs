@@ -17,6 +17,7 @@
 //! | `explain.rs` | why the answers of one customer are what they are |
 //! | `policy.rs` | policies and lists of labels |
 //! | `stored.rs`, `stored.sql` | the table of named policies |
+//! | `segmentation.rs`, `segmentation/` | tables, materialized views and triggers for a shop's reports, made by one call |
 //! | `comments.sql` | a comment on every object |
 
 mod buffer;
@@ -34,6 +35,7 @@ mod orders;
 mod plain;
 mod policy;
 mod question;
+mod segmentation;
 mod stored;
 mod timeline;
 mod types;

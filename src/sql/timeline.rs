@@ -53,10 +53,12 @@ fn since(
     engagement: Option<EngagementHistory>,
     membership: Option<Membership>,
 ) -> Option<Since> {
-    let life = Timeline::of_life(h.as_ref(), as_of?, policy_of(&policy), engagement.as_ref(), membership)?;
-    Since::of(life.inspect(|_| {
-        check_for_interrupts!();
-    }))
+    let mut ends = Timeline::ends_of_life(h.as_ref(), as_of?, policy_of(&policy), engagement.as_ref(), membership);
+    ends.find_map(|end| {
+        Since::of(end.inspect(|_| {
+            check_for_interrupts!();
+        }))
+    })
 }
 
 #[pg_extern(immutable, parallel_safe, cost = 1000)]

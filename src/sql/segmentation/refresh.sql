@@ -1,0 +1,195 @@
+-- segmentation: refresh
+
+-- Progress: one NOTICE a step.
+CREATE FUNCTION _report(s jsonb, step text, rows bigint, since timestamptz) RETURNS void
+LANGUAGE plpgsql VOLATILE SET search_path = pg_catalog, pg_temp
+AS $report$
+BEGIN
+    RAISE NOTICE '%: %: % rows, % s', s ->> 'name', step, rows, round(extract(epoch FROM clock_timestamp() - since)::numeric, 2);
+END
+$report$;
+COMMENT ON FUNCTION _report(jsonb, text, bigint, timestamptz) IS 'Part of segmentations: says what a step did and how long it took.';
+
+-- Makes a table hold what `query` returns, and writes only the rows that differ. With `among`, a table of keys, only the rows of
+-- these customers are compared. Rows are compared as stored: our types have one binary form for a value. Returns the number of
+-- rows written.
+CREATE FUNCTION _mirror(s jsonb, suffix text, query text, among text DEFAULT NULL) RETURNS bigint
+LANGUAGE plpgsql VOLATILE SET search_path = pg_catalog, pg_temp
+AS $mirror$
+DECLARE
+    target text := @extschema@._relation(s, suffix);
+    keys text := @extschema@._key_list(s);
+    columns text[] := ARRAY(SELECT a.attname FROM pg_attribute AS a WHERE a.attrelid = target::regclass AND a.attnum > 0
+                            AND NOT a.attisdropped AND a.attname <> ALL (@extschema@._keys(s)) ORDER BY a.attnum);
+    among_them text := coalesce('EXISTS (SELECT FROM ' || among || ' AS a WHERE ' || @extschema@._same_key(s, 'a', 't') || ') AND ', '');
+    written bigint;
+BEGIN
+    EXECUTE format(
+$sql$WITH fresh AS MATERIALIZED (
+    %1$s
+), gone AS (
+    DELETE FROM %2$s AS t WHERE %3$sNOT EXISTS (SELECT FROM fresh AS f WHERE %4$s) RETURNING 1
+), put AS (
+    INSERT INTO %2$s (%5$s, %6$s)
+    SELECT %5$s, %6$s FROM fresh AS f
+    WHERE NOT EXISTS (SELECT FROM %2$s AS t WHERE %4$s AND t OPERATOR(pg_catalog.*=) f)
+    ON CONFLICT (%5$s) DO UPDATE SET %7$s
+    RETURNING 1
+)
+SELECT (SELECT count(*) FROM gone) + (SELECT count(*) FROM put)$sql$,
+        query, target, among_them, @extschema@._same_key(s, 'f', 't'), keys,
+        (SELECT string_agg(quote_ident(c), ', ') FROM unnest(columns) AS c),
+        (SELECT string_agg(format('%1$I = EXCLUDED.%1$I', c), ', ') FROM unnest(columns) AS c))
+    INTO written;
+    RETURN written;
+END
+$mirror$;
+COMMENT ON FUNCTION _mirror(jsonb, text, text, text) IS 'Part of segmentations: makes a table equal to a query, writing only what differs.';
+
+-- Amounts of two currencies are never added up: the only one that the orders have, or an error.
+CREATE FUNCTION _currency(s jsonb, among text, known text) RETURNS text
+LANGUAGE plpgsql VOLATILE SET search_path = pg_catalog, pg_temp
+AS $currency$
+DECLARE
+    found text[];
+BEGIN
+    IF s #>> '{columns,orders,currency}' IS NULL THEN
+        RETURN NULL;
+    END IF;
+    EXECUTE format('SELECT array_agg(c.currency) FROM (SELECT DISTINCT coalesce(o.%I::pg_catalog.text, ''(none)'') AS currency FROM %s LIMIT 9) AS c',
+                   s #>> '{columns,orders,currency}', @extschema@._order_rows(s, among)) INTO found;
+    found := ARRAY(SELECT DISTINCT c FROM unnest(found || known) AS c WHERE c IS NOT NULL ORDER BY c);
+    IF cardinality(found) > 1 THEN
+        RAISE EXCEPTION 'the orders have several currencies: %', array_to_string(found, ', ')
+            USING ERRCODE = 'data_exception',
+                  HINT = 'Amounts are not converted. Segment one of them: order_filter => ''currency_column = ''''JPY''''''.';
+    END IF;
+    RETURN found[1];
+END
+$currency$;
+COMMENT ON FUNCTION _currency(jsonb, text, text) IS 'Part of segmentations: the only currency of the orders; an error where there are several.';
+
+-- The policy that holds on a day, by the settings: the default, a document, a stored policy, a preset, or what was learned last.
+CREATE FUNCTION _policy_on(s jsonb, on_day date, learn boolean) RETURNS segment_policy
+LANGUAGE plpgsql VOLATILE SET search_path = pg_catalog, pg_temp
+AS $policy$
+DECLARE
+    given text := s ->> 'policy';
+    is_stored boolean := EXISTS (SELECT FROM @extschema@.segment_policies AS p WHERE p.name = given);
+    is_preset boolean := EXISTS (SELECT FROM @extschema@.policy_presets() AS p WHERE p.name = given);
+    found @extschema@.segment_policy;
+BEGIN
+    IF given IS NULL THEN
+        RETURN @extschema@.default_policy();
+    ELSIF given ~ '^\s*\{' THEN
+        RETURN given::@extschema@.segment_policy;
+    ELSIF is_stored AND (is_preset OR given = 'learn') THEN
+        RAISE EXCEPTION 'policy "%" is ambiguous: segment_policies has one of this name, and so has pg_rfm', given
+            USING ERRCODE = 'invalid_parameter_value', HINT = 'Store it under another name.';
+    ELSIF is_stored THEN
+        RETURN @extschema@.stored_policy(given, on_day);
+    ELSIF is_preset THEN
+        RETURN @extschema@.preset_policy(given);
+    ELSIF given <> 'learn' THEN
+        RAISE EXCEPTION 'there is no policy "%"', given
+            USING ERRCODE = 'invalid_parameter_value',
+                  HINT = format('Give a JSON document, learn, a name in segment_policies, or a preset: %s.',
+                                (SELECT string_agg(p.name, ', ') FROM @extschema@.policy_presets() AS p));
+    END IF;
+
+    IF NOT learn THEN
+        EXECUTE format('SELECT policy FROM %s ORDER BY valid_from DESC LIMIT 1', @extschema@._relation(s, 'policies')) INTO found;
+        RETURN found;
+    END IF;
+    EXECUTE format('SELECT @extschema@.learn_policy(history, $1, @extschema@.default_policy()) FROM %s WHERE @extschema@.orders(history, $1) > 0',
+                   @extschema@._relation(s, 'histories')) INTO found USING on_day;
+    RETURN coalesce(found, @extschema@.default_policy());
+END
+$policy$;
+COMMENT ON FUNCTION _policy_on(jsonb, date, boolean) IS 'Part of segmentations: the policy that holds on a day, learned anew if asked.';
+
+-- Writes down the day and policy asked for, and the policy as a new version where it is another one.
+CREATE FUNCTION _ask(s jsonb, on_day date, learn boolean) RETURNS void
+LANGUAGE plpgsql VOLATILE SET search_path = pg_catalog, pg_temp
+AS $ask$
+DECLARE
+    policy @extschema@.segment_policy := @extschema@._policy_on(s, on_day, learn);
+BEGIN
+    EXECUTE format('INSERT INTO %1$s (valid_from, policy) SELECT $1, $2 '
+                   'WHERE (SELECT p.policy FROM %1$s AS p ORDER BY p.valid_from DESC LIMIT 1) OPERATOR(@extschema@.=) $2 IS NOT TRUE '
+                   'ON CONFLICT (valid_from) DO UPDATE SET policy = EXCLUDED.policy', @extschema@._relation(s, 'policies'))
+        USING on_day, policy;
+    EXECUTE format('UPDATE %s SET as_of = $1, policy = $2', @extschema@._relation(s, 'status')) USING on_day, policy;
+END
+$ask$;
+COMMENT ON FUNCTION _ask(jsonb, date, boolean) IS 'Part of segmentations: writes down the day and policy that the views answer for.';
+
+-- Today by the segmentation's clock, unless a day is fixed.
+CREATE FUNCTION _today(s jsonb, on_day date) RETURNS date
+LANGUAGE sql VOLATILE SET search_path = pg_catalog, pg_temp
+AS $today$ SELECT coalesce(on_day, (s ->> 'as_of')::date, (clock_timestamp() AT TIME ZONE (s ->> 'time_zone'))::date) $today$;
+COMMENT ON FUNCTION _today(jsonb, date) IS 'Part of segmentations: the day asked for; by default today in the segmentation''s time zone.';
+
+-- Brings the tables and views up to date. Everything happens in the caller's transaction: a step that fails leaves the views
+-- as they were, and readers see the new rows when it commits.
+CREATE FUNCTION _refresh(s jsonb, rebuild boolean, on_day date, learn boolean) RETURNS void
+LANGUAGE plpgsql VOLATILE SET search_path = pg_catalog, pg_temp
+AS $refresh$
+DECLARE
+    started timestamptz := clock_timestamp();
+    since timestamptz := started;
+    status text := @extschema@._relation(s, 'status');
+    touched text;
+    currency text;
+    mirror record;
+    written bigint;
+    changed bigint;
+    view record;
+    customers bigint;
+BEGIN
+    EXECUTE format('SELECT currency FROM %s', status) INTO currency;
+    IF s ->> 'track' = 'trigger' THEN
+        -- First the notes, then, under a later snapshot, the orders: what is noted is committed by then.
+        touched := @extschema@._take_notes(s, rebuild);
+    END IF;
+    IF touched IS NULL THEN
+        currency := NULL;
+    END IF;
+
+    currency := @extschema@._currency(s, touched, currency);
+    PERFORM @extschema@._refuse_double_profiles(s);
+    FOR mirror IN SELECT * FROM @extschema@._mirrors(s, touched) AS m ORDER BY m.place LOOP
+        written := @extschema@._mirror(s, mirror.suffix, mirror.query, mirror.among);
+        PERFORM @extschema@._report(s, mirror.suffix || CASE WHEN mirror.among IS NULL THEN '' ELSE ' of noted customers' END, written, since);
+        changed := coalesce(changed, written);
+        since := clock_timestamp();
+    END LOOP;
+    IF touched IS NOT NULL THEN
+        EXECUTE 'DROP TABLE ' || touched;
+    END IF;
+
+    PERFORM @extschema@._ask(s, @extschema@._today(s, on_day), learn);
+    FOR view IN
+        SELECT v.suffix, c.relispopulated
+        FROM @extschema@._segmentation_views(s) AS v
+        JOIN pg_class AS c ON c.oid = @extschema@._relation(s, v.suffix)::regclass
+        WHERE v.kind = 'MATERIALIZED VIEW'
+        ORDER BY v.place
+    LOOP
+        since := clock_timestamp();
+        EXECUTE format('REFRESH MATERIALIZED VIEW %s%s', CASE WHEN view.relispopulated THEN 'CONCURRENTLY ' END,
+                       @extschema@._relation(s, view.suffix));
+        EXECUTE format('SELECT count(*) FROM %s', @extschema@._relation(s, view.suffix)) INTO customers;
+        PERFORM @extschema@._report(s, view.suffix, customers, since);
+    END LOOP;
+
+    EXECUTE format('SELECT count(*) FROM %s', @extschema@._relation(s, 'customers')) INTO customers;
+    EXECUTE format('UPDATE %s SET refreshed_at = $1, seconds = $2, rebuilt = $3, histories_written = $4, customers = $5, currency = $6', status)
+        USING clock_timestamp(), round(extract(epoch FROM clock_timestamp() - started)::numeric, 3), touched IS NULL, changed,
+              customers, currency;
+    IF s ->> 'track' = 'trigger' THEN
+        PERFORM @extschema@._track(s);
+    END IF;
+END
+$refresh$;
+COMMENT ON FUNCTION _refresh(jsonb, boolean, date, boolean) IS 'Part of segmentations: brings the tables and views up to date.';

@@ -1,0 +1,224 @@
+-- segmentation: settings
+
+-- A segmentation NAME is a handful of ordinary relations in a schema of the shop's, owned by whoever created it:
+--   NAME_settings     what create_segmentation was told: one row
+--   NAME_status       as_of, the policy and figures of the last refresh: one row
+--   NAME_policies     each policy that was in force, with its first day
+--   NAME_histories    one row a customer with an order: the purchase history
+--   NAME_engagement   one row a customer with events (where a table of events is named)
+--   NAME_profiles     one row a customer of the customers' table (where one is named)
+--   NAME_noted        customers whose orders changed since the last refresh (track => 'trigger')
+--   NAME_facts        a view: all of that, one row a customer
+--   NAME_customers, _segments, _movement, _cohorts, _actions: the materialized views; NAME_customers_today: a view
+-- Nothing of it is a member of the extension: it is dumped, restored and granted like any other relation.
+
+-- Tables of this type are found by it. Settings are kept as one document so that alter_segmentation can lay one over another.
+CREATE TYPE segmentation_settings AS (name text, settings jsonb);
+COMMENT ON TYPE segmentation_settings IS
+    'Row type of the settings of a segmentation: a table of this type, owned by its creator, is what makes one.';
+COMMENT ON COLUMN segmentation_settings.name IS 'What the segmentation is called; the first part of the names of its relations.';
+COMMENT ON COLUMN segmentation_settings.settings IS 'The arguments of create_segmentation, columns found by name included.';
+
+-- One of the segmentation's relations, quoted.
+CREATE FUNCTION _relation(s jsonb, suffix text) RETURNS text
+LANGUAGE sql IMMUTABLE PARALLEL SAFE
+AS $relation$ SELECT pg_catalog.format('%I.%I', $1 ->> 'schema', ($1 ->> 'name') OPERATOR(pg_catalog.||) '_' OPERATOR(pg_catalog.||) $2) $relation$;
+COMMENT ON FUNCTION _relation(jsonb, text) IS 'Part of segmentations: the quoted name of one of its relations.';
+
+-- The columns that a source may have, and the names under which they are looked for where none is given. Without names: only
+-- a column that is given is taken, because guessing wrong would change the result.
+CREATE FUNCTION _source_columns() RETURNS TABLE (source text, role text, required boolean, types text, names text[])
+LANGUAGE sql IMMUTABLE PARALLEL SAFE
+AS $columns$
+    VALUES
+    ('orders', 'tenant', false, 'key', '{}'::pg_catalog.text[]),
+    ('orders', 'customer', true, 'key', '{customer_id,customer,customer_no,customer_number,customer_key,customer_code,cust_id,client_id,user_id,buyer_id,member_id,顧客ID,顧客番号,顧客コード,会員ID,会員番号}'),
+    ('orders', 'ordered_at', true, 'day', '{ordered_at,ordered_on,order_date,order_datetime,order_time,order_day,purchased_at,purchased_on,purchase_date,invoice_date,注文日,注文日時,購入日,購入日時,受注日}'),
+    ('orders', 'amount', true, 'amount', '{amount,total_amount,order_amount,order_total,order_value,grand_total,total_price,total,金額,注文金額,購入金額,合計金額,売上金額}'),
+    ('orders', 'discounted', false, 'boolean', '{}'),
+    ('orders', 'order_id', false, 'key', '{}'),
+    ('orders', 'currency', false, 'text', '{}'),
+    ('engagement', 'tenant', false, 'key', '{}'),
+    ('engagement', 'customer', true, 'key', '{customer_id,customer,customer_no,customer_number,customer_key,customer_code,cust_id,client_id,user_id,buyer_id,member_id,顧客ID,顧客番号,顧客コード,会員ID,会員番号}'),
+    ('engagement', 'kind', true, 'text', '{kind,event_kind,event_type,event,type,種類,種別}'),
+    ('engagement', 'happened_at', true, 'day', '{happened_at,happened_on,occurred_at,occurred_on,event_date,event_time,発生日,発生日時}'),
+    ('customers', 'tenant', false, 'key', '{}'),
+    ('customers', 'customer', true, 'key', '{customer_id,customer,customer_no,customer_number,customer_key,customer_code,cust_id,client_id,user_id,buyer_id,member_id,id,顧客ID,顧客番号,顧客コード,会員ID,会員番号}'),
+    ('customers', 'membership', false, 'text', '{membership,membership_status,会員区分}'),
+    ('customers', 'email', false, 'text', '{email,e_mail,email_address,mail_address,メールアドレス}'),
+    ('customers', 'phone', false, 'text', '{phone,phone_number,telephone,tel,電話番号}'),
+    ('customers', 'postal_address', false, 'text', '{postal_address,address,住所}'),
+    ('customers', 'line_id', false, 'text', '{line_id,line_user_id}'),
+    ('customers', 'consents', false, 'jsonb', '{consents}'),
+    ('customers', 'last_contacted_on', false, 'day', '{last_contacted_on,last_contacted_at,最終連絡日}')
+$columns$;
+COMMENT ON FUNCTION _source_columns() IS
+    'Part of segmentations: the columns of the sources, their types and the names under which they are found.';
+
+-- A table or view of the settings. Kept as text: whoever drops or renames it is told by name what is missing.
+CREATE FUNCTION _source_table(s jsonb, source text) RETURNS regclass
+LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp
+AS $table$
+DECLARE
+    found regclass := to_regclass(s ->> source);
+    kind "char";
+BEGIN
+    IF found IS NULL THEN
+        RAISE EXCEPTION 'there is no relation % (%)', s ->> source, source
+            USING ERRCODE = 'undefined_table',
+                  HINT = format('Was it renamed or dropped? alter_segmentation(%L, %s => ...) names another one.', s ->> 'name', source);
+    END IF;
+    SELECT c.relkind INTO kind FROM pg_class AS c WHERE c.oid = found;
+    IF kind NOT IN ('r', 'p', 'v', 'm', 'f') THEN
+        RAISE EXCEPTION '% (%) is no table or view', found, source
+            USING ERRCODE = 'wrong_object_type', HINT = 'Name a table, partitioned table, foreign table, view or materialized view.';
+    END IF;
+    RETURN found;
+END
+$table$;
+COMMENT ON FUNCTION _source_table(jsonb, text) IS 'Part of segmentations: a source as named in the settings; an error where it is gone.';
+
+-- What a column's type is good for; domains count as what they stand on.
+CREATE FUNCTION _fits(type oid, types text) RETURNS boolean
+LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp
+AS $fits$
+    WITH RECURSIVE base AS (
+        SELECT t.oid, t.typbasetype FROM pg_type AS t WHERE t.oid = $1
+        UNION ALL
+        SELECT t.oid, t.typbasetype FROM base AS b JOIN pg_type AS t ON t.oid = b.typbasetype WHERE b.typbasetype <> 0
+    )
+    SELECT CASE $2
+        WHEN 'day' THEN b.oid IN ('date'::regtype, 'timestamp'::regtype, 'timestamptz'::regtype)
+        WHEN 'amount' THEN b.oid IN ('int2'::regtype, 'int4'::regtype, 'int8'::regtype, 'numeric'::regtype, 'float4'::regtype, 'float8'::regtype)
+        WHEN 'boolean' THEN b.oid = 'bool'::regtype
+        WHEN 'jsonb' THEN b.oid IN ('json'::regtype, 'jsonb'::regtype)
+        ELSE true END
+    FROM base AS b WHERE b.typbasetype = 0
+$fits$;
+COMMENT ON FUNCTION _fits(oid, text) IS 'Part of segmentations: whether a column of that type can be used as a day, an amount and so on.';
+
+-- The columns of a source by role: those that are named, and those found by their names. `like_orders` are the key columns of
+-- the orders: a source that has columns of these names is joined by them.
+CREATE FUNCTION _find_columns(relation regclass, source text, given jsonb, like_orders jsonb) RETURNS jsonb
+LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp
+AS $columns$
+DECLARE
+    columns jsonb := (SELECT coalesce(jsonb_object_agg(a.attname, a.atttypid::bigint), '{}') FROM pg_attribute AS a
+                      WHERE a.attrelid = relation AND a.attnum > 0 AND NOT a.attisdropped);
+    known text := (SELECT string_agg(quote_ident(a.attname), ', ' ORDER BY a.attnum) FROM pg_attribute AS a
+                   WHERE a.attrelid = relation AND a.attnum > 0 AND NOT a.attisdropped);
+    unknown text := (SELECT quote_ident(min(g.role)) FROM jsonb_object_keys(given) AS g (role)
+                     WHERE g.role NOT IN (SELECT c.role FROM @extschema@._source_columns() AS c WHERE c.source = _find_columns.source));
+    wanted record;
+    matches text[];
+    argument text;
+    found jsonb := '{}';
+BEGIN
+    IF unknown IS NOT NULL THEN
+        RAISE EXCEPTION '%_columns: % is not known', source, unknown
+            USING ERRCODE = 'invalid_parameter_value',
+                  HINT = format('Known are: %s.', (SELECT string_agg(c.role, ', ') FROM @extschema@._source_columns() AS c
+                                                   WHERE c.source = _find_columns.source));
+    END IF;
+    FOR wanted IN SELECT * FROM @extschema@._source_columns() AS c WHERE c.source = _find_columns.source LOOP
+        argument := concat_ws('.', nullif(source, 'orders'), wanted.role);
+        IF given ? wanted.role THEN
+            matches := array_remove(ARRAY[given ->> wanted.role], NULL);
+        ELSIF columns ? (like_orders ->> wanted.role) THEN
+            matches := ARRAY[like_orders ->> wanted.role];
+        ELSE
+            matches := ARRAY(SELECT c.name FROM jsonb_each(columns) AS c (name, type)
+                             WHERE lower(c.name) IN (SELECT lower(n) FROM unnest(wanted.names) AS n)
+                                 AND @extschema@._fits(c.type::text::oid, wanted.types));
+        END IF;
+
+        IF cardinality(matches) > 1 THEN
+            RAISE EXCEPTION '% has several columns that could be %: %', relation, argument,
+                (SELECT string_agg(quote_ident(m), ', ' ORDER BY m) FROM unnest(matches) AS m)
+                USING ERRCODE = 'ambiguous_column', HINT = 'Name the one that is meant.';
+        ELSIF matches = '{}' AND (wanted.required OR like_orders ->> wanted.role IS NOT NULL) THEN
+            RAISE EXCEPTION '% has no column that is known to be %', relation, argument
+                USING ERRCODE = 'undefined_column', HINT = format('Name one of its columns: %s.', known);
+        ELSIF matches <> '{}' AND NOT columns ? matches[1] THEN
+            RAISE EXCEPTION '% has no column %, which is named as %', relation, quote_ident(matches[1]), argument
+                USING ERRCODE = 'undefined_column', HINT = format('Its columns: %s.', known);
+        ELSIF matches <> '{}' AND NOT @extschema@._fits((columns ->> matches[1])::oid, wanted.types) THEN
+            RAISE EXCEPTION 'column % of % is %, which cannot be %', quote_ident(matches[1]), relation,
+                (columns ->> matches[1])::oid::regtype, argument
+                USING ERRCODE = 'datatype_mismatch',
+                      HINT = CASE wanted.types WHEN 'day' THEN 'It must be a date, timestamp or timestamptz.'
+                                               WHEN 'amount' THEN 'It must be a number: integer, numeric or double precision.'
+                                               WHEN 'boolean' THEN 'It must be a boolean.'
+                                               ELSE 'It must be json or jsonb.' END || ' A view over the table can cast it.';
+        END IF;
+        -- Absent is said too: a column that is added later must not come in by its name.
+        found := found || jsonb_build_object(wanted.role, matches[1]);
+    END LOOP;
+    RETURN found;
+END
+$columns$;
+COMMENT ON FUNCTION _find_columns(regclass, text, jsonb, jsonb) IS
+    'Part of segmentations: the columns of a source by role, named or found by their names.';
+
+-- The operator that says whether two keys of a type are equal: that of its btree order, whatever its schema.
+CREATE FUNCTION _equality(type oid) RETURNS text
+LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp
+AS $equality$
+DECLARE
+    operator text;
+BEGIN
+    WITH RECURSIVE base AS (
+        SELECT t.oid, t.typbasetype, t.typtype, t.typcategory FROM pg_type AS t WHERE t.oid = type
+        UNION ALL
+        SELECT t.oid, t.typbasetype, t.typtype, t.typcategory FROM base AS b JOIN pg_type AS t ON t.oid = b.typbasetype
+    )
+    SELECT format('OPERATOR(%I.%s)', n.nspname, o.oprname) INTO operator
+    FROM base AS b
+    JOIN pg_opclass AS c ON c.opcdefault AND (
+        c.opcintype = b.oid
+        OR c.opcintype = 'anyenum'::regtype AND b.typtype = 'e'
+        OR c.opcintype = 'anyarray'::regtype AND b.typcategory = 'A'
+        OR EXISTS (SELECT FROM pg_cast AS k
+                   WHERE k.castsource = b.oid AND k.casttarget = c.opcintype AND k.castmethod = 'b' AND k.castcontext = 'i'))
+    JOIN pg_am AS m ON m.oid = c.opcmethod AND m.amname = 'btree'
+    JOIN pg_amop AS a ON a.amopfamily = c.opcfamily AND a.amopstrategy = 3
+        AND a.amoplefttype = c.opcintype AND a.amoprighttype = c.opcintype
+    JOIN pg_operator AS o ON o.oid = a.amopopr
+    JOIN pg_namespace AS n ON n.oid = o.oprnamespace
+    JOIN pg_type AS i ON i.oid = c.opcintype
+    WHERE b.typbasetype = 0
+    ORDER BY c.opcintype = b.oid DESC, i.typispreferred DESC
+    LIMIT 1;
+    IF operator IS NULL THEN
+        RAISE EXCEPTION 'a key of type % has no btree order', type::regtype
+            USING ERRCODE = 'datatype_mismatch', HINT = 'Customer keys need one: bigint, text, uuid and so on.';
+    END IF;
+    RETURN operator;
+END
+$equality$;
+COMMENT ON FUNCTION _equality(oid) IS 'Part of segmentations: the operator for equal keys of a type, with its schema.';
+
+-- The key columns: the tenant's, where there is one, and the customer's, named as in the orders.
+CREATE FUNCTION _keys(s jsonb) RETURNS text[]
+LANGUAGE sql IMMUTABLE PARALLEL SAFE
+AS $keys$ SELECT pg_catalog.array_remove(ARRAY[s #>> '{columns,orders,tenant}', s #>> '{columns,orders,customer}'], NULL) $keys$;
+COMMENT ON FUNCTION _keys(jsonb) IS 'Part of segmentations: the key columns.';
+
+-- A list of the key columns, of an alias or without.
+CREATE FUNCTION _key_list(s jsonb, alias text DEFAULT NULL) RETURNS text
+LANGUAGE sql IMMUTABLE PARALLEL SAFE SET search_path = pg_catalog, pg_temp
+AS $keys$
+    SELECT string_agg(coalesce(alias || '.', '') || quote_ident(k.name), ', ' ORDER BY k.place)
+    FROM unnest(@extschema@._keys(s)) WITH ORDINALITY AS k (name, place)
+$keys$;
+COMMENT ON FUNCTION _key_list(jsonb, text) IS 'Part of segmentations: the quoted key columns of an alias.';
+
+-- The condition that two rows are of the same customer.
+CREATE FUNCTION _same_key(s jsonb, one text, other text) RETURNS text
+LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp
+AS $same$
+    SELECT string_agg(format('%s.%I %s %s.%I', one, k.name, @extschema@._equality(a.atttypid), other, k.name), ' AND ' ORDER BY k.place)
+    FROM unnest(@extschema@._keys(s)) WITH ORDINALITY AS k (name, place)
+    JOIN pg_attribute AS a ON a.attrelid = @extschema@._source_table(s, 'orders') AND a.attname = k.name
+$same$;
+COMMENT ON FUNCTION _same_key(jsonb, text, text) IS 'Part of segmentations: the condition that two rows have the same key.';

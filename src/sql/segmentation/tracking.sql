@@ -1,0 +1,119 @@
+-- segmentation: tracking
+
+-- track => 'trigger': triggers on the orders note the customers touched, and do nothing else. Writers never wait for a refresh:
+-- the notes have no unique index. A note without a key says: everybody.
+
+-- The orders' table with its partitions and children.
+CREATE FUNCTION _order_tables(s jsonb) RETURNS regclass[]
+LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp
+AS $tables$
+    WITH RECURSIVE tree AS (
+        SELECT @extschema@._source_table(s, 'orders')::oid AS relation
+        UNION
+        SELECT i.inhrelid FROM tree AS t JOIN pg_inherits AS i ON i.inhparent = t.relation
+    )
+    SELECT array_agg(t.relation::regclass ORDER BY t.relation) FROM tree AS t
+$tables$;
+COMMENT ON FUNCTION _order_tables(jsonb) IS 'Part of segmentations: the table of orders with its partitions.';
+
+-- The trigger function. It runs with its owner's rights, because the shop's application needs none on our tables, and holds
+-- nothing but fixed SQL. It looks whether the key columns are still what they were before it touches them: an application
+-- must not fail because a column was renamed. The next refresh then finds everybody noted, and says what is missing.
+CREATE FUNCTION _create_noter(s jsonb) RETURNS void
+LANGUAGE plpgsql VOLATILE SET search_path = pg_catalog, pg_temp
+AS $noter$
+DECLARE
+    noted text := @extschema@._relation(s, 'noted');
+    keys text := @extschema@._key_list(s);
+    present text := (
+        SELECT format('(SELECT count(*) FROM pg_catalog.pg_attribute AS a WHERE a.attrelid = TG_RELID AND (a.attname, a.atttypid) IN (%s)) = %s',
+                      string_agg(format('(%L, %L::pg_catalog.regtype::pg_catalog.oid)', a.attname, format_type(a.atttypid, NULL)), ', '), count(*))
+        FROM pg_attribute AS a
+        WHERE a.attrelid = @extschema@._source_table(s, 'orders') AND a.attname = ANY (@extschema@._keys(s)));
+    complete text := (SELECT string_agg(format('%I IS NOT NULL', k.name), ' AND ') FROM unnest(@extschema@._keys(s)) AS k (name));
+BEGIN
+    EXECUTE format(
+$sql$CREATE FUNCTION %1$s() RETURNS trigger
+LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp
+AS %2$L$sql$,
+        @extschema@._relation(s, 'note_orders'), format(
+$body$
+BEGIN
+    IF TG_OP = 'TRUNCATE' OR NOT %1$s THEN
+        INSERT INTO %2$s DEFAULT VALUES;
+    ELSIF TG_OP = 'INSERT' THEN
+        INSERT INTO %2$s (%3$s) SELECT DISTINCT %3$s FROM new_orders WHERE %4$s;
+    ELSIF TG_OP = 'DELETE' THEN
+        INSERT INTO %2$s (%3$s) SELECT DISTINCT %3$s FROM old_orders WHERE %4$s;
+    ELSE
+        INSERT INTO %2$s (%3$s)
+        SELECT %3$s FROM old_orders WHERE %4$s UNION SELECT %3$s FROM new_orders WHERE %4$s;
+    END IF;
+    RETURN NULL;
+END
+$body$, present, noted, keys, complete));
+    EXECUTE format('REVOKE ALL ON FUNCTION %s() FROM PUBLIC', @extschema@._relation(s, 'note_orders'));
+    EXECUTE format('COMMENT ON FUNCTION %s() IS %L', @extschema@._relation(s, 'note_orders'),
+                   format('Notes the customers whose orders change, for segmentation %s of pg_rfm.', s ->> 'name'));
+END
+$noter$;
+COMMENT ON FUNCTION _create_noter(jsonb) IS 'Part of segmentations: makes the trigger function that notes the customers touched.';
+
+-- Puts the triggers where they are missing. What was written before they are committed is not noted, so that everybody is:
+-- the next refresh reads all orders once. The triggers come last because their lock keeps writers out until the commit.
+CREATE FUNCTION _track(s jsonb) RETURNS void
+LANGUAGE plpgsql VOLATILE SET search_path = pg_catalog, pg_temp
+AS $track$
+DECLARE
+    noter text := @extschema@._relation(s, 'note_orders');
+    relation regclass;
+    is_new boolean := false;
+    changed bigint;
+BEGIN
+    FOR relation IN
+        SELECT t.relation FROM unnest(@extschema@._order_tables(s)) AS t (relation)
+        WHERE NOT EXISTS (SELECT FROM pg_trigger AS g WHERE g.tgrelid = t.relation AND g.tgfoid = (noter || '()')::regprocedure)
+    LOOP
+        is_new := true;
+        EXECUTE (
+            SELECT string_agg(format('CREATE TRIGGER %I AFTER %s ON %s%s FOR EACH STATEMENT EXECUTE FUNCTION %s();',
+                                     concat_ws('_', 'pg_rfm', s ->> 'name', lower(e.event)), e.event, relation, e.transition, noter), ' ')
+            FROM (VALUES ('INSERT', ' REFERENCING NEW TABLE AS new_orders'),
+                         ('UPDATE', ' REFERENCING OLD TABLE AS old_orders NEW TABLE AS new_orders'),
+                         ('DELETE', ' REFERENCING OLD TABLE AS old_orders'),
+                         ('TRUNCATE', '')) AS e (event, transition));
+    END LOOP;
+    EXECUTE format('UPDATE %s SET order_tables = $1 WHERE order_tables IS DISTINCT FROM $1', @extschema@._relation(s, 'status'))
+        USING @extschema@._order_tables(s);
+    GET DIAGNOSTICS changed = ROW_COUNT;
+    IF is_new OR changed > 0 THEN
+        EXECUTE format('INSERT INTO %s DEFAULT VALUES', @extschema@._relation(s, 'noted'));
+    END IF;
+END
+$track$;
+COMMENT ON FUNCTION _track(jsonb) IS 'Part of segmentations: puts the triggers on the orders where they are missing.';
+
+-- Takes all notes. Returns a temporary table of the customers to compute again, or NULL: everybody.
+CREATE FUNCTION _take_notes(s jsonb, rebuild boolean) RETURNS text
+LANGUAGE plpgsql VOLATILE SET search_path = pg_catalog, pg_temp
+AS $take$
+DECLARE
+    touched text := format('pg_temp.%I', 'pg_rfm_' || (s ->> 'name'));
+    noted text := @extschema@._relation(s, 'noted');
+    keys text := @extschema@._key_list(s);
+    everybody boolean;
+BEGIN
+    EXECUTE format('CREATE TEMPORARY TABLE %s (LIKE %s)', touched, noted);
+    EXECUTE format('WITH taken AS (DELETE FROM %s RETURNING %s) INSERT INTO %s SELECT DISTINCT %2$s FROM taken', noted, keys, touched);
+    EXECUTE format('SELECT EXISTS (SELECT FROM %s WHERE %I IS NULL)', touched, (@extschema@._keys(s))[1]) INTO everybody;
+    EXECUTE format('SELECT $1 OR $2 OR order_tables IS DISTINCT FROM $3 FROM %s', @extschema@._relation(s, 'status'))
+        INTO everybody USING rebuild, everybody, @extschema@._order_tables(s);
+    IF everybody THEN
+        EXECUTE 'DROP TABLE ' || touched;
+        RETURN NULL;
+    END IF;
+    EXECUTE 'ANALYZE ' || touched;
+    RETURN touched;
+END
+$take$;
+COMMENT ON FUNCTION _take_notes(jsonb, boolean) IS 'Part of segmentations: takes the notes, and says which customers to compute again.';

@@ -1,0 +1,197 @@
+-- segmentation: views
+
+-- What analysts and reporting tools read. Every text is a SELECT over the segmentation's own tables, so that a view can be
+-- refreshed without the shop's tables, after a restore for example. What changes by itself every day (as_of, recency_days)
+-- stays out of the materialized views: a refresh then writes only the rows of customers for whom something changed.
+
+CREATE FUNCTION _facts_sql(s jsonb) RETURNS text
+LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp
+AS $facts$
+DECLARE
+    histories text := @extschema@._relation(s, 'histories');
+    customers text := format(
+$sql$(
+    SELECT h.*, NULL::pg_catalog.text AS membership, NULL::pg_catalog.text[] AS channels, NULL::pg_catalog.date AS last_contacted_on
+    FROM %s AS h
+) AS k$sql$, histories);
+    engagement text := 'NULL::@extschema@.engagement_history';
+    events text := '';
+BEGIN
+    IF s ->> 'customers' IS NOT NULL THEN
+        customers := format(
+$sql$(
+    SELECT %s, h.history, c.membership, c.channels, c.last_contacted_on
+    FROM %s AS h
+    FULL JOIN %s AS c ON %s
+) AS k$sql$,
+            (SELECT string_agg(format('coalesce(h.%1$I, c.%1$I) AS %1$I', k.name), ', ') FROM unnest(@extschema@._keys(s)) AS k (name)),
+            histories, @extschema@._relation(s, 'profiles'), @extschema@._same_key(s, 'h', 'c'));
+    END IF;
+    IF s ->> 'engagement' IS NOT NULL THEN
+        engagement := 'coalesce(e.engagement, @extschema@.no_engagement())';
+        events := format(E'\nLEFT JOIN %s AS e ON %s', @extschema@._relation(s, 'engagement'), @extschema@._same_key(s, 'e', 'k'));
+    END IF;
+    RETURN format(
+$sql$SELECT %s, p.as_of, p.policy, k.history, %s AS engagement, k.membership, k.channels, k.last_contacted_on
+FROM %s AS p
+CROSS JOIN %s%s$sql$,
+        @extschema@._key_list(s, 'k'), engagement, @extschema@._relation(s, 'status'), customers, events);
+END
+$facts$;
+COMMENT ON FUNCTION _facts_sql(jsonb) IS 'Part of segmentations: the SELECT of everything that is known of a customer.';
+
+-- The day from which on a customer who has to wait may be contacted stands in wait_until: action_due_on of the others is as_of,
+-- another one every day.
+CREATE FUNCTION _customers_sql(s jsonb) RETURNS text
+LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp
+AS $customers$
+    SELECT format(
+$sql$SELECT %1$s,
+       f.membership, s.first_purchase_on, s.last_purchase_on, s.orders, s.purchase_days, s.monetary,
+       @extschema@.average_order_value(f.history, f.as_of) AS average_order_value,
+       s.r_score, s.f_score, s.m_score, s.rfm_score, s.rfm_segment,
+       s.lifecycle_state, l.%2$I AS lifecycle_label,
+       @extschema@.state_since(f.history, f.as_of, f.policy, f.engagement, f.membership) AS state_since,
+       @extschema@.previous_state(f.history, f.as_of, f.policy, f.engagement, f.membership) AS previous_state,
+       s.next_transition_on, s.purchase_stage, g.%2$I AS stage_label,
+       s.value_score, s.relation_score, s.vip_score, s.vip_tier, t.%2$I AS tier_label, s.last_tier,
+       s.dormancy_category, s.dormancy_reason,
+       array_to_string(f.channels, ',') AS reachable_by, f.last_contacted_on,
+       s.next_action, a.%3$I AS action_title, s.action_rule, s.action_behaviour, s.action_channel,
+       CASE WHEN s.action_due_on > f.as_of THEN s.action_due_on END AS wait_until
+FROM %4$s AS f
+CROSS JOIN LATERAL @extschema@.segment_customer(
+    f.history, f.as_of, f.policy, f.engagement, f.membership, f.channels, f.last_contacted_on
+) AS s
+LEFT JOIN @extschema@.lifecycle_states() AS l ON l.state = s.lifecycle_state
+LEFT JOIN @extschema@.purchase_stages() AS g ON g.stage = s.purchase_stage
+LEFT JOIN @extschema@.vip_tiers() AS t ON t.tier = s.vip_tier
+LEFT JOIN (
+    SELECT n.* FROM %5$s AS p CROSS JOIN LATERAL @extschema@.next_actions(p.policy) AS n
+) AS a ON a.rule = s.action_rule$sql$,
+        @extschema@._key_list(s, 'f'), 'label_' || (s ->> 'lang'), CASE s ->> 'lang' WHEN 'ja' THEN 'title_ja' ELSE 'title' END,
+        @extschema@._relation(s, 'facts'), @extschema@._relation(s, 'status'))
+$customers$;
+COMMENT ON FUNCTION _customers_sql(jsonb) IS 'Part of segmentations: the SELECT of one row a customer.';
+
+CREATE FUNCTION _customers_today_sql(s jsonb) RETURNS text
+LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp
+AS $today$
+    SELECT format(
+$sql$SELECT c.*, p.as_of, p.as_of - c.last_purchase_on AS recency_days, coalesce(c.wait_until, p.as_of) AS action_due_on
+FROM %s AS c
+CROSS JOIN %s AS p$sql$, @extschema@._relation(s, 'customers'), @extschema@._relation(s, 'status'))
+$today$;
+COMMENT ON FUNCTION _customers_today_sql(jsonb) IS 'Part of segmentations: the SELECT of the customers with what changes every day.';
+
+CREATE FUNCTION _segments_sql(s jsonb) RETURNS text
+LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp
+AS $segments$
+    SELECT format(
+$sql$SELECT lifecycle_state, coalesce(rfm_segment, lifecycle_state) AS rfm_segment, lifecycle_label,
+       count(*) AS customers,
+       round(count(*) / sum(count(*)) OVER (), 6) AS customer_share,
+       sum(orders)::bigint AS orders,
+       sum(monetary) AS revenue,
+       round(sum(monetary) / nullif(sum(sum(monetary)) OVER (), 0), 6) AS revenue_share,
+       count(*) FILTER (WHERE vip_tier = 'vip') AS vips
+FROM %s
+GROUP BY 1, 2, 3$sql$, @extschema@._relation(s, 'customers'))
+$segments$;
+COMMENT ON FUNCTION _segments_sql(jsonb) IS 'Part of segmentations: the SELECT of one row a lifecycle state and RFM segment.';
+
+-- The last twelve months that are over, each from the end of the one before to its own. Steps of a month begin on a 31st, so
+-- that each ends where its month ends; where the first end is none, one month more.
+CREATE FUNCTION _movement_sql(s jsonb) RETURNS text
+LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp
+AS $movement$
+    SELECT format(
+$sql$SELECT m.from_day, m.to_day, m.from_state, m.to_state,
+       count(*) AS customers,
+       sum(m.revenue_before) AS revenue_before,
+       sum(m.revenue_after) AS revenue_after
+FROM (
+    SELECT e.to_day,
+           CASE WHEN extract(day FROM e.from_day) = 31 THEN e.from_day ELSE date_trunc('month', e.from_day::timestamp)::date - 1 END AS from_day
+    FROM (
+        SELECT date_trunc('month', (as_of + 1)::timestamp)::date - 1 AS to_day,
+               (date_trunc('month', (as_of + 1)::timestamp) - interval '12 months')::date - 1 AS from_day
+        FROM %s
+    ) AS e
+) AS d
+CROSS JOIN %s AS f
+CROSS JOIN LATERAL @extschema@.state_movements(
+    f.history, d.from_day, d.to_day, interval '1 month', f.policy, f.engagement, f.membership
+) AS m
+GROUP BY 1, 2, 3, 4$sql$, @extschema@._relation(s, 'status'), @extschema@._relation(s, 'facts'))
+$movement$;
+COMMENT ON FUNCTION _movement_sql(jsonb) IS 'Part of segmentations: the SELECT of who moved between states, month by month.';
+
+-- A year after the month of the first purchase, month by month; a month that is not over on as_of is left out. Written out
+-- month for month: a row for each customer and month would be made and thrown away thirteen times as often.
+CREATE FUNCTION _cohorts_sql(s jsonb) RETURNS text
+LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp
+AS $cohorts$
+    SELECT format(
+$sql$SELECT c.first_month, m.months_after, c.customers,
+       m.bought AS active_customers,
+       round(m.bought::numeric / c.customers, 6) AS active_share,
+       m.revenue
+FROM (
+    SELECT b.first_month, b.as_of, b.starts, count(*) AS customers%1$s
+    FROM (
+        SELECT f.history, f.as_of, d.first_month, d.starts
+        FROM %2$s AS f
+        JOIN (
+            SELECT n.first_month, ARRAY(SELECT (n.first_month + make_interval(months => i))::date FROM generate_series(0, 13) AS i) AS starts
+            FROM (SELECT DISTINCT date_trunc('month', first_purchase_on::timestamp)::date AS first_month FROM %3$s) AS n
+        ) AS d ON d.first_month = date_trunc('month', @extschema@.first_purchase_on(f.history, f.as_of)::timestamp)::date
+    ) AS b
+    GROUP BY b.first_month, b.as_of, b.starts
+) AS c
+CROSS JOIN LATERAL (VALUES%4$s) AS m (months_after, bought, revenue)
+WHERE c.starts[m.months_after + 2] - 1 <= c.as_of$sql$,
+        (SELECT string_agg(format(
+            E',\n           count(*) FILTER (WHERE @extschema@.orders_between(b.history, b.starts[%1$s], b.starts[%2$s] - 1) > 0) AS bought_%3$s'
+            ',\n           sum(@extschema@.revenue_between(b.history, b.starts[%1$s], b.starts[%2$s] - 1)) AS revenue_%3$s',
+            i + 1, i + 2, i), '' ORDER BY i) FROM generate_series(0, 12) AS i),
+        @extschema@._relation(s, 'facts'), @extschema@._relation(s, 'customers'),
+        (SELECT string_agg(format(E'\n    (%1$s, c.bought_%1$s, c.revenue_%1$s)', i), ',' ORDER BY i) FROM generate_series(0, 12) AS i))
+$cohorts$;
+COMMENT ON FUNCTION _cohorts_sql(jsonb) IS 'Part of segmentations: the SELECT of one row a month of first purchase and month after it.';
+
+CREATE FUNCTION _actions_sql(s jsonb) RETURNS text
+LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp
+AS $actions$
+    SELECT format(
+$sql$SELECT coalesce(action_rule, 'none') AS action_rule, coalesce(action_channel, 'none') AS action_channel,
+       next_action, action_title, action_behaviour,
+       count(*) AS customers,
+       sum(monetary) AS revenue,
+       min(wait_until) AS wait_until
+FROM %s
+GROUP BY 1, 2, 3, 4, 5$sql$, @extschema@._relation(s, 'customers'))
+$actions$;
+COMMENT ON FUNCTION _actions_sql(jsonb) IS 'Part of segmentations: the SELECT of one row a rule of next_action and channel.';
+
+-- The relations that read, in the order in which they stand on each other, and the key of those that are materialized.
+CREATE FUNCTION _segmentation_views(s jsonb) RETURNS TABLE (place integer, suffix text, kind text, keys text[], query text, comment text)
+LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp
+AS $views$
+    VALUES
+    (1, 'facts', 'VIEW', NULL::text[], @extschema@._facts_sql(s),
+        'All that is known of a customer: the arguments of segment_customer and its like. Prospects have no history.'),
+    (2, 'customers', 'MATERIALIZED VIEW', @extschema@._keys(s), @extschema@._customers_sql(s),
+        'One row a customer, as of the day in the status table.'),
+    (3, 'customers_today', 'VIEW', NULL, @extschema@._customers_today_sql(s),
+        'The customers with what changes by itself every day.'),
+    (4, 'segments', 'MATERIALIZED VIEW', '{lifecycle_state,rfm_segment}', @extschema@._segments_sql(s),
+        'How many customers and how much revenue, by lifecycle state and RFM segment.'),
+    (5, 'movement', 'MATERIALIZED VIEW', '{from_day,to_day,from_state,to_state}', @extschema@._movement_sql(s),
+        'Who moved from which lifecycle state to which in each of the last twelve months that are over.'),
+    (6, 'cohorts', 'MATERIALIZED VIEW', '{first_month,months_after}', @extschema@._cohorts_sql(s),
+        'What those who first bought in a month did in the year after it, month by month.'),
+    (7, 'actions', 'MATERIALIZED VIEW', '{action_rule,action_channel}', @extschema@._actions_sql(s),
+        'How many customers wait for which next step, by channel.')
+$views$;
+COMMENT ON FUNCTION _segmentation_views(jsonb) IS 'Part of segmentations: the views with their keys and their SELECTs, in the order in which they are made.';
