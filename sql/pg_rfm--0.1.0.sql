@@ -972,27 +972,25 @@ CREATE FUNCTION _cohorts_sql(s jsonb) RETURNS text
 LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp
 AS $cohorts$
     SELECT format(
-$sql$SELECT c.first_month, m.months_after, c.customers,
+$sql$WITH months AS MATERIALIZED (
+    SELECT n.first_month, ARRAY(SELECT (n.first_month + make_interval(months => i))::date FROM generate_series(0, 13) AS i) AS starts
+    FROM (SELECT DISTINCT date_trunc('month', first_purchase_on::timestamp)::date AS first_month FROM %3$s) AS n
+)
+SELECT c.first_month, m.months_after, c.customers,
        m.bought AS active_customers,
        round(m.bought::numeric / c.customers, 6) AS active_share,
        m.revenue
 FROM (
-    SELECT b.first_month, b.as_of, b.starts, count(*) AS customers%1$s
-    FROM (
-        SELECT f.history, f.as_of, d.first_month, d.starts
-        FROM %2$s AS f
-        JOIN (
-            SELECT n.first_month, ARRAY(SELECT (n.first_month + make_interval(months => i))::date FROM generate_series(0, 13) AS i) AS starts
-            FROM (SELECT DISTINCT date_trunc('month', first_purchase_on::timestamp)::date AS first_month FROM %3$s) AS n
-        ) AS d ON d.first_month = date_trunc('month', @extschema@.first_purchase_on(f.history, f.as_of)::timestamp)::date
-    ) AS b
-    GROUP BY b.first_month, b.as_of, b.starts
+    SELECT d.first_month, d.starts, f.as_of, count(*) AS customers%1$s
+    FROM %2$s AS f
+    JOIN months AS d ON d.first_month = date_trunc('month', @extschema@.first_purchase_on(f.history, f.as_of)::timestamp)::date
+    GROUP BY d.first_month, d.starts, f.as_of
 ) AS c
 CROSS JOIN LATERAL (VALUES%4$s) AS m (months_after, bought, revenue)
 WHERE c.starts[m.months_after + 2] - 1 <= c.as_of$sql$,
         (SELECT string_agg(format(
-            E',\n           count(*) FILTER (WHERE @extschema@.orders_between(b.history, b.starts[%1$s], b.starts[%2$s] - 1) > 0) AS bought_%3$s'
-            ',\n           sum(@extschema@.revenue_between(b.history, b.starts[%1$s], b.starts[%2$s] - 1)) AS revenue_%3$s',
+            E',\n           count(*) FILTER (WHERE @extschema@.orders_between(f.history, d.starts[%1$s], d.starts[%2$s] - 1) > 0) AS bought_%3$s'
+            ',\n           sum(@extschema@.revenue_between(f.history, d.starts[%1$s], d.starts[%2$s] - 1)) AS revenue_%3$s',
             i + 1, i + 2, i), '' ORDER BY i) FROM generate_series(0, 12) AS i),
         @extschema@._relation(s, 'facts'), @extschema@._relation(s, 'customers'),
         (SELECT string_agg(format(E'\n    (%1$s, c.bought_%1$s, c.revenue_%1$s)', i), ',' ORDER BY i) FROM generate_series(0, 12) AS i))
@@ -1826,6 +1824,7 @@ BEGIN
                    status, @extschema@._relation(s, 'histories'))
         USING s ->> 'name', @extschema@._today(s, NULL), currency, s ->> 'time_zone';
     PERFORM @extschema@._ask(s, @extschema@._today(s, NULL), learn);
+    EXECUTE 'ANALYZE ' || status; -- one row: without statistics it is taken for hundreds
 
     FOR view IN SELECT * FROM @extschema@._segmentation_views(s) AS v ORDER BY v.place LOOP
         since := clock_timestamp();

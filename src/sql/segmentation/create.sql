@@ -213,6 +213,7 @@ BEGIN
                    status, @extschema@._relation(s, 'histories'))
         USING s ->> 'name', @extschema@._today(s, NULL), currency, s ->> 'time_zone';
     PERFORM @extschema@._ask(s, @extschema@._today(s, NULL), learn);
+    EXECUTE 'ANALYZE ' || status; -- one row: without statistics it is taken for hundreds
 
     FOR view IN SELECT * FROM @extschema@._segmentation_views(s) AS v ORDER BY v.place LOOP
         since := clock_timestamp();
