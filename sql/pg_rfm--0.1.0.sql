@@ -966,34 +966,32 @@ GROUP BY 1, 2, 3, 4$sql$, @extschema@._relation(s, 'status'), @extschema@._relat
 $movement$;
 COMMENT ON FUNCTION _movement_sql(jsonb) IS 'Part of segmentations: the SELECT of who moved between states, month by month.';
 
--- A year after the month of the first purchase, month by month; a month that is not over on as_of is left out. Written out
--- month for month: a row for each customer and month would be made and thrown away thirteen times as often.
+-- A year after the month of the first purchase, month by month; a month that is not over on as_of is left out.
 CREATE FUNCTION _cohorts_sql(s jsonb) RETURNS text
 LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp
 AS $cohorts$
     SELECT format(
-$sql$WITH months AS MATERIALIZED (
-    SELECT n.first_month, ARRAY(SELECT (n.first_month + make_interval(months => i))::date FROM generate_series(0, 13) AS i) AS starts
-    FROM (SELECT DISTINCT date_trunc('month', first_purchase_on::timestamp)::date AS first_month FROM %3$s) AS n
-)
-SELECT c.first_month, m.months_after, c.customers,
-       m.bought AS active_customers,
-       round(m.bought::numeric / c.customers, 6) AS active_share,
-       m.revenue
-FROM (
-    SELECT d.first_month, d.starts, f.as_of, count(*) AS customers%1$s
+$sql$WITH cohorts AS (
+    SELECT date_trunc('month', first_purchase_on::timestamp)::date AS first_month, count(*) AS customers
+    FROM %1$s
+    WHERE first_purchase_on IS NOT NULL
+    GROUP BY 1
+), months AS (
+    SELECT m.month, m.months_after, count(*) FILTER (WHERE m.orders > 0) AS customers, sum(m.revenue) AS revenue
     FROM %2$s AS f
-    JOIN months AS d ON d.first_month = date_trunc('month', @extschema@.first_purchase_on(f.history, f.as_of)::timestamp)::date
-    GROUP BY d.first_month, d.starts, f.as_of
-) AS c
-CROSS JOIN LATERAL (VALUES%4$s) AS m (months_after, bought, revenue)
-WHERE c.starts[m.months_after + 2] - 1 <= c.as_of$sql$,
-        (SELECT string_agg(format(
-            E',\n           count(*) FILTER (WHERE @extschema@.orders_between(f.history, d.starts[%1$s], d.starts[%2$s] - 1) > 0) AS bought_%3$s'
-            ',\n           sum(@extschema@.revenue_between(f.history, d.starts[%1$s], d.starts[%2$s] - 1)) AS revenue_%3$s',
-            i + 1, i + 2, i), '' ORDER BY i) FROM generate_series(0, 12) AS i),
-        @extschema@._relation(s, 'facts'), @extschema@._relation(s, 'customers'),
-        (SELECT string_agg(format(E'\n    (%1$s, c.bought_%1$s, c.revenue_%1$s)', i), ',' ORDER BY i) FROM generate_series(0, 12) AS i))
+    CROSS JOIN LATERAL @extschema@.purchases_by_month(f.history, f.as_of) AS m
+    WHERE m.months_after <= 12
+    GROUP BY 1, 2
+)
+SELECT c.first_month, n.months_after, c.customers,
+       coalesce(m.customers, 0) AS active_customers,
+       round(coalesce(m.customers, 0)::numeric / c.customers, 6) AS active_share,
+       coalesce(m.revenue, 0) AS revenue
+FROM cohorts AS c
+CROSS JOIN generate_series(0, 12) AS n (months_after)
+LEFT JOIN months AS m ON m.months_after = n.months_after AND m.month = (c.first_month + make_interval(months => n.months_after))::date
+WHERE (c.first_month + make_interval(months => n.months_after + 1))::date - 1 <= (SELECT as_of FROM %3$s)$sql$,
+        @extschema@._relation(s, 'customers'), @extschema@._relation(s, 'facts'), @extschema@._relation(s, 'status'))
 $cohorts$;
 COMMENT ON FUNCTION _cohorts_sql(jsonb) IS 'Part of segmentations: the SELECT of one row a month of first purchase and month after it.';
 
@@ -1299,7 +1297,7 @@ $sql$WITH fresh AS MATERIALIZED (
 ), put AS (
     INSERT INTO %2$s (%5$s, %6$s)
     SELECT %5$s, %6$s FROM fresh AS f
-    WHERE NOT EXISTS (SELECT FROM %2$s AS t WHERE %4$s AND t OPERATOR(pg_catalog.*=) f)
+    WHERE NOT EXISTS (SELECT FROM (SELECT * FROM %2$s AS t WHERE %3$strue) AS t WHERE %4$s AND t OPERATOR(pg_catalog.*=) f)
     ON CONFLICT (%5$s) DO UPDATE SET %7$s
     RETURNING 1
 )
@@ -1493,6 +1491,7 @@ DECLARE
                           'refused: segment without them (order_filter)'),
         jsonb_build_array('amount zero', format('%s = 0', amount), 'an order that adds nothing to monetary'),
         jsonb_build_array('amount negative', format('%s < 0', amount), 'a refund: lowers monetary, is no order'));
+    repeated text;
     total bigint;
     found bigint[];
     examples text[];
@@ -1510,12 +1509,12 @@ BEGIN
         WHERE found[x.place] > 0;
 
     -- Rows that repeat another one in all that counts.
+    repeated := concat_ws(', ', keys, 'o.' || quote_ident(c ->> 'ordered_at'), 'o.' || quote_ident(c ->> 'amount'), 'o.' || quote_ident(c ->> 'order_id'));
     RETURN QUERY EXECUTE format(
-        'SELECT ''duplicate'', sum(d.n - 1)::bigint, round(sum(d.n - 1) / %s, 6), min(d.example), '
+        'SELECT ''duplicate'', sum(d.n - 1)::bigint, round(sum(d.n - 1) / %s, 6), min(d.example::text), '
         '''each is an order of its own; if they are lines of one order, name order_id'' '
-        'FROM (SELECT count(*) AS n, min(left(CAST(o AS text), 120)) AS example FROM %s GROUP BY %s, o.%I, o.%I%s HAVING count(*) > 1) AS d '
-        'HAVING count(*) > 0',
-        greatest(total, 1), source, keys, c ->> 'ordered_at', c ->> 'amount', coalesce(', o.' || quote_ident(c ->> 'order_id'), ''));
+        'FROM (SELECT count(*) AS n, ROW(%s) AS example FROM %s GROUP BY %2$s HAVING count(*) > 1) AS d '
+        'HAVING count(*) > 0', greatest(total, 1), repeated, source);
 
     IF c ->> 'order_id' IS NULL THEN
         -- A column that is called like an order number and has one number in several rows.
@@ -1955,6 +1954,7 @@ LANGUAGE plpgsql VOLATILE SECURITY INVOKER SET search_path = pg_catalog, pg_temp
 AS $create$
 DECLARE
     s jsonb;
+    taken text;
 BEGIN
     IF name IS NULL OR name = '' OR octet_length(name) > 47 THEN
         PERFORM @extschema@._invalid(format('a segmentation cannot be called %L', name), 'Its name has 1 to 47 bytes: the names of its views begin with it.');
@@ -1968,6 +1968,12 @@ BEGIN
     s := @extschema@._checked_settings(jsonb_build_object('name', name, 'schema', schema) || @extschema@._given_settings(
         orders, tenant, customer, ordered_at, amount, discounted, order_id, currency, order_filter, time_zone, policy, engagement,
         engagement_columns, customers, customers_columns, as_of, lang, track, readers));
+    taken := (SELECT string_agg(@extschema@._relation(s, r.suffix), ', ') FROM @extschema@._segmentation_relations() AS r
+              WHERE to_regclass(@extschema@._relation(s, r.suffix)) IS NOT NULL);
+    IF taken IS NOT NULL THEN
+        RAISE EXCEPTION 'segmentation "%": % exists already', name, taken
+            USING ERRCODE = 'duplicate_table', HINT = 'Choose another name, or another schema.';
+    END IF;
     PERFORM @extschema@._show_audit(s);
 
     EXECUTE format('CREATE TABLE %s OF @extschema@.segmentation_settings (PRIMARY KEY (name), settings NOT NULL)', @extschema@._relation(s, 'settings'));
@@ -2834,6 +2840,23 @@ AS 'MODULE_PATHNAME', 'purchase_stages_wrapper';
 /* </end connected objects> */
 
 /* <begin connected objects> */
+-- src/sql/kpi.rs
+-- pg_rfm::sql::kpi::purchases_by_month
+CREATE  FUNCTION "purchases_by_month"(
+	"h" purchase_history, /* Option < PurchaseHistory > */
+	"as_of" date /* Option < Day > */
+) RETURNS TABLE (
+	"month" date,  /* Day */
+	"months_after" INT,  /* i32 */
+	"orders" bigint,  /* i64 */
+	"revenue" numeric  /* Decimal */
+)
+IMMUTABLE PARALLEL SAFE COST 100
+LANGUAGE c /* Rust */
+AS 'MODULE_PATHNAME', 'purchases_by_month_wrapper';
+/* </end connected objects> */
+
+/* <begin connected objects> */
 -- src/sql/customer.rs
 -- pg_rfm::sql::customer::r_score
 CREATE  FUNCTION "r_score"(
@@ -3190,6 +3213,7 @@ AS 'MODULE_PATHNAME', 'state_movements_wrapper';
 --   retained_in_month
 --   bought_between
 --   orders_between
+--   purchases_by_month
 --   revenue_between
 --   state_movements
 
@@ -3242,6 +3266,8 @@ COMMENT ON FUNCTION orders_between(purchase_history, date, date) IS
     'Number of purchases from from_day to to_day, both included.';
 COMMENT ON FUNCTION revenue_between(purchase_history, date, date) IS
     'Sum of all amounts from from_day to to_day, both included, in currency units, refunds included; 0 without rows.';
+COMMENT ON FUNCTION purchases_by_month(purchase_history, date) IS
+    'The calendar months up to as_of in which something happened, from that of the first purchase on, with orders and revenue.';
 COMMENT ON FUNCTION state_movements(purchase_history, date, date, interval, segment_policy, engagement_history, text) IS
     'One customer''s lifecycle state from step to step, with the revenue of as many days before and after; no rows while she is a prospect.';
 /* </end connected objects> */

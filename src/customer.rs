@@ -1,5 +1,7 @@
 //! One customer on one day: everything that can be said of her, from her histories and the policy.
 
+use std::cell::OnceCell;
+
 use crate::action::{Facts, NextStep};
 use crate::contact::ContactFacts;
 use crate::day::Day;
@@ -26,7 +28,8 @@ pub struct Customer<'a> {
     membership: Option<Membership>,
     purchases: Option<Purchases>,
     monetary: Decimal,
-    scores: Option<Scores>,
+    /// Computed when first asked for: most lifecycle states need none.
+    scores: OnceCell<Option<Scores>>,
     rhythm: Rhythm,
 }
 
@@ -54,7 +57,7 @@ impl<'a> Customer<'a> {
         membership: Option<Membership>,
     ) -> Self {
         let history = history.unwrap_or(&NO_PURCHASES);
-        let mut customer = Customer {
+        Customer {
             history,
             as_of,
             known_until: as_of,
@@ -63,18 +66,14 @@ impl<'a> Customer<'a> {
             membership,
             purchases: history.purchases(as_of),
             monetary: history.monetary(as_of),
-            scores: None,
+            scores: OnceCell::new(),
             rhythm: Rhythm::walk(history.gaps(as_of), &policy.lifecycle, membership),
-        };
-        customer.scores = customer.scores_at(as_of, customer.monetary);
-        customer
+        }
     }
 
     /// The same customer on a later day if nothing more happens until then.
     pub fn on_later_day(&self, day: Day) -> Self {
-        let mut later = Customer { as_of: day, ..self.clone() };
-        later.scores = later.scores_at(day, later.monetary);
-        later
+        Customer { as_of: day, scores: OnceCell::new(), ..self.clone() }
     }
 
     /// The day she is seen on.
@@ -122,7 +121,7 @@ impl<'a> Customer<'a> {
 
     /// R, F and M digits; `None` for a prospect.
     pub fn scores(&self) -> Option<Scores> {
-        self.scores
+        *self.scores.get_or_init(|| self.scores_at(self.as_of, self.monetary))
     }
 
     /// The name for the digits; `None` for a prospect.
@@ -175,7 +174,7 @@ impl<'a> Customer<'a> {
 
     /// What decides the VIP tier.
     pub fn tier_facts(&self) -> TierFacts {
-        self.tier_facts_at(self.as_of, self.monetary, self.scores)
+        self.tier_facts_at(self.as_of, self.monetary, self.scores())
     }
 
     /// What decides the VIP tier on the last purchase day; `None` for a prospect.

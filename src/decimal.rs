@@ -180,7 +180,12 @@ impl PartialOrd for Decimal {
 
 impl Ord for Decimal {
     fn cmp(&self, other: &Self) -> Ordering {
-        if self.scale == other.scale { self.mantissa.cmp(&other.mantissa) } else { self.parts().cmp(&other.parts()) }
+        let scale = self.scale.max(other.scale);
+        let mantissa = |value: &Decimal| value.mantissa.checked_mul(power_of_ten(scale - value.scale));
+        match (mantissa(self), mantissa(other)) {
+            (Some(one), Some(other)) => one.cmp(&other),
+            _ => self.parts().cmp(&other.parts()), // the same with divisions, which are slow but never overflow
+        }
     }
 }
 

@@ -4,7 +4,7 @@
 //! or the question does not apply to her. Such a customer belongs in no denominator. Whether the time is over depends on
 //! the calendar alone, never on what she did, so that those who were quick do not make a young cohort look good.
 
-use chrono::{Days, Months};
+use chrono::{Datelike, Days, Months, NaiveDate};
 
 use crate::day::Day;
 use crate::decimal::Decimal;
@@ -75,7 +75,7 @@ pub fn retained_in_month(h: &PurchaseHistory, months: i32, as_of: Day) -> Result
 /// day of a history and up to [`MAX_MONTHS`] months.
 fn month_after(day: Day, months: u32) -> Option<Period> {
     let date = day.date()?;
-    let first = chrono::Datelike::with_day(&date, 1)?.checked_add_months(Months::new(months))?;
+    let first = date.with_day(1)?.checked_add_months(Months::new(months))?;
     let last = first.checked_add_months(Months::new(1))?.checked_sub_days(Days::new(1))?;
     Some(Period { from: Day::of(first), to: Day::of(last) })
 }
@@ -124,10 +124,75 @@ impl Period {
     }
 }
 
+/// What happened in one calendar month.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct MonthOfPurchases {
+    /// Its first day.
+    pub month: Day,
+    /// Calendar months since that of the first purchase; 0 is the month itself.
+    pub months_after: i32,
+    /// Purchases.
+    pub orders: i64,
+    /// The sum of all amounts, refunds included.
+    pub revenue: Decimal,
+}
+
+/// The calendar months up to `as_of` in which something happened, from that of the first purchase on; none for a prospect.
+pub fn purchases_by_month(h: &PurchaseHistory, as_of: Day) -> impl Iterator<Item = MonthOfPurchases> {
+    // Months since the year 0, and the first day: for every day of a history chrono's calendar reaches that far.
+    let month_of =
+        |day: Day| day.date().map_or((0, day), |date| (date.year() * 12 + date.month0() as i32, day_1(date)));
+    let until = h.until(as_of);
+    let first = until.iter().find(|entry| entry.is_purchase_day()).map(|entry| month_of(entry.day));
+    let from = until.partition_point(|entry| first.is_none_or(|(_, first_day)| entry.day < first_day));
+    let mut months = until[from..].iter().map(move |entry| (month_of(entry.day), entry)).peekable();
+    let scale = h.scale();
+    std::iter::from_fn(move || {
+        let ((number, month), entry) = months.next()?;
+        let (mut orders, mut amount) = (i64::from(entry.orders), entry.amount);
+        while let Some((_, entry)) = months.next_if(|((next, _), _)| *next == number) {
+            orders += i64::from(entry.orders);
+            amount += entry.amount;
+        }
+        let months_after = number - first?.0;
+        Some(MonthOfPurchases { month, months_after, orders, revenue: Decimal::new(amount, scale) })
+    })
+}
+
+/// The first day of a date's month.
+fn day_1(date: NaiveDate) -> Day {
+    Day::of(date - Days::new(date.day0().into()))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::history::NO_PURCHASES;
+
+    #[test]
+    fn months_in_which_something_happened() {
+        let h = history(&[
+            ("2024-01-05", -100),
+            ("2024-02-10", -7),
+            ("2024-02-28", 500),
+            ("2024-02-29", 250),
+            ("2024-04-01", -50),
+            ("2025-02-01", 1),
+        ]);
+        let told = |as_of| {
+            let rows = purchases_by_month(&h, day(as_of));
+            rows.map(|row| (row.month.to_string(), row.months_after, row.orders, row.revenue.to_string()))
+                .collect::<Vec<_>>()
+        };
+        let row = |month: &str, after, orders, revenue: &str| (month.to_owned(), after, orders, revenue.to_owned());
+        assert_eq!(told("2024-02-27"), []);
+        assert_eq!(told("2024-02-28"), [row("2024-02-01", 0, 1, "4.93")]);
+        assert_eq!(
+            told("9999-12-31"),
+            [row("2024-02-01", 0, 2, "7.43"), row("2024-04-01", 2, 0, "-0.50"), row("2025-02-01", 12, 1, "0.01")]
+        );
+        assert_eq!(purchases_by_month(&NO_PURCHASES, Day(0)).count(), 0);
+    }
 
     fn day(text: &str) -> Day {
         Day::parse(text).unwrap()

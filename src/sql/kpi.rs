@@ -66,6 +66,21 @@ fn revenue_between(h: Option<PurchaseHistory>, from_day: Option<Day>, to_day: Op
     Some(Period::new(from_day?, to_day?).or_raise().revenue(history_of(&h)))
 }
 
+#[pg_extern(immutable, parallel_safe, cost = 100)]
+#[allow(clippy::type_complexity)]
+fn purchases_by_month(
+    h: Option<PurchaseHistory>,
+    as_of: Option<Day>,
+) -> TableIterator<'static, (name!(month, Day), name!(months_after, i32), name!(orders, i64), name!(revenue, Decimal))>
+{
+    let Some(as_of) = as_of else {
+        return TableIterator::empty();
+    };
+    let rows = kpi::purchases_by_month(history_of(&h), as_of);
+    let rows = rows.map(|row| (row.month, row.months_after, row.orders, row.revenue));
+    TableIterator::new(rows.collect::<Vec<_>>())
+}
+
 #[pg_extern(immutable, parallel_safe, cost = 1000)]
 #[allow(clippy::too_many_arguments, clippy::type_complexity)]
 fn state_movements(
@@ -148,6 +163,7 @@ extension_sql_file!(
         retained_in_month,
         bought_between,
         orders_between,
+        purchases_by_month,
         revenue_between,
         state_movements
     ]

@@ -47,5 +47,7 @@ COMMENT ON FUNCTION orders_between(purchase_history, date, date) IS
     'Number of purchases from from_day to to_day, both included.';
 COMMENT ON FUNCTION revenue_between(purchase_history, date, date) IS
     'Sum of all amounts from from_day to to_day, both included, in currency units, refunds included; 0 without rows.';
+COMMENT ON FUNCTION purchases_by_month(purchase_history, date) IS
+    'The calendar months up to as_of in which something happened, from that of the first purchase on, with orders and revenue.';
 COMMENT ON FUNCTION state_movements(purchase_history, date, date, interval, segment_policy, engagement_history, text) IS
     'One customer''s lifecycle state from step to step, with the revenue of as many days before and after; no rows while she is a prospect.';

@@ -24,6 +24,7 @@ DECLARE
                           'refused: segment without them (order_filter)'),
         jsonb_build_array('amount zero', format('%s = 0', amount), 'an order that adds nothing to monetary'),
         jsonb_build_array('amount negative', format('%s < 0', amount), 'a refund: lowers monetary, is no order'));
+    repeated text;
     total bigint;
     found bigint[];
     examples text[];
@@ -41,12 +42,12 @@ BEGIN
         WHERE found[x.place] > 0;
 
     -- Rows that repeat another one in all that counts.
+    repeated := concat_ws(', ', keys, 'o.' || quote_ident(c ->> 'ordered_at'), 'o.' || quote_ident(c ->> 'amount'), 'o.' || quote_ident(c ->> 'order_id'));
     RETURN QUERY EXECUTE format(
-        'SELECT ''duplicate'', sum(d.n - 1)::bigint, round(sum(d.n - 1) / %s, 6), min(d.example), '
+        'SELECT ''duplicate'', sum(d.n - 1)::bigint, round(sum(d.n - 1) / %s, 6), min(d.example::text), '
         '''each is an order of its own; if they are lines of one order, name order_id'' '
-        'FROM (SELECT count(*) AS n, min(left(CAST(o AS text), 120)) AS example FROM %s GROUP BY %s, o.%I, o.%I%s HAVING count(*) > 1) AS d '
-        'HAVING count(*) > 0',
-        greatest(total, 1), source, keys, c ->> 'ordered_at', c ->> 'amount', coalesce(', o.' || quote_ident(c ->> 'order_id'), ''));
+        'FROM (SELECT count(*) AS n, ROW(%s) AS example FROM %s GROUP BY %2$s HAVING count(*) > 1) AS d '
+        'HAVING count(*) > 0', greatest(total, 1), repeated, source);
 
     IF c ->> 'order_id' IS NULL THEN
         -- A column that is called like an order number and has one number in several rows.

@@ -344,6 +344,7 @@ LANGUAGE plpgsql VOLATILE SECURITY INVOKER SET search_path = pg_catalog, pg_temp
 AS $create$
 DECLARE
     s jsonb;
+    taken text;
 BEGIN
     IF name IS NULL OR name = '' OR octet_length(name) > 47 THEN
         PERFORM @extschema@._invalid(format('a segmentation cannot be called %L', name), 'Its name has 1 to 47 bytes: the names of its views begin with it.');
@@ -357,6 +358,12 @@ BEGIN
     s := @extschema@._checked_settings(jsonb_build_object('name', name, 'schema', schema) || @extschema@._given_settings(
         orders, tenant, customer, ordered_at, amount, discounted, order_id, currency, order_filter, time_zone, policy, engagement,
         engagement_columns, customers, customers_columns, as_of, lang, track, readers));
+    taken := (SELECT string_agg(@extschema@._relation(s, r.suffix), ', ') FROM @extschema@._segmentation_relations() AS r
+              WHERE to_regclass(@extschema@._relation(s, r.suffix)) IS NOT NULL);
+    IF taken IS NOT NULL THEN
+        RAISE EXCEPTION 'segmentation "%": % exists already', name, taken
+            USING ERRCODE = 'duplicate_table', HINT = 'Choose another name, or another schema.';
+    END IF;
     PERFORM @extschema@._show_audit(s);
 
     EXECUTE format('CREATE TABLE %s OF @extschema@.segmentation_settings (PRIMARY KEY (name), settings NOT NULL)', @extschema@._relation(s, 'settings'));

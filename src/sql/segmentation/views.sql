@@ -127,34 +127,32 @@ GROUP BY 1, 2, 3, 4$sql$, @extschema@._relation(s, 'status'), @extschema@._relat
 $movement$;
 COMMENT ON FUNCTION _movement_sql(jsonb) IS 'Part of segmentations: the SELECT of who moved between states, month by month.';
 
--- A year after the month of the first purchase, month by month; a month that is not over on as_of is left out. Written out
--- month for month: a row for each customer and month would be made and thrown away thirteen times as often.
+-- A year after the month of the first purchase, month by month; a month that is not over on as_of is left out.
 CREATE FUNCTION _cohorts_sql(s jsonb) RETURNS text
 LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp
 AS $cohorts$
     SELECT format(
-$sql$WITH months AS MATERIALIZED (
-    SELECT n.first_month, ARRAY(SELECT (n.first_month + make_interval(months => i))::date FROM generate_series(0, 13) AS i) AS starts
-    FROM (SELECT DISTINCT date_trunc('month', first_purchase_on::timestamp)::date AS first_month FROM %3$s) AS n
-)
-SELECT c.first_month, m.months_after, c.customers,
-       m.bought AS active_customers,
-       round(m.bought::numeric / c.customers, 6) AS active_share,
-       m.revenue
-FROM (
-    SELECT d.first_month, d.starts, f.as_of, count(*) AS customers%1$s
+$sql$WITH cohorts AS (
+    SELECT date_trunc('month', first_purchase_on::timestamp)::date AS first_month, count(*) AS customers
+    FROM %1$s
+    WHERE first_purchase_on IS NOT NULL
+    GROUP BY 1
+), months AS (
+    SELECT m.month, m.months_after, count(*) FILTER (WHERE m.orders > 0) AS customers, sum(m.revenue) AS revenue
     FROM %2$s AS f
-    JOIN months AS d ON d.first_month = date_trunc('month', @extschema@.first_purchase_on(f.history, f.as_of)::timestamp)::date
-    GROUP BY d.first_month, d.starts, f.as_of
-) AS c
-CROSS JOIN LATERAL (VALUES%4$s) AS m (months_after, bought, revenue)
-WHERE c.starts[m.months_after + 2] - 1 <= c.as_of$sql$,
-        (SELECT string_agg(format(
-            E',\n           count(*) FILTER (WHERE @extschema@.orders_between(f.history, d.starts[%1$s], d.starts[%2$s] - 1) > 0) AS bought_%3$s'
-            ',\n           sum(@extschema@.revenue_between(f.history, d.starts[%1$s], d.starts[%2$s] - 1)) AS revenue_%3$s',
-            i + 1, i + 2, i), '' ORDER BY i) FROM generate_series(0, 12) AS i),
-        @extschema@._relation(s, 'facts'), @extschema@._relation(s, 'customers'),
-        (SELECT string_agg(format(E'\n    (%1$s, c.bought_%1$s, c.revenue_%1$s)', i), ',' ORDER BY i) FROM generate_series(0, 12) AS i))
+    CROSS JOIN LATERAL @extschema@.purchases_by_month(f.history, f.as_of) AS m
+    WHERE m.months_after <= 12
+    GROUP BY 1, 2
+)
+SELECT c.first_month, n.months_after, c.customers,
+       coalesce(m.customers, 0) AS active_customers,
+       round(coalesce(m.customers, 0)::numeric / c.customers, 6) AS active_share,
+       coalesce(m.revenue, 0) AS revenue
+FROM cohorts AS c
+CROSS JOIN generate_series(0, 12) AS n (months_after)
+LEFT JOIN months AS m ON m.months_after = n.months_after AND m.month = (c.first_month + make_interval(months => n.months_after))::date
+WHERE (c.first_month + make_interval(months => n.months_after + 1))::date - 1 <= (SELECT as_of FROM %3$s)$sql$,
+        @extschema@._relation(s, 'customers'), @extschema@._relation(s, 'facts'), @extschema@._relation(s, 'status'))
 $cohorts$;
 COMMENT ON FUNCTION _cohorts_sql(jsonb) IS 'Part of segmentations: the SELECT of one row a month of first purchase and month after it.';
 
