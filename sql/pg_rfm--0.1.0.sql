@@ -2035,8 +2035,8 @@ DECLARE
     given jsonb := @extschema@._given_settings(
         orders, tenant, customer, ordered_at, amount, discounted, order_id, currency, order_filter, time_zone, policy, engagement,
         engagement_columns, customers, customers_columns, as_of, lang, track, readers);
-    columns jsonb := (SELECT jsonb_object_agg(c.source, CASE WHEN given ? c.source THEN c.given ELSE (old #> ARRAY['columns', c.source]) || c.given END)
-                      FROM jsonb_each(given -> 'columns') AS c (source, given));
+    columns jsonb := (SELECT jsonb_object_agg(c.source, CASE WHEN given ? c.source THEN c.named ELSE (old #> ARRAY['columns', c.source]) || c.named END)
+                      FROM jsonb_each(given -> 'columns') AS c (source, named));
     s jsonb := (old || given || jsonb_build_object('columns', columns)) - reset;
     argument text;
 BEGIN
