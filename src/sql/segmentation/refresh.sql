@@ -32,7 +32,7 @@ $sql$WITH fresh AS MATERIALIZED (
 ), put AS (
     INSERT INTO %2$s (%5$s, %6$s)
     SELECT %5$s, %6$s FROM fresh AS f
-    WHERE NOT EXISTS (SELECT FROM %2$s AS t WHERE %4$s AND t OPERATOR(pg_catalog.*=) f)
+    WHERE NOT EXISTS (SELECT FROM %2$s AS t WHERE %4$s AND (t.*) OPERATOR(pg_catalog.*=) (f.*))
     ON CONFLICT (%5$s) DO UPDATE SET %7$s
     RETURNING 1
 )
