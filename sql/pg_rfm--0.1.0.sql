@@ -1770,10 +1770,16 @@ BEGIN
     -- Read again: whoever held the lock may have changed them.
     s := @extschema@._own_settings(name);
     -- The owner of the schema could have put a relation of hers in the place of ours.
-    SELECT string_agg(c.oid::regclass::text, ', ') INTO strangers
-    FROM @extschema@._segmentation_relations() AS r
-    JOIN pg_class AS c ON c.oid = to_regclass(@extschema@._relation(s, r.suffix))
-    WHERE pg_get_userbyid(c.relowner) <> current_user;
+    SELECT string_agg(o.name, ', ') INTO strangers
+    FROM (
+        SELECT c.oid::regclass::text AS name, c.relowner AS owner
+        FROM @extschema@._segmentation_relations() AS r
+        JOIN pg_class AS c ON c.oid = to_regclass(@extschema@._relation(s, r.suffix))
+        UNION ALL
+        SELECT f.oid::regprocedure::text, f.proowner
+        FROM pg_proc AS f WHERE f.oid = to_regprocedure(@extschema@._relation(s, 'note_orders') || '()')
+    ) AS o
+    WHERE pg_get_userbyid(o.owner) <> current_user;
     IF strangers IS NOT NULL THEN
         RAISE EXCEPTION 'segmentation "%": % belongs to somebody else', name, strangers USING ERRCODE = 'insufficient_privilege';
     END IF;
