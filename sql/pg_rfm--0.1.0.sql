@@ -1731,7 +1731,7 @@ BEGIN
     SELECT * INTO owned FROM @extschema@._list_segmentations() AS l WHERE l.name = _own_settings.name AND l.owner = current_user;
     IF FOUND THEN
         EXECUTE format('SELECT settings FROM %s', owned.relation) INTO s;
-        RETURN s || jsonb_build_object('name', name, 'schema', owned.schema);
+        RETURN coalesce(s, '{}') || jsonb_build_object('name', name, 'schema', owned.schema);
     END IF;
     SELECT string_agg(quote_ident(l.owner), ', ') INTO stranger FROM @extschema@._list_segmentations() AS l WHERE l.name = _own_settings.name;
     IF stranger IS NOT NULL THEN
