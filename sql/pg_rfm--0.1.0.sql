@@ -1166,7 +1166,7 @@ DECLARE
     keys text := @extschema@._key_list(s);
     present text := (
         SELECT format('(SELECT count(*) FROM pg_catalog.pg_attribute AS a WHERE a.attrelid = TG_RELID AND (a.attname, a.atttypid) IN (%s)) = %s',
-                      string_agg(format('(%L, %L::pg_catalog.regtype::pg_catalog.oid)', a.attname, format_type(a.atttypid, NULL)), ', '), count(*))
+                      string_agg(format('(%L, pg_catalog.to_regtype(%L)::pg_catalog.oid)', a.attname, format_type(a.atttypid, NULL)), ', '), count(*))
         FROM pg_attribute AS a
         WHERE a.attrelid = @extschema@._source_table(s, 'orders') AND a.attname = ANY (@extschema@._keys(s)));
     complete text := (SELECT string_agg(format('%I IS NOT NULL', k.name), ' AND ') FROM unnest(@extschema@._keys(s)) AS k (name));
@@ -1297,7 +1297,7 @@ $sql$WITH fresh AS MATERIALIZED (
 ), put AS (
     INSERT INTO %2$s (%5$s, %6$s)
     SELECT %5$s, %6$s FROM fresh AS f
-    WHERE NOT EXISTS (SELECT FROM (SELECT * FROM %2$s AS t WHERE %3$strue) AS t WHERE %4$s AND t OPERATOR(pg_catalog.*=) f)
+    WHERE NOT EXISTS (SELECT FROM (SELECT * FROM %2$s AS t WHERE %3$strue) AS t WHERE %4$s AND (t.*) OPERATOR(pg_catalog.*=) (f.*))
     ON CONFLICT (%5$s) DO UPDATE SET %7$s
     RETURNING 1
 )
@@ -1324,7 +1324,9 @@ BEGIN
     EXECUTE format('SELECT array_agg(c.currency) FROM (SELECT DISTINCT coalesce(o.%I::pg_catalog.text, ''(none)'') AS currency FROM %s LIMIT 9) AS c',
                    s #>> '{columns,orders,currency}', @extschema@._order_rows(s, among)) INTO found;
     found := ARRAY(SELECT DISTINCT c FROM unnest(found || known) AS c WHERE c IS NOT NULL ORDER BY c);
-    IF cardinality(found) > 1 THEN
+    IF cardinality(found) > 1 AND among IS NOT NULL THEN
+        RETURN @extschema@._currency(s, NULL, NULL); -- the known one may be gone
+    ELSIF cardinality(found) > 1 THEN
         RAISE EXCEPTION 'the orders have several currencies: %', array_to_string(found, ', ')
             USING ERRCODE = 'data_exception',
                   HINT = 'Amounts are not converted. Segment one of them: order_filter => ''currency_column = ''''JPY''''''.';
@@ -1545,9 +1547,9 @@ BEGIN
     END IF;
     IF s ->> 'customers' IS NOT NULL THEN
         RETURN QUERY EXECUTE format(
-            'SELECT ''customer without contact address'', count(*), round(count(*)::numeric / nullif(max(p.n), 0), 6), min(CAST(ROW(%s) AS text)), '
-            '''next_action asks to complete the contact details'' '
-            'FROM (SELECT *, count(*) OVER () AS n FROM (%s) AS q) AS p WHERE p.channels = ''{}'' HAVING count(*) > 0',
+            'SELECT ''customer without contact address'', count(*) FILTER (WHERE p.channels = ''{}''), '
+            'round(count(*) FILTER (WHERE p.channels = ''{}'')::numeric / count(*), 6), min(CAST(ROW(%s) AS text)) FILTER (WHERE p.channels = ''{}''), '
+            '''next_action asks to complete the contact details'' FROM (%s) AS p HAVING count(*) FILTER (WHERE p.channels = ''{}'') > 0',
             @extschema@._key_list(s, 'p'), @extschema@._profiles_sql(s));
     END IF;
     IF EXISTS (SELECT FROM pg_class AS r WHERE r.oid = relation AND r.relkind IN ('r', 'p', 'm')) AND NOT EXISTS (
@@ -1728,7 +1730,7 @@ BEGIN
     SELECT * INTO owned FROM @extschema@._list_segmentations() AS l WHERE l.name = _own_settings.name AND l.owner = current_user;
     IF FOUND THEN
         EXECUTE format('SELECT settings FROM %s', owned.relation) INTO s;
-        RETURN s || jsonb_build_object('name', name, 'schema', owned.schema);
+        RETURN coalesce(s, '{}') || jsonb_build_object('name', name, 'schema', owned.schema);
     END IF;
     SELECT string_agg(quote_ident(l.owner), ', ') INTO stranger FROM @extschema@._list_segmentations() AS l WHERE l.name = _own_settings.name;
     IF stranger IS NOT NULL THEN
@@ -1767,10 +1769,16 @@ BEGIN
     -- Read again: whoever held the lock may have changed them.
     s := @extschema@._own_settings(name);
     -- The owner of the schema could have put a relation of hers in the place of ours.
-    SELECT string_agg(c.oid::regclass::text, ', ') INTO strangers
-    FROM @extschema@._segmentation_relations() AS r
-    JOIN pg_class AS c ON c.oid = to_regclass(@extschema@._relation(s, r.suffix))
-    WHERE pg_get_userbyid(c.relowner) <> current_user;
+    SELECT string_agg(o.name, ', ') INTO strangers
+    FROM (
+        SELECT c.oid::regclass::text AS name, c.relowner AS owner
+        FROM @extschema@._segmentation_relations() AS r
+        JOIN pg_class AS c ON c.oid = to_regclass(@extschema@._relation(s, r.suffix))
+        UNION ALL
+        SELECT f.oid::regprocedure::text, f.proowner
+        FROM pg_proc AS f WHERE f.oid = to_regprocedure(@extschema@._relation(s, 'note_orders') || '()')
+    ) AS o
+    WHERE pg_get_userbyid(o.owner) <> current_user;
     IF strangers IS NOT NULL THEN
         RAISE EXCEPTION 'segmentation "%": % belongs to somebody else', name, strangers USING ERRCODE = 'insufficient_privilege';
     END IF;
@@ -2041,8 +2049,8 @@ DECLARE
     given jsonb := @extschema@._given_settings(
         orders, tenant, customer, ordered_at, amount, discounted, order_id, currency, order_filter, time_zone, policy, engagement,
         engagement_columns, customers, customers_columns, as_of, lang, track, readers);
-    columns jsonb := (SELECT jsonb_object_agg(c.source, CASE WHEN given ? c.source THEN c.given ELSE (old #> ARRAY['columns', c.source]) || c.given END)
-                      FROM jsonb_each(given -> 'columns') AS c (source, given));
+    columns jsonb := (SELECT jsonb_object_agg(c.source, CASE WHEN given ? c.source THEN c.named ELSE (old #> ARRAY['columns', c.source]) || c.named END)
+                      FROM jsonb_each(given -> 'columns') AS c (source, named));
     s jsonb := (old || given || jsonb_build_object('columns', columns)) - reset;
     argument text;
 BEGIN

@@ -78,9 +78,9 @@ BEGIN
     END IF;
     IF s ->> 'customers' IS NOT NULL THEN
         RETURN QUERY EXECUTE format(
-            'SELECT ''customer without contact address'', count(*), round(count(*)::numeric / nullif(max(p.n), 0), 6), min(CAST(ROW(%s) AS text)), '
-            '''next_action asks to complete the contact details'' '
-            'FROM (SELECT *, count(*) OVER () AS n FROM (%s) AS q) AS p WHERE p.channels = ''{}'' HAVING count(*) > 0',
+            'SELECT ''customer without contact address'', count(*) FILTER (WHERE p.channels = ''{}''), '
+            'round(count(*) FILTER (WHERE p.channels = ''{}'')::numeric / count(*), 6), min(CAST(ROW(%s) AS text)) FILTER (WHERE p.channels = ''{}''), '
+            '''next_action asks to complete the contact details'' FROM (%s) AS p HAVING count(*) FILTER (WHERE p.channels = ''{}'') > 0',
             @extschema@._key_list(s, 'p'), @extschema@._profiles_sql(s));
     END IF;
     IF EXISTS (SELECT FROM pg_class AS r WHERE r.oid = relation AND r.relkind IN ('r', 'p', 'm')) AND NOT EXISTS (

@@ -118,7 +118,7 @@ BEGIN
     SELECT * INTO owned FROM @extschema@._list_segmentations() AS l WHERE l.name = _own_settings.name AND l.owner = current_user;
     IF FOUND THEN
         EXECUTE format('SELECT settings FROM %s', owned.relation) INTO s;
-        RETURN s || jsonb_build_object('name', name, 'schema', owned.schema);
+        RETURN coalesce(s, '{}') || jsonb_build_object('name', name, 'schema', owned.schema);
     END IF;
     SELECT string_agg(quote_ident(l.owner), ', ') INTO stranger FROM @extschema@._list_segmentations() AS l WHERE l.name = _own_settings.name;
     IF stranger IS NOT NULL THEN
@@ -157,10 +157,16 @@ BEGIN
     -- Read again: whoever held the lock may have changed them.
     s := @extschema@._own_settings(name);
     -- The owner of the schema could have put a relation of hers in the place of ours.
-    SELECT string_agg(c.oid::regclass::text, ', ') INTO strangers
-    FROM @extschema@._segmentation_relations() AS r
-    JOIN pg_class AS c ON c.oid = to_regclass(@extschema@._relation(s, r.suffix))
-    WHERE pg_get_userbyid(c.relowner) <> current_user;
+    SELECT string_agg(o.name, ', ') INTO strangers
+    FROM (
+        SELECT c.oid::regclass::text AS name, c.relowner AS owner
+        FROM @extschema@._segmentation_relations() AS r
+        JOIN pg_class AS c ON c.oid = to_regclass(@extschema@._relation(s, r.suffix))
+        UNION ALL
+        SELECT f.oid::regprocedure::text, f.proowner
+        FROM pg_proc AS f WHERE f.oid = to_regprocedure(@extschema@._relation(s, 'note_orders') || '()')
+    ) AS o
+    WHERE pg_get_userbyid(o.owner) <> current_user;
     IF strangers IS NOT NULL THEN
         RAISE EXCEPTION 'segmentation "%": % belongs to somebody else', name, strangers USING ERRCODE = 'insufficient_privilege';
     END IF;
@@ -431,8 +437,8 @@ DECLARE
     given jsonb := @extschema@._given_settings(
         orders, tenant, customer, ordered_at, amount, discounted, order_id, currency, order_filter, time_zone, policy, engagement,
         engagement_columns, customers, customers_columns, as_of, lang, track, readers);
-    columns jsonb := (SELECT jsonb_object_agg(c.source, CASE WHEN given ? c.source THEN c.given ELSE (old #> ARRAY['columns', c.source]) || c.given END)
-                      FROM jsonb_each(given -> 'columns') AS c (source, given));
+    columns jsonb := (SELECT jsonb_object_agg(c.source, CASE WHEN given ? c.source THEN c.named ELSE (old #> ARRAY['columns', c.source]) || c.named END)
+                      FROM jsonb_each(given -> 'columns') AS c (source, named));
     s jsonb := (old || given || jsonb_build_object('columns', columns)) - reset;
     argument text;
 BEGIN

@@ -32,7 +32,7 @@ $sql$WITH fresh AS MATERIALIZED (
 ), put AS (
     INSERT INTO %2$s (%5$s, %6$s)
     SELECT %5$s, %6$s FROM fresh AS f
-    WHERE NOT EXISTS (SELECT FROM (SELECT * FROM %2$s AS t WHERE %3$strue) AS t WHERE %4$s AND t OPERATOR(pg_catalog.*=) f)
+    WHERE NOT EXISTS (SELECT FROM (SELECT * FROM %2$s AS t WHERE %3$strue) AS t WHERE %4$s AND (t.*) OPERATOR(pg_catalog.*=) (f.*))
     ON CONFLICT (%5$s) DO UPDATE SET %7$s
     RETURNING 1
 )
@@ -59,7 +59,9 @@ BEGIN
     EXECUTE format('SELECT array_agg(c.currency) FROM (SELECT DISTINCT coalesce(o.%I::pg_catalog.text, ''(none)'') AS currency FROM %s LIMIT 9) AS c',
                    s #>> '{columns,orders,currency}', @extschema@._order_rows(s, among)) INTO found;
     found := ARRAY(SELECT DISTINCT c FROM unnest(found || known) AS c WHERE c IS NOT NULL ORDER BY c);
-    IF cardinality(found) > 1 THEN
+    IF cardinality(found) > 1 AND among IS NOT NULL THEN
+        RETURN @extschema@._currency(s, NULL, NULL); -- the known one may be gone
+    ELSIF cardinality(found) > 1 THEN
         RAISE EXCEPTION 'the orders have several currencies: %', array_to_string(found, ', ')
             USING ERRCODE = 'data_exception',
                   HINT = 'Amounts are not converted. Segment one of them: order_filter => ''currency_column = ''''JPY''''''.';

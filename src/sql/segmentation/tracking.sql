@@ -27,7 +27,7 @@ DECLARE
     keys text := @extschema@._key_list(s);
     present text := (
         SELECT format('(SELECT count(*) FROM pg_catalog.pg_attribute AS a WHERE a.attrelid = TG_RELID AND (a.attname, a.atttypid) IN (%s)) = %s',
-                      string_agg(format('(%L, %L::pg_catalog.regtype::pg_catalog.oid)', a.attname, format_type(a.atttypid, NULL)), ', '), count(*))
+                      string_agg(format('(%L, pg_catalog.to_regtype(%L)::pg_catalog.oid)', a.attname, format_type(a.atttypid, NULL)), ', '), count(*))
         FROM pg_attribute AS a
         WHERE a.attrelid = @extschema@._source_table(s, 'orders') AND a.attname = ANY (@extschema@._keys(s)));
     complete text := (SELECT string_agg(format('%I IS NOT NULL', k.name), ' AND ') FROM unnest(@extschema@._keys(s)) AS k (name));
