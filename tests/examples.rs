@@ -13,15 +13,14 @@ fn repository(path: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join(path)
 }
 
-/// The CDNOW sample with its policy and its materialized view, as `make demo` makes them.
+/// The CDNOW sample with its segmentation, as `make demo` makes it.
 fn demo() -> Database {
     let database = Database::new("examples");
     database.psql("CREATE TABLE public.orders (customer_id text NOT NULL, ordered_on date NOT NULL, amount numeric)");
     assert_eq!(database.copy_csv("public.orders", &repository("sql/demo/cdnow_sample.csv")), 6_919);
-    for part in ["policy_cdnow.sql", "segments.sql"] {
-        let sql = fs::read_to_string(repository("sql/demo").join(part)).expect("the demo's SQL can be read");
-        database.psql(&format!("\\set as_of 1998-06-30\n{sql}"));
-    }
+    let parts = ["policy_cdnow.sql", "segments.sql"]
+        .map(|part| fs::read_to_string(repository("sql/demo").join(part)).expect("the demo's SQL can be read"));
+    database.psql(&format!("\\set as_of 1998-06-30\nSET client_min_messages = warning;\n{}", parts.concat()));
     database
 }
 

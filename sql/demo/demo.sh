@@ -36,18 +36,16 @@ content "$orders" | sql -v SHOW_CONTEXT=errors \
 	-c "COPY public.csv ($(seq -s, -f 'c%g' "$columns")) FROM STDIN (FORMAT csv, HEADER, DELIMITER E'$delimiter')"
 sql -v customer="c$customer" -v date="c$date" -v amount="c$amount" -v order="c$order" <"$here/load.sql"
 
+policy=policy_learned
 if [ "$orders" = "$sample" ]; then
-	sql -v as_of="${AS_OF:-1998-06-30}" <"$here/policy_cdnow.sql"
-else
-	sql -v as_of="${AS_OF-}" <"$here/policy_learned.sql"
+	policy=policy_cdnow
+	AS_OF=${AS_OF:-1998-06-30}
 fi
-
-[ "$(sql -A -t -c 'SELECT EXISTS (SELECT FROM orders JOIN segmentation ON ordered_on <= as_of)')" = t ] ||
+[ "$(sql -A -t -c 'SELECT min(ordered_on) <= coalesce('"nullif('${AS_OF-}', '')::date, 'infinity'"') FROM orders')" = t ] ||
 	die "no purchase in $orders${AS_OF:+ up to AS_OF=$AS_OF}"
 
 say 'Segmenting the customers ...'
-sql <"$here/segments.sql"
-sql <"$here/report.sql"
+cat "$here/$policy.sql" "$here/segments.sql" "$here/report.sql" | sql -v as_of="${AS_OF-}"
 
 cat <<TEXT
 

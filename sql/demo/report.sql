@@ -3,7 +3,7 @@
 
 SELECT format('As of %s: %s orders of %s customers, %s to %s', as_of, count(*), count(DISTINCT customer_id),
               min(ordered_on), max(ordered_on)) AS headline
-FROM segmentation JOIN orders ON ordered_on <= as_of
+FROM shop_status JOIN orders ON ordered_on <= as_of
 GROUP BY as_of \gset
 \echo
 \echo :headline
@@ -16,7 +16,7 @@ SELECT l.state, l.label_en, l.label_ja,
        coalesce(sum(s.monetary), 0)                                                                  AS revenue,
        round(100 * coalesce(sum(s.monetary), 0) / nullif(sum(sum(s.monetary)) OVER (), 0), 1)        AS "% of revenue"
 FROM rfm.lifecycle_states() AS l
-LEFT JOIN customer_segments AS s ON s.lifecycle_state = l.state
+LEFT JOIN shop_customers AS s ON s.lifecycle_state = l.state
 GROUP BY l.state, l.label_en, l.label_ja, l.sort_order
 ORDER BY l.sort_order;
 
@@ -30,7 +30,7 @@ SELECT r AS "r \ f",
        count(s.customer_id)                            AS customers,
        coalesce(sum(s.monetary), 0)                    AS revenue
 FROM generate_series(5, 1, -1) AS r
-LEFT JOIN customer_segments AS s ON s.r_score = r
+LEFT JOIN shop_customers AS s ON s.r_score = r
 GROUP BY r
 ORDER BY r DESC;
 
@@ -42,24 +42,25 @@ SELECT CASE WHEN vips > 0 THEN format('VIPs: %s, the best ten', vips)
 FROM (
     SELECT count(*) FILTER (WHERE vip_tier = 'vip')       AS vips,
            count(*) FILTER (WHERE vip_tier = 'candidate') AS candidates
-    FROM customer_segments
+    FROM shop_customers
 ) AS tiers
-CROSS JOIN (SELECT rfm.effective(policy) #>> '{vip,untracked_min_value_score}' AS untracked FROM segmentation) AS p \gset
+CROSS JOIN (SELECT rfm.effective(policy) #>> '{vip,untracked_min_value_score}' AS untracked FROM shop_status) AS p \gset
 \echo :headline
 SELECT customer_id, vip_score, vip_tier, rfm_score, orders, monetary, last_purchase_on, lifecycle_state
-FROM customer_segments
+FROM shop_customers
 WHERE vip_tier = :'tier'
 ORDER BY vip_score DESC, monetary DESC, customer_id
 LIMIT 10;
 
+\echo 'Movement in the last month that is over: who fell asleep, who came back'
+SELECT m.from_day, m.to_day, m.from_state, m.to_state, m.customers, m.revenue_after AS revenue
+FROM shop_movement AS m
+WHERE m.to_day = (SELECT max(to_day) FROM shop_movement) AND m.from_state <> m.to_state
+ORDER BY m.customers DESC, m.from_state, m.to_state;
+
 \echo 'Next actions: one for every customer'
-SELECT a.title, a.title_ja, s.next_action,
-       count(*)        AS customers,
-       sum(s.monetary) AS revenue
-FROM customer_segments AS s
-CROSS JOIN segmentation AS p
-LEFT JOIN LATERAL (
-    SELECT title, title_ja FROM rfm.next_actions(p.policy) WHERE rule = s.action_rule
-) AS a ON true
-GROUP BY a.title, a.title_ja, s.next_action
-ORDER BY customers DESC, s.next_action;
+SELECT a.action_title AS title, n.title_ja, a.next_action, a.customers, a.revenue
+FROM shop_actions AS a
+CROSS JOIN shop_status AS p
+LEFT JOIN LATERAL rfm.next_actions(p.policy) AS n ON n.rule = a.action_rule
+ORDER BY a.customers DESC, a.next_action;

@@ -22,7 +22,7 @@ INSERT INTO events VALUES
 SELECT m.customer_id, m.membership, s.lifecycle_state, s.relation_score, s.vip_score, s.vip_tier,
        s.dormancy_category, s.dormancy_reason, s.next_action, s.action_channel, s.action_due_on
 FROM members AS m
-CROSS JOIN segmentation AS p
+CROSS JOIN shop_status AS p
 LEFT JOIN (
     SELECT customer_id, purchase_history(ordered_on, amount) AS h FROM orders GROUP BY customer_id
 ) AS o USING (customer_id)

@@ -13,7 +13,7 @@ WITH days AS (
         FROM orders
         GROUP BY customer_id
     ) AS histories
-    CROSS JOIN segmentation
+    CROSS JOIN shop_status
     CROSS JOIN days
 )
 SELECT b.label_en AS "from", a.label_en AS "to",

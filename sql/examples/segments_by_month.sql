@@ -19,7 +19,7 @@ SELECT m.day,
        count(*) FILTER (WHERE state <> 'prospect') AS customers -- prospect here: first order still to come
 FROM month_ends AS m
 CROSS JOIN histories
-CROSS JOIN segmentation AS p
+CROSS JOIN shop_status AS p
 CROSS JOIN LATERAL lifecycle_state(h, m.day, p.policy) AS state
 GROUP BY m.day
 ORDER BY m.day;

@@ -5,7 +5,7 @@
 SELECT t.label_en AS tier, count(s.customer_id) AS customers, sum(s.monetary) AS revenue,
        round(avg(s.vip_score), 1) AS mean_score
 FROM vip_tiers() AS t
-LEFT JOIN customer_segments AS s ON s.vip_tier = t.tier
+LEFT JOIN shop_customers_today AS s ON s.vip_tier = t.tier
 GROUP BY t.sort_order, t.label_en
 ORDER BY t.sort_order;
 
@@ -20,8 +20,8 @@ SELECT s.customer_id, s.vip_tier, s.vip_score, s.rfm_score, s.orders, s.monetary
            CASE WHEN s.vip_tier = 'candidate' THEN 'value score ' || s.value_score || ', not '
                 || (v ->> 'untracked_min_value_score') END
        ) AS lacks
-FROM customer_segments AS s
-CROSS JOIN segmentation AS p
+FROM shop_customers_today AS s
+CROSS JOIN shop_status AS p
 CROSS JOIN LATERAL (SELECT effective(p.policy) -> 'vip' AS v) AS vip
 ORDER BY s.monetary DESC, s.customer_id
 LIMIT 15;
