@@ -59,10 +59,11 @@ lint: deps
 	cargo clippy $(CORE) --all-targets -- -D warnings
 	cargo clippy $(CORE) --lib --release --features $(PG) -- -D warnings
 
-# Settings of a small real server: durable, so that the floor pays what a shop's server pays.
+# Settings of a small real server: durable, so that the floor pays what a shop's server pays, on an SSD.
+BENCH ?= speed segmentation
 bench: build
-	@PG_RFM_SETTINGS='shared_buffers=1GB fsync=on full_page_writes=on synchronous_commit=on max_wal_size=4GB jit=off' \
-	  $(CLUSTER) run bench cargo bench $(CORE) --bench speed $(if $(ARGS),-- $(ARGS))
+	@PG_RFM_SETTINGS='shared_buffers=1GB fsync=on full_page_writes=on synchronous_commit=on max_wal_size=4GB jit=off random_page_cost=1.1' \
+	  $(CLUSTER) run bench cargo bench $(CORE) $(BENCH:%=--bench %) $(if $(ARGS),-- $(ARGS))
 
 demo: build
 	@$(CLUSTER) start demo

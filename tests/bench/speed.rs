@@ -2,28 +2,30 @@
 //!
 //! F, the floor, is PostgreSQL's own plainest GROUP BY over the same orders; W is what an analyst would write without the
 //! extension (tests/reference/simple_w*.sql). The candidates take turns, the medians of their times are compared.
-//! Smaller runs: PG_RFM_BENCH_ORDERS=500000 make bench.
+//! Smaller runs: PG_RFM_BENCH_ORDERS=500000 make bench. One of the benches: make bench BENCH=speed.
 
 #[path = "../common/mod.rs"]
 mod common;
+#[path = "shop.rs"]
+mod shop;
 
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
-use std::{env, fs, thread};
+use std::{fs, thread};
 
 use common::{Database, batch};
 use postgres::Client;
+use shop::{describe_machine, load, median};
 
 const ROUNDS: usize = 3;
 const AS_OF: &str = "2024-12-31";
 
 fn main() {
-    let orders = env::var("PG_RFM_BENCH_ORDERS").map_or(5_000_000, |n| n.parse::<i64>().expect("a number of orders"));
     let database = Database::new("bench");
     let mut client = database.client();
     describe_machine(&mut client);
-    let customers = load(&mut client, orders);
+    let customers = load(&mut client);
 
     for workers in [0, 2] {
         println!("\n## {workers} parallel workers, work_mem 64 MB\n");
@@ -40,39 +42,6 @@ fn main() {
     learning_and_movement(&mut client);
     memory(&database);
     history_size(&database);
-}
-
-fn describe_machine(client: &mut Client) {
-    let first = |file: &str, key: &str| {
-        let text = fs::read_to_string(file).unwrap_or_default();
-        let line = text.lines().find(|line| line.starts_with(key)).unwrap_or_default();
-        line.split_once(':').map_or("unknown", |(_, value)| value.trim()).to_owned()
-    };
-    let version: String = client.query_one("SHOW server_version", &[]).expect("a version").get(0);
-    let cores = thread::available_parallelism().map_or(0, |cores| cores.get());
-    let (model, memory) = (first("/proc/cpuinfo", "model name"), first("/proc/meminfo", "MemTotal"));
-    println!("# pg_rfm {}, PostgreSQL {version}, {model}, {cores} cores, {memory}", env!("CARGO_PKG_VERSION"));
-}
-
-/// A logged table of orders, skewed over the customers, the same in every run; returns the number of customers.
-fn load(client: &mut Client, orders: i64) -> i64 {
-    batch(
-        client,
-        &format!(
-            "SET max_parallel_workers_per_gather = 0;
-             SELECT setseed(0.42);
-             CREATE TABLE orders AS
-             SELECT ({customers} * power(random(), 1.6))::bigint AS customer_id,
-                    DATE '2022-01-01' + (random() * 1095)::int AS ordered_on,
-                    round((random() * 20000)::numeric, 2) AS amount
-             FROM generate_series(1, {orders})",
-            customers = orders / 10
-        ),
-    );
-    batch(client, "VACUUM ANALYZE orders");
-    let customers = client.query_one("SELECT count(DISTINCT customer_id) FROM orders", &[]).expect("a count").get(0);
-    println!("{orders} orders of {customers} customers");
-    customers
 }
 
 /// A query whose columns must all be computed.
@@ -157,11 +126,6 @@ fn compare(client: &mut Client, candidates: &[Candidate]) {
         let to_plain: Vec<_> = plain.iter().map(|&position| format!("{:.2}", time / medians[position])).collect();
         println!("| {} | {time:.2} | {:.2} | {} |", candidate.name, time / medians[0], to_plain.join(" | "));
     }
-}
-
-fn median(mut times: Vec<Duration>) -> f64 {
-    times.sort_unstable();
-    times[times.len() / 2].as_secs_f64()
 }
 
 fn stored_histories(client: &mut Client, customers: i64) {
