@@ -24,6 +24,22 @@ $encoding$;
 /* </end connected objects> */
 
 /* <begin connected objects> */
+-- src/sql/channels.rs
+-- channels
+
+CREATE FUNCTION reachable_channels(
+    email text DEFAULT NULL,
+    phone text DEFAULT NULL,
+    postal_address text DEFAULT NULL,
+    line_id text DEFAULT NULL,
+    consents jsonb DEFAULT NULL
+) RETURNS text[]
+    AS 'MODULE_PATHNAME', 'reachable_channels_wrapper' LANGUAGE c IMMUTABLE PARALLEL SAFE COST 500;
+COMMENT ON FUNCTION reachable_channels(text, text, text, text, jsonb) IS
+    'The channels over which a customer can be reached: the address is valid and the channel consented to (consents NULL: every channel counts). Never an error for a bad address.';
+/* </end connected objects> */
+
+/* <begin connected objects> */
 -- src/sql/types.rs
 -- creates:
 --   Type(pg_rfm::sql::types::PurchaseHistory)
@@ -1112,6 +1128,12 @@ CREATE  FUNCTION "r_score"(
 IMMUTABLE PARALLEL SAFE COST 50
 LANGUAGE c /* Rust */
 AS 'MODULE_PATHNAME', 'r_score_wrapper';
+/* </end connected objects> */
+
+/* <begin connected objects> */
+-- src/sql/channels.rs
+-- pg_rfm::sql::channels::reachable_channels
+-- Skipped due to `#[pgrx(sql = false)]`
 /* </end connected objects> */
 
 /* <begin connected objects> */

@@ -7,6 +7,7 @@
 pub mod action;
 mod bytes;
 pub mod calendar;
+pub mod channels;
 pub mod contact;
 pub mod customer;
 pub mod day;

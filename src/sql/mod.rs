@@ -10,6 +10,7 @@
 //! | `history.rs` | accessors of a purchase history |
 //! | `customer.rs` | functions of one customer's histories, `segment_customer` |
 //! | `learn.rs`, `learn.sql` | learning a policy from all customers |
+//! | `channels.rs`, `channels.sql` | over which channels a customer can be reached |
 //! | `timeline.rs` | the lifecycle of one customer over time |
 //! | `kpi.rs`, `kpi.sql` | what KPIs are made of: questions about a history, the aggregate `proportion` |
 //! | `plain.rs` | the same on plain numbers |
@@ -19,6 +20,7 @@
 //! | `comments.sql` | a comment on every object |
 
 mod buffer;
+mod channels;
 mod customer;
 mod datum;
 mod error;
