@@ -104,6 +104,13 @@ const REFUSED: &[(&str, &str, &str)] = &[
     ("SELECT rfm_segment(550)", "22023", "550"),
     ("SELECT rfm_segment(2147483647)", "22023", "2147483647"),
     ("SELECT rfm_segment(555, '{\"rfm\": {\"recency_cuts\": [1]}}')", "22023", "555"),
+    // Consents.
+    ("SELECT reachable_channels(consents => '[\"email\"]')", "22023", "[\"email\"]"),
+    ("SELECT reachable_channels(consents => 'null')", "22023", "null"),
+    ("SELECT reachable_channels(consents => '{\"fax\": true}')", "22023", "\"fax\""),
+    ("SELECT reachable_channels(consents => '{\"email\": \"yes\"}')", "22023", "consents.email"),
+    ("SELECT reachable_channels(consents => '{\"email\": {\"$serde_json::private::Number\": \"5\"}}')", "22023", "consents.email"),
+    ("SELECT reachable_channels(consents => (repeat('[', 6000) || repeat(']', 6000))::jsonb)", "22023", "recursion limit"),
     // Timelines.
     ("SELECT * FROM state_timeline('{}', '2024-02-01', '2024-01-01')", "22023", "2024-02-01"),
     ("SELECT * FROM state_timeline('{}', '-infinity', '2024-01-01')", "22008", "-infinity"),
@@ -393,6 +400,25 @@ const DEFINED: &[(&str, Option<&str>)] = &[
         Some("5874897-12-31"),
     ),
     ("SELECT next_action FROM segment_customer(NULL, NULL)", None),
+    // Addresses that are none reach nobody, however long or odd.
+    ("SELECT reachable_channels()", Some("{}")),
+    ("SELECT reachable_channels(NULL, NULL, NULL, NULL, '{}')", Some("{}")),
+    (
+        "SELECT reachable_channels('a@example.jp', '03-1234-5678', '港区芝1-1-1', 'aki.tanaka')",
+        Some("{email,line,phone,postal}"),
+    ),
+    (
+        "SELECT reachable_channels('a@example.jp', '090-1234-5678', consents => '{\"sms\": true, \"email\": null}')",
+        Some("{sms}"),
+    ),
+    ("SELECT reachable_channels(t, t, t, t) FROM repeat('1', 100000000) AS t", Some("{}")),
+    ("SELECT reachable_channels(t, t, t, t) FROM repeat('〒', 1000000) AS t", Some("{}")),
+    ("SELECT reachable_channels(t, t, t, t) FROM repeat(E'\\u0001', 10) AS t", Some("{}")),
+    ("SELECT reachable_channels(t, t, t, t) FROM repeat(E'\\ufdfa', 1300) AS t", Some("{}")),
+    (
+        "SELECT channels FROM (SELECT reachable_channels(E'a@example.jp\\r\\nBcc: b@example.jp') AS channels) AS q",
+        Some("{}"),
+    ),
     // Timelines as long as the calendar.
     (
         "SELECT string_agg(state || ' ' || from_day || ' ' || to_day, ' ') FROM state_timeline(NULL, '4713-01-01 BC', '5874897-12-31')",
@@ -484,7 +510,7 @@ fn all_null_calls_of_every_overload() {
                         continue;
                     }
                     let result = value(&mut client, &format!("SELECT {call}"));
-                    let defined = ["lifecycle_state"];
+                    let defined = ["lifecycle_state", "reachable_channels"];
                     assert!(result.is_none() || defined.contains(&name.as_str()), "{call} is {result:?}");
                 }
             }

@@ -275,6 +275,8 @@ fn facts(database: &Database, schema: &str) {
                   (ARRAY['dormant', 'at_risk', 'vip', 'active', 'prospect'])[1 + n % 5] AS lifecycle_state,
                   (ARRAY['drifted', 'overstocked', 'competitor'])[1 + n % 3] AS dormancy_reason,
                   (ARRAY['review', 'referral', 'complaint'])[1 + n % 3] AS kind, 'annual_365' AS name,
+                  'aki@example.jp' AS email, '090-1234-' || 5000 + n AS phone, '港区芝1-1-' || n AS postal_address, 'aki' || n AS line_id,
+                  jsonb_build_object('email', n % 2 = 0, 'sms', true, 'postal', n % 3 = 0) AS consents,
                   ARRAY['email', 'postal'] AS "text[]", '{{"frequency": "purchase_days"}}'::jsonb AS "jsonb",
                   format('{{"2024-%s-03": {{"orders": 2, "discounted": 1, "amount": %s.50}}, "2025-05-01": {{"orders": 1, "amount": 7}}}}',
                          lpad((1 + n % 12)::text, 2, '0'), n * 100)::purchase_history AS purchase_history,
