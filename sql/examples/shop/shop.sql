@@ -38,7 +38,17 @@ CREATE TABLE public.contacts (
     contacted_at timestamptz NOT NULL,
     scenario     text,
     step         text,
-    "group"      text                   -- of an A/B test
+    "group"      text,                  -- of an A/B test
+    cost         numeric NOT NULL       -- of this contact
+);
+
+-- Who was in a campaign, the held-out ones included, who are in no log because nobody wrote to them.
+CREATE TABLE public.campaign_members (
+    campaign    text NOT NULL,
+    customer_id integer NOT NULL REFERENCES public.customers,
+    "group"     text NOT NULL,
+    joined_on   date NOT NULL,
+    PRIMARY KEY (campaign, customer_id)
 );
 
 -- The day the reports are asked for, and the shop's thresholds: goods that are used up and bought again.
@@ -168,6 +178,24 @@ SELECT c,
        END
 FROM plan;
 
+-- Last autumn, day 653, those who had been asleep for 181 days or longer and could be reached got a letter, or the same letter
+-- with a coupon; one in three was held out.
+INSERT INTO public.campaign_members (campaign, customer_id, "group", joined_on)
+SELECT 'autumn_2025', customer_id, pg_temp.pick(ARRAY['letter', 'coupon', 'holdout'], customer_id, 'autumn group'), '2025-10-15'
+FROM public.customers
+JOIN (SELECT c AS customer_id FROM purchases WHERE day <= 653 GROUP BY c HAVING max(day) <= 653 - 181) AS asleep
+     USING (customer_id)
+WHERE rfm.reachable_channels(email, phone, postal_address, line_id, consents) <> '{}';
+
+-- One in seven answered the letter, one in eight the coupon and one in thirty nothing; some of them bought more than once.
+INSERT INTO purchases (c, kind, n, day, price, percent)
+SELECT c, kind, 100 + n, 656 + pg_temp.dice(50, c, 'answer day') + 35 * n, price,
+       CASE WHEN "group" = 'coupon' AND n = 0 THEN 20 ELSE 0 END
+FROM plan
+JOIN public.campaign_members AS m ON m.customer_id = c
+CROSS JOIN LATERAL generate_series(0, pg_temp.dice(3, c, 'answer orders')) AS s (n)
+WHERE pg_temp.dice(CASE "group" WHEN 'letter' THEN 7 WHEN 'coupon' THEN 8 ELSE 30 END, c, 'answer') = 0;
+
 INSERT INTO public.orders (order_id, customer_id, ordered_on, amount, discount)
 SELECT row_number() OVER (ORDER BY day, c, n), c, date '2024-01-01' + day, price - price * percent / 100,
        -- the till of the first months did not keep discounts
@@ -218,9 +246,10 @@ FROM (
 ) AS e
 WHERE day <= '2026-06-30';
 
--- The log: a newsletter each month to one in ten of those who can be reached, and last autumn a campaign in two groups.
-INSERT INTO public.contacts (customer_id, channel, contacted_at, scenario, step, "group")
-SELECT c.customer_id, r.channels[1], (sent_on + time '10:00') AT TIME ZONE 'Asia/Tokyo', scenario, step, "group"
+-- The log: a newsletter each month to one in ten of those who can be reached, and last autumn's campaign.
+INSERT INTO public.contacts (customer_id, channel, contacted_at, scenario, step, "group", cost)
+SELECT c.customer_id, r.channels[1], (sent_on + time '10:00') AT TIME ZONE 'Asia/Tokyo', scenario, step, "group",
+       CASE r.channels[1] WHEN 'postal' THEN 140 WHEN 'phone' THEN 300 WHEN 'sms' THEN 10 ELSE 1 END
 FROM public.customers AS c
 CROSS JOIN LATERAL (
     SELECT rfm.reachable_channels(c.email, c.phone, c.postal_address, c.line_id, c.consents) AS channels
@@ -230,8 +259,8 @@ CROSS JOIN LATERAL (
     FROM generate_series(timestamp '2024-01-25', '2026-06-25', interval '1 month') AS d (day)
     WHERE pg_temp.dice(10, c.customer_id, 'newsletter ' || to_char(day, 'YYYY-MM')) = 0
     UNION ALL
-    SELECT '2025-10-15', 'autumn_2025', 'letter', CASE WHEN pg_temp.dice(2, c.customer_id, 'group') = 0 THEN 'a' ELSE 'b' END
-    WHERE pg_temp.dice(5, c.customer_id, 'autumn') = 0
+    SELECT m.joined_on, m.campaign, 'first', m."group"
+    FROM public.campaign_members AS m WHERE m.customer_id = c.customer_id AND m."group" <> 'holdout'
 ) AS s
 WHERE cardinality(r.channels) > 0 AND s.sent_on >= c.registered_on;
 
@@ -244,4 +273,5 @@ COMMENT ON TABLE public.customers IS 'The worked shop: who they are, and where t
 COMMENT ON TABLE public.orders IS 'The worked shop: orders and refunds.';
 COMMENT ON TABLE public.events IS 'The worked shop: what customers do besides buying.';
 COMMENT ON TABLE public.contacts IS 'The worked shop: who was contacted when, over which channel, by which step of which scenario.';
+COMMENT ON TABLE public.campaign_members IS 'The worked shop: who was in a campaign, in which group of the test.';
 COMMENT ON TABLE public.segmentation IS 'The worked shop: the day asked for, and the thresholds.';
