@@ -2289,6 +2289,20 @@ AS 'MODULE_PATHNAME', 'discount_share_wrapper';
 /* </end connected objects> */
 
 /* <begin connected objects> */
+-- src/sql/policy.rs
+-- pg_rfm::sql::policy::dormancy_categories
+CREATE  FUNCTION "dormancy_categories"() RETURNS TABLE (
+	"category" TEXT,  /* & '_ str */
+	"sort_order" INT,  /* i32 */
+	"label_en" TEXT,  /* & '_ str */
+	"label_ja" TEXT  /* & '_ str */
+)
+IMMUTABLE STRICT PARALLEL SAFE COST 10
+LANGUAGE c /* Rust */
+AS 'MODULE_PATHNAME', 'dormancy_categories_wrapper';
+/* </end connected objects> */
+
+/* <begin connected objects> */
 -- src/sql/plain.rs
 -- pg_rfm::sql::plain::dormancy_category
 CREATE  FUNCTION "dormancy_category"(
@@ -2325,6 +2339,20 @@ CREATE  FUNCTION "dormancy_reason"(
 IMMUTABLE PARALLEL SAFE COST 50
 LANGUAGE c /* Rust */
 AS 'MODULE_PATHNAME', 'dormancy_reason_wrapper';
+/* </end connected objects> */
+
+/* <begin connected objects> */
+-- src/sql/policy.rs
+-- pg_rfm::sql::policy::dormancy_reasons
+CREATE  FUNCTION "dormancy_reasons"() RETURNS TABLE (
+	"reason" TEXT,  /* & '_ str */
+	"sort_order" INT,  /* i32 */
+	"label_en" TEXT,  /* & '_ str */
+	"label_ja" TEXT  /* & '_ str */
+)
+IMMUTABLE STRICT PARALLEL SAFE COST 10
+LANGUAGE c /* Rust */
+AS 'MODULE_PATHNAME', 'dormancy_reasons_wrapper';
 /* </end connected objects> */
 
 /* <begin connected objects> */
@@ -3177,6 +3205,18 @@ CREATE CAST (jsonb AS segment_policy) WITH INOUT;
 /* </end connected objects> */
 
 /* <begin connected objects> */
+-- src/sql/plain.rs
+-- pg_rfm::sql::plain::sleep_year
+CREATE  FUNCTION "sleep_year"(
+	"recency_days" INT, /* Option < i32 > */
+	"policy" segment_policy DEFAULT NULL /* Option < SegmentPolicy > */
+) RETURNS INT /* Option < i32 > */
+IMMUTABLE PARALLEL SAFE  COST 10
+LANGUAGE c /* Rust */
+AS 'MODULE_PATHNAME', 'sleep_year_of_recency_wrapper';
+/* </end connected objects> */
+
+/* <begin connected objects> */
 -- src/sql/history.rs
 -- pg_rfm::sql::history::span_days
 CREATE  FUNCTION "span_days"(
@@ -3600,6 +3640,8 @@ BEGIN
 END
 $comments$;
 
+COMMENT ON FUNCTION sleep_year(integer, segment_policy) IS
+    'In which year of sleep: 1 up to 365 days without a purchase, 2 up to 730, ...; NULL before the policy''s lifecycle.sleep_min_days (181).';
 COMMENT ON FUNCTION rfm_segment(integer, segment_policy) IS
     'The policy''s name for an RFM score, for example 543; an error for digits the policy does not have.';
 
@@ -3647,6 +3689,10 @@ COMMENT ON FUNCTION vip_tiers() IS
     'All VIP tiers in order, with English and Japanese labels.';
 COMMENT ON FUNCTION memberships() IS
     'All memberships, with English and Japanese labels.';
+COMMENT ON FUNCTION dormancy_categories() IS
+    'All kinds of sleepers, those expected to answer first in front, with English and Japanese labels.';
+COMMENT ON FUNCTION dormancy_reasons() IS
+    'All reasons for sleeping, those of whom an answer is expected first in front, with English and Japanese labels.';
 COMMENT ON FUNCTION next_actions(segment_policy) IS
     'All rules of the policy in order: rule, action, behaviour, English and Japanese title.';
 

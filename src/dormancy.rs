@@ -25,6 +25,15 @@ labels! {
 }
 
 impl DormancyCategory {
+    /// Who is expected to answer first comes first: the closer the tie to the shop still is, the easier.
+    pub const BY_EXPECTED_RESPONSE: [Self; 5] = [
+        DormancyCategory::Paused,
+        DormancyCategory::MemberSilent,
+        DormancyCategory::OneOff,
+        DormancyCategory::Cancelled,
+        DormancyCategory::New,
+    ];
+
     /// The category of a customer with `orders` purchases; `None` without a purchase.
     pub fn of(orders: i64, membership: Option<Membership>) -> Option<Self> {
         (orders > 0).then_some(match membership {
@@ -67,6 +76,17 @@ labels! {
 }
 
 impl DormancyReason {
+    /// Who is expected to answer first comes first: nothing speaks against the product, it never became a habit, only the
+    /// price counts, something must be set right first, somebody else has the customer.
+    pub const BY_EXPECTED_RESPONSE: [Self; 6] = [
+        DormancyReason::Overstocked,
+        DormancyReason::Drifted,
+        DormancyReason::Unhabituated,
+        DormancyReason::DiscountOnly,
+        DormancyReason::Dissatisfied,
+        DormancyReason::Competitor,
+    ];
+
     /// The kind of engagement event by which a customer gives this reason.
     pub fn stated_kind(self) -> &'static str {
         match self {
@@ -239,6 +259,13 @@ mod tests {
         assert_eq!(product(i128::MAX, i128::MAX), (u128::MAX >> 2, 1));
         assert_eq!(product(1 << 64, 1 << 64), (1, 0));
         assert_eq!(product(3, 5), (0, 15));
+    }
+
+    #[test]
+    fn the_expected_order_leaves_nobody_out() {
+        let categories = |category: &DormancyCategory| DormancyCategory::BY_EXPECTED_RESPONSE.contains(category);
+        let reasons = |reason: &DormancyReason| DormancyReason::BY_EXPECTED_RESPONSE.contains(reason);
+        assert!(DormancyCategory::ALL.iter().all(categories) && DormancyReason::ALL.iter().all(reasons));
     }
 
     #[test]

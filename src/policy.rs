@@ -142,6 +142,8 @@ pub struct Lifecycle {
     pub new_max_orders: u32,
     /// What membership continuing adds to both limits.
     pub continuing_grace_days: u32,
+    /// From this many days without a purchase a dormant customer is one to be woken; at least 1.
+    pub sleep_min_days: u32,
     /// Own cycle: at risk after this many typical gaps.
     pub at_risk_ratio: Millionths,
     /// Own cycle: dormant after this many typical gaps.

@@ -267,7 +267,7 @@ fn facts(database: &Database, schema: &str) {
         r#"SET search_path = "{schema}";
            CREATE TABLE public.facts AS
            SELECT n AS customer, n AS "integer", n::bigint AS "bigint", n * 2.25 AS "numeric", n * 0.37::float8 AS "double precision",
-                  111 * (1 + n % 5) AS score, 2 + n % 3 AS nth, n % 2 = 0 AS "boolean", '2025-06-30'::date - n * 17 % 90 AS "date", '2025-06-30'::date AS as_of,
+                  111 * (1 + n % 5) AS score, 2 + n % 3 AS nth, 6 * n AS recency_days, n % 2 = 0 AS "boolean", '2025-06-30'::date - n * 17 % 90 AS "date", '2025-06-30'::date AS as_of,
                   '2025-01-01'::date AS from_day, '2025-06-30'::date AS to_day, '1 month'::interval AS "interval",
                   '2025-06-01 12:00'::timestamp - make_interval(days => n) AS "timestamp without time zone",
                   '2025-06-01 12:00+00'::timestamptz - make_interval(days => n) AS "timestamp with time zone",

@@ -223,7 +223,9 @@ fn it_names_everything_and_every_object_has_a_comment() {
             "SELECT format('| %s | %s |', state, label_ja) FROM lifecycle_states()
              UNION ALL SELECT format('| %s | %s |', stage, label_ja) FROM purchase_stages()
              UNION ALL SELECT format('| %s | %s |', tier, label_ja) FROM vip_tiers()
-             UNION ALL SELECT format('| %s | %s |', membership, label_ja) FROM memberships()"
+             UNION ALL SELECT format('| %s | %s |', membership, label_ja) FROM memberships()
+             UNION ALL SELECT format('| %s | %s |', category, label_ja) FROM dormancy_categories()
+             UNION ALL SELECT format('| %s | %s |', reason, label_ja) FROM dormancy_reasons()"
                 .to_owned(),
         ),
     ] {

@@ -501,6 +501,55 @@ fn a_customer_who_buys_at_a_discount_only_sleeps_for_that_reason() {
     );
 }
 
+/// The retailer's own discount is on most orders, a coupon on few: what counts as a discount decides who came for it only.
+#[test]
+fn each_kind_of_discount_counts_by_itself() {
+    let Some(shop) = Shop::journey("real_journey_kinds") else { return };
+    for (discounted, discount_only) in [("retail_disc > 0", 874), ("coupon_disc > 0", 1), ("coupon_match_disc > 0", 0)]
+    {
+        shop.says(
+            &format!(
+                "WITH asked (as_of) AS (VALUES ('2017-03-31'::date), ('2017-09-30'), ('2018-06-30')),
+                 stored AS (
+                     SELECT customer_id, purchase_history(ordered_at, amount, {discounted}) AS h FROM orders GROUP BY customer_id
+                 ),
+                 plain AS (
+                     SELECT as_of, customer_id, count(*) AS orders, round(avg(({discounted})::int), 6) AS share,
+                            5 * count(*) FILTER (WHERE {discounted}) >= 4 * count(*) AND count(*) >= 2 AS discount_only
+                     FROM asked JOIN orders ON ordered_at < as_of + 1 GROUP BY as_of, customer_id
+                 )
+                 SELECT count(*), count(*) FILTER (WHERE discount_share(h, as_of) IS NOT DISTINCT FROM share),
+                        count(*) FILTER (WHERE (dormancy_reason(h, as_of) = 'discount_only') IS NOT DISTINCT FROM discount_only),
+                        count(*) FILTER (WHERE discount_only)
+                 FROM asked CROSS JOIN stored LEFT JOIN plain USING (as_of, customer_id)"
+            ),
+            &format!("7131|7131|7131|{discount_only}"),
+        );
+    }
+}
+
+/// The redemptions come from the campaigns' own file. The orders are a sample of lines, so that few redemptions are on one.
+#[test]
+fn who_redeemed_a_coupon_has_bought_at_a_discount() {
+    let (Some(shop), Some(csv)) =
+        (Shop::journey("real_journey_coupons"), data("complete_journey/coupon_redemptions.csv"))
+    else {
+        return;
+    };
+    shop.database
+        .psql("CREATE TABLE redemptions (customer_id int, coupon_upc numeric, campaign_id int, redeemed_on date)");
+    shop.database.copy_csv("redemptions", &csv);
+    shop.says(
+        "SELECT count(*), count(*) FILTER (WHERE discount_share(h, redeemed_on) > 0)
+         FROM (SELECT DISTINCT customer_id, redeemed_on FROM redemptions) AS r
+         JOIN (SELECT customer_id, purchase_history(ordered_at, amount, coupon_disc > 0) AS h FROM orders GROUP BY customer_id) AS c
+              USING (customer_id)
+         WHERE EXISTS (SELECT FROM orders AS o
+                       WHERE o.customer_id = r.customer_id AND ordered_at::date = redeemed_on AND coupon_disc > 0)",
+        "176|176",
+    );
+}
+
 // ---- The shops --------------------------------------------------------------------------------------------------
 
 /// A table `orders` of real rows, and `customers (customer_id, h)` with their stored histories.

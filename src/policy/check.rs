@@ -125,6 +125,7 @@ impl Policy {
             "lifecycle.min_days",
             format!("{} is above lifecycle.max_days, {}", limits.min_days, limits.max_days),
         );
+        found.require(limits.sleep_min_days >= 1, "lifecycle.sleep_min_days", "it must be at least 1");
         let stage = &self.purchase_stage;
         found.require(stage.nurture_min_orders >= 2, "purchase_stage.nurture_min_orders", "it must be at least 2");
         found.require(
@@ -208,6 +209,7 @@ mod tests {
             (r#"{"segments": {"rules": [{"name": "a", "any": [{"r": [3, 2]}]}]}}"#, "segments.rules[0].any"),
             (r#"{"lifecycle": {"prior_gaps": 0}}"#, "lifecycle.prior_gaps"),
             (r#"{"lifecycle": {"min_days": 500}}"#, "lifecycle.min_days"),
+            (r#"{"lifecycle": {"sleep_min_days": 0}}"#, "lifecycle.sleep_min_days: it must be at least 1"),
             (r#"{"vip": {"value_weight": 1.5}}"#, "vip.value_weight: 1.5 is not within 0 to 1"),
             (r#"{"version": 2}"#, "version"),
         ] {

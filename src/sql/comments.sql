@@ -173,6 +173,8 @@ BEGIN
 END
 $comments$;
 
+COMMENT ON FUNCTION sleep_year(integer, segment_policy) IS
+    'In which year of sleep: 1 up to 365 days without a purchase, 2 up to 730, ...; NULL before the policy''s lifecycle.sleep_min_days (181).';
 COMMENT ON FUNCTION rfm_segment(integer, segment_policy) IS
     'The policy''s name for an RFM score, for example 543; an error for digits the policy does not have.';
 
@@ -220,6 +222,10 @@ COMMENT ON FUNCTION vip_tiers() IS
     'All VIP tiers in order, with English and Japanese labels.';
 COMMENT ON FUNCTION memberships() IS
     'All memberships, with English and Japanese labels.';
+COMMENT ON FUNCTION dormancy_categories() IS
+    'All kinds of sleepers, those expected to answer first in front, with English and Japanese labels.';
+COMMENT ON FUNCTION dormancy_reasons() IS
+    'All reasons for sleeping, those of whom an answer is expected first in front, with English and Japanese labels.';
 COMMENT ON FUNCTION next_actions(segment_policy) IS
     'All rules of the policy in order: rule, action, behaviour, English and Japanese title.';
 

@@ -5,6 +5,7 @@ use pgrx::prelude::*;
 
 use super::error::OrRaise;
 use super::types::{SegmentPolicy, document_of, policy_of};
+use crate::dormancy::{DormancyCategory, DormancyReason};
 use crate::lifecycle::{LifecycleState, PurchaseStage};
 use crate::membership::Membership;
 use crate::policy::{Document, PRESETS, preset};
@@ -83,6 +84,35 @@ fn memberships() -> TableIterator<
         (1..)
             .zip(Membership::ALL)
             .map(|(order, membership)| (membership.name(), order, membership.label_en(), membership.label_ja())),
+    )
+}
+
+#[pg_extern(immutable, strict, parallel_safe, cost = 10)]
+fn dormancy_categories() -> TableIterator<
+    'static,
+    (
+        name!(category, &'static str),
+        name!(sort_order, i32),
+        name!(label_en, &'static str),
+        name!(label_ja, &'static str),
+    ),
+> {
+    TableIterator::new(
+        (1..)
+            .zip(DormancyCategory::BY_EXPECTED_RESPONSE)
+            .map(|(order, category)| (category.name(), order, category.label_en(), category.label_ja())),
+    )
+}
+
+#[pg_extern(immutable, strict, parallel_safe, cost = 10)]
+fn dormancy_reasons() -> TableIterator<
+    'static,
+    (name!(reason, &'static str), name!(sort_order, i32), name!(label_en, &'static str), name!(label_ja, &'static str)),
+> {
+    TableIterator::new(
+        (1..)
+            .zip(DormancyReason::BY_EXPECTED_RESPONSE)
+            .map(|(order, reason)| (reason.name(), order, reason.label_en(), reason.label_ja())),
     )
 }
 
