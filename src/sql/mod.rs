@@ -12,12 +12,14 @@
 //! | `learn.rs`, `learn.sql` | learning a policy from all customers |
 //! | `timeline.rs` | the lifecycle of one customer over time |
 //! | `kpi.rs`, `kpi.sql` | what KPIs are made of: questions about a history, the aggregate `proportion` |
+//! | `ab.rs`, `ab.sql` | A/B tests: groups, results, comparison, sample size |
 //! | `plain.rs` | the same on plain numbers |
 //! | `explain.rs` | why the answers of one customer are what they are |
 //! | `policy.rs` | policies and lists of labels |
 //! | `stored.rs`, `stored.sql` | the table of named policies |
 //! | `comments.sql` | a comment on every object |
 
+mod ab;
 mod buffer;
 mod customer;
 mod datum;
