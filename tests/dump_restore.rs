@@ -267,6 +267,9 @@ fn facts(database: &Database, schema: &str) {
         r#"SET search_path = "{schema}";
            CREATE TABLE public.facts AS
            SELECT n AS customer, n AS "integer", n::bigint AS "bigint", n * 2.25 AS "numeric", n * 0.37::float8 AS "double precision",
+                  n * 0.01::float8 AS base_rate, 0.05::float8 AS lift, 0.8::float8 AS power, 0.05::float8 AS alpha, 'k' || n AS customer_key, 'spring' AS test,
+                  '[{{"group": "a", "share": 0.5}}, {{"group": "b", "share": 0.5}}]'::jsonb AS groups, md5(n::text)::uuid AS "uuid",
+                  format('(1000,%s,,,,5000,,%s)', n, n + 1000000)::ab_result AS "ab_result",
                   111 * (1 + n % 5) AS score, 2 + n % 3 AS nth, n % 2 = 0 AS "boolean", '2025-06-30'::date - n * 17 % 90 AS "date", '2025-06-30'::date AS as_of,
                   '2025-01-01'::date AS from_day, '2025-06-30'::date AS to_day, '1 month'::interval AS "interval",
                   '2025-06-01 12:00'::timestamp - make_interval(days => n) AS "timestamp without time zone",
@@ -489,8 +492,8 @@ fn every_aggregate_can_be_split_among_workers_and_used_in_windows() {
     );
     assert_eq!(lacking, "");
     // 3 types of day, 3 of amount: purchase_history with and without discounts, four names with and without a policy;
-    // engagement_history, two rollups, learn_policy and proportion.
-    assert_eq!(functions(&database, "p.prokind = 'a'").lines().count(), 3 * 3 * (2 + 4 * 2) + 5);
+    // engagement_history, two rollups, learn_policy, proportion and ab_result.
+    assert_eq!(functions(&database, "p.prokind = 'a'").lines().count(), 3 * 3 * (2 + 4 * 2) + 6);
 }
 
 // ---- Dropping ---------------------------------------------------------------------------------------------------

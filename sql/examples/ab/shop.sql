@@ -22,14 +22,14 @@ CREATE TABLE public.campaigns (
     control           text NOT NULL,            -- the group to compare with
     window_days       int NOT NULL,             -- purchases of so many days count, the day of contact included
     planned_customers bigint,                   -- of each group, by ab_sample_size
-    contact_cost      numeric                   -- for each customer addressed; the control costs nothing
+    contact_cost      numeric NOT NULL          -- of a customer, beyond what one of the control costs
 );
 
 INSERT INTO public.campaigns VALUES
     ('revival_letter', 'offer',
      '[{"group": "hold-out", "share": 0.34}, {"group": "coupon", "share": 0.33}, {"group": "letter", "share": 0.33}]',
-     'hold-out', 60, 600, 120),
-    ('letter_colour', 'creative', '[{"group": "white", "share": 0.5}, {"group": "green", "share": 0.5}]', 'white', 30, 900, 120),
+     'hold-out', 60, 553, 120),
+    ('letter_colour', 'creative', '[{"group": "white", "share": 0.5}, {"group": "green", "share": 0.5}]', 'white', 30, 900, 0),
     ('autumn_offer', 'offer', '[{"group": "hold-out", "share": 0.5}, {"group": "sample", "share": 0.5}]', 'hold-out', 60, 900, 300);
 
 -- Everybody who was chosen, those in the hold-out too, with the day her window begins.
