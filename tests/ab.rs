@@ -209,6 +209,8 @@ fn what_are_no_groups_is_refused() {
         (r#"[{"group": "", "share": 1}]"#, "invalid name of a group"),
         (r#"[{"group": 5, "share": 1}]"#, "[0].group"),
         (r#"[{"group": "a", "share": "NaN"}]"#, "[0].share"),
+        (r#"[{"group": "a", "share": 1e-16000}]"#, "[0].share"),
+        (r#"[{"group": "a", "share": 1e100000}]"#, "[0].share"),
         (r#"{"a": 1}"#, "expected a list"),
         ("[]", "1 to 100 groups, not 0"),
         ("null", "expected a list"),
@@ -347,7 +349,6 @@ fn bad_results_are_refused() {
     let good = result("100,10,,,,50.5,,300.25");
     let mut calls: Vec<(String, &str, &str)> = [
         ("ab_result(true, 'NaN')", "22003", "NaN"),
-        ("ab_result(true, 'infinity'::float8::numeric)", "22003", "infinity"),
         ("ab_result(true, 0.000000000000000000001)", "22003", "21 decimals"),
         ("ab_result(true, 1e38 * 10)", "22003", "38 digits"),
         ("ab_result(true, 9e37) FROM generate_series(1, 2)", "22003", "38 digits"),

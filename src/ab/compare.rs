@@ -307,3 +307,91 @@ fn t_quantile(freedom: f64) -> f64 {
     ];
     terms.iter().rev().fold(0.0, |sum, term| (sum + term) / freedom) + z
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// scipy 1.17.1, stats.t.ppf(0.975, freedom).
+    const QUANTILES: &[(f64, f64)] = &[
+        (1.0, 12.706204736174694),
+        (1.37, 6.885073156641705),
+        (3.5, 2.940088637982728),
+        (17.3, 2.107032003753468),
+        (150.0, 1.97590533089662),
+        (199.9, 1.971902228375926),
+        (200.0, 1.971896223633909),
+        (300.0, 1.967903011261086),
+        (1234.5, 1.961887483331345),
+        (1e5, 1.959987707534609),
+        (1e7, 1.959964221767205),
+        (1e12, 1.959963984542426),
+    ];
+
+    #[test]
+    fn quantiles_of_t_have_ten_digits() {
+        for &(freedom, expected) in QUANTILES {
+            let found = t_quantile(freedom);
+            assert!((found - expected).abs() < 1e-10 * expected, "{freedom}: {found}");
+        }
+        assert_eq!(t_quantile(f64::INFINITY), Z);
+    }
+
+    fn proportion(numerator: i64, denominator: i64) -> Proportion {
+        Proportion::new(numerator, denominator).unwrap()
+    }
+
+    /// The first is one of C(30, 10) tables; the last two come out at once, however many there are.
+    #[test]
+    fn fishers_test_ends_quickly() {
+        let p = |one: (i64, i64), other: (i64, i64)| {
+            Table::new(proportion(one.0, one.1), proportion(other.0, other.1)).fisher()
+        };
+        assert!((p((10, 10), (0, 20)) * 30_045_015.0 - 1.0).abs() < 1e-12);
+        assert_eq!(p((4, 500), (5, 500)), 1.0);
+        assert_eq!(p((2_000_000_000, 2_000_000_000), (0, i64::MAX)), 0.0);
+        assert!(p((0, 3_000_000_000), (3_000_000_000, i64::MAX)) > 0.99);
+    }
+
+    fn compared(one: (i64, i64), other: (i64, i64)) -> Comparison {
+        let result = |(responders, customers)| GroupResult::new(customers, responders, Decimal::ZERO, "0").unwrap();
+        Comparison::new(&result(one), &result(other)).unwrap().unwrap()
+    }
+
+    /// Groups change places: the lift changes its sign, the p-value stays.
+    #[test]
+    fn groups_and_answers_can_change_places() {
+        for (one, other) in
+            [((3, 10), (9, 10)), ((120, 1000), (100, 1000)), ((0, 5), (7, 40)), ((1, 3), (5000, 10_000))]
+        {
+            let (there, back) = (compared(one, other), compared(other, one));
+            let no = |(responders, customers)| (customers - responders, customers);
+            let others = compared(no(one), no(other));
+            let negative = |bounds: Option<(Decimal, Decimal)>| {
+                bounds.map(|(low, high)| (Decimal::new(-high.mantissa(), SCALE), Decimal::new(-low.mantissa(), SCALE)))
+            };
+            for turned in [back, others] {
+                assert_eq!(turned.lift.value.mantissa(), -there.lift.value.mantissa());
+                assert_eq!(turned.lift.interval, negative(there.lift.interval));
+                assert_eq!((turned.p_value, turned.p_method), (there.p_value, there.p_method));
+            }
+        }
+    }
+
+    #[test]
+    fn a_verdict_needs_the_planned_customers_unless_there_is_harm() {
+        let [better, worse, same] = [(200, 100), (100, 200), (100, 100)].map(|(a, b)| compared((a, 1000), (b, 1000)));
+        let verdict = |comparison, customers, planned| verdict(Some(comparison), customers, planned).unwrap();
+        assert_eq!(
+            [None, Some(1000), Some(1001)].map(|planned| verdict(&better, 1000, planned)),
+            [Verdict::RollOut, Verdict::RollOut, Verdict::KeepTesting]
+        );
+        assert_eq!([None, Some(1000), Some(1001)].map(|planned| verdict(&worse, 1000, planned)), [Verdict::Stop; 3]);
+        assert_eq!(
+            [None, Some(1000), Some(1001)].map(|planned| verdict(&same, 1000, planned)),
+            [Verdict::KeepTesting, Verdict::Stop, Verdict::KeepTesting]
+        );
+        assert_eq!(super::verdict(None, 0, Some(1)), Ok(Verdict::KeepTesting));
+        assert!(super::verdict(None, 0, Some(0)).is_err());
+    }
+}

@@ -242,3 +242,92 @@ fn rounded_quotient(numerator: ethnum::I256, denominator: ethnum::I256) -> Optio
     let away = if rest.abs() >= denominator - rest.abs() { shifted.signum() } else { ethnum::I256::ZERO };
     i128::try_from(quotient + away).ok()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    fn decimal(text: &str) -> Decimal {
+        Decimal::parse(text).unwrap()
+    }
+
+    fn result(amounts: &[&str]) -> GroupResult {
+        let mut result = GroupResult::EMPTY;
+        amounts.iter().for_each(|amount| result.add(true, Some(decimal(amount))).unwrap());
+        result
+    }
+
+    #[test]
+    fn squares_print_as_numbers_and_are_read_again() {
+        for (amounts, squares) in [
+            (&["0.05"][..], "0.0025"),
+            (&["3"], "9"),
+            (&["-1.5", "2"], "6.25"),
+            (&["0.0", "0"], "0.00"),
+            (&["12345678901234567890.5"], "152415787532388367514250878776253619990.25"),
+        ] {
+            let result = result(amounts);
+            assert_eq!(result.revenue_squares(), squares);
+            let (customers, revenue) = (result.customers(), result.revenue().unwrap());
+            assert_eq!(GroupResult::new(customers, customers, revenue, squares).unwrap(), result);
+        }
+        for text in ["", ".", "-1", "1e3", "NaN", "0.12345", "9".repeat(80).as_str()] {
+            assert!(GroupResult::new(1, 0, decimal("0.01"), text).is_err(), "{text}");
+        }
+    }
+
+    #[test]
+    fn the_difference_is_exact_and_rounded_away_from_zero() {
+        let lift =
+            |own: &[&str], other: &[&str]| result(own).revenue_lift(&result(other)).unwrap().unwrap().to_string();
+        assert_eq!(lift(&["0.000001", "0"], &["0"]), "0.000001");
+        assert_eq!(lift(&["0"], &["0.000001", "0"]), "-0.000001");
+        assert_eq!(lift(&["1", "0", "0"], &["0"]), "0.333333");
+        assert_eq!(lift(&["0", "0", "0"], &["2", "0", "0"]), "-0.666667");
+        assert_eq!(lift(&["0.00000000000000000001"], &["1e10"]), "-10000000000.000000");
+        let nobody = GroupResult::EMPTY;
+        assert_eq!(nobody.revenue_lift(&result(&["1"])), Ok(None));
+        assert_eq!(
+            (nobody.revenue(), nobody.revenue_per_head(), nobody.variance_of_mean()),
+            (None, Ok(None), Ok(None))
+        );
+    }
+
+    #[test]
+    fn what_does_not_fit_is_refused() {
+        let mut most = result(&["99999999999999999999999999999999999999"]);
+        assert_eq!(most.add(true, Some(decimal("0.1"))).unwrap_err().kind, ErrorKind::NumberOutOfRange);
+        assert_eq!(most.merge(most).unwrap_err().kind, ErrorKind::NumberOutOfRange);
+        let mut many = GroupResult { customers: i64::MAX, ..GroupResult::EMPTY };
+        assert_eq!(many.add(false, None).unwrap_err().kind, ErrorKind::NumberOutOfRange);
+        for bytes in [&[0u8; 64][..], &[0; 66], &[255; 65]] {
+            assert_eq!(GroupResult::from_bytes(bytes).unwrap_err().kind, ErrorKind::InvalidBinary);
+        }
+    }
+
+    proptest! {
+        /// Any order and any split give the same, and the same as sums of small integers.
+        #[test]
+        fn order_and_parts_do_not_matter(
+            rows in prop::collection::vec((any::<bool>(), prop::option::of((-1_000_000i64..1_000_000, 0u8..7))), 0..40),
+            split in 0usize..40,
+        ) {
+            let add = |result: &mut GroupResult, &(responded, amount): &(bool, Option<(i64, u8)>)| {
+                result.add(responded, amount.map(|(mantissa, scale)| Decimal::new(mantissa.into(), scale))).unwrap();
+            };
+            let (mut all, mut one, mut other) = (GroupResult::EMPTY, GroupResult::EMPTY, GroupResult::EMPTY);
+            rows.iter().for_each(|row| add(&mut all, row));
+            rows.iter().rev().enumerate().for_each(|(index, row)| add(if index < split { &mut one } else { &mut other }, row));
+            one.merge(GroupResult::from_bytes(&other.to_bytes()).unwrap()).unwrap();
+            prop_assert_eq!(one, all);
+
+            let scale = rows.iter().filter_map(|row| row.1).map(|(_, scale)| scale).max().unwrap_or(0);
+            let units = |row: &(bool, Option<(i64, u8)>)| row.1.map_or(0, |(m, s)| i128::from(m) * power_of_ten(scale - s));
+            prop_assert_eq!(all.revenue, rows.iter().map(units).sum::<i128>());
+            prop_assert_eq!(all.squares, U256::from(rows.iter().map(units).map(|x| (x * x) as u128).sum::<u128>()));
+            prop_assert_eq!((all.customers, all.responders), (rows.len() as i64, rows.iter().filter(|row| row.0).count() as i64));
+            prop_assert!(all.squared_deviations().unwrap().is_some());
+        }
+    }
+}
