@@ -37,7 +37,7 @@ fn survives(name: &str, way: Way) {
     let shop = shop(name);
     let restored = empty_database(&format!("{name}_restored"));
     hand_over(&shop, &restored, way);
-    for table in ["orders", "events", "policies", "customers", "segments", "histories"] {
+    for table in ["orders", "events", "policies", "customers", "segments", "histories", "results"] {
         let rows = format!("SELECT t::text FROM public.{table} AS t ORDER BY t::text COLLATE \"C\"");
         let expected = shop.psql(&rows);
         assert!(expected.lines().count() > 2, "{table} holds something");
@@ -133,6 +133,9 @@ fn shop(name: &str) -> Database {
            LEFT JOIN policies ON name = CASE customer_id % 4 WHEN 0 THEN 'this year' WHEN 1 THEN 'all' END;
            CREATE INDEX customers_state ON customers (lifecycle_state(h, '2025-06-30'));
            CREATE INDEX ON customers USING hash (e);
+           CREATE INDEX ON customers (ab_group(customer_id, 'spring', '[{"group": "a", "share": 0.5}, {"group": "b", "share": 0.5}]'));
+           CREATE TABLE results AS
+           SELECT n % 4 AS grp, ab_result(n % 3 = 0, n * 0.25) AS result FROM generate_series(1, 100) AS n GROUP BY 1;
 
            CREATE MATERIALIZED VIEW histories AS
            SELECT customer_id, purchase_history(ordered_on, amount, discounted) AS h, rollup(purchase_history) AS rolled
