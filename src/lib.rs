@@ -4,6 +4,7 @@
 //! [`customer::Customer`] puts them together. The module `sql` is the thin binding that turns them into types, aggregates
 //! and functions; arrows go from there to the core and never back.
 
+pub mod ab;
 pub mod action;
 mod bytes;
 pub mod calendar;

@@ -4,10 +4,12 @@ use crate::decimal::Decimal;
 use crate::error::{Error, ErrorKind, Result};
 
 /// The 97.5th percentile of the standard normal distribution: an interval of 95 % leaves out 2.5 % on either side.
-const Z: f64 = 1.959963984540054;
+pub(crate) const Z: f64 = 1.959963984540054;
 
 /// Decimals of the rate and its bounds.
-const SCALE: u8 = 6;
+pub(crate) const SCALE: u8 = 6;
+/// What has that many decimals is a whole number of these parts of one.
+pub(crate) const UNIT: f64 = 1e6;
 
 /// Some of those counted. The rate and its bounds are between 0 and 1.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -52,19 +54,24 @@ impl Proportion {
     /// E. B. Wilson, Probable inference, the law of succession, and statistical inference, Journal of the American
     /// Statistical Association 22 (1927), 209-212.
     pub fn wilson_interval(self) -> Option<(Decimal, Decimal)> {
+        self.wilson_bounds().map(|(low, high)| (rounded(low), rounded(high)))
+    }
+
+    /// The same before rounding.
+    pub(crate) fn wilson_bounds(self) -> Option<(f64, f64)> {
         let (numerator, n) = (self.numerator()? as f64, self.denominator as f64);
         let (rate, z_squared) = (numerator / n, Z * Z);
         let centre = rate + z_squared / (2.0 * n);
         let half_width = Z * (rate * (1.0 - rate) / n + z_squared / (4.0 * n * n)).sqrt();
-        let bound = |value: f64| rounded(value / (1.0 + z_squared / n));
+        // Between 0 and 1 even where the calculation comes out a hair beyond.
+        let bound = |value: f64| (value / (1.0 + z_squared / n)).clamp(0.0, 1.0);
         Some((bound(centre - half_width), bound(centre + half_width)))
     }
 }
 
-/// A share in 6 decimals, between 0 and 1 even where the calculation came out a hair beyond.
+/// A share in 6 decimals.
 fn rounded(share: f64) -> Decimal {
-    let unit = f64::from(10u32.pow(SCALE.into()));
-    Decimal::new((share.clamp(0.0, 1.0) * unit).round() as i128, SCALE)
+    Decimal::new((share * UNIT).round() as i128, SCALE)
 }
 
 #[cfg(test)]

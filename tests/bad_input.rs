@@ -484,7 +484,11 @@ fn all_null_calls_of_every_overload() {
                 let nulls: Vec<_> = types[..count]
                     .iter()
                     .map(|name| match name.strip_prefix("rfm.") {
-                        None if name.contains("_history") || name == "segment_policy" => format!("NULL::rfm.{name}"),
+                        None if name.contains("_history")
+                            || ["segment_policy", "ab_result"].contains(&name.as_str()) =>
+                        {
+                            format!("NULL::rfm.{name}")
+                        }
                         _ => format!("NULL::{name}"),
                     })
                     .collect();
@@ -495,6 +499,7 @@ fn all_null_calls_of_every_overload() {
                         let is_history = !name.starts_with("rollup") && name.ends_with("_history");
                         let expected = match name.as_str() {
                             "proportion" => Some("(,0,,,)"),
+                            "ab_result" => Some("(0,,,,,,,)"),
                             _ => (rows > 0 && is_history).then_some("{}"),
                         };
                         assert_eq!(result.as_deref(), expected, "{call} over {rows} rows");
@@ -541,6 +546,8 @@ fn one_null_or_one_infinity_among_good_arguments() {
             "segment_policy" => "'{\"vip\": {\"ltv_cut\": 10}}'::segment_policy",
             "jsonb" => "'{}'::jsonb",
             "interval" => "interval '1 month'",
+            "uuid" => "'a0eebc99-9c0b-4ef8-bb6d-6bb9bd380a11'::uuid",
+            "ab_result" => "'(100,10,,,,50.5,,300.25)'::ab_result",
             other => panic!("no example of {other}"),
         };
         // The texts of these functions are names from lists; the plain numbers of rfm_segment are codes.

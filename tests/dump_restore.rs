@@ -37,7 +37,7 @@ fn survives(name: &str, way: Way) {
     let shop = shop(name);
     let restored = empty_database(&format!("{name}_restored"));
     hand_over(&shop, &restored, way);
-    for table in ["orders", "events", "policies", "customers", "segments", "histories"] {
+    for table in ["orders", "events", "policies", "customers", "segments", "histories", "results"] {
         let rows = format!("SELECT t::text FROM public.{table} AS t ORDER BY t::text COLLATE \"C\"");
         let expected = shop.psql(&rows);
         assert!(expected.lines().count() > 2, "{table} holds something");
@@ -133,6 +133,9 @@ fn shop(name: &str) -> Database {
            LEFT JOIN policies ON name = CASE customer_id % 4 WHEN 0 THEN 'this year' WHEN 1 THEN 'all' END;
            CREATE INDEX customers_state ON customers (lifecycle_state(h, '2025-06-30'));
            CREATE INDEX ON customers USING hash (e);
+           CREATE INDEX ON customers (ab_group(customer_id, 'spring', '[{"group": "a", "share": 0.5}, {"group": "b", "share": 0.5}]'));
+           CREATE TABLE results AS
+           SELECT n % 4 AS grp, ab_result(n % 3 = 0, n * 0.25) AS result FROM generate_series(1, 100) AS n GROUP BY 1;
 
            CREATE MATERIALIZED VIEW histories AS
            SELECT customer_id, purchase_history(ordered_on, amount, discounted) AS h, rollup(purchase_history) AS rolled
@@ -268,6 +271,9 @@ fn facts(database: &Database, schema: &str) {
            CREATE TABLE public.facts AS
            SELECT n AS customer, n AS "integer", n::bigint AS "bigint", n * 2.25 AS "numeric", n * 0.37::float8 AS "double precision",
                   111 * (1 + n % 5) AS score, 2 + n % 3 AS nth, 6 * n AS recency_days, n % 2 = 0 AS "boolean", '2025-06-30'::date - n * 17 % 90 AS "date", '2025-06-30'::date AS as_of,
+                  n * 0.01::float8 AS base_rate, 0.05::float8 AS lift, 0.8::float8 AS power, 0.05::float8 AS alpha, 'k' || n AS customer_key, 'spring' AS test,
+                  '[{{"group": "a", "share": 0.5}}, {{"group": "b", "share": 0.5}}]'::jsonb AS groups, md5(n::text)::uuid AS "uuid",
+                  format('(1000,%s,,,,5000,,%s)', n, n + 1000000)::ab_result AS "ab_result",
                   '2025-01-01'::date AS from_day, '2025-06-30'::date AS to_day, '1 month'::interval AS "interval",
                   '2025-06-01 12:00'::timestamp - make_interval(days => n) AS "timestamp without time zone",
                   '2025-06-01 12:00+00'::timestamptz - make_interval(days => n) AS "timestamp with time zone",
@@ -491,8 +497,8 @@ fn every_aggregate_can_be_split_among_workers_and_used_in_windows() {
     );
     assert_eq!(lacking, "");
     // 3 types of day, 3 of amount: purchase_history with and without discounts, four names with and without a policy;
-    // engagement_history, two rollups, learn_policy and proportion.
-    assert_eq!(functions(&database, "p.prokind = 'a'").lines().count(), 3 * 3 * (2 + 4 * 2) + 5);
+    // engagement_history, two rollups, learn_policy, proportion and ab_result.
+    assert_eq!(functions(&database, "p.prokind = 'a'").lines().count(), 3 * 3 * (2 + 4 * 2) + 6);
 }
 
 // ---- Dropping ---------------------------------------------------------------------------------------------------

@@ -13,6 +13,7 @@
 //! | `channels.rs`, `channels.sql` | over which channels a customer can be reached |
 //! | `timeline.rs` | the lifecycle of one customer over time |
 //! | `kpi.rs`, `kpi.sql` | what KPIs are made of: questions about a history, the aggregate `proportion` |
+//! | `ab.rs`, `ab.sql` | A/B tests: groups, results, comparison, sample size |
 //! | `plain.rs` | the same on plain numbers |
 //! | `explain.rs` | why the answers of one customer are what they are |
 //! | `policy.rs` | policies and lists of labels |
@@ -20,6 +21,7 @@
 //! | `segmentation.rs`, `segmentation/` | tables, materialized views and triggers for a shop's reports, made by one call |
 //! | `comments.sql` | a comment on every object |
 
+mod ab;
 mod buffer;
 mod channels;
 mod customer;

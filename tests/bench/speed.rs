@@ -39,6 +39,7 @@ fn main() {
     compare(&mut client, &in_order(candidates()));
 
     stored_histories(&mut client, customers);
+    ab_tests(&mut client);
     learning_and_movement(&mut client);
     memory(&database);
     history_size(&database);
@@ -152,6 +153,11 @@ fn stored_histories(client: &mut Client, customers: i64) {
             "SELECT s.* FROM histories, LATERAL segment_customer(h, DAY) AS s",
         ),
     ];
+    beyond_reading(client, &candidates, customers);
+}
+
+/// What each candidate takes a customer beyond the first one, which only reads.
+fn beyond_reading(client: &mut Client, candidates: &[Candidate], customers: i64) {
     let mut times = vec![Vec::new(); candidates.len()];
     for _ in 0..ROUNDS {
         for (candidate, times) in candidates.iter().zip(&mut times) {
@@ -164,6 +170,39 @@ fn stored_histories(client: &mut Client, customers: i64) {
     for (candidate, time) in candidates.iter().zip(&medians) {
         println!("| {} | {time:.2} | {:.2} |", candidate.name, (time - medians[0]) * 1e6 / customers as f64);
     }
+}
+
+/// Groups of an A/B test, and what came of them, by type of key.
+fn ab_tests(client: &mut Client) {
+    const CUSTOMERS: i64 = 1_000_000;
+    println!("\n## A/B tests of {CUSTOMERS} customers, no parallel workers\n");
+    batch(
+        client,
+        &format!(
+            "CREATE TABLE keys AS
+             SELECT i, 'customer-' || i AS t, md5(i::text)::uuid AS u, i % 9 = 0 AS responded, (i % 9999)::numeric / 100 AS amount
+             FROM generate_series(1::bigint, {CUSTOMERS}) AS i;
+             ANALYZE keys"
+        ),
+    );
+    let query = |name, query: &str| Candidate {
+        name,
+        columns: &["x"],
+        query: query.replace("GROUPS", r#"'[{"group": "hold-out", "share": 0.1}, {"group": "offer", "share": 0.9}]'"#),
+    };
+    let candidates = [
+        query("reading them", "SELECT i AS x FROM keys"),
+        query("ab_group of bigint", "SELECT ab_group(i, 'spring', GROUPS) AS x FROM keys"),
+        query("ab_group of text", "SELECT ab_group(t, 'spring', GROUPS) AS x FROM keys"),
+        query("ab_group of uuid", "SELECT ab_group(u, 'spring', GROUPS) AS x FROM keys"),
+        query(
+            "two tests in turn",
+            "SELECT ab_group(i, CASE i % 2 WHEN 0 THEN 'spring' ELSE 'autumn' END, GROUPS) AS x FROM keys",
+        ),
+        query("ab_result", "SELECT ab_result(responded, amount) AS x FROM keys"),
+        query("sum(amount)", "SELECT sum(amount) AS x FROM keys"),
+    ];
+    beyond_reading(client, &candidates, CUSTOMERS);
 }
 
 /// Learning a policy from all histories, and movement month by month over three years, against reading the histories.
