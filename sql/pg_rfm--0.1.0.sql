@@ -425,6 +425,1736 @@ COMMENT ON FUNCTION stored_policy(text) IS
 /* </end connected objects> */
 
 /* <begin connected objects> */
+-- src/sql/segmentation.rs
+-- requires:
+--   stored
+--   segment_customer
+--   channels
+
+-- segmentation: settings
+
+-- A segmentation NAME is a handful of ordinary relations in a schema of the shop's, owned by whoever created it:
+--   NAME_settings     what create_segmentation was told: one row
+--   NAME_status       as_of, the policy and figures of the last refresh: one row
+--   NAME_policies     each policy that was in force, with its first day
+--   NAME_histories    one row a customer with an order: the purchase history
+--   NAME_engagement   one row a customer with events (where a table of events is named)
+--   NAME_profiles     one row a customer of the customers' table (where one is named)
+--   NAME_noted        customers whose orders changed since the last refresh (track => 'trigger')
+--   NAME_facts        a view: all of that, one row a customer
+--   NAME_customers, _segments, _movement, _cohorts, _actions: the materialized views; NAME_customers_today: a view
+-- Nothing of it is a member of the extension: it is dumped, restored and granted like any other relation.
+
+-- Tables of this type are found by it. Settings are kept as one document so that alter_segmentation can lay one over another.
+CREATE TYPE segmentation_settings AS (name text, settings jsonb);
+COMMENT ON TYPE segmentation_settings IS
+    'Row type of the settings of a segmentation: a table of this type, owned by its creator, is what makes one.';
+COMMENT ON COLUMN segmentation_settings.name IS 'What the segmentation is called; the first part of the names of its relations.';
+COMMENT ON COLUMN segmentation_settings.settings IS 'The arguments of create_segmentation, columns found by name included.';
+
+-- One of the segmentation's relations, quoted.
+CREATE FUNCTION _relation(s jsonb, suffix text) RETURNS text
+LANGUAGE sql IMMUTABLE PARALLEL SAFE
+AS $relation$ SELECT pg_catalog.format('%I.%I', $1 ->> 'schema', ($1 ->> 'name') OPERATOR(pg_catalog.||) '_' OPERATOR(pg_catalog.||) $2) $relation$;
+COMMENT ON FUNCTION _relation(jsonb, text) IS 'Part of segmentations: the quoted name of one of its relations.';
+
+-- The columns that a source may have, and the names under which they are looked for where none is given. Without names: only
+-- a column that is given is taken, because guessing wrong would change the result.
+CREATE FUNCTION _source_columns() RETURNS TABLE (source text, role text, required boolean, types text, names text[])
+LANGUAGE sql IMMUTABLE PARALLEL SAFE
+AS $columns$
+    VALUES
+    ('orders', 'tenant', false, 'key', '{}'::pg_catalog.text[]),
+    ('orders', 'customer', true, 'key', '{customer_id,customer,customer_no,customer_number,customer_key,customer_code,cust_id,client_id,user_id,buyer_id,member_id,顧客ID,顧客番号,顧客コード,会員ID,会員番号}'),
+    ('orders', 'ordered_at', true, 'day', '{ordered_at,ordered_on,order_date,order_datetime,order_time,order_day,purchased_at,purchased_on,purchase_date,invoice_date,注文日,注文日時,購入日,購入日時,受注日}'),
+    ('orders', 'amount', true, 'amount', '{amount,total_amount,order_amount,order_total,order_value,grand_total,total_price,total,金額,注文金額,購入金額,合計金額,売上金額}'),
+    ('orders', 'discounted', false, 'boolean', '{}'),
+    ('orders', 'order_id', false, 'key', '{}'),
+    ('orders', 'currency', false, 'text', '{}'),
+    ('engagement', 'tenant', false, 'key', '{}'),
+    ('engagement', 'customer', true, 'key', '{customer_id,customer,customer_no,customer_number,customer_key,customer_code,cust_id,client_id,user_id,buyer_id,member_id,顧客ID,顧客番号,顧客コード,会員ID,会員番号}'),
+    ('engagement', 'kind', true, 'text', '{kind,event_kind,event_type,event,type,種類,種別}'),
+    ('engagement', 'happened_at', true, 'day', '{happened_at,happened_on,occurred_at,occurred_on,event_date,event_time,発生日,発生日時}'),
+    ('customers', 'tenant', false, 'key', '{}'),
+    ('customers', 'customer', true, 'key', '{customer_id,customer,customer_no,customer_number,customer_key,customer_code,cust_id,client_id,user_id,buyer_id,member_id,id,顧客ID,顧客番号,顧客コード,会員ID,会員番号}'),
+    ('customers', 'membership', false, 'text', '{membership,membership_status,会員区分}'),
+    ('customers', 'email', false, 'text', '{email,e_mail,email_address,mail_address,メールアドレス}'),
+    ('customers', 'phone', false, 'text', '{phone,phone_number,telephone,tel,電話番号}'),
+    ('customers', 'postal_address', false, 'text', '{postal_address,address,住所}'),
+    ('customers', 'line_id', false, 'text', '{line_id,line_user_id}'),
+    ('customers', 'consents', false, 'jsonb', '{consents}'),
+    ('customers', 'last_contacted_on', false, 'day', '{last_contacted_on,last_contacted_at,最終連絡日}')
+$columns$;
+COMMENT ON FUNCTION _source_columns() IS
+    'Part of segmentations: the columns of the sources, their types and the names under which they are found.';
+
+-- A table or view of the settings. Kept as text: whoever drops or renames it is told by name what is missing.
+CREATE FUNCTION _source_table(s jsonb, source text) RETURNS regclass
+LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp
+AS $table$
+DECLARE
+    found regclass := to_regclass(s ->> source);
+    kind "char";
+BEGIN
+    IF found IS NULL THEN
+        RAISE EXCEPTION 'there is no relation % (%)', s ->> source, source
+            USING ERRCODE = 'undefined_table',
+                  HINT = format('Was it renamed or dropped? alter_segmentation(%L, %s => ...) names another one.', s ->> 'name', source);
+    END IF;
+    SELECT c.relkind INTO kind FROM pg_class AS c WHERE c.oid = found;
+    IF kind NOT IN ('r', 'p', 'v', 'm', 'f') THEN
+        RAISE EXCEPTION '% (%) is no table or view', found, source
+            USING ERRCODE = 'wrong_object_type', HINT = 'Name a table, partitioned table, foreign table, view or materialized view.';
+    END IF;
+    RETURN found;
+END
+$table$;
+COMMENT ON FUNCTION _source_table(jsonb, text) IS 'Part of segmentations: a source as named in the settings; an error where it is gone.';
+
+-- What a column's type is good for; domains count as what they stand on.
+CREATE FUNCTION _fits(type oid, types text) RETURNS boolean
+LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp
+AS $fits$
+    WITH RECURSIVE base AS (
+        SELECT t.oid, t.typbasetype FROM pg_type AS t WHERE t.oid = $1
+        UNION ALL
+        SELECT t.oid, t.typbasetype FROM base AS b JOIN pg_type AS t ON t.oid = b.typbasetype WHERE b.typbasetype <> 0
+    )
+    SELECT CASE $2
+        WHEN 'day' THEN b.oid IN ('date'::regtype, 'timestamp'::regtype, 'timestamptz'::regtype)
+        WHEN 'amount' THEN b.oid IN ('int2'::regtype, 'int4'::regtype, 'int8'::regtype, 'numeric'::regtype, 'float4'::regtype, 'float8'::regtype)
+        WHEN 'boolean' THEN b.oid = 'bool'::regtype
+        WHEN 'jsonb' THEN b.oid IN ('json'::regtype, 'jsonb'::regtype)
+        ELSE true END
+    FROM base AS b WHERE b.typbasetype = 0
+$fits$;
+COMMENT ON FUNCTION _fits(oid, text) IS 'Part of segmentations: whether a column of that type can be used as a day, an amount and so on.';
+
+-- The columns of a source by role: those that are named, and those found by their names. `like_orders` are the key columns of
+-- the orders: a source that has columns of these names is joined by them.
+CREATE FUNCTION _find_columns(relation regclass, source text, given jsonb, like_orders jsonb) RETURNS jsonb
+LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp
+AS $columns$
+DECLARE
+    columns jsonb := (SELECT coalesce(jsonb_object_agg(a.attname, a.atttypid::bigint), '{}') FROM pg_attribute AS a
+                      WHERE a.attrelid = relation AND a.attnum > 0 AND NOT a.attisdropped);
+    known text := (SELECT string_agg(quote_ident(a.attname), ', ' ORDER BY a.attnum) FROM pg_attribute AS a
+                   WHERE a.attrelid = relation AND a.attnum > 0 AND NOT a.attisdropped);
+    unknown text := (SELECT quote_ident(min(g.role)) FROM jsonb_object_keys(given) AS g (role)
+                     WHERE g.role NOT IN (SELECT c.role FROM @extschema@._source_columns() AS c WHERE c.source = _find_columns.source));
+    wanted record;
+    matches text[];
+    argument text;
+    found jsonb := '{}';
+BEGIN
+    IF unknown IS NOT NULL THEN
+        RAISE EXCEPTION '%_columns: % is not known', source, unknown
+            USING ERRCODE = 'invalid_parameter_value',
+                  HINT = format('Known are: %s.', (SELECT string_agg(c.role, ', ') FROM @extschema@._source_columns() AS c
+                                                   WHERE c.source = _find_columns.source));
+    END IF;
+    FOR wanted IN SELECT * FROM @extschema@._source_columns() AS c WHERE c.source = _find_columns.source LOOP
+        argument := concat_ws('.', nullif(source, 'orders'), wanted.role);
+        IF given ? wanted.role THEN
+            matches := array_remove(ARRAY[given ->> wanted.role], NULL);
+        ELSIF columns ? (like_orders ->> wanted.role) THEN
+            matches := ARRAY[like_orders ->> wanted.role];
+        ELSE
+            matches := ARRAY(SELECT c.name FROM jsonb_each(columns) AS c (name, type)
+                             WHERE lower(c.name) IN (SELECT lower(n) FROM unnest(wanted.names) AS n)
+                                 AND @extschema@._fits(c.type::text::oid, wanted.types));
+        END IF;
+
+        IF cardinality(matches) > 1 THEN
+            RAISE EXCEPTION '% has several columns that could be %: %', relation, argument,
+                (SELECT string_agg(quote_ident(m), ', ' ORDER BY m) FROM unnest(matches) AS m)
+                USING ERRCODE = 'ambiguous_column', HINT = 'Name the one that is meant.';
+        ELSIF matches = '{}' AND (wanted.required OR like_orders ->> wanted.role IS NOT NULL) THEN
+            RAISE EXCEPTION '% has no column that is known to be %', relation, argument
+                USING ERRCODE = 'undefined_column', HINT = format('Name one of its columns: %s.', known);
+        ELSIF matches <> '{}' AND NOT columns ? matches[1] THEN
+            RAISE EXCEPTION '% has no column %, which is named as %', relation, quote_ident(matches[1]), argument
+                USING ERRCODE = 'undefined_column', HINT = format('Its columns: %s.', known);
+        ELSIF matches <> '{}' AND NOT @extschema@._fits((columns ->> matches[1])::oid, wanted.types) THEN
+            RAISE EXCEPTION 'column % of % is %, which cannot be %', quote_ident(matches[1]), relation,
+                (columns ->> matches[1])::oid::regtype, argument
+                USING ERRCODE = 'datatype_mismatch',
+                      HINT = CASE wanted.types WHEN 'day' THEN 'It must be a date, timestamp or timestamptz.'
+                                               WHEN 'amount' THEN 'It must be a number: integer, numeric or double precision.'
+                                               WHEN 'boolean' THEN 'It must be a boolean.'
+                                               ELSE 'It must be json or jsonb.' END || ' A view over the table can cast it.';
+        END IF;
+        -- Absent is said too: a column that is added later must not come in by its name.
+        found := found || jsonb_build_object(wanted.role, matches[1]);
+    END LOOP;
+    RETURN found;
+END
+$columns$;
+COMMENT ON FUNCTION _find_columns(regclass, text, jsonb, jsonb) IS
+    'Part of segmentations: the columns of a source by role, named or found by their names.';
+
+-- The operator that says whether two keys of a type are equal: that of its btree order, whatever its schema.
+CREATE FUNCTION _equality(type oid) RETURNS text
+LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp
+AS $equality$
+DECLARE
+    operator text;
+BEGIN
+    WITH RECURSIVE base AS (
+        SELECT t.oid, t.typbasetype, t.typtype, t.typcategory FROM pg_type AS t WHERE t.oid = type
+        UNION ALL
+        SELECT t.oid, t.typbasetype, t.typtype, t.typcategory FROM base AS b JOIN pg_type AS t ON t.oid = b.typbasetype
+    )
+    SELECT format('OPERATOR(%I.%s)', n.nspname, o.oprname) INTO operator
+    FROM base AS b
+    JOIN pg_opclass AS c ON c.opcdefault AND (
+        c.opcintype = b.oid
+        OR c.opcintype = 'anyenum'::regtype AND b.typtype = 'e'
+        OR c.opcintype = 'anyarray'::regtype AND b.typcategory = 'A'
+        OR EXISTS (SELECT FROM pg_cast AS k
+                   WHERE k.castsource = b.oid AND k.casttarget = c.opcintype AND k.castmethod = 'b' AND k.castcontext = 'i'))
+    JOIN pg_am AS m ON m.oid = c.opcmethod AND m.amname = 'btree'
+    JOIN pg_amop AS a ON a.amopfamily = c.opcfamily AND a.amopstrategy = 3
+        AND a.amoplefttype = c.opcintype AND a.amoprighttype = c.opcintype
+    JOIN pg_operator AS o ON o.oid = a.amopopr
+    JOIN pg_namespace AS n ON n.oid = o.oprnamespace
+    JOIN pg_type AS i ON i.oid = c.opcintype
+    WHERE b.typbasetype = 0
+    ORDER BY c.opcintype = b.oid DESC, i.typispreferred DESC
+    LIMIT 1;
+    IF operator IS NULL THEN
+        RAISE EXCEPTION 'a key of type % has no btree order', type::regtype
+            USING ERRCODE = 'datatype_mismatch', HINT = 'Customer keys need one: bigint, text, uuid and so on.';
+    END IF;
+    RETURN operator;
+END
+$equality$;
+COMMENT ON FUNCTION _equality(oid) IS 'Part of segmentations: the operator for equal keys of a type, with its schema.';
+
+-- The key columns: the tenant's, where there is one, and the customer's, named as in the orders.
+CREATE FUNCTION _keys(s jsonb) RETURNS text[]
+LANGUAGE sql IMMUTABLE PARALLEL SAFE
+AS $keys$ SELECT pg_catalog.array_remove(ARRAY[s #>> '{columns,orders,tenant}', s #>> '{columns,orders,customer}'], NULL) $keys$;
+COMMENT ON FUNCTION _keys(jsonb) IS 'Part of segmentations: the key columns.';
+
+-- A list of the key columns, of an alias or without.
+CREATE FUNCTION _key_list(s jsonb, alias text DEFAULT NULL) RETURNS text
+LANGUAGE sql IMMUTABLE PARALLEL SAFE SET search_path = pg_catalog, pg_temp
+AS $keys$
+    SELECT string_agg(coalesce(alias || '.', '') || quote_ident(k.name), ', ' ORDER BY k.place)
+    FROM unnest(@extschema@._keys(s)) WITH ORDINALITY AS k (name, place)
+$keys$;
+COMMENT ON FUNCTION _key_list(jsonb, text) IS 'Part of segmentations: the quoted key columns of an alias.';
+
+-- The condition that two rows are of the same customer.
+CREATE FUNCTION _same_key(s jsonb, one text, other text) RETURNS text
+LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp
+AS $same$
+    SELECT string_agg(format('%s.%I %s %s.%I', one, k.name, @extschema@._equality(a.atttypid), other, k.name), ' AND ' ORDER BY k.place)
+    FROM unnest(@extschema@._keys(s)) WITH ORDINALITY AS k (name, place)
+    JOIN pg_attribute AS a ON a.attrelid = @extschema@._source_table(s, 'orders') AND a.attname = k.name
+$same$;
+COMMENT ON FUNCTION _same_key(jsonb, text, text) IS 'Part of segmentations: the condition that two rows have the same key.';
+/* </end connected objects> */
+
+/* <begin connected objects> */
+-- src/sql/segmentation.rs
+-- requires:
+--   segmentation_settings
+
+-- segmentation: sources
+
+-- SELECTs over the shop's own tables, made of the settings. They are the only SQL that reads them, and are made anew each time:
+-- a column that was renamed is missed by name. `among` limits them to the customers of a table of keys; NULL is everybody.
+
+CREATE FUNCTION _among(s jsonb, alias text, key_columns text[], among text) RETURNS text
+LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp
+AS $among$
+    SELECT string_agg(format('%s.%I IS NOT NULL', alias, k.name), ' AND ')
+        || coalesce(' AND EXISTS (SELECT FROM ' || among || ' AS t WHERE ' || @extschema@._same_key(s, 't', alias) || ')', '')
+    FROM unnest(key_columns) AS k (name)
+$among$;
+COMMENT ON FUNCTION _among(jsonb, text, text[], text) IS 'Part of segmentations: the condition that a row has a key, and one of those asked for.';
+
+-- The calendar day of a column in the segmentation's time zone.
+CREATE FUNCTION _day(s jsonb, relation regclass, alias text, column_name text) RETURNS text
+LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp
+AS $day$
+    WITH RECURSIVE base AS (
+        SELECT t.oid, t.typbasetype FROM pg_attribute AS a JOIN pg_type AS t ON t.oid = a.atttypid
+        WHERE a.attrelid = relation AND a.attname = column_name
+        UNION ALL
+        SELECT t.oid, t.typbasetype FROM base AS b JOIN pg_type AS t ON t.oid = b.typbasetype
+    )
+    SELECT CASE b.oid
+        WHEN 'timestamptz'::regtype THEN format('(%s.%I AT TIME ZONE %L)::pg_catalog.date', alias, column_name, s ->> 'time_zone')
+        ELSE format('%s.%I::pg_catalog.date', alias, column_name) END
+    FROM base AS b WHERE b.typbasetype = 0
+$day$;
+COMMENT ON FUNCTION _day(jsonb, regclass, text, text) IS
+    'Part of segmentations: the calendar day of a date, timestamp or timestamptz in the segmentation''s time zone.';
+
+-- The rows of the orders that count: those with a key, that the filter lets through. The filter stands on lines of its own
+-- so that a comment in it ends.
+CREATE FUNCTION _order_rows(s jsonb, among text DEFAULT NULL) RETURNS text
+LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp
+AS $rows$
+    SELECT format('%s AS o WHERE %s', @extschema@._source_table(s, 'orders'),
+                  @extschema@._among(s, 'o', @extschema@._keys(s), among))
+        || coalesce(E' AND (\n' || (s ->> 'order_filter') || E'\n)', '')
+$rows$;
+COMMENT ON FUNCTION _order_rows(jsonb, text) IS 'Part of segmentations: FROM and WHERE of the rows of the orders that count.';
+
+-- One row an order: the lines of an order are summed, and an order is discounted if one of its lines is. Lines without an
+-- order number are one order a day.
+CREATE FUNCTION _orders_sql(s jsonb, among text DEFAULT NULL) RETURNS text
+LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp
+AS $orders$
+DECLARE
+    c jsonb := s #> '{columns,orders}';
+    keys text := @extschema@._key_list(s, 'o');
+    day text := @extschema@._day(s, @extschema@._source_table(s, 'orders'), 'o', c ->> 'ordered_at');
+    amount text := format('o.%I::pg_catalog.numeric', c ->> 'amount');
+    discounted text := 'o.' || quote_ident(c ->> 'discounted');
+BEGIN
+    IF c ->> 'order_id' IS NULL THEN
+        RETURN format('SELECT %s, %s AS ordered_on, %s AS amount%s FROM %s', keys, day, amount,
+                      coalesce(', ' || discounted || ' AS discounted', ''), @extschema@._order_rows(s, among));
+    END IF;
+    RETURN format('SELECT %s, pg_catalog.min(%s) AS ordered_on, pg_catalog.sum(%s) AS amount%s FROM %s '
+                  'GROUP BY %1$s, o.%6$I, CASE WHEN o.%6$I IS NULL THEN %2$s END', keys, day, amount,
+                  coalesce(', pg_catalog.bool_or(' || discounted || ') AS discounted', ''),
+                  @extschema@._order_rows(s, among), c ->> 'order_id');
+END
+$orders$;
+COMMENT ON FUNCTION _orders_sql(jsonb, text) IS 'Part of segmentations: the SELECT of the orders, one row an order.';
+
+CREATE FUNCTION _histories_sql(s jsonb, among text DEFAULT NULL) RETURNS text
+LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp
+AS $histories$
+    SELECT format('SELECT %s, @extschema@.purchase_history(r.ordered_on, r.amount%s) AS history FROM (%s) AS r GROUP BY %1$s',
+                  @extschema@._key_list(s, 'r'), CASE WHEN s #>> '{columns,orders,discounted}' IS NOT NULL THEN ', r.discounted' END,
+                  @extschema@._orders_sql(s, among))
+$histories$;
+COMMENT ON FUNCTION _histories_sql(jsonb, text) IS 'Part of segmentations: the SELECT of the purchase histories, one row a customer.';
+
+-- The keys of another source, as those of the orders: named like them and of their types.
+CREATE FUNCTION _foreign_keys(s jsonb, source text, alias text) RETURNS text
+LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp
+AS $keys$
+    SELECT string_agg(format('%s.%I::%s AS %I', alias, s #>> ARRAY['columns', source, k.role],
+                             format_type(a.atttypid, a.atttypmod), a.attname), ', ' ORDER BY k.role DESC)
+    FROM unnest(ARRAY['tenant', 'customer']) AS k (role)
+    JOIN pg_attribute AS a ON a.attrelid = @extschema@._source_table(s, 'orders')
+        AND a.attname = s #>> ARRAY['columns', 'orders', k.role]
+$keys$;
+COMMENT ON FUNCTION _foreign_keys(jsonb, text, text) IS 'Part of segmentations: the key columns of another source, named and typed as in the orders.';
+
+CREATE FUNCTION _foreign_key_columns(s jsonb, source text) RETURNS text[]
+LANGUAGE sql IMMUTABLE PARALLEL SAFE
+AS $keys$
+    SELECT pg_catalog.array_remove(ARRAY[s #>> ARRAY['columns', source, 'tenant'], s #>> ARRAY['columns', source, 'customer']], NULL)
+$keys$;
+COMMENT ON FUNCTION _foreign_key_columns(jsonb, text) IS 'Part of segmentations: the key columns of another source as they are called there.';
+
+CREATE FUNCTION _engagement_sql(s jsonb) RETURNS text
+LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp
+AS $engagement$
+    SELECT format('SELECT %s, @extschema@.engagement_history(r.kind, r.happened_on) AS engagement '
+                  'FROM (SELECT %s, e.%I::pg_catalog.text AS kind, %s AS happened_on FROM %s AS e WHERE %s) AS r GROUP BY %1$s',
+                  @extschema@._key_list(s, 'r'), @extschema@._foreign_keys(s, 'engagement', 'e'),
+                  s #>> '{columns,engagement,kind}',
+                  @extschema@._day(s, @extschema@._source_table(s, 'engagement'), 'e', s #>> '{columns,engagement,happened_at}'),
+                  @extschema@._source_table(s, 'engagement'),
+                  @extschema@._among(s, 'e', @extschema@._foreign_key_columns(s, 'engagement'), NULL))
+$engagement$;
+COMMENT ON FUNCTION _engagement_sql(jsonb) IS 'Part of segmentations: the SELECT of the engagement histories, one row a customer with events.';
+
+-- What is known of a customer besides orders and events. Channels are NULL, not tracked, where the table has no address.
+CREATE FUNCTION _profiles_sql(s jsonb) RETURNS text
+LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp
+AS $profiles$
+DECLARE
+    c jsonb := s #> '{columns,customers}';
+    relation regclass := @extschema@._source_table(s, 'customers');
+    channels text := 'NULL::pg_catalog.text[]';
+BEGIN
+    IF c ->> 'email' IS NOT NULL OR c ->> 'phone' IS NOT NULL OR c ->> 'postal_address' IS NOT NULL OR c ->> 'line_id' IS NOT NULL THEN
+        channels := format('@extschema@.reachable_channels(%s)', (
+            SELECT string_agg(coalesce('c.' || quote_ident(c ->> a.role) || '::pg_catalog.' || a.type, 'NULL'), ', ' ORDER BY a.place)
+            FROM (VALUES (1, 'email', 'text'), (2, 'phone', 'text'), (3, 'postal_address', 'text'), (4, 'line_id', 'text'),
+                         (5, 'consents', 'jsonb')) AS a (place, role, type)));
+    END IF;
+    RETURN format('SELECT %s, %s AS membership, %s AS channels, %s AS last_contacted_on FROM %s AS c WHERE %s',
+                  @extschema@._foreign_keys(s, 'customers', 'c'),
+                  coalesce('c.' || quote_ident(c ->> 'membership'), 'NULL') || '::pg_catalog.text', channels,
+                  coalesce(@extschema@._day(s, relation, 'c', c ->> 'last_contacted_on'), 'NULL::pg_catalog.date'), relation,
+                  @extschema@._among(s, 'c', @extschema@._foreign_key_columns(s, 'customers'), NULL));
+END
+$profiles$;
+COMMENT ON FUNCTION _profiles_sql(jsonb) IS 'Part of segmentations: the SELECT of memberships, channels and last contacts, one row a customer.';
+
+CREATE FUNCTION _refuse_double_profiles(s jsonb) RETURNS void
+LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp
+AS $double$
+DECLARE
+    example text;
+BEGIN
+    IF s ->> 'customers' IS NULL THEN
+        RETURN;
+    END IF;
+    EXECUTE format('SELECT pg_catalog.concat_ws('', '', %s) FROM (SELECT %s FROM %s AS c WHERE %s) AS c GROUP BY %1$s HAVING count(*) > 1 LIMIT 1',
+                   @extschema@._key_list(s, 'c'), @extschema@._foreign_keys(s, 'customers', 'c'), @extschema@._source_table(s, 'customers'),
+                   @extschema@._among(s, 'c', @extschema@._foreign_key_columns(s, 'customers'), NULL)) INTO example;
+    IF example IS NOT NULL THEN
+        RAISE EXCEPTION '% has several rows of customer %', @extschema@._source_table(s, 'customers'), example
+            USING ERRCODE = 'unique_violation', HINT = 'It must have one row a customer; a view over it can choose which one.';
+    END IF;
+END
+$double$;
+COMMENT ON FUNCTION _refuse_double_profiles(jsonb) IS 'Part of segmentations: an error where the customers'' table has two rows of one customer.';
+
+-- The tables that mirror the sources, in the order in which they are filled; the histories are the first.
+CREATE FUNCTION _mirrors(s jsonb, touched text DEFAULT NULL) RETURNS TABLE (place integer, suffix text, query text, among text, comment text)
+LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp
+AS $mirrors$
+BEGIN
+    RETURN QUERY SELECT 1, 'histories', @extschema@._histories_sql(s, touched), touched, format('Purchase histories of %s.', s ->> 'orders');
+    IF s ->> 'engagement' IS NOT NULL THEN
+        RETURN QUERY SELECT 2, 'engagement', @extschema@._engagement_sql(s), NULL, format('Engagement histories of %s.', s ->> 'engagement');
+    END IF;
+    IF s ->> 'customers' IS NOT NULL THEN
+        RETURN QUERY SELECT 3, 'profiles', @extschema@._profiles_sql(s), NULL,
+                            format('Memberships, channels and last contacts of %s.', s ->> 'customers');
+    END IF;
+END
+$mirrors$;
+COMMENT ON FUNCTION _mirrors(jsonb, text) IS 'Part of segmentations: the tables that mirror the sources, with their SELECTs.';
+/* </end connected objects> */
+
+/* <begin connected objects> */
+-- src/sql/segmentation.rs
+-- requires:
+--   segmentation_source
+
+-- segmentation: views
+
+-- What analysts and reporting tools read. Every text is a SELECT over the segmentation's own tables, so that a view can be
+-- refreshed without the shop's tables, after a restore for example. What changes by itself every day (as_of, recency_days)
+-- stays out of the materialized views: a refresh then writes only the rows of customers for whom something changed.
+
+CREATE FUNCTION _facts_sql(s jsonb) RETURNS text
+LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp
+AS $facts$
+DECLARE
+    histories text := @extschema@._relation(s, 'histories');
+    customers text := format(
+$sql$(
+    SELECT h.*, NULL::pg_catalog.text AS membership, NULL::pg_catalog.text[] AS channels, NULL::pg_catalog.date AS last_contacted_on
+    FROM %s AS h
+) AS k$sql$, histories);
+    engagement text := 'NULL::@extschema@.engagement_history';
+    events text := '';
+BEGIN
+    IF s ->> 'customers' IS NOT NULL THEN
+        customers := format(
+$sql$(
+    SELECT %s, h.history, c.membership, c.channels, c.last_contacted_on
+    FROM %s AS h
+    FULL JOIN %s AS c ON %s
+) AS k$sql$,
+            (SELECT string_agg(format('coalesce(h.%1$I, c.%1$I) AS %1$I', k.name), ', ') FROM unnest(@extschema@._keys(s)) AS k (name)),
+            histories, @extschema@._relation(s, 'profiles'), @extschema@._same_key(s, 'h', 'c'));
+    END IF;
+    IF s ->> 'engagement' IS NOT NULL THEN
+        engagement := 'coalesce(e.engagement, @extschema@.no_engagement())';
+        events := format(E'\nLEFT JOIN %s AS e ON %s', @extschema@._relation(s, 'engagement'), @extschema@._same_key(s, 'e', 'k'));
+    END IF;
+    RETURN format(
+$sql$SELECT %s, p.as_of, p.policy, k.history, %s AS engagement, k.membership, k.channels, k.last_contacted_on
+FROM %s AS p
+CROSS JOIN %s%s$sql$,
+        @extschema@._key_list(s, 'k'), engagement, @extschema@._relation(s, 'status'), customers, events);
+END
+$facts$;
+COMMENT ON FUNCTION _facts_sql(jsonb) IS 'Part of segmentations: the SELECT of everything that is known of a customer.';
+
+-- The day from which on a customer who has to wait may be contacted stands in wait_until: action_due_on of the others is as_of,
+-- another one every day.
+CREATE FUNCTION _customers_sql(s jsonb) RETURNS text
+LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp
+AS $customers$
+    SELECT format(
+$sql$SELECT %1$s,
+       f.membership, s.first_purchase_on, s.last_purchase_on, s.orders, s.purchase_days, s.monetary,
+       @extschema@.average_order_value(f.history, f.as_of) AS average_order_value,
+       s.r_score, s.f_score, s.m_score, s.rfm_score, s.rfm_segment,
+       s.lifecycle_state, l.%2$I AS lifecycle_label,
+       @extschema@.state_since(f.history, f.as_of, f.policy, f.engagement, f.membership) AS state_since,
+       @extschema@.previous_state(f.history, f.as_of, f.policy, f.engagement, f.membership) AS previous_state,
+       s.next_transition_on, s.purchase_stage, g.%2$I AS stage_label,
+       s.value_score, s.relation_score, s.vip_score, s.vip_tier, t.%2$I AS tier_label, s.last_tier,
+       s.dormancy_category, s.dormancy_reason,
+       array_to_string(f.channels, ',') AS reachable_by, f.last_contacted_on,
+       s.next_action, a.%3$I AS action_title, s.action_rule, s.action_behaviour, s.action_channel,
+       CASE WHEN s.action_due_on > f.as_of THEN s.action_due_on END AS wait_until
+FROM %4$s AS f
+CROSS JOIN LATERAL @extschema@.segment_customer(
+    f.history, f.as_of, f.policy, f.engagement, f.membership, f.channels, f.last_contacted_on
+) AS s
+LEFT JOIN @extschema@.lifecycle_states() AS l ON l.state = s.lifecycle_state
+LEFT JOIN @extschema@.purchase_stages() AS g ON g.stage = s.purchase_stage
+LEFT JOIN @extschema@.vip_tiers() AS t ON t.tier = s.vip_tier
+LEFT JOIN (
+    SELECT n.* FROM %5$s AS p CROSS JOIN LATERAL @extschema@.next_actions(p.policy) AS n
+) AS a ON a.rule = s.action_rule$sql$,
+        @extschema@._key_list(s, 'f'), 'label_' || (s ->> 'lang'), CASE s ->> 'lang' WHEN 'ja' THEN 'title_ja' ELSE 'title' END,
+        @extschema@._relation(s, 'facts'), @extschema@._relation(s, 'status'))
+$customers$;
+COMMENT ON FUNCTION _customers_sql(jsonb) IS 'Part of segmentations: the SELECT of one row a customer.';
+
+CREATE FUNCTION _customers_today_sql(s jsonb) RETURNS text
+LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp
+AS $today$
+    SELECT format(
+$sql$SELECT c.*, p.as_of, p.as_of - c.last_purchase_on AS recency_days, coalesce(c.wait_until, p.as_of) AS action_due_on
+FROM %s AS c
+CROSS JOIN %s AS p$sql$, @extschema@._relation(s, 'customers'), @extschema@._relation(s, 'status'))
+$today$;
+COMMENT ON FUNCTION _customers_today_sql(jsonb) IS 'Part of segmentations: the SELECT of the customers with what changes every day.';
+
+CREATE FUNCTION _segments_sql(s jsonb) RETURNS text
+LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp
+AS $segments$
+    SELECT format(
+$sql$SELECT lifecycle_state, coalesce(rfm_segment, lifecycle_state) AS rfm_segment, lifecycle_label,
+       count(*) AS customers,
+       round(count(*) / sum(count(*)) OVER (), 6) AS customer_share,
+       sum(orders)::bigint AS orders,
+       sum(monetary) AS revenue,
+       round(sum(monetary) / nullif(sum(sum(monetary)) OVER (), 0), 6) AS revenue_share,
+       count(*) FILTER (WHERE vip_tier = 'vip') AS vips
+FROM %s
+GROUP BY 1, 2, 3$sql$, @extschema@._relation(s, 'customers'))
+$segments$;
+COMMENT ON FUNCTION _segments_sql(jsonb) IS 'Part of segmentations: the SELECT of one row a lifecycle state and RFM segment.';
+
+-- The last twelve months that are over, each from the end of the one before to its own. Steps of a month begin on a 31st, so
+-- that each ends where its month ends; where the first end is none, one month more.
+CREATE FUNCTION _movement_sql(s jsonb) RETURNS text
+LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp
+AS $movement$
+    SELECT format(
+$sql$SELECT m.from_day, m.to_day, m.from_state, m.to_state,
+       count(*) AS customers,
+       sum(m.revenue_before) AS revenue_before,
+       sum(m.revenue_after) AS revenue_after
+FROM (
+    SELECT e.to_day,
+           CASE WHEN extract(day FROM e.from_day) = 31 THEN e.from_day ELSE date_trunc('month', e.from_day::timestamp)::date - 1 END AS from_day
+    FROM (
+        SELECT date_trunc('month', (as_of + 1)::timestamp)::date - 1 AS to_day,
+               (date_trunc('month', (as_of + 1)::timestamp) - interval '12 months')::date - 1 AS from_day
+        FROM %s
+    ) AS e
+) AS d
+CROSS JOIN %s AS f
+CROSS JOIN LATERAL @extschema@.state_movements(
+    f.history, d.from_day, d.to_day, interval '1 month', f.policy, f.engagement, f.membership
+) AS m
+GROUP BY 1, 2, 3, 4$sql$, @extschema@._relation(s, 'status'), @extschema@._relation(s, 'facts'))
+$movement$;
+COMMENT ON FUNCTION _movement_sql(jsonb) IS 'Part of segmentations: the SELECT of who moved between states, month by month.';
+
+-- A year after the month of the first purchase, month by month; a month that is not over on as_of is left out.
+CREATE FUNCTION _cohorts_sql(s jsonb) RETURNS text
+LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp
+AS $cohorts$
+    SELECT format(
+$sql$WITH cohorts AS (
+    SELECT date_trunc('month', first_purchase_on::timestamp)::date AS first_month, count(*) AS customers
+    FROM %1$s
+    WHERE first_purchase_on IS NOT NULL
+    GROUP BY 1
+), months AS (
+    SELECT m.month, m.months_after, count(*) FILTER (WHERE m.orders > 0) AS customers, sum(m.revenue) AS revenue
+    FROM %2$s AS f
+    CROSS JOIN LATERAL @extschema@.purchases_by_month(f.history, f.as_of) AS m
+    WHERE m.months_after <= 12
+    GROUP BY 1, 2
+)
+SELECT c.first_month, n.months_after, c.customers,
+       coalesce(m.customers, 0) AS active_customers,
+       round(coalesce(m.customers, 0)::numeric / c.customers, 6) AS active_share,
+       coalesce(m.revenue, 0) AS revenue
+FROM cohorts AS c
+CROSS JOIN generate_series(0, 12) AS n (months_after)
+LEFT JOIN months AS m ON m.months_after = n.months_after AND m.month = (c.first_month + make_interval(months => n.months_after))::date
+WHERE (c.first_month + make_interval(months => n.months_after + 1))::date - 1 <= (SELECT as_of FROM %3$s)$sql$,
+        @extschema@._relation(s, 'customers'), @extschema@._relation(s, 'facts'), @extschema@._relation(s, 'status'))
+$cohorts$;
+COMMENT ON FUNCTION _cohorts_sql(jsonb) IS 'Part of segmentations: the SELECT of one row a month of first purchase and month after it.';
+
+CREATE FUNCTION _actions_sql(s jsonb) RETURNS text
+LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp
+AS $actions$
+    SELECT format(
+$sql$SELECT coalesce(action_rule, 'none') AS action_rule, coalesce(action_channel, 'none') AS action_channel,
+       next_action, action_title, action_behaviour,
+       count(*) AS customers,
+       sum(monetary) AS revenue,
+       min(wait_until) AS wait_until
+FROM %s
+GROUP BY 1, 2, 3, 4, 5$sql$, @extschema@._relation(s, 'customers'))
+$actions$;
+COMMENT ON FUNCTION _actions_sql(jsonb) IS 'Part of segmentations: the SELECT of one row a rule of next_action and channel.';
+
+-- The relations that read, in the order in which they stand on each other, and the key of those that are materialized.
+CREATE FUNCTION _segmentation_views(s jsonb) RETURNS TABLE (place integer, suffix text, kind text, keys text[], query text, comment text)
+LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp
+AS $views$
+    VALUES
+    (1, 'facts', 'VIEW', NULL::text[], @extschema@._facts_sql(s),
+        'All that is known of a customer: the arguments of segment_customer and its like. Prospects have no history.'),
+    (2, 'customers', 'MATERIALIZED VIEW', @extschema@._keys(s), @extschema@._customers_sql(s),
+        'One row a customer, as of the day in the status table.'),
+    (3, 'customers_today', 'VIEW', NULL, @extschema@._customers_today_sql(s),
+        'The customers with what changes by itself every day.'),
+    (4, 'segments', 'MATERIALIZED VIEW', '{lifecycle_state,rfm_segment}', @extschema@._segments_sql(s),
+        'How many customers and how much revenue, by lifecycle state and RFM segment.'),
+    (5, 'movement', 'MATERIALIZED VIEW', '{from_day,to_day,from_state,to_state}', @extschema@._movement_sql(s),
+        'Who moved from which lifecycle state to which in each of the last twelve months that are over.'),
+    (6, 'cohorts', 'MATERIALIZED VIEW', '{first_month,months_after}', @extschema@._cohorts_sql(s),
+        'What those who first bought in a month did in the year after it, month by month.'),
+    (7, 'actions', 'MATERIALIZED VIEW', '{action_rule,action_channel}', @extschema@._actions_sql(s),
+        'How many customers wait for which next step, by channel.')
+$views$;
+COMMENT ON FUNCTION _segmentation_views(jsonb) IS 'Part of segmentations: the views with their keys and their SELECTs, in the order in which they are made.';
+/* </end connected objects> */
+
+/* <begin connected objects> */
+-- src/sql/segmentation.rs
+-- requires:
+--   segmentation_views
+
+-- segmentation: columns of the views
+
+-- What each column of the views says; a name means the same wherever it stands.
+CREATE FUNCTION _view_columns() RETURNS TABLE (name text, comment text)
+LANGUAGE sql IMMUTABLE PARALLEL SAFE
+AS $columns$
+    VALUES
+    ('as_of', 'The day the question is asked for; everything after it is invisible.'),
+    ('policy', 'The policy that decided.'),
+    ('history', 'The customer''s purchases by day; NULL for a prospect.'),
+    ('engagement', 'The customer''s events; NULL where no table of events is named.'),
+    ('membership', 'Membership as given by the customers'' table.'),
+    ('channels', 'Channels over which the customer can be reached; NULL where no address is tracked.'),
+    ('first_purchase_on', 'First purchase day.'),
+    ('last_purchase_on', 'Last purchase day.'),
+    ('recency_days', 'Days from the last purchase to as_of.'),
+    ('orders', 'Number of purchases.'),
+    ('purchase_days', 'Number of days with a purchase.'),
+    ('monetary', 'Sum of all amounts, refunds included, in currency units.'),
+    ('average_order_value', 'monetary / orders, rounded to 6 decimals.'),
+    ('r_score', 'Recency digit, 1 worst.'),
+    ('f_score', 'Frequency digit, 1 worst.'),
+    ('m_score', 'Monetary digit, 1 worst.'),
+    ('rfm_score', 'The three digits, for example 543; NULL for a prospect.'),
+    ('rfm_segment', 'Name of the RFM segment; of prospects in NAME_segments: prospect.'),
+    ('lifecycle_state', 'prospect, new, active, vip, at_risk, dormant or winback.'),
+    ('lifecycle_label', 'The lifecycle state in the language of the segmentation.'),
+    ('state_since', 'First day of the present lifecycle state; NULL for a prospect.'),
+    ('previous_state', 'The lifecycle state before the present one.'),
+    ('next_transition_on', 'The day the lifecycle state changes if nothing more happens; NULL: never.'),
+    ('purchase_stage', 'first, nurture or established.'),
+    ('stage_label', 'The purchase stage in the language of the segmentation.'),
+    ('value_score', 'What the customer buys, 0 to 100.'),
+    ('relation_score', 'What ties the customer to the shop, 0 to 100; NULL: not tracked.'),
+    ('vip_score', 'Both together, 0 to 100; ranks, does not decide.'),
+    ('vip_tier', 'vip, candidate, supporter or regular.'),
+    ('tier_label', 'The VIP tier in the language of the segmentation.'),
+    ('last_tier', 'The VIP tier on the last purchase day.'),
+    ('dormancy_category', 'paused, cancelled, member_silent, new or one_off; NULL unless dormant.'),
+    ('dormancy_reason', 'Why the customer sleeps, or would; NULL for a prospect.'),
+    ('reachable_by', 'Channels over which the customer can be reached, separated by commas; NULL: not tracked.'),
+    ('last_contacted_on', 'Day of the last contact.'),
+    ('next_action', 'The one next step.'),
+    ('action_title', 'The next step in the language of the segmentation.'),
+    ('action_rule', 'The rule of the policy that decided the next step; none: no rule did.'),
+    ('action_behaviour', 'What the step is to bring about: experience, continuation, co_creation, advocacy, winback, care or none.'),
+    ('action_channel', 'The channel for the next step; in NAME_actions none where there is none or channels are not tracked.'),
+    ('wait_until', 'First day on which a contact is allowed again (of a group: the earliest); NULL: now.'),
+    ('action_due_on', 'Day of the next step: as_of, or the first day on which a contact is allowed again.'),
+    ('customers', 'Number of customers.'),
+    ('customer_share', 'Share of all customers, 0 to 1.'),
+    ('revenue', 'Sum of all amounts, refunds included, in currency units.'),
+    ('revenue_share', 'Share of all revenue, 0 to 1.'),
+    ('vips', 'Number of customers of tier vip.'),
+    ('from_day', 'Last day of the month before.'),
+    ('to_day', 'Last day of the month.'),
+    ('from_state', 'Lifecycle state on from_day.'),
+    ('to_state', 'Lifecycle state on to_day.'),
+    ('revenue_before', 'Their revenue in as many days up to from_day as the month has.'),
+    ('revenue_after', 'Their revenue in the month.'),
+    ('first_month', 'First day of the month of the first purchase.'),
+    ('months_after', 'Calendar months after it; 0 is the month itself.'),
+    ('active_customers', 'How many of them bought in that month.'),
+    ('active_share', 'active_customers / customers, 0 to 1.'),
+    ('segmentation', 'Name of the segmentation.'),
+    ('refreshed_at', 'When the last refresh ended.'),
+    ('seconds', 'How long it took.'),
+    ('rebuilt', 'Whether it read all orders, not only those of noted customers.'),
+    ('histories_written', 'Number of purchase histories that were another than before.'),
+    ('currency', 'The only currency of the orders; NULL where no column is named.'),
+    ('time_zone', 'Time zone of the calendar days.'),
+    ('order_tables', 'The tables of orders that carry triggers.'),
+    ('valid_from', 'First day of the policy.')
+$columns$;
+COMMENT ON FUNCTION _view_columns() IS 'Part of segmentations: what each column of the views says.';
+
+CREATE FUNCTION _comment_columns(s jsonb) RETURNS void
+LANGUAGE plpgsql VOLATILE SET search_path = pg_catalog, pg_temp
+AS $comment$
+DECLARE
+    found record;
+BEGIN
+    FOR found IN
+        SELECT r.relation, a.attname, coalesce(v.comment, format('Key of the customer, as in %s.', s ->> 'orders')) AS comment
+        FROM (SELECT @extschema@._relation(s, n.suffix) AS relation FROM @extschema@._segmentation_relations() AS n WHERE n.suffix <> 'settings') AS r
+        JOIN pg_attribute AS a ON a.attrelid = to_regclass(r.relation) AND a.attnum > 0
+        LEFT JOIN @extschema@._view_columns() AS v ON v.name = a.attname
+    LOOP
+        EXECUTE format('COMMENT ON COLUMN %s.%I IS %L', found.relation, found.attname, found.comment);
+    END LOOP;
+END
+$comment$;
+COMMENT ON FUNCTION _comment_columns(jsonb) IS 'Part of segmentations: puts a comment on every column.';
+/* </end connected objects> */
+
+/* <begin connected objects> */
+-- src/sql/segmentation.rs
+-- requires:
+--   segmentation_columns
+
+-- segmentation: tracking
+
+-- track => 'trigger': triggers on the orders note the customers touched, and do nothing else. Writers never wait for a refresh:
+-- the notes have no unique index. A note without a key says: everybody.
+
+-- The orders' table with its partitions and children.
+CREATE FUNCTION _order_tables(s jsonb) RETURNS regclass[]
+LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp
+AS $tables$
+    WITH RECURSIVE tree AS (
+        SELECT @extschema@._source_table(s, 'orders')::oid AS relation
+        UNION
+        SELECT i.inhrelid FROM tree AS t JOIN pg_inherits AS i ON i.inhparent = t.relation
+    )
+    SELECT array_agg(t.relation::regclass ORDER BY t.relation) FROM tree AS t
+$tables$;
+COMMENT ON FUNCTION _order_tables(jsonb) IS 'Part of segmentations: the table of orders with its partitions.';
+
+-- The trigger function. It runs with its owner's rights, because the shop's application needs none on our tables, and holds
+-- nothing but fixed SQL. It looks whether the key columns are still what they were before it touches them: an application
+-- must not fail because a column was renamed. The next refresh then finds everybody noted, and says what is missing.
+CREATE FUNCTION _create_noter(s jsonb) RETURNS void
+LANGUAGE plpgsql VOLATILE SET search_path = pg_catalog, pg_temp
+AS $noter$
+DECLARE
+    noted text := @extschema@._relation(s, 'noted');
+    keys text := @extschema@._key_list(s);
+    present text := (
+        SELECT format('(SELECT count(*) FROM pg_catalog.pg_attribute AS a WHERE a.attrelid = TG_RELID AND (a.attname, a.atttypid) IN (%s)) = %s',
+                      string_agg(format('(%L, pg_catalog.to_regtype(%L)::pg_catalog.oid)', a.attname, format_type(a.atttypid, NULL)), ', '), count(*))
+        FROM pg_attribute AS a
+        WHERE a.attrelid = @extschema@._source_table(s, 'orders') AND a.attname = ANY (@extschema@._keys(s)));
+    complete text := (SELECT string_agg(format('%I IS NOT NULL', k.name), ' AND ') FROM unnest(@extschema@._keys(s)) AS k (name));
+BEGIN
+    EXECUTE format(
+$sql$CREATE FUNCTION %1$s() RETURNS trigger
+LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp
+AS %2$L$sql$,
+        @extschema@._relation(s, 'note_orders'), format(
+$body$
+BEGIN
+    IF TG_OP = 'TRUNCATE' OR NOT %1$s THEN
+        INSERT INTO %2$s DEFAULT VALUES;
+    ELSIF TG_OP = 'INSERT' THEN
+        INSERT INTO %2$s (%3$s) SELECT DISTINCT %3$s FROM new_orders WHERE %4$s;
+    ELSIF TG_OP = 'DELETE' THEN
+        INSERT INTO %2$s (%3$s) SELECT DISTINCT %3$s FROM old_orders WHERE %4$s;
+    ELSE
+        INSERT INTO %2$s (%3$s)
+        SELECT %3$s FROM old_orders WHERE %4$s UNION SELECT %3$s FROM new_orders WHERE %4$s;
+    END IF;
+    RETURN NULL;
+END
+$body$, present, noted, keys, complete));
+    EXECUTE format('REVOKE ALL ON FUNCTION %s() FROM PUBLIC', @extschema@._relation(s, 'note_orders'));
+    EXECUTE format('COMMENT ON FUNCTION %s() IS %L', @extschema@._relation(s, 'note_orders'),
+                   format('Notes the customers whose orders change, for segmentation %s of pg_rfm.', s ->> 'name'));
+END
+$noter$;
+COMMENT ON FUNCTION _create_noter(jsonb) IS 'Part of segmentations: makes the trigger function that notes the customers touched.';
+
+-- Puts the triggers where they are missing. What was written before they are committed is not noted, so that everybody is:
+-- the next refresh reads all orders once. The triggers come last because their lock keeps writers out until the commit.
+CREATE FUNCTION _track(s jsonb) RETURNS void
+LANGUAGE plpgsql VOLATILE SET search_path = pg_catalog, pg_temp
+AS $track$
+DECLARE
+    noter text := @extschema@._relation(s, 'note_orders');
+    relation regclass;
+    is_new boolean := false;
+    changed bigint;
+BEGIN
+    FOR relation IN
+        SELECT t.relation FROM unnest(@extschema@._order_tables(s)) AS t (relation)
+        WHERE NOT EXISTS (SELECT FROM pg_trigger AS g WHERE g.tgrelid = t.relation AND g.tgfoid = (noter || '()')::regprocedure)
+    LOOP
+        is_new := true;
+        EXECUTE (
+            SELECT string_agg(format('CREATE TRIGGER %I AFTER %s ON %s%s FOR EACH STATEMENT EXECUTE FUNCTION %s();',
+                                     concat_ws('_', 'pg_rfm', s ->> 'name', lower(e.event)), e.event, relation, e.transition, noter), ' ')
+            FROM (VALUES ('INSERT', ' REFERENCING NEW TABLE AS new_orders'),
+                         ('UPDATE', ' REFERENCING OLD TABLE AS old_orders NEW TABLE AS new_orders'),
+                         ('DELETE', ' REFERENCING OLD TABLE AS old_orders'),
+                         ('TRUNCATE', '')) AS e (event, transition));
+    END LOOP;
+    EXECUTE format('UPDATE %s SET order_tables = $1 WHERE order_tables IS DISTINCT FROM $1', @extschema@._relation(s, 'status'))
+        USING @extschema@._order_tables(s);
+    GET DIAGNOSTICS changed = ROW_COUNT;
+    IF is_new OR changed > 0 THEN
+        EXECUTE format('INSERT INTO %s DEFAULT VALUES', @extschema@._relation(s, 'noted'));
+    END IF;
+END
+$track$;
+COMMENT ON FUNCTION _track(jsonb) IS 'Part of segmentations: puts the triggers on the orders where they are missing.';
+
+-- Takes all notes. Returns a temporary table of the customers to compute again, or NULL: everybody.
+CREATE FUNCTION _take_notes(s jsonb, rebuild boolean) RETURNS text
+LANGUAGE plpgsql VOLATILE SET search_path = pg_catalog, pg_temp
+AS $take$
+DECLARE
+    touched text := format('pg_temp.%I', 'pg_rfm_' || (s ->> 'name'));
+    noted text := @extschema@._relation(s, 'noted');
+    keys text := @extschema@._key_list(s);
+    everybody boolean;
+BEGIN
+    EXECUTE format('CREATE TEMPORARY TABLE %s (LIKE %s)', touched, noted);
+    EXECUTE format('WITH taken AS (DELETE FROM %s RETURNING %s) INSERT INTO %s SELECT DISTINCT %2$s FROM taken', noted, keys, touched);
+    EXECUTE format('SELECT EXISTS (SELECT FROM %s WHERE %I IS NULL)', touched, (@extschema@._keys(s))[1]) INTO everybody;
+    EXECUTE format('SELECT $1 OR $2 OR order_tables IS DISTINCT FROM $3 FROM %s', @extschema@._relation(s, 'status'))
+        INTO everybody USING rebuild, everybody, @extschema@._order_tables(s);
+    IF everybody THEN
+        EXECUTE 'DROP TABLE ' || touched;
+        RETURN NULL;
+    END IF;
+    EXECUTE 'ANALYZE ' || touched;
+    RETURN touched;
+END
+$take$;
+COMMENT ON FUNCTION _take_notes(jsonb, boolean) IS 'Part of segmentations: takes the notes, and says which customers to compute again.';
+/* </end connected objects> */
+
+/* <begin connected objects> */
+-- src/sql/segmentation.rs
+-- requires:
+--   segmentation_tracking
+
+-- segmentation: refresh
+
+-- Progress: one NOTICE a step.
+CREATE FUNCTION _report(s jsonb, step text, rows bigint, since timestamptz) RETURNS void
+LANGUAGE plpgsql VOLATILE SET search_path = pg_catalog, pg_temp
+AS $report$
+BEGIN
+    RAISE NOTICE '%: %: % rows, % s', s ->> 'name', step, rows, round(extract(epoch FROM clock_timestamp() - since)::numeric, 2);
+END
+$report$;
+COMMENT ON FUNCTION _report(jsonb, text, bigint, timestamptz) IS 'Part of segmentations: says what a step did and how long it took.';
+
+-- Makes a table hold what `query` returns, and writes only the rows that differ. With `among`, a table of keys, only the rows of
+-- these customers are compared. Rows are compared as stored: our types have one binary form for a value. Returns the number of
+-- rows written.
+CREATE FUNCTION _mirror(s jsonb, suffix text, query text, among text DEFAULT NULL) RETURNS bigint
+LANGUAGE plpgsql VOLATILE SET search_path = pg_catalog, pg_temp
+AS $mirror$
+DECLARE
+    target text := @extschema@._relation(s, suffix);
+    keys text := @extschema@._key_list(s);
+    columns text[] := ARRAY(SELECT a.attname FROM pg_attribute AS a WHERE a.attrelid = target::regclass AND a.attnum > 0
+                            AND NOT a.attisdropped AND a.attname <> ALL (@extschema@._keys(s)) ORDER BY a.attnum);
+    among_them text := coalesce('EXISTS (SELECT FROM ' || among || ' AS a WHERE ' || @extschema@._same_key(s, 'a', 't') || ') AND ', '');
+    written bigint;
+BEGIN
+    EXECUTE format(
+$sql$WITH fresh AS MATERIALIZED (
+    %1$s
+), gone AS (
+    DELETE FROM %2$s AS t WHERE %3$sNOT EXISTS (SELECT FROM fresh AS f WHERE %4$s) RETURNING 1
+), put AS (
+    INSERT INTO %2$s (%5$s, %6$s)
+    SELECT %5$s, %6$s FROM fresh AS f
+    WHERE NOT EXISTS (SELECT FROM (SELECT * FROM %2$s AS t WHERE %3$strue) AS t WHERE %4$s AND (t.*) OPERATOR(pg_catalog.*=) (f.*))
+    ON CONFLICT (%5$s) DO UPDATE SET %7$s
+    RETURNING 1
+)
+SELECT (SELECT count(*) FROM gone) + (SELECT count(*) FROM put)$sql$,
+        query, target, among_them, @extschema@._same_key(s, 'f', 't'), keys,
+        (SELECT string_agg(quote_ident(c), ', ') FROM unnest(columns) AS c),
+        (SELECT string_agg(format('%1$I = EXCLUDED.%1$I', c), ', ') FROM unnest(columns) AS c))
+    INTO written;
+    RETURN written;
+END
+$mirror$;
+COMMENT ON FUNCTION _mirror(jsonb, text, text, text) IS 'Part of segmentations: makes a table equal to a query, writing only what differs.';
+
+-- Amounts of two currencies are never added up: the only one that the orders have, or an error.
+CREATE FUNCTION _currency(s jsonb, among text, known text) RETURNS text
+LANGUAGE plpgsql VOLATILE SET search_path = pg_catalog, pg_temp
+AS $currency$
+DECLARE
+    found text[];
+BEGIN
+    IF s #>> '{columns,orders,currency}' IS NULL THEN
+        RETURN NULL;
+    END IF;
+    EXECUTE format('SELECT array_agg(c.currency) FROM (SELECT DISTINCT coalesce(o.%I::pg_catalog.text, ''(none)'') AS currency FROM %s LIMIT 9) AS c',
+                   s #>> '{columns,orders,currency}', @extschema@._order_rows(s, among)) INTO found;
+    found := ARRAY(SELECT DISTINCT c FROM unnest(found || known) AS c WHERE c IS NOT NULL ORDER BY c);
+    IF cardinality(found) > 1 AND among IS NOT NULL THEN
+        RETURN @extschema@._currency(s, NULL, NULL); -- the known one may be gone
+    ELSIF cardinality(found) > 1 THEN
+        RAISE EXCEPTION 'the orders have several currencies: %', array_to_string(found, ', ')
+            USING ERRCODE = 'data_exception',
+                  HINT = 'Amounts are not converted. Segment one of them: order_filter => ''currency_column = ''''JPY''''''.';
+    END IF;
+    RETURN found[1];
+END
+$currency$;
+COMMENT ON FUNCTION _currency(jsonb, text, text) IS 'Part of segmentations: the only currency of the orders; an error where there are several.';
+
+-- The policy that holds on a day, by the settings: the default, a document, a stored policy, a preset, or what was learned last.
+CREATE FUNCTION _policy_on(s jsonb, on_day date, learn boolean) RETURNS segment_policy
+LANGUAGE plpgsql VOLATILE SET search_path = pg_catalog, pg_temp
+AS $policy$
+DECLARE
+    given text := s ->> 'policy';
+    is_stored boolean := EXISTS (SELECT FROM @extschema@.segment_policies AS p WHERE p.name = given);
+    is_preset boolean := EXISTS (SELECT FROM @extschema@.policy_presets() AS p WHERE p.name = given);
+    found @extschema@.segment_policy;
+BEGIN
+    IF given IS NULL THEN
+        RETURN @extschema@.default_policy();
+    ELSIF given ~ '^\s*\{' THEN
+        RETURN given::@extschema@.segment_policy;
+    ELSIF is_stored AND (is_preset OR given = 'learn') THEN
+        RAISE EXCEPTION 'policy "%" is ambiguous: segment_policies has one of this name, and so has pg_rfm', given
+            USING ERRCODE = 'invalid_parameter_value', HINT = 'Store it under another name.';
+    ELSIF is_stored THEN
+        RETURN @extschema@.stored_policy(given, on_day);
+    ELSIF is_preset THEN
+        RETURN @extschema@.preset_policy(given);
+    ELSIF given <> 'learn' THEN
+        RAISE EXCEPTION 'there is no policy "%"', given
+            USING ERRCODE = 'invalid_parameter_value',
+                  HINT = format('Give a JSON document, learn, a name in segment_policies, or a preset: %s.',
+                                (SELECT string_agg(p.name, ', ') FROM @extschema@.policy_presets() AS p));
+    END IF;
+
+    IF NOT learn THEN
+        EXECUTE format('SELECT policy FROM %s ORDER BY valid_from DESC LIMIT 1', @extschema@._relation(s, 'policies')) INTO found;
+        RETURN found;
+    END IF;
+    EXECUTE format('SELECT @extschema@.learn_policy(history, $1, @extschema@.default_policy()) FROM %s WHERE @extschema@.orders(history, $1) > 0',
+                   @extschema@._relation(s, 'histories')) INTO found USING on_day;
+    RETURN coalesce(found, @extschema@.default_policy());
+END
+$policy$;
+COMMENT ON FUNCTION _policy_on(jsonb, date, boolean) IS 'Part of segmentations: the policy that holds on a day, learned anew if asked.';
+
+-- Writes down the day and policy asked for, and the policy as a new version where it is another one.
+CREATE FUNCTION _ask(s jsonb, on_day date, learn boolean) RETURNS void
+LANGUAGE plpgsql VOLATILE SET search_path = pg_catalog, pg_temp
+AS $ask$
+DECLARE
+    policy @extschema@.segment_policy := @extschema@._policy_on(s, on_day, learn);
+BEGIN
+    EXECUTE format('INSERT INTO %1$s (valid_from, policy) SELECT $1, $2 '
+                   'WHERE (SELECT p.policy FROM %1$s AS p ORDER BY p.valid_from DESC LIMIT 1) OPERATOR(@extschema@.=) $2 IS NOT TRUE '
+                   'ON CONFLICT (valid_from) DO UPDATE SET policy = EXCLUDED.policy', @extschema@._relation(s, 'policies'))
+        USING on_day, policy;
+    EXECUTE format('UPDATE %s SET as_of = $1, policy = $2', @extschema@._relation(s, 'status')) USING on_day, policy;
+END
+$ask$;
+COMMENT ON FUNCTION _ask(jsonb, date, boolean) IS 'Part of segmentations: writes down the day and policy that the views answer for.';
+
+-- Today by the segmentation's clock, unless a day is fixed.
+CREATE FUNCTION _today(s jsonb, on_day date) RETURNS date
+LANGUAGE sql VOLATILE SET search_path = pg_catalog, pg_temp
+AS $today$ SELECT coalesce(on_day, (s ->> 'as_of')::date, (clock_timestamp() AT TIME ZONE (s ->> 'time_zone'))::date) $today$;
+COMMENT ON FUNCTION _today(jsonb, date) IS 'Part of segmentations: the day asked for; by default today in the segmentation''s time zone.';
+
+-- Brings the tables and views up to date. Everything happens in the caller's transaction: a step that fails leaves the views
+-- as they were, and readers see the new rows when it commits.
+CREATE FUNCTION _refresh(s jsonb, rebuild boolean, on_day date, learn boolean) RETURNS void
+LANGUAGE plpgsql VOLATILE SET search_path = pg_catalog, pg_temp
+AS $refresh$
+DECLARE
+    started timestamptz := clock_timestamp();
+    since timestamptz := started;
+    status text := @extschema@._relation(s, 'status');
+    touched text;
+    currency text;
+    mirror record;
+    written bigint;
+    changed bigint;
+    view record;
+    customers bigint;
+BEGIN
+    EXECUTE format('SELECT currency FROM %s', status) INTO currency;
+    IF s ->> 'track' = 'trigger' THEN
+        -- First the notes, then, under a later snapshot, the orders: what is noted is committed by then.
+        touched := @extschema@._take_notes(s, rebuild);
+    END IF;
+    IF touched IS NULL THEN
+        currency := NULL;
+    END IF;
+
+    currency := @extschema@._currency(s, touched, currency);
+    PERFORM @extschema@._refuse_double_profiles(s);
+    FOR mirror IN SELECT * FROM @extschema@._mirrors(s, touched) AS m ORDER BY m.place LOOP
+        written := @extschema@._mirror(s, mirror.suffix, mirror.query, mirror.among);
+        PERFORM @extschema@._report(s, mirror.suffix || CASE WHEN mirror.among IS NULL THEN '' ELSE ' of noted customers' END, written, since);
+        changed := coalesce(changed, written);
+        since := clock_timestamp();
+    END LOOP;
+    IF touched IS NOT NULL THEN
+        EXECUTE 'DROP TABLE ' || touched;
+    END IF;
+
+    PERFORM @extschema@._ask(s, @extschema@._today(s, on_day), learn);
+    FOR view IN
+        SELECT v.suffix, c.relispopulated
+        FROM @extschema@._segmentation_views(s) AS v
+        JOIN pg_class AS c ON c.oid = @extschema@._relation(s, v.suffix)::regclass
+        WHERE v.kind = 'MATERIALIZED VIEW'
+        ORDER BY v.place
+    LOOP
+        since := clock_timestamp();
+        EXECUTE format('REFRESH MATERIALIZED VIEW %s%s', CASE WHEN view.relispopulated THEN 'CONCURRENTLY ' END,
+                       @extschema@._relation(s, view.suffix));
+        EXECUTE format('SELECT count(*) FROM %s', @extschema@._relation(s, view.suffix)) INTO customers;
+        PERFORM @extschema@._report(s, view.suffix, customers, since);
+    END LOOP;
+
+    EXECUTE format('SELECT count(*) FROM %s', @extschema@._relation(s, 'customers')) INTO customers;
+    EXECUTE format('UPDATE %s SET refreshed_at = $1, seconds = $2, rebuilt = $3, histories_written = $4, customers = $5, currency = $6', status)
+        USING clock_timestamp(), round(extract(epoch FROM clock_timestamp() - started)::numeric, 3), touched IS NULL, changed,
+              customers, currency;
+    IF s ->> 'track' = 'trigger' THEN
+        PERFORM @extschema@._track(s);
+    END IF;
+END
+$refresh$;
+COMMENT ON FUNCTION _refresh(jsonb, boolean, date, boolean) IS 'Part of segmentations: brings the tables and views up to date.';
+/* </end connected objects> */
+
+/* <begin connected objects> */
+-- src/sql/segmentation.rs
+-- requires:
+--   segmentation_refresh
+
+-- segmentation: audit
+
+-- What is odd about the orders, by the same settings as a segmentation. Each condition is one that a single row meets; all of
+-- them are counted in one pass.
+CREATE FUNCTION _audit(s jsonb) RETURNS TABLE (finding text, rows bigint, share numeric, example text, effect text)
+LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp
+AS $audit$
+DECLARE
+    c jsonb := s #> '{columns,orders}';
+    relation regclass := @extschema@._source_table(s, 'orders');
+    source text := format('%s AS o%s', relation, coalesce(E' WHERE (\n' || (s ->> 'order_filter') || E'\n)', ''));
+    keys text := @extschema@._key_list(s, 'o');
+    no_key text := (SELECT string_agg(format('o.%I IS NULL', k.name), ' OR ') FROM unnest(@extschema@._keys(s)) AS k (name));
+    day text := @extschema@._day(s, relation, 'o', c ->> 'ordered_at');
+    amount text := format('o.%I::pg_catalog.numeric', c ->> 'amount');
+    conditions jsonb := jsonb_build_array(
+        jsonb_build_array('no customer', no_key, 'ignored'),
+        jsonb_build_array('no date', format('o.%I IS NULL', c ->> 'ordered_at'), 'ignored'),
+        jsonb_build_array('infinite date', format('NOT isfinite(o.%I)', c ->> 'ordered_at'), 'refused: segment without them (order_filter)'),
+        jsonb_build_array('date in the future', format('isfinite(o.%I) AND %s > %L', c ->> 'ordered_at', day, @extschema@._today(s, NULL)),
+                          'invisible until that day'),
+        jsonb_build_array('no amount', format('o.%I IS NULL', c ->> 'amount'), 'an order that adds nothing to monetary'),
+        jsonb_build_array('not a number', format('%s IN (''NaN'', ''Infinity'', ''-Infinity'')', amount),
+                          'refused: segment without them (order_filter)'),
+        jsonb_build_array('amount zero', format('%s = 0', amount), 'an order that adds nothing to monetary'),
+        jsonb_build_array('amount negative', format('%s < 0', amount), 'a refund: lowers monetary, is no order'));
+    repeated text;
+    total bigint;
+    found bigint[];
+    examples text[];
+    name text;
+BEGIN
+    EXECUTE format('SELECT count(*), ARRAY[%s], ARRAY[%s] FROM %s',
+        (SELECT string_agg(format('count(*) FILTER (WHERE %s)', x.condition ->> 1), ', ' ORDER BY x.place)
+         FROM jsonb_array_elements(conditions) WITH ORDINALITY AS x (condition, place)),
+        (SELECT string_agg(format('min(left(CAST(o AS text), 120)) FILTER (WHERE %s)', x.condition ->> 1), ', ' ORDER BY x.place)
+         FROM jsonb_array_elements(conditions) WITH ORDINALITY AS x (condition, place)),
+        source) INTO total, found, examples;
+    RETURN QUERY
+        SELECT x.condition ->> 0, found[x.place], round(found[x.place]::numeric / total, 6), examples[x.place], x.condition ->> 2
+        FROM jsonb_array_elements(conditions) WITH ORDINALITY AS x (condition, place)
+        WHERE found[x.place] > 0;
+
+    -- Rows that repeat another one in all that counts.
+    repeated := concat_ws(', ', keys, 'o.' || quote_ident(c ->> 'ordered_at'), 'o.' || quote_ident(c ->> 'amount'), 'o.' || quote_ident(c ->> 'order_id'));
+    RETURN QUERY EXECUTE format(
+        'SELECT ''duplicate'', sum(d.n - 1)::bigint, round(sum(d.n - 1) / %s, 6), min(d.example::text), '
+        '''each is an order of its own; if they are lines of one order, name order_id'' '
+        'FROM (SELECT count(*) AS n, ROW(%s) AS example FROM %s GROUP BY %2$s HAVING count(*) > 1) AS d '
+        'HAVING count(*) > 0', greatest(total, 1), repeated, source);
+
+    IF c ->> 'order_id' IS NULL THEN
+        -- A column that is called like an order number and has one number in several rows.
+        FOR name IN
+            SELECT a.attname FROM pg_attribute AS a
+            WHERE a.attrelid = relation AND a.attnum > 0 AND NOT a.attisdropped
+                AND lower(a.attname) = ANY ('{order_id,order_no,order_number,orderid,invoice,invoice_no,invoice_id,basket_id,注文番号,注文ID,伝票番号}')
+                AND NOT EXISTS (SELECT FROM pg_index AS i WHERE i.indrelid = relation AND i.indisunique AND i.indnkeyatts = 1
+                                AND i.indkey[0] = a.attnum AND i.indpred IS NULL)
+        LOOP
+            RETURN QUERY EXECUTE format(
+                'SELECT ''several rows an order number'', d.rows - d.numbers, round((d.rows - d.numbers)::numeric / d.rows, 6), %L, '
+                '''each row is an order of its own; if they are lines of one order: order_id => '' || %L '
+                'FROM (SELECT count(o.%I) AS rows, count(DISTINCT o.%3$I) AS numbers FROM %s) AS d WHERE d.rows > d.numbers',
+                quote_ident(name), quote_literal(name), name, source);
+        END LOOP;
+    ELSE
+        RETURN QUERY EXECUTE format(
+            'SELECT ''no order number'', count(*), round(count(*)::numeric / %s, 6), min(left(CAST(o AS text), 120)), ''one order of a customer and day together'' '
+            'FROM (SELECT * FROM %s) AS o WHERE o.%I IS NULL HAVING count(*) > 0', greatest(total, 1), source, c ->> 'order_id');
+    END IF;
+
+    IF c ->> 'currency' IS NOT NULL THEN
+        RETURN QUERY EXECUTE format(
+            'SELECT ''several currencies'', sum(d.n)::bigint, 1.000000, string_agg(coalesce(d.currency, ''(none)''), '', '' ORDER BY d.n DESC), '
+            '''refused: segment one of them (order_filter)'' '
+            'FROM (SELECT o.%I::text AS currency, count(*) AS n FROM %s GROUP BY 1) AS d HAVING count(*) > 1', c ->> 'currency', source);
+    END IF;
+    IF s ->> 'customers' IS NOT NULL THEN
+        RETURN QUERY EXECUTE format(
+            'SELECT ''customer without contact address'', count(*) FILTER (WHERE p.channels = ''{}''), '
+            'round(count(*) FILTER (WHERE p.channels = ''{}'')::numeric / count(*), 6), min(CAST(ROW(%s) AS text)) FILTER (WHERE p.channels = ''{}''), '
+            '''next_action asks to complete the contact details'' FROM (%s) AS p HAVING count(*) FILTER (WHERE p.channels = ''{}'') > 0',
+            @extschema@._key_list(s, 'p'), @extschema@._profiles_sql(s));
+    END IF;
+    IF EXISTS (SELECT FROM pg_class AS r WHERE r.oid = relation AND r.relkind IN ('r', 'p', 'm')) AND NOT EXISTS (
+        SELECT FROM pg_index AS i
+        WHERE i.indrelid = relation AND i.indisvalid AND i.indpred IS NULL AND i.indnkeyatts >= cardinality(@extschema@._keys(s))
+            AND ARRAY(SELECT a.attname::text FROM generate_series(0, cardinality(@extschema@._keys(s)) - 1) AS n
+                      JOIN pg_attribute AS a ON a.attrelid = relation AND a.attnum = i.indkey[n]) @> @extschema@._keys(s)
+    ) THEN
+        RETURN QUERY SELECT 'no index leads with the customer', NULL::bigint, NULL::numeric,
+                            format('CREATE INDEX ON %s (%s)', relation, @extschema@._key_list(s)),
+                            'track => ''trigger'' reads all orders for every refresh';
+    END IF;
+END
+$audit$;
+COMMENT ON FUNCTION _audit(jsonb) IS 'Part of segmentations: what is odd about the orders.';
+
+CREATE FUNCTION audit_orders(
+    orders regclass,
+    customer text DEFAULT NULL,
+    ordered_at text DEFAULT NULL,
+    amount text DEFAULT NULL,
+    tenant text DEFAULT NULL,
+    discounted text DEFAULT NULL,
+    order_id text DEFAULT NULL,
+    currency text DEFAULT NULL,
+    order_filter text DEFAULT NULL,
+    time_zone text DEFAULT pg_catalog.current_setting('TimeZone'),
+    customers regclass DEFAULT NULL,
+    customers_columns jsonb DEFAULT NULL,
+    as_of date DEFAULT NULL
+) RETURNS TABLE (finding text, rows bigint, share numeric, example text, effect text)
+LANGUAGE sql STABLE SECURITY INVOKER SET search_path = pg_catalog, pg_temp
+AS $audit$
+    SELECT * FROM @extschema@._audit(@extschema@._checked_settings(@extschema@._given_settings(
+        orders, tenant, customer, ordered_at, amount, discounted, order_id, currency, order_filter, time_zone, NULL, NULL, NULL,
+        customers, customers_columns, as_of, NULL, NULL, NULL)))
+$audit$;
+COMMENT ON FUNCTION audit_orders(regclass, text, text, text, text, text, text, text, text, text, regclass, jsonb, date) IS
+    'What is odd about a table of orders: one row a finding, with count, share 0 to 1, an example and what it does to the results.';
+
+CREATE FUNCTION _show_audit(s jsonb) RETURNS void
+LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp
+AS $show$
+DECLARE
+    line record;
+BEGIN
+    FOR line IN SELECT * FROM @extschema@._audit(s) LOOP
+        RAISE NOTICE '%: %: %', s ->> 'name', line.finding, concat_ws('; ',
+            line.rows || format(' (%s %%)', round(100 * line.share, 2)), line.effect, 'for example ' || line.example);
+    END LOOP;
+END
+$show$;
+COMMENT ON FUNCTION _show_audit(jsonb) IS 'Part of segmentations: shows what is odd about the orders as notices.';
+/* </end connected objects> */
+
+/* <begin connected objects> */
+-- src/sql/segmentation.rs
+-- requires:
+--   segmentation_audit
+
+-- segmentation: create, alter, drop, list
+
+-- The arguments of create_segmentation as settings; what is not given is left out, and looked for or defaulted later.
+CREATE FUNCTION _given_settings(
+    orders regclass, tenant text, customer text, ordered_at text, amount text, discounted text, order_id text, currency text,
+    order_filter text, time_zone text, policy text, engagement regclass, engagement_columns jsonb, customers regclass,
+    customers_columns jsonb, as_of date, lang text, track text, readers text[]
+) RETURNS jsonb
+LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp
+AS $given$
+    SELECT jsonb_strip_nulls(jsonb_build_object(
+        'orders', orders, 'order_filter', order_filter, 'time_zone', time_zone, 'policy', policy, 'engagement', engagement,
+        'customers', customers, 'as_of', as_of, 'lang', lang, 'track', track, 'readers', readers
+    )) || jsonb_build_object('columns', jsonb_build_object(
+        'orders', jsonb_strip_nulls(jsonb_build_object(
+            'tenant', tenant, 'customer', customer, 'ordered_at', ordered_at, 'amount', amount, 'discounted', discounted,
+            'order_id', order_id, 'currency', currency)),
+        'engagement', coalesce(engagement_columns, '{}'),
+        'customers', coalesce(customers_columns, '{}')))
+$given$;
+COMMENT ON FUNCTION _given_settings(regclass, text, text, text, text, text, text, text, text, text, text, regclass, jsonb, regclass, jsonb, date, text, text, text[]) IS
+    'Part of segmentations: the arguments of create_segmentation as one document.';
+
+CREATE FUNCTION _invalid(message text, hint text) RETURNS void
+LANGUAGE plpgsql IMMUTABLE SET search_path = pg_catalog, pg_temp
+AS $invalid$
+BEGIN
+    RAISE EXCEPTION '%', message USING ERRCODE = 'invalid_parameter_value', HINT = hint;
+END
+$invalid$;
+COMMENT ON FUNCTION _invalid(text, text) IS 'Part of segmentations: refuses an argument.';
+
+-- The settings with defaults and columns filled in; an error where they cannot be meant.
+CREATE FUNCTION _checked_settings(given jsonb) RETURNS jsonb
+LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp
+AS $checked$
+DECLARE
+    s jsonb := jsonb_build_object('time_zone', current_setting('TimeZone'), 'lang', 'en', 'track', 'none') || given;
+    source text;
+    relation regclass;
+    kind pg_class;
+BEGIN
+    IF NOT s ? 'orders' THEN
+        PERFORM @extschema@._invalid('orders is NULL', 'Name the table of orders: orders => ''sales.orders''.');
+    ELSIF s ->> 'lang' NOT IN ('en', 'ja') THEN
+        PERFORM @extschema@._invalid(format('lang is "%s"', s ->> 'lang'), 'Labels exist in en and ja.');
+    ELSIF s ->> 'track' NOT IN ('none', 'trigger') THEN
+        PERFORM @extschema@._invalid(format('track is "%s"', s ->> 'track'), 'It is none or trigger.');
+    ELSIF NOT isfinite(coalesce((s ->> 'as_of')::date, '2000-01-01')) THEN
+        PERFORM @extschema@._invalid(format('as_of is %s', s ->> 'as_of'), 'Give a finite day, or none for today at each refresh.');
+    END IF;
+    PERFORM clock_timestamp() AT TIME ZONE (s ->> 'time_zone');
+
+    FOREACH source IN ARRAY ARRAY['orders', 'engagement', 'customers'] LOOP
+        IF s ->> source IS NULL THEN
+            IF s #> ARRAY['columns', source] <> '{}' THEN
+                PERFORM @extschema@._invalid(format('%s_columns are given without %1$s', source), format('Name the table too: %s => ...', source));
+            END IF;
+            CONTINUE;
+        END IF;
+        relation := @extschema@._source_table(s, source);
+        SELECT * INTO kind FROM pg_class AS c WHERE c.oid = relation;
+        IF kind.relpersistence = 't' THEN
+            PERFORM @extschema@._invalid(format('%s is a temporary table', relation), 'A refresh from another session would not see it.');
+        ELSIF source = 'orders' AND s ->> 'track' = 'trigger' AND kind.relkind NOT IN ('r', 'p') THEN
+            PERFORM @extschema@._invalid(format('%s is no table: it can have no triggers that note changes', relation),
+                                         'Use track => ''none'': each refresh reads all orders.');
+        END IF;
+        s := jsonb_set(s, ARRAY['columns', source], @extschema@._find_columns(
+            relation, source, s #> ARRAY['columns', source],
+            CASE source WHEN 'orders' THEN '{}' ELSE jsonb_build_object('tenant', s #> '{columns,orders,tenant}',
+                                                                        'customer', s #> '{columns,orders,customer}') END));
+    END LOOP;
+    PERFORM @extschema@._same_key(s, 'a', 'b'); -- an error where a key has no order
+    IF EXISTS (SELECT FROM @extschema@._view_columns() AS c WHERE c.name = ANY (@extschema@._keys(s))) THEN
+        PERFORM @extschema@._invalid(
+            format('a key column is called like a column of the views: %s', array_to_string(@extschema@._keys(s), ', ')),
+            'A view over the orders can give it another name.');
+    END IF;
+    RETURN s;
+END
+$checked$;
+COMMENT ON FUNCTION _checked_settings(jsonb) IS 'Part of segmentations: settings with defaults and found columns; refuses what cannot be meant.';
+
+
+-- Only from the catalog: the tables of others may hold anything.
+CREATE FUNCTION _list_segmentations() RETURNS TABLE (name text, schema text, owner text, relation text)
+LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp
+AS $list$
+    SELECT left(c.relname, -length('_settings')), n.nspname, pg_get_userbyid(c.relowner), c.oid::regclass::text
+    FROM pg_class AS c
+    JOIN pg_namespace AS n ON n.oid = c.relnamespace
+    WHERE c.reloftype = '@extschema@.segmentation_settings'::regtype AND c.relname LIKE '%\_settings' AND c.relkind = 'r'
+$list$;
+COMMENT ON FUNCTION _list_segmentations() IS 'Part of segmentations: all of them, from the catalog.';
+
+-- All relations a segmentation can have, in the order in which they can be dropped.
+CREATE FUNCTION _segmentation_relations() RETURNS TABLE (suffix text, kind text)
+LANGUAGE sql IMMUTABLE PARALLEL SAFE
+AS $relations$
+    VALUES ('actions', 'MATERIALIZED VIEW'), ('cohorts', 'MATERIALIZED VIEW'), ('movement', 'MATERIALIZED VIEW'),
+           ('segments', 'MATERIALIZED VIEW'), ('customers_today', 'VIEW'), ('customers', 'MATERIALIZED VIEW'), ('facts', 'VIEW'),
+           ('noted', 'TABLE'), ('profiles', 'TABLE'), ('engagement', 'TABLE'), ('histories', 'TABLE'), ('status', 'TABLE'),
+           ('policies', 'TABLE'), ('settings', 'TABLE')
+$relations$;
+COMMENT ON FUNCTION _segmentation_relations() IS 'Part of segmentations: the relations one can have.';
+
+-- A segmentation of the current user. What is stored is SQL that runs with the rights of whoever refreshes, so that it has to be
+-- her own: nobody else's, whatever their rights, superusers included.
+CREATE FUNCTION _own_settings(name text) RETURNS jsonb
+LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp
+AS $own$
+DECLARE
+    owned record;
+    stranger text;
+    s jsonb;
+BEGIN
+    SELECT * INTO owned FROM @extschema@._list_segmentations() AS l WHERE l.name = _own_settings.name AND l.owner = current_user;
+    IF FOUND THEN
+        EXECUTE format('SELECT settings FROM %s', owned.relation) INTO s;
+        RETURN coalesce(s, '{}') || jsonb_build_object('name', name, 'schema', owned.schema);
+    END IF;
+    SELECT string_agg(quote_ident(l.owner), ', ') INTO stranger FROM @extschema@._list_segmentations() AS l WHERE l.name = _own_settings.name;
+    IF stranger IS NOT NULL THEN
+        RAISE EXCEPTION 'segmentation "%" belongs to %, not to %', name, stranger, quote_ident(current_user)
+            USING ERRCODE = 'insufficient_privilege', HINT = format('SET ROLE %s first.', stranger);
+    END IF;
+    RAISE EXCEPTION 'there is no segmentation "%"', name
+        USING ERRCODE = 'undefined_object',
+              HINT = coalesce('Yours are: ' || (SELECT string_agg(l.name, ', ' ORDER BY l.name)
+                                                FROM @extschema@._list_segmentations() AS l WHERE l.owner = current_user) || '.',
+                              'create_segmentation makes one.');
+END
+$own$;
+COMMENT ON FUNCTION _own_settings(text) IS 'Part of segmentations: the settings of one of the caller''s own; an error where it is another''s.';
+
+-- The same, locked against other refreshes and changes until the end of the transaction.
+CREATE FUNCTION _open(name text, wait boolean DEFAULT true) RETURNS jsonb
+LANGUAGE plpgsql VOLATILE SET search_path = pg_catalog, pg_temp
+AS $open$
+DECLARE
+    s jsonb;
+    strangers text;
+BEGIN
+    IF pg_is_in_recovery() OR current_setting('transaction_read_only')::boolean THEN
+        RAISE EXCEPTION 'segmentation "%" cannot be changed here: %', name,
+            CASE WHEN pg_is_in_recovery() THEN 'this server is a standby' ELSE 'the transaction is read-only' END
+            USING ERRCODE = 'read_only_sql_transaction', HINT = 'Refresh it on the primary, in a transaction that may write.';
+    END IF;
+    s := @extschema@._own_settings(name);
+    BEGIN
+        EXECUTE format('LOCK TABLE %s IN EXCLUSIVE MODE%s', @extschema@._relation(s, 'settings'), CASE WHEN NOT wait THEN ' NOWAIT' ELSE '' END);
+    EXCEPTION WHEN lock_not_available THEN
+        RAISE EXCEPTION 'segmentation "%" is being refreshed or changed by another session', name
+            USING ERRCODE = 'lock_not_available', HINT = 'Wait for it (wait => true), or try again later.';
+    END;
+    -- Read again: whoever held the lock may have changed them.
+    s := @extschema@._own_settings(name);
+    -- The owner of the schema could have put a relation of hers in the place of ours.
+    SELECT string_agg(o.name, ', ') INTO strangers
+    FROM (
+        SELECT c.oid::regclass::text AS name, c.relowner AS owner
+        FROM @extschema@._segmentation_relations() AS r
+        JOIN pg_class AS c ON c.oid = to_regclass(@extschema@._relation(s, r.suffix))
+        UNION ALL
+        SELECT f.oid::regprocedure::text, f.proowner
+        FROM pg_proc AS f WHERE f.oid = to_regprocedure(@extschema@._relation(s, 'note_orders') || '()')
+    ) AS o
+    WHERE pg_get_userbyid(o.owner) <> current_user;
+    IF strangers IS NOT NULL THEN
+        RAISE EXCEPTION 'segmentation "%": % belongs to somebody else', name, strangers USING ERRCODE = 'insufficient_privilege';
+    END IF;
+    RETURN s;
+END
+$open$;
+COMMENT ON FUNCTION _open(text, boolean) IS 'Part of segmentations: the settings of one of the caller''s own, locked.';
+
+-- A table of the segmentation with its key.
+CREATE FUNCTION _create_mirror(s jsonb, suffix text, query text, comment text) RETURNS void
+LANGUAGE plpgsql VOLATILE SET search_path = pg_catalog, pg_temp
+AS $mirror$
+DECLARE
+    target text := @extschema@._relation(s, suffix);
+    since timestamptz := clock_timestamp();
+    written bigint;
+BEGIN
+    EXECUTE format('CREATE TABLE %s AS %s', target, query);
+    GET DIAGNOSTICS written = ROW_COUNT;
+    EXECUTE format('ALTER TABLE %s ADD PRIMARY KEY (%s)', target, @extschema@._key_list(s));
+    EXECUTE format('COMMENT ON TABLE %s IS %L', target, comment);
+    EXECUTE 'ANALYZE ' || target;
+    PERFORM @extschema@._report(s, suffix, written, since);
+END
+$mirror$;
+COMMENT ON FUNCTION _create_mirror(jsonb, text, text, text) IS 'Part of segmentations: makes and fills one of its tables.';
+
+-- Makes and fills everything but the settings and policies, which outlive a change of settings.
+CREATE FUNCTION _build(s jsonb, learn boolean) RETURNS void
+LANGUAGE plpgsql VOLATILE SET search_path = pg_catalog, pg_temp
+AS $build$
+DECLARE
+    status text := @extschema@._relation(s, 'status');
+    started timestamptz := clock_timestamp();
+    since timestamptz;
+    currency text := @extschema@._currency(s, NULL, NULL);
+    mirror record;
+    view record;
+    customers bigint;
+BEGIN
+    PERFORM @extschema@._refuse_double_profiles(s);
+    FOR mirror IN SELECT * FROM @extschema@._mirrors(s) AS m ORDER BY m.place LOOP
+        PERFORM @extschema@._create_mirror(s, mirror.suffix, mirror.query, mirror.comment);
+    END LOOP;
+    EXECUTE format(
+        'CREATE TABLE %s (segmentation text PRIMARY KEY, as_of date NOT NULL, refreshed_at timestamptz NOT NULL, seconds numeric NOT NULL, '
+        'rebuilt boolean NOT NULL, histories_written bigint NOT NULL, customers bigint NOT NULL, currency text, time_zone text NOT NULL, '
+        'policy @extschema@.segment_policy NOT NULL, order_tables regclass[])', status);
+    EXECUTE format('INSERT INTO %s SELECT $1, $2, now(), 0, true, count(*), 0, $3, $4, @extschema@.default_policy() FROM %s',
+                   status, @extschema@._relation(s, 'histories'))
+        USING s ->> 'name', @extschema@._today(s, NULL), currency, s ->> 'time_zone';
+    PERFORM @extschema@._ask(s, @extschema@._today(s, NULL), learn);
+    EXECUTE 'ANALYZE ' || status; -- one row: without statistics it is taken for hundreds
+
+    FOR view IN SELECT * FROM @extschema@._segmentation_views(s) AS v ORDER BY v.place LOOP
+        since := clock_timestamp();
+        EXECUTE format('CREATE %s %s AS %s', view.kind, @extschema@._relation(s, view.suffix), view.query);
+        EXECUTE format('COMMENT ON %s %s IS %L', view.kind, @extschema@._relation(s, view.suffix), view.comment);
+        IF view.keys IS NOT NULL THEN
+            EXECUTE format('CREATE UNIQUE INDEX %I ON %s (%s)', (s ->> 'name') || '_' || view.suffix || '_key', @extschema@._relation(s, view.suffix),
+                           (SELECT string_agg(quote_ident(k), ', ') FROM unnest(view.keys) AS k));
+            EXECUTE 'ANALYZE ' || @extschema@._relation(s, view.suffix);
+            EXECUTE format('SELECT count(*) FROM %s', @extschema@._relation(s, view.suffix)) INTO customers;
+            PERFORM @extschema@._report(s, view.suffix, customers, since);
+        END IF;
+    END LOOP;
+    PERFORM @extschema@._comment_columns(s);
+    PERFORM @extschema@._grant(s);
+
+    EXECUTE format('UPDATE %s SET refreshed_at = $1, seconds = $2, customers = (SELECT count(*) FROM %s)', status,
+                   @extschema@._relation(s, 'customers'))
+        USING clock_timestamp(), round(extract(epoch FROM clock_timestamp() - started)::numeric, 3);
+    IF s ->> 'track' = 'trigger' THEN
+        EXECUTE format('CREATE TABLE %s AS SELECT %s FROM %s WHERE false', @extschema@._relation(s, 'noted'), @extschema@._key_list(s),
+                       @extschema@._relation(s, 'histories'));
+        EXECUTE format('COMMENT ON TABLE %s IS %L', @extschema@._relation(s, 'noted'),
+                       'Customers whose orders changed since the last refresh; a row without a key: all of them.');
+        PERFORM @extschema@._create_noter(s);
+        PERFORM @extschema@._track(s);
+    END IF;
+END
+$build$;
+COMMENT ON FUNCTION _build(jsonb, boolean) IS 'Part of segmentations: makes and fills the tables and views.';
+
+-- Drops what _build made. Without CASCADE: a view that somebody else has put on ours is not lost by the way.
+CREATE FUNCTION _tear_down(s jsonb, and_settings boolean) RETURNS void
+LANGUAGE plpgsql VOLATILE SET search_path = pg_catalog, pg_temp
+AS $tear_down$
+DECLARE
+    relation record;
+BEGIN
+    -- With its triggers on the orders: to drop these by name takes the owner of the orders.
+    EXECUTE format('DROP FUNCTION IF EXISTS %s() CASCADE', @extschema@._relation(s, 'note_orders'));
+    FOR relation IN SELECT * FROM @extschema@._segmentation_relations() LOOP
+        IF and_settings OR relation.suffix NOT IN ('settings', 'policies') THEN
+            EXECUTE format('DROP %s IF EXISTS %s', relation.kind, @extschema@._relation(s, relation.suffix));
+        END IF;
+    END LOOP;
+END
+$tear_down$;
+COMMENT ON FUNCTION _tear_down(jsonb, boolean) IS 'Part of segmentations: drops its tables, views and triggers.';
+
+CREATE FUNCTION _grant(s jsonb) RETURNS void
+LANGUAGE plpgsql VOLATILE SET search_path = pg_catalog, pg_temp
+AS $grant$
+DECLARE
+    reader text;
+BEGIN
+    FOR reader IN SELECT * FROM jsonb_array_elements_text(coalesce(s -> 'readers', '[]')) LOOP
+        EXECUTE format('GRANT SELECT ON %s TO %s', @extschema@._readable(s), CASE lower(reader) WHEN 'public' THEN 'PUBLIC' ELSE quote_ident(reader) END);
+    END LOOP;
+END
+$grant$;
+COMMENT ON FUNCTION _grant(jsonb) IS 'Part of segmentations: lets the readers of the settings read.';
+
+-- What readers may read: the views and the status.
+CREATE FUNCTION _readable(s jsonb) RETURNS text
+LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp
+AS $readable$
+    SELECT string_agg(@extschema@._relation(s, r.suffix), ', ')
+    FROM @extschema@._segmentation_relations() AS r
+    WHERE r.kind <> 'TABLE' OR r.suffix = 'status'
+$readable$;
+COMMENT ON FUNCTION _readable(jsonb) IS 'Part of segmentations: a list of the relations for reporting tools.';
+
+-- Runs one of the steps that need a checked segmentation, so that every error names it.
+CREATE FUNCTION _carry_out(s jsonb, what text, rebuild boolean, on_day date, learn boolean) RETURNS void
+LANGUAGE plpgsql VOLATILE SET search_path = pg_catalog, pg_temp
+AS $carry_out$
+DECLARE
+    code text;
+    message text;
+    detail text;
+    hint text;
+BEGIN
+    IF what = 'refresh' THEN
+        PERFORM @extschema@._refresh(@extschema@._checked_settings(s), rebuild, on_day, learn);
+    ELSE
+        PERFORM @extschema@._build(s, learn);
+    END IF;
+EXCEPTION WHEN OTHERS THEN
+    GET STACKED DIAGNOSTICS code = RETURNED_SQLSTATE, message = MESSAGE_TEXT, detail = PG_EXCEPTION_DETAIL, hint = PG_EXCEPTION_HINT;
+    message := format('segmentation "%s": %s', s ->> 'name', message);
+    IF hint = '' THEN
+        hint := CASE WHEN code IN ('42703', '42P01', '42883', '42704') AND s ? 'order_filter'
+            THEN 'Nothing was changed. The order filter is read with an empty search path: qualify functions and types with their schema.'
+            ELSE 'Nothing was changed.' END;
+    END IF;
+    IF detail = '' THEN
+        RAISE EXCEPTION '%', message USING ERRCODE = code, HINT = hint;
+    END IF;
+    RAISE EXCEPTION '%', message USING ERRCODE = code, DETAIL = detail, HINT = hint;
+END
+$carry_out$;
+COMMENT ON FUNCTION _carry_out(jsonb, text, boolean, date, boolean) IS 'Part of segmentations: builds or refreshes one, and names it in every error.';
+
+CREATE FUNCTION create_segmentation(
+    name text,
+    orders regclass,
+    customer text DEFAULT NULL,
+    ordered_at text DEFAULT NULL,
+    amount text DEFAULT NULL,
+    tenant text DEFAULT NULL,
+    discounted text DEFAULT NULL,
+    order_id text DEFAULT NULL,
+    currency text DEFAULT NULL,
+    order_filter text DEFAULT NULL,
+    time_zone text DEFAULT pg_catalog.current_setting('TimeZone'),
+    policy text DEFAULT NULL,
+    engagement regclass DEFAULT NULL,
+    engagement_columns jsonb DEFAULT NULL,
+    customers regclass DEFAULT NULL,
+    customers_columns jsonb DEFAULT NULL,
+    schema text DEFAULT pg_catalog.current_schema(),
+    as_of date DEFAULT NULL,
+    lang text DEFAULT 'en',
+    track text DEFAULT 'none',
+    readers text[] DEFAULT NULL
+) RETURNS text
+LANGUAGE plpgsql VOLATILE SECURITY INVOKER SET search_path = pg_catalog, pg_temp
+AS $create$
+DECLARE
+    s jsonb;
+    taken text;
+BEGIN
+    IF name IS NULL OR name = '' OR octet_length(name) > 47 THEN
+        PERFORM @extschema@._invalid(format('a segmentation cannot be called %L', name), 'Its name has 1 to 47 bytes: the names of its views begin with it.');
+    ELSIF schema IS NULL OR to_regnamespace(quote_ident(schema)) IS NULL THEN
+        PERFORM @extschema@._invalid(format('there is no schema %L', schema), 'Create it first, or name another one: schema => ''...''.');
+    ELSIF EXISTS (SELECT FROM @extschema@._list_segmentations() AS l
+                  WHERE l.name = create_segmentation.name AND (l.owner = current_user OR l.schema = create_segmentation.schema)) THEN
+        RAISE EXCEPTION 'segmentation "%" exists', name
+            USING ERRCODE = 'duplicate_object', HINT = 'refresh_segmentation and alter_segmentation work on it; drop_segmentation removes it.';
+    END IF;
+    s := @extschema@._checked_settings(jsonb_build_object('name', name, 'schema', schema) || @extschema@._given_settings(
+        orders, tenant, customer, ordered_at, amount, discounted, order_id, currency, order_filter, time_zone, policy, engagement,
+        engagement_columns, customers, customers_columns, as_of, lang, track, readers));
+    taken := (SELECT string_agg(@extschema@._relation(s, r.suffix), ', ') FROM @extschema@._segmentation_relations() AS r
+              WHERE to_regclass(@extschema@._relation(s, r.suffix)) IS NOT NULL);
+    IF taken IS NOT NULL THEN
+        RAISE EXCEPTION 'segmentation "%": % exists already', name, taken
+            USING ERRCODE = 'duplicate_table', HINT = 'Choose another name, or another schema.';
+    END IF;
+    PERFORM @extschema@._show_audit(s);
+
+    EXECUTE format('CREATE TABLE %s OF @extschema@.segmentation_settings (PRIMARY KEY (name), settings NOT NULL)', @extschema@._relation(s, 'settings'));
+    EXECUTE format('COMMENT ON TABLE %s IS %L', @extschema@._relation(s, 'settings'),
+                   'Settings of a segmentation of pg_rfm. Only its owner writes them: they hold SQL that runs with her rights.');
+    -- Whoever has been granted everything may still not write.
+    EXECUTE format('ALTER TABLE %s ENABLE ROW LEVEL SECURITY', @extschema@._relation(s, 'settings'));
+    EXECUTE format('CREATE POLICY readable ON %s FOR SELECT USING (true)', @extschema@._relation(s, 'settings'));
+    EXECUTE format('INSERT INTO %s VALUES ($1, $2)', @extschema@._relation(s, 'settings')) USING name, s - 'name' - 'schema';
+    EXECUTE format('CREATE TABLE %s (valid_from date PRIMARY KEY, policy @extschema@.segment_policy NOT NULL)', @extschema@._relation(s, 'policies'));
+    EXECUTE format('COMMENT ON TABLE %s IS %L', @extschema@._relation(s, 'policies'), 'Each policy that was in force, with its first day.');
+    PERFORM @extschema@._carry_out(s, 'build', NULL, NULL, true);
+
+    RAISE NOTICE E'%: done. To refresh it every night (pg_cron; any job runner can do the same):\n  %', name,
+        format('SELECT cron.schedule(%L, ''15 3 * * *'', %L);', 'refresh ' || name,
+               format('SELECT @extschema@.refresh_segmentation(%L)', name));
+    RAISE NOTICE E'%: to let a role read it:\n  GRANT USAGE ON SCHEMA % TO reader;\n  GRANT SELECT ON % TO reader;', name, quote_ident(schema),
+        @extschema@._readable(s);
+    RETURN name;
+END
+$create$;
+COMMENT ON FUNCTION create_segmentation(text, regclass, text, text, text, text, text, text, text, text, text, text, regclass, jsonb, regclass, jsonb, text, date, text, text, text[]) IS
+    'Makes and fills NAME_customers, _segments, _movement, _cohorts, _actions and what they stand on, owned by the caller.';
+
+CREATE FUNCTION refresh_segmentation(name text, "full" boolean DEFAULT false, wait boolean DEFAULT true, as_of date DEFAULT NULL) RETURNS text
+LANGUAGE plpgsql VOLATILE SECURITY INVOKER SET search_path = pg_catalog, pg_temp
+AS $refresh$
+DECLARE
+    s jsonb := @extschema@._open(name, wait);
+BEGIN
+    PERFORM @extschema@._carry_out(s, 'refresh', coalesce("full", false), as_of, false);
+    RETURN name;
+END
+$refresh$;
+COMMENT ON FUNCTION refresh_segmentation(text, boolean, boolean, date) IS
+    'Brings the views of one of the caller''s segmentations up to date; full: reads all orders; wait: waits for another refresh; as_of: another day than today.';
+
+CREATE FUNCTION alter_segmentation(
+    name text,
+    orders regclass DEFAULT NULL,
+    customer text DEFAULT NULL,
+    ordered_at text DEFAULT NULL,
+    amount text DEFAULT NULL,
+    tenant text DEFAULT NULL,
+    discounted text DEFAULT NULL,
+    order_id text DEFAULT NULL,
+    currency text DEFAULT NULL,
+    order_filter text DEFAULT NULL,
+    time_zone text DEFAULT NULL,
+    policy text DEFAULT NULL,
+    engagement regclass DEFAULT NULL,
+    engagement_columns jsonb DEFAULT NULL,
+    customers regclass DEFAULT NULL,
+    customers_columns jsonb DEFAULT NULL,
+    as_of date DEFAULT NULL,
+    lang text DEFAULT NULL,
+    track text DEFAULT NULL,
+    readers text[] DEFAULT NULL,
+    reset text[] DEFAULT '{}'
+) RETURNS text
+LANGUAGE plpgsql VOLATILE SECURITY INVOKER SET search_path = pg_catalog, pg_temp
+AS $alter$
+DECLARE
+    old jsonb := @extschema@._open(name);
+    given jsonb := @extschema@._given_settings(
+        orders, tenant, customer, ordered_at, amount, discounted, order_id, currency, order_filter, time_zone, policy, engagement,
+        engagement_columns, customers, customers_columns, as_of, lang, track, readers);
+    columns jsonb := (SELECT jsonb_object_agg(c.source, CASE WHEN given ? c.source THEN c.named ELSE (old #> ARRAY['columns', c.source]) || c.named END)
+                      FROM jsonb_each(given -> 'columns') AS c (source, named));
+    s jsonb := (old || given || jsonb_build_object('columns', columns)) - reset;
+    argument text;
+BEGIN
+    FOREACH argument IN ARRAY reset LOOP
+        IF argument NOT IN ('order_filter', 'policy', 'as_of', 'readers', 'engagement', 'customers', 'tenant', 'discounted', 'order_id', 'currency') THEN
+            PERFORM @extschema@._invalid(format('%L cannot be reset', argument),
+                                         'These can: order_filter, policy, as_of, readers, engagement, customers, tenant, discounted, order_id, currency.');
+        ELSIF argument IN ('engagement', 'customers') THEN
+            s := jsonb_set(s, ARRAY['columns', argument], '{}');
+        END IF;
+        s := s #- ARRAY['columns', 'orders', argument];
+    END LOOP;
+    s := @extschema@._checked_settings(s);
+    EXECUTE format('UPDATE %s SET settings = $1', @extschema@._relation(s, 'settings')) USING s - 'name' - 'schema';
+
+    -- What only says how to ask leaves the views in their place, where readers do not wait for them.
+    IF old - ARRAY['policy', 'as_of', 'order_filter'] = s - ARRAY['policy', 'as_of', 'order_filter'] THEN
+        PERFORM @extschema@._carry_out(s, 'refresh', old -> 'order_filter' IS DISTINCT FROM s -> 'order_filter', NULL, policy IS NOT NULL);
+    ELSE
+        PERFORM @extschema@._tear_down(s, false);
+        PERFORM @extschema@._carry_out(s, 'build', NULL, NULL, policy IS NOT NULL);
+    END IF;
+    RETURN name;
+END
+$alter$;
+COMMENT ON FUNCTION alter_segmentation(text, regclass, text, text, text, text, text, text, text, text, text, text, regclass, jsonb, regclass, jsonb, date, text, text, text[], text[]) IS
+    'Changes what is given, sets back what reset names, and brings the views up to date; policy => ''learn'' learns anew.';
+
+CREATE FUNCTION drop_segmentation(name text) RETURNS text
+LANGUAGE plpgsql VOLATILE SECURITY INVOKER SET search_path = pg_catalog, pg_temp
+AS $drop$
+BEGIN
+    PERFORM @extschema@._tear_down(@extschema@._open(name), true);
+    RETURN name;
+END
+$drop$;
+COMMENT ON FUNCTION drop_segmentation(text) IS
+    'Drops the tables, views and triggers of one of the caller''s segmentations; refused where something else stands on them.';
+
+CREATE FUNCTION segmentation_sql(name text) RETURNS TABLE (relation text, kind text, unique_key text, query text)
+LANGUAGE plpgsql STABLE SECURITY INVOKER SET search_path = pg_catalog, pg_temp
+AS $sql$
+DECLARE
+    s jsonb := @extschema@._checked_settings(@extschema@._own_settings(name));
+BEGIN
+    RETURN QUERY SELECT @extschema@._relation(s, m.suffix), 'TABLE', @extschema@._key_list(s), m.query FROM @extschema@._mirrors(s) AS m ORDER BY m.place;
+    RETURN QUERY SELECT @extschema@._relation(s, v.suffix), v.kind, (SELECT string_agg(quote_ident(k), ', ') FROM unnest(v.keys) AS k), v.query
+                 FROM @extschema@._segmentation_views(s) AS v ORDER BY v.place;
+END
+$sql$;
+COMMENT ON FUNCTION segmentation_sql(text) IS
+    'The SELECT of each table and view of one of the caller''s segmentations, in the order in which they are made.';
+
+-- Figures stand only in the tables of the caller's own: reading those of others could run what they put there.
+CREATE FUNCTION _segmentation_figures() RETURNS TABLE (
+    name text, schema text, owner text, source text, policy text, track text, as_of date, customers bigint, refreshed_at timestamptz,
+    seconds numeric, days_behind integer, notes_waiting bigint
+)
+LANGUAGE plpgsql STABLE SECURITY INVOKER SET search_path = pg_catalog, pg_temp
+AS $figures$
+DECLARE
+    listed record;
+    s jsonb;
+BEGIN
+    FOR listed IN SELECT * FROM @extschema@._list_segmentations() AS l ORDER BY l.name, l.owner LOOP
+        name := listed.name; schema := listed.schema; owner := listed.owner;
+        source := NULL; policy := NULL; track := NULL; as_of := NULL; customers := NULL; refreshed_at := NULL; seconds := NULL;
+        days_behind := NULL; notes_waiting := NULL;
+        IF listed.owner = current_user THEN
+            s := @extschema@._own_settings(listed.name);
+            source := s ->> 'orders'; policy := coalesce(s ->> 'policy', 'default'); track := s ->> 'track';
+            EXECUTE format('SELECT as_of, customers, refreshed_at, seconds FROM %s', @extschema@._relation(s, 'status'))
+                INTO as_of, customers, refreshed_at, seconds;
+            days_behind := @extschema@._today(s, NULL) - as_of;
+            IF track = 'trigger' THEN
+                EXECUTE format('SELECT count(*) FROM %s', @extschema@._relation(s, 'noted')) INTO notes_waiting;
+            END IF;
+        END IF;
+        RETURN NEXT;
+    END LOOP;
+END
+$figures$;
+COMMENT ON FUNCTION _segmentation_figures() IS 'Part of segmentations: what the view segmentations shows.';
+
+CREATE VIEW segmentations AS
+SELECT f.*, pg_catalog.now() OPERATOR(pg_catalog.-) f.refreshed_at AS age FROM @extschema@._segmentation_figures() AS f;
+COMMENT ON VIEW segmentations IS 'All segmentations; with figures those of the current user.';
+COMMENT ON COLUMN segmentations.name IS 'What it is called.';
+COMMENT ON COLUMN segmentations.schema IS 'Where its relations are.';
+COMMENT ON COLUMN segmentations.owner IS 'Who may refresh it.';
+COMMENT ON COLUMN segmentations.source IS 'The table of orders; NULL for those of others, as all that follows.';
+COMMENT ON COLUMN segmentations.policy IS 'The policy asked for.';
+COMMENT ON COLUMN segmentations.track IS 'How changes are found: trigger, or none.';
+COMMENT ON COLUMN segmentations.as_of IS 'The day its views answer for.';
+COMMENT ON COLUMN segmentations.customers IS 'Number of customers.';
+COMMENT ON COLUMN segmentations.refreshed_at IS 'When the last refresh ended.';
+COMMENT ON COLUMN segmentations.seconds IS 'How long it took.';
+COMMENT ON COLUMN segmentations.days_behind IS 'Days from as_of to today.';
+COMMENT ON COLUMN segmentations.notes_waiting IS 'Notes of changed customers that wait for a refresh; NULL where none are taken.';
+COMMENT ON COLUMN segmentations.age IS 'Time since the last refresh.';
+GRANT SELECT ON segmentations TO PUBLIC;
+/* </end connected objects> */
+
+/* <begin connected objects> */
 -- src/sql/ab.rs
 -- pg_rfm::sql::ab::ab_compare
 -- Skipped due to `#[pgrx(sql = false)]`
