@@ -453,12 +453,13 @@ fn odd_input_has_a_defined_result() {
 }
 
 /// Every function and aggregate of the extension, with the names of its argument types and how many have a default. Parts of
-/// aggregates are not meant to be called; stored_policy, which refuses NULL, has tests of its own.
+/// aggregates are not meant to be called; stored policies and segmentations, written in SQL, have tests of their own.
 fn functions(client: &mut Client) -> Vec<(String, char, bool, Vec<String>, usize)> {
     let sql = "SELECT p.proname::text, p.prokind::text, p.proretset, p.pronargdefaults::int,
                       ARRAY(SELECT format_type(t, NULL) FROM unnest(p.proargtypes) WITH ORDINALITY a(t, n) ORDER BY n)
                FROM pg_proc p
-               WHERE p.pronamespace = 'rfm'::regnamespace AND p.proname !~ '^_' AND p.proname <> 'stored_policy'
+               WHERE p.pronamespace = 'rfm'::regnamespace AND p.proname !~ '^_'
+                 AND p.prolang NOT IN (SELECT l.oid FROM pg_language l WHERE l.lanname IN ('sql', 'plpgsql'))
                  AND NOT ('internal'::regtype = ANY (p.proargtypes) OR 'cstring'::regtype = ANY (p.proargtypes)
                           OR p.prorettype IN ('internal'::regtype, 'cstring'::regtype))
                ORDER BY 1, p.oid";

@@ -2,7 +2,7 @@
 
 -- What each column of the views says; a name means the same wherever it stands.
 CREATE FUNCTION _view_columns() RETURNS TABLE (name text, comment text)
-LANGUAGE sql IMMUTABLE PARALLEL SAFE
+LANGUAGE sql IMMUTABLE PARALLEL SAFE SET search_path = pg_catalog, pg_temp
 AS $columns$
     VALUES
     ('as_of', 'The day the question is asked for; everything after it is invisible.'),

@@ -96,7 +96,7 @@ COMMENT ON FUNCTION _list_segmentations() IS 'Part of segmentations: all of them
 
 -- All relations a segmentation can have, in the order in which they can be dropped.
 CREATE FUNCTION _segmentation_relations() RETURNS TABLE (suffix text, kind text)
-LANGUAGE sql IMMUTABLE PARALLEL SAFE
+LANGUAGE sql IMMUTABLE PARALLEL SAFE SET search_path = pg_catalog, pg_temp
 AS $relations$
     VALUES ('actions', 'MATERIALIZED VIEW'), ('cohorts', 'MATERIALIZED VIEW'), ('movement', 'MATERIALIZED VIEW'),
            ('segments', 'MATERIALIZED VIEW'), ('customers_today', 'VIEW'), ('customers', 'MATERIALIZED VIEW'), ('facts', 'VIEW'),

@@ -87,9 +87,9 @@ $keys$;
 COMMENT ON FUNCTION _foreign_keys(jsonb, text, text) IS 'Part of segmentations: the key columns of another source, named and typed as in the orders.';
 
 CREATE FUNCTION _foreign_key_columns(s jsonb, source text) RETURNS text[]
-LANGUAGE sql IMMUTABLE PARALLEL SAFE
+LANGUAGE sql IMMUTABLE PARALLEL SAFE SET search_path = pg_catalog, pg_temp
 AS $keys$
-    SELECT pg_catalog.array_remove(ARRAY[s #>> ARRAY['columns', source, 'tenant'], s #>> ARRAY['columns', source, 'customer']], NULL)
+    SELECT array_remove(ARRAY[s #>> ARRAY['columns', source, 'tenant'], s #>> ARRAY['columns', source, 'customer']], NULL)
 $keys$;
 COMMENT ON FUNCTION _foreign_key_columns(jsonb, text) IS 'Part of segmentations: the key columns of another source as they are called there.';
 
