@@ -2028,6 +2028,9 @@ AS $refresh$
 DECLARE
     s jsonb := @extschema@._open(name, wait);
 BEGIN
+    IF NOT isfinite(as_of) THEN
+        PERFORM @extschema@._invalid(format('as_of is %s', as_of), 'Give a finite day, or none for today.');
+    END IF;
     PERFORM @extschema@._carry_out(s, 'refresh', coalesce("full", false), as_of, false);
     RETURN name;
 END
