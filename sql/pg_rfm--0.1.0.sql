@@ -1156,6 +1156,29 @@ AS $tables$
 $tables$;
 COMMENT ON FUNCTION _order_tables(jsonb) IS 'Part of segmentations: the table of orders with its partitions.';
 
+-- The notes' table. Of base types: a domain may have a default, or allow no NULL, and a note without a key has to be one.
+CREATE FUNCTION _create_notes(s jsonb) RETURNS void
+LANGUAGE plpgsql VOLATILE SET search_path = pg_catalog, pg_temp
+AS $notes$
+DECLARE
+    noted text := @extschema@._relation(s, 'noted');
+    histories text := @extschema@._relation(s, 'histories');
+    keys text;
+BEGIN
+    WITH RECURSIVE base AS (
+        SELECT a.attname, a.attnum, a.atttypid AS type FROM pg_attribute AS a
+        WHERE a.attrelid = histories::regclass AND a.attname = ANY (@extschema@._keys(s))
+        UNION ALL
+        SELECT b.attname, b.attnum, t.typbasetype FROM base AS b JOIN pg_type AS t ON t.oid = b.type WHERE t.typtype = 'd'
+    )
+    SELECT string_agg(format('%1$I::%2$s AS %1$I', b.attname, format_type(b.type, -1)), ', ' ORDER BY b.attnum) INTO keys
+    FROM base AS b JOIN pg_type AS t ON t.oid = b.type WHERE t.typtype <> 'd';
+    EXECUTE format('CREATE TABLE %s AS SELECT %s FROM %s WHERE false', noted, keys, histories);
+    EXECUTE format('COMMENT ON TABLE %s IS %L', noted, 'Customers whose orders changed since the last refresh; a row without a key: all of them.');
+END
+$notes$;
+COMMENT ON FUNCTION _create_notes(jsonb) IS 'Part of segmentations: makes the table of customers whose orders changed.';
+
 -- The trigger function. It runs with its owner's rights, because the shop's application needs none on our tables, and holds
 -- nothing but fixed SQL. It looks whether the key columns are still what they were before it touches them: an application
 -- must not fail because a column was renamed. The next refresh then finds everybody noted, and says what is missing.
@@ -1337,7 +1360,8 @@ END
 $currency$;
 COMMENT ON FUNCTION _currency(jsonb, text, text) IS 'Part of segmentations: the only currency of the orders; an error where there are several.';
 
--- The policy that holds on a day, by the settings: the default, a document, a stored policy, a preset, or what was learned last.
+-- The policy that holds on a day, by the settings: the default, a document, a stored policy, a preset, or what was learned
+-- last up to it.
 CREATE FUNCTION _policy_on(s jsonb, on_day date, learn boolean) RETURNS segment_policy
 LANGUAGE plpgsql VOLATILE SET search_path = pg_catalog, pg_temp
 AS $policy$
@@ -1366,7 +1390,8 @@ BEGIN
     END IF;
 
     IF NOT learn THEN
-        EXECUTE format('SELECT policy FROM %s ORDER BY valid_from DESC LIMIT 1', @extschema@._relation(s, 'policies')) INTO found;
+        EXECUTE format('SELECT policy FROM %s ORDER BY valid_from <= $1 DESC, abs(valid_from - $1) LIMIT 1', @extschema@._relation(s, 'policies'))
+            INTO found USING on_day;
         RETURN found;
     END IF;
     EXECUTE format('SELECT @extschema@.learn_policy(history, $1, @extschema@.default_policy()) FROM %s WHERE @extschema@.orders(history, $1) > 0',
@@ -1853,10 +1878,7 @@ BEGIN
                    @extschema@._relation(s, 'customers'))
         USING clock_timestamp(), round(extract(epoch FROM clock_timestamp() - started)::numeric, 3);
     IF s ->> 'track' = 'trigger' THEN
-        EXECUTE format('CREATE TABLE %s AS SELECT %s FROM %s WHERE false', @extschema@._relation(s, 'noted'), @extschema@._key_list(s),
-                       @extschema@._relation(s, 'histories'));
-        EXECUTE format('COMMENT ON TABLE %s IS %L', @extschema@._relation(s, 'noted'),
-                       'Customers whose orders changed since the last refresh; a row without a key: all of them.');
+        PERFORM @extschema@._create_notes(s);
         PERFORM @extschema@._create_noter(s);
         PERFORM @extschema@._track(s);
     END IF;
@@ -2013,6 +2035,9 @@ AS $refresh$
 DECLARE
     s jsonb := @extschema@._open(name, wait);
 BEGIN
+    IF NOT isfinite(as_of) THEN
+        PERFORM @extschema@._invalid(format('as_of is %s', as_of), 'Give a finite day, or none for today.');
+    END IF;
     PERFORM @extschema@._carry_out(s, 'refresh', coalesce("full", false), as_of, false);
     RETURN name;
 END

@@ -240,10 +240,7 @@ BEGIN
                    @extschema@._relation(s, 'customers'))
         USING clock_timestamp(), round(extract(epoch FROM clock_timestamp() - started)::numeric, 3);
     IF s ->> 'track' = 'trigger' THEN
-        EXECUTE format('CREATE TABLE %s AS SELECT %s FROM %s WHERE false', @extschema@._relation(s, 'noted'), @extschema@._key_list(s),
-                       @extschema@._relation(s, 'histories'));
-        EXECUTE format('COMMENT ON TABLE %s IS %L', @extschema@._relation(s, 'noted'),
-                       'Customers whose orders changed since the last refresh; a row without a key: all of them.');
+        PERFORM @extschema@._create_notes(s);
         PERFORM @extschema@._create_noter(s);
         PERFORM @extschema@._track(s);
     END IF;
@@ -400,6 +397,9 @@ AS $refresh$
 DECLARE
     s jsonb := @extschema@._open(name, wait);
 BEGIN
+    IF NOT isfinite(as_of) THEN
+        PERFORM @extschema@._invalid(format('as_of is %s', as_of), 'Give a finite day, or none for today.');
+    END IF;
     PERFORM @extschema@._carry_out(s, 'refresh', coalesce("full", false), as_of, false);
     RETURN name;
 END

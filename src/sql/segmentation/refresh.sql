@@ -71,7 +71,8 @@ END
 $currency$;
 COMMENT ON FUNCTION _currency(jsonb, text, text) IS 'Part of segmentations: the only currency of the orders; an error where there are several.';
 
--- The policy that holds on a day, by the settings: the default, a document, a stored policy, a preset, or what was learned last.
+-- The policy that holds on a day, by the settings: the default, a document, a stored policy, a preset, or what was learned
+-- last up to it.
 CREATE FUNCTION _policy_on(s jsonb, on_day date, learn boolean) RETURNS segment_policy
 LANGUAGE plpgsql VOLATILE SET search_path = pg_catalog, pg_temp
 AS $policy$
@@ -100,7 +101,8 @@ BEGIN
     END IF;
 
     IF NOT learn THEN
-        EXECUTE format('SELECT policy FROM %s ORDER BY valid_from DESC LIMIT 1', @extschema@._relation(s, 'policies')) INTO found;
+        EXECUTE format('SELECT policy FROM %s ORDER BY valid_from <= $1 DESC, abs(valid_from - $1) LIMIT 1', @extschema@._relation(s, 'policies'))
+            INTO found USING on_day;
         RETURN found;
     END IF;
     EXECUTE format('SELECT @extschema@.learn_policy(history, $1, @extschema@.default_policy()) FROM %s WHERE @extschema@.orders(history, $1) > 0',

@@ -16,6 +16,29 @@ AS $tables$
 $tables$;
 COMMENT ON FUNCTION _order_tables(jsonb) IS 'Part of segmentations: the table of orders with its partitions.';
 
+-- The notes' table. Of base types: a domain may have a default, or allow no NULL, and a note without a key has to be one.
+CREATE FUNCTION _create_notes(s jsonb) RETURNS void
+LANGUAGE plpgsql VOLATILE SET search_path = pg_catalog, pg_temp
+AS $notes$
+DECLARE
+    noted text := @extschema@._relation(s, 'noted');
+    histories text := @extschema@._relation(s, 'histories');
+    keys text;
+BEGIN
+    WITH RECURSIVE base AS (
+        SELECT a.attname, a.attnum, a.atttypid AS type FROM pg_attribute AS a
+        WHERE a.attrelid = histories::regclass AND a.attname = ANY (@extschema@._keys(s))
+        UNION ALL
+        SELECT b.attname, b.attnum, t.typbasetype FROM base AS b JOIN pg_type AS t ON t.oid = b.type WHERE t.typtype = 'd'
+    )
+    SELECT string_agg(format('%1$I::%2$s AS %1$I', b.attname, format_type(b.type, -1)), ', ' ORDER BY b.attnum) INTO keys
+    FROM base AS b JOIN pg_type AS t ON t.oid = b.type WHERE t.typtype <> 'd';
+    EXECUTE format('CREATE TABLE %s AS SELECT %s FROM %s WHERE false', noted, keys, histories);
+    EXECUTE format('COMMENT ON TABLE %s IS %L', noted, 'Customers whose orders changed since the last refresh; a row without a key: all of them.');
+END
+$notes$;
+COMMENT ON FUNCTION _create_notes(jsonb) IS 'Part of segmentations: makes the table of customers whose orders changed.';
+
 -- The trigger function. It runs with its owner's rights, because the shop's application needs none on our tables, and holds
 -- nothing but fixed SQL. It looks whether the key columns are still what they were before it touches them: an application
 -- must not fail because a column was renamed. The next refresh then finds everybody noted, and says what is missing.
