@@ -5,10 +5,11 @@
 //! and functions; arrows go from there to the core and never back.
 
 pub mod action;
-mod bytes;
+pub mod bytes;
 pub mod calendar;
 pub mod contact;
 pub mod customer;
+pub mod dated;
 pub mod day;
 pub mod decimal;
 pub mod dormancy;
@@ -26,6 +27,7 @@ pub mod movement;
 pub mod policy;
 pub mod proportion;
 pub mod rfm;
+pub mod scenario;
 #[cfg(feature = "sql")]
 mod sql;
 pub mod timeline;
