@@ -102,7 +102,8 @@ impl<K: Key> Dated<K> {
     /// The canonical bytes: version, then for each key its own bytes, the number of days and for each day the distance to
     /// the one before and the count.
     pub fn to_bytes(&self) -> Vec<u8> {
-        let mut out = vec![VERSION];
+        let mut out = Vec::with_capacity(64);
+        out.push(VERSION);
         for (key, days) in &self.keys {
             K::put(key.lend(), &mut out);
             put_unsigned(&mut out, days.len() as u128);
@@ -122,7 +123,7 @@ impl<K: Key> Dated<K> {
     /// [`ErrorKind::InvalidBinary`] when no history has them.
     pub fn from_bytes(bytes: &[u8]) -> Result<Self> {
         let mut reader = Reader::new(K::TYPE_NAME, VERSION, bytes)?;
-        let mut entries = Vec::new();
+        let mut entries = Vec::with_capacity(16);
         while !reader.is_empty() {
             let key = K::read(&mut reader)?;
             let mut day = 0i128;

@@ -33,9 +33,13 @@ impl ContactKind<'_> {
     }
 }
 
-/// A [`ContactKind`] with memory of its own.
+/// A [`ContactKind`] with memory of its own: its names one after the other in one piece, because a log is read for every
+/// customer of a query.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct ContactKey([Option<Box<str>>; 4]);
+pub struct ContactKey {
+    names: Box<str>,
+    lengths: [u8; 4],
+}
 
 const PARTS: [&str; 4] = ["channel", "scenario", "step", "group"];
 
@@ -61,11 +65,18 @@ impl Key for ContactKey {
     }
 
     fn own(kind: ContactKind) -> Self {
-        ContactKey(kind.parts().map(|name| name.map(Box::from)))
+        let names = kind.parts().map(Option::unwrap_or_default);
+        // A name has at most 63 bytes.
+        ContactKey { names: names.concat().into(), lengths: names.map(|name| name.len() as u8) }
     }
 
     fn lend(&self) -> ContactKind<'_> {
-        ContactKind::of(self.0.each_ref().map(Option::as_deref))
+        let mut rest = &*self.names;
+        ContactKind::of(self.lengths.map(|length| {
+            let (name, after) = rest.split_at(length.into());
+            rest = after;
+            Some(name).filter(|name| !name.is_empty())
+        }))
     }
 
     /// The four names one after the other; no name has no bytes.
