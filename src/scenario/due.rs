@@ -210,7 +210,9 @@ impl<'a> Asked<'a, '_> {
         if channel.is_none() && self.contact.channels.is_some() {
             return DueStep { why: Why::NoChannel, ..next };
         }
-        let free_on = calendar.allowed_over_all_from().max(channel.map(|(_, from)| from));
+        // Whatever the policy says, two messages never go out on one day.
+        let day_after = calendar.last_contacted_on().and_then(|day| day.plus(1));
+        let free_on = calendar.allowed_over_all_from().max(day_after).max(channel.map(|(_, from)| from));
         match free_on.filter(|&free_on| free_on > as_of) {
             Some(free_on) => DueStep { due_on: Some(free_on), why: Why::Suppressed, ..next },
             None => {
