@@ -500,6 +500,22 @@ AS 'MODULE_PATHNAME', 'check_policy_wrapper';
 /* </end connected objects> */
 
 /* <begin connected objects> */
+-- src/sql/scenario.rs
+-- pg_rfm::sql::scenario::check_scenario
+CREATE  FUNCTION "check_scenario"(
+	"scenario" scenario, /* Option < Scenario > */
+	"policy" segment_policy DEFAULT NULL /* Option < SegmentPolicy > */
+) RETURNS TABLE (
+	"severity" TEXT,  /* & '_ str */
+	"path" TEXT,  /* String */
+	"message" TEXT  /* String */
+)
+IMMUTABLE PARALLEL SAFE COST 1000
+LANGUAGE c /* Rust */
+AS 'MODULE_PATHNAME', 'check_scenario_wrapper';
+/* </end connected objects> */
+
+/* <begin connected objects> */
 -- src/sql/events.rs
 -- pg_rfm::sql::events::collect_contact
 -- Skipped due to `#[pgrx(sql = false)]`
@@ -1452,6 +1468,7 @@ AS 'MODULE_PATHNAME', 'scenario_presets_wrapper';
 --   types
 --   preset_scenario
 --   scenario_presets
+--   check_scenario
 --   message_keys
 --   due_step_reasons
 --   contact_allowed_on
@@ -1485,6 +1502,8 @@ COMMENT ON FUNCTION due_steps(
 
 COMMENT ON FUNCTION preset_scenario(text) IS 'A ready-made scenario; scenario_presets() lists them.';
 COMMENT ON FUNCTION scenario_presets() IS 'The ready-made scenarios in order of priority.';
+COMMENT ON FUNCTION check_scenario(scenario, segment_policy) IS
+    'What a scenario asks for in vain or the policy delays: rows of severity, path and message; none for NULL.';
 COMMENT ON FUNCTION message_keys() IS
     'The messages that steps name, with titles in English and Japanese and a line in Japanese that invites the customer.';
 COMMENT ON FUNCTION due_step_reasons() IS 'What due_steps says in why, with labels in English and Japanese.';

@@ -1,5 +1,6 @@
 //! Step scenarios: who enters, which message goes out after how many days, and what ends it, as one JSON document.
 
+mod check;
 mod due;
 mod message;
 mod preset;

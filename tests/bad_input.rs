@@ -471,6 +471,12 @@ const DEFINED: &[(&str, Option<&str>)] = &[
             contacts => '[{\"on\": \"2024-01-02\", \"channel\": \"email\"}]')",
         Some("wait email 2024-02-01"),
     ),
+    ("SELECT count(*) FROM check_scenario(NULL)", Some("0")),
+    ("SELECT count(*) FROM scenario_presets() AS p, check_scenario(preset_scenario(p.name))", Some("0")),
+    (
+        "SELECT string_agg(concat_ws(' ', severity, path), ', ') FROM check_scenario(preset_scenario('at_risk_check_in'), '{\"contact\": {\"min_days_between\": 11}}')",
+        Some("warning steps[1].after_days, warning steps[2].after_days"),
+    ),
     // Scenarios: none, NULL among them, a customer nobody knows, two at once.
     ("SELECT count(*) FROM due_steps('{}', '{}', '2024-01-01')", Some("0")),
     ("SELECT count(*) FROM due_steps(NULL, '{}', '2024-01-01')", Some("0")),

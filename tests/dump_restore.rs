@@ -297,7 +297,7 @@ fn facts(database: &Database, schema: &str) {
                   contact_history('email', '2025-06-01'::date - n, 'at_risk_check_in', 'check_in', NULL) AS contact_history,
                   (ARRAY['email', 'postal', NULL])[1 + n % 3] AS channel, 'at_risk_check_in' AS scenario_name, 'check_in' AS step,
                   (ARRAY['a', 'holdout', NULL])[1 + n % 3] AS "group", 'vip_advocacy' AS preset,
-                  preset_scenario('at_risk_check_in') AS scenario,
+                  (preset_scenario('at_risk_check_in')::jsonb || '{{"enter_when": {{"rfm_segment": "kings"}}}}')::scenario AS scenario,
                   ARRAY[preset_scenario('at_risk_check_in'), preset_scenario('dormant_revival_drifted')] AS _scenario,
                   format('{{"vip": {{"min_span_days": 10, "ltv_cut": 100}}}}')::segment_policy AS segment_policy
            FROM generate_series(1, 40) AS n GROUP BY n;

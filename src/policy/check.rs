@@ -53,6 +53,11 @@ impl Policy {
         found.0
     }
 
+    /// Whether a segment is called so.
+    pub fn has_segment(&self, name: &str) -> bool {
+        self.segments.default == name || self.segments.rules.iter().any(|rule| rule.name == name)
+    }
+
     pub(super) fn refuse_contradictions(&self) -> Result<()> {
         let contradictions = self.contradictions();
         if contradictions.is_empty() {
@@ -185,8 +190,7 @@ impl Policy {
             let path = format!("next_action.rules[{position}]");
             found.require(!rule.action.is_empty(), format!("{path}.action"), "the name is empty");
             for name in rule.when.segment_names() {
-                let known = self.segments.default == name || self.segments.rules.iter().any(|rule| rule.name == name);
-                found.require(known, format!("{path}.when"), format!("no segment is called {name:?}"));
+                found.require(self.has_segment(name), format!("{path}.when"), format!("no segment is called {name:?}"));
             }
         }
     }

@@ -18,6 +18,7 @@ use crate::engagement::EngagementHistory;
 use crate::error::{Error, ErrorKind, Result};
 use crate::history::PurchaseHistory;
 use crate::membership::Membership;
+use crate::policy::Finding;
 use crate::scenario::{DueStep, MESSAGES, PRESETS, Scenario, Scenarios, Why, preset};
 
 #[pg_extern(immutable, strict, parallel_safe, cost = 1000)]
@@ -46,6 +47,15 @@ fn scenario_presets() -> TableIterator<
         let priority = plan.priority as i32;
         (entry.name, priority, plan.behaviour.name(), plan.title.clone(), title_ja, entry.description)
     }))
+}
+
+#[pg_extern(immutable, parallel_safe, cost = 1000)]
+fn check_scenario(
+    scenario: Option<Scenario>,
+    policy: default!(Option<SegmentPolicy>, "NULL"),
+) -> TableIterator<'static, (name!(severity, &'static str), name!(path, String), name!(message, String))> {
+    let findings = scenario.map(|scenario| scenario.plan().findings(policy_of(&policy))).unwrap_or_default();
+    TableIterator::new(findings.into_iter().map(Finding::into_row))
 }
 
 #[pg_extern(immutable, strict, parallel_safe, cost = 10)]
@@ -196,5 +206,13 @@ fn due_steps(fcinfo: pg_sys::FunctionCallInfo) -> Option<RawDatum> {
 extension_sql_file!(
     "scenario.sql",
     name = "scenario",
-    requires = ["types", preset_scenario, scenario_presets, message_keys, due_step_reasons, contact_allowed_on]
+    requires = [
+        "types",
+        preset_scenario,
+        scenario_presets,
+        check_scenario,
+        message_keys,
+        due_step_reasons,
+        contact_allowed_on
+    ]
 );
