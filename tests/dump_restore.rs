@@ -37,7 +37,7 @@ fn survives(name: &str, way: Way) {
     let shop = shop(name);
     let restored = empty_database(&format!("{name}_restored"));
     hand_over(&shop, &restored, way);
-    for table in ["orders", "events", "policies", "customers", "segments", "histories", "scenarios"] {
+    for table in ["orders", "events", "policies", "customers", "segments", "histories", "scenarios", "due"] {
         let rows = format!("SELECT t::text FROM public.{table} AS t ORDER BY t::text COLLATE \"C\"");
         let expected = shop.psql(&rows);
         assert!(expected.lines().count() > 2, "{table} holds something");

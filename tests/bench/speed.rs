@@ -243,7 +243,7 @@ fn due_steps(client: &mut Client) {
              LEFT JOIN (SELECT customer_id, engagement_history(kind, day) AS e
                         FROM (SELECT customer_id, (ARRAY['review', 'survey', 'complaint', 'referral'])[1 + n % 4] AS kind,
                                      DATE '{AS_OF}' - (random() * 700)::int AS day
-                              FROM histories, generate_series(1, (random() * 4)::int) AS n) AS events
+                              FROM histories, generate_series(1, 4) AS n WHERE random() < 0.5) AS events
                         GROUP BY 1) AS events USING (customer_id)
              LEFT JOIN (SELECT customer_id, contact_history(channel, day, scenario, step, NULL) AS c
                         FROM (SELECT customer_id, (ARRAY['email', 'line', 'postal'])[1 + n % 3] AS channel,
@@ -251,7 +251,7 @@ fn due_steps(client: &mut Client) {
                                      (ARRAY['at_risk_check_in', 'keeper_rewards', 'dormant_revival_drifted'])[1 + n % 3]
                                          AS scenario,
                                      (ARRAY['check_in', 'reward', 'reason', 'review'])[1 + n % 4] AS step
-                              FROM histories, generate_series(1, (random() * 12)::int) AS n) AS contacts
+                              FROM histories, generate_series(1, 12) AS n WHERE random() < 0.5) AS contacts
                         GROUP BY 1) AS contacts USING (customer_id);
              ANALYZE engaged"
         ),
