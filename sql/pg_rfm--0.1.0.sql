@@ -44,13 +44,17 @@ COMMENT ON FUNCTION reachable_channels(text, text, text, text, jsonb) IS
 -- creates:
 --   Type(pg_rfm::sql::types::PurchaseHistory)
 --   Type(pg_rfm::sql::types::EngagementHistory)
+--   Type(pg_rfm::sql::types::ContactHistory)
 --   Type(pg_rfm::sql::types::SegmentPolicy)
+--   Type(pg_rfm::sql::types::Scenario)
 
 -- types
 
 CREATE TYPE purchase_history;
 CREATE TYPE engagement_history;
+CREATE TYPE contact_history;
 CREATE TYPE segment_policy;
+CREATE TYPE scenario;
 
 CREATE FUNCTION purchase_history_in(cstring) RETURNS purchase_history
     AS 'MODULE_PATHNAME', 'purchase_history_in_wrapper' LANGUAGE c IMMUTABLE STRICT PARALLEL SAFE;
@@ -80,6 +84,20 @@ CREATE TYPE engagement_history (
     STORAGE = extended
 );
 
+CREATE FUNCTION contact_history_in(cstring) RETURNS contact_history
+    AS 'MODULE_PATHNAME', 'contact_history_in_wrapper' LANGUAGE c IMMUTABLE STRICT PARALLEL SAFE;
+CREATE FUNCTION contact_history_out(contact_history) RETURNS cstring
+    AS 'MODULE_PATHNAME', 'contact_history_out_wrapper' LANGUAGE c IMMUTABLE STRICT PARALLEL SAFE;
+CREATE FUNCTION contact_history_recv(internal) RETURNS contact_history
+    AS 'MODULE_PATHNAME', 'contact_history_recv_wrapper' LANGUAGE c IMMUTABLE STRICT PARALLEL SAFE;
+CREATE FUNCTION contact_history_send(contact_history) RETURNS bytea
+    AS 'byteasend' LANGUAGE internal IMMUTABLE STRICT PARALLEL SAFE;
+CREATE TYPE contact_history (
+    INPUT = contact_history_in, OUTPUT = contact_history_out,
+    RECEIVE = contact_history_recv, SEND = contact_history_send,
+    STORAGE = extended
+);
+
 CREATE FUNCTION segment_policy_in(cstring) RETURNS segment_policy
     AS 'MODULE_PATHNAME', 'segment_policy_in_wrapper' LANGUAGE c IMMUTABLE STRICT PARALLEL SAFE;
 CREATE FUNCTION segment_policy_out(segment_policy) RETURNS cstring
@@ -91,6 +109,20 @@ CREATE FUNCTION segment_policy_send(segment_policy) RETURNS bytea
 CREATE TYPE segment_policy (
     INPUT = segment_policy_in, OUTPUT = segment_policy_out,
     RECEIVE = segment_policy_recv, SEND = segment_policy_send,
+    STORAGE = extended
+);
+
+CREATE FUNCTION scenario_in(cstring) RETURNS scenario
+    AS 'MODULE_PATHNAME', 'scenario_in_wrapper' LANGUAGE c IMMUTABLE STRICT PARALLEL SAFE;
+CREATE FUNCTION scenario_out(scenario) RETURNS cstring
+    AS 'MODULE_PATHNAME', 'scenario_out_wrapper' LANGUAGE c IMMUTABLE STRICT PARALLEL SAFE;
+CREATE FUNCTION scenario_recv(internal) RETURNS scenario
+    AS 'MODULE_PATHNAME', 'scenario_recv_wrapper' LANGUAGE c IMMUTABLE STRICT PARALLEL SAFE;
+CREATE FUNCTION scenario_send(scenario) RETURNS bytea
+    AS 'byteasend' LANGUAGE internal IMMUTABLE STRICT PARALLEL SAFE;
+CREATE TYPE scenario (
+    INPUT = scenario_in, OUTPUT = scenario_out,
+    RECEIVE = scenario_recv, SEND = scenario_send,
     STORAGE = extended
 );
 /* </end connected objects> */
@@ -110,6 +142,7 @@ CREATE FUNCTION segment_customer(
     membership text DEFAULT NULL,
     channels text[] DEFAULT NULL,
     last_contacted_on date DEFAULT NULL,
+    contacts contact_history DEFAULT NULL,
     OUT first_purchase_on date,
     OUT last_purchase_on date,
     OUT recency_days integer,
@@ -272,6 +305,23 @@ CREATE AGGREGATE engagement_history(kind text, happened_on date) (
 CREATE AGGREGATE rollup(e engagement_history) (
     SFUNC = _collect_engagement, STYPE = internal, SSPACE = 160, FINALFUNC = _finish_engagement,
     FINALFUNC_MODIFY = READ_ONLY,
+    COMBINEFUNC = _combine_events, SERIALFUNC = _serialize_events, DESERIALFUNC = _deserialize_events, PARALLEL = SAFE
+);
+
+CREATE FUNCTION _collect_contact(internal, channel text, contacted_on date, scenario text, step text, "group" text)
+    RETURNS internal
+    AS 'MODULE_PATHNAME', 'collect_contact_wrapper' LANGUAGE c IMMUTABLE PARALLEL SAFE;
+CREATE FUNCTION _collect_contacts(internal, c contact_history) RETURNS internal
+    AS 'MODULE_PATHNAME', 'collect_contacts_wrapper' LANGUAGE c IMMUTABLE PARALLEL SAFE COST 20;
+CREATE FUNCTION _finish_contacts(internal) RETURNS contact_history
+    AS 'MODULE_PATHNAME', 'finish_contacts_wrapper' LANGUAGE c IMMUTABLE PARALLEL SAFE COST 20;
+
+CREATE AGGREGATE contact_history(channel text, contacted_on date, scenario text, step text, "group" text) (
+    SFUNC = _collect_contact, STYPE = internal, SSPACE = 160, FINALFUNC = _finish_contacts, FINALFUNC_MODIFY = READ_ONLY,
+    COMBINEFUNC = _combine_events, SERIALFUNC = _serialize_events, DESERIALFUNC = _deserialize_events, PARALLEL = SAFE
+);
+CREATE AGGREGATE rollup(c contact_history) (
+    SFUNC = _collect_contacts, STYPE = internal, SSPACE = 160, FINALFUNC = _finish_contacts, FINALFUNC_MODIFY = READ_ONLY,
     COMBINEFUNC = _combine_events, SERIALFUNC = _serialize_events, DESERIALFUNC = _deserialize_events, PARALLEL = SAFE
 );
 /* </end connected objects> */
@@ -2391,6 +2441,34 @@ AS 'MODULE_PATHNAME', 'check_policy_wrapper';
 /* </end connected objects> */
 
 /* <begin connected objects> */
+-- src/sql/scenario.rs
+-- pg_rfm::sql::scenario::check_scenario
+CREATE  FUNCTION "check_scenario"(
+	"scenario" scenario, /* Option < Scenario > */
+	"policy" segment_policy DEFAULT NULL /* Option < SegmentPolicy > */
+) RETURNS TABLE (
+	"severity" TEXT,  /* & '_ str */
+	"path" TEXT,  /* String */
+	"message" TEXT  /* String */
+)
+IMMUTABLE PARALLEL SAFE COST 1000
+LANGUAGE c /* Rust */
+AS 'MODULE_PATHNAME', 'check_scenario_wrapper';
+/* </end connected objects> */
+
+/* <begin connected objects> */
+-- src/sql/events.rs
+-- pg_rfm::sql::events::collect_contact
+-- Skipped due to `#[pgrx(sql = false)]`
+/* </end connected objects> */
+
+/* <begin connected objects> */
+-- src/sql/events.rs
+-- pg_rfm::sql::events::collect_contacts
+-- Skipped due to `#[pgrx(sql = false)]`
+/* </end connected objects> */
+
+/* <begin connected objects> */
 -- src/sql/learn.rs
 -- pg_rfm::sql::learn::collect_customer
 -- Skipped due to `#[pgrx(sql = false)]`
@@ -2453,6 +2531,51 @@ AS 'MODULE_PATHNAME', 'check_policy_wrapper';
 /* <begin connected objects> */
 -- src/sql/ab.rs
 -- pg_rfm::sql::ab::combine_results
+-- Skipped due to `#[pgrx(sql = false)]`
+/* </end connected objects> */
+
+/* <begin connected objects> */
+-- src/sql/scenario.rs
+-- pg_rfm::sql::scenario::contact_allowed_on
+CREATE  FUNCTION "contact_allowed_on"(
+	"contacts" contact_history, /* Option < ContactHistory > */
+	"as_of" date, /* Option < Day > */
+	"policy" segment_policy DEFAULT NULL, /* Option < SegmentPolicy > */
+	"engagement" engagement_history DEFAULT NULL, /* Option < EngagementHistory > */
+	"channel" TEXT DEFAULT NULL /* Option < & str > */
+) RETURNS date /* Option < Day > */
+IMMUTABLE PARALLEL SAFE COST 20
+LANGUAGE c /* Rust */
+AS 'MODULE_PATHNAME', 'contact_allowed_on_wrapper';
+/* </end connected objects> */
+
+/* <begin connected objects> */
+-- src/sql/types.rs
+-- pg_rfm::sql::types::contact_history_in
+-- Skipped due to `#[pgrx(sql = false)]`
+/* </end connected objects> */
+
+/* <begin connected objects> */
+-- src/sql/types.rs
+-- pg_rfm::sql::types::contact_history_out
+-- Skipped due to `#[pgrx(sql = false)]`
+/* </end connected objects> */
+
+/* <begin connected objects> */
+-- src/sql/types.rs
+-- pg_rfm::sql::types::contact_history_plus
+CREATE  FUNCTION "contact_history_plus"(
+	"c1" contact_history, /* ContactHistory */
+	"c2" contact_history /* ContactHistory */
+) RETURNS contact_history /* ContactHistory */
+IMMUTABLE STRICT PARALLEL SAFE COST 20
+LANGUAGE c /* Rust */
+AS 'MODULE_PATHNAME', 'contact_history_plus_wrapper';
+/* </end connected objects> */
+
+/* <begin connected objects> */
+-- src/sql/types.rs
+-- pg_rfm::sql::types::contact_history_recv
 -- Skipped due to `#[pgrx(sql = false)]`
 /* </end connected objects> */
 
@@ -2563,6 +2686,26 @@ AS 'MODULE_PATHNAME', 'dormancy_reasons_wrapper';
 /* </end connected objects> */
 
 /* <begin connected objects> */
+-- src/sql/scenario.rs
+-- pg_rfm::sql::scenario::due_step_reasons
+CREATE  FUNCTION "due_step_reasons"() RETURNS TABLE (
+	"why" TEXT,  /* & '_ str */
+	"sort_order" INT,  /* i32 */
+	"label_en" TEXT,  /* & '_ str */
+	"label_ja" TEXT  /* & '_ str */
+)
+IMMUTABLE STRICT PARALLEL SAFE COST 10
+LANGUAGE c /* Rust */
+AS 'MODULE_PATHNAME', 'due_step_reasons_wrapper';
+/* </end connected objects> */
+
+/* <begin connected objects> */
+-- src/sql/scenario.rs
+-- pg_rfm::sql::scenario::due_steps
+-- Skipped due to `#[pgrx(sql = false)]`
+/* </end connected objects> */
+
+/* <begin connected objects> */
 -- src/sql/policy.rs
 -- pg_rfm::sql::policy::effective
 CREATE  FUNCTION "effective"(
@@ -2613,7 +2756,8 @@ CREATE  FUNCTION "explain_customer"(
 	"engagement" engagement_history DEFAULT NULL, /* Option < EngagementHistory > */
 	"membership" text DEFAULT NULL, /* Option < Membership > */
 	"channels" TEXT[] DEFAULT NULL, /* :: std :: option :: Option < Vec < Option < String > > > */
-	"last_contacted_on" date DEFAULT NULL /* Option < Day > */
+	"last_contacted_on" date DEFAULT NULL, /* Option < Day > */
+	"contacts" contact_history DEFAULT NULL /* Option < ContactHistory > */
 ) RETURNS jsonb /* Option < JsonB > */
 IMMUTABLE PARALLEL SAFE COST 10000
 LANGUAGE c /* Rust */
@@ -2625,7 +2769,7 @@ AS 'MODULE_PATHNAME', 'explain_customer_wrapper';
 -- requires:
 --   explain_customer
 
-COMMENT ON FUNCTION explain_customer(purchase_history, date, segment_policy, engagement_history, text, text[], date) IS
+COMMENT ON FUNCTION explain_customer(purchase_history, date, segment_policy, engagement_history, text, text[], date, contact_history) IS
     'The columns of segment_customer with every input, limit and rule that decided, for jsonb_pretty; NULL where as_of is NULL.';
 /* </end connected objects> */
 
@@ -2640,6 +2784,12 @@ CREATE  FUNCTION "f_score"(
 IMMUTABLE PARALLEL SAFE COST 50
 LANGUAGE c /* Rust */
 AS 'MODULE_PATHNAME', 'f_score_wrapper';
+/* </end connected objects> */
+
+/* <begin connected objects> */
+-- src/sql/events.rs
+-- pg_rfm::sql::events::finish_contacts
+-- Skipped due to `#[pgrx(sql = false)]`
 /* </end connected objects> */
 
 /* <begin connected objects> */
@@ -2845,6 +2995,21 @@ AS 'MODULE_PATHNAME', 'memberships_wrapper';
 /* </end connected objects> */
 
 /* <begin connected objects> */
+-- src/sql/scenario.rs
+-- pg_rfm::sql::scenario::message_keys
+CREATE  FUNCTION "message_keys"() RETURNS TABLE (
+	"message_key" TEXT,  /* & '_ str */
+	"sort_order" INT,  /* i32 */
+	"title_en" TEXT,  /* & '_ str */
+	"title_ja" TEXT,  /* & '_ str */
+	"invitation_ja" TEXT  /* & '_ str */
+)
+IMMUTABLE STRICT PARALLEL SAFE COST 10
+LANGUAGE c /* Rust */
+AS 'MODULE_PATHNAME', 'message_keys_wrapper';
+/* </end connected objects> */
+
+/* <begin connected objects> */
 -- src/sql/history.rs
 -- pg_rfm::sql::history::monetary
 CREATE  FUNCTION "monetary"(
@@ -2990,6 +3155,17 @@ CREATE  FUNCTION "preset_policy"(
 IMMUTABLE STRICT PARALLEL SAFE COST 1000
 LANGUAGE c /* Rust */
 AS 'MODULE_PATHNAME', 'preset_policy_wrapper';
+/* </end connected objects> */
+
+/* <begin connected objects> */
+-- src/sql/scenario.rs
+-- pg_rfm::sql::scenario::preset_scenario
+CREATE  FUNCTION "preset_scenario"(
+	"name" TEXT /* & str */
+) RETURNS scenario /* Scenario */
+IMMUTABLE STRICT PARALLEL SAFE COST 1000
+LANGUAGE c /* Rust */
+AS 'MODULE_PATHNAME', 'preset_scenario_wrapper';
 /* </end connected objects> */
 
 /* <begin connected objects> */
@@ -3269,6 +3445,89 @@ AS 'MODULE_PATHNAME', 'rfm_segment_of_score_wrapper';
 /* </end connected objects> */
 
 /* <begin connected objects> */
+-- src/sql/types.rs
+-- pg_rfm::sql::types::scenario_in
+-- Skipped due to `#[pgrx(sql = false)]`
+/* </end connected objects> */
+
+/* <begin connected objects> */
+-- src/sql/types.rs
+-- pg_rfm::sql::types::scenario_out
+-- Skipped due to `#[pgrx(sql = false)]`
+/* </end connected objects> */
+
+/* <begin connected objects> */
+-- src/sql/scenario.rs
+-- pg_rfm::sql::scenario::scenario_presets
+CREATE  FUNCTION "scenario_presets"() RETURNS TABLE (
+	"name" TEXT,  /* & '_ str */
+	"priority" INT,  /* i32 */
+	"behaviour" TEXT,  /* & '_ str */
+	"title" TEXT,  /* String */
+	"title_ja" TEXT,  /* String */
+	"description" TEXT  /* & '_ str */
+)
+IMMUTABLE STRICT PARALLEL SAFE COST 1000
+LANGUAGE c /* Rust */
+AS 'MODULE_PATHNAME', 'scenario_presets_wrapper';
+/* </end connected objects> */
+
+/* <begin connected objects> */
+-- src/sql/scenario.rs
+-- requires:
+--   types
+--   preset_scenario
+--   scenario_presets
+--   check_scenario
+--   message_keys
+--   due_step_reasons
+--   contact_allowed_on
+
+-- scenario
+
+CREATE FUNCTION due_steps(
+    scenarios scenario[],
+    h purchase_history,
+    as_of date,
+    policy segment_policy DEFAULT NULL,
+    engagement engagement_history DEFAULT NULL,
+    membership text DEFAULT NULL,
+    channels text[] DEFAULT NULL,
+    contacts contact_history DEFAULT NULL,
+    OUT scenario text,
+    OUT step text,
+    OUT channel text,
+    OUT offer text,
+    OUT message_key text,
+    OUT due_on date,
+    OUT due boolean,
+    OUT why text,
+    OUT waits_for text
+) RETURNS SETOF record
+    AS 'MODULE_PATHNAME', 'due_steps_wrapper' LANGUAGE c IMMUTABLE PARALLEL SAFE COST 300 ROWS 5;
+COMMENT ON FUNCTION due_steps(
+    scenario[], purchase_history, date, segment_policy, engagement_history, text, text[], contact_history
+) IS
+    'What each scenario has for one customer on a day, and why: at most one step is due. The log of contacts says what was done.';
+
+COMMENT ON FUNCTION preset_scenario(text) IS 'A ready-made scenario; scenario_presets() lists them.';
+COMMENT ON FUNCTION scenario_presets() IS 'The ready-made scenarios in order of priority.';
+COMMENT ON FUNCTION check_scenario(scenario, segment_policy) IS
+    'What a scenario asks for in vain or the policy delays: rows of severity, path and message; none for NULL.';
+COMMENT ON FUNCTION message_keys() IS
+    'The messages that steps name, with titles in English and Japanese and a line in Japanese that invites the customer.';
+COMMENT ON FUNCTION due_step_reasons() IS 'What due_steps says in why, with labels in English and Japanese.';
+COMMENT ON FUNCTION contact_allowed_on(contact_history, date, segment_policy, engagement_history, text) IS
+    'The first day from as_of on which the contact policy allows a contact, over a channel or, where that is NULL, at all.';
+/* </end connected objects> */
+
+/* <begin connected objects> */
+-- src/sql/types.rs
+-- pg_rfm::sql::types::scenario_recv
+-- Skipped due to `#[pgrx(sql = false)]`
+/* </end connected objects> */
+
+/* <begin connected objects> */
 -- src/sql/customer.rs
 -- pg_rfm::sql::customer::segment_customer
 -- Skipped due to `#[pgrx(sql = false)]`
@@ -3326,18 +3585,21 @@ AS 'MODULE_PATHNAME', 'segment_policy_overlay_wrapper';
 --   types
 --   purchase_history_plus
 --   engagement_history_plus
+--   contact_history_plus
 --   segment_policy_overlay
 
 -- operators
 
--- The bytes of the three types are canonical: equal values are equal byte for byte, so PostgreSQL's own comparison and
--- hashing of bytes serve all three. The order means nothing; it is there for DISTINCT, GROUP BY, merge joins and REFRESH.
+-- The bytes of the types are canonical: equal values are equal byte for byte, so PostgreSQL's own comparison and
+-- hashing of bytes serve them all. The order means nothing; it is there for DISTINCT, GROUP BY, merge joins and REFRESH.
 DO $operators$
 DECLARE
     type_name text;
     operator record;
 BEGIN
-    FOREACH type_name IN ARRAY ARRAY['purchase_history', 'engagement_history', 'segment_policy'] LOOP
+    FOREACH type_name IN ARRAY ARRAY[
+        'purchase_history', 'engagement_history', 'contact_history', 'segment_policy', 'scenario'
+    ] LOOP
         FOR operator IN
             SELECT *
             FROM (VALUES
@@ -3386,11 +3648,16 @@ CREATE OPERATOR + (
 CREATE OPERATOR + (
     FUNCTION = engagement_history_plus, LEFTARG = engagement_history, RIGHTARG = engagement_history, COMMUTATOR = +
 );
+CREATE OPERATOR + (
+    FUNCTION = contact_history_plus, LEFTARG = contact_history, RIGHTARG = contact_history, COMMUTATOR = +
+);
 CREATE OPERATOR || (FUNCTION = segment_policy_overlay, LEFTARG = segment_policy, RIGHTARG = segment_policy);
 
 -- Explicit, by way of the text.
 CREATE CAST (segment_policy AS jsonb) WITH INOUT;
 CREATE CAST (jsonb AS segment_policy) WITH INOUT;
+CREATE CAST (scenario AS jsonb) WITH INOUT;
+CREATE CAST (jsonb AS scenario) WITH INOUT;
 /* </end connected objects> */
 
 /* <begin connected objects> */
@@ -3689,6 +3956,10 @@ COMMENT ON TYPE purchase_history IS
     'One customer''s purchases by day: orders, known discounts, amount. Answers every question for any as_of.';
 COMMENT ON TYPE engagement_history IS
     'One customer''s reviews, referrals, complaints and other events by kind and day. NULL: not tracked.';
+COMMENT ON TYPE contact_history IS
+    'One customer''s log of contacts: channel, scenario, step and group by day. NULL: no log is kept.';
+COMMENT ON TYPE scenario IS
+    'A step scenario as JSON: who enters, which message after how many days, what ends it.';
 COMMENT ON TYPE segment_policy IS
     'Thresholds, weights and rules as JSON; what is left out is the default''s. effective(policy) shows everything.';
 
@@ -3743,6 +4014,10 @@ COMMENT ON AGGREGATE engagement_history(text, date) IS
     'One customer''s events (kind, day) as a history; rows without kind or day are ignored.';
 COMMENT ON AGGREGATE rollup(engagement_history) IS
     'Merges engagement histories into one. What overlaps counts twice.';
+COMMENT ON AGGREGATE contact_history(text, date, text, text, text) IS
+    'One customer''s contacts (channel, day, scenario, step, group) as a history; rows without a day are ignored.';
+COMMENT ON AGGREGATE rollup(contact_history) IS
+    'Merges contact histories into one. What overlaps counts twice.';
 
 COMMENT ON FUNCTION _combine_orders(internal, internal) IS 'Part of the aggregates over orders: joins two states.';
 COMMENT ON FUNCTION _serialize_orders(internal) IS 'Part of the aggregates over orders: packs a state for another process.';
@@ -3755,9 +4030,13 @@ COMMENT ON FUNCTION _finish_vip_score(internal) IS 'Part of the aggregate vip_sc
 COMMENT ON FUNCTION _finish_next_action(internal) IS 'Part of the aggregate next_action: the result.';
 COMMENT ON FUNCTION _collect_event(internal, text, date) IS 'Part of the aggregate engagement_history: takes an event.';
 COMMENT ON FUNCTION _collect_engagement(internal, engagement_history) IS 'Part of the aggregate rollup: takes a history.';
-COMMENT ON FUNCTION _combine_events(internal, internal) IS 'Part of the aggregates over events: joins two states.';
-COMMENT ON FUNCTION _serialize_events(internal) IS 'Part of the aggregates over events: packs a state for another process.';
-COMMENT ON FUNCTION _deserialize_events(bytea, internal) IS 'Part of the aggregates over events: unpacks a state.';
+COMMENT ON FUNCTION _combine_events(internal, internal) IS 'Part of the aggregates over events and contacts: joins two states.';
+COMMENT ON FUNCTION _serialize_events(internal) IS 'Part of the aggregates over events and contacts: packs a state for another process.';
+COMMENT ON FUNCTION _deserialize_events(bytea, internal) IS 'Part of the aggregates over events and contacts: unpacks a state.';
+COMMENT ON FUNCTION _collect_contact(internal, text, date, text, text, text) IS
+    'Part of the aggregate contact_history: takes a contact.';
+COMMENT ON FUNCTION _collect_contacts(internal, contact_history) IS 'Part of the aggregate rollup: takes a history.';
+COMMENT ON FUNCTION _finish_contacts(internal) IS 'Part of the aggregates contact_history and rollup: the result.';
 COMMENT ON FUNCTION _finish_engagement(internal) IS 'Part of the aggregates engagement_history and rollup: the result.';
 
 -- accessors of a purchase history
@@ -3829,7 +4108,9 @@ COMMENT ON FUNCTION segment_history(purchase_history, date, date, interval, segm
     'Rows (as_of, lifecycle_state, rfm_score, vip_tier) for from_day and every step after it up to to_day, for charts.';
 COMMENT ON FUNCTION next_action(purchase_history, date, segment_policy, engagement_history, text) IS
     'The one next step: the action of the policy''s first rule that matches. next_actions(policy) lists them all.';
-COMMENT ON FUNCTION segment_customer(purchase_history, date, segment_policy, engagement_history, text, text[], date) IS
+COMMENT ON FUNCTION segment_customer(
+    purchase_history, date, segment_policy, engagement_history, text, text[], date, contact_history
+) IS
     'Everything about one customer as of a day, one row of plain columns, for LATERAL; all NULL where as_of is NULL.';
 
 -- the same on plain numbers
@@ -3864,10 +4145,13 @@ COMMENT ON FUNCTION no_engagement() IS
     'The engagement history of a customer who is tracked and has no event; NULL would mean not tracked.';
 COMMENT ON FUNCTION purchase_history_plus(purchase_history, purchase_history) IS
     'Implementation of the + operator: both histories in one, what overlaps counts twice.';
+COMMENT ON FUNCTION contact_history_plus(contact_history, contact_history) IS 'Implementation of the + operator.';
 COMMENT ON FUNCTION engagement_history_plus(engagement_history, engagement_history) IS
     'Implementation of the + operator: both histories in one, what overlaps counts twice.';
 COMMENT ON OPERATOR + (purchase_history, purchase_history) IS
     'Both histories in one; what overlaps counts twice.';
+COMMENT ON OPERATOR + (contact_history, contact_history) IS
+    'Both contact histories in one; what overlaps counts twice.';
 COMMENT ON OPERATOR + (engagement_history, engagement_history) IS
     'Both histories in one; what overlaps counts twice.';
 
@@ -3887,6 +4171,8 @@ COMMENT ON FUNCTION segment_policy_overlay(segment_policy, segment_policy) IS
     'Implementation of the || operator: the left policy with the right one laid over it.';
 COMMENT ON OPERATOR || (segment_policy, segment_policy) IS
     'The left policy with the right one laid over it: objects merge key by key, lists and values are replaced.';
+COMMENT ON CAST (scenario AS jsonb) IS 'The scenario as it is written.';
+COMMENT ON CAST (jsonb AS scenario) IS 'Checks keys and types as the text form does.';
 COMMENT ON CAST (segment_policy AS jsonb) IS
     'The policy as written, sparse; explicit.';
 COMMENT ON CAST (jsonb AS segment_policy) IS
@@ -3917,7 +4203,9 @@ DECLARE
     operator record;
     method text;
 BEGIN
-    FOREACH type_name IN ARRAY ARRAY['purchase_history', 'engagement_history', 'segment_policy'] LOOP
+    FOREACH type_name IN ARRAY ARRAY[
+        'purchase_history', 'engagement_history', 'contact_history', 'segment_policy', 'scenario'
+    ] LOOP
         EXECUTE pg_catalog.format('COMMENT ON FUNCTION %1$s_in(cstring) IS %2$L', type_name, 'Reads a ' || type_name || ' from text.');
         EXECUTE pg_catalog.format('COMMENT ON FUNCTION %1$s_out(%1$s) IS %2$L', type_name, 'Writes a ' || type_name || ' as text.');
         EXECUTE pg_catalog.format('COMMENT ON FUNCTION %1$s_recv(internal) IS %2$L', type_name,

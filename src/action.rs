@@ -4,7 +4,7 @@ mod condition;
 
 pub use condition::Condition;
 
-use crate::contact::ContactFacts;
+use crate::contact::{ContactCalendar, ContactFacts};
 use crate::day::Day;
 use crate::decimal::Decimal;
 use crate::dormancy::{DormancyCategory, DormancyReason};
@@ -101,6 +101,13 @@ pub struct Facts<'a> {
     pub engagement: Option<&'a EngagementHistory>,
 }
 
+impl<'a> Facts<'a> {
+    /// When the customer may be contacted; `None` where the day is unknown.
+    pub fn contact_calendar(&self, policy: &'a Contact) -> Option<ContactCalendar<'a>> {
+        Some(ContactCalendar { facts: self.contact, engagement: self.engagement, as_of: self.as_of?, policy })
+    }
+}
+
 /// The next step of one customer.
 #[derive(Clone, Copy, Debug)]
 pub struct NextStep<'a> {
@@ -109,7 +116,7 @@ pub struct NextStep<'a> {
 
 impl<'a> NextStep<'a> {
     /// The step of the first rule that matches.
-    pub fn of(facts: &Facts, policy: &'a Policy) -> Self {
+    pub fn of(facts: &Facts<'a>, policy: &'a Policy) -> Self {
         NextStep { rule: policy.next_action.rules.iter().find(|rule| rule.when.holds(facts, &policy.contact)) }
     }
 
@@ -134,28 +141,32 @@ impl<'a> NextStep<'a> {
     }
 
     /// The channels in order of preference and what in the policy says so; `None` where no rule matches.
-    pub fn preferred_channels(self, facts: &Facts, policy: &'a Contact) -> Option<(&'a [String], &'static str)> {
-        Some(match self.rule?.channels.as_ref() {
-            Some(channels) => (channels, "the rule"),
-            None if facts.lifecycle_state == Some(LifecycleState::Dormant) => {
-                (&policy.dormant_channels, "contact.dormant_channels")
-            }
-            None => (&policy.channels, "contact.channels"),
-        })
+    pub fn preferred_channels(self, facts: &Facts<'a>, policy: &'a Contact) -> Option<(&'a [String], &'static str)> {
+        Some(policy.preferred_channels(self.rule?.channels.as_deref(), facts.lifecycle_state))
     }
 
-    /// The first channel of the rule, or of the policy, over which the customer can be reached; `None` where there is
-    /// none or channels are not tracked.
-    pub fn channel(self, facts: &Facts, policy: &'a Contact) -> Option<&'a str> {
+    /// The first channel of the rule, or of the policy, over which the customer can be reached and which is not used up,
+    /// and from when that is so: `as_of`, or the day on which the first of those that are used up is free again. `None`
+    /// where there is none or channels are not tracked.
+    fn open_channel(self, facts: &Facts<'a>, policy: &'a Contact) -> Option<(&'a str, Day)> {
         let (preferred, _) = self.preferred_channels(facts, policy)?;
-        let reachable = facts.contact.channels?;
-        preferred.iter().find(|channel| reachable.contains(channel)).map(String::as_str)
+        facts.contact_calendar(policy)?.channel(preferred)
     }
 
-    /// The day to do it: `as_of`, or for [`WAIT`] the first day on which a contact is allowed again.
-    pub fn due_on(self, facts: &Facts, policy: &Contact) -> Option<Day> {
+    /// The channel to use: the first in order of preference over which the customer can be reached and which is not used
+    /// up; `None` where there is none or channels are not tracked.
+    pub fn channel(self, facts: &Facts<'a>, policy: &'a Contact) -> Option<&'a str> {
+        self.open_channel(facts, policy).map(|(channel, _)| channel)
+    }
+
+    /// The day to do it: for [`WAIT`] the first day on which a contact is allowed again, else `as_of`, or the first day on
+    /// which a channel for it is not used up.
+    pub fn due_on(self, facts: &Facts<'a>, policy: &'a Contact) -> Option<Day> {
         let as_of = facts.as_of?;
-        let allowed_on = facts.contact.allowed_again_on(as_of, policy).filter(|_| self.action() == WAIT);
-        Some(allowed_on.map_or(as_of, |day| day.max(as_of)))
+        let free_on = match self.action() {
+            WAIT => facts.contact_calendar(policy)?.allowed_from(),
+            _ => self.open_channel(facts, policy).map(|(_, from)| from),
+        };
+        Some(free_on.map_or(as_of, |day| day.max(as_of)))
     }
 }

@@ -38,6 +38,11 @@ impl<'a> Reader<'a> {
         }
     }
 
+    /// A reader over a part of such bytes, which has no version.
+    pub fn part(type_name: &'static str, bytes: &'a [u8]) -> Self {
+        Reader { type_name, rest: bytes }
+    }
+
     /// The error for bytes that no writer wrote.
     pub fn invalid(&self, why: &str) -> Error {
         Error::new(ErrorKind::InvalidBinary, format!("invalid binary {}: {why}", self.type_name))
@@ -61,6 +66,13 @@ impl<'a> Reader<'a> {
         let (slice, rest) = self.rest.split_at_checked(length).ok_or_else(|| self.invalid("it ends too early"))?;
         self.rest = rest;
         Ok(slice)
+    }
+
+    /// The next `N` bytes.
+    pub fn array<const N: usize>(&mut self) -> Result<[u8; N]> {
+        let (array, rest) = self.rest.split_first_chunk().ok_or_else(|| self.invalid("it ends too early"))?;
+        self.rest = rest;
+        Ok(*array)
     }
 
     /// The next unsigned integer, which must be written as short as possible and fit `T`.

@@ -76,6 +76,11 @@ impl<'a> Customer<'a> {
         Customer { as_of: day, scores: OnceCell::new(), ..self.clone() }
     }
 
+    /// The same customer as she was seen on an earlier day.
+    pub fn on_earlier_day(&self, day: Day) -> Self {
+        Customer::new(Some(self.history), day, self.policy, self.engagement, self.membership)
+    }
+
     /// The day she is seen on.
     pub fn as_of(&self) -> Day {
         self.as_of
@@ -261,7 +266,7 @@ impl<'a> Customer<'a> {
         let passed = passed.filter_map(|limit| purchases.last.plus(limit + 1));
         let dormant_on = purchases.last.plus(limits.dormant + 1);
         let window_days = i64::from(self.policy.relation.window_days);
-        let events = self.engagement.into_iter().flat_map(|engagement| engagement.events());
+        let events = self.engagement.into_iter().flat_map(|engagement| engagement.entries());
         let left_window = events
             .filter(|&(kind, day, _)| day <= self.known_until && self.policy.relation.kinds.contains_key(kind))
             .filter_map(|(_, day, _)| day.plus(window_days))
@@ -321,7 +326,7 @@ impl<'a> Customer<'a> {
     }
 
     /// The one next step by facts already found.
-    pub fn next_step_of(&self, facts: &Facts) -> NextStep<'a> {
+    pub fn next_step_of(&self, facts: &Facts<'a>) -> NextStep<'a> {
         NextStep::of(facts, self.policy)
     }
 }

@@ -20,6 +20,9 @@ impl Day {
     /// 9999-12-31, the last day a history can hold.
     pub const MAX: Day = Day(2_921_939);
 
+    /// 5874897-12-31, the last finite date.
+    pub const LAST: Day = Day(2_145_031_948);
+
     /// The day itself if a history can hold it.
     ///
     /// # Errors
@@ -40,9 +43,7 @@ impl Day {
 
     /// The day `days` later, if PostgreSQL's `date` can still hold it as a finite value.
     pub fn plus(self, days: i64) -> Option<Day> {
-        // 5874897-12-31, the last finite date.
-        const LAST: i64 = 2_145_031_948;
-        let day = i64::from(self.0).checked_add(days).filter(|day| *day <= LAST)?;
+        let day = i64::from(self.0).checked_add(days).filter(|day| *day <= i64::from(Day::LAST.0))?;
         i32::try_from(day).ok().map(Day)
     }
 

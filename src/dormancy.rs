@@ -103,6 +103,11 @@ impl DormancyReason {
 /// Events that show dissatisfaction.
 const DISSATISFACTION: [&str; 3] = ["complaint", "return", "low_rating"];
 
+/// The last day up to `as_of` with such an event.
+pub fn complained_on(engagement: &EngagementHistory, as_of: Day) -> Option<Day> {
+    DISSATISFACTION.iter().filter_map(|kind| engagement.last_on(kind, as_of)).max()
+}
+
 /// What spoke for a reason to sleep.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Evidence {

@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 use serde_json::{Map, Value, json};
 
 use crate::action::{Facts, NextStep, WAIT};
-use crate::contact::ContactFacts;
+use crate::contact::{ContactFacts, ContactHistory};
 use crate::customer::{Customer, TierFacts};
 use crate::day::Day;
 use crate::decimal::Decimal;
@@ -55,7 +55,7 @@ pub fn explain<'a>(customer: &Customer<'a>, contact: ContactFacts<'a>) -> Result
 }
 
 /// What was known of the customer on the day; null is unknown.
-fn inputs(customer: &Customer, facts: &Facts) -> Value {
+fn inputs<'a>(customer: &Customer<'a>, facts: &Facts<'a>) -> Value {
     let as_of = customer.as_of();
     json!({
         "first_purchase_on": facts.first_purchase_on,
@@ -73,7 +73,8 @@ fn inputs(customer: &Customer, facts: &Facts) -> Value {
         "refund_only_days_ago": facts.refund_only_days_ago,
         "membership": facts.membership,
         "channels": facts.contact.channels,
-        "last_contacted_on": facts.contact.last_contacted_on.filter(|&day| day <= as_of),
+        "last_contacted_on": facts.contact_calendar(&customer.policy().contact).and_then(|calendar| calendar.last_contacted_on()),
+        "contacts": facts.contact.log.map(|log| contacts(log, as_of)),
         "engagement": engagement(facts, as_of),
     })
 }
@@ -82,17 +83,31 @@ fn inputs(customer: &Customer, facts: &Facts) -> Value {
 fn engagement(facts: &Facts, as_of: Day) -> Option<BTreeMap<String, Value>> {
     let engagement = facts.engagement?;
     let mut kinds: BTreeMap<&str, (i64, Day)> = BTreeMap::new();
-    for (kind, day, count) in engagement.events().filter(|&(_, day, _)| day <= as_of) {
+    for (kind, day, count) in engagement.entries().filter(|&(_, day, _)| day <= as_of) {
         let seen = kinds.entry(kind).or_insert((0, day));
         *seen = (seen.0 + i64::from(count), day);
     }
-    let shown =
-        |(kind, (count, last_on)): (&str, (i64, Day))| (kind.to_owned(), json!({ "count": count, "last_on": last_on }));
-    Some(kinds.into_iter().map(shown).collect())
+    Some(counted(kinds))
+}
+
+/// Counts and last days by name, as they are shown.
+fn counted(seen: BTreeMap<&str, (i64, Day)>) -> BTreeMap<String, Value> {
+    let shown = seen.into_iter();
+    shown.map(|(name, (count, last_on))| (name.to_owned(), json!({ "count": count, "last_on": last_on }))).collect()
+}
+
+/// How many contacts over each channel, and the day of the last one.
+fn contacts(log: &ContactHistory, as_of: Day) -> BTreeMap<String, Value> {
+    let mut channels: BTreeMap<&str, (i64, Day)> = BTreeMap::new();
+    for (kind, day, times) in log.entries().filter(|&(kind, day, _)| kind.is_contact() && day <= as_of) {
+        let seen = channels.entry(kind.channel.unwrap_or("unknown")).or_insert((0, day));
+        *seen = (seen.0 + i64::from(times), seen.1.max(day));
+    }
+    counted(channels)
 }
 
 /// The columns of `segment_customer`.
-fn result(customer: &Customer, facts: &Facts, step: NextStep) -> Value {
+fn result<'a>(customer: &Customer<'a>, facts: &Facts<'a>, step: NextStep<'a>) -> Value {
     let contact = &customer.policy().contact;
     json!({
         "first_purchase_on": facts.first_purchase_on,
@@ -371,7 +386,7 @@ fn dormancy_reason(customer: &Customer) -> Option<Value> {
     }))
 }
 
-fn next_action(step: NextStep, facts: &Facts, policy: &Policy) -> Value {
+fn next_action<'a>(step: NextStep<'a>, facts: &Facts<'a>, policy: &'a Policy) -> Value {
     let rules = &policy.next_action.rules;
     let before = rules.iter().take_while(|rule| Some(rule.id.as_str()) != step.rule_id());
     let mut asked = Map::new();
@@ -389,7 +404,7 @@ fn next_action(step: NextStep, facts: &Facts, policy: &Policy) -> Value {
     })
 }
 
-fn action_channel(step: NextStep, facts: &Facts, policy: &Policy) -> Value {
+fn action_channel<'a>(step: NextStep<'a>, facts: &Facts<'a>, policy: &'a Policy) -> Value {
     let preferred = step.preferred_channels(facts, &policy.contact);
     json!({
         "channel": step.channel(facts, &policy.contact),
@@ -399,16 +414,19 @@ fn action_channel(step: NextStep, facts: &Facts, policy: &Policy) -> Value {
     })
 }
 
-fn action_due_on(step: NextStep, facts: &Facts, policy: &Policy) -> Value {
-    let as_of = facts.as_of;
+fn action_due_on<'a>(step: NextStep<'a>, facts: &Facts<'a>, policy: &'a Policy) -> Value {
+    let calendar = facts.contact_calendar(&policy.contact);
     json!({
         "on": step.due_on(facts, &policy.contact),
         "rule": match step.action() {
             WAIT => "the first day a contact is allowed again",
-            _ => "as_of",
+            _ => "as_of, or the first day on which a channel for it is not used up",
         },
-        "contact_allowed_from": as_of.and_then(|as_of| facts.contact.allowed_again_on(as_of, &policy.contact)),
+        "contact_allowed_from": calendar.and_then(|calendar| calendar.allowed_from()),
         "min_days_between": policy.contact.min_days_between,
+        "limits": policy.contact.limits,
+        "channel_limits": policy.contact.channel_limits,
+        "quiet_days_after_complaint": policy.contact.quiet_days_after_complaint,
     })
 }
 

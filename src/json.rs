@@ -1,5 +1,7 @@
 //! Reading JSON strictly: errors name the path, a key may stand only once.
 
+pub mod canonical;
+
 use std::collections::HashSet;
 use std::fmt;
 use std::marker::PhantomData;

@@ -6,11 +6,12 @@
 
 pub mod ab;
 pub mod action;
-mod bytes;
+pub mod bytes;
 pub mod calendar;
 pub mod channels;
 pub mod contact;
 pub mod customer;
+pub mod dated;
 pub mod day;
 pub mod decimal;
 pub mod dormancy;
@@ -28,6 +29,7 @@ pub mod movement;
 pub mod policy;
 pub mod proportion;
 pub mod rfm;
+pub mod scenario;
 #[cfg(feature = "sql")]
 mod sql;
 pub mod timeline;

@@ -15,12 +15,13 @@ pub use reach::{Finding, Severity};
 
 use std::collections::BTreeMap;
 
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 
 use crate::action::{Behaviour, Condition};
 use crate::decimal::{Decimal, Millionths};
 use crate::labels::labels;
 use crate::learn::Method;
+use crate::lifecycle::LifecycleState;
 use crate::membership::Membership;
 
 /// An effective policy: nothing is left out, nothing contradicts itself.
@@ -238,10 +239,41 @@ pub struct DormancyReasonLimits {
 pub struct Contact {
     /// Days between two contacts.
     pub min_days_between: u32,
+    /// Days without a contact after a complaint.
+    pub quiet_days_after_complaint: u32,
+    /// How many contacts in how many days, over all channels together; all of these hold.
+    pub limits: Vec<ContactLimit>,
+    /// The same over single channels.
+    pub channel_limits: BTreeMap<String, Vec<ContactLimit>>,
     /// Channels in order of preference, for rules that name none.
     pub channels: Vec<String>,
     /// The same for dormant customers; no social media, which cannot address the sleeping alone.
     pub dormant_channels: Vec<String>,
+}
+
+impl Contact {
+    /// The channels in order of preference for a customer in a state, and what says so: those of a rule where it has its own.
+    pub fn preferred_channels<'a>(
+        &'a self,
+        own: Option<&'a [String]>,
+        state: Option<LifecycleState>,
+    ) -> (&'a [String], &'static str) {
+        match own {
+            Some(channels) => (channels, "the rule"),
+            None if state == Some(LifecycleState::Dormant) => (&self.dormant_channels, "contact.dormant_channels"),
+            None => (&self.channels, "contact.channels"),
+        }
+    }
+}
+
+/// At most so many contacts in any so many days.
+#[derive(Debug, Deserialize, Serialize)]
+#[serde(deny_unknown_fields)]
+pub struct ContactLimit {
+    /// How many, from 1.
+    pub contacts: u32,
+    /// In how many consecutive days, from 1.
+    pub days: u32,
 }
 
 /// The rules of the one next step.

@@ -55,7 +55,7 @@ impl<'a> Timeline<'a> {
         }
         let history = history.unwrap_or(&NO_PURCHASES);
         let days = history.days().iter().map(|entry| entry.day);
-        let events = engagement.into_iter().flat_map(|engagement| engagement.events().map(|(_, day, _)| day));
+        let events = engagement.into_iter().flat_map(|engagement| engagement.entries().map(|(_, day, _)| day));
         let mut happenings: Vec<Day> = days.chain(events).filter(|&day| day > from && day <= to).collect();
         happenings.sort_unstable_by(|a, b| b.cmp(a));
         Ok(Timeline { history, policy, engagement, membership, happenings, next: Some(from), to })

@@ -37,7 +37,7 @@ fn survives(name: &str, way: Way) {
     let shop = shop(name);
     let restored = empty_database(&format!("{name}_restored"));
     hand_over(&shop, &restored, way);
-    for table in ["orders", "events", "policies", "customers", "segments", "histories", "results"] {
+    for table in ["orders", "events", "policies", "customers", "segments", "histories", "results", "scenarios", "due"] {
         let rows = format!("SELECT t::text FROM public.{table} AS t ORDER BY t::text COLLATE \"C\"");
         let expected = shop.psql(&rows);
         assert!(expected.lines().count() > 2, "{table} holds something");
@@ -60,6 +60,7 @@ fn refreshes(database: &Database) {
              INSERT INTO public.orders VALUES ({customer}, '2025-06-01', 12000.50, false), (1, '2025-06-29', 1, NULL);
              UPDATE public.policies SET policy = policy OPERATOR(rfm.||) '{{\"vip\": {{\"min_span_days\": {}}}}}';
              {refresh} public.histories;
+             {refresh} public.due;
              {refresh} public.segments",
             customer % 80
         ));
@@ -121,16 +122,29 @@ fn shop(name: &str) -> Database {
                customer_id int PRIMARY KEY,
                h purchase_history NOT NULL UNIQUE CHECK (coalesce(last_purchase_on(h, '9999-12-31') <= '2025-12-31', true)),
                e engagement_history,
+               c contact_history,
                policy segment_policy NOT NULL DEFAULT default_policy(),
                spent numeric GENERATED ALWAYS AS (monetary(h, '9999-12-31')) STORED
            );
-           INSERT INTO customers (customer_id, h, e, policy)
-           SELECT customer_id, h, e, coalesce(policy, default_policy())
+           CREATE TABLE scenarios (name text PRIMARY KEY, scenario scenario UNIQUE DEFAULT preset_scenario('vip_advocacy'));
+           INSERT INTO scenarios SELECT name, preset_scenario(name) FROM scenario_presets();
+           INSERT INTO customers (customer_id, h, e, c, policy)
+           SELECT customer_id, h, e,
+                  CASE WHEN customer_id % 3 > 0
+                       THEN contact_history('電話 "x"', '2025-06-30'::date - customer_id, 'at_risk_check_in', 'check_in', NULL)
+                  END,
+                  coalesce(policy, default_policy())
            FROM (SELECT customer_id, purchase_history(ordered_on, amount, discounted) AS h FROM orders GROUP BY customer_id)
                 AS o
            LEFT JOIN (SELECT customer_id, engagement_history(kind, happened_on) AS e FROM events GROUP BY customer_id) AS e
                 USING (customer_id)
-           LEFT JOIN policies ON name = CASE customer_id % 4 WHEN 0 THEN 'this year' WHEN 1 THEN 'all' END;
+           LEFT JOIN policies ON name = CASE customer_id % 4 WHEN 0 THEN 'this year' WHEN 1 THEN 'all' END
+           GROUP BY customer_id, h, e, policy;
+           CREATE MATERIALIZED VIEW due AS
+           SELECT customer_id, d.*
+           FROM customers, (SELECT array_agg(scenario) AS all_of_them FROM scenarios) AS s,
+                LATERAL due_steps(all_of_them, h, '2025-06-30', policy, e, 'one_off', '{email}', c) AS d;
+           CREATE UNIQUE INDEX ON due (customer_id, scenario);
            CREATE INDEX customers_state ON customers (lifecycle_state(h, '2025-06-30'));
            CREATE INDEX ON customers USING hash (e);
            CREATE INDEX ON customers (ab_group(customer_id, 'spring', '[{"group": "a", "share": 0.5}, {"group": "b", "share": 0.5}]'));
@@ -288,8 +302,13 @@ fn facts(database: &Database, schema: &str) {
                          lpad((1 + n % 12)::text, 2, '0'), n * 100)::purchase_history AS purchase_history,
                   format('{{"review": {{"2025-01-%s": 2}}}}', lpad((1 + n % 28)::text, 2, '0'))::engagement_history
                       AS engagement_history,
+                  contact_history('email', '2025-06-01'::date - n, 'at_risk_check_in', 'check_in', NULL) AS contact_history,
+                  (ARRAY['email', 'postal', NULL])[1 + n % 3] AS channel, 'at_risk_check_in' AS scenario_name, 'check_in' AS step,
+                  (ARRAY['a', 'holdout', NULL])[1 + n % 3] AS "group", 'vip_advocacy' AS preset,
+                  (preset_scenario('at_risk_check_in')::jsonb || '{{"enter_when": {{"rfm_segment": "kings"}}}}')::scenario AS scenario,
+                  ARRAY[preset_scenario('at_risk_check_in'), preset_scenario('dormant_revival_drifted')] AS _scenario,
                   format('{{"vip": {{"min_span_days": 10, "ltv_cut": 100}}}}')::segment_policy AS segment_policy
-           FROM generate_series(1, 40) AS n;
+           FROM generate_series(1, 40) AS n GROUP BY n;
            INSERT INTO segment_policies (name, policy, valid_from) VALUES ('annual_365', '{{"frequency": "purchase_days"}}', '1990-01-01')"#
     ));
 }
@@ -302,13 +321,20 @@ fn answers(database: &Database, schema: &str, path: &str) -> Vec<(String, String
                 array_to_string(ARRAY(SELECT coalesce(quote_ident(c.attname), 'no value for ' || format_type(t.oid, NULL))
                                       FROM unnest(p.proargtypes) WITH ORDINALITY AS a (type, position)
                                       JOIN pg_type AS t ON t.oid = a.type
+                                      -- Two arguments of one name are two things.
+                                      CROSS JOIN LATERAL (
+                                          SELECT CASE WHEN p.proname = 'preset_scenario' THEN 'preset'
+                                                      WHEN p.proname = 'contact_history' AND p.proargnames[position] = 'scenario'
+                                                      THEN 'scenario_name'
+                                                      ELSE p.proargnames[position] END AS argument) AS w
                                       LEFT JOIN LATERAL (
                                           SELECT attname FROM pg_attribute
                                           WHERE attrelid = 'public.facts'::regclass AND attnum > 0 AND atttypid = a.type
-                                                AND attname IN (p.proargnames[position], t.typname, format_type(t.oid, NULL))
-                                          ORDER BY attname = p.proargnames[position] DESC NULLS LAST LIMIT 1) AS c ON true
+                                                AND attname IN (w.argument, t.typname, format_type(t.oid, NULL))
+                                          ORDER BY attname = w.argument DESC NULLS LAST LIMIT 1) AS c ON true
                                       ORDER BY position), ', '),
-                array_to_string(ARRAY(SELECT t.typname FROM unnest(p.proargtypes) AS a JOIN pg_type AS t ON t.oid = a), ', ')
+                array_to_string(ARRAY(SELECT t.typname FROM unnest(p.proargtypes) WITH ORDINALITY AS a (type, position)
+                                      JOIN pg_type AS t ON t.oid = a.type ORDER BY position), ', ')
          FROM pg_depend AS d JOIN pg_proc AS p ON d.classid = 'pg_proc'::regclass AND d.objid = p.oid
          WHERE d.refclassid = 'pg_extension'::regclass AND d.deptype = 'e'
                AND d.refobjid = (SELECT oid FROM pg_extension WHERE extname = 'pg_rfm')
@@ -480,7 +506,8 @@ fn no_function_looks_names_up_or_runs_as_somebody_else() {
 fn what_unpacks_a_value_has_a_cost() {
     let database = Database::new("costs");
     let takes_a_value =
-        "p.proargtypes::oid[] && ARRAY['purchase_history', 'engagement_history', 'segment_policy']::regtype[]::oid[]";
+        "p.proargtypes::oid[] && ARRAY['purchase_history', 'engagement_history', 'contact_history', 'segment_policy',
+                                      'scenario', 'scenario[]']::regtype[]::oid[]";
     let condition = format!("p.prokind = 'f' AND l.lanname = 'c' AND p.procost <= 1 AND {takes_a_value}");
     let unset =
         functions(&database, &format!("{condition} AND p.proname !~ '_out$' AND p.proname !~ '^_collect_order_until'"));
@@ -502,8 +529,8 @@ fn every_aggregate_can_be_split_among_workers_and_used_in_windows() {
     );
     assert_eq!(lacking, "");
     // 3 types of day, 3 of amount: purchase_history with and without discounts, four names with and without a policy;
-    // engagement_history, two rollups, learn_policy, proportion and ab_result.
-    assert_eq!(functions(&database, "p.prokind = 'a'").lines().count(), 3 * 3 * (2 + 4 * 2) + 6);
+    // engagement_history, contact_history, three rollups, learn_policy, proportion and ab_result.
+    assert_eq!(functions(&database, "p.prokind = 'a'").lines().count(), 3 * 3 * (2 + 4 * 2) + 8);
 }
 
 // ---- Dropping ---------------------------------------------------------------------------------------------------

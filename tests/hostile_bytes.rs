@@ -1,4 +1,4 @@
-//! Hostile input to the three types: bytes and texts that nobody sends on purpose. The answer is an error or a valid value,
+//! Hostile input to the types: bytes and texts that nobody sends on purpose. The answer is an error or a valid value,
 //! never a crash; what the core accepts it also calculates with, up to the largest numbers there are.
 
 mod common;
@@ -9,7 +9,7 @@ use std::io::Write as _;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use common::Database;
-use pg_rfm::contact::ContactFacts;
+use pg_rfm::contact::{ContactFacts, ContactHistory, ContactKind};
 use pg_rfm::customer::Customer;
 use pg_rfm::day::Day;
 use pg_rfm::decimal::Decimal;
@@ -18,6 +18,7 @@ use pg_rfm::error::ErrorKind;
 use pg_rfm::history::{PurchaseDay, PurchaseHistory};
 use pg_rfm::membership::Membership;
 use pg_rfm::policy::Document;
+use pg_rfm::scenario::{PRESETS, Scenario, Scenarios, preset};
 use pg_rfm::timeline::Timeline;
 use postgres::types::private::BytesMut;
 use postgres::types::{IsNull, ToSql, Type};
@@ -26,7 +27,9 @@ use serde_json::Value;
 
 const HISTORY_MUTANTS: usize = 620_000;
 const ENGAGEMENT_MUTANTS: usize = 420_000;
+const CONTACT_MUTANTS: usize = 200_000;
 const POLICY_MUTANTS: usize = 8_000;
+const SCENARIO_MUTANTS: usize = 8_000;
 /// Of each type, through the server; release code, but a round trip each.
 const SENT_MUTANTS: usize = 10_000;
 
@@ -83,6 +86,25 @@ impl Random {
         let events: Vec<_> =
             (0..self.below(8)).map(|_| (self.of(&kinds), self.day(), self.of(&[1, 1, 2, 300, u32::MAX / 8]))).collect();
         EngagementHistory::new(events).expect("the events fit")
+    }
+
+    fn contacts(&mut self) -> ContactHistory {
+        let name = |random: &mut Random, names: &[&'static str]| {
+            let number = random.below(names.len() + 1);
+            names.get(number).copied()
+        };
+        let entries: Vec<_> = (0..self.below(8))
+            .map(|_| {
+                let kind = ContactKind {
+                    channel: name(self, &["email", "郵便", "it's \"quoted\""]),
+                    scenario: name(self, &["a", "at_risk_check_in", "lapsed_good_customer"]),
+                    step: name(self, &["a", "check_in", "how_to", "letter"]),
+                    group: name(self, &["a", "holdout"]),
+                };
+                (kind, self.day(), self.of(&[1, 1, 2, 300, u32::MAX / 8]))
+            })
+            .collect();
+        ContactHistory::new(entries).expect("the entries fit")
     }
 
     /// Changes `bytes` in one to four places; `other` is a value to splice with.
@@ -227,8 +249,8 @@ fn ask_everything(
         let customer = Customer::new(history, as_of, policy, engagement, membership);
         for contact in [
             ContactFacts::default(),
-            ContactFacts { channels: Some(&channels), last_contacted_on: Some(as_of) },
-            ContactFacts { channels: Some(&[]), last_contacted_on: Some(Day::MIN) },
+            ContactFacts { channels: Some(&channels), last_contacted_on: Some(as_of), log: None },
+            ContactFacts { channels: Some(&[]), last_contacted_on: Some(Day::MIN), log: None },
         ] {
             if let Ok(facts) = customer.facts(contact) {
                 let step = customer.next_step_of(&facts);
@@ -299,6 +321,76 @@ fn engagement_histories_from_mutated_bytes() {
     assert!(tally.valid > ENGAGEMENT_MUTANTS / 50 && tally.refused > ENGAGEMENT_MUTANTS / 4, "{tally:?} tests nothing");
 }
 
+/// Asks for the next step by a log, with limits and without, of all presets.
+fn ask_for_steps(log: &ContactHistory, presets: &Scenarios, policies: &[Document]) {
+    let history: PurchaseHistory =
+        r#"{"2021-03-01": {"orders": 2, "amount": 50.25}, "2021-05-01": {"orders": 1, "amount": 3.00}}"#.parse().unwrap();
+    let channels = ["email".to_owned()];
+    for (as_of, policy) in AS_OFS.iter().flat_map(|&as_of| policies.iter().map(move |policy| (as_of, policy))) {
+        let contact = ContactFacts { channels: Some(&channels), last_contacted_on: None, log: Some(log) };
+        let customer = Customer::new(Some(&history), as_of, policy.policy().unwrap(), None, None);
+        let facts = customer.facts(contact).expect("its numbers are small");
+        let step = customer.next_step_of(&facts);
+        assert!(step.due_on(&facts, &customer.policy().contact) >= Some(as_of));
+        let due = presets.due_steps(&customer, contact).expect("its numbers are small");
+        assert_eq!(due.len(), PRESETS.len());
+    }
+}
+
+#[test]
+fn contact_histories_from_mutated_bytes() {
+    let mut random = Random(0xBF58_476D_1CE4_E5B9);
+    let limits = r#"{"contact": {"limits": [{"contacts": 4294967295, "days": 4294967295}, {"contacts": 1, "days": 1}],
+        "channel_limits": {"email": [{"contacts": 3, "days": 4294967295}]}, "min_days_between": 4294967295}}"#;
+    let policies = [Document::empty(), Document::parse(limits).unwrap()];
+    let presets = Scenarios::new(PRESETS.iter().map(|entry| preset(entry.name).unwrap()).collect()).unwrap();
+    let mut tally = Tally::default();
+    let mut other = Vec::new();
+    for round in 0..CONTACT_MUTANTS / 20 {
+        let bytes = random.contacts().to_bytes();
+        for mutant in 0..20 {
+            let mut mutated = bytes.clone();
+            random.mutate(&mut mutated, &other, NUMBERS);
+            feed(&mut tally, &mutated, ContactHistory::from_bytes, ContactHistory::to_bytes, |log| {
+                if mutant == 0 && round % 8 == 0 {
+                    let text = log.to_string();
+                    assert_eq!(text.parse::<ContactHistory>().as_ref(), Ok(log), "{text}");
+                    ask_for_steps(log, &presets, &policies);
+                }
+            });
+        }
+        other = bytes;
+    }
+    println!("{tally:?}");
+    assert!(tally.valid > CONTACT_MUTANTS / 50 && tally.refused > CONTACT_MUTANTS / 4, "{tally:?} tests nothing");
+}
+
+const SCENARIOS: &[&str] = &[
+    r#"{"behaviour":"care","enter_when":{"lifecycle_state":"dormant","recency_days":{"above":180}},"name":"a","priority":9,"reenter_after_days":90,"steps":[{"after_days":0,"id":"x","message_key":"m"},{"after_days":7,"channels":["email"],"id":"y","message_key":"m"}],"stop_when":["bought"],"title":"A"}"#,
+    r#"{"behaviour":"winback","enter_when":{"any":[{"orders":{"at_least":1}}]},"name":"b","priority":1,"steps":[{"after_days":90,"id":"x","message_key":"m","offer":"o"}],"stop_when":[],"title":"B"}"#,
+];
+
+#[test]
+fn scenarios_from_mutated_bytes() {
+    let mut random = Random(0x2545_F491_4F6C_DD1D);
+    let document = Document::empty();
+    let history: PurchaseHistory = r#"{"2020-05-01": {"orders": 1, "amount": 3.00}}"#.parse().unwrap();
+    let mut tally = Tally::default();
+    for _ in 0..SCENARIO_MUTANTS {
+        let bytes = mutated_document(&mut random, SCENARIOS);
+        feed(&mut tally, &bytes, Scenario::from_bytes, Scenario::to_bytes, |scenario| {
+            let scenarios = Scenarios::new(vec![Scenario::parse(&scenario.to_string()).unwrap()]).unwrap();
+            for as_of in AS_OFS {
+                let customer = Customer::new(Some(&history), as_of, document.policy().unwrap(), None, None);
+                let due = scenarios.due_steps(&customer, ContactFacts::default()).expect("its numbers are small");
+                assert_eq!(due.len(), 1);
+            }
+        });
+    }
+    println!("{tally:?}");
+    assert!(tally.valid > SCENARIO_MUTANTS / 20 && tally.refused > SCENARIO_MUTANTS / 4, "{tally:?} tests nothing");
+}
+
 const POLICIES: &[&str] = &[
     r#"{"lifecycle":{"dormant_after_days":90},"vip":{"ltv_cut":1.5}}"#,
     r#"{"lifecycle":{"at_risk_ratio":1.5,"cycle":"own","dormant_ratio":3,"max_days":425,"prior_gaps":3,"store_gap_days":30}}"#,
@@ -310,10 +402,10 @@ const POLICIES: &[&str] = &[
 ];
 
 /// Of mutated JSON hardly anything is JSON: most of these change a value where it stands.
-fn mutated_policy(random: &mut Random) -> Vec<u8> {
-    let mut text = random.of(POLICIES).as_bytes().to_vec();
+fn mutated_document(random: &mut Random, documents: &[&str]) -> Vec<u8> {
+    let mut text = random.of(documents).as_bytes().to_vec();
     if random.below(4) == 0 {
-        let other = random.of(POLICIES).as_bytes();
+        let other = random.of(documents).as_bytes();
         random.mutate(&mut text, other, JSON_TOKENS);
     } else {
         let digits: Vec<usize> = (0..text.len()).filter(|&at| text[at].is_ascii_digit()).collect();
@@ -349,7 +441,7 @@ fn policies_from_mutated_bytes() {
     let engagement: EngagementHistory = r#"{"review": {"2021-03-01": 4000000000}}"#.parse().unwrap();
     let mut tally = Tally::default();
     for _ in 0..POLICY_MUTANTS {
-        let bytes = mutated_policy(&mut random);
+        let bytes = mutated_document(&mut random, POLICIES);
         feed(&mut tally, &bytes, Document::from_bytes, Document::to_bytes, |document| {
             ask_everything(Some(&history), Some(&engagement), document, Some(Membership::Continuing));
             let _ = (document.effective().to_string(), document.overlay(&Document::empty()).is_ok());
@@ -384,9 +476,16 @@ fn memory_stays_in_proportion_to_the_input() {
     let before = peak_megabytes();
     assert!(EngagementHistory::from_bytes(&bytes).is_err());
     let engagement = peak_megabytes().saturating_sub(before);
+    let mut bytes = vec![1, 0, 0, 0, 0];
+    bytes.extend([0x80, 0xad, 0xe2, 0x04]);
+    bytes.extend([2u8, 1].repeat(10_000_000));
+    let before = peak_megabytes();
+    assert!(ContactHistory::from_bytes(&bytes).is_err());
+    let contacts = peak_megabytes().saturating_sub(before);
     assert!(
-        history < 200 && engagement < 200,
-        "20 MB of a purchase_history took {history} MB, 20 MB of an engagement_history {engagement} MB, to be refused"
+        history < 200 && engagement < 200 && contacts < 200,
+        "20 MB of a purchase_history took {history} MB, of an engagement_history {engagement} MB, of a contact_history \
+         {contacts} MB, to be refused"
     );
 }
 
@@ -564,6 +663,20 @@ fn engagement_of(events: &[(&str, i32, u32)]) -> EngagementHistory {
     EngagementHistory::new(events.iter().map(|&(kind, day, count)| (kind, Day(day), count))).expect("it fits")
 }
 
+type ContactRow = (Option<&'static str>, Option<&'static str>, Option<&'static str>, Option<&'static str>, i32, u32);
+
+fn any_contacts() -> impl Strategy<Value = Vec<ContactRow>> {
+    let name = || prop::option::of(prop::sample::select(vec!["a", "ab", "b", "メール", "a\"b\\c", "holdout"]));
+    prop::collection::vec((name(), name(), name(), name(), 0..40i32, 0..1_000u32), 0..30)
+}
+
+fn contacts_of(rows: &[ContactRow]) -> ContactHistory {
+    let entries = rows.iter().map(|&(channel, scenario, step, group, day, times)| {
+        (ContactKind { channel, scenario, step, group }, Day(day), times)
+    });
+    ContactHistory::new(entries).expect("it fits")
+}
+
 proptest! {
     #![proptest_config(ProptestConfig { cases: 2_000, failure_persistence: None, ..ProptestConfig::default() })]
 
@@ -631,9 +744,24 @@ proptest! {
     }
 
     #[test]
+    fn contacts_do_not_depend_on_the_order_or_the_parts(rows in any_contacts(), cut in any::<prop::sample::Index>()) {
+        let whole = contacts_of(&rows);
+        let mut shuffled = rows.clone();
+        shuffled.reverse();
+        prop_assert_eq!(&contacts_of(&shuffled), &whole);
+        let (left, right) = rows.split_at(cut.index(rows.len() + 1));
+        let (left, right) = (contacts_of(left), contacts_of(right));
+        prop_assert_eq!(&left.merge(&right).expect("it fits"), &whole);
+        prop_assert_eq!(&right.merge(&left).expect("it fits"), &whole);
+        prop_assert_eq!(&whole.to_string().parse::<ContactHistory>().expect("its own text"), &whole);
+        prop_assert_eq!(&ContactHistory::from_bytes(&whole.to_bytes()).expect("its own bytes"), &whole);
+    }
+
+    #[test]
     fn arbitrary_texts_never_panic(text in "\\PC{0,40}", json in r#"[{}\[\]:,"0-9a-ey.+\\u-]{0,40}"#) {
         for text in [text, json] {
-            let _ = (text.parse::<PurchaseHistory>(), text.parse::<EngagementHistory>());
+            let _ = (text.parse::<PurchaseHistory>(), text.parse::<EngagementHistory>(), text.parse::<ContactHistory>());
+            let _ = (Scenario::parse(&text), Scenario::from_bytes(format!("\u{1}{text}").as_bytes()));
             let _ = (Document::parse(&text), Decimal::parse(&text), Day::parse(&text), Membership::parse(&text));
             let _ = Document::from_bytes(format!("\u{1}{text}").as_bytes());
             let wrapped = format!(r#"{{"{text}": {{"orders": {text}, "amount": {text}}}}}"#);
@@ -691,7 +819,7 @@ fn the_server_survives_hostile_parameters_and_copies() {
     let before: String = client.query_one(started, &[]).expect("the server runs").get(0);
 
     let mut random = Random(0x8EBC_6AF0_9C88_C6E3);
-    for type_name in ["purchase_history", "engagement_history", "segment_policy"] {
+    for type_name in ["purchase_history", "engagement_history", "contact_history", "segment_policy", "scenario"] {
         let echo = format!("SELECT {type_name}_send($1), $1::{type_name}::text::{type_name} = $1");
         let echo = client.prepare(&echo).expect("the type has a send function");
         let (mut other, mut tally) = (Vec::new(), Tally::default());
@@ -699,10 +827,12 @@ fn the_server_survives_hostile_parameters_and_copies() {
             let mut bytes = match type_name {
                 "purchase_history" => random.history().to_bytes(),
                 "engagement_history" => random.engagement().to_bytes(),
-                _ => mutated_policy(&mut random),
+                "contact_history" => random.contacts().to_bytes(),
+                "scenario" => mutated_document(&mut random, SCENARIOS),
+                _ => mutated_document(&mut random, POLICIES),
             };
             let original = bytes.clone();
-            if type_name != "segment_policy" {
+            if type_name.ends_with("_history") {
                 random.mutate(&mut bytes, &other, NUMBERS);
             }
             other = original;

@@ -56,6 +56,8 @@ const QUESTIONS: &[Question] = &[
     Question { table: "events", columns: &["engagement_history(kind, happened_on {order})"] },
     Question { table: "monthly", columns: &["rollup(h {order})", "rollup(d {order})"] },
     Question { table: "monthly_events", columns: &["rollup(e {order})"] },
+    Question { table: "events", columns: &["contact_history(kind, happened_on, scenario, step, test_group {order})"] },
+    Question { table: "monthly_contacts", columns: &["rollup(c {order})"] },
 ];
 
 impl Question {
@@ -153,6 +155,26 @@ fn the_rollup_of_engagement_parts_is_the_whole() {
         );
         assert_eq!(shop.answer(SERIAL, &rolled), whole, "parts: {part}");
     }
+}
+
+#[test]
+fn the_rollup_and_the_sum_of_contact_parts_is_the_whole() {
+    let shop = Shop::new("plans_contacts");
+    let contacts = "contact_history(kind, happened_on, scenario, step, test_group)";
+    let whole = shop.answer(SERIAL, &format!("SELECT customer_id, {contacts} FROM events GROUP BY customer_id"));
+    for part in ["1", "row % 2", "row", "kind", "date_trunc('month', happened_on)"] {
+        let rolled = format!(
+            "SELECT customer_id, rollup(c) FROM (SELECT customer_id, {contacts} AS c FROM events GROUP BY customer_id, {part}) AS parts
+             GROUP BY customer_id"
+        );
+        assert_eq!(shop.answer(SERIAL, &rolled), whole, "parts: {part}");
+    }
+    shop.holds(&format!(
+        "SELECT a + b = whole AND b + a = whole AND whole + '[]' = whole
+         FROM (SELECT coalesce({contacts} FILTER (WHERE row % 2 = 0), '[]') AS a,
+                      coalesce({contacts} FILTER (WHERE row % 2 = 1), '[]') AS b, {contacts} AS whole
+               FROM events GROUP BY customer_id) AS q"
+    ));
 }
 
 /// A shop adds the night's new orders to yesterday's history with `+`.
@@ -540,9 +562,14 @@ fn grouping_sets_answer_as_one_query_for_each_set() {
 
 // ---- Round trips ------------------------------------------------------------------------------------------------
 
-/// The columns of the three types in the table `customers`.
-const STORED: [(&str, &str); 3] =
-    [("purchase_history", "h"), ("engagement_history", "e"), ("segment_policy", "policy")];
+/// The columns of the types in the table `customers`.
+const STORED: [(&str, &str); 5] = [
+    ("purchase_history", "h"),
+    ("engagement_history", "e"),
+    ("contact_history", "c"),
+    ("segment_policy", "policy"),
+    ("scenario", "scenario"),
+];
 
 #[test]
 fn the_text_of_a_value_reads_back_as_the_same_bytes() {
@@ -576,7 +603,7 @@ fn copy_out_and_in_again_changes_neither_a_value_nor_an_answer() {
             &format!(
                 "SELECT c.*, s.* FROM {table} AS c
                  CROSS JOIN LATERAL segment_customer(c.h, '2025-06-30', c.policy, c.e, c.membership, c.channels,
-                                                     c.last_contacted_on) AS s"
+                                                     c.last_contacted_on, c.c) AS s"
             ),
         )
     };
@@ -593,7 +620,8 @@ fn copy_out_and_in_again_changes_neither_a_value_nor_an_answer() {
         copy.finish().expect("COPY FROM ends");
         assert_eq!(answer("copied"), expected, "{format}");
         shop.holds(
-            "SELECT c.h IS NOT DISTINCT FROM o.h AND c.e IS NOT DISTINCT FROM o.e
+            "SELECT c.h IS NOT DISTINCT FROM o.h AND c.e IS NOT DISTINCT FROM o.e AND c.c IS NOT DISTINCT FROM o.c
+                           AND c.scenario = o.scenario
                            AND c.policy IS NOT DISTINCT FROM o.policy
                     FROM customers AS o FULL JOIN copied AS c USING (customer_id)",
         );
@@ -794,7 +822,7 @@ fn a_customer_as_good_in_everything_has_no_lower_digit() {
 // ---- The shop ---------------------------------------------------------------------------------------------------
 
 /// The random shop of tests/reference, dense where rules turn, in tables of its own:
-/// orders, events; their histories by month (monthly, monthly_events); customers with one value of each type.
+/// orders, events, which serve as contacts too; their histories by month (monthly, monthly_events, monthly_contacts); customers with one value of each type.
 struct Shop {
     database: Database,
 }
@@ -819,7 +847,11 @@ impl Shop {
                  FROM (SELECT row AS id, row_number() OVER (PARTITION BY customer_id ORDER BY rank, row) AS n FROM orders) AS o
                  WHERE id = row;
                  CREATE TABLE events AS
-                 SELECT row_number() OVER () AS row, customer_id, kind, happened_on FROM reference.engagement;
+                 SELECT row_number() OVER () AS row, customer_id, kind, happened_on,
+                        (ARRAY['a', 'b', NULL])[1 + customer_id % 3] AS scenario,
+                        (ARRAY['x', 'y', NULL])[1 + length(kind) % 3] AS step,
+                        (ARRAY['holdout', 'y', NULL])[1 + extract(day FROM happened_on)::int % 3] AS test_group
+                 FROM reference.engagement;
                  CREATE TABLE monthly AS
                  SELECT row_number() OVER () AS row, customer_id, date_trunc('month', ordered_on) AS month,
                         purchase_history(ordered_on, amount) AS h, purchase_history(ordered_on, amount, discounted) AS d
@@ -828,8 +860,14 @@ impl Shop {
                  SELECT row_number() OVER () AS row, customer_id, date_trunc('month', happened_on) AS month,
                         engagement_history(kind, happened_on) AS e
                  FROM events GROUP BY customer_id, month;
+                 CREATE TABLE monthly_contacts AS
+                 SELECT row_number() OVER () AS row, customer_id, date_trunc('month', happened_on) AS month,
+                        contact_history(kind, happened_on, scenario, step, test_group) AS c
+                 FROM events GROUP BY customer_id, month;
                  CREATE TABLE customers AS
-                 SELECT c.customer_id, c.membership, c.channels, c.last_contacted_on, o.h, e.e,
+                 SELECT c.customer_id, c.membership, c.channels, c.last_contacted_on, o.h, e.e, e.c,
+                        preset_scenario((ARRAY['at_risk_check_in', 'vip_advocacy', 'paused_return', 'dissatisfied'])
+                                        [1 + c.customer_id % 4]) AS scenario,
                         CASE c.customer_id % 7
                             WHEN 1 THEN {POLICY}
                             WHEN 2 THEN preset_policy('annual_365')
@@ -840,7 +878,8 @@ impl Shop {
                  FROM reference.customers AS c
                  LEFT JOIN (SELECT customer_id, purchase_history(ordered_on, amount, discounted) AS h
                             FROM orders GROUP BY customer_id) AS o USING (customer_id)
-                 LEFT JOIN (SELECT customer_id, engagement_history(kind, happened_on) AS e
+                 LEFT JOIN (SELECT customer_id, engagement_history(kind, happened_on) AS e,
+                                   contact_history(kind, happened_on, scenario, step, test_group) AS c
                             FROM events GROUP BY customer_id) AS e USING (customer_id);
                  ANALYZE"
             ),

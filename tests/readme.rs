@@ -184,12 +184,13 @@ fn it_names_everything_and_every_object_has_a_comment() {
             "functions and aggregates",
             format!(
                 "SELECT DISTINCT '`' || proname FROM pg_proc JOIN pg_depend ON classid = 'pg_proc'::regclass AND objid = pg_proc.oid
-                 WHERE {extension} AND proname !~ '^(_|purchase_history_|engagement_history_|segment_policy_|jsonb_to_|[fm]_score$)'"
+                 WHERE {extension} AND proname !~ '^(_|purchase_history_|engagement_history_|contact_history_|segment_policy_|jsonb_to_|[fm]_score$)'
+                       AND proname !~ '^scenario_(in|out|recv|send|eq|ne|lt|le|gt|ge|cmp|hash|hash_extended)$'"
             ),
         ),
         (
             "columns of segment_customer",
-            "SELECT unnest(proargnames[8:]) FROM pg_proc WHERE proname = 'segment_customer'".to_owned(),
+            "SELECT unnest(proargnames[9:]) FROM pg_proc WHERE proname = 'segment_customer'".to_owned(),
         ),
         (
             "keys of the policy and their defaults",
@@ -209,6 +210,8 @@ fn it_names_everything_and_every_object_has_a_comment() {
             "SELECT format('%s %s', key, value -> 'weight') FROM jsonb_each(effective(NULL) #> '{relation,kinds}')".to_owned(),
         ),
         ("presets", "SELECT format('| %s |', name) FROM policy_presets()".to_owned()),
+        ("scenarios", "SELECT format('| %s | %s |', priority, name) FROM scenario_presets()".to_owned()),
+        ("messages", "SELECT format('| %s | %s | %s |', message_key, title_en, title_ja) FROM message_keys()".to_owned()),
         (
             "next actions",
             "SELECT format('| %s | %s | %s |', action, title, title_ja) FROM next_actions()".to_owned(),
@@ -225,7 +228,8 @@ fn it_names_everything_and_every_object_has_a_comment() {
              UNION ALL SELECT format('| %s | %s |', tier, label_ja) FROM vip_tiers()
              UNION ALL SELECT format('| %s | %s |', membership, label_ja) FROM memberships()
              UNION ALL SELECT format('| %s | %s |', category, label_ja) FROM dormancy_categories()
-             UNION ALL SELECT format('| %s | %s |', reason, label_ja) FROM dormancy_reasons()"
+             UNION ALL SELECT format('| %s | %s |', reason, label_ja) FROM dormancy_reasons()
+             UNION ALL SELECT format('| %s | %s |', why, label_ja) FROM due_step_reasons()"
                 .to_owned(),
         ),
     ] {

@@ -65,7 +65,7 @@ impl Shopper {
         let engagement = self
             .engagement
             .as_ref()
-            .map(|engagement| EngagementHistory::new(engagement.events().filter(|&(_, on, _)| on <= day)).unwrap());
+            .map(|engagement| EngagementHistory::new(engagement.entries().filter(|&(_, on, _)| on <= day)).unwrap());
         Shopper {
             history: PurchaseHistory::new(0, days).unwrap(),
             engagement,

@@ -64,7 +64,7 @@ struct NamedFact {
     /// How JSON is read as an expectation of it.
     read: fn(&Json) -> Result<Value<'static>, String>,
     /// How it is found.
-    find: for<'a> fn(&Facts<'a>, &Contact) -> Option<Value<'a>>,
+    find: for<'a> fn(&Facts<'a>, &'a Contact) -> Option<Value<'a>>,
 }
 
 impl fmt::Debug for NamedFact {
@@ -148,12 +148,12 @@ static NAMED_FACTS: &[NamedFact] = &[
     NamedFact {
         key: "contact_allowed",
         read: flag,
-        find: |facts, contact| facts.contact.is_allowed(facts.as_of?, contact).map(Value::Flag),
+        find: |facts, contact| facts.contact_calendar(contact)?.is_allowed().map(Value::Flag),
     },
     NamedFact {
         key: "days_since_contact",
         read: number,
-        find: |facts, _| facts.contact.days_since_contact(facts.as_of?).map(integer),
+        find: |facts, contact| facts.contact_calendar(contact)?.days_since_contact().map(integer),
     },
 ];
 
@@ -227,7 +227,7 @@ impl Fact {
         }
     }
 
-    fn find<'a>(&self, facts: &Facts<'a>, contact: &Contact) -> Option<Value<'a>> {
+    fn find<'a>(&self, facts: &Facts<'a>, contact: &'a Contact) -> Option<Value<'a>> {
         match self {
             Fact::Named(fact) => (fact.find)(facts, contact),
             Fact::EngagementCount(kind) => Some(integer(facts.engagement?.count(kind, None, facts.as_of?))),
@@ -283,7 +283,7 @@ fn bound(fact: &Fact, key: &str, json: &Json) -> Result<(Bound, Value<'static>),
 
 impl Condition {
     /// Whether the condition holds for a customer.
-    pub fn holds(&self, facts: &Facts, contact: &Contact) -> bool {
+    pub fn holds<'a>(&self, facts: &Facts<'a>, contact: &'a Contact) -> bool {
         let met = |(fact, expectation): &(Fact, Expectation)| {
             fact.find(facts, contact).is_some_and(|value| expectation.met_by(&value))
         };
@@ -302,7 +302,12 @@ impl Condition {
     }
 
     /// Adds every fact it asks about with what is known of it; null is unknown.
-    pub fn collect_facts(&self, facts: &Facts, contact: &Contact, found: &mut serde_json::Map<String, Json>) {
+    pub fn collect_facts<'a>(
+        &self,
+        facts: &Facts<'a>,
+        contact: &'a Contact,
+        found: &mut serde_json::Map<String, Json>,
+    ) {
         for (fact, _) in &self.tests {
             found.insert(fact.key(), serde_json::json!(fact.find(facts, contact)));
         }

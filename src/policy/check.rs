@@ -2,7 +2,7 @@
 
 use std::collections::HashSet;
 
-use super::{DigitRanges, KindWeight, Policy};
+use super::{ContactLimit, DigitRanges, KindWeight, Policy};
 use crate::decimal::{Decimal, Millionths};
 use crate::error::{Error, ErrorKind, Result};
 
@@ -48,8 +48,14 @@ impl Policy {
         self.check_segments(&mut found);
         self.check_lifecycle(&mut found);
         self.check_scores(&mut found);
+        self.check_contact(&mut found);
         self.check_actions(&mut found);
         found.0
+    }
+
+    /// Whether a segment is called so.
+    pub fn has_segment(&self, name: &str) -> bool {
+        self.segments.default == name || self.segments.rules.iter().any(|rule| rule.name == name)
     }
 
     pub(super) fn refuse_contradictions(&self) -> Result<()> {
@@ -166,6 +172,18 @@ impl Policy {
         );
     }
 
+    fn check_contact(&self, found: &mut Findings) {
+        let over_all = ("contact.limits".to_owned(), &self.contact.limits);
+        let channels = self.contact.channel_limits.iter();
+        let by_channel = channels.map(|(channel, limits)| (format!("contact.channel_limits.{channel}"), limits));
+        for (path, limits) in std::iter::once(over_all).chain(by_channel) {
+            for (position, ContactLimit { contacts, days }) in limits.iter().enumerate() {
+                let sound = *contacts > 0 && *days > 0;
+                found.require(sound, format!("{path}[{position}]"), "contacts and days must be at least 1");
+            }
+        }
+    }
+
     fn check_actions(&self, found: &mut Findings) {
         let rules = &self.next_action.rules;
         found.require_unique("next_action.rules", rules.iter().map(|rule| rule.id.as_str()));
@@ -173,8 +191,7 @@ impl Policy {
             let path = format!("next_action.rules[{position}]");
             found.require(!rule.action.is_empty(), format!("{path}.action"), "the name is empty");
             for name in rule.when.segment_names() {
-                let known = self.segments.default == name || self.segments.rules.iter().any(|rule| rule.name == name);
-                found.require(known, format!("{path}.when"), format!("no segment is called {name:?}"));
+                found.require(self.has_segment(name), format!("{path}.when"), format!("no segment is called {name:?}"));
             }
         }
     }
@@ -211,6 +228,11 @@ mod tests {
             (r#"{"lifecycle": {"min_days": 500}}"#, "lifecycle.min_days"),
             (r#"{"lifecycle": {"sleep_min_days": 0}}"#, "lifecycle.sleep_min_days: it must be at least 1"),
             (r#"{"vip": {"value_weight": 1.5}}"#, "vip.value_weight: 1.5 is not within 0 to 1"),
+            (r#"{"contact": {"limits": [{"contacts": 1, "days": 0}]}}"#, "contact.limits[0]"),
+            (
+                r#"{"contact": {"channel_limits": {"sms": [{"contacts": 0, "days": 9}]}}}"#,
+                "contact.channel_limits.sms[0]",
+            ),
             (r#"{"version": 2}"#, "version"),
         ] {
             let message = contradiction(text);

@@ -6,15 +6,10 @@ use std::sync::{LazyLock, OnceLock};
 use serde_json::Value;
 
 use super::{Contradiction, Policy};
-use crate::decimal::Decimal;
 use crate::error::{Error, ErrorKind, Result};
-use crate::json::{self, UniqueKeys};
-
-/// The longest text of a policy, in bytes.
-pub const MAX_BYTES: usize = 262_144;
+use crate::json::{self, canonical};
 
 const TYPE_NAME: &str = "segment_policy";
-const VERSION: u8 = 1;
 
 /// The default policy, the one source of every default.
 static DEFAULT: LazyLock<Value> =
@@ -40,15 +35,8 @@ impl Document {
     ///
     /// # Errors
     /// [`ErrorKind::InvalidText`] naming the path of an unknown key, a wrong type or a key that stands twice;
-    /// [`ErrorKind::LimitExceeded`] beyond [`MAX_BYTES`].
+    /// [`ErrorKind::LimitExceeded`] beyond [`canonical::MAX_BYTES`].
     pub fn parse(text: &str) -> Result<Self> {
-        if text.len() > MAX_BYTES {
-            return Err(Error::new(
-                ErrorKind::LimitExceeded,
-                format!("a segment_policy has at most {MAX_BYTES} bytes, not {}", text.len()),
-            )
-            .hint("Write only what differs from the default."));
-        }
         Self::read(text).map_err(|error| match error.hint {
             Some(_) => error,
             None if !text.trim_start().starts_with('{') => error.hint(
@@ -59,13 +47,7 @@ impl Document {
     }
 
     fn read(text: &str) -> Result<Self> {
-        json::from_text::<UniqueKeys>(TYPE_NAME, text)?;
-        let value = json::from_text(TYPE_NAME, text)?;
-        if objects_in(&value) != objects_written(text) {
-            // serde_json reads an object with a certain key of its own as a number.
-            return Err(Error::new(ErrorKind::InvalidText, "invalid segment_policy: a key is reserved"));
-        }
-        Self::from_value(plain(value, &mut Vec::new())?)
+        Self::from_value(canonical::read(TYPE_NAME, text)?)
     }
 
     fn from_value(value: Value) -> Result<Self> {
@@ -119,11 +101,9 @@ impl Document {
         merge(DEFAULT.clone(), &self.value)
     }
 
-    /// The canonical bytes: a version and the text.
+    /// The canonical bytes.
     pub fn to_bytes(&self) -> Vec<u8> {
-        let mut out = vec![VERSION];
-        out.extend(self.to_string().as_bytes());
-        out
+        canonical::to_bytes(self)
     }
 
     /// The document that has these canonical bytes.
@@ -131,19 +111,7 @@ impl Document {
     /// # Errors
     /// [`ErrorKind::InvalidBinary`] when no document has them.
     pub fn from_bytes(bytes: &[u8]) -> Result<Self> {
-        let invalid = |why: String| Error::new(ErrorKind::InvalidBinary, format!("invalid binary {TYPE_NAME}: {why}"));
-        let text = match bytes.split_first() {
-            Some((&VERSION, text)) => std::str::from_utf8(text).map_err(|_| invalid("not UTF-8".to_owned()))?,
-            Some((version, _)) => {
-                return Err(invalid(format!("version {version}, this release reads version {VERSION}")));
-            }
-            None => return Err(invalid("it ends too early".to_owned())),
-        };
-        let document = Self::parse(text).map_err(|error| invalid(error.message))?;
-        if document.to_string() != text {
-            return Err(invalid("not in canonical form".to_owned()));
-        }
-        Ok(document)
+        canonical::from_bytes(TYPE_NAME, bytes, Self::parse)
     }
 }
 
@@ -171,70 +139,6 @@ fn merge(base: Value, over: &Value) -> Value {
         }
         (_, over) => over.clone(),
     }
-}
-
-fn objects_in(value: &Value) -> usize {
-    match value {
-        Value::Array(items) => items.iter().map(objects_in).sum(),
-        Value::Object(entries) => 1 + entries.values().map(objects_in).sum::<usize>(),
-        _ => 0,
-    }
-}
-
-/// Opening braces outside strings, in text that is JSON.
-fn objects_written(text: &str) -> usize {
-    let (mut objects, mut in_string, mut escaped) = (0, false, false);
-    for byte in text.bytes() {
-        match byte {
-            _ if escaped => escaped = false,
-            b'\\' => escaped = true,
-            b'"' => in_string = !in_string,
-            b'{' if !in_string => objects += 1,
-            _ => {}
-        }
-    }
-    objects
-}
-
-/// The value with every number in plain notation and no more decimals than it needs, so that 1e1, 10 and 10.0 are one
-/// number; `path` leads to it.
-///
-/// # Errors
-/// [`ErrorKind::InvalidText`] naming the path of a number that does not fit, or of a zero byte, which SQL text cannot hold.
-fn plain(value: Value, path: &mut Vec<String>) -> Result<Value> {
-    let invalid = |path: &[String], problem: String| {
-        Error::new(ErrorKind::InvalidText, format!("invalid {TYPE_NAME}: {}: {problem}", path.join("")))
-    };
-    Ok(match value {
-        Value::Number(number) => match Decimal::parse(number.as_str()) {
-            Ok(decimal) => Value::Number(serde_json::Number::from_string_unchecked(decimal.normalized().to_string())),
-            Err(_) => return Err(invalid(path, format!("{number} has more than 38 digits or 20 decimals"))),
-        },
-        Value::String(text) if text.contains('\0') => return Err(invalid(path, "a text with a zero byte".to_owned())),
-        Value::Array(items) => {
-            let item = |(position, item)| at(path, format!("[{position}]"), |path| plain(item, path));
-            Value::Array(items.into_iter().enumerate().map(item).collect::<Result<_>>()?)
-        }
-        Value::Object(entries) => {
-            let entry = |(key, value): (String, Value)| {
-                if key.contains('\0') {
-                    return Err(invalid(path, "a key with a zero byte".to_owned()));
-                }
-                let step = if path.is_empty() { key.clone() } else { format!(".{key}") };
-                at(path, step, |path| plain(value, path)).map(|value| (key, value))
-            };
-            Value::Object(entries.into_iter().map(entry).collect::<Result<_>>()?)
-        }
-        other => other,
-    })
-}
-
-/// What `read` makes of what lies a step further down the path.
-fn at<T>(path: &mut Vec<String>, step: String, read: impl FnOnce(&mut Vec<String>) -> T) -> T {
-    path.push(step);
-    let result = read(path);
-    path.pop();
-    result
 }
 
 #[cfg(test)]
@@ -305,7 +209,7 @@ mod tests {
 
     #[test]
     fn too_much_text_is_refused() {
-        let text = format!(r#"{{"learned": {{"note": "{}"}}}}"#, "x".repeat(MAX_BYTES));
+        let text = format!(r#"{{"learned": {{"note": "{}"}}}}"#, "x".repeat(canonical::MAX_BYTES));
         assert_eq!(Document::parse(&text).unwrap_err().kind, ErrorKind::LimitExceeded);
     }
 }

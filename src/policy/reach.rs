@@ -31,8 +31,14 @@ pub struct Finding {
 }
 
 impl Finding {
-    fn new(severity: Severity, path: impl Into<String>, message: impl Into<String>) -> Self {
+    /// A finding.
+    pub fn new(severity: Severity, path: impl Into<String>, message: impl Into<String>) -> Self {
         Finding { severity, path: path.into(), message: message.into() }
+    }
+
+    /// The finding as severity, path and message.
+    pub fn into_row(self) -> (&'static str, String, String) {
+        (self.severity.name(), self.path, self.message)
     }
 }
 

@@ -93,3 +93,20 @@ CREATE AGGREGATE rollup(e engagement_history) (
     FINALFUNC_MODIFY = READ_ONLY,
     COMBINEFUNC = _combine_events, SERIALFUNC = _serialize_events, DESERIALFUNC = _deserialize_events, PARALLEL = SAFE
 );
+
+CREATE FUNCTION _collect_contact(internal, channel text, contacted_on date, scenario text, step text, "group" text)
+    RETURNS internal
+    AS 'MODULE_PATHNAME', 'collect_contact_wrapper' LANGUAGE c IMMUTABLE PARALLEL SAFE;
+CREATE FUNCTION _collect_contacts(internal, c contact_history) RETURNS internal
+    AS 'MODULE_PATHNAME', 'collect_contacts_wrapper' LANGUAGE c IMMUTABLE PARALLEL SAFE COST 20;
+CREATE FUNCTION _finish_contacts(internal) RETURNS contact_history
+    AS 'MODULE_PATHNAME', 'finish_contacts_wrapper' LANGUAGE c IMMUTABLE PARALLEL SAFE COST 20;
+
+CREATE AGGREGATE contact_history(channel text, contacted_on date, scenario text, step text, "group" text) (
+    SFUNC = _collect_contact, STYPE = internal, SSPACE = 160, FINALFUNC = _finish_contacts, FINALFUNC_MODIFY = READ_ONLY,
+    COMBINEFUNC = _combine_events, SERIALFUNC = _serialize_events, DESERIALFUNC = _deserialize_events, PARALLEL = SAFE
+);
+CREATE AGGREGATE rollup(c contact_history) (
+    SFUNC = _collect_contacts, STYPE = internal, SSPACE = 160, FINALFUNC = _finish_contacts, FINALFUNC_MODIFY = READ_ONLY,
+    COMBINEFUNC = _combine_events, SERIALFUNC = _serialize_events, DESERIALFUNC = _deserialize_events, PARALLEL = SAFE
+);

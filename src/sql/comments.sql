@@ -9,6 +9,10 @@ COMMENT ON TYPE purchase_history IS
     'One customer''s purchases by day: orders, known discounts, amount. Answers every question for any as_of.';
 COMMENT ON TYPE engagement_history IS
     'One customer''s reviews, referrals, complaints and other events by kind and day. NULL: not tracked.';
+COMMENT ON TYPE contact_history IS
+    'One customer''s log of contacts: channel, scenario, step and group by day. NULL: no log is kept.';
+COMMENT ON TYPE scenario IS
+    'A step scenario as JSON: who enters, which message after how many days, what ends it.';
 COMMENT ON TYPE segment_policy IS
     'Thresholds, weights and rules as JSON; what is left out is the default''s. effective(policy) shows everything.';
 
@@ -63,6 +67,10 @@ COMMENT ON AGGREGATE engagement_history(text, date) IS
     'One customer''s events (kind, day) as a history; rows without kind or day are ignored.';
 COMMENT ON AGGREGATE rollup(engagement_history) IS
     'Merges engagement histories into one. What overlaps counts twice.';
+COMMENT ON AGGREGATE contact_history(text, date, text, text, text) IS
+    'One customer''s contacts (channel, day, scenario, step, group) as a history; rows without a day are ignored.';
+COMMENT ON AGGREGATE rollup(contact_history) IS
+    'Merges contact histories into one. What overlaps counts twice.';
 
 COMMENT ON FUNCTION _combine_orders(internal, internal) IS 'Part of the aggregates over orders: joins two states.';
 COMMENT ON FUNCTION _serialize_orders(internal) IS 'Part of the aggregates over orders: packs a state for another process.';
@@ -75,9 +83,13 @@ COMMENT ON FUNCTION _finish_vip_score(internal) IS 'Part of the aggregate vip_sc
 COMMENT ON FUNCTION _finish_next_action(internal) IS 'Part of the aggregate next_action: the result.';
 COMMENT ON FUNCTION _collect_event(internal, text, date) IS 'Part of the aggregate engagement_history: takes an event.';
 COMMENT ON FUNCTION _collect_engagement(internal, engagement_history) IS 'Part of the aggregate rollup: takes a history.';
-COMMENT ON FUNCTION _combine_events(internal, internal) IS 'Part of the aggregates over events: joins two states.';
-COMMENT ON FUNCTION _serialize_events(internal) IS 'Part of the aggregates over events: packs a state for another process.';
-COMMENT ON FUNCTION _deserialize_events(bytea, internal) IS 'Part of the aggregates over events: unpacks a state.';
+COMMENT ON FUNCTION _combine_events(internal, internal) IS 'Part of the aggregates over events and contacts: joins two states.';
+COMMENT ON FUNCTION _serialize_events(internal) IS 'Part of the aggregates over events and contacts: packs a state for another process.';
+COMMENT ON FUNCTION _deserialize_events(bytea, internal) IS 'Part of the aggregates over events and contacts: unpacks a state.';
+COMMENT ON FUNCTION _collect_contact(internal, text, date, text, text, text) IS
+    'Part of the aggregate contact_history: takes a contact.';
+COMMENT ON FUNCTION _collect_contacts(internal, contact_history) IS 'Part of the aggregate rollup: takes a history.';
+COMMENT ON FUNCTION _finish_contacts(internal) IS 'Part of the aggregates contact_history and rollup: the result.';
 COMMENT ON FUNCTION _finish_engagement(internal) IS 'Part of the aggregates engagement_history and rollup: the result.';
 
 -- accessors of a purchase history
@@ -149,7 +161,9 @@ COMMENT ON FUNCTION segment_history(purchase_history, date, date, interval, segm
     'Rows (as_of, lifecycle_state, rfm_score, vip_tier) for from_day and every step after it up to to_day, for charts.';
 COMMENT ON FUNCTION next_action(purchase_history, date, segment_policy, engagement_history, text) IS
     'The one next step: the action of the policy''s first rule that matches. next_actions(policy) lists them all.';
-COMMENT ON FUNCTION segment_customer(purchase_history, date, segment_policy, engagement_history, text, text[], date) IS
+COMMENT ON FUNCTION segment_customer(
+    purchase_history, date, segment_policy, engagement_history, text, text[], date, contact_history
+) IS
     'Everything about one customer as of a day, one row of plain columns, for LATERAL; all NULL where as_of is NULL.';
 
 -- the same on plain numbers
@@ -184,10 +198,13 @@ COMMENT ON FUNCTION no_engagement() IS
     'The engagement history of a customer who is tracked and has no event; NULL would mean not tracked.';
 COMMENT ON FUNCTION purchase_history_plus(purchase_history, purchase_history) IS
     'Implementation of the + operator: both histories in one, what overlaps counts twice.';
+COMMENT ON FUNCTION contact_history_plus(contact_history, contact_history) IS 'Implementation of the + operator.';
 COMMENT ON FUNCTION engagement_history_plus(engagement_history, engagement_history) IS
     'Implementation of the + operator: both histories in one, what overlaps counts twice.';
 COMMENT ON OPERATOR + (purchase_history, purchase_history) IS
     'Both histories in one; what overlaps counts twice.';
+COMMENT ON OPERATOR + (contact_history, contact_history) IS
+    'Both contact histories in one; what overlaps counts twice.';
 COMMENT ON OPERATOR + (engagement_history, engagement_history) IS
     'Both histories in one; what overlaps counts twice.';
 
@@ -207,6 +224,8 @@ COMMENT ON FUNCTION segment_policy_overlay(segment_policy, segment_policy) IS
     'Implementation of the || operator: the left policy with the right one laid over it.';
 COMMENT ON OPERATOR || (segment_policy, segment_policy) IS
     'The left policy with the right one laid over it: objects merge key by key, lists and values are replaced.';
+COMMENT ON CAST (scenario AS jsonb) IS 'The scenario as it is written.';
+COMMENT ON CAST (jsonb AS scenario) IS 'Checks keys and types as the text form does.';
 COMMENT ON CAST (segment_policy AS jsonb) IS
     'The policy as written, sparse; explicit.';
 COMMENT ON CAST (jsonb AS segment_policy) IS
@@ -237,7 +256,9 @@ DECLARE
     operator record;
     method text;
 BEGIN
-    FOREACH type_name IN ARRAY ARRAY['purchase_history', 'engagement_history', 'segment_policy'] LOOP
+    FOREACH type_name IN ARRAY ARRAY[
+        'purchase_history', 'engagement_history', 'contact_history', 'segment_policy', 'scenario'
+    ] LOOP
         EXECUTE pg_catalog.format('COMMENT ON FUNCTION %1$s_in(cstring) IS %2$L', type_name, 'Reads a ' || type_name || ' from text.');
         EXECUTE pg_catalog.format('COMMENT ON FUNCTION %1$s_out(%1$s) IS %2$L', type_name, 'Writes a ' || type_name || ' as text.');
         EXECUTE pg_catalog.format('COMMENT ON FUNCTION %1$s_recv(internal) IS %2$L', type_name,

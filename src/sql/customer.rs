@@ -8,7 +8,7 @@ use super::error::OrRaise;
 use super::history::integer;
 use super::orders::argument;
 use super::types::{SegmentPolicy, policy_of};
-use crate::contact::ContactFacts;
+use crate::contact::{ContactFacts, ContactHistory};
 use crate::customer::{Customer, shown_score};
 use crate::day::Day;
 use crate::decimal::Decimal;
@@ -168,7 +168,7 @@ pub fn column<T: IntoDatum>(value: Option<T>) -> Option<pg_sys::Datum> {
 }
 
 /// The columns of `segment_customer`, in the order of `segment_customer.sql`.
-fn columns(customer: &Customer, contact: ContactFacts) -> [Option<pg_sys::Datum>; 26] {
+fn columns<'a>(customer: &Customer<'a>, contact: ContactFacts<'a>) -> [Option<pg_sys::Datum>; 26] {
     let facts = customer.facts(contact).or_raise();
     let step = customer.next_step_of(&facts);
     let contact_policy = &customer.policy().contact;
@@ -206,7 +206,7 @@ fn columns(customer: &Customer, contact: ContactFacts) -> [Option<pg_sys::Datum>
 ///
 /// # Safety
 /// `fcinfo` must be a live call frame of a function that returns a row.
-unsafe fn row_type(fcinfo: pg_sys::FunctionCallInfo) -> pg_sys::TupleDesc {
+pub unsafe fn row_type(fcinfo: pg_sys::FunctionCallInfo) -> pg_sys::TupleDesc {
     // SAFETY: fn_extra is NULL or the description that this function put there, in memory that lives as long as flinfo.
     unsafe {
         let flinfo = (*fcinfo).flinfo;
@@ -239,15 +239,17 @@ pub unsafe fn row<const N: usize>(
     }
 }
 
+/// An argument as a value; `None` where it is NULL.
+///
+/// # Safety
+/// `fcinfo` must be a live call frame; argument `index` must have the SQL type of `T`.
+pub unsafe fn read<T: FromDatum>(fcinfo: pg_sys::FunctionCallInfo, index: usize) -> Option<T> {
+    // SAFETY: the caller promises the type.
+    unsafe { argument(fcinfo, index).and_then(|datum| T::from_datum(datum, false)) }
+}
+
 #[pg_extern(sql = false)]
 fn segment_customer(fcinfo: pg_sys::FunctionCallInfo) -> Option<RawDatum> {
-    /// # Safety
-    /// Argument `index` must have the SQL type of `T`.
-    unsafe fn read<T: FromDatum>(fcinfo: pg_sys::FunctionCallInfo, index: usize) -> Option<T> {
-        // SAFETY: the caller promises the type.
-        unsafe { argument(fcinfo, index).and_then(|datum| T::from_datum(datum, false)) }
-    }
-
     // SAFETY: segment_customer.sql declares these arguments and the columns.
     unsafe {
         read::<Day>(fcinfo, 1).map(|as_of| {
@@ -256,7 +258,12 @@ fn segment_customer(fcinfo: pg_sys::FunctionCallInfo) -> Option<RawDatum> {
             let engagement = read::<EngagementHistory>(fcinfo, 3);
             let channels: Option<Vec<String>> =
                 read::<Vec<Option<String>>>(fcinfo, 5).map(|channels| channels.into_iter().flatten().collect());
-            let contact = ContactFacts { channels: channels.as_deref(), last_contacted_on: read::<Day>(fcinfo, 6) };
+            let log = read::<ContactHistory>(fcinfo, 7);
+            let contact = ContactFacts {
+                channels: channels.as_deref(),
+                last_contacted_on: read::<Day>(fcinfo, 6),
+                log: log.as_ref(),
+            };
             let customer = Customer::new(
                 history.as_ref(),
                 as_of,

@@ -1,4 +1,4 @@
-//! The aggregates over engagement events and stored engagement histories.
+//! The aggregates over engagement events, over contacts, and over stored histories of both.
 
 use pgrx::prelude::*;
 use pgrx::{IntoDatum, pg_sys};
@@ -7,11 +7,14 @@ use super::buffer::{self, Buffer, Plain};
 use super::datum::{RawDatum, finite_day, new_varlena, varlena_bytes};
 use super::error::OrRaise;
 use super::orders::{aggregate_context, argument};
+use crate::bytes::Reader;
+use crate::contact::{ContactKey, ContactKind};
+use crate::dated::{Dated, Key};
 use crate::day::Day;
-use crate::engagement::{EngagementHistory, MAX_KIND_BYTES, check_kind};
+use crate::engagement::Kind;
 use crate::error::Result;
 
-/// The state has nothing besides its events.
+/// The state has nothing besides its entries.
 #[derive(Clone, Copy)]
 #[repr(C)]
 struct NoHeader {}
@@ -23,41 +26,47 @@ unsafe impl buffer::Header for NoHeader {
     const KIND: u32 = 2;
 }
 
-/// The events of one group, each as the length of its kind, the kind, the day and the count.
+/// The entries of one group, each as the bytes of its key, the day and the count. Which history they belong to only the
+/// functions know that collect and finish; taken for those of another, they are an error or another valid history.
 type Events = Buffer<NoHeader>;
 
 /// The first allocation of a group: three events.
 const FIRST_BYTES: usize = 64;
 
-/// Beyond this many bytes events of one kind and day are merged before the group grows.
+/// Beyond this many bytes entries of one key and day are merged before the group grows.
 const MERGE_BYTES: usize = 65_536;
 
-/// Length and name of the kind, day, count.
-const MAX_EVENT_BYTES: usize = 1 + MAX_KIND_BYTES + 4 + 4;
+/// More than an entry has: four names, day, count.
+const MAX_ENTRY_BYTES: usize = 4 * (1 + crate::dated::MAX_NAME_BYTES) + 4 + 4;
 
 impl Events {
-    fn add(&mut self, kind: &str, day: Day, count: u32) -> Result<()> {
-        check_kind(kind)?;
-        // At most MAX_KIND_BYTES.
-        let length = kind.len() as u8;
-        self.push(length);
-        self.extend(kind.as_bytes());
-        self.extend(&day.0.to_ne_bytes());
-        self.extend(&count.to_ne_bytes());
+    fn add<K: Key>(&mut self, key: K::Ref<'_>, day: Day, count: u32) {
+        let mut entry = Vec::with_capacity(FIRST_BYTES);
+        K::put(key, &mut entry);
+        entry.extend(day.0.to_ne_bytes());
+        entry.extend(count.to_ne_bytes());
+        self.extend(&entry);
+    }
+
+    /// Adds what happened once.
+    fn add_checked<K: Key>(&mut self, key: K::Ref<'_>, day: Day) -> Result<()> {
+        K::check(key)?;
+        self.merge_if_full::<K>()?;
+        self.add::<K>(key, day, 1);
         Ok(())
     }
 
-    fn add_history(&mut self, history: &EngagementHistory) -> Result<()> {
-        history.events().try_for_each(|(kind, day, count)| self.add(kind, day, count))
+    fn add_history<K: Key>(&mut self, history: &Dated<K>) {
+        history.entries().for_each(|(key, day, count)| self.add::<K>(key, day, count));
     }
 
-    /// Merges the events where the group is large and about to grow.
-    fn merge_if_full(&mut self) -> Result<()> {
-        if self.byte_len() >= MERGE_BYTES && self.is_full_for::<[u8; MAX_EVENT_BYTES]>() {
-            let history = self.history()?;
+    /// Merges the entries where the group is large and about to grow.
+    fn merge_if_full<K: Key>(&mut self) -> Result<()> {
+        if self.byte_len() >= MERGE_BYTES && self.is_full_for::<[u8; MAX_ENTRY_BYTES]>() {
+            let history = self.history::<K>()?;
             let before = self.byte_len();
             self.clear();
-            self.add_history(&history)?;
+            self.add_history(&history);
             if self.byte_len() > before / 2 {
                 self.reserve(before);
             }
@@ -65,18 +74,14 @@ impl Events {
         Ok(())
     }
 
-    fn history(&self) -> Result<EngagementHistory> {
-        let mut rest = self.items::<u8>();
-        let events = std::iter::from_fn(move || {
-            let (&length, after) = rest.split_first()?;
-            let (kind, after) = after.split_at_checked(length.into())?;
-            let (day, after) = after.split_first_chunk()?;
-            let (count, after) = after.split_first_chunk()?;
-            rest = after;
-            let kind = std::str::from_utf8(kind).unwrap_or_default();
-            Some((kind, Day(i32::from_ne_bytes(*day)), u32::from_ne_bytes(*count)))
-        });
-        EngagementHistory::new(events)
+    fn history<K: Key>(&self) -> Result<Dated<K>> {
+        let mut reader = Reader::part(K::TYPE_NAME, self.items::<u8>());
+        let mut entries = Vec::new();
+        while !reader.is_empty() {
+            let key = K::read(&mut reader)?;
+            entries.push((key, Day(i32::from_ne_bytes(reader.array()?)), u32::from_ne_bytes(reader.array()?)));
+        }
+        Dated::new(entries)
     }
 }
 
@@ -105,29 +110,59 @@ fn collect_event(fcinfo: pg_sys::FunctionCallInfo) -> Option<RawDatum> {
         let mut events = events_or_new(fcinfo);
         if let (Some(kind), Some(day)) = (argument(fcinfo, 1), argument(fcinfo, 2)) {
             let kind = String::from_utf8_lossy(varlena_bytes(kind));
-            events.merge_if_full().or_raise();
-            events.add(&kind, finite_day(day.value() as i32).or_raise(), 1).or_raise();
+            events.add_checked::<Kind>(&kind, finite_day(day.value() as i32).or_raise()).or_raise();
         }
         Some(RawDatum(events.as_datum()))
     }
 }
 
-/// (state, engagement_history): collects a stored history.
+/// (state, channel text, contacted_on date, scenario text, step text, group text): collects a contact.
 #[pg_extern(sql = false)]
-fn collect_engagement(fcinfo: pg_sys::FunctionCallInfo) -> Option<RawDatum> {
+fn collect_contact(fcinfo: pg_sys::FunctionCallInfo) -> Option<RawDatum> {
     // SAFETY: aggregates.sql declares the arguments so.
+    unsafe {
+        let mut contacts = events_or_new(fcinfo);
+        if let Some(day) = argument(fcinfo, 2) {
+            let names = [1, 3, 4, 5].map(|index| argument(fcinfo, index).map(|name| varlena_bytes(name)));
+            let names = names.map(|name| name.map(|name| String::from_utf8_lossy(name)));
+            let [channel, scenario, step, group] = names.each_ref().map(Option::as_deref);
+            let kind = ContactKind { channel, scenario, step, group };
+            contacts.add_checked::<ContactKey>(kind, finite_day(day.value() as i32).or_raise()).or_raise();
+        }
+        Some(RawDatum(contacts.as_datum()))
+    }
+}
+
+/// (state, history): collects a stored history.
+///
+/// # Safety
+/// `fcinfo` must be a live call frame of a function with these arguments.
+unsafe fn collect_stored<K: Key>(fcinfo: pg_sys::FunctionCallInfo) -> Option<RawDatum> {
+    // SAFETY: the caller promises the arguments.
     unsafe {
         match argument(fcinfo, 1) {
             // NULL is no history: without any other the result stays NULL.
             None => argument(fcinfo, 0).map(RawDatum),
             Some(history) => {
                 let mut events = events_or_new(fcinfo);
-                events.merge_if_full().or_raise();
-                events.add_history(&EngagementHistory::from_bytes(varlena_bytes(history)).or_raise()).or_raise();
+                events.merge_if_full::<K>().or_raise();
+                events.add_history(&Dated::<K>::from_bytes(varlena_bytes(history)).or_raise());
                 Some(RawDatum(events.as_datum()))
             }
         }
     }
+}
+
+#[pg_extern(sql = false)]
+fn collect_engagement(fcinfo: pg_sys::FunctionCallInfo) -> Option<RawDatum> {
+    // SAFETY: aggregates.sql declares the arguments so.
+    unsafe { collect_stored::<Kind>(fcinfo) }
+}
+
+#[pg_extern(sql = false)]
+fn collect_contacts(fcinfo: pg_sys::FunctionCallInfo) -> Option<RawDatum> {
+    // SAFETY: aggregates.sql declares the arguments so.
+    unsafe { collect_stored::<ContactKey>(fcinfo) }
 }
 
 /// (state, state): adds what another worker collected.
@@ -140,7 +175,7 @@ fn combine_events(fcinfo: pg_sys::FunctionCallInfo) -> Option<RawDatum> {
             Some(other) => {
                 let other = Events::from_datum(other);
                 let mut events = events_or_new(fcinfo);
-                events.add_history(&other.history().or_raise()).or_raise();
+                events.extend(other.items::<u8>());
                 Some(RawDatum(events.as_datum()))
             }
         }
@@ -153,8 +188,7 @@ fn serialize_events(fcinfo: pg_sys::FunctionCallInfo) -> Option<RawDatum> {
     // SAFETY: aggregates.sql declares the arguments so.
     unsafe {
         aggregate_context(fcinfo);
-        argument(fcinfo, 0)
-            .map(|state| RawDatum(new_varlena(&Events::from_datum(state).history().or_raise().to_bytes())))
+        argument(fcinfo, 0).map(|state| RawDatum(new_varlena(Events::from_datum(state).items::<u8>())))
     }
 }
 
@@ -166,18 +200,37 @@ fn deserialize_events(fcinfo: pg_sys::FunctionCallInfo) -> Option<RawDatum> {
         aggregate_context(fcinfo);
         argument(fcinfo, 0).map(|bytes| {
             let mut events = Events::new(pg_sys::CurrentMemoryContext, NoHeader {}, FIRST_BYTES);
-            events.add_history(&EngagementHistory::from_bytes(varlena_bytes(bytes)).or_raise()).or_raise();
+            events.extend(varlena_bytes(bytes));
             RawDatum(events.as_datum())
         })
     }
 }
 
 /// (state): the history itself.
+///
+/// # Safety
+/// `fcinfo` must be a live call frame of a function with this argument.
+unsafe fn finish<K: Key>(fcinfo: pg_sys::FunctionCallInfo) -> Option<RawDatum>
+where
+    Dated<K>: IntoDatum,
+{
+    // SAFETY: the caller promises the argument.
+    unsafe {
+        aggregate_context(fcinfo);
+        argument(fcinfo, 0)
+            .and_then(|state| Events::from_datum(state).history::<K>().or_raise().into_datum())
+            .map(RawDatum)
+    }
+}
+
 #[pg_extern(sql = false)]
 fn finish_engagement(fcinfo: pg_sys::FunctionCallInfo) -> Option<RawDatum> {
     // SAFETY: aggregates.sql declares the arguments so.
-    unsafe {
-        aggregate_context(fcinfo);
-        argument(fcinfo, 0).and_then(|state| Events::from_datum(state).history().or_raise().into_datum()).map(RawDatum)
-    }
+    unsafe { finish::<Kind>(fcinfo) }
+}
+
+#[pg_extern(sql = false)]
+fn finish_contacts(fcinfo: pg_sys::FunctionCallInfo) -> Option<RawDatum> {
+    // SAFETY: aggregates.sql declares the arguments so.
+    unsafe { finish::<ContactKey>(fcinfo) }
 }

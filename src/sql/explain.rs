@@ -6,7 +6,7 @@ use pgrx::prelude::*;
 use super::customer::ask;
 use super::error::OrRaise;
 use super::types::SegmentPolicy;
-use crate::contact::ContactFacts;
+use crate::contact::{ContactFacts, ContactHistory};
 use crate::day::Day;
 use crate::engagement::EngagementHistory;
 use crate::explain::explain;
@@ -14,6 +14,7 @@ use crate::history::PurchaseHistory;
 use crate::membership::Membership;
 
 #[pg_extern(immutable, parallel_safe, cost = 10000)]
+#[allow(clippy::too_many_arguments)]
 fn explain_customer(
     h: Option<PurchaseHistory>,
     as_of: Option<Day>,
@@ -22,16 +23,17 @@ fn explain_customer(
     membership: default!(Option<Membership>, "NULL"),
     channels: default!(Option<Vec<Option<String>>>, "NULL"),
     last_contacted_on: default!(Option<Day>, "NULL"),
+    contacts: default!(Option<ContactHistory>, "NULL"),
 ) -> Option<JsonB> {
     let channels: Option<Vec<String>> = channels.map(|channels| channels.into_iter().flatten().collect());
     ask(h, as_of, policy, engagement, membership, |customer| {
-        let contact = ContactFacts { channels: channels.as_deref(), last_contacted_on };
+        let contact = ContactFacts { channels: channels.as_deref(), last_contacted_on, log: contacts.as_ref() };
         Some(JsonB(explain(customer, contact).or_raise()))
     })
 }
 
 extension_sql!(
-    "COMMENT ON FUNCTION explain_customer(purchase_history, date, segment_policy, engagement_history, text, text[], date) IS
+    "COMMENT ON FUNCTION explain_customer(purchase_history, date, segment_policy, engagement_history, text, text[], date, contact_history) IS
     'The columns of segment_customer with every input, limit and rule that decided, for jsonb_pretty; NULL where as_of is NULL.';",
     name = "explain_comments",
     requires = [explain_customer]

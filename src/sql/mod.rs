@@ -4,13 +4,14 @@
 //! |---|---|
 //! | `error.rs` | core errors as PostgreSQL errors |
 //! | `datum.rs`, `numeric.rs` | core values to and from datums |
-//! | `types.rs`, `types.sql` | the three types, their operators and casts |
-//! | `orders.rs`, `events.rs`, `aggregates.sql` | the aggregates over order rows and events |
+//! | `types.rs`, `types.sql` | the types, their operators and casts |
+//! | `orders.rs`, `events.rs`, `aggregates.sql` | the aggregates over order rows, events and contacts |
 //! | `buffer.rs`, `question.rs`, `zone.rs` | what these stand on: memory that PostgreSQL counts, the day and policy asked for, days in the session's time zone |
 //! | `history.rs` | accessors of a purchase history |
 //! | `customer.rs` | functions of one customer's histories, `segment_customer` |
 //! | `learn.rs`, `learn.sql` | learning a policy from all customers |
 //! | `channels.rs`, `channels.sql` | over which channels a customer can be reached |
+//! | `scenario.rs`, `scenario.sql` | step scenarios, when a customer may be contacted |
 //! | `timeline.rs` | the lifecycle of one customer over time |
 //! | `kpi.rs`, `kpi.sql` | what KPIs are made of: questions about a history, the aggregate `proportion` |
 //! | `ab.rs`, `ab.sql` | A/B tests: groups, results, comparison, sample size |
@@ -37,6 +38,7 @@ mod orders;
 mod plain;
 mod policy;
 mod question;
+mod scenario;
 mod segmentation;
 mod stored;
 mod timeline;

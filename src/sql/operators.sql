@@ -1,13 +1,15 @@
 -- operators
 
--- The bytes of the three types are canonical: equal values are equal byte for byte, so PostgreSQL's own comparison and
--- hashing of bytes serve all three. The order means nothing; it is there for DISTINCT, GROUP BY, merge joins and REFRESH.
+-- The bytes of the types are canonical: equal values are equal byte for byte, so PostgreSQL's own comparison and
+-- hashing of bytes serve them all. The order means nothing; it is there for DISTINCT, GROUP BY, merge joins and REFRESH.
 DO $operators$
 DECLARE
     type_name text;
     operator record;
 BEGIN
-    FOREACH type_name IN ARRAY ARRAY['purchase_history', 'engagement_history', 'segment_policy'] LOOP
+    FOREACH type_name IN ARRAY ARRAY[
+        'purchase_history', 'engagement_history', 'contact_history', 'segment_policy', 'scenario'
+    ] LOOP
         FOR operator IN
             SELECT *
             FROM (VALUES
@@ -56,8 +58,13 @@ CREATE OPERATOR + (
 CREATE OPERATOR + (
     FUNCTION = engagement_history_plus, LEFTARG = engagement_history, RIGHTARG = engagement_history, COMMUTATOR = +
 );
+CREATE OPERATOR + (
+    FUNCTION = contact_history_plus, LEFTARG = contact_history, RIGHTARG = contact_history, COMMUTATOR = +
+);
 CREATE OPERATOR || (FUNCTION = segment_policy_overlay, LEFTARG = segment_policy, RIGHTARG = segment_policy);
 
 -- Explicit, by way of the text.
 CREATE CAST (segment_policy AS jsonb) WITH INOUT;
 CREATE CAST (jsonb AS segment_policy) WITH INOUT;
+CREATE CAST (scenario AS jsonb) WITH INOUT;
+CREATE CAST (jsonb AS scenario) WITH INOUT;

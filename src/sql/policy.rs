@@ -8,7 +8,7 @@ use super::types::{SegmentPolicy, document_of, policy_of};
 use crate::dormancy::{DormancyCategory, DormancyReason};
 use crate::lifecycle::{LifecycleState, PurchaseStage};
 use crate::membership::Membership;
-use crate::policy::{Document, PRESETS, preset};
+use crate::policy::{Document, Finding, PRESETS, preset};
 use crate::vip::VipTier;
 
 #[pg_extern(immutable, strict, parallel_safe, cost = 10)]
@@ -37,7 +37,7 @@ fn check_policy(
     policy: Option<SegmentPolicy>,
 ) -> TableIterator<'static, (name!(severity, &'static str), name!(path, String), name!(message, String))> {
     let findings = document_of(&policy).check().or_raise();
-    TableIterator::new(findings.into_iter().map(|finding| (finding.severity.name(), finding.path, finding.message)))
+    TableIterator::new(findings.into_iter().map(Finding::into_row))
 }
 
 #[pg_extern(immutable, strict, parallel_safe, cost = 10)]

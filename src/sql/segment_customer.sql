@@ -8,6 +8,7 @@ CREATE FUNCTION segment_customer(
     membership text DEFAULT NULL,
     channels text[] DEFAULT NULL,
     last_contacted_on date DEFAULT NULL,
+    contacts contact_history DEFAULT NULL,
     OUT first_purchase_on date,
     OUT last_purchase_on date,
     OUT recency_days integer,

@@ -1,4 +1,4 @@
-//! The three types: text and binary form, merging, casts.
+//! The types: text and binary form, merging, casts.
 
 use std::cell::RefCell;
 use std::ffi::{CStr, CString};
@@ -16,10 +16,12 @@ use pgrx::{FromDatum, Internal, IntoDatum};
 
 use super::datum::{new_varlena, sql_type, varlena_bytes};
 use super::error::{OrRaise, raise};
+use crate::contact::ContactHistory;
 use crate::engagement::EngagementHistory;
 use crate::error::{Error, ErrorKind, Result};
 use crate::history::PurchaseHistory;
 use crate::policy::{Document, Policy};
+use crate::scenario::Scenario;
 
 /// Reads and writes a core type as a varlena with its canonical bytes.
 macro_rules! stored_type {
@@ -48,7 +50,9 @@ macro_rules! stored_type {
 
 stored_type!(PurchaseHistory, "purchase_history");
 stored_type!(EngagementHistory, "engagement_history");
+stored_type!(ContactHistory, "contact_history");
 stored_type!(SegmentPolicy, "segment_policy");
+stored_type!(Scenario, "scenario");
 
 /// A policy document as an argument: parsed once, not once a row.
 #[derive(Clone)]
@@ -56,30 +60,45 @@ pub struct SegmentPolicy(Rc<Document>);
 
 static DEFAULT_POLICY: LazyLock<Document> = LazyLock::new(Document::empty);
 
-thread_local! {
-    /// The policies used last, most recent first. A query has one or a few, and parsing one costs more than segmenting a
-    /// hundred customers.
-    static PARSED: RefCell<Vec<(Box<[u8]>, SegmentPolicy)>> = const { RefCell::new(Vec::new()) };
+/// What was parsed last from which bytes, most recent first: a query has one or a few policies, and parsing one costs more
+/// than segmenting a hundred customers.
+pub struct Recent<T>(Vec<(Box<[u8]>, T)>);
+
+impl<T: Clone> Recent<T> {
+    /// How many are kept.
+    const KEPT: usize = 8;
+
+    /// Nothing yet.
+    pub const fn new() -> Self {
+        Recent(Vec::new())
+    }
+
+    /// What `parse` makes of the bytes, or made of them before.
+    ///
+    /// # Errors
+    /// As `parse`.
+    pub fn get(&mut self, bytes: &[u8], parse: impl FnOnce() -> Result<T>) -> Result<T> {
+        match self.0.iter().position(|(known, _)| **known == *bytes) {
+            Some(0) => {}
+            Some(position) => self.0[..=position].rotate_right(1),
+            None => {
+                self.0.insert(0, (bytes.into(), parse()?));
+                self.0.truncate(Self::KEPT);
+            }
+        }
+        Ok(self.0[0].1.clone())
+    }
 }
 
-/// How many parsed policies a session keeps.
-const KEPT_POLICIES: usize = 8;
+thread_local! {
+    static PARSED: RefCell<Recent<SegmentPolicy>> = const { RefCell::new(Recent::new()) };
+}
 
 impl SegmentPolicy {
     /// The policy that has these canonical bytes.
     pub fn from_bytes(bytes: &[u8]) -> Result<Self> {
-        PARSED.with_borrow_mut(|parsed| {
-            match parsed.iter().position(|(known, _)| **known == *bytes) {
-                Some(0) => {}
-                Some(position) => parsed[..=position].rotate_right(1),
-                None => {
-                    let policy = SegmentPolicy(Rc::new(Document::from_bytes(bytes)?));
-                    parsed.insert(0, (bytes.into(), policy));
-                    parsed.truncate(KEPT_POLICIES);
-                }
-            }
-            Ok(parsed[0].1.clone())
-        })
+        let parse = || Ok(SegmentPolicy(Rc::new(Document::from_bytes(bytes)?)));
+        PARSED.with_borrow_mut(|parsed| parsed.get(bytes, parse))
     }
 
     fn to_bytes(&self) -> Vec<u8> {
@@ -177,6 +196,15 @@ input_output!(
     |history| history
 );
 input_output!(
+    contact_history_in,
+    contact_history_out,
+    contact_history_recv,
+    ContactHistory,
+    "contact_history",
+    |text| text.parse(),
+    |history| history
+);
+input_output!(
     segment_policy_in,
     segment_policy_out,
     segment_policy_recv,
@@ -185,11 +213,21 @@ input_output!(
     |text| Document::parse(text).map(SegmentPolicy::from),
     |policy| policy.document()
 );
+input_output!(
+    scenario_in,
+    scenario_out,
+    scenario_recv,
+    Scenario,
+    "scenario",
+    |text| Scenario::parse(text),
+    |scenario| scenario
+);
 
 extension_sql_file!(
     "types.sql",
     name = "types",
-    creates = [Type(PurchaseHistory), Type(EngagementHistory), Type(SegmentPolicy)]
+    creates =
+        [Type(PurchaseHistory), Type(EngagementHistory), Type(ContactHistory), Type(SegmentPolicy), Type(Scenario)]
 );
 
 #[pg_extern(immutable, strict, parallel_safe, cost = 20)]
@@ -200,6 +238,11 @@ fn purchase_history_plus(h1: PurchaseHistory, h2: PurchaseHistory) -> PurchaseHi
 #[pg_extern(immutable, strict, parallel_safe, cost = 20)]
 fn engagement_history_plus(e1: EngagementHistory, e2: EngagementHistory) -> EngagementHistory {
     e1.merge(&e2).or_raise()
+}
+
+#[pg_extern(immutable, strict, parallel_safe, cost = 20)]
+fn contact_history_plus(c1: ContactHistory, c2: ContactHistory) -> ContactHistory {
+    c1.merge(&c2).or_raise()
 }
 
 #[pg_extern(immutable, strict, parallel_safe, cost = 10)]
@@ -215,5 +258,5 @@ fn segment_policy_overlay(base: SegmentPolicy, over: SegmentPolicy) -> SegmentPo
 extension_sql_file!(
     "operators.sql",
     name = "operators",
-    requires = ["types", purchase_history_plus, engagement_history_plus, segment_policy_overlay]
+    requires = ["types", purchase_history_plus, engagement_history_plus, contact_history_plus, segment_policy_overlay]
 );

@@ -2,7 +2,9 @@
 
 CREATE TYPE purchase_history;
 CREATE TYPE engagement_history;
+CREATE TYPE contact_history;
 CREATE TYPE segment_policy;
+CREATE TYPE scenario;
 
 CREATE FUNCTION purchase_history_in(cstring) RETURNS purchase_history
     AS 'MODULE_PATHNAME', 'purchase_history_in_wrapper' LANGUAGE c IMMUTABLE STRICT PARALLEL SAFE;
@@ -32,6 +34,20 @@ CREATE TYPE engagement_history (
     STORAGE = extended
 );
 
+CREATE FUNCTION contact_history_in(cstring) RETURNS contact_history
+    AS 'MODULE_PATHNAME', 'contact_history_in_wrapper' LANGUAGE c IMMUTABLE STRICT PARALLEL SAFE;
+CREATE FUNCTION contact_history_out(contact_history) RETURNS cstring
+    AS 'MODULE_PATHNAME', 'contact_history_out_wrapper' LANGUAGE c IMMUTABLE STRICT PARALLEL SAFE;
+CREATE FUNCTION contact_history_recv(internal) RETURNS contact_history
+    AS 'MODULE_PATHNAME', 'contact_history_recv_wrapper' LANGUAGE c IMMUTABLE STRICT PARALLEL SAFE;
+CREATE FUNCTION contact_history_send(contact_history) RETURNS bytea
+    AS 'byteasend' LANGUAGE internal IMMUTABLE STRICT PARALLEL SAFE;
+CREATE TYPE contact_history (
+    INPUT = contact_history_in, OUTPUT = contact_history_out,
+    RECEIVE = contact_history_recv, SEND = contact_history_send,
+    STORAGE = extended
+);
+
 CREATE FUNCTION segment_policy_in(cstring) RETURNS segment_policy
     AS 'MODULE_PATHNAME', 'segment_policy_in_wrapper' LANGUAGE c IMMUTABLE STRICT PARALLEL SAFE;
 CREATE FUNCTION segment_policy_out(segment_policy) RETURNS cstring
@@ -43,5 +59,19 @@ CREATE FUNCTION segment_policy_send(segment_policy) RETURNS bytea
 CREATE TYPE segment_policy (
     INPUT = segment_policy_in, OUTPUT = segment_policy_out,
     RECEIVE = segment_policy_recv, SEND = segment_policy_send,
+    STORAGE = extended
+);
+
+CREATE FUNCTION scenario_in(cstring) RETURNS scenario
+    AS 'MODULE_PATHNAME', 'scenario_in_wrapper' LANGUAGE c IMMUTABLE STRICT PARALLEL SAFE;
+CREATE FUNCTION scenario_out(scenario) RETURNS cstring
+    AS 'MODULE_PATHNAME', 'scenario_out_wrapper' LANGUAGE c IMMUTABLE STRICT PARALLEL SAFE;
+CREATE FUNCTION scenario_recv(internal) RETURNS scenario
+    AS 'MODULE_PATHNAME', 'scenario_recv_wrapper' LANGUAGE c IMMUTABLE STRICT PARALLEL SAFE;
+CREATE FUNCTION scenario_send(scenario) RETURNS bytea
+    AS 'byteasend' LANGUAGE internal IMMUTABLE STRICT PARALLEL SAFE;
+CREATE TYPE scenario (
+    INPUT = scenario_in, OUTPUT = scenario_out,
+    RECEIVE = scenario_recv, SEND = scenario_send,
     STORAGE = extended
 );

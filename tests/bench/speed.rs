@@ -41,6 +41,7 @@ fn main() {
     stored_histories(&mut client, customers);
     ab_tests(&mut client);
     learning_and_movement(&mut client);
+    due_steps(&mut client);
     memory(&database);
     history_size(&database);
 }
@@ -230,6 +231,59 @@ fn learning_and_movement(client: &mut Client) {
                 .to_owned(),
         },
     ];
+    ratios(client, &candidates);
+}
+
+/// Five scenarios for every customer, with two events and six contacts of each on average, against F.
+fn due_steps(client: &mut Client) {
+    println!("\n## What is due, of five scenarios, no parallel workers\n");
+    batch(
+        client,
+        &format!(
+            "CREATE TABLE engaged AS
+             SELECT customer_id, h, e, c
+             FROM histories
+             LEFT JOIN (SELECT customer_id, engagement_history(kind, day) AS e
+                        FROM (SELECT customer_id, (ARRAY['review', 'survey', 'complaint', 'referral'])[1 + n % 4] AS kind,
+                                     DATE '{AS_OF}' - (random() * 700)::int AS day
+                              FROM histories, generate_series(1, 4) AS n WHERE random() < 0.5) AS events
+                        GROUP BY 1) AS events USING (customer_id)
+             LEFT JOIN (SELECT customer_id, contact_history(channel, day, scenario, step, NULL) AS c
+                        FROM (SELECT customer_id, (ARRAY['email', 'line', 'postal'])[1 + n % 3] AS channel,
+                                     DATE '{AS_OF}' - (random() * 400)::int AS day,
+                                     (ARRAY['at_risk_check_in', 'keeper_rewards', 'dormant_revival_drifted'])[1 + n % 3]
+                                         AS scenario,
+                                     (ARRAY['check_in', 'reward', 'reason', 'review'])[1 + n % 4] AS step
+                              FROM histories, generate_series(1, 12) AS n WHERE random() < 0.5) AS contacts
+                        GROUP BY 1) AS contacts USING (customer_id);
+             ANALYZE engaged"
+        ),
+    );
+    let due = |name, arguments: &str| {
+        Candidate {
+        name,
+        columns: &["why"],
+        query: format!(
+            "SELECT d.* FROM engaged,
+                    (SELECT array_agg(preset_scenario(name)) AS five
+                     FROM unnest(ARRAY['dissatisfied', 'lapsed_good_customer', 'dormant_revival_drifted', 'at_risk_check_in',
+                                       'keeper_rewards']) AS p (name)) AS scenarios,
+                    LATERAL due_steps(five, h, '{AS_OF}', NULL{arguments}) AS d"
+        ),
+    }
+    };
+    ratios(
+        client,
+        &[
+            Candidate { name: F.0, columns: F.1, query: F.2.to_owned() },
+            due("due_steps, orders alone", ""),
+            due("due_steps, with engagement, channels and log", ", e, 'one_off', '{email, postal}', c"),
+        ],
+    );
+}
+
+/// Medians of the candidates' times, taken in turn, and their ratios to the first (F).
+fn ratios(client: &mut Client, candidates: &[Candidate]) {
     let mut times = vec![Vec::new(); candidates.len()];
     for _ in 0..ROUNDS {
         for (candidate, times) in candidates.iter().zip(&mut times) {

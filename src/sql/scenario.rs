@@ -1,0 +1,218 @@
+//! Step scenarios as SQL sees them, and when a customer may be contacted.
+
+use std::cell::RefCell;
+use std::rc::Rc;
+
+use pgrx::prelude::*;
+use pgrx::{PgMemoryContexts, pg_sys};
+
+use super::customer::{column, read, row_type};
+use super::datum::{RawDatum, varlena_bytes};
+use super::error::{OrRaise, raise};
+use super::orders::argument;
+use super::types::{Recent, SegmentPolicy, policy_of};
+use crate::contact::{ContactCalendar, ContactFacts, ContactHistory};
+use crate::customer::Customer;
+use crate::day::Day;
+use crate::engagement::EngagementHistory;
+use crate::error::{Error, ErrorKind, Result};
+use crate::history::PurchaseHistory;
+use crate::membership::Membership;
+use crate::policy::Finding;
+use crate::scenario::{DueStep, MESSAGES, PRESETS, Scenario, Scenarios, Why, preset};
+
+#[pg_extern(immutable, strict, parallel_safe, cost = 1000)]
+fn preset_scenario(name: &str) -> Scenario {
+    preset(name).or_raise()
+}
+
+#[pg_extern(immutable, strict, parallel_safe, cost = 1000)]
+#[allow(clippy::type_complexity)]
+fn scenario_presets() -> TableIterator<
+    'static,
+    (
+        name!(name, &'static str),
+        name!(priority, i32),
+        name!(behaviour, &'static str),
+        name!(title, String),
+        name!(title_ja, String),
+        name!(description, &'static str),
+    ),
+> {
+    TableIterator::new(PRESETS.iter().map(|entry| {
+        let scenario = preset(entry.name).or_raise();
+        let plan = scenario.plan();
+        let title_ja = plan.title_ja.as_ref().unwrap_or(&plan.title).clone();
+        // No preset has a priority above 100.
+        let priority = plan.priority as i32;
+        (entry.name, priority, plan.behaviour.name(), plan.title.clone(), title_ja, entry.description)
+    }))
+}
+
+#[pg_extern(immutable, parallel_safe, cost = 1000)]
+fn check_scenario(
+    scenario: Option<Scenario>,
+    policy: default!(Option<SegmentPolicy>, "NULL"),
+) -> TableIterator<'static, (name!(severity, &'static str), name!(path, String), name!(message, String))> {
+    let findings = scenario.map(|scenario| scenario.plan().findings(policy_of(&policy))).unwrap_or_default();
+    TableIterator::new(findings.into_iter().map(Finding::into_row))
+}
+
+#[pg_extern(immutable, strict, parallel_safe, cost = 10)]
+#[allow(clippy::type_complexity)]
+fn message_keys() -> TableIterator<
+    'static,
+    (
+        name!(message_key, &'static str),
+        name!(sort_order, i32),
+        name!(title_en, &'static str),
+        name!(title_ja, &'static str),
+        name!(invitation_ja, &'static str),
+    ),
+> {
+    TableIterator::new(
+        (1..)
+            .zip(MESSAGES)
+            .map(|(order, message)| (message.key, order, message.title_en, message.title_ja, message.invitation_ja)),
+    )
+}
+
+#[pg_extern(immutable, strict, parallel_safe, cost = 10)]
+fn due_step_reasons() -> TableIterator<
+    'static,
+    (name!(why, &'static str), name!(sort_order, i32), name!(label_en, &'static str), name!(label_ja, &'static str)),
+> {
+    TableIterator::new((1..).zip(Why::ALL).map(|(order, why)| (why.name(), order, why.label_en(), why.label_ja())))
+}
+
+#[pg_extern(immutable, parallel_safe, cost = 20)]
+fn contact_allowed_on(
+    contacts: Option<ContactHistory>,
+    as_of: Option<Day>,
+    policy: default!(Option<SegmentPolicy>, "NULL"),
+    engagement: default!(Option<EngagementHistory>, "NULL"),
+    channel: default!(Option<&str>, "NULL"),
+) -> Option<Day> {
+    let as_of = as_of?;
+    let facts = ContactFacts { log: contacts.as_ref(), ..ContactFacts::default() };
+    let policy = &policy_of(&policy).contact;
+    let calendar = ContactCalendar { facts, engagement: engagement.as_ref(), as_of, policy };
+    let over_channel = channel.and_then(|channel| calendar.channel_allowed_from(channel));
+    calendar.allowed_over_all_from().max(over_channel).max(Some(as_of))
+}
+
+thread_local! {
+    /// The lists of scenarios used last: a query has one.
+    static PARSED: RefCell<Recent<Rc<Scenarios>>> = const { RefCell::new(Recent::new()) };
+}
+
+/// The scenarios of an array, in which NULL is none; parsed once, not once a row.
+///
+/// # Safety
+/// `array` must be a `scenario[]` that is not NULL.
+unsafe fn scenarios_of(array: pg_sys::Datum) -> Rc<Scenarios> {
+    // SAFETY: the caller promises an array, whose elements are varlenas aligned like the type.
+    unsafe {
+        let read_all = || -> Result<Rc<Scenarios>> {
+            let array = pg_sys::pg_detoast_datum(array.cast_mut_ptr()).cast::<pg_sys::ArrayType>();
+            let (mut elements, mut nulls, mut count) = (std::ptr::null_mut(), std::ptr::null_mut(), 0);
+            let (length, by_value, alignment) = (-1, false, b'i' as std::ffi::c_char);
+            pg_sys::deconstruct_array(
+                array,
+                (*array).elemtype,
+                length,
+                by_value,
+                alignment,
+                &mut elements,
+                &mut nulls,
+                &mut count,
+            );
+            let present = (0..count as usize).filter(|&at| !*nulls.add(at));
+            let scenarios = present.map(|at| Scenario::from_bytes(varlena_bytes(*elements.add(at))));
+            Ok(Rc::new(Scenarios::new(scenarios.collect::<Result<_>>()?)?))
+        };
+        PARSED.with_borrow_mut(|parsed| parsed.get(varlena_bytes(array), read_all)).or_raise()
+    }
+}
+
+/// The columns of `due_steps`, in the order of `scenario.sql`.
+fn columns(due: &DueStep) -> [Option<pg_sys::Datum>; 9] {
+    [
+        column(Some(due.plan.name.as_str())),
+        column(due.step.map(|step| step.id.as_str())),
+        column(due.channel),
+        column(due.step.and_then(|step| step.offer.as_deref())),
+        column(due.step.map(|step| step.message_key.as_str())),
+        column(due.due_on),
+        column(Some(due.why == Why::Due)),
+        column(Some(due.why.name())),
+        column(due.waits_for),
+    ]
+}
+
+/// The rows of a function that returns all of them at once.
+///
+/// # Safety
+/// `fcinfo` must be a live call frame of a function that returns a set of rows.
+unsafe fn new_rows(fcinfo: pg_sys::FunctionCallInfo) -> *mut pg_sys::Tuplestorestate {
+    // SAFETY: PostgreSQL gives a ReturnSetInfo to functions that return sets; what is made lives as long as the query.
+    unsafe {
+        let result = (*fcinfo).resultinfo.cast::<pg_sys::ReturnSetInfo>();
+        if result.is_null() || (*result).allowedModes & pg_sys::SetFunctionReturnMode::SFRM_Materialize as i32 == 0 {
+            raise(
+                Error::new(ErrorKind::InvalidParameter, "due_steps returns rows, which cannot be used here")
+                    .hint("Call it in FROM: CROSS JOIN LATERAL due_steps(...)."),
+            );
+        }
+        let random_access = (*result).allowedModes & pg_sys::SetFunctionReturnMode::SFRM_Materialize_Random as i32 != 0;
+        let memory = (*(*result).econtext).ecxt_per_query_memory;
+        let rows = PgMemoryContexts::For(memory)
+            .switch_to(|_| pg_sys::tuplestore_begin_heap(random_access, false, pg_sys::work_mem));
+        (*result).returnMode = pg_sys::SetFunctionReturnMode::SFRM_Materialize;
+        (*result).setResult = rows;
+        rows
+    }
+}
+
+#[pg_extern(sql = false)]
+fn due_steps(fcinfo: pg_sys::FunctionCallInfo) -> Option<RawDatum> {
+    // SAFETY: scenario.sql declares these arguments and the columns.
+    unsafe {
+        let rows = new_rows(fcinfo);
+        let (Some(scenarios), Some(as_of)) = (argument(fcinfo, 0), read::<Day>(fcinfo, 2)) else {
+            return None;
+        };
+        let scenarios = scenarios_of(scenarios);
+        let history = read::<PurchaseHistory>(fcinfo, 1);
+        let policy = read::<SegmentPolicy>(fcinfo, 3);
+        let engagement = read::<EngagementHistory>(fcinfo, 4);
+        let membership = read::<Membership>(fcinfo, 5);
+        let channels = read::<Vec<Option<String>>>(fcinfo, 6);
+        let log = read::<ContactHistory>(fcinfo, 7);
+        let channels = channels.map(|channels| channels.into_iter().flatten().collect::<Vec<_>>());
+        let contact = ContactFacts { channels: channels.as_deref(), last_contacted_on: None, log: log.as_ref() };
+        let customer = Customer::new(history.as_ref(), as_of, policy_of(&policy), engagement.as_ref(), membership);
+        let row_type = row_type(fcinfo);
+        for due in scenarios.due_steps(&customer, contact).or_raise() {
+            let columns = columns(&due);
+            let mut values = columns.map(|column| column.unwrap_or(pg_sys::Datum::null()));
+            let mut nulls = columns.map(|column| column.is_none());
+            pg_sys::tuplestore_putvalues(rows, row_type, values.as_mut_ptr(), nulls.as_mut_ptr());
+        }
+        None
+    }
+}
+
+extension_sql_file!(
+    "scenario.sql",
+    name = "scenario",
+    requires = [
+        "types",
+        preset_scenario,
+        scenario_presets,
+        check_scenario,
+        message_keys,
+        due_step_reasons,
+        contact_allowed_on
+    ]
+);

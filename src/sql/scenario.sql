@@ -1,0 +1,36 @@
+-- scenario
+
+CREATE FUNCTION due_steps(
+    scenarios scenario[],
+    h purchase_history,
+    as_of date,
+    policy segment_policy DEFAULT NULL,
+    engagement engagement_history DEFAULT NULL,
+    membership text DEFAULT NULL,
+    channels text[] DEFAULT NULL,
+    contacts contact_history DEFAULT NULL,
+    OUT scenario text,
+    OUT step text,
+    OUT channel text,
+    OUT offer text,
+    OUT message_key text,
+    OUT due_on date,
+    OUT due boolean,
+    OUT why text,
+    OUT waits_for text
+) RETURNS SETOF record
+    AS 'MODULE_PATHNAME', 'due_steps_wrapper' LANGUAGE c IMMUTABLE PARALLEL SAFE COST 300 ROWS 5;
+COMMENT ON FUNCTION due_steps(
+    scenario[], purchase_history, date, segment_policy, engagement_history, text, text[], contact_history
+) IS
+    'What each scenario has for one customer on a day, and why: at most one step is due. The log of contacts says what was done.';
+
+COMMENT ON FUNCTION preset_scenario(text) IS 'A ready-made scenario; scenario_presets() lists them.';
+COMMENT ON FUNCTION scenario_presets() IS 'The ready-made scenarios in order of priority.';
+COMMENT ON FUNCTION check_scenario(scenario, segment_policy) IS
+    'What a scenario asks for in vain or the policy delays: rows of severity, path and message; none for NULL.';
+COMMENT ON FUNCTION message_keys() IS
+    'The messages that steps name, with titles in English and Japanese and a line in Japanese that invites the customer.';
+COMMENT ON FUNCTION due_step_reasons() IS 'What due_steps says in why, with labels in English and Japanese.';
+COMMENT ON FUNCTION contact_allowed_on(contact_history, date, segment_policy, engagement_history, text) IS
+    'The first day from as_of on which the contact policy allows a contact, over a channel or, where that is NULL, at all.';
