@@ -489,6 +489,7 @@ COMMENT ON FUNCTION stored_policy(text) IS
 --   NAME_policies     each policy that was in force, with its first day
 --   NAME_histories    one row a customer with an order: the purchase history
 --   NAME_engagement   one row a customer with events (where a table of events is named)
+--   NAME_contacts     one row a customer who was contacted (where a log of contacts is named)
 --   NAME_profiles     one row a customer of the customers' table (where one is named)
 --   NAME_noted        customers whose orders changed since the last refresh (track => 'trigger')
 --   NAME_facts        a view: all of that, one row a customer
@@ -526,6 +527,13 @@ AS $columns$
     ('engagement', 'customer', true, 'key', E'{customer_id,customer,customer_no,customer_number,customer_key,customer_code,cust_id,client_id,user_id,buyer_id,member_id,\u9867\u5ba2ID,\u9867\u5ba2\u756a\u53f7,\u9867\u5ba2\u30b3\u30fc\u30c9,\u4f1a\u54e1ID,\u4f1a\u54e1\u756a\u53f7}'),
     ('engagement', 'kind', true, 'text', E'{kind,event_kind,event_type,event,type,\u7a2e\u985e,\u7a2e\u5225}'),
     ('engagement', 'happened_at', true, 'day', E'{happened_at,happened_on,occurred_at,occurred_on,event_date,event_time,\u767a\u751f\u65e5,\u767a\u751f\u65e5\u6642}'),
+    ('contacts', 'tenant', false, 'key', '{}'),
+    ('contacts', 'customer', true, 'key', E'{customer_id,customer,customer_no,customer_number,customer_key,customer_code,cust_id,client_id,user_id,buyer_id,member_id,\u9867\u5ba2ID,\u9867\u5ba2\u756a\u53f7,\u9867\u5ba2\u30b3\u30fc\u30c9,\u4f1a\u54e1ID,\u4f1a\u54e1\u756a\u53f7}'),
+    ('contacts', 'channel', true, 'text', '{channel}'),
+    ('contacts', 'contacted_at', true, 'day', '{contacted_at,contacted_on,sent_at,sent_on}'),
+    ('contacts', 'scenario', false, 'text', '{scenario}'),
+    ('contacts', 'step', false, 'text', '{step}'),
+    ('contacts', 'group', false, 'text', '{group,test_group}'),
     ('customers', 'tenant', false, 'key', '{}'),
     ('customers', 'customer', true, 'key', E'{customer_id,customer,customer_no,customer_number,customer_key,customer_code,cust_id,client_id,user_id,buyer_id,member_id,id,\u9867\u5ba2ID,\u9867\u5ba2\u756a\u53f7,\u9867\u5ba2\u30b3\u30fc\u30c9,\u4f1a\u54e1ID,\u4f1a\u54e1\u756a\u53f7}'),
     ('customers', 'membership', false, 'text', E'{membership,membership_status,\u4f1a\u54e1\u533a\u5206}'),
@@ -808,6 +816,12 @@ AS $keys$
 $keys$;
 COMMENT ON FUNCTION _foreign_key_columns(jsonb, text) IS 'Part of segmentations: the key columns of another source as they are called there.';
 
+-- A column of a source c as text; NULL where the source has none.
+CREATE FUNCTION _text(s jsonb, source text, role text) RETURNS text
+LANGUAGE sql IMMUTABLE PARALLEL SAFE SET search_path = pg_catalog, pg_temp
+AS $text$ SELECT coalesce('c.' || quote_ident(s #>> ARRAY['columns', source, role]), 'NULL') || '::pg_catalog.text' $text$;
+COMMENT ON FUNCTION _text(jsonb, text, text) IS 'Part of segmentations: a column of a source as text, or NULL.';
+
 CREATE FUNCTION _engagement_sql(s jsonb) RETURNS text
 LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp
 AS $engagement$
@@ -820,6 +834,20 @@ AS $engagement$
                   @extschema@._among(s, 'e', @extschema@._foreign_key_columns(s, 'engagement'), NULL))
 $engagement$;
 COMMENT ON FUNCTION _engagement_sql(jsonb) IS 'Part of segmentations: the SELECT of the engagement histories, one row a customer with events.';
+
+CREATE FUNCTION _contacts_sql(s jsonb) RETURNS text
+LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp
+AS $contacts$
+    SELECT format('SELECT %s, @extschema@.contact_history(r.channel, r.contacted_on, r.scenario, r.step, r.test_group) AS contacts '
+                  'FROM (SELECT %s, c.%I::pg_catalog.text AS channel, %s AS contacted_on, %s AS scenario, %s AS step, %s AS test_group '
+                  'FROM %s AS c WHERE %s) AS r GROUP BY %1$s',
+                  @extschema@._key_list(s, 'r'), @extschema@._foreign_keys(s, 'contacts', 'c'), s #>> '{columns,contacts,channel}',
+                  @extschema@._day(s, @extschema@._source_table(s, 'contacts'), 'c', s #>> '{columns,contacts,contacted_at}'),
+                  @extschema@._text(s, 'contacts', 'scenario'), @extschema@._text(s, 'contacts', 'step'),
+                  @extschema@._text(s, 'contacts', 'group'), @extschema@._source_table(s, 'contacts'),
+                  @extschema@._among(s, 'c', @extschema@._foreign_key_columns(s, 'contacts'), NULL))
+$contacts$;
+COMMENT ON FUNCTION _contacts_sql(jsonb) IS 'Part of segmentations: the SELECT of the logs of contacts, one row a customer who was contacted.';
 
 -- What is known of a customer besides orders and events. Channels are NULL, not tracked, where the table has no address.
 CREATE FUNCTION _profiles_sql(s jsonb) RETURNS text
@@ -838,7 +866,7 @@ BEGIN
     END IF;
     RETURN format('SELECT %s, %s AS membership, %s AS channels, %s AS last_contacted_on FROM %s AS c WHERE %s',
                   @extschema@._foreign_keys(s, 'customers', 'c'),
-                  coalesce('c.' || quote_ident(c ->> 'membership'), 'NULL') || '::pg_catalog.text', channels,
+                  @extschema@._text(s, 'customers', 'membership'), channels,
                   coalesce(@extschema@._day(s, relation, 'c', c ->> 'last_contacted_on'), 'NULL::pg_catalog.date'), relation,
                   @extschema@._among(s, 'c', @extschema@._foreign_key_columns(s, 'customers'), NULL));
 END
@@ -874,8 +902,11 @@ BEGIN
     IF s ->> 'engagement' IS NOT NULL THEN
         RETURN QUERY SELECT 2, 'engagement', @extschema@._engagement_sql(s), NULL, format('Engagement histories of %s.', s ->> 'engagement');
     END IF;
+    IF s ->> 'contacts' IS NOT NULL THEN
+        RETURN QUERY SELECT 3, 'contacts', @extschema@._contacts_sql(s), NULL, format('Logs of contacts of %s.', s ->> 'contacts');
+    END IF;
     IF s ->> 'customers' IS NOT NULL THEN
-        RETURN QUERY SELECT 3, 'profiles', @extschema@._profiles_sql(s), NULL,
+        RETURN QUERY SELECT 4, 'profiles', @extschema@._profiles_sql(s), NULL,
                             format('Memberships, channels and last contacts of %s.', s ->> 'customers');
     END IF;
 END
@@ -905,7 +936,8 @@ $sql$(
     FROM %s AS h
 ) AS k$sql$, histories);
     engagement text := 'NULL::@extschema@.engagement_history';
-    events text := '';
+    contacts text := 'NULL::@extschema@.contact_history';
+    joined text := '';
 BEGIN
     IF s ->> 'customers' IS NOT NULL THEN
         customers := format(
@@ -919,13 +951,18 @@ $sql$(
     END IF;
     IF s ->> 'engagement' IS NOT NULL THEN
         engagement := 'coalesce(e.engagement, @extschema@.no_engagement())';
-        events := format(E'\nLEFT JOIN %s AS e ON %s', @extschema@._relation(s, 'engagement'), @extschema@._same_key(s, 'e', 'k'));
+        joined := format(E'\nLEFT JOIN %s AS e ON %s', @extschema@._relation(s, 'engagement'), @extschema@._same_key(s, 'e', 'k'));
+    END IF;
+    IF s ->> 'contacts' IS NOT NULL THEN
+        contacts := 'coalesce(l.contacts, ''[]''::@extschema@.contact_history)';
+        joined := joined || format(E'\nLEFT JOIN %s AS l ON %s', @extschema@._relation(s, 'contacts'), @extschema@._same_key(s, 'l', 'k'));
     END IF;
     RETURN format(
-$sql$SELECT %s, p.as_of, p.policy, k.history, %s AS engagement, k.membership, k.channels, k.last_contacted_on
+$sql$SELECT %s, p.as_of, p.policy, k.history, %s AS engagement, k.membership, k.channels, k.last_contacted_on,
+       %s AS contacts
 FROM %s AS p
 CROSS JOIN %s%s$sql$,
-        @extschema@._key_list(s, 'k'), engagement, @extschema@._relation(s, 'status'), customers, events);
+        @extschema@._key_list(s, 'k'), engagement, contacts, @extschema@._relation(s, 'status'), customers, joined);
 END
 $facts$;
 COMMENT ON FUNCTION _facts_sql(jsonb) IS 'Part of segmentations: the SELECT of everything that is known of a customer.';
@@ -951,7 +988,7 @@ $sql$SELECT %1$s,
        CASE WHEN s.action_due_on > f.as_of THEN s.action_due_on END AS wait_until
 FROM %4$s AS f
 CROSS JOIN LATERAL @extschema@.segment_customer(
-    f.history, f.as_of, f.policy, f.engagement, f.membership, f.channels, f.last_contacted_on
+    f.history, f.as_of, f.policy, f.engagement, f.membership, f.channels, f.last_contacted_on, f.contacts
 ) AS s
 LEFT JOIN @extschema@.lifecycle_states() AS l ON l.state = s.lifecycle_state
 LEFT JOIN @extschema@.purchase_stages() AS g ON g.stage = s.purchase_stage
@@ -1100,6 +1137,7 @@ AS $columns$
     ('history', 'The customer''s purchases by day; NULL for a prospect.'),
     ('engagement', 'The customer''s events; NULL where no table of events is named.'),
     ('membership', 'Membership as given by the customers'' table.'),
+    ('contacts', 'The log of what was sent to the customer; NULL where none is named.'),
     ('channels', 'Channels over which the customer can be reached; NULL where no address is tracked.'),
     ('first_purchase_on', 'First purchase day.'),
     ('last_purchase_on', 'Last purchase day.'),
@@ -1660,7 +1698,7 @@ CREATE FUNCTION audit_orders(
 LANGUAGE sql STABLE SECURITY INVOKER SET search_path = pg_catalog, pg_temp
 AS $audit$
     SELECT * FROM @extschema@._audit(@extschema@._checked_settings(@extschema@._given_settings(
-        orders, tenant, customer, ordered_at, amount, discounted, order_id, currency, order_filter, time_zone, NULL, NULL, NULL,
+        orders, tenant, customer, ordered_at, amount, discounted, order_id, currency, order_filter, time_zone, NULL, NULL, NULL, NULL, NULL,
         customers, customers_columns, as_of, NULL, NULL, NULL)))
 $audit$;
 COMMENT ON FUNCTION audit_orders(regclass, text, text, text, text, text, text, text, text, text, regclass, jsonb, date) IS
@@ -1691,22 +1729,23 @@ COMMENT ON FUNCTION _show_audit(jsonb) IS 'Part of segmentations: shows what is 
 -- The arguments of create_segmentation as settings; what is not given is left out, and looked for or defaulted later.
 CREATE FUNCTION _given_settings(
     orders regclass, tenant text, customer text, ordered_at text, amount text, discounted text, order_id text, currency text,
-    order_filter text, time_zone text, policy text, engagement regclass, engagement_columns jsonb, customers regclass,
+    order_filter text, time_zone text, policy text, engagement regclass, engagement_columns jsonb, contacts regclass, contacts_columns jsonb, customers regclass,
     customers_columns jsonb, as_of date, lang text, track text, readers text[]
 ) RETURNS jsonb
 LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp
 AS $given$
     SELECT jsonb_strip_nulls(jsonb_build_object(
         'orders', orders, 'order_filter', order_filter, 'time_zone', time_zone, 'policy', policy, 'engagement', engagement,
-        'customers', customers, 'as_of', as_of, 'lang', lang, 'track', track, 'readers', readers
+        'contacts', contacts, 'customers', customers, 'as_of', as_of, 'lang', lang, 'track', track, 'readers', readers
     )) || jsonb_build_object('columns', jsonb_build_object(
         'orders', jsonb_strip_nulls(jsonb_build_object(
             'tenant', tenant, 'customer', customer, 'ordered_at', ordered_at, 'amount', amount, 'discounted', discounted,
             'order_id', order_id, 'currency', currency)),
         'engagement', coalesce(engagement_columns, '{}'),
+        'contacts', coalesce(contacts_columns, '{}'),
         'customers', coalesce(customers_columns, '{}')))
 $given$;
-COMMENT ON FUNCTION _given_settings(regclass, text, text, text, text, text, text, text, text, text, text, regclass, jsonb, regclass, jsonb, date, text, text, text[]) IS
+COMMENT ON FUNCTION _given_settings(regclass, text, text, text, text, text, text, text, text, text, text, regclass, jsonb, regclass, jsonb, regclass, jsonb, date, text, text, text[]) IS
     'Part of segmentations: the arguments of create_segmentation as one document.';
 
 CREATE FUNCTION _invalid(message text, hint text) RETURNS void
@@ -1739,7 +1778,7 @@ BEGIN
     END IF;
     PERFORM clock_timestamp() AT TIME ZONE (s ->> 'time_zone');
 
-    FOREACH source IN ARRAY ARRAY['orders', 'engagement', 'customers'] LOOP
+    FOREACH source IN ARRAY ARRAY['orders', 'engagement', 'contacts', 'customers'] LOOP
         IF s ->> source IS NULL THEN
             IF s #> ARRAY['columns', source] <> '{}' THEN
                 PERFORM @extschema@._invalid(format('%s_columns are given without %1$s', source), format('Name the table too: %s => ...', source));
@@ -1788,7 +1827,7 @@ LANGUAGE sql IMMUTABLE PARALLEL SAFE SET search_path = pg_catalog, pg_temp
 AS $relations$
     VALUES ('actions', 'MATERIALIZED VIEW'), ('cohorts', 'MATERIALIZED VIEW'), ('movement', 'MATERIALIZED VIEW'),
            ('segments', 'MATERIALIZED VIEW'), ('customers_today', 'VIEW'), ('customers', 'MATERIALIZED VIEW'), ('facts', 'VIEW'),
-           ('noted', 'TABLE'), ('profiles', 'TABLE'), ('engagement', 'TABLE'), ('histories', 'TABLE'), ('status', 'TABLE'),
+           ('noted', 'TABLE'), ('profiles', 'TABLE'), ('contacts', 'TABLE'), ('engagement', 'TABLE'), ('histories', 'TABLE'), ('status', 'TABLE'),
            ('policies', 'TABLE'), ('settings', 'TABLE')
 $relations$;
 COMMENT ON FUNCTION _segmentation_relations() IS 'Part of segmentations: the relations one can have.';
@@ -2023,6 +2062,8 @@ CREATE FUNCTION create_segmentation(
     policy text DEFAULT NULL,
     engagement regclass DEFAULT NULL,
     engagement_columns jsonb DEFAULT NULL,
+    contacts regclass DEFAULT NULL,
+    contacts_columns jsonb DEFAULT NULL,
     customers regclass DEFAULT NULL,
     customers_columns jsonb DEFAULT NULL,
     schema text DEFAULT pg_catalog.current_schema(),
@@ -2048,7 +2089,7 @@ BEGIN
     END IF;
     s := @extschema@._checked_settings(jsonb_build_object('name', name, 'schema', schema) || @extschema@._given_settings(
         orders, tenant, customer, ordered_at, amount, discounted, order_id, currency, order_filter, time_zone, policy, engagement,
-        engagement_columns, customers, customers_columns, as_of, lang, track, readers));
+        engagement_columns, contacts, contacts_columns, customers, customers_columns, as_of, lang, track, readers));
     taken := (SELECT string_agg(@extschema@._relation(s, r.suffix), ', ') FROM @extschema@._segmentation_relations() AS r
               WHERE to_regclass(@extschema@._relation(s, r.suffix)) IS NOT NULL);
     IF taken IS NOT NULL THEN
@@ -2076,7 +2117,7 @@ BEGIN
     RETURN name;
 END
 $create$;
-COMMENT ON FUNCTION create_segmentation(text, regclass, text, text, text, text, text, text, text, text, text, text, regclass, jsonb, regclass, jsonb, text, date, text, text, text[]) IS
+COMMENT ON FUNCTION create_segmentation(text, regclass, text, text, text, text, text, text, text, text, text, text, regclass, jsonb, regclass, jsonb, regclass, jsonb, text, date, text, text, text[]) IS
     'Makes and fills NAME_customers, _segments, _movement, _cohorts, _actions and what they stand on, owned by the caller.';
 
 CREATE FUNCTION refresh_segmentation(name text, "full" boolean DEFAULT false, wait boolean DEFAULT true, as_of date DEFAULT NULL) RETURNS text
@@ -2110,6 +2151,8 @@ CREATE FUNCTION alter_segmentation(
     policy text DEFAULT NULL,
     engagement regclass DEFAULT NULL,
     engagement_columns jsonb DEFAULT NULL,
+    contacts regclass DEFAULT NULL,
+    contacts_columns jsonb DEFAULT NULL,
     customers regclass DEFAULT NULL,
     customers_columns jsonb DEFAULT NULL,
     as_of date DEFAULT NULL,
@@ -2124,17 +2167,17 @@ DECLARE
     old jsonb := @extschema@._open(name);
     given jsonb := @extschema@._given_settings(
         orders, tenant, customer, ordered_at, amount, discounted, order_id, currency, order_filter, time_zone, policy, engagement,
-        engagement_columns, customers, customers_columns, as_of, lang, track, readers);
+        engagement_columns, contacts, contacts_columns, customers, customers_columns, as_of, lang, track, readers);
     columns jsonb := (SELECT jsonb_object_agg(c.source, CASE WHEN given ? c.source THEN c.named ELSE (old #> ARRAY['columns', c.source]) || c.named END)
                       FROM jsonb_each(given -> 'columns') AS c (source, named));
     s jsonb := (old || given || jsonb_build_object('columns', columns)) - reset;
     argument text;
 BEGIN
     FOREACH argument IN ARRAY reset LOOP
-        IF argument NOT IN ('order_filter', 'policy', 'as_of', 'readers', 'engagement', 'customers', 'tenant', 'discounted', 'order_id', 'currency') THEN
+        IF argument NOT IN ('order_filter', 'policy', 'as_of', 'readers', 'engagement', 'contacts', 'customers', 'tenant', 'discounted', 'order_id', 'currency') THEN
             PERFORM @extschema@._invalid(format('%L cannot be reset', argument),
-                                         'These can: order_filter, policy, as_of, readers, engagement, customers, tenant, discounted, order_id, currency.');
-        ELSIF argument IN ('engagement', 'customers') THEN
+                                         'These can: order_filter, policy, as_of, readers, engagement, contacts, customers, tenant, discounted, order_id, currency.');
+        ELSIF argument IN ('engagement', 'contacts', 'customers') THEN
             s := jsonb_set(s, ARRAY['columns', argument], '{}');
         END IF;
         s := s #- ARRAY['columns', 'orders', argument];
@@ -2152,7 +2195,7 @@ BEGIN
     RETURN name;
 END
 $alter$;
-COMMENT ON FUNCTION alter_segmentation(text, regclass, text, text, text, text, text, text, text, text, text, text, regclass, jsonb, regclass, jsonb, date, text, text, text[], text[]) IS
+COMMENT ON FUNCTION alter_segmentation(text, regclass, text, text, text, text, text, text, text, text, text, text, regclass, jsonb, regclass, jsonb, regclass, jsonb, date, text, text, text[], text[]) IS
     'Changes what is given, sets back what reset names, and brings the views up to date; policy => ''learn'' learns anew.';
 
 CREATE FUNCTION drop_segmentation(name text) RETURNS text

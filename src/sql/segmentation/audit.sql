@@ -115,7 +115,7 @@ CREATE FUNCTION audit_orders(
 LANGUAGE sql STABLE SECURITY INVOKER SET search_path = pg_catalog, pg_temp
 AS $audit$
     SELECT * FROM @extschema@._audit(@extschema@._checked_settings(@extschema@._given_settings(
-        orders, tenant, customer, ordered_at, amount, discounted, order_id, currency, order_filter, time_zone, NULL, NULL, NULL,
+        orders, tenant, customer, ordered_at, amount, discounted, order_id, currency, order_filter, time_zone, NULL, NULL, NULL, NULL, NULL,
         customers, customers_columns, as_of, NULL, NULL, NULL)))
 $audit$;
 COMMENT ON FUNCTION audit_orders(regclass, text, text, text, text, text, text, text, text, text, regclass, jsonb, date) IS

@@ -10,6 +10,7 @@ AS $columns$
     ('history', 'The customer''s purchases by day; NULL for a prospect.'),
     ('engagement', 'The customer''s events; NULL where no table of events is named.'),
     ('membership', 'Membership as given by the customers'' table.'),
+    ('contacts', 'The log of what was sent to the customer; NULL where none is named.'),
     ('channels', 'Channels over which the customer can be reached; NULL where no address is tracked.'),
     ('first_purchase_on', 'First purchase day.'),
     ('last_purchase_on', 'Last purchase day.'),

@@ -3,22 +3,23 @@
 -- The arguments of create_segmentation as settings; what is not given is left out, and looked for or defaulted later.
 CREATE FUNCTION _given_settings(
     orders regclass, tenant text, customer text, ordered_at text, amount text, discounted text, order_id text, currency text,
-    order_filter text, time_zone text, policy text, engagement regclass, engagement_columns jsonb, customers regclass,
+    order_filter text, time_zone text, policy text, engagement regclass, engagement_columns jsonb, contacts regclass, contacts_columns jsonb, customers regclass,
     customers_columns jsonb, as_of date, lang text, track text, readers text[]
 ) RETURNS jsonb
 LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp
 AS $given$
     SELECT jsonb_strip_nulls(jsonb_build_object(
         'orders', orders, 'order_filter', order_filter, 'time_zone', time_zone, 'policy', policy, 'engagement', engagement,
-        'customers', customers, 'as_of', as_of, 'lang', lang, 'track', track, 'readers', readers
+        'contacts', contacts, 'customers', customers, 'as_of', as_of, 'lang', lang, 'track', track, 'readers', readers
     )) || jsonb_build_object('columns', jsonb_build_object(
         'orders', jsonb_strip_nulls(jsonb_build_object(
             'tenant', tenant, 'customer', customer, 'ordered_at', ordered_at, 'amount', amount, 'discounted', discounted,
             'order_id', order_id, 'currency', currency)),
         'engagement', coalesce(engagement_columns, '{}'),
+        'contacts', coalesce(contacts_columns, '{}'),
         'customers', coalesce(customers_columns, '{}')))
 $given$;
-COMMENT ON FUNCTION _given_settings(regclass, text, text, text, text, text, text, text, text, text, text, regclass, jsonb, regclass, jsonb, date, text, text, text[]) IS
+COMMENT ON FUNCTION _given_settings(regclass, text, text, text, text, text, text, text, text, text, text, regclass, jsonb, regclass, jsonb, regclass, jsonb, date, text, text, text[]) IS
     'Part of segmentations: the arguments of create_segmentation as one document.';
 
 CREATE FUNCTION _invalid(message text, hint text) RETURNS void
@@ -51,7 +52,7 @@ BEGIN
     END IF;
     PERFORM clock_timestamp() AT TIME ZONE (s ->> 'time_zone');
 
-    FOREACH source IN ARRAY ARRAY['orders', 'engagement', 'customers'] LOOP
+    FOREACH source IN ARRAY ARRAY['orders', 'engagement', 'contacts', 'customers'] LOOP
         IF s ->> source IS NULL THEN
             IF s #> ARRAY['columns', source] <> '{}' THEN
                 PERFORM @extschema@._invalid(format('%s_columns are given without %1$s', source), format('Name the table too: %s => ...', source));
@@ -100,7 +101,7 @@ LANGUAGE sql IMMUTABLE PARALLEL SAFE SET search_path = pg_catalog, pg_temp
 AS $relations$
     VALUES ('actions', 'MATERIALIZED VIEW'), ('cohorts', 'MATERIALIZED VIEW'), ('movement', 'MATERIALIZED VIEW'),
            ('segments', 'MATERIALIZED VIEW'), ('customers_today', 'VIEW'), ('customers', 'MATERIALIZED VIEW'), ('facts', 'VIEW'),
-           ('noted', 'TABLE'), ('profiles', 'TABLE'), ('engagement', 'TABLE'), ('histories', 'TABLE'), ('status', 'TABLE'),
+           ('noted', 'TABLE'), ('profiles', 'TABLE'), ('contacts', 'TABLE'), ('engagement', 'TABLE'), ('histories', 'TABLE'), ('status', 'TABLE'),
            ('policies', 'TABLE'), ('settings', 'TABLE')
 $relations$;
 COMMENT ON FUNCTION _segmentation_relations() IS 'Part of segmentations: the relations one can have.';
@@ -335,6 +336,8 @@ CREATE FUNCTION create_segmentation(
     policy text DEFAULT NULL,
     engagement regclass DEFAULT NULL,
     engagement_columns jsonb DEFAULT NULL,
+    contacts regclass DEFAULT NULL,
+    contacts_columns jsonb DEFAULT NULL,
     customers regclass DEFAULT NULL,
     customers_columns jsonb DEFAULT NULL,
     schema text DEFAULT pg_catalog.current_schema(),
@@ -360,7 +363,7 @@ BEGIN
     END IF;
     s := @extschema@._checked_settings(jsonb_build_object('name', name, 'schema', schema) || @extschema@._given_settings(
         orders, tenant, customer, ordered_at, amount, discounted, order_id, currency, order_filter, time_zone, policy, engagement,
-        engagement_columns, customers, customers_columns, as_of, lang, track, readers));
+        engagement_columns, contacts, contacts_columns, customers, customers_columns, as_of, lang, track, readers));
     taken := (SELECT string_agg(@extschema@._relation(s, r.suffix), ', ') FROM @extschema@._segmentation_relations() AS r
               WHERE to_regclass(@extschema@._relation(s, r.suffix)) IS NOT NULL);
     IF taken IS NOT NULL THEN
@@ -388,7 +391,7 @@ BEGIN
     RETURN name;
 END
 $create$;
-COMMENT ON FUNCTION create_segmentation(text, regclass, text, text, text, text, text, text, text, text, text, text, regclass, jsonb, regclass, jsonb, text, date, text, text, text[]) IS
+COMMENT ON FUNCTION create_segmentation(text, regclass, text, text, text, text, text, text, text, text, text, text, regclass, jsonb, regclass, jsonb, regclass, jsonb, text, date, text, text, text[]) IS
     'Makes and fills NAME_customers, _segments, _movement, _cohorts, _actions and what they stand on, owned by the caller.';
 
 CREATE FUNCTION refresh_segmentation(name text, "full" boolean DEFAULT false, wait boolean DEFAULT true, as_of date DEFAULT NULL) RETURNS text
@@ -422,6 +425,8 @@ CREATE FUNCTION alter_segmentation(
     policy text DEFAULT NULL,
     engagement regclass DEFAULT NULL,
     engagement_columns jsonb DEFAULT NULL,
+    contacts regclass DEFAULT NULL,
+    contacts_columns jsonb DEFAULT NULL,
     customers regclass DEFAULT NULL,
     customers_columns jsonb DEFAULT NULL,
     as_of date DEFAULT NULL,
@@ -436,17 +441,17 @@ DECLARE
     old jsonb := @extschema@._open(name);
     given jsonb := @extschema@._given_settings(
         orders, tenant, customer, ordered_at, amount, discounted, order_id, currency, order_filter, time_zone, policy, engagement,
-        engagement_columns, customers, customers_columns, as_of, lang, track, readers);
+        engagement_columns, contacts, contacts_columns, customers, customers_columns, as_of, lang, track, readers);
     columns jsonb := (SELECT jsonb_object_agg(c.source, CASE WHEN given ? c.source THEN c.named ELSE (old #> ARRAY['columns', c.source]) || c.named END)
                       FROM jsonb_each(given -> 'columns') AS c (source, named));
     s jsonb := (old || given || jsonb_build_object('columns', columns)) - reset;
     argument text;
 BEGIN
     FOREACH argument IN ARRAY reset LOOP
-        IF argument NOT IN ('order_filter', 'policy', 'as_of', 'readers', 'engagement', 'customers', 'tenant', 'discounted', 'order_id', 'currency') THEN
+        IF argument NOT IN ('order_filter', 'policy', 'as_of', 'readers', 'engagement', 'contacts', 'customers', 'tenant', 'discounted', 'order_id', 'currency') THEN
             PERFORM @extschema@._invalid(format('%L cannot be reset', argument),
-                                         'These can: order_filter, policy, as_of, readers, engagement, customers, tenant, discounted, order_id, currency.');
-        ELSIF argument IN ('engagement', 'customers') THEN
+                                         'These can: order_filter, policy, as_of, readers, engagement, contacts, customers, tenant, discounted, order_id, currency.');
+        ELSIF argument IN ('engagement', 'contacts', 'customers') THEN
             s := jsonb_set(s, ARRAY['columns', argument], '{}');
         END IF;
         s := s #- ARRAY['columns', 'orders', argument];
@@ -464,7 +469,7 @@ BEGIN
     RETURN name;
 END
 $alter$;
-COMMENT ON FUNCTION alter_segmentation(text, regclass, text, text, text, text, text, text, text, text, text, text, regclass, jsonb, regclass, jsonb, date, text, text, text[], text[]) IS
+COMMENT ON FUNCTION alter_segmentation(text, regclass, text, text, text, text, text, text, text, text, text, text, regclass, jsonb, regclass, jsonb, regclass, jsonb, date, text, text, text[], text[]) IS
     'Changes what is given, sets back what reset names, and brings the views up to date; policy => ''learn'' learns anew.';
 
 CREATE FUNCTION drop_segmentation(name text) RETURNS text

@@ -6,6 +6,7 @@
 --   NAME_policies     each policy that was in force, with its first day
 --   NAME_histories    one row a customer with an order: the purchase history
 --   NAME_engagement   one row a customer with events (where a table of events is named)
+--   NAME_contacts     one row a customer who was contacted (where a log of contacts is named)
 --   NAME_profiles     one row a customer of the customers' table (where one is named)
 --   NAME_noted        customers whose orders changed since the last refresh (track => 'trigger')
 --   NAME_facts        a view: all of that, one row a customer
@@ -43,6 +44,13 @@ AS $columns$
     ('engagement', 'customer', true, 'key', E'{customer_id,customer,customer_no,customer_number,customer_key,customer_code,cust_id,client_id,user_id,buyer_id,member_id,\u9867\u5ba2ID,\u9867\u5ba2\u756a\u53f7,\u9867\u5ba2\u30b3\u30fc\u30c9,\u4f1a\u54e1ID,\u4f1a\u54e1\u756a\u53f7}'),
     ('engagement', 'kind', true, 'text', E'{kind,event_kind,event_type,event,type,\u7a2e\u985e,\u7a2e\u5225}'),
     ('engagement', 'happened_at', true, 'day', E'{happened_at,happened_on,occurred_at,occurred_on,event_date,event_time,\u767a\u751f\u65e5,\u767a\u751f\u65e5\u6642}'),
+    ('contacts', 'tenant', false, 'key', '{}'),
+    ('contacts', 'customer', true, 'key', E'{customer_id,customer,customer_no,customer_number,customer_key,customer_code,cust_id,client_id,user_id,buyer_id,member_id,\u9867\u5ba2ID,\u9867\u5ba2\u756a\u53f7,\u9867\u5ba2\u30b3\u30fc\u30c9,\u4f1a\u54e1ID,\u4f1a\u54e1\u756a\u53f7}'),
+    ('contacts', 'channel', true, 'text', '{channel}'),
+    ('contacts', 'contacted_at', true, 'day', '{contacted_at,contacted_on,sent_at,sent_on}'),
+    ('contacts', 'scenario', false, 'text', '{scenario}'),
+    ('contacts', 'step', false, 'text', '{step}'),
+    ('contacts', 'group', false, 'text', '{group,test_group}'),
     ('customers', 'tenant', false, 'key', '{}'),
     ('customers', 'customer', true, 'key', E'{customer_id,customer,customer_no,customer_number,customer_key,customer_code,cust_id,client_id,user_id,buyer_id,member_id,id,\u9867\u5ba2ID,\u9867\u5ba2\u756a\u53f7,\u9867\u5ba2\u30b3\u30fc\u30c9,\u4f1a\u54e1ID,\u4f1a\u54e1\u756a\u53f7}'),
     ('customers', 'membership', false, 'text', E'{membership,membership_status,\u4f1a\u54e1\u533a\u5206}'),

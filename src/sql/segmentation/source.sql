@@ -93,6 +93,12 @@ AS $keys$
 $keys$;
 COMMENT ON FUNCTION _foreign_key_columns(jsonb, text) IS 'Part of segmentations: the key columns of another source as they are called there.';
 
+-- A column of a source c as text; NULL where the source has none.
+CREATE FUNCTION _text(s jsonb, source text, role text) RETURNS text
+LANGUAGE sql IMMUTABLE PARALLEL SAFE SET search_path = pg_catalog, pg_temp
+AS $text$ SELECT coalesce('c.' || quote_ident(s #>> ARRAY['columns', source, role]), 'NULL') || '::pg_catalog.text' $text$;
+COMMENT ON FUNCTION _text(jsonb, text, text) IS 'Part of segmentations: a column of a source as text, or NULL.';
+
 CREATE FUNCTION _engagement_sql(s jsonb) RETURNS text
 LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp
 AS $engagement$
@@ -105,6 +111,20 @@ AS $engagement$
                   @extschema@._among(s, 'e', @extschema@._foreign_key_columns(s, 'engagement'), NULL))
 $engagement$;
 COMMENT ON FUNCTION _engagement_sql(jsonb) IS 'Part of segmentations: the SELECT of the engagement histories, one row a customer with events.';
+
+CREATE FUNCTION _contacts_sql(s jsonb) RETURNS text
+LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp
+AS $contacts$
+    SELECT format('SELECT %s, @extschema@.contact_history(r.channel, r.contacted_on, r.scenario, r.step, r.test_group) AS contacts '
+                  'FROM (SELECT %s, c.%I::pg_catalog.text AS channel, %s AS contacted_on, %s AS scenario, %s AS step, %s AS test_group '
+                  'FROM %s AS c WHERE %s) AS r GROUP BY %1$s',
+                  @extschema@._key_list(s, 'r'), @extschema@._foreign_keys(s, 'contacts', 'c'), s #>> '{columns,contacts,channel}',
+                  @extschema@._day(s, @extschema@._source_table(s, 'contacts'), 'c', s #>> '{columns,contacts,contacted_at}'),
+                  @extschema@._text(s, 'contacts', 'scenario'), @extschema@._text(s, 'contacts', 'step'),
+                  @extschema@._text(s, 'contacts', 'group'), @extschema@._source_table(s, 'contacts'),
+                  @extschema@._among(s, 'c', @extschema@._foreign_key_columns(s, 'contacts'), NULL))
+$contacts$;
+COMMENT ON FUNCTION _contacts_sql(jsonb) IS 'Part of segmentations: the SELECT of the logs of contacts, one row a customer who was contacted.';
 
 -- What is known of a customer besides orders and events. Channels are NULL, not tracked, where the table has no address.
 CREATE FUNCTION _profiles_sql(s jsonb) RETURNS text
@@ -123,7 +143,7 @@ BEGIN
     END IF;
     RETURN format('SELECT %s, %s AS membership, %s AS channels, %s AS last_contacted_on FROM %s AS c WHERE %s',
                   @extschema@._foreign_keys(s, 'customers', 'c'),
-                  coalesce('c.' || quote_ident(c ->> 'membership'), 'NULL') || '::pg_catalog.text', channels,
+                  @extschema@._text(s, 'customers', 'membership'), channels,
                   coalesce(@extschema@._day(s, relation, 'c', c ->> 'last_contacted_on'), 'NULL::pg_catalog.date'), relation,
                   @extschema@._among(s, 'c', @extschema@._foreign_key_columns(s, 'customers'), NULL));
 END
@@ -159,8 +179,11 @@ BEGIN
     IF s ->> 'engagement' IS NOT NULL THEN
         RETURN QUERY SELECT 2, 'engagement', @extschema@._engagement_sql(s), NULL, format('Engagement histories of %s.', s ->> 'engagement');
     END IF;
+    IF s ->> 'contacts' IS NOT NULL THEN
+        RETURN QUERY SELECT 3, 'contacts', @extschema@._contacts_sql(s), NULL, format('Logs of contacts of %s.', s ->> 'contacts');
+    END IF;
     IF s ->> 'customers' IS NOT NULL THEN
-        RETURN QUERY SELECT 3, 'profiles', @extschema@._profiles_sql(s), NULL,
+        RETURN QUERY SELECT 4, 'profiles', @extschema@._profiles_sql(s), NULL,
                             format('Memberships, channels and last contacts of %s.', s ->> 'customers');
     END IF;
 END

@@ -15,7 +15,8 @@ $sql$(
     FROM %s AS h
 ) AS k$sql$, histories);
     engagement text := 'NULL::@extschema@.engagement_history';
-    events text := '';
+    contacts text := 'NULL::@extschema@.contact_history';
+    joined text := '';
 BEGIN
     IF s ->> 'customers' IS NOT NULL THEN
         customers := format(
@@ -29,13 +30,18 @@ $sql$(
     END IF;
     IF s ->> 'engagement' IS NOT NULL THEN
         engagement := 'coalesce(e.engagement, @extschema@.no_engagement())';
-        events := format(E'\nLEFT JOIN %s AS e ON %s', @extschema@._relation(s, 'engagement'), @extschema@._same_key(s, 'e', 'k'));
+        joined := format(E'\nLEFT JOIN %s AS e ON %s', @extschema@._relation(s, 'engagement'), @extschema@._same_key(s, 'e', 'k'));
+    END IF;
+    IF s ->> 'contacts' IS NOT NULL THEN
+        contacts := 'coalesce(l.contacts, ''[]''::@extschema@.contact_history)';
+        joined := joined || format(E'\nLEFT JOIN %s AS l ON %s', @extschema@._relation(s, 'contacts'), @extschema@._same_key(s, 'l', 'k'));
     END IF;
     RETURN format(
-$sql$SELECT %s, p.as_of, p.policy, k.history, %s AS engagement, k.membership, k.channels, k.last_contacted_on
+$sql$SELECT %s, p.as_of, p.policy, k.history, %s AS engagement, k.membership, k.channels, k.last_contacted_on,
+       %s AS contacts
 FROM %s AS p
 CROSS JOIN %s%s$sql$,
-        @extschema@._key_list(s, 'k'), engagement, @extschema@._relation(s, 'status'), customers, events);
+        @extschema@._key_list(s, 'k'), engagement, contacts, @extschema@._relation(s, 'status'), customers, joined);
 END
 $facts$;
 COMMENT ON FUNCTION _facts_sql(jsonb) IS 'Part of segmentations: the SELECT of everything that is known of a customer.';
@@ -61,7 +67,7 @@ $sql$SELECT %1$s,
        CASE WHEN s.action_due_on > f.as_of THEN s.action_due_on END AS wait_until
 FROM %4$s AS f
 CROSS JOIN LATERAL @extschema@.segment_customer(
-    f.history, f.as_of, f.policy, f.engagement, f.membership, f.channels, f.last_contacted_on
+    f.history, f.as_of, f.policy, f.engagement, f.membership, f.channels, f.last_contacted_on, f.contacts
 ) AS s
 LEFT JOIN @extschema@.lifecycle_states() AS l ON l.state = s.lifecycle_state
 LEFT JOIN @extschema@.purchase_stages() AS g ON g.stage = s.purchase_stage
