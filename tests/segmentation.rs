@@ -13,7 +13,7 @@ const ORDERS: &str = "
     CREATE TABLE sales.orders (order_no int PRIMARY KEY, customer_id int, ordered_at date, amount numeric);
     CREATE INDEX ON sales.orders (customer_id);
     INSERT INTO sales.orders
-    SELECT i, i * i % 37, date '2023-01-01' + i * 53 % 1200, i * 7919 % 400 + 0.25 FROM generate_series(1, 400) AS i;";
+    SELECT i, i % 37, date '2023-01-01' + i * 53 % 1200, i * 7919 % 400 + 0.25 FROM generate_series(1, 400) AS i;";
 
 const CREATE: &str =
     "SELECT create_segmentation('shop', orders => 'sales.orders', as_of => '2026-06-30', track => 'trigger')";
@@ -533,5 +533,507 @@ fn today_is_the_segmentations_day() {
             assert_eq!(count(&mut client, "SELECT days_behind::bigint FROM segmentations"), 0, "{zone} {session}");
             batch(&mut client, "SELECT drop_segmentation('s')");
         }
+    }
+}
+
+// ---- Rights -------------------------------------------------------------------------------------------------------
+
+/// Roles of a test, dropped with it; roles belong to the whole server, so that their names begin with the database's.
+struct Roles<'a> {
+    database: &'a Database,
+}
+
+impl Roles<'_> {
+    fn name(&self, role: &str) -> String {
+        format!("{}_{role}", self.database.name)
+    }
+
+    fn create<'a>(database: &'a Database, roles: &[&str]) -> Roles<'a> {
+        let names = Roles { database };
+        let mut client = database.client();
+        for role in roles {
+            batch(&mut client, &format!("CREATE ROLE {}", names.name(role)));
+        }
+        batch(&mut client, &format!("REVOKE ALL ON DATABASE {} FROM PUBLIC", database.name));
+        names
+    }
+
+    /// `sql` with `@role` for the roles' names.
+    fn say(&self, sql: &str) -> String {
+        sql.replace('@', &format!("{}_", self.database.name))
+    }
+
+    fn client(&self, role: &str) -> Client {
+        let mut client = quiet(self.database);
+        batch(&mut client, &format!("SET ROLE {}", self.name(role)));
+        client
+    }
+}
+
+impl Drop for Roles<'_> {
+    fn drop(&mut self) {
+        let mut client = quiet(self.database);
+        let roles = format!(
+            "SELECT string_agg(quote_ident(rolname), ', ') FROM pg_roles WHERE rolname LIKE '{}\\_%'",
+            self.database.name
+        );
+        let roles = text(&mut client, &roles);
+        let _ = client.batch_execute(&format!("DROP OWNED BY {roles} CASCADE; DROP ROLE {roles}"));
+    }
+}
+
+/// The shop's: @owner. Who segments: @analyst. Who writes orders: @app. Who reads: @reader. Anybody else: @other.
+fn company(database: &Database) -> Roles<'_> {
+    let roles = Roles::create(database, &["owner", "analyst", "app", "reader", "other"]);
+    let mut client = quiet(database);
+    batch(&mut client, ORDERS);
+    batch(
+        &mut client,
+        &roles.say(&format!(
+            "GRANT TEMPORARY ON DATABASE {} TO @analyst;
+             GRANT USAGE ON SCHEMA rfm TO @analyst, @other, @owner;
+             ALTER SCHEMA sales OWNER TO @owner; ALTER TABLE sales.orders OWNER TO @owner;
+             CREATE SCHEMA reports AUTHORIZATION @owner; REVOKE ALL ON SCHEMA public FROM PUBLIC;
+             GRANT USAGE ON SCHEMA sales TO @analyst, @app;
+             GRANT SELECT, TRIGGER ON sales.orders TO @analyst;
+             GRANT USAGE, CREATE ON SCHEMA reports TO @analyst;
+             GRANT SELECT, INSERT, UPDATE, DELETE, TRUNCATE ON sales.orders TO @app",
+            database.name
+        )),
+    );
+    roles
+}
+
+const CREATE_REPORTS: &str = "SELECT rfm.create_segmentation('shop', 'sales.orders', schema => 'reports', as_of => '2026-06-30', track => 'trigger')";
+
+#[test]
+fn a_plain_role_segments_and_an_application_without_rights_writes() {
+    let database = Database::new("segmentation_plain");
+    let roles = company(&database);
+    let mut analyst = roles.client("analyst");
+    batch(&mut analyst, CREATE_REPORTS);
+    refresh(&mut analyst);
+    let mut app = roles.client("app");
+    for sql in [
+        "INSERT INTO sales.orders VALUES (1001, 999, '2026-01-01', 10)",
+        "UPDATE sales.orders SET customer_id = 998 WHERE order_no < 10",
+        "DELETE FROM sales.orders WHERE order_no < 20",
+        "TRUNCATE sales.orders",
+        "INSERT INTO sales.orders VALUES (1, 1, '2026-01-01', 10)",
+    ] {
+        batch(&mut app, sql);
+        refresh(&mut analyst);
+        let orders = count(&mut analyst, "SELECT coalesce(sum(orders), 0)::bigint FROM reports.shop_customers");
+        assert_eq!(orders, count(&mut app, "SELECT count(*) FROM sales.orders"), "{sql}");
+    }
+    for sql in [
+        "SELECT * FROM reports.shop_customers",
+        "INSERT INTO reports.shop_noted VALUES (1)",
+        "SELECT reports.shop_note_orders()",
+    ] {
+        assert_eq!(expect_error(&mut app, sql).0, "42501", "{sql}");
+    }
+    batch(
+        &mut analyst,
+        "SELECT rfm.alter_segmentation('shop', lang => 'ja'); SELECT rfm.segmentation_sql('shop'); SELECT rfm.drop_segmentation('shop')",
+    );
+    assert_eq!(count(&mut analyst, "SELECT count(*) FROM pg_trigger WHERE tgrelid = 'sales.orders'::regclass"), 0);
+
+    // What is missing is said; nothing is left behind.
+    let mut owner = roles.client("owner");
+    for (revoke, part) in [
+        ("TRIGGER ON sales.orders", "permission denied for table orders"),
+        ("SELECT ON sales.orders", "permission denied for table orders"),
+        ("CREATE ON SCHEMA reports", "permission denied for schema reports"),
+    ] {
+        batch(&mut owner, &roles.say(&format!("REVOKE {revoke} FROM @analyst")));
+        let before = objects(&mut analyst);
+        let (sqlstate, message, _) = expect_error(&mut analyst, CREATE_REPORTS);
+        assert_eq!(sqlstate, "42501", "{revoke}: {message}");
+        assert!(message.contains(part), "{revoke}: {message}");
+        assert_eq!(objects(&mut analyst), before, "{revoke}");
+        batch(&mut owner, &roles.say(&format!("GRANT {revoke} TO @analyst")));
+    }
+}
+
+/// Settings hold SQL: only its owner makes it run, and only she writes it.
+#[test]
+fn a_segmentation_is_its_owners_alone() {
+    let database = Database::new("segmentation_owner");
+    let roles = company(&database);
+    let mut analyst = roles.client("analyst");
+    batch(&mut analyst, CREATE_REPORTS);
+    batch(
+        &mut analyst,
+        &roles.say(
+            "GRANT ALL ON ALL TABLES IN SCHEMA reports TO @other; GRANT SELECT ON reports.shop_settings TO @reader",
+        ),
+    );
+    let mut superuser = quiet(&database);
+    batch(&mut superuser, &roles.say("GRANT USAGE ON SCHEMA reports TO @other; GRANT pg_write_all_data, pg_read_all_data TO @other; GRANT @analyst TO @reader; GRANT USAGE ON SCHEMA rfm TO @reader"));
+    let analyst_name = roles.name("analyst");
+    for role in ["other", "owner", "reader", "postgres"] {
+        let mut client = if role == "postgres" { quiet(&database) } else { roles.client(role) };
+        for call in ["refresh_segmentation", "alter_segmentation", "drop_segmentation", "segmentation_sql"] {
+            let (sqlstate, message, hint) = expect_error(&mut client, &format!("SELECT rfm.{call}('shop')"));
+            assert_eq!(sqlstate, "42501", "{role} {call}: {message}");
+            assert!(
+                message.starts_with(&format!("segmentation \"shop\" belongs to {analyst_name}, not to ")),
+                "{message}"
+            );
+            assert_eq!(hint, format!("SET ROLE {analyst_name} first."));
+        }
+        let own = "SELECT concat_ws('|', name, schema, owner, source, policy, track, as_of, customers, refreshed_at, age) FROM rfm.segmentations";
+        assert_eq!(text(&mut client, own), format!("shop|reports|{analyst_name}"), "{role}: no figures of others");
+    }
+    let own = "SELECT concat_ws('|', name, schema, owner, source, policy, track, as_of, customers, notes_waiting) FROM rfm.segmentations";
+    assert_eq!(
+        text(&mut analyst, own),
+        format!("shop|reports|{analyst_name}|sales.orders|default|trigger|2026-06-30|37|1")
+    );
+
+    let settings = "SELECT settings::text FROM reports.shop_settings";
+    let before = text(&mut analyst, settings);
+    let mut other = roles.client("other");
+    batch(&mut other, "UPDATE reports.shop_settings SET settings = '{}'; DELETE FROM reports.shop_settings");
+    assert_eq!(text(&mut analyst, settings), before);
+    assert_eq!(expect_error(&mut other, "INSERT INTO reports.shop_settings VALUES ('x', '{}')").0, "42501");
+    // A member takes the owner's place only by saying so.
+    let mut reader = roles.client("reader");
+    batch(&mut reader, &format!("SET ROLE {analyst_name}; SELECT rfm.refresh_segmentation('shop')"));
+    // Others may have one of the same name elsewhere.
+    batch(
+        &mut superuser,
+        "CREATE SCHEMA mine; SELECT rfm.create_segmentation('shop', 'sales.orders', schema => 'mine')",
+    );
+    refresh(&mut superuser);
+    refresh(&mut analyst);
+    batch(&mut superuser, "SELECT rfm.drop_segmentation('shop')");
+    // Emptied settings are an error, and can be dropped.
+    batch(&mut analyst, "DELETE FROM reports.shop_settings; TABLE rfm.segmentations");
+    assert_eq!(expect_error(&mut analyst, "SELECT rfm.refresh_segmentation('shop')").0, "22023");
+    batch(&mut analyst, "SELECT rfm.drop_segmentation('shop')");
+}
+
+/// Whoever owns the schema may drop what is in it, and put something of hers there. It is not used.
+#[test]
+fn the_owner_of_the_schema_cannot_put_her_own_in_place() {
+    let database = Database::new("segmentation_swap");
+    let roles = company(&database);
+    let mut analyst = roles.client("analyst");
+    let mut owner = roles.client("owner");
+    for swap in [
+        "DROP TABLE reports.shop_noted; CREATE TABLE reports.shop_noted (customer_id int); GRANT ALL ON reports.shop_noted TO PUBLIC",
+        "DROP VIEW reports.shop_customers_today; CREATE VIEW reports.shop_customers_today AS SELECT 1 AS x; GRANT ALL ON reports.shop_customers_today TO PUBLIC",
+        "DROP MATERIALIZED VIEW reports.shop_actions; CREATE MATERIALIZED VIEW reports.shop_actions AS SELECT 1 AS x; GRANT ALL ON reports.shop_actions TO PUBLIC",
+        "DROP FUNCTION reports.shop_note_orders() CASCADE;
+         CREATE FUNCTION reports.shop_note_orders() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN RAISE ''evil''; END'",
+    ] {
+        batch(&mut analyst, CREATE_REPORTS);
+        batch(&mut owner, swap);
+        for call in
+            ["refresh_segmentation('shop')", "alter_segmentation('shop', lang => 'ja')", "drop_segmentation('shop')"]
+        {
+            let (sqlstate, message, _) = expect_error(&mut analyst, &format!("SELECT rfm.{call}"));
+            assert_eq!(sqlstate, "42501", "{call}: {swap}");
+            assert!(
+                message.starts_with("segmentation \"shop\": reports.shop_")
+                    && message.ends_with("belongs to somebody else"),
+                "{message}"
+            );
+        }
+        batch(
+            &mut owner,
+            "DROP SCHEMA reports CASCADE; INSERT INTO sales.orders SELECT max(order_no) + 1, 1, '2026-01-01', 1 FROM sales.orders",
+        );
+        let mut superuser = quiet(&database);
+        batch(
+            &mut superuser,
+            &roles.say("CREATE SCHEMA reports AUTHORIZATION @owner; GRANT ALL ON SCHEMA reports TO @analyst"),
+        );
+    }
+    // A settings table of hers is no segmentation of the analyst's.
+    batch(
+        &mut owner,
+        "CREATE TABLE reports.shop_settings OF rfm.segmentation_settings; INSERT INTO reports.shop_settings VALUES ('shop', '{}')",
+    );
+    assert_eq!(expect_error(&mut analyst, "SELECT rfm.refresh_segmentation('shop')").0, "42501");
+}
+
+#[test]
+fn row_level_security_of_the_orders_holds() {
+    let database = Database::new("segmentation_rls");
+    let roles = company(&database);
+    let mut owner = roles.client("owner");
+    batch(
+        &mut owner,
+        &roles.say(
+            "ALTER TABLE sales.orders ENABLE ROW LEVEL SECURITY;
+             CREATE POLICY part ON sales.orders FOR SELECT TO @analyst USING (customer_id < 10);
+             CREATE POLICY everything ON sales.orders TO @app USING (true)",
+        ),
+    );
+    let mut analyst = roles.client("analyst");
+    batch(&mut analyst, CREATE_REPORTS);
+    let seen = "SELECT coalesce(string_agg(customer_id || ':' || orders, ' ' ORDER BY customer_id), '') FROM reports.shop_customers";
+    let by_hand = "SELECT string_agg(customer_id || ':' || n, ' ' ORDER BY customer_id) FROM
+                   (SELECT customer_id, count(*) AS n FROM sales.orders WHERE customer_id < 10 GROUP BY 1) AS o";
+    assert_eq!(text(&mut analyst, seen), text(&mut owner, by_hand));
+    refresh(&mut analyst);
+    let mut app = roles.client("app");
+    batch(
+        &mut app,
+        "UPDATE sales.orders SET customer_id = 30 WHERE customer_id = 1; UPDATE sales.orders SET customer_id = 2 WHERE customer_id = 31; INSERT INTO sales.orders VALUES (2000, 50, '2026-01-01', 1)",
+    );
+    refresh(&mut analyst);
+    assert_eq!(text(&mut analyst, seen), text(&mut owner, by_hand));
+    batch(&mut owner, "DROP POLICY part ON sales.orders");
+    batch(&mut analyst, "SELECT rfm.refresh_segmentation('shop', \"full\" => true)");
+    assert_eq!(text(&mut analyst, seen), "");
+}
+
+#[test]
+fn readers_read_the_views_and_nothing_else() {
+    let database = Database::new("segmentation_readers");
+    let roles = company(&database);
+    let mut analyst = roles.client("analyst");
+    let create = CREATE_REPORTS.replace(", as_of", &format!(", readers => ARRAY['{}'], as_of", roles.name("reader")));
+    batch(&mut analyst, &create);
+    batch(&mut roles.client("owner"), &roles.say("GRANT USAGE ON SCHEMA reports TO @reader"));
+    let mut reader = roles.client("reader");
+    let readable = ["customers", "customers_today", "segments", "movement", "cohorts", "actions", "status", "facts"];
+    let check = |reader: &mut Client| {
+        for view in readable {
+            batch(reader, &format!("SELECT count(*) FROM reports.shop_{view}"));
+        }
+        for table in ["settings", "policies", "histories", "noted"] {
+            assert_eq!(
+                expect_error(reader, &format!("SELECT count(*) FROM reports.shop_{table}")).0,
+                "42501",
+                "{table}"
+            );
+        }
+    };
+    check(&mut reader);
+    refresh(&mut analyst);
+    check(&mut reader);
+    batch(&mut analyst, "SELECT rfm.alter_segmentation('shop', time_zone => 'Asia/Tokyo')");
+    check(&mut reader);
+    batch(&mut analyst, "SELECT rfm.alter_segmentation('shop', reset => '{readers}')");
+    assert_eq!(expect_error(&mut reader, "SELECT count(*) FROM reports.shop_customers").0, "42501");
+    batch(&mut analyst, "SELECT rfm.alter_segmentation('shop', readers => '{public}')");
+    check(&mut reader);
+}
+
+#[test]
+fn a_read_only_transaction_is_told_so() {
+    let (_database, mut client) = shop("segmentation_read_only");
+    for call in ["refresh_segmentation('shop')", "alter_segmentation('shop')", "drop_segmentation('shop')"] {
+        let (sqlstate, message, hint) = expect_error(&mut client, &format!("BEGIN READ ONLY; SELECT {call}"));
+        assert_eq!(
+            (sqlstate.as_str(), message.as_str(), hint.as_str()),
+            (
+                "25006",
+                "segmentation \"shop\" cannot be changed here: the transaction is read-only",
+                "Refresh it on the primary, in a transaction that may write."
+            ),
+            "{call}"
+        );
+    }
+    let create = "BEGIN READ ONLY; SELECT create_segmentation('other', 'sales.orders')";
+    assert_eq!(expect_error(&mut client, create).0, "25006");
+    batch(
+        &mut client,
+        "BEGIN READ ONLY; SELECT segmentation_sql('shop'); TABLE segmentations; SELECT audit_orders('sales.orders'); COMMIT",
+    );
+}
+
+// ---- What survives ------------------------------------------------------------------------------------------------
+
+#[test]
+fn dumps_restore_and_go_on() {
+    let (database, mut client) = shop("segmentation_dump");
+    batch(
+        &mut client,
+        "CREATE TABLE people (customer_id int, email text, membership text);
+         INSERT INTO people VALUES (1, 'a@example.com', 'continuing'), (999, NULL, NULL);
+         CREATE TABLE events (customer_id int, kind text, happened_at date);
+         INSERT INTO events VALUES (1, 'line_friend', '2026-01-01');
+         SELECT alter_segmentation('shop', customers => 'people', engagement => 'events', policy => 'learn');
+         SELECT refresh_segmentation('shop');
+         INSERT INTO sales.orders VALUES (1001, 1, '2026-06-01', 5)", // noted, not yet refreshed
+    );
+    for format in ["custom", "plain"] {
+        let restored = Database::new("segmentation_restored");
+        let dump = program("pg_dump").args(["-F", format, &database.name]).output().expect("pg_dump starts");
+        assert!(dump.status.success(), "{}", String::from_utf8_lossy(&dump.stderr));
+        batch(&mut quiet(&restored), "DROP EXTENSION pg_rfm; DROP SCHEMA rfm");
+        let mut restore = match format {
+            "custom" => program("pg_restore"),
+            _ => program("psql"),
+        };
+        match format {
+            "custom" => restore.args(["-d", &restored.name, "--exit-on-error"]),
+            _ => restore.args(["-X", "-q", "-v", "ON_ERROR_STOP=1", "-d", &restored.name]),
+        };
+        let mut child =
+            restore.stdin(Stdio::piped()).stdout(Stdio::null()).stderr(Stdio::piped()).spawn().expect("it starts");
+        let mut stdin = child.stdin.take().unwrap();
+        std::thread::spawn(move || std::io::Write::write_all(&mut stdin, &dump.stdout).unwrap());
+        let output = child.wait_with_output().unwrap();
+        assert!(output.status.success(), "{format}: {}", String::from_utf8_lossy(&output.stderr));
+
+        let mut copy = quiet(&restored);
+        for relation in
+            VIEWS.iter().chain(&["histories", "status", "policies", "noted", "settings", "engagement", "profiles"])
+        {
+            let rows = format!("SELECT string_agg(t::text, E'\\n' ORDER BY t::text) FROM public.shop_{relation} AS t");
+            assert_eq!(text(&mut copy, &rows), text(&mut client, &rows), "{format}: {relation}");
+        }
+        refresh(&mut copy);
+        assert_eq!(
+            text(&mut copy, "SELECT rebuilt::text FROM shop_status"),
+            "false",
+            "{format}: what was noted was enough"
+        );
+        assert_histories(&mut copy);
+        batch(
+            &mut copy,
+            "UPDATE sales.orders SET customer_id = 2 WHERE order_no = 1001; DELETE FROM sales.orders WHERE customer_id = 3",
+        );
+        refresh(&mut copy);
+        assert_histories(&mut copy);
+        batch(
+            &mut copy,
+            "SELECT refresh_segmentation('shop', \"full\" => true); SELECT alter_segmentation('shop', lang => 'ja')",
+        );
+        assert_histories(&mut copy);
+        batch(&mut copy, "SELECT drop_segmentation('shop')");
+    }
+}
+
+#[test]
+fn the_extension_is_not_dropped_under_a_segmentation() {
+    let (_database, mut client) = shop("segmentation_extension");
+    let error = client.batch_execute("DROP EXTENSION pg_rfm").expect_err("something depends on it");
+    let error = error.as_db_error().unwrap();
+    assert_eq!(error.code().code(), "2BP01");
+    for relation in ["table shop_settings", "table shop_histories", "materialized view shop_customers"] {
+        assert!(error.detail().unwrap().contains(relation), "{relation}: {error:?}");
+    }
+    refresh(&mut client);
+    batch(&mut client, "SELECT drop_segmentation('shop')");
+    batch(&mut client, "DROP EXTENSION pg_rfm");
+}
+
+/// A view that somebody has put on ours is neither lost nor left hanging.
+#[test]
+fn what_stands_on_a_segmentation_is_not_dropped_by_the_way() {
+    let (_database, mut client) = shop("segmentation_standing");
+    batch(&mut client, "CREATE VIEW report AS SELECT customer_id FROM shop_customers");
+    for call in ["drop_segmentation('shop')", "alter_segmentation('shop', lang => 'ja')"] {
+        let before = objects(&mut client);
+        assert_eq!(expect_error(&mut client, &format!("SELECT {call}")).0, "2BP01", "{call}");
+        assert_eq!(objects(&mut client), before);
+    }
+    refresh(&mut client);
+    batch(
+        &mut client,
+        "SELECT alter_segmentation('shop', policy => 'occasional'); DROP VIEW report; SELECT drop_segmentation('shop')",
+    );
+}
+
+/// A renamed or dropped column stops no writer; the next refresh says which one is missing, and changes nothing.
+#[test]
+fn source_columns_that_go() {
+    let (_database, mut client) = shop("segmentation_columns");
+    refresh(&mut client);
+    let rows = "SELECT md5(string_agg(t::text, ';' ORDER BY t::text)) FROM shop_customers AS t";
+    for (sql, write, missing, again) in [
+        (
+            "RENAME customer_id TO buyer",
+            "INSERT INTO sales.orders (order_no, buyer, ordered_at, amount) VALUES (1001, 1, '2026-01-01', 10)",
+            "sales.orders has no column customer_id, which is named as customer",
+            "customer => 'buyer'",
+        ),
+        (
+            "RENAME amount TO price",
+            "UPDATE sales.orders SET price = 11 WHERE order_no = 1001",
+            "sales.orders has no column amount, which is named as amount",
+            "amount => 'price'",
+        ),
+        (
+            "DROP ordered_at",
+            "UPDATE sales.orders SET buyer = 2 WHERE order_no = 1001",
+            "sales.orders has no column ordered_at, which is named as ordered_at",
+            "ordered_at => 'day'",
+        ),
+    ] {
+        let before = text(&mut client, rows);
+        batch(&mut client, &format!("ALTER TABLE sales.orders {sql}"));
+        batch(&mut client, write);
+        let (sqlstate, message, hint) = expect_error(&mut client, "SELECT refresh_segmentation('shop')");
+        assert_eq!((sqlstate.as_str(), message), ("42703", format!("segmentation \"shop\": {missing}")));
+        assert!(hint.starts_with("Its columns: order_no, "), "{hint}");
+        assert_eq!(text(&mut client, rows), before);
+        if sql == "DROP ordered_at" {
+            batch(
+                &mut client,
+                "ALTER TABLE sales.orders ADD day date DEFAULT '2026-02-02'; DELETE FROM sales.orders WHERE order_no = 3",
+            );
+        }
+        batch(
+            &mut client,
+            &format!("SELECT alter_segmentation('shop', {again}); DELETE FROM sales.orders WHERE order_no = 2"),
+        );
+        refresh(&mut client);
+        let orders = count(&mut client, "SELECT sum(orders)::bigint FROM shop_customers");
+        assert_eq!(orders, count(&mut client, "SELECT count(*) FROM sales.orders"), "{sql}");
+    }
+
+    // The table itself.
+    batch(&mut client, "ALTER TABLE sales.orders RENAME TO invoices; INSERT INTO sales.invoices VALUES (3001, 1, 1)");
+    let (sqlstate, message, hint) = expect_error(&mut client, "SELECT refresh_segmentation('shop')");
+    assert_eq!(
+        (sqlstate.as_str(), message.as_str()),
+        ("42P01", "segmentation \"shop\": there is no relation sales.orders (orders)")
+    );
+    assert_eq!(hint, "Was it renamed or dropped? alter_segmentation('shop', orders => ...) names another one.");
+    batch(
+        &mut client,
+        "SELECT alter_segmentation('shop', orders => 'sales.invoices', customer => 'buyer', ordered_at => 'day', amount => 'price')",
+    );
+    refresh(&mut client);
+    batch(&mut client, "DROP TABLE sales.invoices");
+    assert_eq!(expect_error(&mut client, "SELECT refresh_segmentation('shop')").0, "42P01");
+    batch(&mut client, "SELECT count(*) FROM shop_customers; SELECT drop_segmentation('shop')");
+}
+
+/// The type of the key, renamed or moved: the shop goes on writing.
+#[test]
+fn key_types_that_are_renamed() {
+    let database = Database::new("segmentation_types");
+    let mut client = quiet(&database);
+    batch(
+        &mut client,
+        "CREATE SCHEMA kinds; CREATE TYPE kinds.k AS ENUM ('a', 'b', 'c'); CREATE SCHEMA sales;
+         CREATE TABLE sales.orders (customer_id kinds.k, ordered_at date, amount numeric);
+         INSERT INTO sales.orders VALUES ('a', '2026-01-01', 1)",
+    );
+    batch(&mut client, CREATE);
+    refresh(&mut client);
+    for sql in [
+        "ALTER TYPE kinds.k RENAME TO key",
+        "ALTER SCHEMA kinds RENAME TO sorts",
+        "ALTER TYPE sorts.key SET SCHEMA public",
+    ] {
+        batch(&mut client, sql);
+        let mut app = quiet(&database);
+        batch(
+            &mut app,
+            "INSERT INTO sales.orders VALUES ('b', '2026-01-01', 1); UPDATE sales.orders SET customer_id = 'c' WHERE customer_id = 'b'",
+        );
+        refresh(&mut client);
+        assert_histories(&mut client);
     }
 }
