@@ -1037,3 +1037,486 @@ fn key_types_that_are_renamed() {
         assert_histories(&mut client);
     }
 }
+
+// ---- What can be segmented ----------------------------------------------------------------------------------------
+
+#[test]
+fn views_foreign_tables_and_materialized_views_are_read_anew() {
+    let (database, mut client) = with_orders("segmentation_sources");
+    batch(
+        &mut client,
+        &format!(
+            "CREATE EXTENSION postgres_fdw;
+             CREATE SERVER self FOREIGN DATA WRAPPER postgres_fdw
+                 OPTIONS (host '{}', port '{}', dbname '{}');
+             CREATE USER MAPPING FOR CURRENT_USER SERVER self OPTIONS (user '{}');
+             CREATE SCHEMA far; IMPORT FOREIGN SCHEMA sales FROM SERVER self INTO far;
+             CREATE VIEW seen AS SELECT customer_id, ordered_at, amount FROM sales.orders;
+             CREATE MATERIALIZED VIEW kept AS TABLE sales.orders",
+            std::env::var("PGHOST").unwrap(),
+            std::env::var("PGPORT").unwrap(),
+            database.name,
+            std::env::var("PGUSER").unwrap(),
+        ),
+    );
+    for source in ["seen", "far.orders", "kept"] {
+        let (sqlstate, message, hint) =
+            expect_error(&mut client, &format!("SELECT create_segmentation('shop', '{source}', track => 'trigger')"));
+        assert_eq!(sqlstate, "22023", "{message}");
+        assert_eq!(hint, "Use track => 'none': each refresh reads all orders.");
+        batch(&mut client, &format!("SELECT create_segmentation('shop', '{source}', as_of => '2026-06-30')"));
+        assert_histories(&mut client);
+        let number = count(&mut client, "SELECT max(order_no) + 1::bigint FROM sales.orders");
+        batch(
+            &mut client,
+            &format!(
+                "INSERT INTO sales.orders VALUES ({number}, 77, '2026-01-01', 5); DELETE FROM sales.orders WHERE order_no = {number} % 300"
+            ),
+        );
+        batch(&mut client, "REFRESH MATERIALIZED VIEW kept");
+        refresh(&mut client);
+        assert_histories(&mut client);
+        assert_eq!(text(&mut client, "SELECT rebuilt::text FROM shop_status"), "true");
+        batch(&mut client, "SELECT drop_segmentation('shop')");
+    }
+}
+
+#[test]
+fn currencies_are_never_added_up() {
+    let database = Database::new("segmentation_currency");
+    let mut client = quiet(&database);
+    batch(
+        &mut client,
+        "CREATE TABLE orders (customer_id int, ordered_at date, amount numeric, currency text);
+         INSERT INTO orders VALUES (1, '2026-01-01', 10, 'JPY'), (2, '2026-01-01', 10, 'EUR')",
+    );
+    let create = "SELECT create_segmentation('shop', 'orders', currency => 'currency', track => 'trigger')";
+    let (sqlstate, message, hint) = expect_error(&mut client, create);
+    assert_eq!(
+        (sqlstate.as_str(), message.as_str()),
+        ("22000", "segmentation \"shop\": the orders have several currencies: EUR, JPY")
+    );
+    assert!(hint.contains("order_filter"), "{hint}");
+    batch(&mut client, "UPDATE orders SET currency = NULL WHERE currency = 'EUR'");
+    assert!(expect_error(&mut client, create).1.ends_with("(none), JPY"));
+    // Only one of them counts, or only one is there.
+    batch(&mut client, &create.replace("currency =>", "order_filter => 'currency = ''JPY''', currency =>"));
+    assert_eq!(text(&mut client, "SELECT concat_ws(' ', currency, customers) FROM shop_status"), "JPY 1");
+    batch(&mut client, "SELECT alter_segmentation('shop', order_filter => 'customer_id = 2')");
+    assert_eq!(text(&mut client, "SELECT concat_ws(' ', currency, customers) FROM shop_status"), "(none) 1");
+    batch(
+        &mut client,
+        "UPDATE orders SET currency = 'JPY'; SELECT alter_segmentation('shop', reset => '{order_filter}'); SELECT refresh_segmentation('shop')",
+    );
+    assert_eq!(text(&mut client, "SELECT concat_ws(' ', currency, customers) FROM shop_status"), "JPY 2");
+    // A note of one customer is enough to see it.
+    batch(&mut client, "INSERT INTO orders VALUES (1, '2026-02-01', 10, 'USD')");
+    assert!(expect_error(&mut client, "SELECT refresh_segmentation('shop')").1.ends_with("JPY, USD"));
+    // All change over: what was known before is gone.
+    batch(&mut client, "UPDATE orders SET currency = 'USD'; SELECT refresh_segmentation('shop')");
+    assert_eq!(text(&mut client, "SELECT concat_ws(' ', currency, customers, rebuilt) FROM shop_status"), "USD 2 f");
+}
+
+#[test]
+fn policies_by_name_document_or_learned() {
+    let (_database, mut client) = with_orders("segmentation_policy");
+    let versions = "SELECT string_agg(concat_ws(' ', valid_from, policy), ', ' ORDER BY valid_from) FROM shop_policies";
+    let in_force = "SELECT policy::text FROM shop_status";
+    batch(&mut client, CREATE);
+    assert_eq!(text(&mut client, versions), "2026-06-30 {}");
+
+    // A preset, a document, a stored name with two versions.
+    let preset = text(&mut client, "SELECT preset_policy('occasional')::text");
+    batch(&mut client, "SELECT alter_segmentation('shop', policy => 'occasional')");
+    assert_eq!(text(&mut client, in_force), preset);
+    let document = "{\"lifecycle\":{\"dormant_after_days\":77,\"at_risk_after_days\":33}}";
+    batch(&mut client, &format!("SELECT alter_segmentation('shop', policy => '{document}', as_of => '2026-07-01')"));
+    assert_eq!(text(&mut client, &format!("SELECT (policy = '{document}')::text FROM shop_status")), "true");
+    assert_eq!(count(&mut client, "SELECT count(*) FROM shop_policies"), 2);
+    refresh(&mut client);
+    assert_eq!(count(&mut client, "SELECT count(*) FROM shop_policies"), 2, "the same policy is no new version");
+    batch(
+        &mut client,
+        "INSERT INTO segment_policies VALUES ('ours', '{\"frequency\": \"orders\"}', '2020-01-01');
+         INSERT INTO segment_policies VALUES ('ours', '{}', CURRENT_DATE + 1);
+         SELECT alter_segmentation('shop', policy => 'ours', as_of => '2026-07-02')",
+    );
+    assert_eq!(text(&mut client, in_force), "{\"frequency\":\"orders\"}");
+    batch(&mut client, "SELECT refresh_segmentation('shop', as_of => CURRENT_DATE + 1)");
+    assert_eq!(text(&mut client, in_force), "{}");
+    assert_eq!(count(&mut client, "SELECT count(*) FROM shop_policies"), 4);
+    // Names that could mean two things are refused.
+    for name in ["learn", "occasional"] {
+        batch(&mut client, &format!("INSERT INTO segment_policies VALUES ('{name}', '{{}}', CURRENT_DATE + 1)"));
+        let (sqlstate, message, _) =
+            expect_error(&mut client, &format!("SELECT alter_segmentation('shop', policy => '{name}')"));
+        assert!(sqlstate == "22023" && message.contains("ambiguous"), "{message}");
+        batch(&mut client, &format!("DELETE FROM segment_policies WHERE name = '{name}'"));
+    }
+    batch(&mut client, "SELECT drop_segmentation('shop')");
+
+    // Learned once; a refresh keeps it, alter learns anew. An earlier day has its own.
+    batch(&mut client, &CREATE.replace("as_of", "policy => 'learn', as_of"));
+    let by_hand = |day: &str| {
+        format!(
+            "SELECT learn_policy(history, '{day}', default_policy())::text FROM shop_histories WHERE orders(history, '{day}') > 0"
+        )
+    };
+    let learned = text(&mut client, in_force);
+    assert_eq!(learned, text(&mut client, &by_hand("2026-06-30")));
+    batch(&mut client, "DELETE FROM sales.orders WHERE order_no % 3 = 0");
+    refresh(&mut client);
+    assert_eq!(text(&mut client, in_force), learned);
+    batch(&mut client, "SELECT alter_segmentation('shop', lang => 'ja')");
+    assert_eq!(text(&mut client, in_force), learned);
+    batch(&mut client, "SELECT alter_segmentation('shop', policy => 'learn', as_of => '2025-06-30')");
+    let anew = text(&mut client, in_force);
+    assert_eq!(anew, text(&mut client, &by_hand("2025-06-30")));
+    assert_ne!(anew, learned);
+    refresh(&mut client);
+    assert_eq!(text(&mut client, in_force), anew);
+    assert_eq!(count(&mut client, "SELECT count(*) FROM shop_policies"), 2);
+    batch(&mut client, "SELECT alter_segmentation('shop', reset => '{policy}')");
+    assert_eq!(text(&mut client, in_force), "{}");
+}
+
+/// Members, addresses, events and customers without an order, by the functions that answer for one customer.
+#[test]
+fn customers_and_events() {
+    let (_database, mut client) = with_orders("segmentation_people");
+    batch(
+        &mut client,
+        r#"CREATE TABLE members (id int, membership text, email text, phone text, address text, consents jsonb, last_contacted_on timestamptz);
+           INSERT INTO members VALUES
+               (1, 'continuing', 'a@example.com', NULL, NULL, '{"email": true}', '2026-06-28 20:00+00'),
+               (2, 'paused', 'nonsense', NULL, NULL, NULL, NULL),
+               (3, NULL, NULL, NULL, NULL, NULL, '2026-06-01'),
+               (500, NULL, 'p@example.com', '+81312345678', NULL, NULL, NULL),
+               (501, NULL, NULL, NULL, '', NULL, NULL),
+               (NULL, NULL, 'nobody@example.com', NULL, NULL, NULL, NULL);
+           CREATE TABLE log (customer_id bigint, type text, occurred_at timestamptz);
+           INSERT INTO log VALUES (1, 'line_friend', '2026-01-01 16:00+00'), (1, 'visit', '2026-02-01'), (502, 'visit', '2026-03-01');
+           SELECT create_segmentation('shop', 'sales.orders', as_of => '2026-06-30', time_zone => 'Asia/Tokyo', lang => 'ja', track => 'trigger',
+               customers => 'members', customers_columns => '{"customer": "id"}', engagement => 'log')"#,
+    );
+    refresh(&mut client);
+    let expected = "SELECT string_agg(concat_ws('|', c.customer_id, s.lifecycle_state, l.label_ja, s.rfm_score, s.vip_tier, s.next_action, s.action_channel,
+                           s.relation_score, array_to_string(p.channels, ','), s.action_due_on), E'\\n' ORDER BY c.customer_id)
+         FROM (SELECT customer_id FROM sales.orders UNION SELECT id FROM members WHERE id IS NOT NULL) AS c (customer_id)
+         LEFT JOIN (SELECT customer_id, purchase_history(ordered_at, amount) AS h FROM sales.orders GROUP BY 1) AS h USING (customer_id)
+         LEFT JOIN (SELECT customer_id, engagement_history(type, (occurred_at AT TIME ZONE 'Asia/Tokyo')::date) AS e FROM log GROUP BY 1) AS e
+             ON e.customer_id = c.customer_id
+         LEFT JOIN (SELECT id, membership, reachable_channels(email, phone, address, NULL, consents) AS channels,
+                           (last_contacted_on AT TIME ZONE 'Asia/Tokyo')::date AS contacted FROM members) AS p ON p.id = c.customer_id
+         CROSS JOIN LATERAL segment_customer(h.h, '2026-06-30', default_policy(), coalesce(e.e, no_engagement()), p.membership, p.channels, p.contacted) AS s
+         LEFT JOIN lifecycle_states() AS l ON l.state = s.lifecycle_state";
+    let found = "SELECT string_agg(concat_ws('|', customer_id, lifecycle_state, lifecycle_label, rfm_score, vip_tier, next_action, action_channel,
+                           relation_score, reachable_by, action_due_on), E'\\n' ORDER BY customer_id) FROM shop_customers_today";
+    assert_eq!(text(&mut client, found), text(&mut client, expected));
+    let state = |customer: i32| {
+        format!(
+            "SELECT concat_ws(' ', lifecycle_state, next_action, reachable_by) FROM shop_customers WHERE customer_id = {customer}"
+        )
+    };
+    assert!(text(&mut client, &state(500)).starts_with("prospect "));
+    assert_eq!(text(&mut client, &state(501)), "prospect complete_contact ");
+    assert_eq!(
+        count(
+            &mut client,
+            "SELECT count(*) FROM shop_customers WHERE customer_id IN (502, 77777) OR customer_id IS NULL"
+        ),
+        0
+    );
+    assert_eq!(count(&mut client, "SELECT customers FROM shop_segments WHERE rfm_segment = 'prospect'"), 2);
+
+    // Both are read by every refresh.
+    batch(
+        &mut client,
+        "UPDATE members SET email = NULL WHERE id = 1; DELETE FROM members WHERE id = 500; INSERT INTO members (id) VALUES (600);
+         INSERT INTO log VALUES (2, 'visit', '2026-05-05'); DELETE FROM log WHERE customer_id = 1",
+    );
+    refresh(&mut client);
+    assert_eq!(text(&mut client, found), text(&mut client, expected));
+    // Double customers are refused, and change nothing.
+    batch(&mut client, "INSERT INTO members (id) VALUES (600)");
+    let (sqlstate, message, hint) = expect_error(&mut client, "SELECT refresh_segmentation('shop')");
+    assert_eq!(
+        (sqlstate.as_str(), message.as_str()),
+        ("23505", "segmentation \"shop\": public.members has several rows of customer 600")
+    );
+    assert_eq!(hint, "It must have one row a customer; a view over it can choose which one.");
+    assert_eq!(text(&mut client, "SELECT count(*)::text FROM shop_customers WHERE customer_id = 600"), "1");
+    // Without the tables again.
+    batch(&mut client, "SELECT alter_segmentation('shop', reset => '{customers,engagement}')");
+    assert_eq!(count(&mut client, "SELECT count(*) FROM shop_customers"), 37);
+    assert_eq!(
+        count(
+            &mut client,
+            "SELECT count(*) FROM shop_customers WHERE relation_score IS NOT NULL OR reachable_by IS NOT NULL"
+        ),
+        0
+    );
+}
+
+#[test]
+fn alter_changes_what_is_given_and_nothing_else() {
+    let (_database, mut client) = shop("segmentation_alter");
+    let settings = |client: &mut Client| text(client, "SELECT settings::text FROM shop_settings");
+    let place = "SELECT string_agg(c.oid::text, ',' ORDER BY relname) FROM pg_class AS c WHERE relname LIKE 'shop\\_%' AND relkind = 'm'";
+    let (before, stands) = (settings(&mut client), text(&mut client, place));
+    batch(&mut client, "SELECT alter_segmentation('shop')");
+    assert_eq!(settings(&mut client), before);
+    // In place: another policy, day or filter; and back.
+    for (change, reset) in [
+        ("policy => 'occasional'", "policy"),
+        ("order_filter => 'amount > 50'", "order_filter"),
+        ("as_of => '2026-01-31'", "as_of"),
+    ] {
+        batch(&mut client, &format!("SELECT alter_segmentation('shop', {change})"));
+        assert_ne!(settings(&mut client), before, "{change}");
+        assert_eq!(text(&mut client, place), stands, "{change}: the views stand where they stood");
+        batch(&mut client, &format!("SELECT alter_segmentation('shop', reset => '{{{reset}}}')"));
+    }
+    batch(&mut client, "SELECT alter_segmentation('shop', as_of => '2026-06-30')");
+    assert_eq!(settings(&mut client), before);
+    assert_histories(&mut client);
+    // With what decides what a row is, everything is made anew, and tracked again.
+    for change in [
+        "time_zone => 'Asia/Tokyo'",
+        "order_id => 'order_no'",
+        "lang => 'ja'",
+        "track => 'none'",
+        "track => 'trigger'",
+        "tenant => 'order_no'",
+        "reset => '{tenant,order_id}'",
+    ] {
+        let stood = text(&mut client, place);
+        batch(&mut client, &format!("SELECT alter_segmentation('shop', {change})"));
+        assert_ne!(text(&mut client, place), stood, "{change}");
+        batch(&mut client, "UPDATE sales.orders SET customer_id = customer_id + 1 WHERE order_no % 5 = 0");
+        refresh(&mut client);
+        let orders = count(&mut client, "SELECT sum(orders)::bigint FROM shop_customers");
+        assert_eq!(orders, count(&mut client, "SELECT count(*) FROM sales.orders"), "{change}");
+    }
+    assert_histories(&mut client);
+    assert_eq!(count(&mut client, "SELECT count(*) FROM pg_trigger WHERE tgrelid = 'sales.orders'::regclass"), 4);
+}
+
+// ---- What a view says of itself -----------------------------------------------------------------------------------
+
+#[test]
+fn every_view_has_a_key_and_every_column_a_comment() {
+    let (_database, mut client) = with_orders("segmentation_comments");
+    batch(
+        &mut client,
+        "CREATE TABLE members (customer_id int, membership text, email text); INSERT INTO members SELECT i, NULL, NULL FROM generate_series(30, 60) AS i;
+         CREATE TABLE events (customer_id int, kind text, happened_at date);
+         SELECT create_segmentation('shop', 'sales.orders', as_of => '2026-06-30', customers => 'members', engagement => 'events', track => 'trigger')",
+    );
+    let silent = "SELECT string_agg(c.relname || coalesce('.' || a.attname, ''), ', ')
+                  FROM pg_class AS c
+                  LEFT JOIN pg_attribute AS a ON a.attrelid = c.oid AND a.attnum > 0 AND c.relname <> 'shop_settings'
+                  WHERE c.relname LIKE 'shop\\_%' AND c.relkind IN ('r', 'v', 'm')
+                      AND (obj_description(c.oid, 'pg_class') IS NULL OR a.attnum IS NOT NULL AND col_description(c.oid, a.attnum) IS NULL)";
+    assert_eq!(text(&mut client, silent), "");
+    batch(&mut client, "SELECT obj_description('shop_note_orders'::regproc, 'pg_proc')");
+    for view in VIEWS {
+        let columns = format!(
+            "SELECT string_agg(quote_ident(a.attname), ',' ORDER BY k.n) FROM pg_index AS i CROSS JOIN unnest(i.indkey::int[]) WITH ORDINALITY AS k (attnum, n)
+             JOIN pg_attribute AS a ON a.attrelid = i.indrelid AND a.attnum = k.attnum
+             WHERE i.indrelid = 'shop_{view}'::regclass AND i.indisunique AND i.indisvalid AND i.indpred IS NULL"
+        );
+        let columns = text(&mut client, &columns);
+        assert_ne!(columns, "", "{view}");
+        assert!(count(&mut client, &format!("SELECT count(*) FROM shop_{view}")) > 0, "{view}");
+        let nulls = format!("SELECT count(*) FROM shop_{view} WHERE num_nulls({columns}) > 0");
+        assert_eq!(count(&mut client, &nulls), 0, "{view} ({columns})");
+        // Flat: scalars only.
+        let kinds = format!(
+            "SELECT count(*) FROM pg_attribute AS a JOIN pg_type AS t ON t.oid = a.atttypid
+             WHERE a.attrelid = 'shop_{view}'::regclass AND a.attnum > 0 AND (t.typcategory NOT IN ('N', 'S', 'D', 'B'))"
+        );
+        assert_eq!(count(&mut client, &kinds), 0, "{view}");
+    }
+    let daily = "SELECT count(*) FROM pg_attribute AS a JOIN pg_class AS c ON c.oid = a.attrelid
+                 WHERE c.relname LIKE 'shop\\_%' AND c.relkind = 'm' AND a.attname IN ('as_of', 'refreshed_at', 'recency_days')";
+    assert_eq!(count(&mut client, daily), 0);
+    assert_eq!(count(&mut client, "SELECT count(*) FROM shop_status"), 1);
+}
+
+/// Each text is a SELECT that runs as it is, without any search path, and returns what the relation holds.
+#[test]
+fn segmentation_sql_is_what_the_views_are_made_of() {
+    let (_database, mut client) = shop("segmentation_sql");
+    refresh(&mut client);
+    let texts = client.query("SELECT relation, kind, query, unique_key FROM segmentation_sql('shop')", &[]).unwrap();
+    assert_eq!(texts.len(), 8);
+    batch(&mut client, "SET search_path = ''");
+    for row in texts {
+        let [relation, kind, query] = [0, 1, 2].map(|i| row.get::<_, String>(i));
+        let differences = format!(
+            "SELECT pg_catalog.count(*) FROM ((SELECT CAST(t AS text) FROM {relation} AS t EXCEPT ALL SELECT CAST(t AS text) FROM ({query}) AS t)
+             UNION ALL (SELECT CAST(t AS text) FROM ({query}) AS t EXCEPT ALL SELECT CAST(t AS text) FROM {relation} AS t)) AS d"
+        );
+        assert_eq!(count(&mut client, &differences), 0, "{relation}");
+        if kind == "MATERIALIZED VIEW" {
+            let key = row.get::<_, String>(3);
+            batch(
+                &mut client,
+                &format!(
+                    "BEGIN; CREATE MATERIALIZED VIEW public.model AS {query}; CREATE UNIQUE INDEX ON public.model ({key}); REFRESH MATERIALIZED VIEW CONCURRENTLY public.model; ROLLBACK"
+                ),
+            );
+        }
+    }
+}
+
+// ---- Audit --------------------------------------------------------------------------------------------------------
+
+/// Each finding with its count and share, by plain SQL.
+#[test]
+fn audit_counts_what_is_odd() {
+    let database = Database::new("segmentation_audit");
+    let mut client = quiet(&database);
+    batch(
+        &mut client,
+        "CREATE TABLE orders (order_no int, customer_id int, ordered_at timestamptz, amount numeric, currency text);
+         INSERT INTO orders SELECT i, i % 7, timestamptz '2026-01-01' + i * interval '1 hour', i, 'JPY' FROM generate_series(1, 60) AS i;
+         INSERT INTO orders VALUES
+             (101, NULL, '2026-01-01', 5, 'JPY'), (102, 1, NULL, 5, 'JPY'), (103, 1, 'infinity', 5, 'JPY'), (104, 1, '2026-06-30 16:00+00', 5, 'JPY'),
+             (105, 1, '2026-06-30 14:00+00', 5, 'JPY'), (106, 1, '2026-02-01', NULL, 'JPY'), (107, 1, '2026-02-02', 'NaN', 'JPY'),
+             (108, 1, '2026-02-03', 0, 'JPY'), (109, 1, '2026-02-03', -5, 'JPY'), (110, 1, '2026-02-04', 7, 'EUR'), (110, 1, '2026-02-04', 7, NULL),
+             (110, 1, '2026-02-04', 7, 'EUR'), (NULL, 2, '2026-02-05', 8, 'JPY'), (NULL, NULL, '-infinity', -0.0, 'JPY');
+         CREATE TABLE people (customer_id int, email text); INSERT INTO people VALUES (1, 'a@example.com'), (2, 'nonsense'), (3, NULL)",
+    );
+    let audit = |client: &mut Client, arguments: &str| {
+        let sql = format!(
+            "SELECT string_agg(concat_ws('|', finding, rows, share), E'\\n' ORDER BY finding COLLATE \"C\")
+             FROM audit_orders('orders', time_zone => 'Asia/Tokyo', as_of => '2026-06-30'{arguments})"
+        );
+        text(client, &sql)
+    };
+    let by_hand = |client: &mut Client, findings: &[(&str, &str)]| {
+        let rows: Vec<String> = findings
+            .iter()
+            .map(|(finding, condition)| {
+                format!("SELECT '{finding}' AS finding, count(*) FILTER (WHERE {condition}) AS n, count(*) AS total FROM orders")
+            })
+            .collect();
+        text(
+            client,
+            &format!(
+                "SELECT string_agg(concat_ws('|', finding, n, round(n::numeric / total, 6)), E'\\n' ORDER BY finding COLLATE \"C\") FROM ({}) AS f",
+                rows.join(" UNION ALL ")
+            ),
+        )
+    };
+    let rows = [
+        ("amount negative", "amount < 0"),
+        ("amount zero", "amount = 0"),
+        ("date in the future", "isfinite(ordered_at) AND (ordered_at AT TIME ZONE 'Asia/Tokyo')::date > '2026-06-30'"),
+        ("infinite date", "ordered_at IN ('infinity', '-infinity')"),
+        ("no amount", "amount IS NULL"),
+        ("no customer", "customer_id IS NULL"),
+        ("no date", "ordered_at IS NULL"),
+        ("not a number", "amount = 'NaN'"),
+    ];
+    let mut expected = by_hand(&mut client, &rows);
+    let share = |n: i64| format!("{:.6}", n as f64 / 74.0);
+    expected = expected.replace("infinite date", &format!("duplicate|2|{}\ninfinite date", share(2)));
+    expected += &format!("\nseveral rows an order number|2|{:.6}", 2.0 / 72.0);
+    let mut lines: Vec<String> = expected.lines().map(str::to_owned).collect();
+    lines.push("no index leads with the customer".into());
+    lines.sort();
+    assert_eq!(audit(&mut client, ""), lines.join("\n"));
+
+    let with_number = audit(&mut client, ", order_id => 'order_no', currency => 'currency', customers => 'people'");
+    for line in [
+        format!("no order number|2|{}", share(2)),
+        "several currencies|74|1.000000".into(),
+        "customer without contact address|2|0.666667".into(),
+        format!("duplicate|2|{}", share(2)),
+    ] {
+        assert!(with_number.lines().any(|l| l == line), "{line} is missing:\n{with_number}");
+    }
+    assert!(!with_number.contains("several rows an order number"));
+    let currencies =
+        "SELECT example FROM audit_orders('orders', currency => 'currency') WHERE finding = 'several currencies'";
+    assert_eq!(text(&mut client, currencies), "JPY, EUR, (none)");
+    let all = count(
+        &mut client,
+        "SELECT count(*) FROM audit_orders('orders') WHERE effect IS NULL OR effect = '' OR example IS NULL",
+    );
+    assert_eq!(all, 0, "every finding has an effect and an example");
+
+    // The filter counts; an index silences its finding; nothing odd, nothing found.
+    batch(&mut client, "CREATE INDEX ON orders (customer_id, ordered_at)");
+    assert_eq!(audit(&mut client, ", order_filter => 'order_no <= 60 -- the good ones'"), "");
+    batch(&mut client, "TRUNCATE orders");
+    assert_eq!(audit(&mut client, ""), "");
+
+    // create_segmentation says the same before it begins.
+    batch(&mut client, "INSERT INTO orders VALUES (1, NULL, '2026-01-01', 5, 'JPY'), (2, 1, '2026-01-01', 0, 'JPY')");
+    let said = program("psql")
+        .args([
+            "-X",
+            "-q",
+            "-d",
+            &database.name,
+            "-c",
+            "SELECT rfm.create_segmentation('shop', 'public.orders', schema => 'public')",
+        ])
+        .output()
+        .unwrap();
+    let said = String::from_utf8_lossy(&said.stderr);
+    for part in [
+        "shop: no customer: 1 (50.00 %); ignored; for example (1,,",
+        "shop: amount zero: 1 (50.00 %)",
+        "shop: histories: 1 rows, ",
+        "shop: actions: 1 rows, ",
+        "SELECT cron.schedule('refresh shop', '15 3 * * *', 'SELECT rfm.refresh_segmentation(''shop'')');",
+        "GRANT SELECT ON public.shop_actions",
+    ] {
+        assert!(said.contains(part), "{part} is missing:\n{said}");
+    }
+}
+
+/// What is printed can be run.
+#[test]
+fn the_printed_lines_run() {
+    let (database, mut client) = with_orders("segmentation_printed");
+    let said = program("psql")
+        .args(["-X", "-q", "-d", &database.name, "-c", "SELECT create_segmentation('it''s', 'sales.orders')"])
+        .output()
+        .unwrap();
+    let said = String::from_utf8_lossy(&said.stderr).into_owned();
+    let line = |start: &str| {
+        said.lines()
+            .find_map(|line| line.trim().strip_prefix(start))
+            .unwrap_or_else(|| panic!("{start}: {said}"))
+            .to_owned()
+    };
+    // pg_cron's function, as far as it matters here: it keeps the command.
+    batch(
+        &mut client,
+        "CREATE SCHEMA cron; CREATE TABLE cron.job (command text);
+         CREATE FUNCTION cron.schedule(text, text, text) RETURNS void LANGUAGE sql AS 'INSERT INTO cron.job VALUES ($3)'",
+    );
+    batch(&mut client, &format!("SELECT cron.schedule{}", line("SELECT cron.schedule")));
+    let command = text(&mut client, "SELECT command FROM cron.job");
+    batch(&mut client, &format!("SET search_path = ''; {command}"));
+    let reader = format!("{}_reader", database.name);
+    for start in ["GRANT USAGE", "GRANT SELECT"] {
+        let grant = format!("{start}{}", line(start)).replace("TO reader", &format!("TO {reader}"));
+        batch(
+            &mut client,
+            &format!("DO $$ BEGIN CREATE ROLE {reader}; EXCEPTION WHEN duplicate_object THEN NULL; END $$; {grant}"),
+        );
+    }
+    batch(
+        &mut client,
+        &format!(
+            "SET ROLE {reader}; SELECT count(*) FROM public.\"it's_customers\"; RESET ROLE; DROP OWNED BY {reader}; DROP ROLE {reader}"
+        ),
+    );
+}
