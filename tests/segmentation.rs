@@ -291,6 +291,9 @@ fn hostile_names_are_only_names() {
         let literal = format!("E'{}'", name.replace('\\', "\\\\").replace('\'', "''"));
         let ident = |prefix: &str| format!("\"{}{}\"", prefix, name.replace('"', "\"\""));
         let quoted = |prefix: &str| literal.replacen("E'", &format!("E'{prefix}"), 1);
+        // The filter is SQL: the column is quoted in it.
+        let filter = format!("'o.' || quote_ident({}) || ' <> '''''", quoted("customer "));
+        let both = |schema: &str, table: &str| format!("format('%I.%I', {}, {})", quoted(schema), quoted(table));
         batch(
             &mut client,
             &format!(
@@ -318,15 +321,14 @@ fn hostile_names_are_only_names() {
                  SELECT count(*) FROM audit_orders({orders_text}::regclass, {customer_text}, {day_text}, {amount_text}, {tenant_text},
                      {discounted_text}, {id_text}, {currency_text}, {filter}, customers => {people_text}::regclass)",
                 value = literal,
-                filter = format!("{} || ' <> {}'", "'o.' || quote_ident(".to_owned() + &quoted("customer ") + ")", "''''"),
                 schema = ident("schema "),
                 schema_text = quoted("schema "),
                 table = ident("table "),
                 people = ident("people "),
                 events = ident("events "),
-                orders_text = format!("format('%I.%I', {}, {})", quoted("schema "), quoted("table ")),
-                people_text = format!("format('%I.%I', {}, {})", quoted("schema "), quoted("people ")),
-                events_text = format!("format('%I.%I', {}, {})", quoted("schema "), quoted("events ")),
+                orders_text = both("schema ", "table "),
+                people_text = both("schema ", "people "),
+                events_text = both("schema ", "events "),
                 customer = ident("customer "),
                 customer_text = quoted("customer "),
                 day = ident("day "),
@@ -350,9 +352,9 @@ fn hostile_names_are_only_names() {
             ),
         );
         let customers = format!(
-            "SELECT string_agg(concat_ws(' ', orders, monetary), ', ' ORDER BY orders) FROM {}.{}",
+            "SELECT string_agg(concat_ws(' ', orders, monetary), ', ' ORDER BY orders) FROM {}.\"{}_customers\"",
             ident("schema "),
-            format!("\"{}_customers\"", name.replace('"', "\"\""))
+            name.replace('"', "\"\"")
         );
         assert_eq!(text(&mut client, &customers), "0 0, 2 40", "{name}");
         let listed = format!(
