@@ -460,30 +460,31 @@ COMMENT ON FUNCTION _relation(jsonb, text) IS 'Part of segmentations: the quoted
 
 -- The columns that a source may have, and the names under which they are looked for where none is given. Without names: only
 -- a column that is given is taken, because guessing wrong would change the result.
+-- Japanese is escaped: a database of another encoding has to be able to read the script, which then says what it needs.
 CREATE FUNCTION _source_columns() RETURNS TABLE (source text, role text, required boolean, types text, names text[])
 LANGUAGE sql IMMUTABLE PARALLEL SAFE
 AS $columns$
     VALUES
     ('orders', 'tenant', false, 'key', '{}'::pg_catalog.text[]),
-    ('orders', 'customer', true, 'key', '{customer_id,customer,customer_no,customer_number,customer_key,customer_code,cust_id,client_id,user_id,buyer_id,member_id,顧客ID,顧客番号,顧客コード,会員ID,会員番号}'),
-    ('orders', 'ordered_at', true, 'day', '{ordered_at,ordered_on,order_date,order_datetime,order_time,order_day,purchased_at,purchased_on,purchase_date,invoice_date,注文日,注文日時,購入日,購入日時,受注日}'),
-    ('orders', 'amount', true, 'amount', '{amount,total_amount,order_amount,order_total,order_value,grand_total,total_price,total,金額,注文金額,購入金額,合計金額,売上金額}'),
+    ('orders', 'customer', true, 'key', E'{customer_id,customer,customer_no,customer_number,customer_key,customer_code,cust_id,client_id,user_id,buyer_id,member_id,\u9867\u5ba2ID,\u9867\u5ba2\u756a\u53f7,\u9867\u5ba2\u30b3\u30fc\u30c9,\u4f1a\u54e1ID,\u4f1a\u54e1\u756a\u53f7}'),
+    ('orders', 'ordered_at', true, 'day', E'{ordered_at,ordered_on,order_date,order_datetime,order_time,order_day,purchased_at,purchased_on,purchase_date,invoice_date,\u6ce8\u6587\u65e5,\u6ce8\u6587\u65e5\u6642,\u8cfc\u5165\u65e5,\u8cfc\u5165\u65e5\u6642,\u53d7\u6ce8\u65e5}'),
+    ('orders', 'amount', true, 'amount', E'{amount,total_amount,order_amount,order_total,order_value,grand_total,total_price,total,\u91d1\u984d,\u6ce8\u6587\u91d1\u984d,\u8cfc\u5165\u91d1\u984d,\u5408\u8a08\u91d1\u984d,\u58f2\u4e0a\u91d1\u984d}'),
     ('orders', 'discounted', false, 'boolean', '{}'),
     ('orders', 'order_id', false, 'key', '{}'),
     ('orders', 'currency', false, 'text', '{}'),
     ('engagement', 'tenant', false, 'key', '{}'),
-    ('engagement', 'customer', true, 'key', '{customer_id,customer,customer_no,customer_number,customer_key,customer_code,cust_id,client_id,user_id,buyer_id,member_id,顧客ID,顧客番号,顧客コード,会員ID,会員番号}'),
-    ('engagement', 'kind', true, 'text', '{kind,event_kind,event_type,event,type,種類,種別}'),
-    ('engagement', 'happened_at', true, 'day', '{happened_at,happened_on,occurred_at,occurred_on,event_date,event_time,発生日,発生日時}'),
+    ('engagement', 'customer', true, 'key', E'{customer_id,customer,customer_no,customer_number,customer_key,customer_code,cust_id,client_id,user_id,buyer_id,member_id,\u9867\u5ba2ID,\u9867\u5ba2\u756a\u53f7,\u9867\u5ba2\u30b3\u30fc\u30c9,\u4f1a\u54e1ID,\u4f1a\u54e1\u756a\u53f7}'),
+    ('engagement', 'kind', true, 'text', E'{kind,event_kind,event_type,event,type,\u7a2e\u985e,\u7a2e\u5225}'),
+    ('engagement', 'happened_at', true, 'day', E'{happened_at,happened_on,occurred_at,occurred_on,event_date,event_time,\u767a\u751f\u65e5,\u767a\u751f\u65e5\u6642}'),
     ('customers', 'tenant', false, 'key', '{}'),
-    ('customers', 'customer', true, 'key', '{customer_id,customer,customer_no,customer_number,customer_key,customer_code,cust_id,client_id,user_id,buyer_id,member_id,id,顧客ID,顧客番号,顧客コード,会員ID,会員番号}'),
-    ('customers', 'membership', false, 'text', '{membership,membership_status,会員区分}'),
-    ('customers', 'email', false, 'text', '{email,e_mail,email_address,mail_address,メールアドレス}'),
-    ('customers', 'phone', false, 'text', '{phone,phone_number,telephone,tel,電話番号}'),
-    ('customers', 'postal_address', false, 'text', '{postal_address,address,住所}'),
+    ('customers', 'customer', true, 'key', E'{customer_id,customer,customer_no,customer_number,customer_key,customer_code,cust_id,client_id,user_id,buyer_id,member_id,id,\u9867\u5ba2ID,\u9867\u5ba2\u756a\u53f7,\u9867\u5ba2\u30b3\u30fc\u30c9,\u4f1a\u54e1ID,\u4f1a\u54e1\u756a\u53f7}'),
+    ('customers', 'membership', false, 'text', E'{membership,membership_status,\u4f1a\u54e1\u533a\u5206}'),
+    ('customers', 'email', false, 'text', E'{email,e_mail,email_address,mail_address,\u30e1\u30fc\u30eb\u30a2\u30c9\u30ec\u30b9}'),
+    ('customers', 'phone', false, 'text', E'{phone,phone_number,telephone,tel,\u96fb\u8a71\u756a\u53f7}'),
+    ('customers', 'postal_address', false, 'text', E'{postal_address,address,\u4f4f\u6240}'),
     ('customers', 'line_id', false, 'text', '{line_id,line_user_id}'),
     ('customers', 'consents', false, 'jsonb', '{consents}'),
-    ('customers', 'last_contacted_on', false, 'day', '{last_contacted_on,last_contacted_at,最終連絡日}')
+    ('customers', 'last_contacted_on', false, 'day', E'{last_contacted_on,last_contacted_at,\u6700\u7d42\u9023\u7d61\u65e5}')
 $columns$;
 COMMENT ON FUNCTION _source_columns() IS
     'Part of segmentations: the columns of the sources, their types and the names under which they are found.';
@@ -1549,7 +1550,7 @@ BEGIN
         FOR name IN
             SELECT a.attname FROM pg_attribute AS a
             WHERE a.attrelid = relation AND a.attnum > 0 AND NOT a.attisdropped
-                AND lower(a.attname) = ANY ('{order_id,order_no,order_number,orderid,invoice,invoice_no,invoice_id,basket_id,注文番号,注文ID,伝票番号}')
+                AND lower(a.attname) = ANY (E'{order_id,order_no,order_number,orderid,invoice,invoice_no,invoice_id,basket_id,\u6ce8\u6587\u756a\u53f7,\u6ce8\u6587ID,\u4f1d\u7968\u756a\u53f7}')
                 AND NOT EXISTS (SELECT FROM pg_index AS i WHERE i.indrelid = relation AND i.indisunique AND i.indnkeyatts = 1
                                 AND i.indkey[0] = a.attnum AND i.indpred IS NULL)
         LOOP
