@@ -1457,6 +1457,20 @@ fn audit_counts_what_is_odd() {
     batch(&mut client, "TRUNCATE orders");
     assert_eq!(audit(&mut client, ""), "");
 
+    // Order numbers by any of their names.
+    for name in ["Invoice_No", "注文ID", "伝票番号"] {
+        batch(
+            &mut client,
+            &format!("CREATE TABLE lines (customer_id int, ordered_at date, amount int, \"{name}\" text)"),
+        );
+        batch(&mut client, "INSERT INTO lines VALUES (1, '2026-01-01', 1, 'x'), (1, '2026-01-01', 2, 'x')");
+        let found =
+            "SELECT concat_ws('|', rows, share, effect) FROM audit_orders('lines') WHERE finding LIKE 'several rows%'";
+        let found = text(&mut client, found);
+        assert!(found.starts_with("1|0.500000|") && found.ends_with(&format!("order_id => '{name}'")), "{found}");
+        batch(&mut client, "DROP TABLE lines");
+    }
+
     // create_segmentation says the same before it begins.
     batch(&mut client, "INSERT INTO orders VALUES (1, NULL, '2026-01-01', 5, 'JPY'), (2, 1, '2026-01-01', 0, 'JPY')");
     let said = program("psql")
