@@ -13,7 +13,7 @@ const ORDERS: &str = "
     CREATE TABLE sales.orders (order_no int PRIMARY KEY, customer_id int, ordered_at date, amount numeric);
     CREATE INDEX ON sales.orders (customer_id);
     INSERT INTO sales.orders
-    SELECT i, i * i % 37, date '2023-01-01' + i * 53 % 1200, i * 7919 % 400 + 0.25 FROM generate_series(1, 400) AS i;";
+    SELECT i, i % 37, date '2023-01-01' + i * 53 % 1200, i * 7919 % 400 + 0.25 FROM generate_series(1, 400) AS i;";
 
 const CREATE: &str =
     "SELECT create_segmentation('shop', orders => 'sales.orders', as_of => '2026-06-30', track => 'trigger')";
@@ -291,6 +291,9 @@ fn hostile_names_are_only_names() {
         let literal = format!("E'{}'", name.replace('\\', "\\\\").replace('\'', "''"));
         let ident = |prefix: &str| format!("\"{}{}\"", prefix, name.replace('"', "\"\""));
         let quoted = |prefix: &str| literal.replacen("E'", &format!("E'{prefix}"), 1);
+        // The filter is SQL: the column is quoted in it.
+        let filter = format!("'o.' || quote_ident({}) || ' <> '''''", quoted("customer "));
+        let both = |schema: &str, table: &str| format!("format('%I.%I', {}, {})", quoted(schema), quoted(table));
         batch(
             &mut client,
             &format!(
@@ -318,15 +321,14 @@ fn hostile_names_are_only_names() {
                  SELECT count(*) FROM audit_orders({orders_text}::regclass, {customer_text}, {day_text}, {amount_text}, {tenant_text},
                      {discounted_text}, {id_text}, {currency_text}, {filter}, customers => {people_text}::regclass)",
                 value = literal,
-                filter = format!("{} || ' <> {}'", "'o.' || quote_ident(".to_owned() + &quoted("customer ") + ")", "''''"),
                 schema = ident("schema "),
                 schema_text = quoted("schema "),
                 table = ident("table "),
                 people = ident("people "),
                 events = ident("events "),
-                orders_text = format!("format('%I.%I', {}, {})", quoted("schema "), quoted("table ")),
-                people_text = format!("format('%I.%I', {}, {})", quoted("schema "), quoted("people ")),
-                events_text = format!("format('%I.%I', {}, {})", quoted("schema "), quoted("events ")),
+                orders_text = both("schema ", "table "),
+                people_text = both("schema ", "people "),
+                events_text = both("schema ", "events "),
                 customer = ident("customer "),
                 customer_text = quoted("customer "),
                 day = ident("day "),
@@ -350,9 +352,9 @@ fn hostile_names_are_only_names() {
             ),
         );
         let customers = format!(
-            "SELECT string_agg(concat_ws(' ', orders, monetary), ', ' ORDER BY orders) FROM {}.{}",
+            "SELECT string_agg(concat_ws(' ', orders, monetary), ', ' ORDER BY orders) FROM {}.\"{}_customers\"",
             ident("schema "),
-            format!("\"{}_customers\"", name.replace('"', "\"\""))
+            name.replace('"', "\"\"")
         );
         assert_eq!(text(&mut client, &customers), "0 0, 2 40", "{name}");
         let listed = format!(
@@ -534,4 +536,1003 @@ fn today_is_the_segmentations_day() {
             batch(&mut client, "SELECT drop_segmentation('s')");
         }
     }
+}
+
+// ---- Rights -------------------------------------------------------------------------------------------------------
+
+/// Roles of a test, dropped with it; roles belong to the whole server, so that their names begin with the database's.
+struct Roles<'a> {
+    database: &'a Database,
+}
+
+impl Roles<'_> {
+    fn name(&self, role: &str) -> String {
+        format!("{}_{role}", self.database.name)
+    }
+
+    fn create<'a>(database: &'a Database, roles: &[&str]) -> Roles<'a> {
+        let names = Roles { database };
+        let mut client = database.client();
+        for role in roles {
+            batch(&mut client, &format!("CREATE ROLE {}", names.name(role)));
+        }
+        batch(&mut client, &format!("REVOKE ALL ON DATABASE {} FROM PUBLIC", database.name));
+        names
+    }
+
+    /// `sql` with `@role` for the roles' names.
+    fn say(&self, sql: &str) -> String {
+        sql.replace('@', &format!("{}_", self.database.name))
+    }
+
+    fn client(&self, role: &str) -> Client {
+        let mut client = quiet(self.database);
+        batch(&mut client, &format!("SET ROLE {}", self.name(role)));
+        client
+    }
+}
+
+impl Drop for Roles<'_> {
+    fn drop(&mut self) {
+        let mut client = quiet(self.database);
+        let roles = format!(
+            "SELECT string_agg(quote_ident(rolname), ', ') FROM pg_roles WHERE rolname LIKE '{}\\_%'",
+            self.database.name
+        );
+        let roles = text(&mut client, &roles);
+        let _ = client.batch_execute(&format!("DROP OWNED BY {roles} CASCADE; DROP ROLE {roles}"));
+    }
+}
+
+/// The shop's: @owner. Who segments: @analyst. Who writes orders: @app. Who reads: @reader. Anybody else: @other.
+fn company(database: &Database) -> Roles<'_> {
+    let roles = Roles::create(database, &["owner", "analyst", "app", "reader", "other"]);
+    let mut client = quiet(database);
+    batch(&mut client, ORDERS);
+    batch(
+        &mut client,
+        &roles.say(&format!(
+            "GRANT TEMPORARY ON DATABASE {} TO @analyst;
+             GRANT USAGE ON SCHEMA rfm TO @analyst, @other, @owner;
+             ALTER SCHEMA sales OWNER TO @owner; ALTER TABLE sales.orders OWNER TO @owner;
+             CREATE SCHEMA reports AUTHORIZATION @owner; REVOKE ALL ON SCHEMA public FROM PUBLIC;
+             GRANT USAGE ON SCHEMA sales TO @analyst, @app;
+             GRANT SELECT, TRIGGER ON sales.orders TO @analyst;
+             GRANT USAGE, CREATE ON SCHEMA reports TO @analyst;
+             GRANT SELECT, INSERT, UPDATE, DELETE, TRUNCATE ON sales.orders TO @app",
+            database.name
+        )),
+    );
+    roles
+}
+
+const CREATE_REPORTS: &str = "SELECT rfm.create_segmentation('shop', 'sales.orders', schema => 'reports', as_of => '2026-06-30', track => 'trigger')";
+
+#[test]
+fn a_plain_role_segments_and_an_application_without_rights_writes() {
+    let database = Database::new("segmentation_plain");
+    let roles = company(&database);
+    let mut analyst = roles.client("analyst");
+    batch(&mut analyst, CREATE_REPORTS);
+    refresh(&mut analyst);
+    let mut app = roles.client("app");
+    for sql in [
+        "INSERT INTO sales.orders VALUES (1001, 999, '2026-01-01', 10)",
+        "UPDATE sales.orders SET customer_id = 998 WHERE order_no < 10",
+        "DELETE FROM sales.orders WHERE order_no < 20",
+        "TRUNCATE sales.orders",
+        "INSERT INTO sales.orders VALUES (1, 1, '2026-01-01', 10)",
+    ] {
+        batch(&mut app, sql);
+        refresh(&mut analyst);
+        let orders = count(&mut analyst, "SELECT coalesce(sum(orders), 0)::bigint FROM reports.shop_customers");
+        assert_eq!(orders, count(&mut app, "SELECT count(*) FROM sales.orders"), "{sql}");
+    }
+    for sql in [
+        "SELECT * FROM reports.shop_customers",
+        "INSERT INTO reports.shop_noted VALUES (1)",
+        "SELECT reports.shop_note_orders()",
+    ] {
+        assert_eq!(expect_error(&mut app, sql).0, "42501", "{sql}");
+    }
+    batch(
+        &mut analyst,
+        "SELECT rfm.alter_segmentation('shop', lang => 'ja'); SELECT rfm.segmentation_sql('shop'); SELECT rfm.drop_segmentation('shop')",
+    );
+    assert_eq!(count(&mut analyst, "SELECT count(*) FROM pg_trigger WHERE tgrelid = 'sales.orders'::regclass"), 0);
+
+    // What is missing is said; nothing is left behind.
+    let mut owner = roles.client("owner");
+    for (revoke, part) in [
+        ("TRIGGER ON sales.orders", "permission denied for table orders"),
+        ("SELECT ON sales.orders", "permission denied for table orders"),
+        ("CREATE ON SCHEMA reports", "permission denied for schema reports"),
+    ] {
+        batch(&mut owner, &roles.say(&format!("REVOKE {revoke} FROM @analyst")));
+        let before = objects(&mut analyst);
+        let (sqlstate, message, _) = expect_error(&mut analyst, CREATE_REPORTS);
+        assert_eq!(sqlstate, "42501", "{revoke}: {message}");
+        assert!(message.contains(part), "{revoke}: {message}");
+        assert_eq!(objects(&mut analyst), before, "{revoke}");
+        batch(&mut owner, &roles.say(&format!("GRANT {revoke} TO @analyst")));
+    }
+}
+
+/// Settings hold SQL: only its owner makes it run, and only she writes it.
+#[test]
+fn a_segmentation_is_its_owners_alone() {
+    let database = Database::new("segmentation_owner");
+    let roles = company(&database);
+    let mut analyst = roles.client("analyst");
+    batch(&mut analyst, CREATE_REPORTS);
+    batch(
+        &mut analyst,
+        &roles.say(
+            "GRANT ALL ON ALL TABLES IN SCHEMA reports TO @other; GRANT SELECT ON reports.shop_settings TO @reader",
+        ),
+    );
+    let mut superuser = quiet(&database);
+    batch(&mut superuser, &roles.say("GRANT USAGE ON SCHEMA reports TO @other; GRANT pg_write_all_data, pg_read_all_data TO @other; GRANT @analyst TO @reader; GRANT USAGE ON SCHEMA rfm TO @reader"));
+    let analyst_name = roles.name("analyst");
+    for role in ["other", "owner", "reader", "postgres"] {
+        let mut client = if role == "postgres" { quiet(&database) } else { roles.client(role) };
+        for call in ["refresh_segmentation", "alter_segmentation", "drop_segmentation", "segmentation_sql"] {
+            let (sqlstate, message, hint) = expect_error(&mut client, &format!("SELECT rfm.{call}('shop')"));
+            assert_eq!(sqlstate, "42501", "{role} {call}: {message}");
+            assert!(
+                message.starts_with(&format!("segmentation \"shop\" belongs to {analyst_name}, not to ")),
+                "{message}"
+            );
+            assert_eq!(hint, format!("SET ROLE {analyst_name} first."));
+        }
+        let own = "SELECT concat_ws('|', name, schema, owner, source, policy, track, as_of, customers, refreshed_at, age) FROM rfm.segmentations";
+        assert_eq!(text(&mut client, own), format!("shop|reports|{analyst_name}"), "{role}: no figures of others");
+    }
+    let own = "SELECT concat_ws('|', name, schema, owner, source, policy, track, as_of, customers, notes_waiting) FROM rfm.segmentations";
+    assert_eq!(
+        text(&mut analyst, own),
+        format!("shop|reports|{analyst_name}|sales.orders|default|trigger|2026-06-30|37|1")
+    );
+
+    let settings = "SELECT settings::text FROM reports.shop_settings";
+    let before = text(&mut analyst, settings);
+    let mut other = roles.client("other");
+    batch(&mut other, "UPDATE reports.shop_settings SET settings = '{}'; DELETE FROM reports.shop_settings");
+    assert_eq!(text(&mut analyst, settings), before);
+    assert_eq!(expect_error(&mut other, "INSERT INTO reports.shop_settings VALUES ('x', '{}')").0, "42501");
+    // A member takes the owner's place only by saying so.
+    let mut reader = roles.client("reader");
+    batch(&mut reader, &format!("SET ROLE {analyst_name}; SELECT rfm.refresh_segmentation('shop')"));
+    // Others may have one of the same name elsewhere.
+    batch(
+        &mut superuser,
+        "CREATE SCHEMA mine; SELECT rfm.create_segmentation('shop', 'sales.orders', schema => 'mine')",
+    );
+    refresh(&mut superuser);
+    refresh(&mut analyst);
+    batch(&mut superuser, "SELECT rfm.drop_segmentation('shop')");
+    // Emptied settings are an error, and can be dropped.
+    batch(&mut analyst, "DELETE FROM reports.shop_settings; TABLE rfm.segmentations");
+    assert_eq!(expect_error(&mut analyst, "SELECT rfm.refresh_segmentation('shop')").0, "22023");
+    batch(&mut analyst, "SELECT rfm.drop_segmentation('shop')");
+}
+
+/// Whoever owns the schema may drop what is in it, and put something of hers there. It is not used.
+#[test]
+fn the_owner_of_the_schema_cannot_put_her_own_in_place() {
+    let database = Database::new("segmentation_swap");
+    let roles = company(&database);
+    let mut analyst = roles.client("analyst");
+    let mut owner = roles.client("owner");
+    for swap in [
+        "DROP TABLE reports.shop_noted; CREATE TABLE reports.shop_noted (customer_id int); GRANT ALL ON reports.shop_noted TO PUBLIC",
+        "DROP VIEW reports.shop_customers_today; CREATE VIEW reports.shop_customers_today AS SELECT 1 AS x; GRANT ALL ON reports.shop_customers_today TO PUBLIC",
+        "DROP MATERIALIZED VIEW reports.shop_actions; CREATE MATERIALIZED VIEW reports.shop_actions AS SELECT 1 AS x; GRANT ALL ON reports.shop_actions TO PUBLIC",
+        "DROP FUNCTION reports.shop_note_orders() CASCADE;
+         CREATE FUNCTION reports.shop_note_orders() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN RAISE ''evil''; END'",
+    ] {
+        batch(&mut analyst, CREATE_REPORTS);
+        batch(&mut owner, swap);
+        for call in
+            ["refresh_segmentation('shop')", "alter_segmentation('shop', lang => 'ja')", "drop_segmentation('shop')"]
+        {
+            let (sqlstate, message, _) = expect_error(&mut analyst, &format!("SELECT rfm.{call}"));
+            assert_eq!(sqlstate, "42501", "{call}: {swap}");
+            assert!(
+                message.starts_with("segmentation \"shop\": reports.shop_")
+                    && message.ends_with("belongs to somebody else"),
+                "{message}"
+            );
+        }
+        batch(
+            &mut owner,
+            "DROP SCHEMA reports CASCADE; INSERT INTO sales.orders SELECT max(order_no) + 1, 1, '2026-01-01', 1 FROM sales.orders",
+        );
+        let mut superuser = quiet(&database);
+        batch(
+            &mut superuser,
+            &roles.say("CREATE SCHEMA reports AUTHORIZATION @owner; GRANT ALL ON SCHEMA reports TO @analyst"),
+        );
+    }
+    // A settings table of hers is no segmentation of the analyst's.
+    batch(
+        &mut owner,
+        "CREATE TABLE reports.shop_settings OF rfm.segmentation_settings; INSERT INTO reports.shop_settings VALUES ('shop', '{}')",
+    );
+    assert_eq!(expect_error(&mut analyst, "SELECT rfm.refresh_segmentation('shop')").0, "42501");
+}
+
+#[test]
+fn row_level_security_of_the_orders_holds() {
+    let database = Database::new("segmentation_rls");
+    let roles = company(&database);
+    let mut owner = roles.client("owner");
+    batch(
+        &mut owner,
+        &roles.say(
+            "ALTER TABLE sales.orders ENABLE ROW LEVEL SECURITY;
+             CREATE POLICY part ON sales.orders FOR SELECT TO @analyst USING (customer_id < 10);
+             CREATE POLICY everything ON sales.orders TO @app USING (true)",
+        ),
+    );
+    let mut analyst = roles.client("analyst");
+    batch(&mut analyst, CREATE_REPORTS);
+    let seen = "SELECT coalesce(string_agg(customer_id || ':' || orders, ' ' ORDER BY customer_id), '') FROM reports.shop_customers";
+    let by_hand = "SELECT string_agg(customer_id || ':' || n, ' ' ORDER BY customer_id) FROM
+                   (SELECT customer_id, count(*) AS n FROM sales.orders WHERE customer_id < 10 GROUP BY 1) AS o";
+    assert_eq!(text(&mut analyst, seen), text(&mut owner, by_hand));
+    refresh(&mut analyst);
+    let mut app = roles.client("app");
+    batch(
+        &mut app,
+        "UPDATE sales.orders SET customer_id = 30 WHERE customer_id = 1; UPDATE sales.orders SET customer_id = 2 WHERE customer_id = 31; INSERT INTO sales.orders VALUES (2000, 50, '2026-01-01', 1)",
+    );
+    refresh(&mut analyst);
+    assert_eq!(text(&mut analyst, seen), text(&mut owner, by_hand));
+    batch(&mut owner, "DROP POLICY part ON sales.orders");
+    batch(&mut analyst, "SELECT rfm.refresh_segmentation('shop', \"full\" => true)");
+    assert_eq!(text(&mut analyst, seen), "");
+}
+
+#[test]
+fn readers_read_the_views_and_nothing_else() {
+    let database = Database::new("segmentation_readers");
+    let roles = company(&database);
+    let mut analyst = roles.client("analyst");
+    let create = CREATE_REPORTS.replace(", as_of", &format!(", readers => ARRAY['{}'], as_of", roles.name("reader")));
+    batch(&mut analyst, &create);
+    batch(&mut roles.client("owner"), &roles.say("GRANT USAGE ON SCHEMA reports TO @reader"));
+    let mut reader = roles.client("reader");
+    let readable = ["customers", "customers_today", "segments", "movement", "cohorts", "actions", "status", "facts"];
+    let check = |reader: &mut Client| {
+        for view in readable {
+            batch(reader, &format!("SELECT count(*) FROM reports.shop_{view}"));
+        }
+        for table in ["settings", "policies", "histories", "noted"] {
+            assert_eq!(
+                expect_error(reader, &format!("SELECT count(*) FROM reports.shop_{table}")).0,
+                "42501",
+                "{table}"
+            );
+        }
+    };
+    check(&mut reader);
+    refresh(&mut analyst);
+    check(&mut reader);
+    batch(&mut analyst, "SELECT rfm.alter_segmentation('shop', time_zone => 'Asia/Tokyo')");
+    check(&mut reader);
+    batch(&mut analyst, "SELECT rfm.alter_segmentation('shop', reset => '{readers}')");
+    assert_eq!(expect_error(&mut reader, "SELECT count(*) FROM reports.shop_customers").0, "42501");
+    batch(&mut analyst, "SELECT rfm.alter_segmentation('shop', readers => '{public}')");
+    check(&mut reader);
+}
+
+#[test]
+fn a_read_only_transaction_is_told_so() {
+    let (_database, mut client) = shop("segmentation_read_only");
+    for call in ["refresh_segmentation('shop')", "alter_segmentation('shop')", "drop_segmentation('shop')"] {
+        let (sqlstate, message, hint) = expect_error(&mut client, &format!("BEGIN READ ONLY; SELECT {call}"));
+        assert_eq!(
+            (sqlstate.as_str(), message.as_str(), hint.as_str()),
+            (
+                "25006",
+                "segmentation \"shop\" cannot be changed here: the transaction is read-only",
+                "Refresh it on the primary, in a transaction that may write."
+            ),
+            "{call}"
+        );
+    }
+    let create = "BEGIN READ ONLY; SELECT create_segmentation('other', 'sales.orders')";
+    assert_eq!(expect_error(&mut client, create).0, "25006");
+    batch(
+        &mut client,
+        "BEGIN READ ONLY; SELECT segmentation_sql('shop'); TABLE segmentations; SELECT audit_orders('sales.orders'); COMMIT",
+    );
+}
+
+// ---- What survives ------------------------------------------------------------------------------------------------
+
+#[test]
+fn dumps_restore_and_go_on() {
+    let (database, mut client) = shop("segmentation_dump");
+    batch(
+        &mut client,
+        "CREATE TABLE people (customer_id int, email text, membership text);
+         INSERT INTO people VALUES (1, 'a@example.com', 'continuing'), (999, NULL, NULL);
+         CREATE TABLE events (customer_id int, kind text, happened_at date);
+         INSERT INTO events VALUES (1, 'line_friend', '2026-01-01');
+         SELECT alter_segmentation('shop', customers => 'people', engagement => 'events', policy => 'learn');
+         SELECT refresh_segmentation('shop');
+         INSERT INTO sales.orders VALUES (1001, 1, '2026-06-01', 5)", // noted, not yet refreshed
+    );
+    for format in ["custom", "plain"] {
+        let restored = Database::new("segmentation_restored");
+        let dump = program("pg_dump").args(["-F", format, &database.name]).output().expect("pg_dump starts");
+        assert!(dump.status.success(), "{}", String::from_utf8_lossy(&dump.stderr));
+        batch(&mut quiet(&restored), "DROP EXTENSION pg_rfm; DROP SCHEMA rfm");
+        let mut restore = match format {
+            "custom" => program("pg_restore"),
+            _ => program("psql"),
+        };
+        match format {
+            "custom" => restore.args(["-d", &restored.name, "--exit-on-error"]),
+            _ => restore.args(["-X", "-q", "-v", "ON_ERROR_STOP=1", "-d", &restored.name]),
+        };
+        let mut child =
+            restore.stdin(Stdio::piped()).stdout(Stdio::null()).stderr(Stdio::piped()).spawn().expect("it starts");
+        let mut stdin = child.stdin.take().unwrap();
+        std::thread::spawn(move || std::io::Write::write_all(&mut stdin, &dump.stdout).unwrap());
+        let output = child.wait_with_output().unwrap();
+        assert!(output.status.success(), "{format}: {}", String::from_utf8_lossy(&output.stderr));
+
+        let mut copy = quiet(&restored);
+        for relation in
+            VIEWS.iter().chain(&["histories", "status", "policies", "noted", "settings", "engagement", "profiles"])
+        {
+            let rows = format!("SELECT string_agg(t::text, E'\\n' ORDER BY t::text) FROM public.shop_{relation} AS t");
+            assert_eq!(text(&mut copy, &rows), text(&mut client, &rows), "{format}: {relation}");
+        }
+        refresh(&mut copy);
+        assert_eq!(
+            text(&mut copy, "SELECT rebuilt::text FROM shop_status"),
+            "false",
+            "{format}: what was noted was enough"
+        );
+        assert_histories(&mut copy);
+        batch(
+            &mut copy,
+            "UPDATE sales.orders SET customer_id = 2 WHERE order_no = 1001; DELETE FROM sales.orders WHERE customer_id = 3",
+        );
+        refresh(&mut copy);
+        assert_histories(&mut copy);
+        batch(
+            &mut copy,
+            "SELECT refresh_segmentation('shop', \"full\" => true); SELECT alter_segmentation('shop', lang => 'ja')",
+        );
+        assert_histories(&mut copy);
+        batch(&mut copy, "SELECT drop_segmentation('shop')");
+    }
+}
+
+#[test]
+fn the_extension_is_not_dropped_under_a_segmentation() {
+    let (_database, mut client) = shop("segmentation_extension");
+    let error = client.batch_execute("DROP EXTENSION pg_rfm").expect_err("something depends on it");
+    let error = error.as_db_error().unwrap();
+    assert_eq!(error.code().code(), "2BP01");
+    for relation in ["table shop_settings", "table shop_histories", "materialized view shop_customers"] {
+        assert!(error.detail().unwrap().contains(relation), "{relation}: {error:?}");
+    }
+    refresh(&mut client);
+    batch(&mut client, "SELECT drop_segmentation('shop')");
+    batch(&mut client, "DROP EXTENSION pg_rfm");
+}
+
+/// A view that somebody has put on ours is neither lost nor left hanging.
+#[test]
+fn what_stands_on_a_segmentation_is_not_dropped_by_the_way() {
+    let (_database, mut client) = shop("segmentation_standing");
+    batch(&mut client, "CREATE VIEW report AS SELECT customer_id FROM shop_customers");
+    for call in ["drop_segmentation('shop')", "alter_segmentation('shop', lang => 'ja')"] {
+        let before = objects(&mut client);
+        assert_eq!(expect_error(&mut client, &format!("SELECT {call}")).0, "2BP01", "{call}");
+        assert_eq!(objects(&mut client), before);
+    }
+    refresh(&mut client);
+    batch(
+        &mut client,
+        "SELECT alter_segmentation('shop', policy => 'occasional'); DROP VIEW report; SELECT drop_segmentation('shop')",
+    );
+}
+
+/// A renamed or dropped column stops no writer; the next refresh says which one is missing, and changes nothing.
+#[test]
+fn source_columns_that_go() {
+    let (_database, mut client) = shop("segmentation_columns");
+    refresh(&mut client);
+    let rows = "SELECT md5(string_agg(t::text, ';' ORDER BY t::text)) FROM shop_customers AS t";
+    for (sql, write, missing, again) in [
+        (
+            "RENAME customer_id TO buyer",
+            "INSERT INTO sales.orders (order_no, buyer, ordered_at, amount) VALUES (1001, 1, '2026-01-01', 10)",
+            "sales.orders has no column customer_id, which is named as customer",
+            "customer => 'buyer'",
+        ),
+        (
+            "RENAME amount TO price",
+            "UPDATE sales.orders SET price = 11 WHERE order_no = 1001",
+            "sales.orders has no column amount, which is named as amount",
+            "amount => 'price'",
+        ),
+        (
+            "DROP ordered_at",
+            "UPDATE sales.orders SET buyer = 2 WHERE order_no = 1001",
+            "sales.orders has no column ordered_at, which is named as ordered_at",
+            "ordered_at => 'day'",
+        ),
+    ] {
+        let before = text(&mut client, rows);
+        batch(&mut client, &format!("ALTER TABLE sales.orders {sql}"));
+        batch(&mut client, write);
+        let (sqlstate, message, hint) = expect_error(&mut client, "SELECT refresh_segmentation('shop')");
+        assert_eq!((sqlstate.as_str(), message), ("42703", format!("segmentation \"shop\": {missing}")));
+        assert!(hint.starts_with("Its columns: order_no, "), "{hint}");
+        assert_eq!(text(&mut client, rows), before);
+        if sql == "DROP ordered_at" {
+            batch(
+                &mut client,
+                "ALTER TABLE sales.orders ADD day date DEFAULT '2026-02-02'; DELETE FROM sales.orders WHERE order_no = 3",
+            );
+        }
+        batch(
+            &mut client,
+            &format!("SELECT alter_segmentation('shop', {again}); DELETE FROM sales.orders WHERE order_no = 2"),
+        );
+        refresh(&mut client);
+        let orders = count(&mut client, "SELECT sum(orders)::bigint FROM shop_customers");
+        assert_eq!(orders, count(&mut client, "SELECT count(*) FROM sales.orders"), "{sql}");
+    }
+
+    // The table itself.
+    batch(&mut client, "ALTER TABLE sales.orders RENAME TO invoices; INSERT INTO sales.invoices VALUES (3001, 1, 1)");
+    let (sqlstate, message, hint) = expect_error(&mut client, "SELECT refresh_segmentation('shop')");
+    assert_eq!(
+        (sqlstate.as_str(), message.as_str()),
+        ("42P01", "segmentation \"shop\": there is no relation sales.orders (orders)")
+    );
+    assert_eq!(hint, "Was it renamed or dropped? alter_segmentation('shop', orders => ...) names another one.");
+    batch(
+        &mut client,
+        "SELECT alter_segmentation('shop', orders => 'sales.invoices', customer => 'buyer', ordered_at => 'day', amount => 'price')",
+    );
+    refresh(&mut client);
+    batch(&mut client, "DROP TABLE sales.invoices");
+    assert_eq!(expect_error(&mut client, "SELECT refresh_segmentation('shop')").0, "42P01");
+    batch(&mut client, "SELECT count(*) FROM shop_customers; SELECT drop_segmentation('shop')");
+}
+
+/// The type of the key, renamed or moved: the shop goes on writing.
+#[test]
+fn key_types_that_are_renamed() {
+    let database = Database::new("segmentation_types");
+    let mut client = quiet(&database);
+    batch(
+        &mut client,
+        "CREATE SCHEMA kinds; CREATE TYPE kinds.k AS ENUM ('a', 'b', 'c'); CREATE SCHEMA sales;
+         CREATE TABLE sales.orders (customer_id kinds.k, ordered_at date, amount numeric);
+         INSERT INTO sales.orders VALUES ('a', '2026-01-01', 1)",
+    );
+    batch(&mut client, CREATE);
+    refresh(&mut client);
+    for sql in [
+        "ALTER TYPE kinds.k RENAME TO key",
+        "ALTER SCHEMA kinds RENAME TO sorts",
+        "ALTER TYPE sorts.key SET SCHEMA public",
+    ] {
+        batch(&mut client, sql);
+        let mut app = quiet(&database);
+        batch(
+            &mut app,
+            "INSERT INTO sales.orders VALUES ('b', '2026-01-01', 1); UPDATE sales.orders SET customer_id = 'c' WHERE customer_id = 'b'",
+        );
+        refresh(&mut client);
+        assert_histories(&mut client);
+    }
+}
+
+// ---- What can be segmented ----------------------------------------------------------------------------------------
+
+#[test]
+fn views_foreign_tables_and_materialized_views_are_read_anew() {
+    let (database, mut client) = with_orders("segmentation_sources");
+    batch(
+        &mut client,
+        &format!(
+            "CREATE EXTENSION postgres_fdw;
+             CREATE SERVER self FOREIGN DATA WRAPPER postgres_fdw
+                 OPTIONS (host '{}', port '{}', dbname '{}');
+             CREATE USER MAPPING FOR CURRENT_USER SERVER self OPTIONS (user '{}');
+             CREATE SCHEMA far; IMPORT FOREIGN SCHEMA sales FROM SERVER self INTO far;
+             CREATE VIEW seen AS SELECT customer_id, ordered_at, amount FROM sales.orders;
+             CREATE MATERIALIZED VIEW kept AS TABLE sales.orders",
+            std::env::var("PGHOST").unwrap(),
+            std::env::var("PGPORT").unwrap(),
+            database.name,
+            std::env::var("PGUSER").unwrap(),
+        ),
+    );
+    for source in ["seen", "far.orders", "kept"] {
+        let (sqlstate, message, hint) =
+            expect_error(&mut client, &format!("SELECT create_segmentation('shop', '{source}', track => 'trigger')"));
+        assert_eq!(sqlstate, "22023", "{message}");
+        assert_eq!(hint, "Use track => 'none': each refresh reads all orders.");
+        batch(&mut client, &format!("SELECT create_segmentation('shop', '{source}', as_of => '2026-06-30')"));
+        assert_histories(&mut client);
+        let number = count(&mut client, "SELECT max(order_no) + 1::bigint FROM sales.orders");
+        batch(
+            &mut client,
+            &format!(
+                "INSERT INTO sales.orders VALUES ({number}, 77, '2026-01-01', 5); DELETE FROM sales.orders WHERE order_no = {number} % 300"
+            ),
+        );
+        batch(&mut client, "REFRESH MATERIALIZED VIEW kept");
+        refresh(&mut client);
+        assert_histories(&mut client);
+        assert_eq!(text(&mut client, "SELECT rebuilt::text FROM shop_status"), "true");
+        batch(&mut client, "SELECT drop_segmentation('shop')");
+    }
+}
+
+#[test]
+fn currencies_are_never_added_up() {
+    let database = Database::new("segmentation_currency");
+    let mut client = quiet(&database);
+    batch(
+        &mut client,
+        "CREATE TABLE orders (customer_id int, ordered_at date, amount numeric, currency text);
+         INSERT INTO orders VALUES (1, '2026-01-01', 10, 'JPY'), (2, '2026-01-01', 10, 'EUR')",
+    );
+    let create = "SELECT create_segmentation('shop', 'orders', currency => 'currency', track => 'trigger')";
+    let (sqlstate, message, hint) = expect_error(&mut client, create);
+    assert_eq!(
+        (sqlstate.as_str(), message.as_str()),
+        ("22000", "segmentation \"shop\": the orders have several currencies: EUR, JPY")
+    );
+    assert!(hint.contains("order_filter"), "{hint}");
+    batch(&mut client, "UPDATE orders SET currency = NULL WHERE currency = 'EUR'");
+    assert!(expect_error(&mut client, create).1.ends_with("(none), JPY"));
+    // Only one of them counts, or only one is there.
+    batch(&mut client, &create.replace("currency =>", "order_filter => 'currency = ''JPY''', currency =>"));
+    assert_eq!(text(&mut client, "SELECT concat_ws(' ', currency, customers) FROM shop_status"), "JPY 1");
+    batch(&mut client, "SELECT alter_segmentation('shop', order_filter => 'customer_id = 2')");
+    assert_eq!(text(&mut client, "SELECT concat_ws(' ', currency, customers) FROM shop_status"), "(none) 1");
+    batch(
+        &mut client,
+        "UPDATE orders SET currency = 'JPY'; SELECT alter_segmentation('shop', reset => '{order_filter}'); SELECT refresh_segmentation('shop')",
+    );
+    assert_eq!(text(&mut client, "SELECT concat_ws(' ', currency, customers) FROM shop_status"), "JPY 2");
+    // A note of one customer is enough to see it.
+    batch(&mut client, "INSERT INTO orders VALUES (1, '2026-02-01', 10, 'USD')");
+    assert!(expect_error(&mut client, "SELECT refresh_segmentation('shop')").1.ends_with("JPY, USD"));
+    // All change over: what was known before is gone.
+    batch(&mut client, "UPDATE orders SET currency = 'USD'; SELECT refresh_segmentation('shop')");
+    assert_eq!(text(&mut client, "SELECT concat_ws(' ', currency, customers, rebuilt) FROM shop_status"), "USD 2 f");
+}
+
+#[test]
+fn policies_by_name_document_or_learned() {
+    let (_database, mut client) = with_orders("segmentation_policy");
+    let versions = "SELECT string_agg(concat_ws(' ', valid_from, policy), ', ' ORDER BY valid_from) FROM shop_policies";
+    let in_force = "SELECT policy::text FROM shop_status";
+    batch(&mut client, CREATE);
+    assert_eq!(text(&mut client, versions), "2026-06-30 {}");
+
+    // A preset, a document, a stored name with two versions.
+    let preset = text(&mut client, "SELECT preset_policy('occasional')::text");
+    batch(&mut client, "SELECT alter_segmentation('shop', policy => 'occasional')");
+    assert_eq!(text(&mut client, in_force), preset);
+    let document = "{\"lifecycle\":{\"dormant_after_days\":77,\"at_risk_after_days\":33}}";
+    batch(&mut client, &format!("SELECT alter_segmentation('shop', policy => '{document}', as_of => '2026-07-01')"));
+    assert_eq!(text(&mut client, &format!("SELECT (policy = '{document}')::text FROM shop_status")), "true");
+    assert_eq!(count(&mut client, "SELECT count(*) FROM shop_policies"), 2);
+    refresh(&mut client);
+    assert_eq!(count(&mut client, "SELECT count(*) FROM shop_policies"), 2, "the same policy is no new version");
+    batch(
+        &mut client,
+        "INSERT INTO segment_policies VALUES ('ours', '{\"frequency\": \"orders\"}', '2020-01-01');
+         INSERT INTO segment_policies VALUES ('ours', '{}', CURRENT_DATE + 1);
+         SELECT alter_segmentation('shop', policy => 'ours', as_of => '2026-07-02')",
+    );
+    assert_eq!(text(&mut client, in_force), "{\"frequency\":\"orders\"}");
+    batch(&mut client, "SELECT refresh_segmentation('shop', as_of => CURRENT_DATE + 1)");
+    assert_eq!(text(&mut client, in_force), "{}");
+    assert_eq!(count(&mut client, "SELECT count(*) FROM shop_policies"), 4);
+    // Names that could mean two things are refused.
+    for name in ["learn", "occasional"] {
+        batch(&mut client, &format!("INSERT INTO segment_policies VALUES ('{name}', '{{}}', CURRENT_DATE + 1)"));
+        let (sqlstate, message, _) =
+            expect_error(&mut client, &format!("SELECT alter_segmentation('shop', policy => '{name}')"));
+        assert!(sqlstate == "22023" && message.contains("ambiguous"), "{message}");
+        batch(&mut client, &format!("DELETE FROM segment_policies WHERE name = '{name}'"));
+    }
+    batch(&mut client, "SELECT drop_segmentation('shop')");
+
+    // Learned once; a refresh keeps it, alter learns anew. An earlier day has its own.
+    batch(&mut client, &CREATE.replace("as_of", "policy => 'learn', as_of"));
+    let by_hand = |day: &str| {
+        format!(
+            "SELECT learn_policy(history, '{day}', default_policy())::text FROM shop_histories WHERE orders(history, '{day}') > 0"
+        )
+    };
+    let learned = text(&mut client, in_force);
+    assert_eq!(learned, text(&mut client, &by_hand("2026-06-30")));
+    batch(&mut client, "DELETE FROM sales.orders WHERE order_no % 3 = 0");
+    refresh(&mut client);
+    assert_eq!(text(&mut client, in_force), learned);
+    batch(&mut client, "SELECT alter_segmentation('shop', lang => 'ja')");
+    assert_eq!(text(&mut client, in_force), learned);
+    batch(&mut client, "SELECT alter_segmentation('shop', policy => 'learn', as_of => '2025-06-30')");
+    let anew = text(&mut client, in_force);
+    assert_eq!(anew, text(&mut client, &by_hand("2025-06-30")));
+    assert_ne!(anew, learned);
+    refresh(&mut client);
+    assert_eq!(text(&mut client, in_force), anew);
+    assert_eq!(count(&mut client, "SELECT count(*) FROM shop_policies"), 2);
+    batch(&mut client, "SELECT alter_segmentation('shop', reset => '{policy}')");
+    assert_eq!(text(&mut client, in_force), "{}");
+}
+
+/// Members, addresses, events and customers without an order, by the functions that answer for one customer.
+#[test]
+fn customers_and_events() {
+    let (_database, mut client) = with_orders("segmentation_people");
+    batch(
+        &mut client,
+        r#"CREATE TABLE members (id int, membership text, email text, phone text, address text, consents jsonb, last_contacted_on timestamptz);
+           INSERT INTO members VALUES
+               (1, 'continuing', 'a@example.com', NULL, NULL, '{"email": true}', '2026-06-28 20:00+00'),
+               (2, 'paused', 'nonsense', NULL, NULL, NULL, NULL),
+               (3, NULL, NULL, NULL, NULL, NULL, '2026-06-01'),
+               (500, NULL, 'p@example.com', '+81312345678', NULL, NULL, NULL),
+               (501, NULL, NULL, NULL, '', NULL, NULL),
+               (NULL, NULL, 'nobody@example.com', NULL, NULL, NULL, NULL);
+           CREATE TABLE log (customer_id bigint, type text, occurred_at timestamptz);
+           INSERT INTO log VALUES (1, 'line_friend', '2026-01-01 16:00+00'), (1, 'visit', '2026-02-01'), (502, 'visit', '2026-03-01');
+           SELECT create_segmentation('shop', 'sales.orders', as_of => '2026-06-30', time_zone => 'Asia/Tokyo', lang => 'ja', track => 'trigger',
+               customers => 'members', customers_columns => '{"customer": "id"}', engagement => 'log')"#,
+    );
+    refresh(&mut client);
+    let expected = "SELECT string_agg(concat_ws('|', c.customer_id, s.lifecycle_state, l.label_ja, s.rfm_score, s.vip_tier, s.next_action, s.action_channel,
+                           s.relation_score, array_to_string(p.channels, ','), s.action_due_on), E'\\n' ORDER BY c.customer_id)
+         FROM (SELECT customer_id FROM sales.orders UNION SELECT id FROM members WHERE id IS NOT NULL) AS c (customer_id)
+         LEFT JOIN (SELECT customer_id, purchase_history(ordered_at, amount) AS h FROM sales.orders GROUP BY 1) AS h USING (customer_id)
+         LEFT JOIN (SELECT customer_id, engagement_history(type, (occurred_at AT TIME ZONE 'Asia/Tokyo')::date) AS e FROM log GROUP BY 1) AS e
+             ON e.customer_id = c.customer_id
+         LEFT JOIN (SELECT id, membership, reachable_channels(email, phone, address, NULL, consents) AS channels,
+                           (last_contacted_on AT TIME ZONE 'Asia/Tokyo')::date AS contacted FROM members) AS p ON p.id = c.customer_id
+         CROSS JOIN LATERAL segment_customer(h.h, '2026-06-30', default_policy(), coalesce(e.e, no_engagement()), p.membership, p.channels, p.contacted) AS s
+         LEFT JOIN lifecycle_states() AS l ON l.state = s.lifecycle_state";
+    let found = "SELECT string_agg(concat_ws('|', customer_id, lifecycle_state, lifecycle_label, rfm_score, vip_tier, next_action, action_channel,
+                           relation_score, reachable_by, action_due_on), E'\\n' ORDER BY customer_id) FROM shop_customers_today";
+    assert_eq!(text(&mut client, found), text(&mut client, expected));
+    let state = |customer: i32| {
+        format!(
+            "SELECT concat_ws(' ', lifecycle_state, next_action, reachable_by) FROM shop_customers WHERE customer_id = {customer}"
+        )
+    };
+    assert!(text(&mut client, &state(500)).starts_with("prospect "));
+    assert_eq!(text(&mut client, &state(501)), "prospect complete_contact ");
+    assert_eq!(
+        count(
+            &mut client,
+            "SELECT count(*) FROM shop_customers WHERE customer_id IN (502, 77777) OR customer_id IS NULL"
+        ),
+        0
+    );
+    assert_eq!(count(&mut client, "SELECT customers FROM shop_segments WHERE rfm_segment = 'prospect'"), 2);
+
+    // Both are read by every refresh.
+    batch(
+        &mut client,
+        "UPDATE members SET email = NULL WHERE id = 1; DELETE FROM members WHERE id = 500; INSERT INTO members (id) VALUES (600);
+         INSERT INTO log VALUES (2, 'visit', '2026-05-05'); DELETE FROM log WHERE customer_id = 1",
+    );
+    refresh(&mut client);
+    assert_eq!(text(&mut client, found), text(&mut client, expected));
+    // Double customers are refused, and change nothing.
+    batch(&mut client, "INSERT INTO members (id) VALUES (600)");
+    let (sqlstate, message, hint) = expect_error(&mut client, "SELECT refresh_segmentation('shop')");
+    assert_eq!(
+        (sqlstate.as_str(), message.as_str()),
+        ("23505", "segmentation \"shop\": public.members has several rows of customer 600")
+    );
+    assert_eq!(hint, "It must have one row a customer; a view over it can choose which one.");
+    assert_eq!(text(&mut client, "SELECT count(*)::text FROM shop_customers WHERE customer_id = 600"), "1");
+    // Without the tables again.
+    batch(&mut client, "SELECT alter_segmentation('shop', reset => '{customers,engagement}')");
+    assert_eq!(count(&mut client, "SELECT count(*) FROM shop_customers"), 37);
+    assert_eq!(
+        count(
+            &mut client,
+            "SELECT count(*) FROM shop_customers WHERE relation_score IS NOT NULL OR reachable_by IS NOT NULL"
+        ),
+        0
+    );
+}
+
+#[test]
+fn alter_changes_what_is_given_and_nothing_else() {
+    let (_database, mut client) = shop("segmentation_alter");
+    let settings = |client: &mut Client| text(client, "SELECT settings::text FROM shop_settings");
+    let place = "SELECT string_agg(c.oid::text, ',' ORDER BY relname) FROM pg_class AS c WHERE relname LIKE 'shop\\_%' AND relkind = 'm'";
+    let (before, stands) = (settings(&mut client), text(&mut client, place));
+    batch(&mut client, "SELECT alter_segmentation('shop')");
+    assert_eq!(settings(&mut client), before);
+    // In place: another policy, day or filter; and back.
+    for (change, reset) in [
+        ("policy => 'occasional'", "policy"),
+        ("order_filter => 'amount > 50'", "order_filter"),
+        ("as_of => '2026-01-31'", "as_of"),
+    ] {
+        batch(&mut client, &format!("SELECT alter_segmentation('shop', {change})"));
+        assert_ne!(settings(&mut client), before, "{change}");
+        assert_eq!(text(&mut client, place), stands, "{change}: the views stand where they stood");
+        batch(&mut client, &format!("SELECT alter_segmentation('shop', reset => '{{{reset}}}')"));
+    }
+    batch(&mut client, "SELECT alter_segmentation('shop', as_of => '2026-06-30')");
+    assert_eq!(settings(&mut client), before);
+    assert_histories(&mut client);
+    // With what decides what a row is, everything is made anew, and tracked again.
+    for change in [
+        "time_zone => 'Asia/Tokyo'",
+        "order_id => 'order_no'",
+        "lang => 'ja'",
+        "track => 'none'",
+        "track => 'trigger'",
+        "tenant => 'order_no'",
+        "reset => '{tenant,order_id}'",
+    ] {
+        let stood = text(&mut client, place);
+        batch(&mut client, &format!("SELECT alter_segmentation('shop', {change})"));
+        assert_ne!(text(&mut client, place), stood, "{change}");
+        batch(&mut client, "UPDATE sales.orders SET customer_id = customer_id + 1 WHERE order_no % 5 = 0");
+        refresh(&mut client);
+        let orders = count(&mut client, "SELECT sum(orders)::bigint FROM shop_customers");
+        assert_eq!(orders, count(&mut client, "SELECT count(*) FROM sales.orders"), "{change}");
+    }
+    assert_histories(&mut client);
+    assert_eq!(count(&mut client, "SELECT count(*) FROM pg_trigger WHERE tgrelid = 'sales.orders'::regclass"), 4);
+}
+
+// ---- What a view says of itself -----------------------------------------------------------------------------------
+
+#[test]
+fn every_view_has_a_key_and_every_column_a_comment() {
+    let (_database, mut client) = with_orders("segmentation_comments");
+    batch(
+        &mut client,
+        "CREATE TABLE members (customer_id int, membership text, email text); INSERT INTO members SELECT i, NULL, NULL FROM generate_series(30, 60) AS i;
+         CREATE TABLE events (customer_id int, kind text, happened_at date);
+         SELECT create_segmentation('shop', 'sales.orders', as_of => '2026-06-30', customers => 'members', engagement => 'events', track => 'trigger')",
+    );
+    let silent = "SELECT string_agg(c.relname || coalesce('.' || a.attname, ''), ', ')
+                  FROM pg_class AS c
+                  LEFT JOIN pg_attribute AS a ON a.attrelid = c.oid AND a.attnum > 0 AND c.relname <> 'shop_settings'
+                  WHERE c.relname LIKE 'shop\\_%' AND c.relkind IN ('r', 'v', 'm')
+                      AND (obj_description(c.oid, 'pg_class') IS NULL OR a.attnum IS NOT NULL AND col_description(c.oid, a.attnum) IS NULL)";
+    assert_eq!(text(&mut client, silent), "");
+    batch(&mut client, "SELECT obj_description('shop_note_orders'::regproc, 'pg_proc')");
+    for view in VIEWS {
+        let columns = format!(
+            "SELECT string_agg(quote_ident(a.attname), ',' ORDER BY k.n) FROM pg_index AS i CROSS JOIN unnest(i.indkey::int[]) WITH ORDINALITY AS k (attnum, n)
+             JOIN pg_attribute AS a ON a.attrelid = i.indrelid AND a.attnum = k.attnum
+             WHERE i.indrelid = 'shop_{view}'::regclass AND i.indisunique AND i.indisvalid AND i.indpred IS NULL"
+        );
+        let columns = text(&mut client, &columns);
+        assert_ne!(columns, "", "{view}");
+        assert!(count(&mut client, &format!("SELECT count(*) FROM shop_{view}")) > 0, "{view}");
+        let nulls = format!("SELECT count(*) FROM shop_{view} WHERE num_nulls({columns}) > 0");
+        assert_eq!(count(&mut client, &nulls), 0, "{view} ({columns})");
+        // Flat: scalars only.
+        let kinds = format!(
+            "SELECT count(*) FROM pg_attribute AS a JOIN pg_type AS t ON t.oid = a.atttypid
+             WHERE a.attrelid = 'shop_{view}'::regclass AND a.attnum > 0 AND (t.typcategory NOT IN ('N', 'S', 'D', 'B'))"
+        );
+        assert_eq!(count(&mut client, &kinds), 0, "{view}");
+    }
+    let daily = "SELECT count(*) FROM pg_attribute AS a JOIN pg_class AS c ON c.oid = a.attrelid
+                 WHERE c.relname LIKE 'shop\\_%' AND c.relkind = 'm' AND a.attname IN ('as_of', 'refreshed_at', 'recency_days')";
+    assert_eq!(count(&mut client, daily), 0);
+    assert_eq!(count(&mut client, "SELECT count(*) FROM shop_status"), 1);
+}
+
+/// Each text is a SELECT that runs as it is, without any search path, and returns what the relation holds.
+#[test]
+fn segmentation_sql_is_what_the_views_are_made_of() {
+    let (_database, mut client) = shop("segmentation_sql");
+    refresh(&mut client);
+    let texts = client.query("SELECT relation, kind, query, unique_key FROM segmentation_sql('shop')", &[]).unwrap();
+    assert_eq!(texts.len(), 8);
+    batch(&mut client, "SET search_path = ''");
+    for row in texts {
+        let [relation, kind, query] = [0, 1, 2].map(|i| row.get::<_, String>(i));
+        let differences = format!(
+            "SELECT pg_catalog.count(*) FROM ((SELECT CAST(t AS text) FROM {relation} AS t EXCEPT ALL SELECT CAST(t AS text) FROM ({query}) AS t)
+             UNION ALL (SELECT CAST(t AS text) FROM ({query}) AS t EXCEPT ALL SELECT CAST(t AS text) FROM {relation} AS t)) AS d"
+        );
+        assert_eq!(count(&mut client, &differences), 0, "{relation}");
+        if kind == "MATERIALIZED VIEW" {
+            let key = row.get::<_, String>(3);
+            batch(
+                &mut client,
+                &format!(
+                    "BEGIN; CREATE MATERIALIZED VIEW public.model AS {query}; CREATE UNIQUE INDEX ON public.model ({key}); REFRESH MATERIALIZED VIEW CONCURRENTLY public.model; ROLLBACK"
+                ),
+            );
+        }
+    }
+}
+
+// ---- Audit --------------------------------------------------------------------------------------------------------
+
+/// Each finding with its count and share, by plain SQL.
+#[test]
+fn audit_counts_what_is_odd() {
+    let database = Database::new("segmentation_audit");
+    let mut client = quiet(&database);
+    batch(
+        &mut client,
+        "CREATE TABLE orders (order_no int, customer_id int, ordered_at timestamptz, amount numeric, currency text);
+         INSERT INTO orders SELECT i, i % 7, timestamptz '2026-01-01' + i * interval '1 hour', i, 'JPY' FROM generate_series(1, 60) AS i;
+         INSERT INTO orders VALUES
+             (101, NULL, '2026-01-01', 5, 'JPY'), (102, 1, NULL, 5, 'JPY'), (103, 1, 'infinity', 5, 'JPY'), (104, 1, '2026-06-30 16:00+00', 5, 'JPY'),
+             (105, 1, '2026-06-30 14:00+00', 5, 'JPY'), (106, 1, '2026-02-01', NULL, 'JPY'), (107, 1, '2026-02-02', 'NaN', 'JPY'),
+             (108, 1, '2026-02-03', 0, 'JPY'), (109, 1, '2026-02-03', -5, 'JPY'), (110, 1, '2026-02-04', 7, 'EUR'), (110, 1, '2026-02-04', 7, NULL),
+             (110, 1, '2026-02-04', 7, 'EUR'), (NULL, 2, '2026-02-05', 8, 'JPY'), (NULL, NULL, '-infinity', -0.0, 'JPY');
+         CREATE TABLE people (customer_id int, email text); INSERT INTO people VALUES (1, 'a@example.com'), (2, 'nonsense'), (3, NULL)",
+    );
+    let audit = |client: &mut Client, arguments: &str| {
+        let sql = format!(
+            "SELECT string_agg(concat_ws('|', finding, rows, share), E'\\n' ORDER BY finding COLLATE \"C\")
+             FROM audit_orders('orders', time_zone => 'Asia/Tokyo', as_of => '2026-06-30'{arguments})"
+        );
+        text(client, &sql)
+    };
+    let by_hand = |client: &mut Client, findings: &[(&str, &str)]| {
+        let rows: Vec<String> = findings
+            .iter()
+            .map(|(finding, condition)| {
+                format!("SELECT '{finding}' AS finding, count(*) FILTER (WHERE {condition}) AS n, count(*) AS total FROM orders")
+            })
+            .collect();
+        text(
+            client,
+            &format!(
+                "SELECT string_agg(concat_ws('|', finding, n, round(n::numeric / total, 6)), E'\\n' ORDER BY finding COLLATE \"C\") FROM ({}) AS f",
+                rows.join(" UNION ALL ")
+            ),
+        )
+    };
+    let rows = [
+        ("amount negative", "amount < 0"),
+        ("amount zero", "amount = 0"),
+        ("date in the future", "isfinite(ordered_at) AND (ordered_at AT TIME ZONE 'Asia/Tokyo')::date > '2026-06-30'"),
+        ("infinite date", "ordered_at IN ('infinity', '-infinity')"),
+        ("no amount", "amount IS NULL"),
+        ("no customer", "customer_id IS NULL"),
+        ("no date", "ordered_at IS NULL"),
+        ("not a number", "amount = 'NaN'"),
+    ];
+    let mut expected = by_hand(&mut client, &rows);
+    let share = |n: i64| format!("{:.6}", n as f64 / 74.0);
+    expected = expected.replace("infinite date", &format!("duplicate|2|{}\ninfinite date", share(2)));
+    expected += &format!("\nseveral rows an order number|2|{:.6}", 2.0 / 72.0);
+    let mut lines: Vec<String> = expected.lines().map(str::to_owned).collect();
+    lines.push("no index leads with the customer".into());
+    lines.sort();
+    assert_eq!(audit(&mut client, ""), lines.join("\n"));
+
+    let with_number = audit(&mut client, ", order_id => 'order_no', currency => 'currency', customers => 'people'");
+    for line in [
+        format!("no order number|2|{}", share(2)),
+        "several currencies|74|1.000000".into(),
+        "customer without contact address|2|0.666667".into(),
+        format!("duplicate|2|{}", share(2)),
+    ] {
+        assert!(with_number.lines().any(|l| l == line), "{line} is missing:\n{with_number}");
+    }
+    assert!(!with_number.contains("several rows an order number"));
+    let currencies =
+        "SELECT example FROM audit_orders('orders', currency => 'currency') WHERE finding = 'several currencies'";
+    assert_eq!(text(&mut client, currencies), "JPY, EUR, (none)");
+    let all = count(
+        &mut client,
+        "SELECT count(*) FROM audit_orders('orders') WHERE effect IS NULL OR effect = '' OR example IS NULL",
+    );
+    assert_eq!(all, 0, "every finding has an effect and an example");
+
+    // The filter counts; an index silences its finding; nothing odd, nothing found.
+    batch(&mut client, "CREATE INDEX ON orders (customer_id, ordered_at)");
+    assert_eq!(audit(&mut client, ", order_filter => 'order_no <= 60 -- the good ones'"), "");
+    batch(&mut client, "TRUNCATE orders");
+    assert_eq!(audit(&mut client, ""), "");
+
+    // Order numbers by any of their names.
+    for name in ["Invoice_No", "注文ID", "伝票番号"] {
+        batch(
+            &mut client,
+            &format!("CREATE TABLE lines (customer_id int, ordered_at date, amount int, \"{name}\" text)"),
+        );
+        batch(&mut client, "INSERT INTO lines VALUES (1, '2026-01-01', 1, 'x'), (1, '2026-01-01', 2, 'x')");
+        let found =
+            "SELECT concat_ws('|', rows, share, effect) FROM audit_orders('lines') WHERE finding LIKE 'several rows%'";
+        let found = text(&mut client, found);
+        assert!(found.starts_with("1|0.500000|") && found.ends_with(&format!("order_id => '{name}'")), "{found}");
+        batch(&mut client, "DROP TABLE lines");
+    }
+
+    // create_segmentation says the same before it begins.
+    batch(&mut client, "INSERT INTO orders VALUES (1, NULL, '2026-01-01', 5, 'JPY'), (2, 1, '2026-01-01', 0, 'JPY')");
+    let said = program("psql")
+        .args([
+            "-X",
+            "-q",
+            "-d",
+            &database.name,
+            "-c",
+            "SELECT rfm.create_segmentation('shop', 'public.orders', schema => 'public')",
+        ])
+        .output()
+        .unwrap();
+    let said = String::from_utf8_lossy(&said.stderr);
+    for part in [
+        "shop: no customer: 1 (50.00 %); ignored; for example (1,,",
+        "shop: amount zero: 1 (50.00 %)",
+        "shop: histories: 1 rows, ",
+        "shop: actions: 1 rows, ",
+        "SELECT cron.schedule('refresh shop', '15 3 * * *', 'SELECT rfm.refresh_segmentation(''shop'')');",
+        "GRANT SELECT ON public.shop_actions",
+    ] {
+        assert!(said.contains(part), "{part} is missing:\n{said}");
+    }
+}
+
+/// What is printed can be run.
+#[test]
+fn the_printed_lines_run() {
+    let (database, mut client) = with_orders("segmentation_printed");
+    let said = program("psql")
+        .args(["-X", "-q", "-d", &database.name, "-c", "SELECT create_segmentation('it''s', 'sales.orders')"])
+        .output()
+        .unwrap();
+    let said = String::from_utf8_lossy(&said.stderr).into_owned();
+    let line = |start: &str| {
+        said.lines()
+            .find_map(|line| line.trim().strip_prefix(start))
+            .unwrap_or_else(|| panic!("{start}: {said}"))
+            .to_owned()
+    };
+    // pg_cron's function, as far as it matters here: it keeps the command.
+    batch(
+        &mut client,
+        "CREATE SCHEMA cron; CREATE TABLE cron.job (command text);
+         CREATE FUNCTION cron.schedule(text, text, text) RETURNS void LANGUAGE sql AS 'INSERT INTO cron.job VALUES ($3)'",
+    );
+    batch(&mut client, &format!("SELECT cron.schedule{}", line("SELECT cron.schedule")));
+    let command = text(&mut client, "SELECT command FROM cron.job");
+    batch(&mut client, &format!("SET search_path = ''; {command}"));
+    let reader = format!("{}_reader", database.name);
+    for start in ["GRANT USAGE", "GRANT SELECT"] {
+        let grant = format!("{start}{}", line(start)).replace("TO reader", &format!("TO {reader}"));
+        batch(
+            &mut client,
+            &format!("DO $$ BEGIN CREATE ROLE {reader}; EXCEPTION WHEN duplicate_object THEN NULL; END $$; {grant}"),
+        );
+    }
+    batch(
+        &mut client,
+        &format!(
+            "SET ROLE {reader}; SELECT count(*) FROM public.\"it's_customers\"; RESET ROLE; DROP OWNED BY {reader}; DROP ROLE {reader}"
+        ),
+    );
 }

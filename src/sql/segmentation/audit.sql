@@ -54,7 +54,7 @@ BEGIN
         FOR name IN
             SELECT a.attname FROM pg_attribute AS a
             WHERE a.attrelid = relation AND a.attnum > 0 AND NOT a.attisdropped
-                AND lower(a.attname) = ANY (E'{order_id,order_no,order_number,orderid,invoice,invoice_no,invoice_id,basket_id,\u6ce8\u6587\u756a\u53f7,\u6ce8\u6587ID,\u4f1d\u7968\u756a\u53f7}')
+                AND lower(a.attname) = ANY (E'{order_id,order_no,order_number,orderid,invoice,invoice_no,invoice_id,basket_id,\u6ce8\u6587\u756a\u53f7,\u6ce8\u6587id,\u4f1d\u7968\u756a\u53f7}')
                 AND NOT EXISTS (SELECT FROM pg_index AS i WHERE i.indrelid = relation AND i.indisunique AND i.indnkeyatts = 1
                                 AND i.indkey[0] = a.attnum AND i.indpred IS NULL)
         LOOP

@@ -216,6 +216,7 @@ BEGIN
         'CREATE TABLE %s (segmentation text PRIMARY KEY, as_of date NOT NULL, refreshed_at timestamptz NOT NULL, seconds numeric NOT NULL, '
         'rebuilt boolean NOT NULL, histories_written bigint NOT NULL, customers bigint NOT NULL, currency text, time_zone text NOT NULL, '
         'policy @extschema@.segment_policy NOT NULL, order_tables regclass[])', status);
+    EXECUTE format('COMMENT ON TABLE %s IS %L', status, 'The day and policy that the views answer for, and figures of the last refresh: one row.');
     EXECUTE format('INSERT INTO %s SELECT $1, $2, now(), 0, true, count(*), 0, $3, $4, @extschema@.default_policy() FROM %s',
                    status, @extschema@._relation(s, 'histories'))
         USING s ->> 'name', @extschema@._today(s, NULL), currency, s ->> 'time_zone';
@@ -234,6 +235,9 @@ BEGIN
             PERFORM @extschema@._report(s, view.suffix, customers, since);
         END IF;
     END LOOP;
+    IF s ->> 'track' = 'trigger' THEN
+        PERFORM @extschema@._create_notes(s);
+    END IF;
     PERFORM @extschema@._comment_columns(s);
     PERFORM @extschema@._grant(s);
 
@@ -241,7 +245,6 @@ BEGIN
                    @extschema@._relation(s, 'customers'))
         USING clock_timestamp(), round(extract(epoch FROM clock_timestamp() - started)::numeric, 3);
     IF s ->> 'track' = 'trigger' THEN
-        PERFORM @extschema@._create_notes(s);
         PERFORM @extschema@._create_noter(s);
         PERFORM @extschema@._track(s);
     END IF;
