@@ -558,6 +558,33 @@ fn keys_of_another_collation() {
     assert_eq!(one::<String>(&mut client, customers), "B:1 a:1:email c:1:");
 }
 
+/// A key that is longer than those of the orders is that of somebody else.
+#[test]
+fn keys_are_not_cut() {
+    let database = Database::new("refresh_cut");
+    let mut client = quiet(&database);
+    for (type_name, longer_type, key, longer) in [
+        ("varchar(3)", "varchar(9)", "abc", "abcd"),
+        ("char(3)", "text", "abc", "abcd"),
+        ("numeric(5,0)", "numeric", "12", "12.4"),
+    ] {
+        batch(
+            &mut client,
+            &format!(
+                "CREATE TABLE orders (customer_id {type_name}, ordered_at date, amount numeric);
+                 CREATE TABLE people (customer_id {longer_type}, email text);
+                 INSERT INTO orders VALUES ('{key}', '2025-01-01', 1);
+                 INSERT INTO people VALUES ('{longer}', 'a@example.com');
+                 SELECT create_segmentation('shop', 'orders', customers => 'people', as_of => '2026-06-30');
+                 SELECT refresh_segmentation('shop')"
+            ),
+        );
+        let customers = "SELECT string_agg(concat_ws(':', customer_id, orders, reachable_by), ' ' ORDER BY customer_id) FROM shop_customers";
+        assert_eq!(one::<String>(&mut client, customers), format!("{key}:1 {longer}:0:email"), "{type_name}");
+        batch(&mut client, "SELECT drop_segmentation('shop'); DROP TABLE orders, people");
+    }
+}
+
 /// Names that the SQL of a refresh uses itself.
 #[test]
 fn key_columns_with_short_names() {
