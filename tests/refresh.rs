@@ -538,6 +538,53 @@ fn keys_that_are_equal_but_not_the_same() {
     }
 }
 
+/// The customers' key sorts by other rules than that of the orders: the orders' hold.
+#[test]
+fn keys_of_another_collation() {
+    let database = Database::new("refresh_collation");
+    let mut client = quiet(&database);
+    batch(
+        &mut client,
+        "CREATE TABLE orders (customer_id text COLLATE \"C\", ordered_at date, amount numeric);
+         CREATE TABLE people (customer_id varchar(9) COLLATE \"POSIX\", email text);
+         CREATE TABLE events (customer_id text, kind text, happened_at date);
+         INSERT INTO orders VALUES ('a', '2025-01-01', 1), ('B', '2025-01-01', 1);
+         INSERT INTO people VALUES ('a', 'a@example.com'), ('c', NULL);
+         INSERT INTO events VALUES ('B', 'visit', '2025-01-01');
+         SELECT create_segmentation('shop', 'orders', customers => 'people', engagement => 'events', track => 'trigger', as_of => '2026-06-30');
+         SELECT refresh_segmentation('shop'); INSERT INTO orders VALUES ('c', '2025-01-01', 1); SELECT refresh_segmentation('shop')",
+    );
+    let customers = "SELECT string_agg(concat_ws(':', customer_id, orders, reachable_by), ' ' ORDER BY customer_id) FROM shop_customers";
+    assert_eq!(one::<String>(&mut client, customers), "B:1 a:1:email c:1:");
+}
+
+/// A key that is longer than those of the orders is that of somebody else.
+#[test]
+fn keys_are_not_cut() {
+    let database = Database::new("refresh_cut");
+    let mut client = quiet(&database);
+    for (type_name, longer_type, key, longer) in [
+        ("varchar(3)", "varchar(9)", "abc", "abcd"),
+        ("char(3)", "text", "abc", "abcd"),
+        ("numeric(5,0)", "numeric", "12", "12.4"),
+    ] {
+        batch(
+            &mut client,
+            &format!(
+                "CREATE TABLE orders (customer_id {type_name}, ordered_at date, amount numeric);
+                 CREATE TABLE people (customer_id {longer_type}, email text);
+                 INSERT INTO orders VALUES ('{key}', '2025-01-01', 1);
+                 INSERT INTO people VALUES ('{longer}', 'a@example.com');
+                 SELECT create_segmentation('shop', 'orders', customers => 'people', as_of => '2026-06-30');
+                 SELECT refresh_segmentation('shop')"
+            ),
+        );
+        let customers = "SELECT string_agg(concat_ws(':', customer_id, orders, reachable_by), ' ' ORDER BY customer_id) FROM shop_customers";
+        assert_eq!(one::<String>(&mut client, customers), format!("{key}:1 {longer}:0:email"), "{type_name}");
+        batch(&mut client, "SELECT drop_segmentation('shop'); DROP TABLE orders, people");
+    }
+}
+
 /// Names that the SQL of a refresh uses itself.
 #[test]
 fn key_columns_with_short_names() {
