@@ -1088,7 +1088,7 @@ CREATE FUNCTION _actions_sql(s jsonb) RETURNS text
 LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp
 AS $actions$
     SELECT format(
-$sql$SELECT coalesce(action_rule, 'none') AS action_rule, coalesce(action_channel, 'none') AS action_channel,
+$sql$SELECT coalesce(action_rule, '') AS action_rule, coalesce(action_channel, 'none') AS action_channel,
        next_action, action_title, action_behaviour,
        count(*) AS customers,
        sum(monetary) AS revenue,
@@ -1171,7 +1171,7 @@ AS $columns$
     ('last_contacted_on', 'Day of the last contact.'),
     ('next_action', 'The one next step.'),
     ('action_title', 'The next step in the language of the segmentation.'),
-    ('action_rule', 'The rule of the policy that decided the next step; none: no rule did.'),
+    ('action_rule', 'The rule of the policy that decided the next step; NULL, in NAME_actions empty: no rule did.'),
     ('action_behaviour', 'What the step is to bring about: experience, continuation, co_creation, advocacy, winback, care or none.'),
     ('action_channel', 'The channel for the next step; in NAME_actions none where there is none or channels are not tracked.'),
     ('wait_until', 'First day on which a contact is allowed again (of a group: the earliest); NULL: now.'),
@@ -1311,29 +1311,37 @@ END
 $noter$;
 COMMENT ON FUNCTION _create_noter(jsonb) IS 'Part of segmentations: makes the trigger function that notes the customers touched.';
 
+-- The triggers that the orders and their partitions must have, and which of them see what is written. One that was dropped or
+-- disabled does not: until it is back every refresh reads all orders.
+CREATE FUNCTION _order_triggers(s jsonb) RETURNS TABLE (relation regclass, name text, event text, transition text, is_there boolean, sees boolean)
+LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp
+AS $triggers$
+    SELECT t.relation, n.name, e.event, e.transition, g.oid IS NOT NULL, coalesce(g.tgenabled IN ('O', 'A'), false)
+    FROM unnest(@extschema@._order_tables(s)) AS t (relation)
+    CROSS JOIN (VALUES ('INSERT', ' REFERENCING NEW TABLE AS new_orders'),
+                       ('UPDATE', ' REFERENCING OLD TABLE AS old_orders NEW TABLE AS new_orders'),
+                       ('DELETE', ' REFERENCING OLD TABLE AS old_orders'),
+                       ('TRUNCATE', '')) AS e (event, transition)
+    CROSS JOIN LATERAL (SELECT concat_ws('_', 'pg_rfm', s ->> 'name', lower(e.event))) AS n (name)
+    LEFT JOIN pg_trigger AS g ON g.tgrelid = t.relation AND g.tgname = n.name
+        AND g.tgfoid = to_regprocedure(@extschema@._relation(s, 'note_orders') || '()')
+$triggers$;
+COMMENT ON FUNCTION _order_triggers(jsonb) IS 'Part of segmentations: the triggers that note changes, and which of them are there and see.';
+
 -- Puts the triggers where they are missing. What was written before they are committed is not noted, so that everybody is:
 -- the next refresh reads all orders once. The triggers come last because their lock keeps writers out until the commit.
 CREATE FUNCTION _track(s jsonb) RETURNS void
 LANGUAGE plpgsql VOLATILE SET search_path = pg_catalog, pg_temp
 AS $track$
 DECLARE
-    noter text := @extschema@._relation(s, 'note_orders');
-    relation regclass;
+    missing record;
     is_new boolean := false;
     changed bigint;
 BEGIN
-    FOR relation IN
-        SELECT t.relation FROM unnest(@extschema@._order_tables(s)) AS t (relation)
-        WHERE NOT EXISTS (SELECT FROM pg_trigger AS g WHERE g.tgrelid = t.relation AND g.tgfoid = (noter || '()')::regprocedure)
-    LOOP
+    FOR missing IN SELECT * FROM @extschema@._order_triggers(s) AS t WHERE NOT t.is_there LOOP
         is_new := true;
-        EXECUTE (
-            SELECT string_agg(format('CREATE TRIGGER %I AFTER %s ON %s%s FOR EACH STATEMENT EXECUTE FUNCTION %s();',
-                                     concat_ws('_', 'pg_rfm', s ->> 'name', lower(e.event)), e.event, relation, e.transition, noter), ' ')
-            FROM (VALUES ('INSERT', ' REFERENCING NEW TABLE AS new_orders'),
-                         ('UPDATE', ' REFERENCING OLD TABLE AS old_orders NEW TABLE AS new_orders'),
-                         ('DELETE', ' REFERENCING OLD TABLE AS old_orders'),
-                         ('TRUNCATE', '')) AS e (event, transition));
+        EXECUTE format('CREATE TRIGGER %I AFTER %s ON %s%s FOR EACH STATEMENT EXECUTE FUNCTION %s()', missing.name, missing.event,
+                       missing.relation, missing.transition, @extschema@._relation(s, 'note_orders'));
     END LOOP;
     EXECUTE format('UPDATE %s SET order_tables = $1 WHERE order_tables IS DISTINCT FROM $1', @extschema@._relation(s, 'status'))
         USING @extschema@._order_tables(s);
@@ -1360,7 +1368,7 @@ BEGIN
     EXECUTE format('SELECT EXISTS (SELECT FROM %s WHERE %I IS NULL)', touched, (@extschema@._keys(s))[1]) INTO everybody;
     EXECUTE format('SELECT $1 OR $2 OR order_tables IS DISTINCT FROM $3 FROM %s', @extschema@._relation(s, 'status'))
         INTO everybody USING rebuild, everybody, @extschema@._order_tables(s);
-    IF everybody THEN
+    IF everybody OR EXISTS (SELECT FROM @extschema@._order_triggers(s) AS t WHERE NOT t.sees) THEN
         EXECUTE 'DROP TABLE ' || touched;
         RETURN NULL;
     END IF;
@@ -1512,10 +1520,35 @@ LANGUAGE sql VOLATILE SET search_path = pg_catalog, pg_temp
 AS $today$ SELECT coalesce(on_day, (s ->> 'as_of')::date, (clock_timestamp() AT TIME ZONE (s ->> 'time_zone'))::date) $today$;
 COMMENT ON FUNCTION _today(jsonb, date) IS 'Part of segmentations: the day asked for; by default today in the segmentation''s time zone.';
 
+-- Whether the keys of the orders still have the types that they had when the tables were made.
+CREATE FUNCTION _has_same_keys(s jsonb) RETURNS boolean
+LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp
+AS $same$
+    SELECT NOT EXISTS (
+        SELECT FROM pg_attribute AS o
+        JOIN pg_attribute AS h ON h.attname = o.attname AND h.attrelid = @extschema@._relation(s, 'histories')::regclass
+        WHERE o.attrelid = @extschema@._source_table(s, 'orders') AND o.attname = ANY (@extschema@._keys(s))
+            AND (o.atttypid, o.atttypmod) IS DISTINCT FROM (h.atttypid, h.atttypmod))
+$same$;
+COMMENT ON FUNCTION _has_same_keys(jsonb) IS 'Part of segmentations: whether the orders'' keys have the types they had.';
+
+CREATE FUNCTION _refuse_other_keys(s jsonb) RETURNS void
+LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp
+AS $refuse$
+BEGIN
+    IF NOT @extschema@._has_same_keys(s) THEN
+        RAISE EXCEPTION 'a key column of % has another type than before', @extschema@._source_table(s, 'orders')
+            USING ERRCODE = 'datatype_mismatch', HINT = format('alter_segmentation(%L) makes the tables and views anew.', s ->> 'name');
+    END IF;
+END
+$refuse$;
+COMMENT ON FUNCTION _refuse_other_keys(jsonb) IS 'Part of segmentations: an error where the keys have other types than before.';
+
 -- Brings the tables and views up to date. Everything happens in the caller's transaction: a step that fails leaves the views
 -- as they were, and readers see the new rows when it commits.
 CREATE FUNCTION _refresh(s jsonb, rebuild boolean, on_day date, learn boolean) RETURNS void
-LANGUAGE plpgsql VOLATILE SET search_path = pg_catalog, pg_temp
+-- PostgreSQL's own REFRESH CONCURRENTLY fails where all identifiers are quoted.
+LANGUAGE plpgsql VOLATILE SET search_path = pg_catalog, pg_temp SET quote_all_identifiers = off
 AS $refresh$
 DECLARE
     started timestamptz := clock_timestamp();
@@ -1529,6 +1562,7 @@ DECLARE
     view record;
     customers bigint;
 BEGIN
+    PERFORM @extschema@._refuse_other_keys(s);
     EXECUTE format('SELECT currency FROM %s', status) INTO currency;
     IF s ->> 'track' = 'trigger' THEN
         -- First the notes, then, under a later snapshot, the orders: what is noted is committed by then.
@@ -1800,7 +1834,16 @@ BEGIN
                                                                         'customer', s #> '{columns,orders,customer}') END));
     END LOOP;
     PERFORM @extschema@._same_key(s, 'a', 'b'); -- an error where a key has no order
-    IF EXISTS (SELECT FROM @extschema@._view_columns() AS c WHERE c.name = ANY (@extschema@._keys(s))) THEN
+    IF s ? 'order_filter' THEN
+        -- One condition, not two halves that close our parentheses: read once where there are none.
+        EXECUTE format(E'SELECT FROM %s AS o WHERE CASE WHEN\n%s\nTHEN true END LIMIT 0', @extschema@._source_table(s, 'orders'), s ->> 'order_filter');
+    END IF;
+    IF s -> 'readers' @> '[null]' THEN
+        PERFORM @extschema@._invalid('a reader is NULL', 'Name roles: readers => ''{reporting}''.');
+    END IF;
+    IF EXISTS (SELECT FROM @extschema@._view_columns() AS c WHERE c.name = ANY (@extschema@._keys(s)))
+        OR ARRAY['ordered_on', 'amount', 'discounted', 'kind', 'happened_on', 'channel', 'contacted_on', 'scenario', 'step', 'test_group']
+            && @extschema@._keys(s) THEN
         PERFORM @extschema@._invalid(
             format('a key column is called like a column of the views: %s', array_to_string(@extschema@._keys(s), ', ')),
             'A view over the orders can give it another name.');
@@ -2039,7 +2082,9 @@ EXCEPTION WHEN OTHERS THEN
     GET STACKED DIAGNOSTICS code = RETURNED_SQLSTATE, message = MESSAGE_TEXT, detail = PG_EXCEPTION_DETAIL, hint = PG_EXCEPTION_HINT;
     message := format('segmentation "%s": %s', s ->> 'name', message);
     IF hint = '' THEN
-        hint := CASE WHEN code IN ('42703', '42P01', '42883', '42704') AND s ? 'order_filter'
+        hint := CASE WHEN code = '42501'
+            THEN 'Nothing was changed. It takes SELECT on the sources, CREATE in the schema and, to track, TRIGGER on the orders and all their partitions.'
+            WHEN code IN ('42703', '42P01', '42883', '42704') AND s ? 'order_filter'
             THEN 'Nothing was changed. The order filter is read with an empty search path: qualify functions and types with their schema.'
             ELSE 'Nothing was changed.' END;
     END IF;
@@ -2190,7 +2235,7 @@ BEGIN
     EXECUTE format('UPDATE %s SET settings = $1', @extschema@._relation(s, 'settings')) USING s - 'name' - 'schema';
 
     -- What only says how to ask leaves the views in their place, where readers do not wait for them.
-    IF old - ARRAY['policy', 'as_of', 'order_filter'] = s - ARRAY['policy', 'as_of', 'order_filter'] THEN
+    IF old - ARRAY['policy', 'as_of', 'order_filter'] = s - ARRAY['policy', 'as_of', 'order_filter'] AND @extschema@._has_same_keys(s) THEN
         PERFORM @extschema@._carry_out(s, 'refresh', old -> 'order_filter' IS DISTINCT FROM s -> 'order_filter', NULL, policy IS NOT NULL);
     ELSE
         PERFORM @extschema@._tear_down(s, false);

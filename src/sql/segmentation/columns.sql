@@ -43,7 +43,7 @@ AS $columns$
     ('last_contacted_on', 'Day of the last contact.'),
     ('next_action', 'The one next step.'),
     ('action_title', 'The next step in the language of the segmentation.'),
-    ('action_rule', 'The rule of the policy that decided the next step; none: no rule did.'),
+    ('action_rule', 'The rule of the policy that decided the next step; NULL, in NAME_actions empty: no rule did.'),
     ('action_behaviour', 'What the step is to bring about: experience, continuation, co_creation, advocacy, winback, care or none.'),
     ('action_channel', 'The channel for the next step; in NAME_actions none where there is none or channels are not tracked.'),
     ('wait_until', 'First day on which a contact is allowed again (of a group: the earliest); NULL: now.'),

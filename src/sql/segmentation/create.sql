@@ -73,7 +73,16 @@ BEGIN
                                                                         'customer', s #> '{columns,orders,customer}') END));
     END LOOP;
     PERFORM @extschema@._same_key(s, 'a', 'b'); -- an error where a key has no order
-    IF EXISTS (SELECT FROM @extschema@._view_columns() AS c WHERE c.name = ANY (@extschema@._keys(s))) THEN
+    IF s ? 'order_filter' THEN
+        -- One condition, not two halves that close our parentheses: read once where there are none.
+        EXECUTE format(E'SELECT FROM %s AS o WHERE CASE WHEN\n%s\nTHEN true END LIMIT 0', @extschema@._source_table(s, 'orders'), s ->> 'order_filter');
+    END IF;
+    IF s -> 'readers' @> '[null]' THEN
+        PERFORM @extschema@._invalid('a reader is NULL', 'Name roles: readers => ''{reporting}''.');
+    END IF;
+    IF EXISTS (SELECT FROM @extschema@._view_columns() AS c WHERE c.name = ANY (@extschema@._keys(s)))
+        OR ARRAY['ordered_on', 'amount', 'discounted', 'kind', 'happened_on', 'channel', 'contacted_on', 'scenario', 'step', 'test_group']
+            && @extschema@._keys(s) THEN
         PERFORM @extschema@._invalid(
             format('a key column is called like a column of the views: %s', array_to_string(@extschema@._keys(s), ', ')),
             'A view over the orders can give it another name.');
@@ -312,7 +321,9 @@ EXCEPTION WHEN OTHERS THEN
     GET STACKED DIAGNOSTICS code = RETURNED_SQLSTATE, message = MESSAGE_TEXT, detail = PG_EXCEPTION_DETAIL, hint = PG_EXCEPTION_HINT;
     message := format('segmentation "%s": %s', s ->> 'name', message);
     IF hint = '' THEN
-        hint := CASE WHEN code IN ('42703', '42P01', '42883', '42704') AND s ? 'order_filter'
+        hint := CASE WHEN code = '42501'
+            THEN 'Nothing was changed. It takes SELECT on the sources, CREATE in the schema and, to track, TRIGGER on the orders and all their partitions.'
+            WHEN code IN ('42703', '42P01', '42883', '42704') AND s ? 'order_filter'
             THEN 'Nothing was changed. The order filter is read with an empty search path: qualify functions and types with their schema.'
             ELSE 'Nothing was changed.' END;
     END IF;
@@ -463,7 +474,7 @@ BEGIN
     EXECUTE format('UPDATE %s SET settings = $1', @extschema@._relation(s, 'settings')) USING s - 'name' - 'schema';
 
     -- What only says how to ask leaves the views in their place, where readers do not wait for them.
-    IF old - ARRAY['policy', 'as_of', 'order_filter'] = s - ARRAY['policy', 'as_of', 'order_filter'] THEN
+    IF old - ARRAY['policy', 'as_of', 'order_filter'] = s - ARRAY['policy', 'as_of', 'order_filter'] AND @extschema@._has_same_keys(s) THEN
         PERFORM @extschema@._carry_out(s, 'refresh', old -> 'order_filter' IS DISTINCT FROM s -> 'order_filter', NULL, policy IS NOT NULL);
     ELSE
         PERFORM @extschema@._tear_down(s, false);

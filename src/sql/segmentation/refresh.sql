@@ -134,10 +134,35 @@ LANGUAGE sql VOLATILE SET search_path = pg_catalog, pg_temp
 AS $today$ SELECT coalesce(on_day, (s ->> 'as_of')::date, (clock_timestamp() AT TIME ZONE (s ->> 'time_zone'))::date) $today$;
 COMMENT ON FUNCTION _today(jsonb, date) IS 'Part of segmentations: the day asked for; by default today in the segmentation''s time zone.';
 
+-- Whether the keys of the orders still have the types that they had when the tables were made.
+CREATE FUNCTION _has_same_keys(s jsonb) RETURNS boolean
+LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp
+AS $same$
+    SELECT NOT EXISTS (
+        SELECT FROM pg_attribute AS o
+        JOIN pg_attribute AS h ON h.attname = o.attname AND h.attrelid = @extschema@._relation(s, 'histories')::regclass
+        WHERE o.attrelid = @extschema@._source_table(s, 'orders') AND o.attname = ANY (@extschema@._keys(s))
+            AND (o.atttypid, o.atttypmod) IS DISTINCT FROM (h.atttypid, h.atttypmod))
+$same$;
+COMMENT ON FUNCTION _has_same_keys(jsonb) IS 'Part of segmentations: whether the orders'' keys have the types they had.';
+
+CREATE FUNCTION _refuse_other_keys(s jsonb) RETURNS void
+LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp
+AS $refuse$
+BEGIN
+    IF NOT @extschema@._has_same_keys(s) THEN
+        RAISE EXCEPTION 'a key column of % has another type than before', @extschema@._source_table(s, 'orders')
+            USING ERRCODE = 'datatype_mismatch', HINT = format('alter_segmentation(%L) makes the tables and views anew.', s ->> 'name');
+    END IF;
+END
+$refuse$;
+COMMENT ON FUNCTION _refuse_other_keys(jsonb) IS 'Part of segmentations: an error where the keys have other types than before.';
+
 -- Brings the tables and views up to date. Everything happens in the caller's transaction: a step that fails leaves the views
 -- as they were, and readers see the new rows when it commits.
 CREATE FUNCTION _refresh(s jsonb, rebuild boolean, on_day date, learn boolean) RETURNS void
-LANGUAGE plpgsql VOLATILE SET search_path = pg_catalog, pg_temp
+-- PostgreSQL's own REFRESH CONCURRENTLY fails where all identifiers are quoted.
+LANGUAGE plpgsql VOLATILE SET search_path = pg_catalog, pg_temp SET quote_all_identifiers = off
 AS $refresh$
 DECLARE
     started timestamptz := clock_timestamp();
@@ -151,6 +176,7 @@ DECLARE
     view record;
     customers bigint;
 BEGIN
+    PERFORM @extschema@._refuse_other_keys(s);
     EXECUTE format('SELECT currency FROM %s', status) INTO currency;
     IF s ->> 'track' = 'trigger' THEN
         -- First the notes, then, under a later snapshot, the orders: what is noted is committed by then.

@@ -82,29 +82,37 @@ END
 $noter$;
 COMMENT ON FUNCTION _create_noter(jsonb) IS 'Part of segmentations: makes the trigger function that notes the customers touched.';
 
+-- The triggers that the orders and their partitions must have, and which of them see what is written. One that was dropped or
+-- disabled does not: until it is back every refresh reads all orders.
+CREATE FUNCTION _order_triggers(s jsonb) RETURNS TABLE (relation regclass, name text, event text, transition text, is_there boolean, sees boolean)
+LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp
+AS $triggers$
+    SELECT t.relation, n.name, e.event, e.transition, g.oid IS NOT NULL, coalesce(g.tgenabled IN ('O', 'A'), false)
+    FROM unnest(@extschema@._order_tables(s)) AS t (relation)
+    CROSS JOIN (VALUES ('INSERT', ' REFERENCING NEW TABLE AS new_orders'),
+                       ('UPDATE', ' REFERENCING OLD TABLE AS old_orders NEW TABLE AS new_orders'),
+                       ('DELETE', ' REFERENCING OLD TABLE AS old_orders'),
+                       ('TRUNCATE', '')) AS e (event, transition)
+    CROSS JOIN LATERAL (SELECT concat_ws('_', 'pg_rfm', s ->> 'name', lower(e.event))) AS n (name)
+    LEFT JOIN pg_trigger AS g ON g.tgrelid = t.relation AND g.tgname = n.name
+        AND g.tgfoid = to_regprocedure(@extschema@._relation(s, 'note_orders') || '()')
+$triggers$;
+COMMENT ON FUNCTION _order_triggers(jsonb) IS 'Part of segmentations: the triggers that note changes, and which of them are there and see.';
+
 -- Puts the triggers where they are missing. What was written before they are committed is not noted, so that everybody is:
 -- the next refresh reads all orders once. The triggers come last because their lock keeps writers out until the commit.
 CREATE FUNCTION _track(s jsonb) RETURNS void
 LANGUAGE plpgsql VOLATILE SET search_path = pg_catalog, pg_temp
 AS $track$
 DECLARE
-    noter text := @extschema@._relation(s, 'note_orders');
-    relation regclass;
+    missing record;
     is_new boolean := false;
     changed bigint;
 BEGIN
-    FOR relation IN
-        SELECT t.relation FROM unnest(@extschema@._order_tables(s)) AS t (relation)
-        WHERE NOT EXISTS (SELECT FROM pg_trigger AS g WHERE g.tgrelid = t.relation AND g.tgfoid = (noter || '()')::regprocedure)
-    LOOP
+    FOR missing IN SELECT * FROM @extschema@._order_triggers(s) AS t WHERE NOT t.is_there LOOP
         is_new := true;
-        EXECUTE (
-            SELECT string_agg(format('CREATE TRIGGER %I AFTER %s ON %s%s FOR EACH STATEMENT EXECUTE FUNCTION %s();',
-                                     concat_ws('_', 'pg_rfm', s ->> 'name', lower(e.event)), e.event, relation, e.transition, noter), ' ')
-            FROM (VALUES ('INSERT', ' REFERENCING NEW TABLE AS new_orders'),
-                         ('UPDATE', ' REFERENCING OLD TABLE AS old_orders NEW TABLE AS new_orders'),
-                         ('DELETE', ' REFERENCING OLD TABLE AS old_orders'),
-                         ('TRUNCATE', '')) AS e (event, transition));
+        EXECUTE format('CREATE TRIGGER %I AFTER %s ON %s%s FOR EACH STATEMENT EXECUTE FUNCTION %s()', missing.name, missing.event,
+                       missing.relation, missing.transition, @extschema@._relation(s, 'note_orders'));
     END LOOP;
     EXECUTE format('UPDATE %s SET order_tables = $1 WHERE order_tables IS DISTINCT FROM $1', @extschema@._relation(s, 'status'))
         USING @extschema@._order_tables(s);
@@ -131,7 +139,7 @@ BEGIN
     EXECUTE format('SELECT EXISTS (SELECT FROM %s WHERE %I IS NULL)', touched, (@extschema@._keys(s))[1]) INTO everybody;
     EXECUTE format('SELECT $1 OR $2 OR order_tables IS DISTINCT FROM $3 FROM %s', @extschema@._relation(s, 'status'))
         INTO everybody USING rebuild, everybody, @extschema@._order_tables(s);
-    IF everybody THEN
+    IF everybody OR EXISTS (SELECT FROM @extschema@._order_triggers(s) AS t WHERE NOT t.sees) THEN
         EXECUTE 'DROP TABLE ' || touched;
         RETURN NULL;
     END IF;

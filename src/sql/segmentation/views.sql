@@ -166,7 +166,7 @@ CREATE FUNCTION _actions_sql(s jsonb) RETURNS text
 LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp
 AS $actions$
     SELECT format(
-$sql$SELECT coalesce(action_rule, 'none') AS action_rule, coalesce(action_channel, 'none') AS action_channel,
+$sql$SELECT coalesce(action_rule, '') AS action_rule, coalesce(action_channel, 'none') AS action_channel,
        next_action, action_title, action_behaviour,
        count(*) AS customers,
        sum(monetary) AS revenue,
