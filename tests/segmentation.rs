@@ -1536,3 +1536,80 @@ fn the_printed_lines_run() {
         ),
     );
 }
+
+// ---- What happens to triggers and keys ----------------------------------------------------------------------------
+
+/// Whatever a trigger did not see, the next refresh reads all orders; one that is gone comes back.
+#[test]
+fn a_trigger_that_does_not_see_is_noticed() {
+    let (_database, mut client) = shop("segmentation_triggers");
+    batch(&mut client, "SELECT alter_segmentation('shop', track => 'trigger')");
+    let triggers =
+        "SELECT count(*) FROM pg_trigger WHERE tgrelid = 'sales.orders'::regclass AND tgname LIKE 'pg\\_rfm\\_%'";
+    assert_eq!(count(&mut client, triggers), 4);
+    for (blind, seeing) in [
+        ("ALTER TABLE sales.orders DISABLE TRIGGER pg_rfm_shop_insert", "ENABLE TRIGGER pg_rfm_shop_insert"),
+        ("ALTER TABLE sales.orders ENABLE REPLICA TRIGGER pg_rfm_shop_insert", "ENABLE TRIGGER pg_rfm_shop_insert"),
+        ("DROP TRIGGER pg_rfm_shop_insert ON sales.orders", "ENABLE TRIGGER pg_rfm_shop_insert"),
+    ] {
+        refresh(&mut client);
+        refresh(&mut client);
+        assert_eq!(text(&mut client, "SELECT rebuilt::text FROM shop_status"), "false", "{blind}");
+        batch(&mut client, blind);
+        batch(&mut client, "INSERT INTO sales.orders SELECT max(order_no) + 1, 2, '2026-06-03', 77 FROM sales.orders");
+        refresh(&mut client);
+        assert_eq!(text(&mut client, "SELECT rebuilt::text FROM shop_status"), "true", "{blind}");
+        assert_histories(&mut client);
+        assert_eq!(count(&mut client, triggers), 4, "{blind}");
+        batch(&mut client, &format!("ALTER TABLE sales.orders {seeing}"));
+    }
+}
+
+#[test]
+fn a_key_of_another_type_is_refused_until_altered() {
+    let (_database, mut client) = shop("segmentation_key_type");
+    batch(&mut client, "ALTER TABLE sales.orders ALTER COLUMN customer_id TYPE numeric(30)");
+    let (sqlstate, message, hint) = expect_error(&mut client, "SELECT refresh_segmentation('shop')");
+    assert_eq!(sqlstate, "42804");
+    assert!(message.contains("\"shop\"") && message.contains("sales.orders"), "{message}");
+    assert!(hint.contains("alter_segmentation('shop')"), "{hint}");
+    batch(&mut client, "SELECT alter_segmentation('shop')");
+    assert_histories(&mut client);
+    refresh(&mut client);
+}
+
+#[test]
+fn a_rule_may_be_called_none() {
+    let (_database, mut client) = shop("segmentation_rule_none");
+    let policy = r#"{"next_action": {"rules": [{"id": "none", "action": "greet", "behaviour": "care", "title": "Greet", "when": {"orders": {"at_least": 2}}}]}}"#;
+    batch(&mut client, &format!("SELECT alter_segmentation('shop', policy => '{policy}')"));
+    let rules = text(
+        &mut client,
+        "SELECT string_agg(format('%s:%s', action_rule, next_action), ' ' ORDER BY 1) FROM shop_actions",
+    );
+    assert!(rules.contains("none:greet"), "{rules}");
+}
+
+#[test]
+fn half_a_condition_and_no_reader_are_refused() {
+    let (_database, mut client) = with_orders("segmentation_halves");
+    for (argument, sqlstate) in [
+        ("order_filter => 'amount > 0) OR (true'", "42601"),
+        ("order_filter => 'amount'", "42804"),
+        ("order_filter => ''", "42601"),
+        ("readers => ARRAY[NULL]", "22023"),
+    ] {
+        let call = format!("SELECT create_segmentation('shop', 'sales.orders', {argument})");
+        assert_eq!(expect_error(&mut client, &call).0, sqlstate, "{argument}");
+    }
+}
+
+/// PostgreSQL's own REFRESH CONCURRENTLY builds a name of a quoted one there.
+#[test]
+fn identifiers_may_all_be_quoted() {
+    let (_database, mut client) = shop("segmentation_quoted");
+    batch(&mut client, "SET quote_all_identifiers = on");
+    batch(&mut client, "INSERT INTO sales.orders SELECT max(order_no) + 1, 2, '2026-06-03', 77 FROM sales.orders");
+    refresh(&mut client);
+    assert_histories(&mut client);
+}
