@@ -178,7 +178,7 @@ fn it_names_everything_and_every_object_has_a_comment() {
         AND refobjid = (SELECT oid FROM pg_extension WHERE extname = 'pg_rfm')
         -- Array types and row types of tables, members since PostgreSQL 17, come with what they are made of.
         AND NOT (classid = 'pg_type'::regclass
-                 AND objid IN (SELECT typarray FROM pg_type UNION ALL SELECT reltype FROM pg_class WHERE relkind = 'r'))";
+                 AND objid IN (SELECT typarray FROM pg_type UNION ALL SELECT reltype FROM pg_class WHERE relkind IN ('r', 'v')))";
     for (what, query) in [
         (
             "functions and aggregates",

@@ -72,7 +72,7 @@ DECLARE
     found regclass := to_regclass(s ->> source);
     kind "char";
 BEGIN
-    IF found IS NULL THEN
+    IF coalesce(found::oid, 0) = 0 THEN
         RAISE EXCEPTION 'there is no relation % (%)', s ->> source, source
             USING ERRCODE = 'undefined_table',
                   HINT = format('Was it renamed or dropped? alter_segmentation(%L, %s => ...) names another one.', s ->> 'name', source);
