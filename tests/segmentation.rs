@@ -535,3 +535,33 @@ fn today_is_the_segmentations_day() {
         }
     }
 }
+
+// ---- What was seen with fresh eyes ----------------------------------------------------------------------------------
+
+/// Whoever owns the schema puts a view of hers in the place of a table: looking at the list does not run it.
+#[test]
+fn the_list_does_not_read_what_belongs_to_others() {
+    let (database, mut client) = with_orders("segmentation_list");
+    let role = format!("{}_mallory", database.name);
+    batch(
+        &mut client,
+        &format!(
+            "CREATE ROLE {role}; CREATE SCHEMA hers AUTHORIZATION {role}; GRANT USAGE ON SCHEMA rfm TO {role};
+             SELECT create_segmentation('shop', 'sales.orders', schema => 'hers', as_of => '2026-06-30');
+             SELECT create_segmentation('other', 'sales.orders', as_of => '2026-06-30');
+             SET ROLE {role};
+             DROP TABLE hers.shop_status CASCADE;
+             CREATE FUNCTION hers.evil() RETURNS date LANGUAGE plpgsql AS
+                 $$ BEGIN RAISE EXCEPTION 'evil runs as %', current_user; END $$;
+             CREATE VIEW hers.shop_status AS SELECT hers.evil() AS as_of, 1::bigint AS customers, now() AS refreshed_at, 1::numeric AS seconds;
+             RESET ROLE"
+        ),
+    );
+    let list = "SELECT string_agg(name || ': ' || coalesce(customers::text, 'unknown'), ', ' ORDER BY name) FROM segmentations";
+    assert_eq!(text(&mut client, list), "other: 19, shop: unknown");
+    batch(&mut client, &format!("SET ROLE {role}; DROP VIEW hers.shop_status; RESET ROLE"));
+    assert_eq!(text(&mut client, list), "other: 19, shop: unknown"); // nor where it is missing
+    batch(&mut client, "SELECT drop_segmentation('shop')");
+    drop(client);
+    database.psql(&format!("DROP OWNED BY {role} CASCADE; DROP ROLE {role}"));
+}

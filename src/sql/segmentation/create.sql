@@ -134,6 +134,24 @@ END
 $own$;
 COMMENT ON FUNCTION _own_settings(text) IS 'Part of segmentations: the settings of one of the caller''s own; an error where it is another''s.';
 
+-- The relations of a segmentation that belong to somebody else: the owner of the schema can put one of hers in the place of ours,
+-- and reading a view of hers runs what she put in it.
+CREATE FUNCTION _strangers(s jsonb) RETURNS text
+LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp
+AS $strangers$
+    SELECT string_agg(o.name, ', ')
+    FROM (
+        SELECT c.oid::regclass::text AS name, c.relowner AS owner
+        FROM @extschema@._segmentation_relations() AS r
+        JOIN pg_class AS c ON c.oid = to_regclass(@extschema@._relation(s, r.suffix))
+        UNION ALL
+        SELECT f.oid::regprocedure::text, f.proowner
+        FROM pg_proc AS f WHERE f.oid = to_regprocedure(@extschema@._relation(s, 'note_orders') || '()')
+    ) AS o
+    WHERE pg_get_userbyid(o.owner) <> current_user
+$strangers$;
+COMMENT ON FUNCTION _strangers(jsonb) IS 'Part of segmentations: the relations of one that belong to somebody else.';
+
 -- The same, locked against other refreshes and changes until the end of the transaction.
 CREATE FUNCTION _open(name text, wait boolean DEFAULT true) RETURNS jsonb
 LANGUAGE plpgsql VOLATILE SET search_path = pg_catalog, pg_temp
@@ -156,17 +174,7 @@ BEGIN
     END;
     -- Read again: whoever held the lock may have changed them.
     s := @extschema@._own_settings(name);
-    -- The owner of the schema could have put a relation of hers in the place of ours.
-    SELECT string_agg(o.name, ', ') INTO strangers
-    FROM (
-        SELECT c.oid::regclass::text AS name, c.relowner AS owner
-        FROM @extschema@._segmentation_relations() AS r
-        JOIN pg_class AS c ON c.oid = to_regclass(@extschema@._relation(s, r.suffix))
-        UNION ALL
-        SELECT f.oid::regprocedure::text, f.proowner
-        FROM pg_proc AS f WHERE f.oid = to_regprocedure(@extschema@._relation(s, 'note_orders') || '()')
-    ) AS o
-    WHERE pg_get_userbyid(o.owner) <> current_user;
+    strangers := @extschema@._strangers(s);
     IF strangers IS NOT NULL THEN
         RAISE EXCEPTION 'segmentation "%": % belongs to somebody else', name, strangers USING ERRCODE = 'insufficient_privilege';
     END IF;
@@ -510,10 +518,15 @@ BEGIN
         IF listed.owner = current_user THEN
             s := @extschema@._own_settings(listed.name);
             source := s ->> 'orders'; policy := coalesce(s ->> 'policy', 'default'); track := s ->> 'track';
+            -- What is broken has no figures, and does not hide those of the others.
+            IF to_regclass(@extschema@._relation(s, 'status')) IS NULL OR @extschema@._strangers(s) IS NOT NULL THEN
+                RETURN NEXT;
+                CONTINUE;
+            END IF;
             EXECUTE format('SELECT as_of, customers, refreshed_at, seconds FROM %s', @extschema@._relation(s, 'status'))
                 INTO as_of, customers, refreshed_at, seconds;
             days_behind := @extschema@._today(s, NULL) - as_of;
-            IF track = 'trigger' THEN
+            IF track = 'trigger' AND to_regclass(@extschema@._relation(s, 'noted')) IS NOT NULL THEN
                 EXECUTE format('SELECT count(*) FROM %s', @extschema@._relation(s, 'noted')) INTO notes_waiting;
             END IF;
         END IF;
