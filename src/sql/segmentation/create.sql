@@ -247,6 +247,7 @@ BEGIN
     EXECUTE format('UPDATE %s SET refreshed_at = $1, seconds = $2, customers = (SELECT count(*) FROM %s)', status,
                    @extschema@._relation(s, 'customers'))
         USING clock_timestamp(), round(extract(epoch FROM clock_timestamp() - started)::numeric, 3);
+    PERFORM @extschema@._untrack(s); -- of the settings before, if there were any
     IF s ->> 'track' = 'trigger' THEN
         PERFORM @extschema@._create_notes(s);
         PERFORM @extschema@._create_noter(s);
@@ -256,6 +257,17 @@ END
 $build$;
 COMMENT ON FUNCTION _build(jsonb, boolean) IS 'Part of segmentations: makes and fills the tables and views.';
 
+-- Takes the triggers off the orders, with the function they call: to drop these by name takes the owner of the orders.
+CREATE FUNCTION _untrack(s jsonb) RETURNS void
+LANGUAGE plpgsql VOLATILE SET search_path = pg_catalog, pg_temp
+AS $untrack$
+BEGIN
+    EXECUTE format('DROP FUNCTION IF EXISTS %s() CASCADE', @extschema@._relation(s, 'note_orders'));
+    EXECUTE format('DROP TABLE IF EXISTS %s', @extschema@._relation(s, 'noted'));
+END
+$untrack$;
+COMMENT ON FUNCTION _untrack(jsonb) IS 'Part of segmentations: drops its triggers and notes.';
+
 -- Drops what _build made. Without CASCADE: a view that somebody else has put on ours is not lost by the way.
 CREATE FUNCTION _tear_down(s jsonb, and_settings boolean) RETURNS void
 LANGUAGE plpgsql VOLATILE SET search_path = pg_catalog, pg_temp
@@ -263,13 +275,15 @@ AS $tear_down$
 DECLARE
     relation record;
 BEGIN
-    -- With its triggers on the orders: to drop these by name takes the owner of the orders.
-    EXECUTE format('DROP FUNCTION IF EXISTS %s() CASCADE', @extschema@._relation(s, 'note_orders'));
     FOR relation IN SELECT * FROM @extschema@._segmentation_relations() LOOP
-        IF and_settings OR relation.suffix NOT IN ('settings', 'policies') THEN
+        IF and_settings OR relation.suffix NOT IN ('settings', 'policies', 'noted') THEN
             EXECUTE format('DROP %s IF EXISTS %s', relation.kind, @extschema@._relation(s, relation.suffix));
         END IF;
     END LOOP;
+    -- Triggers are taken off last, because their lock keeps readers and writers of the orders out until the commit.
+    IF and_settings THEN
+        PERFORM @extschema@._untrack(s);
+    END IF;
 END
 $tear_down$;
 COMMENT ON FUNCTION _tear_down(jsonb, boolean) IS 'Part of segmentations: drops its tables, views and triggers.';
@@ -371,7 +385,8 @@ BEGIN
         engagement_columns, customers, customers_columns, as_of, lang, track, readers));
     taken := (SELECT string_agg(@extschema@._relation(s, r.suffix), ', ') FROM @extschema@._segmentation_relations() AS r
               WHERE to_regclass(@extschema@._relation(s, r.suffix)) IS NOT NULL);
-    IF taken IS NOT NULL THEN
+    taken := concat_ws(', ', taken, to_regprocedure(@extschema@._relation(s, 'note_orders') || '()'));
+    IF taken <> '' THEN
         RAISE EXCEPTION 'segmentation "%": % exists already', name, taken
             USING ERRCODE = 'duplicate_table', HINT = 'Choose another name, or another schema.';
     END IF;
