@@ -565,3 +565,27 @@ fn the_list_does_not_read_what_belongs_to_others() {
     drop(client);
     database.psql(&format!("DROP OWNED BY {role} CASCADE; DROP ROLE {role}"));
 }
+
+/// A role that may read everything dumps it; a role that was granted everything still does not write the settings.
+#[test]
+fn settings_are_dumped_by_readers_and_written_by_the_owner_alone() {
+    let (database, mut client) = shop("segmentation_settings");
+    let role = format!("{}_backup", database.name);
+    batch(
+        &mut client,
+        &format!(
+            "CREATE ROLE {role} LOGIN; GRANT USAGE ON SCHEMA public, sales, rfm TO {role};
+             GRANT ALL ON ALL TABLES IN SCHEMA public, sales TO {role}; GRANT SELECT ON ALL TABLES IN SCHEMA rfm TO {role}"
+        ),
+    );
+    let dump = program("pg_dump").args(["-U", &role, &database.name]).stdout(Stdio::null()).stderr(Stdio::piped()).output();
+    let dump = dump.expect("pg_dump runs");
+    assert!(dump.status.success(), "{}", String::from_utf8_lossy(&dump.stderr));
+    batch(&mut client, &format!("SET ROLE {role}"));
+    for write in ["UPDATE shop_settings SET name = name", "INSERT INTO shop_settings VALUES ('x', '{}')", "DELETE FROM shop_settings", "TRUNCATE shop_settings"] {
+        assert_eq!(expect_error(&mut client, write).0, "42501", "{write}");
+    }
+    batch(&mut client, "RESET ROLE; SELECT alter_segmentation('shop', lang => 'ja')");
+    drop(client);
+    database.psql(&format!("DROP OWNED BY {role}; DROP ROLE {role}"));
+}

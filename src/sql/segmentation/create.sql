@@ -395,9 +395,9 @@ BEGIN
     EXECUTE format('CREATE TABLE %s OF @extschema@.segmentation_settings (PRIMARY KEY (name), settings NOT NULL)', @extschema@._relation(s, 'settings'));
     EXECUTE format('COMMENT ON TABLE %s IS %L', @extschema@._relation(s, 'settings'),
                    'Settings of a segmentation of pg_rfm. Only its owner writes them: they hold SQL that runs with her rights.');
-    -- Whoever has been granted everything may still not write.
-    EXECUTE format('ALTER TABLE %s ENABLE ROW LEVEL SECURITY', @extschema@._relation(s, 'settings'));
-    EXECUTE format('CREATE POLICY readable ON %s FOR SELECT USING (true)', @extschema@._relation(s, 'settings'));
+    -- Whoever has been granted everything may still not write. No row-level security: it stops the pg_dump of a role that only reads.
+    EXECUTE format('CREATE TRIGGER pg_rfm_only_owner BEFORE INSERT OR UPDATE OR DELETE OR TRUNCATE ON %s EXECUTE FUNCTION @extschema@._only_owner()',
+                   @extschema@._relation(s, 'settings'));
     EXECUTE format('INSERT INTO %s VALUES ($1, $2)', @extschema@._relation(s, 'settings')) USING name, s - 'name' - 'schema';
     EXECUTE format('CREATE TABLE %s (valid_from date PRIMARY KEY, policy @extschema@.segment_policy NOT NULL)', @extschema@._relation(s, 'policies'));
     EXECUTE format('COMMENT ON TABLE %s IS %L', @extschema@._relation(s, 'policies'), 'Each policy that was in force, with its first day.');

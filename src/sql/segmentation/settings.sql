@@ -19,6 +19,19 @@ COMMENT ON TYPE segmentation_settings IS
 COMMENT ON COLUMN segmentation_settings.name IS 'What the segmentation is called; the first part of the names of its relations.';
 COMMENT ON COLUMN segmentation_settings.settings IS 'The arguments of create_segmentation, columns found by name included.';
 
+-- The trigger function of these tables: they hold SQL that runs with their owner's rights, so that nobody else writes them.
+CREATE FUNCTION _only_owner() RETURNS trigger
+LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp
+AS $only_owner$
+BEGIN
+    IF NOT (SELECT pg_has_role(c.relowner, 'USAGE') FROM pg_class AS c WHERE c.oid = TG_RELID) THEN
+        RAISE EXCEPTION 'only its owner writes %', TG_RELID::regclass USING ERRCODE = 'insufficient_privilege';
+    END IF;
+    RETURN NULL;
+END
+$only_owner$;
+COMMENT ON FUNCTION _only_owner() IS 'Part of segmentations: refuses to let others than the owner write the settings.';
+
 -- One of the segmentation's relations, quoted.
 CREATE FUNCTION _relation(s jsonb, suffix text) RETURNS text
 LANGUAGE sql IMMUTABLE PARALLEL SAFE SET search_path = pg_catalog, pg_temp
