@@ -589,3 +589,14 @@ fn settings_are_dumped_by_readers_and_written_by_the_owner_alone() {
     drop(client);
     database.psql(&format!("DROP OWNED BY {role}; DROP ROLE {role}"));
 }
+
+#[test]
+fn notes_are_taken_where_all_tables_are_published() {
+    let (database, mut client) = shop("segmentation_published");
+    refresh(&mut client);
+    batch(&mut client, "SET client_min_messages = error; CREATE PUBLICATION everything FOR ALL TABLES");
+    batch(&mut client, "INSERT INTO sales.orders VALUES (9001, 1, '2026-06-01', 10)");
+    refresh(&mut client);
+    assert_histories(&mut client);
+    drop(database);
+}

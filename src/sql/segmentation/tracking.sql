@@ -34,6 +34,8 @@ BEGIN
     SELECT string_agg(format('%1$I::%2$s AS %1$I', b.attname, format_type(b.type, -1)), ', ' ORDER BY b.attnum) INTO keys
     FROM base AS b JOIN pg_type AS t ON t.oid = b.type WHERE t.typtype <> 'd';
     EXECUTE format('CREATE TABLE %s AS SELECT %s FROM %s WHERE false', noted, keys, histories);
+    -- It has no key: without this a publication of all tables would let nobody take notes.
+    EXECUTE format('ALTER TABLE %s REPLICA IDENTITY FULL', noted);
     EXECUTE format('COMMENT ON TABLE %s IS %L', noted, 'Customers whose orders changed since the last refresh; a row without a key: all of them.');
 END
 $notes$;
