@@ -600,3 +600,26 @@ fn notes_are_taken_where_all_tables_are_published() {
     assert_histories(&mut client);
     drop(database);
 }
+
+/// A longer key in the customers' table is another customer, not one whose key is cut off.
+#[test]
+fn keys_of_other_sources_are_not_cut() {
+    let database = Database::new("segmentation_lengths");
+    let mut client = quiet(&database);
+    for (kind, other) in [("varchar(3)", "varchar(20)"), ("char(3)", "char(8)"), ("char(3)", "text"), ("text", "char(8)")] {
+        batch(
+            &mut client,
+            &format!(
+                "CREATE TABLE orders (customer_id {kind}, ordered_on date, amount numeric);
+                 INSERT INTO orders VALUES ('abc', '2026-01-01', 1), ('xyz', '2026-01-01', 1);
+                 CREATE TABLE people (customer_id {other}, membership text);
+                 INSERT INTO people VALUES ('abcd', 'continuing'), ('xyz', 'paused');
+                 SELECT create_segmentation('s', 'orders', customers => 'people', as_of => '2026-02-01');
+                 SELECT refresh_segmentation('s')"
+            ),
+        );
+        let found = "SELECT string_agg(concat_ws(' ', rtrim(customer_id), membership, orders), ', ' ORDER BY customer_id) FROM s_customers";
+        assert_eq!(text(&mut client, found), "abc 1, abcd continuing 0, xyz paused 1", "{kind}, {other}");
+        batch(&mut client, "SELECT drop_segmentation('s'); DROP TABLE orders, people");
+    }
+}

@@ -74,12 +74,13 @@ AS $histories$
 $histories$;
 COMMENT ON FUNCTION _histories_sql(jsonb, text) IS 'Part of segmentations: the SELECT of the purchase histories, one row a customer.';
 
--- The keys of another source, as those of the orders: named like them and of their types.
+-- The keys of another source, as those of the orders: named like them and of their types, but not cut to their lengths, which
+-- would make one customer of another.
 CREATE FUNCTION _foreign_keys(s jsonb, source text, alias text) RETURNS text
 LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp
 AS $keys$
     SELECT string_agg(format('%s.%I::%s AS %I', alias, s #>> ARRAY['columns', source, k.role],
-                             format_type(a.atttypid, a.atttypmod), a.attname), ', ' ORDER BY k.role DESC)
+                             format_type(a.atttypid, -1), a.attname), ', ' ORDER BY k.role DESC)
     FROM unnest(ARRAY['tenant', 'customer']) AS k (role)
     JOIN pg_attribute AS a ON a.attrelid = @extschema@._source_table(s, 'orders')
         AND a.attname = s #>> ARRAY['columns', 'orders', k.role]
