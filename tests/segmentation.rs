@@ -623,3 +623,21 @@ fn keys_of_other_sources_are_not_cut() {
         batch(&mut client, "SELECT drop_segmentation('s'); DROP TABLE orders, people");
     }
 }
+
+#[test]
+fn amounts_that_are_no_numbers_are_found() {
+    let database = Database::new("segmentation_infinite");
+    let mut client = quiet(&database);
+    for kind in ["double precision", "real", "numeric", "numeric(10, 2)", "integer"] {
+        batch(&mut client, &format!("CREATE TABLE orders (customer_id int, ordered_on date, amount {kind}); INSERT INTO orders VALUES (1, '2026-01-01', 5), (1, '2026-01-02', 0), (1, '2026-01-02', -1), (1, NULL, NULL)"));
+        let mut odd = 0;
+        for value in ["NaN", "Infinity", "-Infinity"] {
+            odd += client.execute(&format!("INSERT INTO orders SELECT 1, '2026-02-01', '{value}'::{kind}"), &[]).unwrap_or(0);
+        }
+        let finding = |client: &mut Client, name: &str| count(client, &format!("SELECT coalesce(sum(rows), 0)::bigint FROM audit_orders('orders') WHERE finding = '{name}'"));
+        assert_eq!(finding(&mut client, "not a number"), odd as i64, "{kind}");
+        assert_eq!(finding(&mut client, "amount zero"), 1, "{kind}");
+        assert_eq!(finding(&mut client, "no amount"), 1, "{kind}");
+        batch(&mut client, "DROP TABLE orders");
+    }
+}
