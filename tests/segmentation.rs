@@ -641,3 +641,17 @@ fn amounts_that_are_no_numbers_are_found() {
         batch(&mut client, "DROP TABLE orders");
     }
 }
+
+#[test]
+fn lines_that_are_alike_are_told_from_orders_that_are() {
+    let database = Database::new("segmentation_alike");
+    let mut client = quiet(&database);
+    batch(
+        &mut client,
+        "CREATE TABLE lines (customer_id int, order_no int, ordered_on date, amount numeric);
+         INSERT INTO lines VALUES (1, 1, '2026-01-01', 5), (1, 1, '2026-01-01', 5), (1, 2, '2026-01-01', 7)",
+    );
+    let effect = |client: &mut Client, more: &str| text(client, &format!("SELECT rows || ': ' || effect FROM audit_orders('lines'{more}) WHERE finding = 'duplicate'"));
+    assert_eq!(effect(&mut client, ""), "1: each is an order of its own; if they are lines of one order, name order_id");
+    assert_eq!(effect(&mut client, ", order_id => 'order_no'"), "1: lines of one order that are alike: all of them are summed");
+}

@@ -45,9 +45,11 @@ BEGIN
     repeated := concat_ws(', ', keys, 'o.' || quote_ident(c ->> 'ordered_at'), 'o.' || quote_ident(c ->> 'amount'), 'o.' || quote_ident(c ->> 'order_id'));
     RETURN QUERY EXECUTE format(
         'SELECT ''duplicate'', sum(d.n - 1)::bigint, round(sum(d.n - 1) / %s, 6), min(d.example::text), '
-        '''each is an order of its own; if they are lines of one order, name order_id'' '
-        'FROM (SELECT count(*) AS n, ROW(%s) AS example FROM %s GROUP BY %2$s HAVING count(*) > 1) AS d '
-        'HAVING count(*) > 0', greatest(total, 1), repeated, source);
+        '%L FROM (SELECT count(*) AS n, ROW(%s) AS example FROM %s GROUP BY %3$s HAVING count(*) > 1) AS d '
+        'HAVING count(*) > 0', greatest(total, 1),
+        CASE WHEN c ->> 'order_id' IS NULL THEN 'each is an order of its own; if they are lines of one order, name order_id'
+             ELSE 'lines of one order that are alike: all of them are summed' END,
+        repeated, source);
 
     IF c ->> 'order_id' IS NULL THEN
         -- A column that is called like an order number and has one number in several rows.
