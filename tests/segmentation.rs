@@ -655,3 +655,31 @@ fn lines_that_are_alike_are_told_from_orders_that_are() {
     assert_eq!(effect(&mut client, ""), "1: each is an order of its own; if they are lines of one order, name order_id");
     assert_eq!(effect(&mut client, ", order_id => 'order_no'"), "1: lines of one order that are alike: all of them are summed");
 }
+
+/// Whoever renames the schema does not stop the shop from writing, and the next refresh finds what was not noted.
+#[test]
+fn the_shop_writes_on_when_the_schema_is_renamed() {
+    let (database, mut client) = with_orders("segmentation_renamed");
+    batch(
+        &mut client,
+        "SET client_min_messages = error; CREATE SCHEMA before;
+         SELECT create_segmentation('shop', 'sales.orders', schema => 'before', as_of => '2026-06-30', track => 'trigger');
+         SELECT refresh_segmentation('shop');
+         ALTER SCHEMA before RENAME TO after;
+         INSERT INTO sales.orders VALUES (9001, 1000, '2026-06-01', 10)",
+    );
+    for (order, customers) in [(9002, 21), (9003, 22)] {
+        refresh(&mut client);
+        assert_eq!(count(&mut client, "SELECT count(*) FROM after.shop_customers"), customers - 1);
+        batch(&mut client, &format!("INSERT INTO sales.orders VALUES ({order}, {order}, '2026-06-01', 10)"));
+        refresh(&mut client);
+        assert_eq!(count(&mut client, "SELECT count(*) FROM after.shop_customers"), customers);
+    }
+    batch(&mut client, "INSERT INTO sales.orders VALUES (9004, 1, '2026-06-01', 10); SELECT refresh_segmentation('shop')");
+    assert_eq!(text(&mut client, "SELECT rebuilt || ' ' || histories_written FROM after.shop_status"), "false 1");
+    // Where the notes are gone the refresh fails, not the shop.
+    batch(&mut client, "DROP TABLE after.shop_noted; INSERT INTO sales.orders VALUES (9005, 1, '2026-06-01', 10)");
+    assert_eq!(expect_error(&mut client, "SELECT refresh_segmentation('shop')").0, "42P01");
+    batch(&mut client, "SELECT alter_segmentation('shop', track => 'none')");
+    drop(database);
+}

@@ -43,7 +43,8 @@ COMMENT ON FUNCTION _create_notes(jsonb) IS 'Part of segmentations: makes the ta
 
 -- The trigger function. It runs with its owner's rights, because the shop's application needs none on our tables, and holds
 -- nothing but fixed SQL. It looks whether the key columns are still what they were before it touches them: an application
--- must not fail because a column was renamed. The next refresh then finds everybody noted, and says what is missing.
+-- must not fail because a column was renamed. The next refresh then finds everybody noted, and says what is missing. Nor must it
+-- fail because the schema of the notes was renamed: then nobody is noted, and the next refresh sees it by _notes_go_to.
 CREATE FUNCTION _create_noter(s jsonb) RETURNS void
 LANGUAGE plpgsql VOLATILE SET search_path = pg_catalog, pg_temp
 AS $noter$
@@ -64,7 +65,9 @@ AS %2$L$sql$,
         @extschema@._relation(s, 'note_orders'), format(
 $body$
 BEGIN
-    IF TG_OP = 'TRUNCATE' OR NOT %1$s THEN
+    IF pg_catalog.to_regclass(%5$L) IS NULL THEN
+        RAISE WARNING '%% is not there: changes of %% are not noted until the next refresh_segmentation', %5$L, TG_RELID::pg_catalog.regclass;
+    ELSIF TG_OP = 'TRUNCATE' OR NOT %1$s THEN
         INSERT INTO %2$s DEFAULT VALUES;
     ELSIF TG_OP = 'INSERT' THEN
         INSERT INTO %2$s (%3$s) SELECT DISTINCT %3$s FROM new_orders WHERE %4$s;
@@ -76,13 +79,22 @@ BEGIN
     END IF;
     RETURN NULL;
 END
-$body$, present, noted, keys, complete));
+$body$, present, noted, keys, complete, noted));
     EXECUTE format('REVOKE ALL ON FUNCTION %s() FROM PUBLIC', @extschema@._relation(s, 'note_orders'));
     EXECUTE format('COMMENT ON FUNCTION %s() IS %L', @extschema@._relation(s, 'note_orders'),
                    format('Notes the customers whose orders change, for segmentation %s of pg_rfm.', s ->> 'name'));
 END
 $noter$;
 COMMENT ON FUNCTION _create_noter(jsonb) IS 'Part of segmentations: makes the trigger function that notes the customers touched.';
+
+-- Whether the trigger function writes to our notes: its SQL names them, and their schema may have been renamed since.
+CREATE FUNCTION _notes_go_to(s jsonb, noted text) RETURNS boolean
+LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp
+AS $go_to$
+    SELECT coalesce((SELECT position('INSERT INTO ' || noted || ' ' IN f.prosrc) > 0
+                     FROM pg_proc AS f WHERE f.oid = to_regprocedure(@extschema@._relation(s, 'note_orders') || '()')), false)
+$go_to$;
+COMMENT ON FUNCTION _notes_go_to(jsonb, text) IS 'Part of segmentations: whether the trigger function writes to that table.';
 
 -- Puts the triggers where they are missing. What was written before they are committed is not noted, so that everybody is:
 -- the next refresh reads all orders once. The triggers come last because their lock keeps writers out until the commit.
@@ -95,6 +107,10 @@ DECLARE
     is_new boolean := false;
     changed bigint;
 BEGIN
+    IF NOT @extschema@._notes_go_to(s, @extschema@._relation(s, 'noted')) THEN
+        EXECUTE format('DROP FUNCTION IF EXISTS %s() CASCADE', noter);
+        PERFORM @extschema@._create_noter(s);
+    END IF;
     FOR relation IN
         SELECT t.relation FROM unnest(@extschema@._order_tables(s)) AS t (relation)
         WHERE NOT EXISTS (SELECT FROM pg_trigger AS g WHERE g.tgrelid = t.relation AND g.tgfoid = (noter || '()')::regprocedure)
@@ -132,7 +148,7 @@ BEGIN
     EXECUTE format('WITH taken AS (DELETE FROM %s RETURNING %s) INSERT INTO %s SELECT DISTINCT %2$s FROM taken', noted, keys, touched);
     EXECUTE format('SELECT EXISTS (SELECT FROM %s WHERE %I IS NULL)', touched, (@extschema@._keys(s))[1]) INTO everybody;
     EXECUTE format('SELECT $1 OR $2 OR order_tables IS DISTINCT FROM $3 FROM %s', @extschema@._relation(s, 'status'))
-        INTO everybody USING rebuild, everybody, @extschema@._order_tables(s);
+        INTO everybody USING rebuild, everybody OR NOT @extschema@._notes_go_to(s, noted), @extschema@._order_tables(s);
     IF everybody THEN
         EXECUTE 'DROP TABLE ' || touched;
         RETURN NULL;
