@@ -198,6 +198,7 @@ fn every_wrong_argument_is_refused() {
         ("'s', 'sales.orders', order_filter => 'amount'", "42804", "boolean"),
         ("'s', 'sales.orders', order_filter => 'true) x'", "42601", "syntax error"),
         ("'s', 'sales.orders', order_filter => '/* x'", "42601", "comment"),
+        ("'s', 'sales.orders', order_filter => 'true) OR (true'", "42601", "syntax error"),
         ("'s', 'sales.orders', time_zone => 'Mars/Base'", "22023", "Mars/Base"),
         ("'s', 'sales.orders', policy => 'nobody'", "22023", "nobody"),
         ("'s', 'sales.orders', policy => '{'", "22P02", "policy"),
@@ -211,6 +212,7 @@ fn every_wrong_argument_is_refused() {
         ("'s', 'sales.orders', lang => 'fr'", "22023", "lang"),
         ("'s', 'sales.orders', track => 'guess'", "22023", "track"),
         ("'s', 'sales.orders', readers => '{nobody_here}'", "42704", "nobody_here"),
+        ("'s', 'sales.orders', readers => '{NULL}'", "22023", "reader"),
         ("'s', 'sales.orders', customers_columns => '{\"email\": \"x\"}'", "22023", "customers => ..."),
         ("'s', 'sales.orders', engagement_columns => '{\"kind\": \"x\"}'", "22023", "engagement => ..."),
         ("'s', 'sales.orders', customers => 'people', customers_columns => '{\"mail\": \"email\"}'", "22023", "mail"),
@@ -682,4 +684,32 @@ fn the_shop_writes_on_when_the_schema_is_renamed() {
     assert_eq!(expect_error(&mut client, "SELECT refresh_segmentation('shop')").0, "42P01");
     batch(&mut client, "SELECT alter_segmentation('shop', track => 'none')");
     drop(database);
+}
+
+/// Without the right to put triggers on the orders, or a policy of that name, they are not read first.
+#[test]
+fn what_is_refused_is_refused_before_the_orders_are_read() {
+    let (database, mut client) = with_orders("segmentation_early");
+    let role = format!("{}_ana", database.name);
+    batch(
+        &mut client,
+        &format!(
+            "CREATE ROLE {role}; CREATE SCHEMA hers AUTHORIZATION {role}; GRANT USAGE ON SCHEMA rfm, sales TO {role};
+             GRANT SELECT ON sales.orders TO {role};
+             CREATE FUNCTION public.read() RETURNS boolean LANGUAGE plpgsql AS $$ BEGIN RAISE EXCEPTION 'orders are read'; END $$;
+             SET ROLE {role}"
+        ),
+    );
+    for (arguments, sqlstate, part) in [
+        ("track => 'trigger'", "42501", "GRANT TRIGGER ON sales.orders"),
+        ("policy => 'nobody'", "22023", "there is no policy"),
+        ("readers => '{nobody_here}'", "42704", "nobody_here"),
+    ] {
+        let call = format!("SELECT create_segmentation('s', 'sales.orders', schema => 'hers', order_filter => 'public.read()', {arguments})");
+        let (found, message, hint) = expect_error(&mut client, &call);
+        assert_eq!(found, sqlstate, "{message}");
+        assert!(message.contains(part) || hint.contains(part), "{arguments}: {message} / {hint}");
+    }
+    drop(client);
+    database.psql(&format!("DROP OWNED BY {role} CASCADE; DROP ROLE {role}"));
 }

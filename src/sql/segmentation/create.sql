@@ -72,6 +72,10 @@ BEGIN
                                                                         'customer', s #> '{columns,orders,customer}') END));
     END LOOP;
     PERFORM @extschema@._same_key(s, 'a', 'b'); -- an error where a key has no order
+    IF s ? 'order_filter' THEN
+        -- By itself, so that the message shows it and not our SQL, and not between parentheses, which it could close.
+        EXECUTE format(E'SELECT FROM %s AS o WHERE CASE WHEN\n%s\nTHEN true END LIMIT 0', @extschema@._source_table(s, 'orders'), s ->> 'order_filter');
+    END IF;
     IF EXISTS (SELECT FROM @extschema@._view_columns() AS c WHERE c.name = ANY (@extschema@._keys(s))) THEN
         PERFORM @extschema@._invalid(
             format('a key column is called like a column of the views: %s', array_to_string(@extschema@._keys(s), ', ')),
@@ -342,6 +346,32 @@ END
 $carry_out$;
 COMMENT ON FUNCTION _carry_out(jsonb, text, boolean, date, boolean) IS 'Part of segmentations: builds or refreshes one, and names it in every error.';
 
+-- What can be refused before the orders are read, which may take an hour.
+CREATE FUNCTION _refuse_early(s jsonb) RETURNS void
+LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp
+AS $early$
+DECLARE
+    reader text;
+BEGIN
+    FOR reader IN SELECT * FROM jsonb_array_elements_text(coalesce(s -> 'readers', '[]')) LOOP
+        IF reader IS NULL THEN
+            PERFORM @extschema@._invalid('a reader is NULL', 'Name roles: readers => ''{reporting}''.');
+        ELSIF lower(reader) <> 'public' AND to_regrole(quote_ident(reader)) IS NULL THEN
+            RAISE EXCEPTION 'role "%" does not exist', reader USING ERRCODE = 'undefined_object', HINT = 'readers are roles; create it first.';
+        END IF;
+    END LOOP;
+    IF s ->> 'track' = 'trigger' AND NOT has_table_privilege(@extschema@._source_table(s, 'orders'), 'TRIGGER') THEN
+        RAISE EXCEPTION 'permission denied to put triggers on %', s ->> 'orders'
+            USING ERRCODE = 'insufficient_privilege',
+                  HINT = format('GRANT TRIGGER ON %s TO %I, or use track => ''none''.', s ->> 'orders', current_user);
+    END IF;
+    IF s ->> 'policy' IS DISTINCT FROM 'learn' THEN
+        PERFORM @extschema@._policy_on(s, @extschema@._today(s, NULL), false);
+    END IF;
+END
+$early$;
+COMMENT ON FUNCTION _refuse_early(jsonb) IS 'Part of segmentations: refuses what would fail only after the orders were read.';
+
 CREATE FUNCTION create_segmentation(
     name text,
     orders regclass,
@@ -390,6 +420,7 @@ BEGIN
         RAISE EXCEPTION 'segmentation "%": % exists already', name, taken
             USING ERRCODE = 'duplicate_table', HINT = 'Choose another name, or another schema.';
     END IF;
+    PERFORM @extschema@._refuse_early(s);
     PERFORM @extschema@._show_audit(s);
 
     EXECUTE format('CREATE TABLE %s OF @extschema@.segmentation_settings (PRIMARY KEY (name), settings NOT NULL)', @extschema@._relation(s, 'settings'));
@@ -475,6 +506,7 @@ BEGIN
         s := s #- ARRAY['columns', 'orders', argument];
     END LOOP;
     s := @extschema@._checked_settings(s);
+    PERFORM @extschema@._refuse_early(s);
     EXECUTE format('UPDATE %s SET settings = $1', @extschema@._relation(s, 'settings')) USING s - 'name' - 'schema';
 
     -- What only says how to ask leaves the views in their place, where readers do not wait for them.
