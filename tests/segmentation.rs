@@ -713,3 +713,19 @@ fn what_is_refused_is_refused_before_the_orders_are_read() {
     drop(client);
     database.psql(&format!("DROP OWNED BY {role} CASCADE; DROP ROLE {role}"));
 }
+
+#[test]
+fn a_key_that_gets_another_type_is_told_and_mended() {
+    let (database, mut client) = shop("segmentation_key_type");
+    refresh(&mut client);
+    batch(&mut client, "ALTER TABLE sales.orders ALTER customer_id TYPE text USING 'C' || customer_id");
+    let (sqlstate, message, hint) = expect_error(&mut client, "SELECT refresh_segmentation('shop')");
+    assert_eq!(sqlstate, "42804", "{message}");
+    assert!(message.contains("customer_id") && hint.contains("alter_segmentation('shop')"), "{message} / {hint}");
+    batch(&mut client, "SELECT alter_segmentation('shop')");
+    assert_histories(&mut client);
+    batch(&mut client, "INSERT INTO sales.orders VALUES (9001, 'C1', '2026-06-01', 10)");
+    refresh(&mut client);
+    assert_histories(&mut client);
+    drop(database);
+}

@@ -134,6 +134,17 @@ LANGUAGE sql VOLATILE SET search_path = pg_catalog, pg_temp
 AS $today$ SELECT coalesce(on_day, (s ->> 'as_of')::date, (clock_timestamp() AT TIME ZONE (s ->> 'time_zone'))::date) $today$;
 COMMENT ON FUNCTION _today(jsonb, date) IS 'Part of segmentations: the day asked for; by default today in the segmentation''s time zone.';
 
+-- Whether the key columns of the orders are of the types they had when the tables were made.
+CREATE FUNCTION _key_types_hold(s jsonb) RETURNS boolean
+LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp
+AS $hold$
+    SELECT coalesce(bool_and(o.atttypid = h.atttypid), false)
+    FROM unnest(@extschema@._keys(s)) AS k (name)
+    JOIN pg_attribute AS o ON o.attrelid = @extschema@._source_table(s, 'orders') AND o.attname = k.name
+    JOIN pg_attribute AS h ON h.attrelid = to_regclass(@extschema@._relation(s, 'histories')) AND h.attname = k.name
+$hold$;
+COMMENT ON FUNCTION _key_types_hold(jsonb) IS 'Part of segmentations: whether the key columns still have the types they had.';
+
 -- Brings the tables and views up to date. Everything happens in the caller's transaction: a step that fails leaves the views
 -- as they were, and readers see the new rows when it commits.
 CREATE FUNCTION _refresh(s jsonb, rebuild boolean, on_day date, learn boolean) RETURNS void
@@ -151,6 +162,11 @@ DECLARE
     view record;
     customers bigint;
 BEGIN
+    IF NOT @extschema@._key_types_hold(s) THEN
+        RAISE EXCEPTION 'the key of % has another type than before: %', s ->> 'orders', @extschema@._key_list(s)
+            USING ERRCODE = 'datatype_mismatch',
+                  HINT = format('SELECT alter_segmentation(%L) makes the tables and views anew.', s ->> 'name');
+    END IF;
     EXECUTE format('SELECT currency FROM %s', status) INTO currency;
     IF s ->> 'track' = 'trigger' THEN
         -- First the notes, then, under a later snapshot, the orders: what is noted is committed by then.
