@@ -263,7 +263,7 @@ COMMENT ON FUNCTION _build(jsonb, boolean) IS 'Part of segmentations: makes and 
 
 -- Takes the triggers off the orders, with the function they call: to drop these by name takes the owner of the orders.
 CREATE FUNCTION _untrack(s jsonb) RETURNS void
-LANGUAGE plpgsql VOLATILE SET search_path = pg_catalog, pg_temp
+LANGUAGE plpgsql VOLATILE SET search_path = pg_catalog, pg_temp SET client_min_messages = warning -- not: does not exist, skipping
 AS $untrack$
 BEGIN
     EXECUTE format('DROP FUNCTION IF EXISTS %s() CASCADE', @extschema@._relation(s, 'note_orders'));
@@ -274,7 +274,7 @@ COMMENT ON FUNCTION _untrack(jsonb) IS 'Part of segmentations: drops its trigger
 
 -- Drops what _build made. Without CASCADE: a view that somebody else has put on ours is not lost by the way.
 CREATE FUNCTION _tear_down(s jsonb, and_settings boolean) RETURNS void
-LANGUAGE plpgsql VOLATILE SET search_path = pg_catalog, pg_temp
+LANGUAGE plpgsql VOLATILE SET search_path = pg_catalog, pg_temp SET client_min_messages = warning -- not: does not exist, skipping
 AS $tear_down$
 DECLARE
     relation record;
@@ -395,7 +395,7 @@ CREATE FUNCTION create_segmentation(
     track text DEFAULT 'none',
     readers text[] DEFAULT NULL
 ) RETURNS text
-LANGUAGE plpgsql VOLATILE SECURITY INVOKER SET search_path = pg_catalog, pg_temp
+LANGUAGE plpgsql VOLATILE SECURITY INVOKER SET search_path = pg_catalog, pg_temp SET jit = off -- it costs more than it saves
 AS $create$
 DECLARE
     s jsonb;
@@ -446,7 +446,7 @@ COMMENT ON FUNCTION create_segmentation(text, regclass, text, text, text, text, 
     'Makes and fills NAME_customers, _segments, _movement, _cohorts, _actions and what they stand on, owned by the caller.';
 
 CREATE FUNCTION refresh_segmentation(name text, "full" boolean DEFAULT false, wait boolean DEFAULT true, as_of date DEFAULT NULL) RETURNS text
-LANGUAGE plpgsql VOLATILE SECURITY INVOKER SET search_path = pg_catalog, pg_temp
+LANGUAGE plpgsql VOLATILE SECURITY INVOKER SET search_path = pg_catalog, pg_temp SET jit = off -- it costs more than it saves
 AS $refresh$
 DECLARE
     s jsonb := @extschema@._open(name, wait);
@@ -484,7 +484,7 @@ CREATE FUNCTION alter_segmentation(
     readers text[] DEFAULT NULL,
     reset text[] DEFAULT '{}'
 ) RETURNS text
-LANGUAGE plpgsql VOLATILE SECURITY INVOKER SET search_path = pg_catalog, pg_temp
+LANGUAGE plpgsql VOLATILE SECURITY INVOKER SET search_path = pg_catalog, pg_temp SET jit = off -- it costs more than it saves
 AS $alter$
 DECLARE
     old jsonb := @extschema@._open(name);
