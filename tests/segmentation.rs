@@ -221,7 +221,8 @@ fn every_wrong_argument_is_refused() {
             "42703",
             "customers.email",
         ),
-        ("'s', 'sales.orders', customers => 'people', customers_columns => '[]'", "22023", "array"),
+        ("'s', 'sales.orders', customers => 'people', customers_columns => '[]'", "22023", "is a JSON array"),
+        ("'s', 'sales.orders', customers => 'people', customers_columns => 'null'", "22023", "is a JSON null"),
         ("'s', 'sales.orders', customers => 'double'", "23505", "customer 5"),
         ("'s', 'sales.orders', customers => 'texts'", "22P02", "\"x\""),
         ("'s', 'sales.orders', customers => 'a_sequence'", "42809", "customers"),
@@ -256,6 +257,7 @@ fn every_wrong_argument_is_refused() {
         ("alter_segmentation('shop', policy => 'nobody')", "22023", "nobody"),
         ("alter_segmentation('shop', customer => 'buyer')", "42703", "buyer"),
         ("alter_segmentation('shop', reset => '{track}')", "22023", "cannot be reset"),
+        ("alter_segmentation('shop', reset => '{NULL}')", "22023", "cannot be reset"),
         ("alter_segmentation('shop', order_filter => '1')", "42804", "boolean"),
         ("alter_segmentation('shop', customers => 'double')", "23505", "customer 5"),
     ] {

@@ -52,7 +52,10 @@ BEGIN
     PERFORM clock_timestamp() AT TIME ZONE (s ->> 'time_zone');
 
     FOREACH source IN ARRAY ARRAY['orders', 'engagement', 'customers'] LOOP
-        IF s ->> source IS NULL THEN
+        IF jsonb_typeof(s #> ARRAY['columns', source]) <> 'object' THEN
+            PERFORM @extschema@._invalid(format('%s_columns is a JSON %s', source, jsonb_typeof(s #> ARRAY['columns', source])),
+                                         'Give an object of columns, for example {"customer": "buyer_id"}.');
+        ELSIF s ->> source IS NULL THEN
             IF s #> ARRAY['columns', source] <> '{}' THEN
                 PERFORM @extschema@._invalid(format('%s_columns are given without %1$s', source), format('Name the table too: %s => ...', source));
             END IF;
@@ -493,11 +496,11 @@ DECLARE
         engagement_columns, customers, customers_columns, as_of, lang, track, readers);
     columns jsonb := (SELECT jsonb_object_agg(c.source, CASE WHEN given ? c.source THEN c.named ELSE (old #> ARRAY['columns', c.source]) || c.named END)
                       FROM jsonb_each(given -> 'columns') AS c (source, named));
-    s jsonb := (old || given || jsonb_build_object('columns', columns)) - reset;
+    s jsonb := (old || given || jsonb_build_object('columns', columns)) - coalesce(reset, '{}');
     argument text;
 BEGIN
-    FOREACH argument IN ARRAY reset LOOP
-        IF argument NOT IN ('order_filter', 'policy', 'as_of', 'readers', 'engagement', 'customers', 'tenant', 'discounted', 'order_id', 'currency') THEN
+    FOREACH argument IN ARRAY coalesce(reset, '{}') LOOP
+        IF argument IS NULL OR argument NOT IN ('order_filter', 'policy', 'as_of', 'readers', 'engagement', 'customers', 'tenant', 'discounted', 'order_id', 'currency') THEN
             PERFORM @extschema@._invalid(format('%L cannot be reset', argument),
                                          'These can: order_filter, policy, as_of, readers, engagement, customers, tenant, discounted, order_id, currency.');
         ELSIF argument IN ('engagement', 'customers') THEN
