@@ -731,3 +731,45 @@ fn a_key_that_gets_another_type_is_told_and_mended() {
     assert_histories(&mut client);
     drop(database);
 }
+
+/// Functions of other types in the extension's schema are never called by ours.
+#[test]
+fn functions_of_our_names_are_not_taken_for_ours() {
+    let (database, mut client) = with_orders("segmentation_overloads");
+    // Each of ours with text in the place of every type but jsonb: what a bare NULL or literal is taken for.
+    batch(
+        &mut client,
+        "DO $do$
+         DECLARE f record;
+         BEGIN
+             FOR f IN
+                 SELECT p.proname, string_agg(CASE t.type WHEN 'jsonb'::regtype THEN 'jsonb' ELSE 'text' END, ', ' ORDER BY t.place) AS types
+                 FROM pg_proc AS p CROSS JOIN LATERAL unnest(p.proargtypes::oid[]) WITH ORDINALITY AS t (type, place)
+                 WHERE p.pronamespace = 'rfm'::regnamespace AND (p.proname LIKE '\\_%' OR p.proname = 'reachable_channels') AND p.prokind = 'f'
+                 GROUP BY p.oid, p.proname HAVING bool_or(t.type NOT IN ('jsonb'::regtype, 'text'::regtype))
+             LOOP
+                 BEGIN
+                     EXECUTE format($f$CREATE FUNCTION rfm.%I(%s) RETURNS text LANGUAGE plpgsql AS $b$BEGIN RAISE 'hijacked: %1$s'; END$b$$f$, f.proname, f.types);
+                 EXCEPTION WHEN duplicate_function THEN NULL;
+                 END;
+             END LOOP;
+             CREATE FUNCTION rfm.reachable_channels(text, text, text, text, text) RETURNS text[]
+                 LANGUAGE plpgsql AS $b$BEGIN RAISE 'hijacked'; END$b$;
+         EXCEPTION WHEN duplicate_function THEN NULL;
+         END $do$;
+         CREATE TABLE people (customer_id int, email text);
+         INSERT INTO people VALUES (1, 'a@example.com')",
+    );
+    batch(&mut client, CREATE);
+    for call in [
+        "refresh_segmentation('shop')",
+        "refresh_segmentation('shop', as_of => '2026-05-31')",
+        "alter_segmentation('shop', customers => 'people', policy => 'learn')",
+        "alter_segmentation('shop', currency => 'customer_id', order_filter => 'customer_id = 1')",
+        "alter_segmentation('shop', reset => '{currency,order_filter,policy}')",
+        "drop_segmentation('shop')",
+    ] {
+        batch(&mut client, &format!("SELECT {call}; SELECT count(customers) FROM segmentations; SELECT FROM audit_orders('sales.orders', customers => 'people')"));
+    }
+    drop(database);
+}

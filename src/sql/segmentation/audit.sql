@@ -17,7 +17,7 @@ DECLARE
         jsonb_build_array('no customer', no_key, 'ignored'),
         jsonb_build_array('no date', format('o.%I IS NULL', c ->> 'ordered_at'), 'ignored'),
         jsonb_build_array('infinite date', format('NOT isfinite(o.%I)', c ->> 'ordered_at'), 'refused: segment without them (order_filter)'),
-        jsonb_build_array('date in the future', format('isfinite(o.%I) AND %s > %L', c ->> 'ordered_at', day, @extschema@._today(s, NULL)),
+        jsonb_build_array('date in the future', format('isfinite(o.%I) AND %s > %L', c ->> 'ordered_at', day, @extschema@._today(s, NULL::date)),
                           'invisible until that day'),
         jsonb_build_array('no amount', format('o.%I IS NULL', c ->> 'amount'), 'an order that adds nothing to monetary'),
         jsonb_build_array('not a number', format('CAST(%s - %1$s AS pg_catalog.numeric) = ''NaN''', amount), -- so is infinity less itself
@@ -117,8 +117,8 @@ CREATE FUNCTION audit_orders(
 LANGUAGE sql STABLE SECURITY INVOKER SET search_path = pg_catalog, pg_temp
 AS $audit$
     SELECT * FROM @extschema@._audit(@extschema@._checked_settings(@extschema@._given_settings(
-        orders, tenant, customer, ordered_at, amount, discounted, order_id, currency, order_filter, time_zone, NULL, NULL, NULL,
-        customers, customers_columns, as_of, NULL, NULL, NULL)))
+        orders, tenant, customer, ordered_at, amount, discounted, order_id, currency, order_filter, time_zone, NULL::text, NULL::regclass, NULL::jsonb,
+        customers, customers_columns, as_of, NULL::text, NULL::text, NULL::text[])))
 $audit$;
 COMMENT ON FUNCTION audit_orders(regclass, text, text, text, text, text, text, text, text, text, regclass, jsonb, date) IS
     'What is odd about a table of orders: one row a finding, with count, share 0 to 1, an example and what it does to the results.';

@@ -217,7 +217,7 @@ DECLARE
     status text := @extschema@._relation(s, 'status');
     started timestamptz := clock_timestamp();
     since timestamptz;
-    currency text := @extschema@._currency(s, NULL, NULL);
+    currency text := @extschema@._currency(s, NULL::text, NULL::text);
     mirror record;
     view record;
     customers bigint;
@@ -232,8 +232,8 @@ BEGIN
         'policy @extschema@.segment_policy NOT NULL, order_tables regclass[])', status);
     EXECUTE format('INSERT INTO %s SELECT $1, $2, now(), 0, true, count(*), 0, $3, $4, @extschema@.default_policy() FROM %s',
                    status, @extschema@._relation(s, 'histories'))
-        USING s ->> 'name', @extschema@._today(s, NULL), currency, s ->> 'time_zone';
-    PERFORM @extschema@._ask(s, @extschema@._today(s, NULL), learn);
+        USING s ->> 'name', @extschema@._today(s, NULL::date), currency, s ->> 'time_zone';
+    PERFORM @extschema@._ask(s, @extschema@._today(s, NULL::date), learn);
     EXECUTE 'ANALYZE ' || status; -- one row: without statistics it is taken for hundreds
 
     FOR view IN SELECT * FROM @extschema@._segmentation_views(s) AS v ORDER BY v.place LOOP
@@ -369,7 +369,7 @@ BEGIN
                   HINT = format('GRANT TRIGGER ON %s TO %I, or use track => ''none''.', s ->> 'orders', current_user);
     END IF;
     IF s ->> 'policy' IS DISTINCT FROM 'learn' THEN
-        PERFORM @extschema@._policy_on(s, @extschema@._today(s, NULL), false);
+        PERFORM @extschema@._policy_on(s, @extschema@._today(s, NULL::date), false);
     END IF;
 END
 $early$;
@@ -435,7 +435,7 @@ BEGIN
     EXECUTE format('INSERT INTO %s VALUES ($1, $2)', @extschema@._relation(s, 'settings')) USING name, s - 'name' - 'schema';
     EXECUTE format('CREATE TABLE %s (valid_from date PRIMARY KEY, policy @extschema@.segment_policy NOT NULL)', @extschema@._relation(s, 'policies'));
     EXECUTE format('COMMENT ON TABLE %s IS %L', @extschema@._relation(s, 'policies'), 'Each policy that was in force, with its first day.');
-    PERFORM @extschema@._carry_out(s, 'build', NULL, NULL, true);
+    PERFORM @extschema@._carry_out(s, 'build', NULL::boolean, NULL::date, true);
 
     RAISE NOTICE E'%: done. To refresh it every night (pg_cron; any job runner can do the same):\n  %', name,
         format('SELECT cron.schedule(%L, ''15 3 * * *'', %L);', 'refresh ' || name,
@@ -514,10 +514,10 @@ BEGIN
 
     -- What only says how to ask leaves the views in their place, where readers do not wait for them.
     IF old - ARRAY['policy', 'as_of', 'order_filter'] = s - ARRAY['policy', 'as_of', 'order_filter'] AND @extschema@._key_types_hold(s) THEN
-        PERFORM @extschema@._carry_out(s, 'refresh', old -> 'order_filter' IS DISTINCT FROM s -> 'order_filter', NULL, policy IS NOT NULL);
+        PERFORM @extschema@._carry_out(s, 'refresh', old -> 'order_filter' IS DISTINCT FROM s -> 'order_filter', NULL::date, policy IS NOT NULL);
     ELSE
         PERFORM @extschema@._tear_down(s, false);
-        PERFORM @extschema@._carry_out(s, 'build', NULL, NULL, policy IS NOT NULL);
+        PERFORM @extschema@._carry_out(s, 'build', NULL::boolean, NULL::date, policy IS NOT NULL);
     END IF;
     RETURN name;
 END
@@ -575,7 +575,7 @@ BEGIN
             END IF;
             EXECUTE format('SELECT as_of, customers, refreshed_at, seconds FROM %s', @extschema@._relation(s, 'status'))
                 INTO as_of, customers, refreshed_at, seconds;
-            days_behind := @extschema@._today(s, NULL) - as_of;
+            days_behind := @extschema@._today(s, NULL::date) - as_of;
             IF track = 'trigger' AND to_regclass(@extschema@._relation(s, 'noted')) IS NOT NULL THEN
                 EXECUTE format('SELECT count(*) FROM %s', @extschema@._relation(s, 'noted')) INTO notes_waiting;
             END IF;

@@ -60,7 +60,7 @@ BEGIN
                    s #>> '{columns,orders,currency}', @extschema@._order_rows(s, among)) INTO found;
     found := ARRAY(SELECT DISTINCT c FROM unnest(found || known) AS c WHERE c IS NOT NULL ORDER BY c);
     IF cardinality(found) > 1 AND among IS NOT NULL THEN
-        RETURN @extschema@._currency(s, NULL, NULL); -- the known one may be gone
+        RETURN @extschema@._currency(s, NULL::text, NULL::text); -- the known one may be gone
     ELSIF cardinality(found) > 1 THEN
         RAISE EXCEPTION 'the orders have several currencies: %', array_to_string(found, ', ')
             USING ERRCODE = 'data_exception',

@@ -12,6 +12,9 @@
 --   NAME_customers, _segments, _movement, _cohorts, _actions: the materialized views; NAME_customers_today: a view
 -- Nothing of it is a member of the extension: it is dumped, restored and granted like any other relation.
 
+-- Whoever may create functions in the extension's schema must not get hers called by ours: every argument that is NULL is typed, so
+-- that ours are the exact match.
+
 -- Tables of this type are found by it. Settings are kept as one document so that alter_segmentation can lay one over another.
 CREATE TYPE segmentation_settings AS (name text, settings jsonb);
 COMMENT ON TYPE segmentation_settings IS

@@ -103,7 +103,7 @@ AS $engagement$
                   s #>> '{columns,engagement,kind}',
                   @extschema@._day(s, @extschema@._source_table(s, 'engagement'), 'e', s #>> '{columns,engagement,happened_at}'),
                   @extschema@._source_table(s, 'engagement'),
-                  @extschema@._among(s, 'e', @extschema@._foreign_key_columns(s, 'engagement'), NULL))
+                  @extschema@._among(s, 'e', @extschema@._foreign_key_columns(s, 'engagement'), NULL::text))
 $engagement$;
 COMMENT ON FUNCTION _engagement_sql(jsonb) IS 'Part of segmentations: the SELECT of the engagement histories, one row a customer with events.';
 
@@ -118,7 +118,7 @@ DECLARE
 BEGIN
     IF c ->> 'email' IS NOT NULL OR c ->> 'phone' IS NOT NULL OR c ->> 'postal_address' IS NOT NULL OR c ->> 'line_id' IS NOT NULL THEN
         channels := format('@extschema@.reachable_channels(%s)', (
-            SELECT string_agg(coalesce('c.' || quote_ident(c ->> a.role) || '::pg_catalog.' || a.type, 'NULL'), ', ' ORDER BY a.place)
+            SELECT string_agg(coalesce('c.' || quote_ident(c ->> a.role) || '::pg_catalog.' || a.type, 'NULL::pg_catalog.' || a.type), ', ' ORDER BY a.place)
             FROM (VALUES (1, 'email', 'text'), (2, 'phone', 'text'), (3, 'postal_address', 'text'), (4, 'line_id', 'text'),
                          (5, 'consents', 'jsonb')) AS a (place, role, type)));
     END IF;
@@ -126,7 +126,7 @@ BEGIN
                   @extschema@._foreign_keys(s, 'customers', 'c'),
                   coalesce('c.' || quote_ident(c ->> 'membership'), 'NULL') || '::pg_catalog.text', channels,
                   coalesce(@extschema@._day(s, relation, 'c', c ->> 'last_contacted_on'), 'NULL::pg_catalog.date'), relation,
-                  @extschema@._among(s, 'c', @extschema@._foreign_key_columns(s, 'customers'), NULL));
+                  @extschema@._among(s, 'c', @extschema@._foreign_key_columns(s, 'customers'), NULL::text));
 END
 $profiles$;
 COMMENT ON FUNCTION _profiles_sql(jsonb) IS 'Part of segmentations: the SELECT of memberships, channels and last contacts, one row a customer.';
@@ -142,7 +142,7 @@ BEGIN
     END IF;
     EXECUTE format('SELECT pg_catalog.concat_ws('', '', %s) FROM (SELECT %s FROM %s AS c WHERE %s) AS c GROUP BY %1$s HAVING count(*) > 1 LIMIT 1',
                    @extschema@._key_list(s, 'c'), @extschema@._foreign_keys(s, 'customers', 'c'), @extschema@._source_table(s, 'customers'),
-                   @extschema@._among(s, 'c', @extschema@._foreign_key_columns(s, 'customers'), NULL)) INTO example;
+                   @extschema@._among(s, 'c', @extschema@._foreign_key_columns(s, 'customers'), NULL::text)) INTO example;
     IF example IS NOT NULL THEN
         RAISE EXCEPTION '% has several rows of customer %', @extschema@._source_table(s, 'customers'), example
             USING ERRCODE = 'unique_violation', HINT = 'It must have one row a customer; a view over it can choose which one.';
