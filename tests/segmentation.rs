@@ -773,3 +773,40 @@ fn functions_of_our_names_are_not_taken_for_ours() {
     }
     drop(database);
 }
+
+/// Other readers do not make the views anew: what else stands on them, and was granted by hand, stays.
+#[test]
+fn readers_come_and_go() {
+    let (database, mut client) = shop("segmentation_readers");
+    let [one, two, three] = ["one", "two", "three"].map(|name| format!("{}_{name}", database.name));
+    batch(
+        &mut client,
+        &format!(
+            "CREATE ROLE {one}; CREATE ROLE {two}; CREATE ROLE {three};
+             GRANT SELECT ON shop_segments TO {three}; CREATE VIEW mine AS SELECT * FROM shop_customers"
+        ),
+    );
+    let reads = |client: &mut Client| {
+        let readers = [&one, &two, &three].map(|role| {
+            text(client, &format!("SELECT coalesce(string_agg(v, ',' ORDER BY v), '') FROM unnest('{{customers,segments,status,facts,histories}}'::text[]) AS v
+                                   WHERE has_table_privilege('{role}', 'shop_' || v, 'SELECT')"))
+        });
+        readers.join(" ")
+    };
+    let all = "customers,facts,segments,status";
+    for (readers, expected) in [
+        (format!("{{{one}}}"), format!("{all}  segments")),
+        (format!("{{{two},{one}}}"), format!("{all} {all} segments")),
+        (format!("{{{two}}}"), format!(" {all} segments")),
+        ("{public}".to_owned(), format!("{all} {all} {all}")),
+        ("{}".to_owned(), "  segments".to_owned()),
+        (format!("{{{one}}}"), format!("{all}  segments")),
+    ] {
+        batch(&mut client, &format!("SELECT alter_segmentation('shop', readers => '{readers}')"));
+        assert_eq!(reads(&mut client), expected, "{readers}");
+    }
+    batch(&mut client, "SELECT alter_segmentation('shop', reset => '{readers}')");
+    assert_eq!(reads(&mut client), "  segments");
+    drop(client);
+    database.psql(&format!("DROP OWNED BY {one}, {two}, {three}; DROP ROLE {one}, {two}, {three}"));
+}

@@ -249,7 +249,7 @@ BEGIN
         END IF;
     END LOOP;
     PERFORM @extschema@._comment_columns(s);
-    PERFORM @extschema@._grant(s);
+    PERFORM @extschema@._grant(s, '[]'::jsonb);
 
     EXECUTE format('UPDATE %s SET refreshed_at = $1, seconds = $2, customers = (SELECT count(*) FROM %s)', status,
                    @extschema@._relation(s, 'customers'))
@@ -295,18 +295,25 @@ END
 $tear_down$;
 COMMENT ON FUNCTION _tear_down(jsonb, boolean) IS 'Part of segmentations: drops its tables, views and triggers.';
 
-CREATE FUNCTION _grant(s jsonb) RETURNS void
+CREATE FUNCTION _grant(s jsonb, old_readers jsonb) RETURNS void
 LANGUAGE plpgsql VOLATILE SET search_path = pg_catalog, pg_temp
 AS $grant$
 DECLARE
+    readers text[] := ARRAY(SELECT * FROM jsonb_array_elements_text(coalesce(s -> 'readers', '[]')));
     reader text;
 BEGIN
-    FOR reader IN SELECT * FROM jsonb_array_elements_text(coalesce(s -> 'readers', '[]')) LOOP
+    FOR reader IN SELECT * FROM jsonb_array_elements_text(old_readers) LOOP
+        -- One who is gone took her rights along.
+        IF reader <> ALL (readers) AND (lower(reader) = 'public' OR to_regrole(quote_ident(reader)) IS NOT NULL) THEN
+            EXECUTE format('REVOKE SELECT ON %s FROM %s', @extschema@._readable(s), CASE lower(reader) WHEN 'public' THEN 'PUBLIC' ELSE quote_ident(reader) END);
+        END IF;
+    END LOOP;
+    FOREACH reader IN ARRAY readers LOOP
         EXECUTE format('GRANT SELECT ON %s TO %s', @extschema@._readable(s), CASE lower(reader) WHEN 'public' THEN 'PUBLIC' ELSE quote_ident(reader) END);
     END LOOP;
 END
 $grant$;
-COMMENT ON FUNCTION _grant(jsonb) IS 'Part of segmentations: lets the readers of the settings read.';
+COMMENT ON FUNCTION _grant(jsonb, jsonb) IS 'Part of segmentations: lets the readers of the settings read, and those of before no more.';
 
 -- What readers may read: the views and the status.
 CREATE FUNCTION _readable(s jsonb) RETURNS text
@@ -440,8 +447,11 @@ BEGIN
     RAISE NOTICE E'%: done. To refresh it every night (pg_cron; any job runner can do the same):\n  %', name,
         format('SELECT cron.schedule(%L, ''15 3 * * *'', %L);', 'refresh ' || name,
                format('SELECT @extschema@.refresh_segmentation(%L)', name));
-    RAISE NOTICE E'%: to let a role read it:\n  GRANT USAGE ON SCHEMA % TO reader;\n  GRANT SELECT ON % TO reader;', name, quote_ident(schema),
-        @extschema@._readable(s);
+    -- Not GRANT SELECT: what is granted by hand is lost where alter_segmentation makes the views anew.
+    IF readers IS NULL THEN
+        RAISE NOTICE E'%: to let a role read it:\n  GRANT USAGE ON SCHEMA % TO reader;\n  %', name, quote_ident(schema),
+            format('SELECT @extschema@.alter_segmentation(%L, readers => ''{reader}'');', name);
+    END IF;
     RETURN name;
 END
 $create$;
@@ -513,8 +523,9 @@ BEGIN
     EXECUTE format('UPDATE %s SET settings = $1', @extschema@._relation(s, 'settings')) USING s - 'name' - 'schema';
 
     -- What only says how to ask leaves the views in their place, where readers do not wait for them.
-    IF old - ARRAY['policy', 'as_of', 'order_filter'] = s - ARRAY['policy', 'as_of', 'order_filter'] AND @extschema@._key_types_hold(s) THEN
+    IF old - ARRAY['policy', 'as_of', 'order_filter', 'readers'] = s - ARRAY['policy', 'as_of', 'order_filter', 'readers'] AND @extschema@._key_types_hold(s) THEN
         PERFORM @extschema@._carry_out(s, 'refresh', old -> 'order_filter' IS DISTINCT FROM s -> 'order_filter', NULL::date, policy IS NOT NULL);
+        PERFORM @extschema@._grant(s, coalesce(old -> 'readers', '[]'));
     ELSE
         PERFORM @extschema@._tear_down(s, false);
         PERFORM @extschema@._carry_out(s, 'build', NULL::boolean, NULL::date, policy IS NOT NULL);
