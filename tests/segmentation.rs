@@ -810,3 +810,33 @@ fn readers_come_and_go() {
     drop(client);
     database.psql(&format!("DROP OWNED BY {one}, {two}, {three}; DROP ROLE {one}, {two}, {three}"));
 }
+
+/// Whoever owns the schema cannot put a view of hers in the place of a table while a refresh reads the orders.
+#[test]
+fn no_table_is_replaced_during_a_refresh() {
+    let (database, mut client) = with_orders("segmentation_replaced");
+    let (mut gate, mut mallory) = (quiet(&database), quiet(&database));
+    let role = format!("{}_mallory", database.name);
+    batch(
+        &mut client,
+        &format!(
+            "CREATE ROLE {role}; CREATE SCHEMA hers AUTHORIZATION {role}; GRANT USAGE ON SCHEMA rfm TO {role};
+             SELECT create_segmentation('shop', 'sales.orders', schema => 'hers', as_of => '2026-06-30',
+                                        order_filter => 'pg_catalog.pg_advisory_xact_lock_shared(7) IS NOT NULL')"
+        ),
+    );
+    // Reading the orders stops at a lock that we hold.
+    batch(&mut gate, "SELECT pg_advisory_lock(7)");
+    let pid = client.query_one("SELECT pg_backend_pid()", &[]).expect("a pid").get::<_, i32>(0);
+    let refreshed = std::thread::spawn(move || refresh(&mut client));
+    let waits = format!("SELECT count(*) FROM pg_stat_activity WHERE pid = {pid} AND wait_event = 'advisory'");
+    while count(&mut gate, &waits) == 0 {
+        std::thread::sleep(std::time::Duration::from_millis(10));
+    }
+    batch(&mut mallory, &format!("SET ROLE {role}; SET lock_timeout = '200ms'"));
+    assert_eq!(expect_error(&mut mallory, "DROP TABLE hers.shop_policies").0, "55P03");
+    batch(&mut gate, "SELECT pg_advisory_unlock(7)");
+    refreshed.join().expect("refreshed");
+    drop(mallory);
+    database.psql(&format!("DROP OWNED BY {role} CASCADE; DROP ROLE {role}"));
+}

@@ -182,6 +182,13 @@ BEGIN
     -- Read again: whoever held the lock may have changed them.
     s := @extschema@._own_settings(name);
     strangers := @extschema@._strangers(s);
+    IF strangers IS NULL THEN
+        -- What is locked is not replaced while we work; it may have been just before.
+        EXECUTE format('LOCK TABLE %s IN ACCESS SHARE MODE', (
+            SELECT string_agg(@extschema@._relation(s, r.suffix), ', ') FROM @extschema@._segmentation_relations() AS r
+            WHERE r.kind = 'TABLE' AND to_regclass(@extschema@._relation(s, r.suffix)) IS NOT NULL));
+        strangers := @extschema@._strangers(s);
+    END IF;
     IF strangers IS NOT NULL THEN
         RAISE EXCEPTION 'segmentation "%": % belongs to somebody else', name, strangers USING ERRCODE = 'insufficient_privilege';
     END IF;
