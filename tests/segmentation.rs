@@ -840,3 +840,30 @@ fn no_table_is_replaced_during_a_refresh() {
     drop(mallory);
     database.psql(&format!("DROP OWNED BY {role} CASCADE; DROP ROLE {role}"));
 }
+
+/// Dumped whole or without the orders, it is restored whole; then the orders are read once.
+#[test]
+fn a_segmentation_is_dumped_with_and_without_the_orders() {
+    let (database, mut client) = shop("segmentation_dump");
+    refresh(&mut client);
+    let contents = VIEWS.map(|view| format!("SELECT count(*) || ' ' || md5(string_agg(t::text, ',' ORDER BY t::text)) FROM public.shop_{view} AS t"));
+    let expected = contents.each_ref().map(|sql| text(&mut client, sql));
+    for arguments in [&[][..], &["-n", "public"][..]] {
+        let dump = program("pg_dump").args(arguments).arg(&database.name).output().expect("pg_dump runs");
+        assert!(dump.status.success(), "{}", String::from_utf8_lossy(&dump.stderr));
+        let restored = Database::new("segmentation_restored");
+        // The template has the extension, and a dump of everything makes it.
+        let before = if arguments.is_empty() { "DROP EXTENSION pg_rfm; DROP SCHEMA rfm; " } else { "" };
+        let script = String::from_utf8(dump.stdout).expect("UTF-8").replace("CREATE SCHEMA public;", "");
+        restored.psql(&format!("{before}{script}"));
+        let mut other = quiet(&restored);
+        assert_eq!(contents.each_ref().map(|sql| text(&mut other, sql)), expected, "{arguments:?}");
+        if !arguments.is_empty() {
+            batch(&mut other, ORDERS);
+        }
+        refresh(&mut other);
+        batch(&mut other, "INSERT INTO sales.orders VALUES (9001, 1, '2026-06-01', 10)");
+        refresh(&mut other);
+        assert_histories(&mut other);
+    }
+}

@@ -236,7 +236,7 @@ BEGIN
     EXECUTE format(
         'CREATE TABLE %s (segmentation text PRIMARY KEY, as_of date NOT NULL, refreshed_at timestamptz NOT NULL, seconds numeric NOT NULL, '
         'rebuilt boolean NOT NULL, histories_written bigint NOT NULL, customers bigint NOT NULL, currency text, time_zone text NOT NULL, '
-        'policy @extschema@.segment_policy NOT NULL, order_tables regclass[])', status);
+        'policy @extschema@.segment_policy NOT NULL, order_tables oid[])', status);
     EXECUTE format('INSERT INTO %s SELECT $1, $2, now(), 0, true, count(*), 0, $3, $4, @extschema@.default_policy() FROM %s',
                    status, @extschema@._relation(s, 'histories'))
         USING s ->> 'name', @extschema@._today(s, NULL::date), currency, s ->> 'time_zone';

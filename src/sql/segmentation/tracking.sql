@@ -125,7 +125,7 @@ BEGIN
                          ('TRUNCATE', '')) AS e (event, transition));
     END LOOP;
     EXECUTE format('UPDATE %s SET order_tables = $1 WHERE order_tables IS DISTINCT FROM $1', @extschema@._relation(s, 'status'))
-        USING @extschema@._order_tables(s);
+        USING @extschema@._order_tables(s)::oid[]; -- not regclass: a dump without the orders could not be restored
     GET DIAGNOSTICS changed = ROW_COUNT;
     IF is_new OR changed > 0 THEN
         EXECUTE format('INSERT INTO %s DEFAULT VALUES', @extschema@._relation(s, 'noted'));
@@ -148,7 +148,7 @@ BEGIN
     EXECUTE format('WITH taken AS (DELETE FROM %s RETURNING %s) INSERT INTO %s SELECT DISTINCT %2$s FROM taken', noted, keys, touched);
     EXECUTE format('SELECT EXISTS (SELECT FROM %s WHERE %I IS NULL)', touched, (@extschema@._keys(s))[1]) INTO everybody;
     EXECUTE format('SELECT $1 OR $2 OR order_tables IS DISTINCT FROM $3 FROM %s', @extschema@._relation(s, 'status'))
-        INTO everybody USING rebuild, everybody OR NOT @extschema@._notes_go_to(s, noted), @extschema@._order_tables(s);
+        INTO everybody USING rebuild, everybody OR NOT @extschema@._notes_go_to(s, noted), @extschema@._order_tables(s)::oid[];
     IF everybody THEN
         EXECUTE 'DROP TABLE ' || touched;
         RETURN NULL;
