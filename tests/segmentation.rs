@@ -151,7 +151,7 @@ fn columns_are_found_by_their_names() {
             "membership int, ordered_at date, amount int",
             ", customer => 'membership'",
             "22023",
-            "a key column is called like a column of the views: membership",
+            "a key column is called like a column of ours: membership",
             "A view over the orders can give it another name.",
         ),
     ] {
@@ -192,6 +192,7 @@ fn every_wrong_argument_is_refused() {
         ("'s', 'sales.orders', schema => NULL", "22023", "no schema"),
         ("'s', 'sales.orders', customer => ''", "42703", "customer"),
         ("'s', 'sales.orders', tenant => 'shop'", "42703", "tenant"),
+        ("'s', 'sales.orders', customer => 'amount'", "22023", "column of ours"),
         ("'s', 'sales.orders', order_id => 'x'", "42703", "order_id"),
         ("'s', 'sales.orders', currency => 'x'", "42703", "currency"),
         ("'s', 'sales.orders', order_filter => 'nothing > 1'", "42703", "nothing"),

@@ -79,9 +79,10 @@ BEGIN
         -- By itself, so that the message shows it and not our SQL, and not between parentheses, which it could close.
         EXECUTE format(E'SELECT FROM %s AS o WHERE CASE WHEN\n%s\nTHEN true END LIMIT 0', @extschema@._source_table(s, 'orders'), s ->> 'order_filter');
     END IF;
-    IF EXISTS (SELECT FROM @extschema@._view_columns() AS c WHERE c.name = ANY (@extschema@._keys(s))) THEN
+    IF @extschema@._keys(s) && '{ordered_on,amount,discounted,kind,happened_on}'
+        OR EXISTS (SELECT FROM @extschema@._view_columns() AS c WHERE c.name = ANY (@extschema@._keys(s))) THEN
         PERFORM @extschema@._invalid(
-            format('a key column is called like a column of the views: %s', array_to_string(@extschema@._keys(s), ', ')),
+            format('a key column is called like a column of ours: %s', array_to_string(@extschema@._keys(s), ', ')),
             'A view over the orders can give it another name.');
     END IF;
     RETURN s;
