@@ -868,3 +868,30 @@ fn a_segmentation_is_dumped_with_and_without_the_orders() {
         assert_histories(&mut other);
     }
 }
+
+#[test]
+fn orders_that_cannot_be_tracked_are_refused_early() {
+    let (database, mut client) = shop("segmentation_untracked");
+    let role = format!("{}_ana", database.name);
+    batch(
+        &mut client,
+        &format!(
+            "CREATE ROLE {role}; CREATE SCHEMA hers AUTHORIZATION {role}; GRANT USAGE ON SCHEMA rfm, sales TO {role};
+             GRANT SELECT, TRIGGER ON sales.orders TO {role};
+             CREATE FOREIGN DATA WRAPPER nowhere; CREATE SERVER nowhere FOREIGN DATA WRAPPER nowhere;
+             CREATE TABLE parts (customer_id int, ordered_on date, amount numeric) PARTITION BY LIST (customer_id);
+             CREATE FOREIGN TABLE archive PARTITION OF parts FOR VALUES IN (1) SERVER nowhere"
+        ),
+    );
+    let (sqlstate, message, hint) = expect_error(&mut client, "SELECT create_segmentation('s', 'parts', track => 'trigger')");
+    assert_eq!(sqlstate, "22023", "{message}");
+    assert!(message.contains("archive is a foreign table") && hint.contains("track => 'none'"), "{message} / {hint}");
+    batch(&mut client, &format!("SET ROLE {role}"));
+    let again = "SELECT create_segmentation('shop', 'sales.orders', schema => 'hers', track => 'trigger')";
+    let (sqlstate, message, _) = expect_error(&mut client, again);
+    assert_eq!(sqlstate, "22023", "{message}");
+    assert!(message.contains("another segmentation of this name"), "{message}");
+    batch(&mut client, "SELECT create_segmentation('other', 'sales.orders', schema => 'hers', track => 'trigger')");
+    drop(client);
+    database.psql(&format!("DROP OWNED BY {role} CASCADE; DROP ROLE {role}"));
+}

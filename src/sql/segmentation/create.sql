@@ -370,6 +370,8 @@ LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp
 AS $early$
 DECLARE
     reader text;
+    untracked text;
+    other text;
 BEGIN
     FOR reader IN SELECT * FROM jsonb_array_elements_text(coalesce(s -> 'readers', '[]')) LOOP
         IF reader IS NULL THEN
@@ -382,6 +384,22 @@ BEGIN
         RAISE EXCEPTION 'permission denied to put triggers on %', s ->> 'orders'
             USING ERRCODE = 'insufficient_privilege',
                   HINT = format('GRANT TRIGGER ON %s TO %I, or use track => ''none''.', s ->> 'orders', current_user);
+    ELSIF s ->> 'track' = 'trigger' THEN
+        SELECT min(c.oid::regclass::text) INTO untracked
+        FROM pg_class AS c WHERE c.oid = ANY (@extschema@._order_tables(s)::oid[]) AND c.relkind = 'f';
+        IF untracked IS NOT NULL THEN
+            PERFORM @extschema@._invalid(format('%s is a foreign table: it can have no triggers that note changes', untracked),
+                                         'Use track => ''none'': each refresh reads all orders.');
+        END IF;
+        -- Triggers are called by the name of the segmentation, which is another one for each owner and schema only.
+        SELECT min(g.tgfoid::regprocedure::text) INTO other
+        FROM pg_trigger AS g
+        WHERE g.tgrelid = @extschema@._source_table(s, 'orders') AND g.tgname = concat_ws('_', 'pg_rfm', s ->> 'name', 'insert')
+            AND g.tgfoid IS DISTINCT FROM to_regprocedure(@extschema@._relation(s, 'note_orders') || '()')::oid;
+        IF other IS NOT NULL THEN
+            PERFORM @extschema@._invalid(format('%s is tracked for another segmentation of this name already, by %s', s ->> 'orders', other),
+                                         'Choose another name, or use track => ''none''.');
+        END IF;
     END IF;
     IF s ->> 'policy' IS DISTINCT FROM 'learn' THEN
         PERFORM @extschema@._policy_on(s, @extschema@._today(s, NULL::date), false);
