@@ -895,3 +895,26 @@ fn orders_that_cannot_be_tracked_are_refused_early() {
     drop(client);
     database.psql(&format!("DROP OWNED BY {role} CASCADE; DROP ROLE {role}"));
 }
+
+/// Two of a name, each its owner's, become one owner's: none of them is taken for the other.
+#[test]
+fn two_of_a_name_are_not_taken_for_each_other() {
+    let (database, mut client) = with_orders("segmentation_twice");
+    let role = format!("{}_left", database.name);
+    batch(
+        &mut client,
+        &format!(
+            "{CREATE}; CREATE ROLE {role}; CREATE SCHEMA theirs AUTHORIZATION {role}; GRANT USAGE ON SCHEMA rfm, sales TO {role};
+             GRANT SELECT ON sales.orders TO {role}; SET ROLE {role};
+             SELECT create_segmentation('shop', 'sales.orders', schema => 'theirs', as_of => '2026-05-31'); RESET ROLE;
+             REASSIGN OWNED BY {role} TO CURRENT_USER"
+        ),
+    );
+    for call in ["refresh_segmentation", "alter_segmentation", "drop_segmentation"] {
+        let (sqlstate, message, _) = expect_error(&mut client, &format!("SELECT {call}('shop')"));
+        assert_eq!((sqlstate.as_str(), message.as_str()), ("42P09", "you own several segmentations \"shop\": public.shop_settings, theirs.shop_settings"));
+    }
+    assert_eq!(text(&mut client, "SELECT string_agg(as_of::text, ' ' ORDER BY schema) FROM segmentations"), "2026-06-30 2026-05-31");
+    drop(client);
+    database.psql(&format!("DROP OWNED BY {role} CASCADE; DROP ROLE {role}"));
+}

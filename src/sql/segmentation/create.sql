@@ -123,8 +123,13 @@ DECLARE
     stranger text;
     s jsonb;
 BEGIN
-    SELECT * INTO owned FROM @extschema@._list_segmentations() AS l WHERE l.name = _own_settings.name AND l.owner = current_user;
-    IF FOUND THEN
+    SELECT min(l.relation) AS relation, min(l.schema) AS schema, count(*) AS places, string_agg(l.relation, ', ' ORDER BY l.relation) AS relations
+    INTO owned FROM @extschema@._list_segmentations() AS l WHERE l.name = _own_settings.name AND l.owner = current_user;
+    IF owned.places > 1 THEN
+        -- REASSIGN OWNED can bring that about.
+        RAISE EXCEPTION 'you own several segmentations "%": %', name, owned.relations
+            USING ERRCODE = 'ambiguous_alias', HINT = 'Give the relations of one of them to another role: ALTER TABLE ... OWNER TO ...';
+    ELSIF owned.places = 1 THEN
         EXECUTE format('SELECT settings FROM %s', owned.relation) INTO s;
         RETURN coalesce(s, '{}') || jsonb_build_object('name', name, 'schema', owned.schema);
     END IF;
@@ -603,7 +608,8 @@ BEGIN
         source := NULL; policy := NULL; track := NULL; as_of := NULL; customers := NULL; refreshed_at := NULL; seconds := NULL;
         days_behind := NULL; notes_waiting := NULL;
         IF listed.owner = current_user THEN
-            s := @extschema@._own_settings(listed.name);
+            EXECUTE format('SELECT settings FROM %s', listed.relation) INTO s;
+            s := coalesce(s, '{}') || jsonb_build_object('name', name, 'schema', schema);
             source := s ->> 'orders'; policy := coalesce(s ->> 'policy', 'default'); track := s ->> 'track';
             -- What is broken has no figures, and does not hide those of the others.
             IF to_regclass(@extschema@._relation(s, 'status')) IS NULL OR @extschema@._strangers(s) IS NOT NULL THEN
