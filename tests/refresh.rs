@@ -1160,7 +1160,10 @@ fn the_shop_goes_on_while_views_are_made_anew() {
     assert_eq!(one::<i64>(&mut shop, "SELECT count(*) FROM orders"), 3);
     batch(&mut gate, "SELECT pg_advisory_unlock(7)");
     altered.join().expect("altered");
-    batch(&mut client, "SELECT rfm.alter_segmentation('shop', reset => '{order_filter}'); SELECT rfm.refresh_segmentation('shop')");
+    batch(
+        &mut client,
+        "SELECT rfm.alter_segmentation('shop', reset => '{order_filter}'); SELECT rfm.refresh_segmentation('shop')",
+    );
     assert_eq!(one::<i64>(&mut client, "SELECT count(*) FROM shop_customers"), 2);
     assert_eq!(one::<i64>(&mut client, "SELECT sum(orders)::bigint FROM shop_customers"), 3);
 }

@@ -583,11 +583,17 @@ fn settings_are_dumped_by_readers_and_written_by_the_owner_alone() {
              GRANT ALL ON ALL TABLES IN SCHEMA public, sales TO {role}; GRANT SELECT ON ALL TABLES IN SCHEMA rfm TO {role}"
         ),
     );
-    let dump = program("pg_dump").args(["-U", &role, &database.name]).stdout(Stdio::null()).stderr(Stdio::piped()).output();
+    let dump =
+        program("pg_dump").args(["-U", &role, &database.name]).stdout(Stdio::null()).stderr(Stdio::piped()).output();
     let dump = dump.expect("pg_dump runs");
     assert!(dump.status.success(), "{}", String::from_utf8_lossy(&dump.stderr));
     batch(&mut client, &format!("SET ROLE {role}"));
-    for write in ["UPDATE shop_settings SET name = name", "INSERT INTO shop_settings VALUES ('x', '{}')", "DELETE FROM shop_settings", "TRUNCATE shop_settings"] {
+    for write in [
+        "UPDATE shop_settings SET name = name",
+        "INSERT INTO shop_settings VALUES ('x', '{}')",
+        "DELETE FROM shop_settings",
+        "TRUNCATE shop_settings",
+    ] {
         assert_eq!(expect_error(&mut client, write).0, "42501", "{write}");
     }
     batch(&mut client, "RESET ROLE; SELECT alter_segmentation('shop', lang => 'ja')");
@@ -611,7 +617,9 @@ fn notes_are_taken_where_all_tables_are_published() {
 fn keys_of_other_sources_are_not_cut() {
     let database = Database::new("segmentation_lengths");
     let mut client = quiet(&database);
-    for (kind, other) in [("varchar(3)", "varchar(20)"), ("char(3)", "char(8)"), ("char(3)", "text"), ("text", "char(8)")] {
+    for (kind, other) in
+        [("varchar(3)", "varchar(20)"), ("char(3)", "char(8)"), ("char(3)", "text"), ("text", "char(8)")]
+    {
         batch(
             &mut client,
             &format!(
@@ -634,12 +642,24 @@ fn amounts_that_are_no_numbers_are_found() {
     let database = Database::new("segmentation_infinite");
     let mut client = quiet(&database);
     for kind in ["double precision", "real", "numeric", "numeric(10, 2)", "integer"] {
-        batch(&mut client, &format!("CREATE TABLE orders (customer_id int, ordered_on date, amount {kind}); INSERT INTO orders VALUES (1, '2026-01-01', 5), (1, '2026-01-02', 0), (1, '2026-01-02', -1), (1, NULL, NULL)"));
+        batch(
+            &mut client,
+            &format!(
+                "CREATE TABLE orders (customer_id int, ordered_on date, amount {kind}); INSERT INTO orders VALUES (1, '2026-01-01', 5), (1, '2026-01-02', 0), (1, '2026-01-02', -1), (1, NULL, NULL)"
+            ),
+        );
         let mut odd = 0;
         for value in ["NaN", "Infinity", "-Infinity"] {
-            odd += client.execute(&format!("INSERT INTO orders SELECT 1, '2026-02-01', '{value}'::{kind}"), &[]).unwrap_or(0);
+            odd += client
+                .execute(&format!("INSERT INTO orders SELECT 1, '2026-02-01', '{value}'::{kind}"), &[])
+                .unwrap_or(0);
         }
-        let finding = |client: &mut Client, name: &str| count(client, &format!("SELECT coalesce(sum(rows), 0)::bigint FROM audit_orders('orders') WHERE finding = '{name}'"));
+        let finding = |client: &mut Client, name: &str| {
+            count(
+                client,
+                &format!("SELECT coalesce(sum(rows), 0)::bigint FROM audit_orders('orders') WHERE finding = '{name}'"),
+            )
+        };
         assert_eq!(finding(&mut client, "not a number"), odd as i64, "{kind}");
         assert_eq!(finding(&mut client, "amount zero"), 1, "{kind}");
         assert_eq!(finding(&mut client, "no amount"), 1, "{kind}");
@@ -656,9 +676,20 @@ fn lines_that_are_alike_are_told_from_orders_that_are() {
         "CREATE TABLE lines (customer_id int, order_no int, ordered_on date, amount numeric);
          INSERT INTO lines VALUES (1, 1, '2026-01-01', 5), (1, 1, '2026-01-01', 5), (1, 2, '2026-01-01', 7)",
     );
-    let effect = |client: &mut Client, more: &str| text(client, &format!("SELECT rows || ': ' || effect FROM audit_orders('lines'{more}) WHERE finding = 'duplicate'"));
-    assert_eq!(effect(&mut client, ""), "1: each is an order of its own; if they are lines of one order, name order_id");
-    assert_eq!(effect(&mut client, ", order_id => 'order_no'"), "1: lines of one order that are alike: all of them are summed");
+    let effect = |client: &mut Client, more: &str| {
+        text(
+            client,
+            &format!("SELECT rows || ': ' || effect FROM audit_orders('lines'{more}) WHERE finding = 'duplicate'"),
+        )
+    };
+    assert_eq!(
+        effect(&mut client, ""),
+        "1: each is an order of its own; if they are lines of one order, name order_id"
+    );
+    assert_eq!(
+        effect(&mut client, ", order_id => 'order_no'"),
+        "1: lines of one order that are alike: all of them are summed"
+    );
 }
 
 /// Whoever renames the schema does not stop the shop from writing, and the next refresh finds what was not noted.
@@ -680,7 +711,10 @@ fn the_shop_writes_on_when_the_schema_is_renamed() {
         refresh(&mut client);
         assert_eq!(count(&mut client, "SELECT count(*) FROM after.shop_customers"), customers);
     }
-    batch(&mut client, "INSERT INTO sales.orders VALUES (9004, 1, '2026-06-01', 10); SELECT refresh_segmentation('shop')");
+    batch(
+        &mut client,
+        "INSERT INTO sales.orders VALUES (9004, 1, '2026-06-01', 10); SELECT refresh_segmentation('shop')",
+    );
     assert_eq!(text(&mut client, "SELECT rebuilt || ' ' || histories_written FROM after.shop_status"), "false 1");
     // Where the notes are gone the refresh fails, not the shop.
     batch(&mut client, "DROP TABLE after.shop_noted; INSERT INTO sales.orders VALUES (9005, 1, '2026-06-01', 10)");
@@ -708,7 +742,9 @@ fn what_is_refused_is_refused_before_the_orders_are_read() {
         ("policy => 'nobody'", "22023", "there is no policy"),
         ("readers => '{nobody_here}'", "42704", "nobody_here"),
     ] {
-        let call = format!("SELECT create_segmentation('s', 'sales.orders', schema => 'hers', order_filter => 'public.read()', {arguments})");
+        let call = format!(
+            "SELECT create_segmentation('s', 'sales.orders', schema => 'hers', order_filter => 'public.read()', {arguments})"
+        );
         let (found, message, hint) = expect_error(&mut client, &call);
         assert_eq!(found, sqlstate, "{message}");
         assert!(message.contains(part) || hint.contains(part), "{arguments}: {message} / {hint}");
@@ -770,7 +806,12 @@ fn functions_of_our_names_are_not_taken_for_ours() {
         "alter_segmentation('shop', reset => '{currency,order_filter,policy}')",
         "drop_segmentation('shop')",
     ] {
-        batch(&mut client, &format!("SELECT {call}; SELECT count(customers) FROM segmentations; SELECT FROM audit_orders('sales.orders', customers => 'people')"));
+        batch(
+            &mut client,
+            &format!(
+                "SELECT {call}; SELECT count(customers) FROM segmentations; SELECT FROM audit_orders('sales.orders', customers => 'people')"
+            ),
+        );
     }
     drop(database);
 }
@@ -847,7 +888,9 @@ fn no_table_is_replaced_during_a_refresh() {
 fn a_segmentation_is_dumped_with_and_without_the_orders() {
     let (database, mut client) = shop("segmentation_dump");
     refresh(&mut client);
-    let contents = VIEWS.map(|view| format!("SELECT count(*) || ' ' || md5(string_agg(t::text, ',' ORDER BY t::text)) FROM public.shop_{view} AS t"));
+    let contents = VIEWS.map(|view| {
+        format!("SELECT count(*) || ' ' || md5(string_agg(t::text, ',' ORDER BY t::text)) FROM public.shop_{view} AS t")
+    });
     let expected = contents.each_ref().map(|sql| text(&mut client, sql));
     for arguments in [&[][..], &["-n", "public"][..]] {
         let dump = program("pg_dump").args(arguments).arg(&database.name).output().expect("pg_dump runs");
@@ -883,7 +926,8 @@ fn orders_that_cannot_be_tracked_are_refused_early() {
              CREATE FOREIGN TABLE archive PARTITION OF parts FOR VALUES IN (1) SERVER nowhere"
         ),
     );
-    let (sqlstate, message, hint) = expect_error(&mut client, "SELECT create_segmentation('s', 'parts', track => 'trigger')");
+    let (sqlstate, message, hint) =
+        expect_error(&mut client, "SELECT create_segmentation('s', 'parts', track => 'trigger')");
     assert_eq!(sqlstate, "22023", "{message}");
     assert!(message.contains("archive is a foreign table") && hint.contains("track => 'none'"), "{message} / {hint}");
     batch(&mut client, &format!("SET ROLE {role}"));
@@ -912,9 +956,15 @@ fn two_of_a_name_are_not_taken_for_each_other() {
     );
     for call in ["refresh_segmentation", "alter_segmentation", "drop_segmentation"] {
         let (sqlstate, message, _) = expect_error(&mut client, &format!("SELECT {call}('shop')"));
-        assert_eq!((sqlstate.as_str(), message.as_str()), ("42P09", "you own several segmentations \"shop\": public.shop_settings, theirs.shop_settings"));
+        assert_eq!(
+            (sqlstate.as_str(), message.as_str()),
+            ("42P09", "you own several segmentations \"shop\": public.shop_settings, theirs.shop_settings")
+        );
     }
-    assert_eq!(text(&mut client, "SELECT string_agg(as_of::text, ' ' ORDER BY schema) FROM segmentations"), "2026-06-30 2026-05-31");
+    assert_eq!(
+        text(&mut client, "SELECT string_agg(as_of::text, ' ' ORDER BY schema) FROM segmentations"),
+        "2026-06-30 2026-05-31"
+    );
     drop(client);
     database.psql(&format!("DROP OWNED BY {role} CASCADE; DROP ROLE {role}"));
 }
