@@ -1166,4 +1166,20 @@ fn the_shop_goes_on_while_views_are_made_anew() {
     );
     assert_eq!(one::<i64>(&mut client, "SELECT count(*) FROM shop_customers"), 2);
     assert_eq!(one::<i64>(&mut client, "SELECT sum(orders)::bigint FROM shop_customers"), 3);
+    // Nor does it wait for those who use the orders, with everybody else behind it.
+    batch(&mut gate, "BEGIN; INSERT INTO orders VALUES (3, '2026-02-01', 10)");
+    batch(&mut client, "SET lock_timeout = '2s'; SELECT rfm.alter_segmentation('shop', lang => 'en')");
+    batch(&mut gate, "COMMIT");
+    batch(&mut client, "SELECT rfm.refresh_segmentation('shop'); SELECT rfm.refresh_segmentation('shop')");
+    assert_eq!(one::<i64>(&mut client, "SELECT count(*) FROM shop_customers"), 3);
+    // Other orders get triggers of their own, and those of before lose theirs.
+    batch(
+        &mut client,
+        "CREATE TABLE others AS TABLE orders; SELECT rfm.alter_segmentation('shop', orders => 'others')",
+    );
+    let tracked =
+        "SELECT string_agg(DISTINCT tgrelid::regclass::text, ' ') FROM pg_trigger WHERE tgname LIKE 'pg_rfm_shop_%'";
+    assert_eq!(one::<String>(&mut client, tracked), "others");
+    batch(&mut client, "SELECT rfm.alter_segmentation('shop', track => 'none')");
+    assert_eq!(one::<Option<String>>(&mut client, tracked), None);
 }

@@ -267,10 +267,14 @@ BEGIN
     EXECUTE format('UPDATE %s SET refreshed_at = $1, seconds = $2, customers = (SELECT count(*) FROM %s)', status,
                    @extschema@._relation(s, 'customers'))
         USING clock_timestamp(), round(extract(epoch FROM clock_timestamp() - started)::numeric, 3);
-    PERFORM @extschema@._untrack(s); -- of the settings before, if there were any
+    IF NOT coalesce(@extschema@._tracked_alike(s), false) THEN
+        PERFORM @extschema@._untrack(s); -- of the settings before, if there were any
+        IF s ->> 'track' = 'trigger' THEN
+            PERFORM @extschema@._create_notes(s);
+            PERFORM @extschema@._create_noter(s);
+        END IF;
+    END IF;
     IF s ->> 'track' = 'trigger' THEN
-        PERFORM @extschema@._create_notes(s);
-        PERFORM @extschema@._create_noter(s);
         PERFORM @extschema@._track(s);
     END IF;
 END

@@ -45,8 +45,8 @@ COMMENT ON FUNCTION _create_notes(jsonb) IS 'Part of segmentations: makes the ta
 -- nothing but fixed SQL. It looks whether the key columns are still what they were before it touches them: an application
 -- must not fail because a column was renamed. The next refresh then finds everybody noted, and says what is missing. Nor must it
 -- fail because the schema of the notes was renamed: then nobody is noted, and the next refresh sees it by _notes_go_to.
-CREATE FUNCTION _create_noter(s jsonb) RETURNS void
-LANGUAGE plpgsql VOLATILE SET search_path = pg_catalog, pg_temp
+CREATE FUNCTION _noter_body(s jsonb) RETURNS text
+LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp
 AS $noter$
 DECLARE
     noted text := @extschema@._relation(s, 'noted');
@@ -58,11 +58,7 @@ DECLARE
         WHERE a.attrelid = @extschema@._source_table(s, 'orders') AND a.attname = ANY (@extschema@._keys(s)));
     complete text := (SELECT string_agg(format('%I IS NOT NULL', k.name), ' AND ') FROM unnest(@extschema@._keys(s)) AS k (name));
 BEGIN
-    EXECUTE format(
-$sql$CREATE FUNCTION %1$s() RETURNS trigger
-LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp
-AS %2$L$sql$,
-        @extschema@._relation(s, 'note_orders'), format(
+    RETURN format(
 $body$
 BEGIN
     IF pg_catalog.to_regclass(%5$L) IS NULL THEN
@@ -79,7 +75,20 @@ BEGIN
     END IF;
     RETURN NULL;
 END
-$body$, present, noted, keys, complete, noted));
+$body$, present, noted, keys, complete, noted);
+END
+$noter$;
+COMMENT ON FUNCTION _noter_body(jsonb) IS 'Part of segmentations: what the trigger function does.';
+
+CREATE FUNCTION _create_noter(s jsonb) RETURNS void
+LANGUAGE plpgsql VOLATILE SET search_path = pg_catalog, pg_temp
+AS $noter$
+BEGIN
+    EXECUTE format(
+$sql$CREATE FUNCTION %1$s() RETURNS trigger
+LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp
+AS %2$L$sql$,
+        @extschema@._relation(s, 'note_orders'), @extschema@._noter_body(s));
     EXECUTE format('REVOKE ALL ON FUNCTION %s() FROM PUBLIC', @extschema@._relation(s, 'note_orders'));
     EXECUTE format('COMMENT ON FUNCTION %s() IS %L', @extschema@._relation(s, 'note_orders'),
                    format('Notes the customers whose orders change, for segmentation %s of pg_rfm.', s ->> 'name'));
@@ -95,6 +104,17 @@ AS $go_to$
                      FROM pg_proc AS f WHERE f.oid = to_regprocedure(@extschema@._relation(s, 'note_orders') || '()')), false)
 $go_to$;
 COMMENT ON FUNCTION _notes_go_to(jsonb, text) IS 'Part of segmentations: whether the trigger function writes to that table.';
+
+-- Whether the triggers and notes there are do for these settings: to take them off and put them on again locks the orders.
+CREATE FUNCTION _tracked_alike(s jsonb) RETURNS boolean
+LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp
+AS $alike$
+    SELECT s ->> 'track' = 'trigger' AND to_regclass(@extschema@._relation(s, 'noted')) IS NOT NULL AND EXISTS (
+        SELECT FROM pg_proc AS f
+        WHERE f.oid = to_regprocedure(@extschema@._relation(s, 'note_orders') || '()') AND f.prosrc = @extschema@._noter_body(s)
+            AND NOT EXISTS (SELECT FROM pg_trigger AS g WHERE g.tgfoid = f.oid AND g.tgrelid <> ALL (@extschema@._order_tables(s)::oid[])))
+$alike$;
+COMMENT ON FUNCTION _tracked_alike(jsonb) IS 'Part of segmentations: whether the triggers and notes there are do for these settings.';
 
 -- Puts the triggers where they are missing. What was written before they are committed is not noted, so that everybody is:
 -- the next refresh reads all orders once. The triggers come last because their lock keeps writers out until the commit.
