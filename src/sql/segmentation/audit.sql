@@ -129,9 +129,11 @@ AS $show$
 DECLARE
     line record;
 BEGIN
-    FOR line IN SELECT * FROM @extschema@._audit(s) LOOP
+    -- What is no matter of rows is the index, which only tracking uses.
+    FOR line IN SELECT * FROM @extschema@._audit(s) AS a WHERE a.rows IS NOT NULL OR s ->> 'track' = 'trigger' LOOP
         RAISE NOTICE '%: %: %', s ->> 'name', line.finding, concat_ws('; ',
-            line.rows || format(' (%s %%)', round(100 * line.share, 2)), line.effect, 'for example ' || line.example);
+            line.rows || format(' (%s %%)', round(100 * line.share, 2)), line.effect,
+            CASE WHEN line.rows IS NOT NULL THEN 'for example ' ELSE '' END || line.example);
     END LOOP;
 END
 $show$;
