@@ -496,12 +496,28 @@ COMMENT ON FUNCTION stored_policy(text) IS
 --   NAME_customers, _segments, _movement, _cohorts, _actions: the materialized views; NAME_customers_today: a view
 -- Nothing of it is a member of the extension: it is dumped, restored and granted like any other relation.
 
+-- Whoever may create functions in the extension's schema must not get hers called by ours: every argument that is NULL is typed, so
+-- that ours are the exact match.
+
 -- Tables of this type are found by it. Settings are kept as one document so that alter_segmentation can lay one over another.
 CREATE TYPE segmentation_settings AS (name text, settings jsonb);
 COMMENT ON TYPE segmentation_settings IS
     'Row type of the settings of a segmentation: a table of this type, owned by its creator, is what makes one.';
 COMMENT ON COLUMN segmentation_settings.name IS 'What the segmentation is called; the first part of the names of its relations.';
 COMMENT ON COLUMN segmentation_settings.settings IS 'The arguments of create_segmentation, columns found by name included.';
+
+-- The trigger function of these tables: they hold SQL that runs with their owner's rights, so that nobody else writes them.
+CREATE FUNCTION _only_owner() RETURNS trigger
+LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp
+AS $only_owner$
+BEGIN
+    IF NOT (SELECT pg_has_role(c.relowner, 'USAGE') FROM pg_class AS c WHERE c.oid = TG_RELID) THEN
+        RAISE EXCEPTION 'only its owner writes %', TG_RELID::regclass USING ERRCODE = 'insufficient_privilege';
+    END IF;
+    RETURN NULL;
+END
+$only_owner$;
+COMMENT ON FUNCTION _only_owner() IS 'Part of segmentations: refuses to let others than the owner write the settings.';
 
 -- One of the segmentation's relations, quoted.
 CREATE FUNCTION _relation(s jsonb, suffix text) RETURNS text
@@ -518,7 +534,7 @@ AS $columns$
     VALUES
     ('orders', 'tenant', false, 'key', '{}'::text[]),
     ('orders', 'customer', true, 'key', E'{customer_id,customer,customer_no,customer_number,customer_key,customer_code,cust_id,client_id,user_id,buyer_id,member_id,\u9867\u5ba2ID,\u9867\u5ba2\u756a\u53f7,\u9867\u5ba2\u30b3\u30fc\u30c9,\u4f1a\u54e1ID,\u4f1a\u54e1\u756a\u53f7}'),
-    ('orders', 'ordered_at', true, 'day', E'{ordered_at,ordered_on,order_date,order_datetime,order_time,order_day,purchased_at,purchased_on,purchase_date,invoice_date,\u6ce8\u6587\u65e5,\u6ce8\u6587\u65e5\u6642,\u8cfc\u5165\u65e5,\u8cfc\u5165\u65e5\u6642,\u53d7\u6ce8\u65e5}'),
+    ('orders', 'ordered_at', true, 'day', E'{ordered_at,ordered_on,order_date,order_datetime,order_time,order_timestamp,order_ts,order_day,purchased_at,purchased_on,purchase_date,invoice_date,\u6ce8\u6587\u65e5,\u6ce8\u6587\u65e5\u6642,\u8cfc\u5165\u65e5,\u8cfc\u5165\u65e5\u6642,\u53d7\u6ce8\u65e5}'),
     ('orders', 'amount', true, 'amount', E'{amount,total_amount,order_amount,order_total,order_value,grand_total,total_price,total,\u91d1\u984d,\u6ce8\u6587\u91d1\u984d,\u8cfc\u5165\u91d1\u984d,\u5408\u8a08\u91d1\u984d,\u58f2\u4e0a\u91d1\u984d}'),
     ('orders', 'discounted', false, 'boolean', '{}'),
     ('orders', 'order_id', false, 'key', '{}'),
@@ -832,7 +848,7 @@ AS $engagement$
                   s #>> '{columns,engagement,kind}',
                   @extschema@._day(s, @extschema@._source_table(s, 'engagement'), 'e', s #>> '{columns,engagement,happened_at}'),
                   @extschema@._source_table(s, 'engagement'),
-                  @extschema@._among(s, 'e', @extschema@._foreign_key_columns(s, 'engagement'), NULL))
+                  @extschema@._among(s, 'e', @extschema@._foreign_key_columns(s, 'engagement'), NULL::text))
 $engagement$;
 COMMENT ON FUNCTION _engagement_sql(jsonb) IS 'Part of segmentations: the SELECT of the engagement histories, one row a customer with events.';
 
@@ -846,7 +862,7 @@ AS $contacts$
                   @extschema@._day(s, @extschema@._source_table(s, 'contacts'), 'c', s #>> '{columns,contacts,contacted_at}'),
                   @extschema@._text(s, 'contacts', 'scenario'), @extschema@._text(s, 'contacts', 'step'),
                   @extschema@._text(s, 'contacts', 'group'), @extschema@._source_table(s, 'contacts'),
-                  @extschema@._among(s, 'c', @extschema@._foreign_key_columns(s, 'contacts'), NULL))
+                  @extschema@._among(s, 'c', @extschema@._foreign_key_columns(s, 'contacts'), NULL::text))
 $contacts$;
 COMMENT ON FUNCTION _contacts_sql(jsonb) IS 'Part of segmentations: the SELECT of the logs of contacts, one row a customer who was contacted.';
 
@@ -861,7 +877,7 @@ DECLARE
 BEGIN
     IF c ->> 'email' IS NOT NULL OR c ->> 'phone' IS NOT NULL OR c ->> 'postal_address' IS NOT NULL OR c ->> 'line_id' IS NOT NULL THEN
         channels := format('@extschema@.reachable_channels(%s)', (
-            SELECT string_agg(coalesce('c.' || quote_ident(c ->> a.role) || '::pg_catalog.' || a.type, 'NULL'), ', ' ORDER BY a.place)
+            SELECT string_agg(coalesce('c.' || quote_ident(c ->> a.role) || '::pg_catalog.' || a.type, 'NULL::pg_catalog.' || a.type), ', ' ORDER BY a.place)
             FROM (VALUES (1, 'email', 'text'), (2, 'phone', 'text'), (3, 'postal_address', 'text'), (4, 'line_id', 'text'),
                          (5, 'consents', 'jsonb')) AS a (place, role, type)));
     END IF;
@@ -869,7 +885,7 @@ BEGIN
                   @extschema@._foreign_keys(s, 'customers', 'c'),
                   @extschema@._text(s, 'customers', 'membership'), channels,
                   coalesce(@extschema@._day(s, relation, 'c', c ->> 'last_contacted_on'), 'NULL::pg_catalog.date'), relation,
-                  @extschema@._among(s, 'c', @extschema@._foreign_key_columns(s, 'customers'), NULL));
+                  @extschema@._among(s, 'c', @extschema@._foreign_key_columns(s, 'customers'), NULL::text));
 END
 $profiles$;
 COMMENT ON FUNCTION _profiles_sql(jsonb) IS 'Part of segmentations: the SELECT of memberships, channels and last contacts, one row a customer.';
@@ -885,7 +901,7 @@ BEGIN
     END IF;
     EXECUTE format('SELECT pg_catalog.concat_ws('', '', %s) FROM (SELECT %s FROM %s AS c WHERE %s) AS c GROUP BY %1$s HAVING count(*) > 1 LIMIT 1',
                    @extschema@._key_list(s, 'c'), @extschema@._foreign_keys(s, 'customers', 'c'), @extschema@._source_table(s, 'customers'),
-                   @extschema@._among(s, 'c', @extschema@._foreign_key_columns(s, 'customers'), NULL)) INTO example;
+                   @extschema@._among(s, 'c', @extschema@._foreign_key_columns(s, 'customers'), NULL::text)) INTO example;
     IF example IS NOT NULL THEN
         RAISE EXCEPTION '% has several rows of customer %', @extschema@._source_table(s, 'customers'), example
             USING ERRCODE = 'unique_violation', HINT = 'It must have one row a customer; a view over it can choose which one.';
@@ -1198,7 +1214,7 @@ AS $columns$
     ('histories_written', 'Number of purchase histories that were another than before.'),
     ('currency', 'The only currency of the orders; NULL where no column is named.'),
     ('time_zone', 'Time zone of the calendar days.'),
-    ('order_tables', 'The tables of orders that carry triggers.'),
+    ('order_tables', 'OIDs of the tables of orders that carry triggers; others after a restore: all orders are read once.'),
     ('valid_from', 'First day of the policy.')
 $columns$;
 COMMENT ON FUNCTION _view_columns() IS 'Part of segmentations: what each column of the views says.';
@@ -1263,6 +1279,8 @@ BEGIN
     SELECT string_agg(format('%1$I::%2$s AS %1$I', b.attname, format_type(b.type, -1)), ', ' ORDER BY b.attnum) INTO keys
     FROM base AS b JOIN pg_type AS t ON t.oid = b.type WHERE t.typtype <> 'd';
     EXECUTE format('CREATE TABLE %s AS SELECT %s FROM %s WHERE false', noted, keys, histories);
+    -- It has no key: without this a publication of all tables would let nobody take notes.
+    EXECUTE format('ALTER TABLE %s REPLICA IDENTITY FULL', noted);
     EXECUTE format('COMMENT ON TABLE %s IS %L', noted, 'Customers whose orders changed since the last refresh; a row without a key: all of them.');
 END
 $notes$;
@@ -1270,9 +1288,10 @@ COMMENT ON FUNCTION _create_notes(jsonb) IS 'Part of segmentations: makes the ta
 
 -- The trigger function. It runs with its owner's rights, because the shop's application needs none on our tables, and holds
 -- nothing but fixed SQL. It looks whether the key columns are still what they were before it touches them: an application
--- must not fail because a column was renamed. The next refresh then finds everybody noted, and says what is missing.
-CREATE FUNCTION _create_noter(s jsonb) RETURNS void
-LANGUAGE plpgsql VOLATILE SET search_path = pg_catalog, pg_temp
+-- must not fail because a column was renamed. The next refresh then finds everybody noted, and says what is missing. Nor must it
+-- fail because the schema of the notes was renamed: then nobody is noted, and the next refresh sees it by _notes_go_to.
+CREATE FUNCTION _noter_body(s jsonb) RETURNS text
+LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp
 AS $noter$
 DECLARE
     noted text := @extschema@._relation(s, 'noted');
@@ -1284,14 +1303,12 @@ DECLARE
         WHERE a.attrelid = @extschema@._source_table(s, 'orders') AND a.attname = ANY (@extschema@._keys(s)));
     complete text := (SELECT string_agg(format('%I IS NOT NULL', k.name), ' AND ') FROM unnest(@extschema@._keys(s)) AS k (name));
 BEGIN
-    EXECUTE format(
-$sql$CREATE FUNCTION %1$s() RETURNS trigger
-LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp
-AS %2$L$sql$,
-        @extschema@._relation(s, 'note_orders'), format(
+    RETURN format(
 $body$
 BEGIN
-    IF TG_OP = 'TRUNCATE' OR NOT %1$s THEN
+    IF pg_catalog.to_regclass(%5$L) IS NULL THEN
+        RAISE WARNING '%% is not there: changes of %% are not noted until the next refresh_segmentation', %5$L, TG_RELID::pg_catalog.regclass;
+    ELSIF TG_OP = 'TRUNCATE' OR NOT %1$s THEN
         INSERT INTO %2$s DEFAULT VALUES;
     ELSIF TG_OP = 'INSERT' THEN
         INSERT INTO %2$s (%3$s) SELECT DISTINCT %3$s FROM new_orders WHERE %4$s;
@@ -1303,7 +1320,20 @@ BEGIN
     END IF;
     RETURN NULL;
 END
-$body$, present, noted, keys, complete));
+$body$, present, noted, keys, complete, noted);
+END
+$noter$;
+COMMENT ON FUNCTION _noter_body(jsonb) IS 'Part of segmentations: what the trigger function does.';
+
+CREATE FUNCTION _create_noter(s jsonb) RETURNS void
+LANGUAGE plpgsql VOLATILE SET search_path = pg_catalog, pg_temp
+AS $noter$
+BEGIN
+    EXECUTE format(
+$sql$CREATE FUNCTION %1$s() RETURNS trigger
+LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp
+AS %2$L$sql$,
+        @extschema@._relation(s, 'note_orders'), @extschema@._noter_body(s));
     EXECUTE format('REVOKE ALL ON FUNCTION %s() FROM PUBLIC', @extschema@._relation(s, 'note_orders'));
     EXECUTE format('COMMENT ON FUNCTION %s() IS %L', @extschema@._relation(s, 'note_orders'),
                    format('Notes the customers whose orders change, for segmentation %s of pg_rfm.', s ->> 'name'));
@@ -1328,6 +1358,26 @@ AS $triggers$
 $triggers$;
 COMMENT ON FUNCTION _order_triggers(jsonb) IS 'Part of segmentations: the triggers that note changes, and which of them are there and see.';
 
+-- Whether the trigger function writes to our notes: its SQL names them, and their schema may have been renamed since.
+CREATE FUNCTION _notes_go_to(s jsonb, noted text) RETURNS boolean
+LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp
+AS $go_to$
+    SELECT coalesce((SELECT position('INSERT INTO ' || noted || ' ' IN f.prosrc) > 0
+                     FROM pg_proc AS f WHERE f.oid = to_regprocedure(@extschema@._relation(s, 'note_orders') || '()')), false)
+$go_to$;
+COMMENT ON FUNCTION _notes_go_to(jsonb, text) IS 'Part of segmentations: whether the trigger function writes to that table.';
+
+-- Whether the triggers and notes there are do for these settings: to take them off and put them on again locks the orders.
+CREATE FUNCTION _tracked_alike(s jsonb) RETURNS boolean
+LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp
+AS $alike$
+    SELECT s ->> 'track' = 'trigger' AND to_regclass(@extschema@._relation(s, 'noted')) IS NOT NULL AND EXISTS (
+        SELECT FROM pg_proc AS f
+        WHERE f.oid = to_regprocedure(@extschema@._relation(s, 'note_orders') || '()') AND f.prosrc = @extschema@._noter_body(s)
+            AND NOT EXISTS (SELECT FROM pg_trigger AS g WHERE g.tgfoid = f.oid AND g.tgrelid <> ALL (@extschema@._order_tables(s)::oid[])))
+$alike$;
+COMMENT ON FUNCTION _tracked_alike(jsonb) IS 'Part of segmentations: whether the triggers and notes there are do for these settings.';
+
 -- Puts the triggers where they are missing. What was written before they are committed is not noted, so that everybody is:
 -- the next refresh reads all orders once. The triggers come last because their lock keeps writers out until the commit.
 CREATE FUNCTION _track(s jsonb) RETURNS void
@@ -1338,13 +1388,17 @@ DECLARE
     is_new boolean := false;
     changed bigint;
 BEGIN
+    IF NOT @extschema@._notes_go_to(s, @extschema@._relation(s, 'noted')) THEN
+        EXECUTE format('DROP FUNCTION IF EXISTS %s() CASCADE', @extschema@._relation(s, 'note_orders'));
+        PERFORM @extschema@._create_noter(s);
+    END IF;
     FOR missing IN SELECT * FROM @extschema@._order_triggers(s) AS t WHERE NOT t.is_there LOOP
         is_new := true;
         EXECUTE format('CREATE TRIGGER %I AFTER %s ON %s%s FOR EACH STATEMENT EXECUTE FUNCTION %s()', missing.name, missing.event,
                        missing.relation, missing.transition, @extschema@._relation(s, 'note_orders'));
     END LOOP;
     EXECUTE format('UPDATE %s SET order_tables = $1 WHERE order_tables IS DISTINCT FROM $1', @extschema@._relation(s, 'status'))
-        USING @extschema@._order_tables(s);
+        USING @extschema@._order_tables(s)::oid[]; -- not regclass: a dump without the orders could not be restored
     GET DIAGNOSTICS changed = ROW_COUNT;
     IF is_new OR changed > 0 THEN
         EXECUTE format('INSERT INTO %s DEFAULT VALUES', @extschema@._relation(s, 'noted'));
@@ -1367,7 +1421,7 @@ BEGIN
     EXECUTE format('WITH taken AS (DELETE FROM %s RETURNING %s) INSERT INTO %s SELECT DISTINCT %2$s FROM taken', noted, keys, touched);
     EXECUTE format('SELECT EXISTS (SELECT FROM %s WHERE %I IS NULL)', touched, (@extschema@._keys(s))[1]) INTO everybody;
     EXECUTE format('SELECT $1 OR $2 OR order_tables IS DISTINCT FROM $3 FROM %s', @extschema@._relation(s, 'status'))
-        INTO everybody USING rebuild, everybody, @extschema@._order_tables(s);
+        INTO everybody USING rebuild, everybody OR NOT @extschema@._notes_go_to(s, noted), @extschema@._order_tables(s)::oid[];
     IF everybody OR EXISTS (SELECT FROM @extschema@._order_triggers(s) AS t WHERE NOT t.sees) THEN
         EXECUTE 'DROP TABLE ' || touched;
         RETURN NULL;
@@ -1446,7 +1500,7 @@ BEGIN
                    s #>> '{columns,orders,currency}', @extschema@._order_rows(s, among)) INTO found;
     found := ARRAY(SELECT DISTINCT c FROM unnest(found || known) AS c WHERE c IS NOT NULL ORDER BY c);
     IF cardinality(found) > 1 AND among IS NOT NULL THEN
-        RETURN @extschema@._currency(s, NULL, NULL); -- the known one may be gone
+        RETURN @extschema@._currency(s, NULL::text, NULL::text); -- the known one may be gone
     ELSIF cardinality(found) > 1 THEN
         RAISE EXCEPTION 'the orders have several currencies: %', array_to_string(found, ', ')
             USING ERRCODE = 'data_exception',
@@ -1520,29 +1574,16 @@ LANGUAGE sql VOLATILE SET search_path = pg_catalog, pg_temp
 AS $today$ SELECT coalesce(on_day, (s ->> 'as_of')::date, (clock_timestamp() AT TIME ZONE (s ->> 'time_zone'))::date) $today$;
 COMMENT ON FUNCTION _today(jsonb, date) IS 'Part of segmentations: the day asked for; by default today in the segmentation''s time zone.';
 
--- Whether the keys of the orders still have the types that they had when the tables were made.
-CREATE FUNCTION _has_same_keys(s jsonb) RETURNS boolean
+-- Whether the key columns of the orders are of the types they had when the tables were made.
+CREATE FUNCTION _key_types_hold(s jsonb) RETURNS boolean
 LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp
-AS $same$
-    SELECT NOT EXISTS (
-        SELECT FROM pg_attribute AS o
-        JOIN pg_attribute AS h ON h.attname = o.attname AND h.attrelid = @extschema@._relation(s, 'histories')::regclass
-        WHERE o.attrelid = @extschema@._source_table(s, 'orders') AND o.attname = ANY (@extschema@._keys(s))
-            AND (o.atttypid, o.atttypmod) IS DISTINCT FROM (h.atttypid, h.atttypmod))
-$same$;
-COMMENT ON FUNCTION _has_same_keys(jsonb) IS 'Part of segmentations: whether the orders'' keys have the types they had.';
-
-CREATE FUNCTION _refuse_other_keys(s jsonb) RETURNS void
-LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp
-AS $refuse$
-BEGIN
-    IF NOT @extschema@._has_same_keys(s) THEN
-        RAISE EXCEPTION 'a key column of % has another type than before', @extschema@._source_table(s, 'orders')
-            USING ERRCODE = 'datatype_mismatch', HINT = format('alter_segmentation(%L) makes the tables and views anew.', s ->> 'name');
-    END IF;
-END
-$refuse$;
-COMMENT ON FUNCTION _refuse_other_keys(jsonb) IS 'Part of segmentations: an error where the keys have other types than before.';
+AS $hold$
+    SELECT coalesce(bool_and(o.atttypid = h.atttypid), false)
+    FROM unnest(@extschema@._keys(s)) AS k (name)
+    JOIN pg_attribute AS o ON o.attrelid = @extschema@._source_table(s, 'orders') AND o.attname = k.name
+    JOIN pg_attribute AS h ON h.attrelid = to_regclass(@extschema@._relation(s, 'histories')) AND h.attname = k.name
+$hold$;
+COMMENT ON FUNCTION _key_types_hold(jsonb) IS 'Part of segmentations: whether the key columns still have the types they had.';
 
 -- Brings the tables and views up to date. Everything happens in the caller's transaction: a step that fails leaves the views
 -- as they were, and readers see the new rows when it commits.
@@ -1562,7 +1603,11 @@ DECLARE
     view record;
     customers bigint;
 BEGIN
-    PERFORM @extschema@._refuse_other_keys(s);
+    IF NOT @extschema@._key_types_hold(s) THEN
+        RAISE EXCEPTION 'the key of % has another type than before: %', s ->> 'orders', @extschema@._key_list(s)
+            USING ERRCODE = 'datatype_mismatch',
+                  HINT = format('SELECT alter_segmentation(%L) makes the tables and views anew.', s ->> 'name');
+    END IF;
     EXECUTE format('SELECT currency FROM %s', status) INTO currency;
     IF s ->> 'track' = 'trigger' THEN
         -- First the notes, then, under a later snapshot, the orders: what is noted is committed by then.
@@ -1630,15 +1675,15 @@ DECLARE
     keys text := @extschema@._key_list(s, 'o');
     no_key text := (SELECT string_agg(format('o.%I IS NULL', k.name), ' OR ') FROM unnest(@extschema@._keys(s)) AS k (name));
     day text := @extschema@._day(s, relation, 'o', c ->> 'ordered_at');
-    amount text := format('o.%I::pg_catalog.numeric', c ->> 'amount');
+    amount text := format('o.%I', c ->> 'amount'); -- not cast: PostgreSQL 13 has no infinite numeric
     conditions jsonb := jsonb_build_array(
         jsonb_build_array('no customer', no_key, 'ignored'),
         jsonb_build_array('no date', format('o.%I IS NULL', c ->> 'ordered_at'), 'ignored'),
         jsonb_build_array('infinite date', format('NOT isfinite(o.%I)', c ->> 'ordered_at'), 'refused: segment without them (order_filter)'),
-        jsonb_build_array('date in the future', format('isfinite(o.%I) AND %s > %L', c ->> 'ordered_at', day, @extschema@._today(s, NULL)),
+        jsonb_build_array('date in the future', format('isfinite(o.%I) AND %s > %L', c ->> 'ordered_at', day, @extschema@._today(s, NULL::date)),
                           'invisible until that day'),
         jsonb_build_array('no amount', format('o.%I IS NULL', c ->> 'amount'), 'an order that adds nothing to monetary'),
-        jsonb_build_array('not a number', format('%s IN (''NaN'', ''Infinity'', ''-Infinity'')', amount),
+        jsonb_build_array('not a number', format('CAST(%s - %1$s AS pg_catalog.numeric) = ''NaN''', amount), -- so is infinity less itself
                           'refused: segment without them (order_filter)'),
         jsonb_build_array('amount zero', format('%s = 0', amount), 'an order that adds nothing to monetary'),
         jsonb_build_array('amount negative', format('%s < 0', amount), 'a refund: lowers monetary, is no order'));
@@ -1663,9 +1708,11 @@ BEGIN
     repeated := concat_ws(', ', keys, 'o.' || quote_ident(c ->> 'ordered_at'), 'o.' || quote_ident(c ->> 'amount'), 'o.' || quote_ident(c ->> 'order_id'));
     RETURN QUERY EXECUTE format(
         'SELECT ''duplicate'', sum(d.n - 1)::bigint, round(sum(d.n - 1) / %s, 6), min(d.example::text), '
-        '''each is an order of its own; if they are lines of one order, name order_id'' '
-        'FROM (SELECT count(*) AS n, ROW(%s) AS example FROM %s GROUP BY %2$s HAVING count(*) > 1) AS d '
-        'HAVING count(*) > 0', greatest(total, 1), repeated, source);
+        '%L FROM (SELECT count(*) AS n, ROW(%s) AS example FROM %s GROUP BY %3$s HAVING count(*) > 1) AS d '
+        'HAVING count(*) > 0', greatest(total, 1),
+        CASE WHEN c ->> 'order_id' IS NULL THEN 'each is an order of its own; if they are lines of one order, name order_id'
+             ELSE 'lines of one order that are alike: all of them are summed' END,
+        repeated, source);
 
     IF c ->> 'order_id' IS NULL THEN
         -- A column that is called like an order number and has one number in several rows.
@@ -1733,8 +1780,8 @@ CREATE FUNCTION audit_orders(
 LANGUAGE sql STABLE SECURITY INVOKER SET search_path = pg_catalog, pg_temp
 AS $audit$
     SELECT * FROM @extschema@._audit(@extschema@._checked_settings(@extschema@._given_settings(
-        orders, tenant, customer, ordered_at, amount, discounted, order_id, currency, order_filter, time_zone, NULL, NULL, NULL, NULL, NULL,
-        customers, customers_columns, as_of, NULL, NULL, NULL)))
+        orders, tenant, customer, ordered_at, amount, discounted, order_id, currency, order_filter, time_zone, NULL::text, NULL::regclass, NULL::jsonb, NULL::regclass, NULL::jsonb,
+        customers, customers_columns, as_of, NULL::text, NULL::text, NULL::text[])))
 $audit$;
 COMMENT ON FUNCTION audit_orders(regclass, text, text, text, text, text, text, text, text, text, regclass, jsonb, date) IS
     'What is odd about a table of orders: one row a finding, with count, share 0 to 1, an example and what it does to the results.';
@@ -1745,9 +1792,11 @@ AS $show$
 DECLARE
     line record;
 BEGIN
-    FOR line IN SELECT * FROM @extschema@._audit(s) LOOP
+    -- What is no matter of rows is the index, which only tracking uses.
+    FOR line IN SELECT * FROM @extschema@._audit(s) AS a WHERE a.rows IS NOT NULL OR s ->> 'track' = 'trigger' LOOP
         RAISE NOTICE '%: %: %', s ->> 'name', line.finding, concat_ws('; ',
-            line.rows || format(' (%s %%)', round(100 * line.share, 2)), line.effect, 'for example ' || line.example);
+            line.rows || format(' (%s %%)', round(100 * line.share, 2)), line.effect,
+            CASE WHEN line.rows IS NOT NULL THEN 'for example ' ELSE '' END || line.example);
     END LOOP;
 END
 $show$;
@@ -1814,7 +1863,10 @@ BEGIN
     PERFORM clock_timestamp() AT TIME ZONE (s ->> 'time_zone');
 
     FOREACH source IN ARRAY ARRAY['orders', 'engagement', 'contacts', 'customers'] LOOP
-        IF s ->> source IS NULL THEN
+        IF jsonb_typeof(s #> ARRAY['columns', source]) <> 'object' THEN
+            PERFORM @extschema@._invalid(format('%s_columns is a JSON %s', source, jsonb_typeof(s #> ARRAY['columns', source])),
+                                         'Give an object of columns, for example {"customer": "buyer_id"}.');
+        ELSIF s ->> source IS NULL THEN
             IF s #> ARRAY['columns', source] <> '{}' THEN
                 PERFORM @extschema@._invalid(format('%s_columns are given without %1$s', source), format('Name the table too: %s => ...', source));
             END IF;
@@ -1835,17 +1887,16 @@ BEGIN
     END LOOP;
     PERFORM @extschema@._same_key(s, 'a', 'b'); -- an error where a key has no order
     IF s ? 'order_filter' THEN
-        -- One condition, not two halves that close our parentheses: read once where there are none.
+        -- By itself, so that the message shows it and not our SQL, and not between parentheses, which it could close.
         EXECUTE format(E'SELECT FROM %s AS o WHERE CASE WHEN\n%s\nTHEN true END LIMIT 0', @extschema@._source_table(s, 'orders'), s ->> 'order_filter');
     END IF;
     IF s -> 'readers' @> '[null]' THEN
         PERFORM @extschema@._invalid('a reader is NULL', 'Name roles: readers => ''{reporting}''.');
     END IF;
-    IF EXISTS (SELECT FROM @extschema@._view_columns() AS c WHERE c.name = ANY (@extschema@._keys(s)))
-        OR ARRAY['ordered_on', 'amount', 'discounted', 'kind', 'happened_on', 'channel', 'contacted_on', 'scenario', 'step', 'test_group']
-            && @extschema@._keys(s) THEN
+    IF @extschema@._keys(s) && '{ordered_on,amount,discounted,kind,happened_on,channel,contacted_on,scenario,step,test_group}'
+        OR EXISTS (SELECT FROM @extschema@._view_columns() AS c WHERE c.name = ANY (@extschema@._keys(s))) THEN
         PERFORM @extschema@._invalid(
-            format('a key column is called like a column of the views: %s', array_to_string(@extschema@._keys(s), ', ')),
+            format('a key column is called like a column of ours: %s', array_to_string(@extschema@._keys(s), ', ')),
             'A view over the orders can give it another name.');
     END IF;
     RETURN s;
@@ -1886,8 +1937,13 @@ DECLARE
     stranger text;
     s jsonb;
 BEGIN
-    SELECT * INTO owned FROM @extschema@._list_segmentations() AS l WHERE l.name = _own_settings.name AND l.owner = current_user;
-    IF FOUND THEN
+    SELECT min(l.relation) AS relation, min(l.schema) AS schema, count(*) AS places, string_agg(l.relation, ', ' ORDER BY l.relation) AS relations
+    INTO owned FROM @extschema@._list_segmentations() AS l WHERE l.name = _own_settings.name AND l.owner = current_user;
+    IF owned.places > 1 THEN
+        -- REASSIGN OWNED can bring that about.
+        RAISE EXCEPTION 'you own several segmentations "%": %', name, owned.relations
+            USING ERRCODE = 'ambiguous_alias', HINT = 'Give the relations of one of them to another role: ALTER TABLE ... OWNER TO ...';
+    ELSIF owned.places = 1 THEN
         EXECUTE format('SELECT settings FROM %s', owned.relation) INTO s;
         RETURN coalesce(s, '{}') || jsonb_build_object('name', name, 'schema', owned.schema);
     END IF;
@@ -1904,6 +1960,24 @@ BEGIN
 END
 $own$;
 COMMENT ON FUNCTION _own_settings(text) IS 'Part of segmentations: the settings of one of the caller''s own; an error where it is another''s.';
+
+-- The relations of a segmentation that belong to somebody else: the owner of the schema can put one of hers in the place of ours,
+-- and reading a view of hers runs what she put in it.
+CREATE FUNCTION _strangers(s jsonb) RETURNS text
+LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp
+AS $strangers$
+    SELECT string_agg(o.name, ', ')
+    FROM (
+        SELECT c.oid::regclass::text AS name, c.relowner AS owner
+        FROM @extschema@._segmentation_relations() AS r
+        JOIN pg_class AS c ON c.oid = to_regclass(@extschema@._relation(s, r.suffix))
+        UNION ALL
+        SELECT f.oid::regprocedure::text, f.proowner
+        FROM pg_proc AS f WHERE f.oid = to_regprocedure(@extschema@._relation(s, 'note_orders') || '()')
+    ) AS o
+    WHERE pg_get_userbyid(o.owner) <> current_user
+$strangers$;
+COMMENT ON FUNCTION _strangers(jsonb) IS 'Part of segmentations: the relations of one that belong to somebody else.';
 
 -- The same, locked against other refreshes and changes until the end of the transaction.
 CREATE FUNCTION _open(name text, wait boolean DEFAULT true) RETURNS jsonb
@@ -1927,17 +2001,14 @@ BEGIN
     END;
     -- Read again: whoever held the lock may have changed them.
     s := @extschema@._own_settings(name);
-    -- The owner of the schema could have put a relation of hers in the place of ours.
-    SELECT string_agg(o.name, ', ') INTO strangers
-    FROM (
-        SELECT c.oid::regclass::text AS name, c.relowner AS owner
-        FROM @extschema@._segmentation_relations() AS r
-        JOIN pg_class AS c ON c.oid = to_regclass(@extschema@._relation(s, r.suffix))
-        UNION ALL
-        SELECT f.oid::regprocedure::text, f.proowner
-        FROM pg_proc AS f WHERE f.oid = to_regprocedure(@extschema@._relation(s, 'note_orders') || '()')
-    ) AS o
-    WHERE pg_get_userbyid(o.owner) <> current_user;
+    strangers := @extschema@._strangers(s);
+    IF strangers IS NULL THEN
+        -- What is locked is not replaced while we work; it may have been just before.
+        EXECUTE format('LOCK TABLE %s IN ACCESS SHARE MODE', (
+            SELECT string_agg(@extschema@._relation(s, r.suffix), ', ') FROM @extschema@._segmentation_relations() AS r
+            WHERE r.kind = 'TABLE' AND to_regclass(@extschema@._relation(s, r.suffix)) IS NOT NULL));
+        strangers := @extschema@._strangers(s);
+    END IF;
     IF strangers IS NOT NULL THEN
         RAISE EXCEPTION 'segmentation "%": % belongs to somebody else', name, strangers USING ERRCODE = 'insufficient_privilege';
     END IF;
@@ -1973,7 +2044,7 @@ DECLARE
     status text := @extschema@._relation(s, 'status');
     started timestamptz := clock_timestamp();
     since timestamptz;
-    currency text := @extschema@._currency(s, NULL, NULL);
+    currency text := @extschema@._currency(s, NULL::text, NULL::text);
     mirror record;
     view record;
     customers bigint;
@@ -1985,12 +2056,12 @@ BEGIN
     EXECUTE format(
         'CREATE TABLE %s (segmentation text PRIMARY KEY, as_of date NOT NULL, refreshed_at timestamptz NOT NULL, seconds numeric NOT NULL, '
         'rebuilt boolean NOT NULL, histories_written bigint NOT NULL, customers bigint NOT NULL, currency text, time_zone text NOT NULL, '
-        'policy @extschema@.segment_policy NOT NULL, order_tables regclass[])', status);
+        'policy @extschema@.segment_policy NOT NULL, order_tables oid[])', status);
     EXECUTE format('COMMENT ON TABLE %s IS %L', status, 'The day and policy that the views answer for, and figures of the last refresh: one row.');
     EXECUTE format('INSERT INTO %s SELECT $1, $2, now(), 0, true, count(*), 0, $3, $4, @extschema@.default_policy() FROM %s',
                    status, @extschema@._relation(s, 'histories'))
-        USING s ->> 'name', @extschema@._today(s, NULL), currency, s ->> 'time_zone';
-    PERFORM @extschema@._ask(s, @extschema@._today(s, NULL), learn);
+        USING s ->> 'name', @extschema@._today(s, NULL::date), currency, s ->> 'time_zone';
+    PERFORM @extschema@._ask(s, @extschema@._today(s, NULL::date), learn);
     EXECUTE 'ANALYZE ' || status; -- one row: without statistics it is taken for hundreds
 
     FOR view IN SELECT * FROM @extschema@._segmentation_views(s) AS v ORDER BY v.place LOOP
@@ -2005,53 +2076,77 @@ BEGIN
             PERFORM @extschema@._report(s, view.suffix, customers, since);
         END IF;
     END LOOP;
-    IF s ->> 'track' = 'trigger' THEN
-        PERFORM @extschema@._create_notes(s);
-    END IF;
     PERFORM @extschema@._comment_columns(s);
-    PERFORM @extschema@._grant(s);
+    PERFORM @extschema@._grant(s, '[]'::jsonb);
 
     EXECUTE format('UPDATE %s SET refreshed_at = $1, seconds = $2, customers = (SELECT count(*) FROM %s)', status,
                    @extschema@._relation(s, 'customers'))
         USING clock_timestamp(), round(extract(epoch FROM clock_timestamp() - started)::numeric, 3);
+    IF NOT coalesce(@extschema@._tracked_alike(s), false) THEN
+        PERFORM @extschema@._untrack(s); -- of the settings before, if there were any
+        IF s ->> 'track' = 'trigger' THEN
+            PERFORM @extschema@._create_notes(s);
+            PERFORM @extschema@._comment_columns(s);
+            PERFORM @extschema@._create_noter(s);
+        END IF;
+    END IF;
     IF s ->> 'track' = 'trigger' THEN
-        PERFORM @extschema@._create_noter(s);
         PERFORM @extschema@._track(s);
     END IF;
 END
 $build$;
 COMMENT ON FUNCTION _build(jsonb, boolean) IS 'Part of segmentations: makes and fills the tables and views.';
 
+-- Takes the triggers off the orders, with the function they call: to drop these by name takes the owner of the orders.
+CREATE FUNCTION _untrack(s jsonb) RETURNS void
+LANGUAGE plpgsql VOLATILE SET search_path = pg_catalog, pg_temp SET client_min_messages = warning -- not: does not exist, skipping
+AS $untrack$
+BEGIN
+    EXECUTE format('DROP FUNCTION IF EXISTS %s() CASCADE', @extschema@._relation(s, 'note_orders'));
+    EXECUTE format('DROP TABLE IF EXISTS %s', @extschema@._relation(s, 'noted'));
+END
+$untrack$;
+COMMENT ON FUNCTION _untrack(jsonb) IS 'Part of segmentations: drops its triggers and notes.';
+
 -- Drops what _build made. Without CASCADE: a view that somebody else has put on ours is not lost by the way.
 CREATE FUNCTION _tear_down(s jsonb, and_settings boolean) RETURNS void
-LANGUAGE plpgsql VOLATILE SET search_path = pg_catalog, pg_temp
+LANGUAGE plpgsql VOLATILE SET search_path = pg_catalog, pg_temp SET client_min_messages = warning -- not: does not exist, skipping
 AS $tear_down$
 DECLARE
     relation record;
 BEGIN
-    -- With its triggers on the orders: to drop these by name takes the owner of the orders.
-    EXECUTE format('DROP FUNCTION IF EXISTS %s() CASCADE', @extschema@._relation(s, 'note_orders'));
     FOR relation IN SELECT * FROM @extschema@._segmentation_relations() LOOP
-        IF and_settings OR relation.suffix NOT IN ('settings', 'policies') THEN
+        IF and_settings OR relation.suffix NOT IN ('settings', 'policies', 'noted') THEN
             EXECUTE format('DROP %s IF EXISTS %s', relation.kind, @extschema@._relation(s, relation.suffix));
         END IF;
     END LOOP;
+    -- Triggers are taken off last, because their lock keeps readers and writers of the orders out until the commit.
+    IF and_settings THEN
+        PERFORM @extschema@._untrack(s);
+    END IF;
 END
 $tear_down$;
 COMMENT ON FUNCTION _tear_down(jsonb, boolean) IS 'Part of segmentations: drops its tables, views and triggers.';
 
-CREATE FUNCTION _grant(s jsonb) RETURNS void
+CREATE FUNCTION _grant(s jsonb, old_readers jsonb) RETURNS void
 LANGUAGE plpgsql VOLATILE SET search_path = pg_catalog, pg_temp
 AS $grant$
 DECLARE
+    readers text[] := ARRAY(SELECT * FROM jsonb_array_elements_text(coalesce(s -> 'readers', '[]')));
     reader text;
 BEGIN
-    FOR reader IN SELECT * FROM jsonb_array_elements_text(coalesce(s -> 'readers', '[]')) LOOP
+    FOR reader IN SELECT * FROM jsonb_array_elements_text(old_readers) LOOP
+        -- One who is gone took her rights along.
+        IF reader <> ALL (readers) AND (lower(reader) = 'public' OR to_regrole(quote_ident(reader)) IS NOT NULL) THEN
+            EXECUTE format('REVOKE SELECT ON %s FROM %s', @extschema@._readable(s), CASE lower(reader) WHEN 'public' THEN 'PUBLIC' ELSE quote_ident(reader) END);
+        END IF;
+    END LOOP;
+    FOREACH reader IN ARRAY readers LOOP
         EXECUTE format('GRANT SELECT ON %s TO %s', @extschema@._readable(s), CASE lower(reader) WHEN 'public' THEN 'PUBLIC' ELSE quote_ident(reader) END);
     END LOOP;
 END
 $grant$;
-COMMENT ON FUNCTION _grant(jsonb) IS 'Part of segmentations: lets the readers of the settings read.';
+COMMENT ON FUNCTION _grant(jsonb, jsonb) IS 'Part of segmentations: lets the readers of the settings read, and those of before no more.';
 
 -- What readers may read: the views and the status.
 CREATE FUNCTION _readable(s jsonb) RETURNS text
@@ -2096,6 +2191,50 @@ END
 $carry_out$;
 COMMENT ON FUNCTION _carry_out(jsonb, text, boolean, date, boolean) IS 'Part of segmentations: builds or refreshes one, and names it in every error.';
 
+-- What can be refused before the orders are read, which may take an hour.
+CREATE FUNCTION _refuse_early(s jsonb) RETURNS void
+LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp
+AS $early$
+DECLARE
+    reader text;
+    untracked text;
+    other text;
+BEGIN
+    FOR reader IN SELECT * FROM jsonb_array_elements_text(coalesce(s -> 'readers', '[]')) LOOP
+        IF reader IS NULL THEN
+            PERFORM @extschema@._invalid('a reader is NULL', 'Name roles: readers => ''{reporting}''.');
+        ELSIF lower(reader) <> 'public' AND to_regrole(quote_ident(reader)) IS NULL THEN
+            RAISE EXCEPTION 'role "%" does not exist', reader USING ERRCODE = 'undefined_object', HINT = 'readers are roles; create it first.';
+        END IF;
+    END LOOP;
+    IF s ->> 'track' = 'trigger' AND NOT has_table_privilege(@extschema@._source_table(s, 'orders'), 'TRIGGER') THEN
+        RAISE EXCEPTION 'permission denied to put triggers on %', s ->> 'orders'
+            USING ERRCODE = 'insufficient_privilege',
+                  HINT = format('GRANT TRIGGER ON %s TO %I, or use track => ''none''.', s ->> 'orders', current_user);
+    ELSIF s ->> 'track' = 'trigger' THEN
+        SELECT min(c.oid::regclass::text) INTO untracked
+        FROM pg_class AS c WHERE c.oid = ANY (@extschema@._order_tables(s)::oid[]) AND c.relkind = 'f';
+        IF untracked IS NOT NULL THEN
+            PERFORM @extschema@._invalid(format('%s is a foreign table: it can have no triggers that note changes', untracked),
+                                         'Use track => ''none'': each refresh reads all orders.');
+        END IF;
+        -- Triggers are called by the name of the segmentation, which is another one for each owner and schema only.
+        SELECT min(g.tgfoid::regprocedure::text) INTO other
+        FROM pg_trigger AS g
+        WHERE g.tgrelid = @extschema@._source_table(s, 'orders') AND g.tgname = concat_ws('_', 'pg_rfm', s ->> 'name', 'insert')
+            AND g.tgfoid IS DISTINCT FROM to_regprocedure(@extschema@._relation(s, 'note_orders') || '()')::oid;
+        IF other IS NOT NULL THEN
+            PERFORM @extschema@._invalid(format('%s is tracked for another segmentation of this name already, by %s', s ->> 'orders', other),
+                                         'Choose another name, or use track => ''none''.');
+        END IF;
+    END IF;
+    IF s ->> 'policy' IS DISTINCT FROM 'learn' THEN
+        PERFORM @extschema@._policy_on(s, @extschema@._today(s, NULL::date), false);
+    END IF;
+END
+$early$;
+COMMENT ON FUNCTION _refuse_early(jsonb) IS 'Part of segmentations: refuses what would fail only after the orders were read.';
+
 CREATE FUNCTION create_segmentation(
     name text,
     orders regclass,
@@ -2121,7 +2260,7 @@ CREATE FUNCTION create_segmentation(
     track text DEFAULT 'none',
     readers text[] DEFAULT NULL
 ) RETURNS text
-LANGUAGE plpgsql VOLATILE SECURITY INVOKER SET search_path = pg_catalog, pg_temp
+LANGUAGE plpgsql VOLATILE SECURITY INVOKER SET search_path = pg_catalog, pg_temp SET jit = off -- it costs more than it saves
 AS $create$
 DECLARE
     s jsonb;
@@ -2141,28 +2280,33 @@ BEGIN
         engagement_columns, contacts, contacts_columns, customers, customers_columns, as_of, lang, track, readers));
     taken := (SELECT string_agg(@extschema@._relation(s, r.suffix), ', ') FROM @extschema@._segmentation_relations() AS r
               WHERE to_regclass(@extschema@._relation(s, r.suffix)) IS NOT NULL);
-    IF taken IS NOT NULL THEN
+    taken := concat_ws(', ', taken, to_regprocedure(@extschema@._relation(s, 'note_orders') || '()'));
+    IF taken <> '' THEN
         RAISE EXCEPTION 'segmentation "%": % exists already', name, taken
             USING ERRCODE = 'duplicate_table', HINT = 'Choose another name, or another schema.';
     END IF;
+    PERFORM @extschema@._refuse_early(s);
     PERFORM @extschema@._show_audit(s);
 
     EXECUTE format('CREATE TABLE %s OF @extschema@.segmentation_settings (PRIMARY KEY (name), settings NOT NULL)', @extschema@._relation(s, 'settings'));
     EXECUTE format('COMMENT ON TABLE %s IS %L', @extschema@._relation(s, 'settings'),
                    'Settings of a segmentation of pg_rfm. Only its owner writes them: they hold SQL that runs with her rights.');
-    -- Whoever has been granted everything may still not write.
-    EXECUTE format('ALTER TABLE %s ENABLE ROW LEVEL SECURITY', @extschema@._relation(s, 'settings'));
-    EXECUTE format('CREATE POLICY readable ON %s FOR SELECT USING (true)', @extschema@._relation(s, 'settings'));
+    -- Whoever has been granted everything may still not write. No row-level security: it stops the pg_dump of a role that only reads.
+    EXECUTE format('CREATE TRIGGER pg_rfm_only_owner BEFORE INSERT OR UPDATE OR DELETE OR TRUNCATE ON %s EXECUTE FUNCTION @extschema@._only_owner()',
+                   @extschema@._relation(s, 'settings'));
     EXECUTE format('INSERT INTO %s VALUES ($1, $2)', @extschema@._relation(s, 'settings')) USING name, s - 'name' - 'schema';
     EXECUTE format('CREATE TABLE %s (valid_from date PRIMARY KEY, policy @extschema@.segment_policy NOT NULL)', @extschema@._relation(s, 'policies'));
     EXECUTE format('COMMENT ON TABLE %s IS %L', @extschema@._relation(s, 'policies'), 'Each policy that was in force, with its first day.');
-    PERFORM @extschema@._carry_out(s, 'build', NULL, NULL, true);
+    PERFORM @extschema@._carry_out(s, 'build', NULL::boolean, NULL::date, true);
 
     RAISE NOTICE E'%: done. To refresh it every night (pg_cron; any job runner can do the same):\n  %', name,
         format('SELECT cron.schedule(%L, ''15 3 * * *'', %L);', 'refresh ' || name,
                format('SELECT @extschema@.refresh_segmentation(%L)', name));
-    RAISE NOTICE E'%: to let a role read it:\n  GRANT USAGE ON SCHEMA % TO reader;\n  GRANT SELECT ON % TO reader;', name, quote_ident(schema),
-        @extschema@._readable(s);
+    -- Not GRANT SELECT: what is granted by hand is lost where alter_segmentation makes the views anew.
+    IF readers IS NULL THEN
+        RAISE NOTICE E'%: to let a role read it:\n  GRANT USAGE ON SCHEMA % TO reader;\n  %', name, quote_ident(schema),
+            format('SELECT @extschema@.alter_segmentation(%L, readers => ''{reader}'');', name);
+    END IF;
     RETURN name;
 END
 $create$;
@@ -2170,7 +2314,7 @@ COMMENT ON FUNCTION create_segmentation(text, regclass, text, text, text, text, 
     'Makes and fills NAME_customers, _segments, _movement, _cohorts, _actions and what they stand on, owned by the caller.';
 
 CREATE FUNCTION refresh_segmentation(name text, "full" boolean DEFAULT false, wait boolean DEFAULT true, as_of date DEFAULT NULL) RETURNS text
-LANGUAGE plpgsql VOLATILE SECURITY INVOKER SET search_path = pg_catalog, pg_temp
+LANGUAGE plpgsql VOLATILE SECURITY INVOKER SET search_path = pg_catalog, pg_temp SET jit = off -- it costs more than it saves
 AS $refresh$
 DECLARE
     s jsonb := @extschema@._open(name, wait);
@@ -2210,7 +2354,7 @@ CREATE FUNCTION alter_segmentation(
     readers text[] DEFAULT NULL,
     reset text[] DEFAULT '{}'
 ) RETURNS text
-LANGUAGE plpgsql VOLATILE SECURITY INVOKER SET search_path = pg_catalog, pg_temp
+LANGUAGE plpgsql VOLATILE SECURITY INVOKER SET search_path = pg_catalog, pg_temp SET jit = off -- it costs more than it saves
 AS $alter$
 DECLARE
     old jsonb := @extschema@._open(name);
@@ -2219,11 +2363,11 @@ DECLARE
         engagement_columns, contacts, contacts_columns, customers, customers_columns, as_of, lang, track, readers);
     columns jsonb := (SELECT jsonb_object_agg(c.source, CASE WHEN given ? c.source THEN c.named ELSE (old #> ARRAY['columns', c.source]) || c.named END)
                       FROM jsonb_each(given -> 'columns') AS c (source, named));
-    s jsonb := (old || given || jsonb_build_object('columns', columns)) - reset;
+    s jsonb := (old || given || jsonb_build_object('columns', columns)) - coalesce(reset, '{}');
     argument text;
 BEGIN
-    FOREACH argument IN ARRAY reset LOOP
-        IF argument NOT IN ('order_filter', 'policy', 'as_of', 'readers', 'engagement', 'contacts', 'customers', 'tenant', 'discounted', 'order_id', 'currency') THEN
+    FOREACH argument IN ARRAY coalesce(reset, '{}') LOOP
+        IF argument IS NULL OR argument NOT IN ('order_filter', 'policy', 'as_of', 'readers', 'engagement', 'contacts', 'customers', 'tenant', 'discounted', 'order_id', 'currency') THEN
             PERFORM @extschema@._invalid(format('%L cannot be reset', argument),
                                          'These can: order_filter, policy, as_of, readers, engagement, contacts, customers, tenant, discounted, order_id, currency.');
         ELSIF argument IN ('engagement', 'contacts', 'customers') THEN
@@ -2232,14 +2376,16 @@ BEGIN
         s := s #- ARRAY['columns', 'orders', argument];
     END LOOP;
     s := @extschema@._checked_settings(s);
+    PERFORM @extschema@._refuse_early(s);
     EXECUTE format('UPDATE %s SET settings = $1', @extschema@._relation(s, 'settings')) USING s - 'name' - 'schema';
 
     -- What only says how to ask leaves the views in their place, where readers do not wait for them.
-    IF old - ARRAY['policy', 'as_of', 'order_filter'] = s - ARRAY['policy', 'as_of', 'order_filter'] AND @extschema@._has_same_keys(s) THEN
-        PERFORM @extschema@._carry_out(s, 'refresh', old -> 'order_filter' IS DISTINCT FROM s -> 'order_filter', NULL, policy IS NOT NULL);
+    IF old - ARRAY['policy', 'as_of', 'order_filter', 'readers'] = s - ARRAY['policy', 'as_of', 'order_filter', 'readers'] AND @extschema@._key_types_hold(s) THEN
+        PERFORM @extschema@._carry_out(s, 'refresh', old -> 'order_filter' IS DISTINCT FROM s -> 'order_filter', NULL::date, policy IS NOT NULL);
+        PERFORM @extschema@._grant(s, coalesce(old -> 'readers', '[]'));
     ELSE
         PERFORM @extschema@._tear_down(s, false);
-        PERFORM @extschema@._carry_out(s, 'build', NULL, NULL, policy IS NOT NULL);
+        PERFORM @extschema@._carry_out(s, 'build', NULL::boolean, NULL::date, policy IS NOT NULL);
     END IF;
     RETURN name;
 END
@@ -2288,12 +2434,18 @@ BEGIN
         source := NULL; policy := NULL; track := NULL; as_of := NULL; customers := NULL; refreshed_at := NULL; seconds := NULL;
         days_behind := NULL; notes_waiting := NULL;
         IF listed.owner = current_user THEN
-            s := @extschema@._own_settings(listed.name);
+            EXECUTE format('SELECT settings FROM %s', listed.relation) INTO s;
+            s := coalesce(s, '{}') || jsonb_build_object('name', name, 'schema', schema);
             source := s ->> 'orders'; policy := coalesce(s ->> 'policy', 'default'); track := s ->> 'track';
+            -- What is broken has no figures, and does not hide those of the others.
+            IF to_regclass(@extschema@._relation(s, 'status')) IS NULL OR @extschema@._strangers(s) IS NOT NULL THEN
+                RETURN NEXT;
+                CONTINUE;
+            END IF;
             EXECUTE format('SELECT as_of, customers, refreshed_at, seconds FROM %s', @extschema@._relation(s, 'status'))
                 INTO as_of, customers, refreshed_at, seconds;
-            days_behind := @extschema@._today(s, NULL) - as_of;
-            IF track = 'trigger' THEN
+            days_behind := @extschema@._today(s, NULL::date) - as_of;
+            IF track = 'trigger' AND to_regclass(@extschema@._relation(s, 'noted')) IS NOT NULL THEN
                 EXECUTE format('SELECT count(*) FROM %s', @extschema@._relation(s, 'noted')) INTO notes_waiting;
             END IF;
         END IF;

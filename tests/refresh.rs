@@ -1190,3 +1190,51 @@ fn wal_of_refresh(client: &mut Client, view: &str) -> i64 {
     );
     wal(client, &format!("SELECT pg_temp.plain('{view}')"))
 }
+
+/// Where views are made anew, the shop goes on reading and writing its orders: only the last moment before the commit locks them.
+#[test]
+fn the_shop_goes_on_while_views_are_made_anew() {
+    let database = Database::new("refresh_alter_locks");
+    let (mut client, mut gate, mut shop) = (quiet(&database), quiet(&database), quiet(&database));
+    batch(
+        &mut client,
+        "CREATE TABLE orders (customer_id int, ordered_on date, amount numeric);
+         INSERT INTO orders VALUES (1, '2026-01-01', 10);
+         SELECT rfm.create_segmentation('shop', 'orders', track => 'trigger', as_of => '2026-06-30')",
+    );
+    // Reading the orders stops at a lock that we hold.
+    batch(&mut gate, "SELECT pg_advisory_lock(7)");
+    let mut other = quiet(&database);
+    let other_pid = pid(&mut other);
+    let altered = thread::spawn(move || {
+        let filter = "pg_catalog.pg_advisory_xact_lock_shared(7) IS NOT NULL";
+        batch(&mut other, &format!("SELECT rfm.alter_segmentation('shop', lang => 'ja', order_filter => '{filter}')"));
+    });
+    wait_until_blocked(&mut gate, other_pid);
+    batch(&mut shop, "SET lock_timeout = '2s'; INSERT INTO orders VALUES (1, '2026-02-01', 10), (2, '2026-02-01', 10)");
+    assert_eq!(one::<i64>(&mut shop, "SELECT count(*) FROM orders"), 3);
+    batch(&mut gate, "SELECT pg_advisory_unlock(7)");
+    altered.join().expect("altered");
+    batch(
+        &mut client,
+        "SELECT rfm.alter_segmentation('shop', reset => '{order_filter}'); SELECT rfm.refresh_segmentation('shop')",
+    );
+    assert_eq!(one::<i64>(&mut client, "SELECT count(*) FROM shop_customers"), 2);
+    assert_eq!(one::<i64>(&mut client, "SELECT sum(orders)::bigint FROM shop_customers"), 3);
+    // Nor does it wait for those who use the orders, with everybody else behind it.
+    batch(&mut gate, "BEGIN; INSERT INTO orders VALUES (3, '2026-02-01', 10)");
+    batch(&mut client, "SET lock_timeout = '2s'; SELECT rfm.alter_segmentation('shop', lang => 'en')");
+    batch(&mut gate, "COMMIT");
+    batch(&mut client, "SELECT rfm.refresh_segmentation('shop'); SELECT rfm.refresh_segmentation('shop')");
+    assert_eq!(one::<i64>(&mut client, "SELECT count(*) FROM shop_customers"), 3);
+    // Other orders get triggers of their own, and those of before lose theirs.
+    batch(
+        &mut client,
+        "CREATE TABLE others AS TABLE orders; SELECT rfm.alter_segmentation('shop', orders => 'others')",
+    );
+    let tracked =
+        "SELECT string_agg(DISTINCT tgrelid::regclass::text, ' ') FROM pg_trigger WHERE tgname LIKE 'pg_rfm_shop_%'";
+    assert_eq!(one::<String>(&mut client, tracked), "others");
+    batch(&mut client, "SELECT rfm.alter_segmentation('shop', track => 'none')");
+    assert_eq!(one::<Option<String>>(&mut client, tracked), None);
+}

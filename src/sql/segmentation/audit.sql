@@ -12,15 +12,15 @@ DECLARE
     keys text := @extschema@._key_list(s, 'o');
     no_key text := (SELECT string_agg(format('o.%I IS NULL', k.name), ' OR ') FROM unnest(@extschema@._keys(s)) AS k (name));
     day text := @extschema@._day(s, relation, 'o', c ->> 'ordered_at');
-    amount text := format('o.%I::pg_catalog.numeric', c ->> 'amount');
+    amount text := format('o.%I', c ->> 'amount'); -- not cast: PostgreSQL 13 has no infinite numeric
     conditions jsonb := jsonb_build_array(
         jsonb_build_array('no customer', no_key, 'ignored'),
         jsonb_build_array('no date', format('o.%I IS NULL', c ->> 'ordered_at'), 'ignored'),
         jsonb_build_array('infinite date', format('NOT isfinite(o.%I)', c ->> 'ordered_at'), 'refused: segment without them (order_filter)'),
-        jsonb_build_array('date in the future', format('isfinite(o.%I) AND %s > %L', c ->> 'ordered_at', day, @extschema@._today(s, NULL)),
+        jsonb_build_array('date in the future', format('isfinite(o.%I) AND %s > %L', c ->> 'ordered_at', day, @extschema@._today(s, NULL::date)),
                           'invisible until that day'),
         jsonb_build_array('no amount', format('o.%I IS NULL', c ->> 'amount'), 'an order that adds nothing to monetary'),
-        jsonb_build_array('not a number', format('%s IN (''NaN'', ''Infinity'', ''-Infinity'')', amount),
+        jsonb_build_array('not a number', format('CAST(%s - %1$s AS pg_catalog.numeric) = ''NaN''', amount), -- so is infinity less itself
                           'refused: segment without them (order_filter)'),
         jsonb_build_array('amount zero', format('%s = 0', amount), 'an order that adds nothing to monetary'),
         jsonb_build_array('amount negative', format('%s < 0', amount), 'a refund: lowers monetary, is no order'));
@@ -45,9 +45,11 @@ BEGIN
     repeated := concat_ws(', ', keys, 'o.' || quote_ident(c ->> 'ordered_at'), 'o.' || quote_ident(c ->> 'amount'), 'o.' || quote_ident(c ->> 'order_id'));
     RETURN QUERY EXECUTE format(
         'SELECT ''duplicate'', sum(d.n - 1)::bigint, round(sum(d.n - 1) / %s, 6), min(d.example::text), '
-        '''each is an order of its own; if they are lines of one order, name order_id'' '
-        'FROM (SELECT count(*) AS n, ROW(%s) AS example FROM %s GROUP BY %2$s HAVING count(*) > 1) AS d '
-        'HAVING count(*) > 0', greatest(total, 1), repeated, source);
+        '%L FROM (SELECT count(*) AS n, ROW(%s) AS example FROM %s GROUP BY %3$s HAVING count(*) > 1) AS d '
+        'HAVING count(*) > 0', greatest(total, 1),
+        CASE WHEN c ->> 'order_id' IS NULL THEN 'each is an order of its own; if they are lines of one order, name order_id'
+             ELSE 'lines of one order that are alike: all of them are summed' END,
+        repeated, source);
 
     IF c ->> 'order_id' IS NULL THEN
         -- A column that is called like an order number and has one number in several rows.
@@ -115,8 +117,8 @@ CREATE FUNCTION audit_orders(
 LANGUAGE sql STABLE SECURITY INVOKER SET search_path = pg_catalog, pg_temp
 AS $audit$
     SELECT * FROM @extschema@._audit(@extschema@._checked_settings(@extschema@._given_settings(
-        orders, tenant, customer, ordered_at, amount, discounted, order_id, currency, order_filter, time_zone, NULL, NULL, NULL, NULL, NULL,
-        customers, customers_columns, as_of, NULL, NULL, NULL)))
+        orders, tenant, customer, ordered_at, amount, discounted, order_id, currency, order_filter, time_zone, NULL::text, NULL::regclass, NULL::jsonb, NULL::regclass, NULL::jsonb,
+        customers, customers_columns, as_of, NULL::text, NULL::text, NULL::text[])))
 $audit$;
 COMMENT ON FUNCTION audit_orders(regclass, text, text, text, text, text, text, text, text, text, regclass, jsonb, date) IS
     'What is odd about a table of orders: one row a finding, with count, share 0 to 1, an example and what it does to the results.';
@@ -127,9 +129,11 @@ AS $show$
 DECLARE
     line record;
 BEGIN
-    FOR line IN SELECT * FROM @extschema@._audit(s) LOOP
+    -- What is no matter of rows is the index, which only tracking uses.
+    FOR line IN SELECT * FROM @extschema@._audit(s) AS a WHERE a.rows IS NOT NULL OR s ->> 'track' = 'trigger' LOOP
         RAISE NOTICE '%: %: %', s ->> 'name', line.finding, concat_ws('; ',
-            line.rows || format(' (%s %%)', round(100 * line.share, 2)), line.effect, 'for example ' || line.example);
+            line.rows || format(' (%s %%)', round(100 * line.share, 2)), line.effect,
+            CASE WHEN line.rows IS NOT NULL THEN 'for example ' ELSE '' END || line.example);
     END LOOP;
 END
 $show$;

@@ -70,7 +70,7 @@ AS $columns$
     ('histories_written', 'Number of purchase histories that were another than before.'),
     ('currency', 'The only currency of the orders; NULL where no column is named.'),
     ('time_zone', 'Time zone of the calendar days.'),
-    ('order_tables', 'The tables of orders that carry triggers.'),
+    ('order_tables', 'OIDs of the tables of orders that carry triggers; others after a restore: all orders are read once.'),
     ('valid_from', 'First day of the policy.')
 $columns$;
 COMMENT ON FUNCTION _view_columns() IS 'Part of segmentations: what each column of the views says.';

@@ -53,7 +53,10 @@ BEGIN
     PERFORM clock_timestamp() AT TIME ZONE (s ->> 'time_zone');
 
     FOREACH source IN ARRAY ARRAY['orders', 'engagement', 'contacts', 'customers'] LOOP
-        IF s ->> source IS NULL THEN
+        IF jsonb_typeof(s #> ARRAY['columns', source]) <> 'object' THEN
+            PERFORM @extschema@._invalid(format('%s_columns is a JSON %s', source, jsonb_typeof(s #> ARRAY['columns', source])),
+                                         'Give an object of columns, for example {"customer": "buyer_id"}.');
+        ELSIF s ->> source IS NULL THEN
             IF s #> ARRAY['columns', source] <> '{}' THEN
                 PERFORM @extschema@._invalid(format('%s_columns are given without %1$s', source), format('Name the table too: %s => ...', source));
             END IF;
@@ -74,17 +77,16 @@ BEGIN
     END LOOP;
     PERFORM @extschema@._same_key(s, 'a', 'b'); -- an error where a key has no order
     IF s ? 'order_filter' THEN
-        -- One condition, not two halves that close our parentheses: read once where there are none.
+        -- By itself, so that the message shows it and not our SQL, and not between parentheses, which it could close.
         EXECUTE format(E'SELECT FROM %s AS o WHERE CASE WHEN\n%s\nTHEN true END LIMIT 0', @extschema@._source_table(s, 'orders'), s ->> 'order_filter');
     END IF;
     IF s -> 'readers' @> '[null]' THEN
         PERFORM @extschema@._invalid('a reader is NULL', 'Name roles: readers => ''{reporting}''.');
     END IF;
-    IF EXISTS (SELECT FROM @extschema@._view_columns() AS c WHERE c.name = ANY (@extschema@._keys(s)))
-        OR ARRAY['ordered_on', 'amount', 'discounted', 'kind', 'happened_on', 'channel', 'contacted_on', 'scenario', 'step', 'test_group']
-            && @extschema@._keys(s) THEN
+    IF @extschema@._keys(s) && '{ordered_on,amount,discounted,kind,happened_on,channel,contacted_on,scenario,step,test_group}'
+        OR EXISTS (SELECT FROM @extschema@._view_columns() AS c WHERE c.name = ANY (@extschema@._keys(s))) THEN
         PERFORM @extschema@._invalid(
-            format('a key column is called like a column of the views: %s', array_to_string(@extschema@._keys(s), ', ')),
+            format('a key column is called like a column of ours: %s', array_to_string(@extschema@._keys(s), ', ')),
             'A view over the orders can give it another name.');
     END IF;
     RETURN s;
@@ -125,8 +127,13 @@ DECLARE
     stranger text;
     s jsonb;
 BEGIN
-    SELECT * INTO owned FROM @extschema@._list_segmentations() AS l WHERE l.name = _own_settings.name AND l.owner = current_user;
-    IF FOUND THEN
+    SELECT min(l.relation) AS relation, min(l.schema) AS schema, count(*) AS places, string_agg(l.relation, ', ' ORDER BY l.relation) AS relations
+    INTO owned FROM @extschema@._list_segmentations() AS l WHERE l.name = _own_settings.name AND l.owner = current_user;
+    IF owned.places > 1 THEN
+        -- REASSIGN OWNED can bring that about.
+        RAISE EXCEPTION 'you own several segmentations "%": %', name, owned.relations
+            USING ERRCODE = 'ambiguous_alias', HINT = 'Give the relations of one of them to another role: ALTER TABLE ... OWNER TO ...';
+    ELSIF owned.places = 1 THEN
         EXECUTE format('SELECT settings FROM %s', owned.relation) INTO s;
         RETURN coalesce(s, '{}') || jsonb_build_object('name', name, 'schema', owned.schema);
     END IF;
@@ -143,6 +150,24 @@ BEGIN
 END
 $own$;
 COMMENT ON FUNCTION _own_settings(text) IS 'Part of segmentations: the settings of one of the caller''s own; an error where it is another''s.';
+
+-- The relations of a segmentation that belong to somebody else: the owner of the schema can put one of hers in the place of ours,
+-- and reading a view of hers runs what she put in it.
+CREATE FUNCTION _strangers(s jsonb) RETURNS text
+LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp
+AS $strangers$
+    SELECT string_agg(o.name, ', ')
+    FROM (
+        SELECT c.oid::regclass::text AS name, c.relowner AS owner
+        FROM @extschema@._segmentation_relations() AS r
+        JOIN pg_class AS c ON c.oid = to_regclass(@extschema@._relation(s, r.suffix))
+        UNION ALL
+        SELECT f.oid::regprocedure::text, f.proowner
+        FROM pg_proc AS f WHERE f.oid = to_regprocedure(@extschema@._relation(s, 'note_orders') || '()')
+    ) AS o
+    WHERE pg_get_userbyid(o.owner) <> current_user
+$strangers$;
+COMMENT ON FUNCTION _strangers(jsonb) IS 'Part of segmentations: the relations of one that belong to somebody else.';
 
 -- The same, locked against other refreshes and changes until the end of the transaction.
 CREATE FUNCTION _open(name text, wait boolean DEFAULT true) RETURNS jsonb
@@ -166,17 +191,14 @@ BEGIN
     END;
     -- Read again: whoever held the lock may have changed them.
     s := @extschema@._own_settings(name);
-    -- The owner of the schema could have put a relation of hers in the place of ours.
-    SELECT string_agg(o.name, ', ') INTO strangers
-    FROM (
-        SELECT c.oid::regclass::text AS name, c.relowner AS owner
-        FROM @extschema@._segmentation_relations() AS r
-        JOIN pg_class AS c ON c.oid = to_regclass(@extschema@._relation(s, r.suffix))
-        UNION ALL
-        SELECT f.oid::regprocedure::text, f.proowner
-        FROM pg_proc AS f WHERE f.oid = to_regprocedure(@extschema@._relation(s, 'note_orders') || '()')
-    ) AS o
-    WHERE pg_get_userbyid(o.owner) <> current_user;
+    strangers := @extschema@._strangers(s);
+    IF strangers IS NULL THEN
+        -- What is locked is not replaced while we work; it may have been just before.
+        EXECUTE format('LOCK TABLE %s IN ACCESS SHARE MODE', (
+            SELECT string_agg(@extschema@._relation(s, r.suffix), ', ') FROM @extschema@._segmentation_relations() AS r
+            WHERE r.kind = 'TABLE' AND to_regclass(@extschema@._relation(s, r.suffix)) IS NOT NULL));
+        strangers := @extschema@._strangers(s);
+    END IF;
     IF strangers IS NOT NULL THEN
         RAISE EXCEPTION 'segmentation "%": % belongs to somebody else', name, strangers USING ERRCODE = 'insufficient_privilege';
     END IF;
@@ -212,7 +234,7 @@ DECLARE
     status text := @extschema@._relation(s, 'status');
     started timestamptz := clock_timestamp();
     since timestamptz;
-    currency text := @extschema@._currency(s, NULL, NULL);
+    currency text := @extschema@._currency(s, NULL::text, NULL::text);
     mirror record;
     view record;
     customers bigint;
@@ -224,12 +246,12 @@ BEGIN
     EXECUTE format(
         'CREATE TABLE %s (segmentation text PRIMARY KEY, as_of date NOT NULL, refreshed_at timestamptz NOT NULL, seconds numeric NOT NULL, '
         'rebuilt boolean NOT NULL, histories_written bigint NOT NULL, customers bigint NOT NULL, currency text, time_zone text NOT NULL, '
-        'policy @extschema@.segment_policy NOT NULL, order_tables regclass[])', status);
+        'policy @extschema@.segment_policy NOT NULL, order_tables oid[])', status);
     EXECUTE format('COMMENT ON TABLE %s IS %L', status, 'The day and policy that the views answer for, and figures of the last refresh: one row.');
     EXECUTE format('INSERT INTO %s SELECT $1, $2, now(), 0, true, count(*), 0, $3, $4, @extschema@.default_policy() FROM %s',
                    status, @extschema@._relation(s, 'histories'))
-        USING s ->> 'name', @extschema@._today(s, NULL), currency, s ->> 'time_zone';
-    PERFORM @extschema@._ask(s, @extschema@._today(s, NULL), learn);
+        USING s ->> 'name', @extschema@._today(s, NULL::date), currency, s ->> 'time_zone';
+    PERFORM @extschema@._ask(s, @extschema@._today(s, NULL::date), learn);
     EXECUTE 'ANALYZE ' || status; -- one row: without statistics it is taken for hundreds
 
     FOR view IN SELECT * FROM @extschema@._segmentation_views(s) AS v ORDER BY v.place LOOP
@@ -244,53 +266,77 @@ BEGIN
             PERFORM @extschema@._report(s, view.suffix, customers, since);
         END IF;
     END LOOP;
-    IF s ->> 'track' = 'trigger' THEN
-        PERFORM @extschema@._create_notes(s);
-    END IF;
     PERFORM @extschema@._comment_columns(s);
-    PERFORM @extschema@._grant(s);
+    PERFORM @extschema@._grant(s, '[]'::jsonb);
 
     EXECUTE format('UPDATE %s SET refreshed_at = $1, seconds = $2, customers = (SELECT count(*) FROM %s)', status,
                    @extschema@._relation(s, 'customers'))
         USING clock_timestamp(), round(extract(epoch FROM clock_timestamp() - started)::numeric, 3);
+    IF NOT coalesce(@extschema@._tracked_alike(s), false) THEN
+        PERFORM @extschema@._untrack(s); -- of the settings before, if there were any
+        IF s ->> 'track' = 'trigger' THEN
+            PERFORM @extschema@._create_notes(s);
+            PERFORM @extschema@._comment_columns(s);
+            PERFORM @extschema@._create_noter(s);
+        END IF;
+    END IF;
     IF s ->> 'track' = 'trigger' THEN
-        PERFORM @extschema@._create_noter(s);
         PERFORM @extschema@._track(s);
     END IF;
 END
 $build$;
 COMMENT ON FUNCTION _build(jsonb, boolean) IS 'Part of segmentations: makes and fills the tables and views.';
 
+-- Takes the triggers off the orders, with the function they call: to drop these by name takes the owner of the orders.
+CREATE FUNCTION _untrack(s jsonb) RETURNS void
+LANGUAGE plpgsql VOLATILE SET search_path = pg_catalog, pg_temp SET client_min_messages = warning -- not: does not exist, skipping
+AS $untrack$
+BEGIN
+    EXECUTE format('DROP FUNCTION IF EXISTS %s() CASCADE', @extschema@._relation(s, 'note_orders'));
+    EXECUTE format('DROP TABLE IF EXISTS %s', @extschema@._relation(s, 'noted'));
+END
+$untrack$;
+COMMENT ON FUNCTION _untrack(jsonb) IS 'Part of segmentations: drops its triggers and notes.';
+
 -- Drops what _build made. Without CASCADE: a view that somebody else has put on ours is not lost by the way.
 CREATE FUNCTION _tear_down(s jsonb, and_settings boolean) RETURNS void
-LANGUAGE plpgsql VOLATILE SET search_path = pg_catalog, pg_temp
+LANGUAGE plpgsql VOLATILE SET search_path = pg_catalog, pg_temp SET client_min_messages = warning -- not: does not exist, skipping
 AS $tear_down$
 DECLARE
     relation record;
 BEGIN
-    -- With its triggers on the orders: to drop these by name takes the owner of the orders.
-    EXECUTE format('DROP FUNCTION IF EXISTS %s() CASCADE', @extschema@._relation(s, 'note_orders'));
     FOR relation IN SELECT * FROM @extschema@._segmentation_relations() LOOP
-        IF and_settings OR relation.suffix NOT IN ('settings', 'policies') THEN
+        IF and_settings OR relation.suffix NOT IN ('settings', 'policies', 'noted') THEN
             EXECUTE format('DROP %s IF EXISTS %s', relation.kind, @extschema@._relation(s, relation.suffix));
         END IF;
     END LOOP;
+    -- Triggers are taken off last, because their lock keeps readers and writers of the orders out until the commit.
+    IF and_settings THEN
+        PERFORM @extschema@._untrack(s);
+    END IF;
 END
 $tear_down$;
 COMMENT ON FUNCTION _tear_down(jsonb, boolean) IS 'Part of segmentations: drops its tables, views and triggers.';
 
-CREATE FUNCTION _grant(s jsonb) RETURNS void
+CREATE FUNCTION _grant(s jsonb, old_readers jsonb) RETURNS void
 LANGUAGE plpgsql VOLATILE SET search_path = pg_catalog, pg_temp
 AS $grant$
 DECLARE
+    readers text[] := ARRAY(SELECT * FROM jsonb_array_elements_text(coalesce(s -> 'readers', '[]')));
     reader text;
 BEGIN
-    FOR reader IN SELECT * FROM jsonb_array_elements_text(coalesce(s -> 'readers', '[]')) LOOP
+    FOR reader IN SELECT * FROM jsonb_array_elements_text(old_readers) LOOP
+        -- One who is gone took her rights along.
+        IF reader <> ALL (readers) AND (lower(reader) = 'public' OR to_regrole(quote_ident(reader)) IS NOT NULL) THEN
+            EXECUTE format('REVOKE SELECT ON %s FROM %s', @extschema@._readable(s), CASE lower(reader) WHEN 'public' THEN 'PUBLIC' ELSE quote_ident(reader) END);
+        END IF;
+    END LOOP;
+    FOREACH reader IN ARRAY readers LOOP
         EXECUTE format('GRANT SELECT ON %s TO %s', @extschema@._readable(s), CASE lower(reader) WHEN 'public' THEN 'PUBLIC' ELSE quote_ident(reader) END);
     END LOOP;
 END
 $grant$;
-COMMENT ON FUNCTION _grant(jsonb) IS 'Part of segmentations: lets the readers of the settings read.';
+COMMENT ON FUNCTION _grant(jsonb, jsonb) IS 'Part of segmentations: lets the readers of the settings read, and those of before no more.';
 
 -- What readers may read: the views and the status.
 CREATE FUNCTION _readable(s jsonb) RETURNS text
@@ -335,6 +381,50 @@ END
 $carry_out$;
 COMMENT ON FUNCTION _carry_out(jsonb, text, boolean, date, boolean) IS 'Part of segmentations: builds or refreshes one, and names it in every error.';
 
+-- What can be refused before the orders are read, which may take an hour.
+CREATE FUNCTION _refuse_early(s jsonb) RETURNS void
+LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp
+AS $early$
+DECLARE
+    reader text;
+    untracked text;
+    other text;
+BEGIN
+    FOR reader IN SELECT * FROM jsonb_array_elements_text(coalesce(s -> 'readers', '[]')) LOOP
+        IF reader IS NULL THEN
+            PERFORM @extschema@._invalid('a reader is NULL', 'Name roles: readers => ''{reporting}''.');
+        ELSIF lower(reader) <> 'public' AND to_regrole(quote_ident(reader)) IS NULL THEN
+            RAISE EXCEPTION 'role "%" does not exist', reader USING ERRCODE = 'undefined_object', HINT = 'readers are roles; create it first.';
+        END IF;
+    END LOOP;
+    IF s ->> 'track' = 'trigger' AND NOT has_table_privilege(@extschema@._source_table(s, 'orders'), 'TRIGGER') THEN
+        RAISE EXCEPTION 'permission denied to put triggers on %', s ->> 'orders'
+            USING ERRCODE = 'insufficient_privilege',
+                  HINT = format('GRANT TRIGGER ON %s TO %I, or use track => ''none''.', s ->> 'orders', current_user);
+    ELSIF s ->> 'track' = 'trigger' THEN
+        SELECT min(c.oid::regclass::text) INTO untracked
+        FROM pg_class AS c WHERE c.oid = ANY (@extschema@._order_tables(s)::oid[]) AND c.relkind = 'f';
+        IF untracked IS NOT NULL THEN
+            PERFORM @extschema@._invalid(format('%s is a foreign table: it can have no triggers that note changes', untracked),
+                                         'Use track => ''none'': each refresh reads all orders.');
+        END IF;
+        -- Triggers are called by the name of the segmentation, which is another one for each owner and schema only.
+        SELECT min(g.tgfoid::regprocedure::text) INTO other
+        FROM pg_trigger AS g
+        WHERE g.tgrelid = @extschema@._source_table(s, 'orders') AND g.tgname = concat_ws('_', 'pg_rfm', s ->> 'name', 'insert')
+            AND g.tgfoid IS DISTINCT FROM to_regprocedure(@extschema@._relation(s, 'note_orders') || '()')::oid;
+        IF other IS NOT NULL THEN
+            PERFORM @extschema@._invalid(format('%s is tracked for another segmentation of this name already, by %s', s ->> 'orders', other),
+                                         'Choose another name, or use track => ''none''.');
+        END IF;
+    END IF;
+    IF s ->> 'policy' IS DISTINCT FROM 'learn' THEN
+        PERFORM @extschema@._policy_on(s, @extschema@._today(s, NULL::date), false);
+    END IF;
+END
+$early$;
+COMMENT ON FUNCTION _refuse_early(jsonb) IS 'Part of segmentations: refuses what would fail only after the orders were read.';
+
 CREATE FUNCTION create_segmentation(
     name text,
     orders regclass,
@@ -360,7 +450,7 @@ CREATE FUNCTION create_segmentation(
     track text DEFAULT 'none',
     readers text[] DEFAULT NULL
 ) RETURNS text
-LANGUAGE plpgsql VOLATILE SECURITY INVOKER SET search_path = pg_catalog, pg_temp
+LANGUAGE plpgsql VOLATILE SECURITY INVOKER SET search_path = pg_catalog, pg_temp SET jit = off -- it costs more than it saves
 AS $create$
 DECLARE
     s jsonb;
@@ -380,28 +470,33 @@ BEGIN
         engagement_columns, contacts, contacts_columns, customers, customers_columns, as_of, lang, track, readers));
     taken := (SELECT string_agg(@extschema@._relation(s, r.suffix), ', ') FROM @extschema@._segmentation_relations() AS r
               WHERE to_regclass(@extschema@._relation(s, r.suffix)) IS NOT NULL);
-    IF taken IS NOT NULL THEN
+    taken := concat_ws(', ', taken, to_regprocedure(@extschema@._relation(s, 'note_orders') || '()'));
+    IF taken <> '' THEN
         RAISE EXCEPTION 'segmentation "%": % exists already', name, taken
             USING ERRCODE = 'duplicate_table', HINT = 'Choose another name, or another schema.';
     END IF;
+    PERFORM @extschema@._refuse_early(s);
     PERFORM @extschema@._show_audit(s);
 
     EXECUTE format('CREATE TABLE %s OF @extschema@.segmentation_settings (PRIMARY KEY (name), settings NOT NULL)', @extschema@._relation(s, 'settings'));
     EXECUTE format('COMMENT ON TABLE %s IS %L', @extschema@._relation(s, 'settings'),
                    'Settings of a segmentation of pg_rfm. Only its owner writes them: they hold SQL that runs with her rights.');
-    -- Whoever has been granted everything may still not write.
-    EXECUTE format('ALTER TABLE %s ENABLE ROW LEVEL SECURITY', @extschema@._relation(s, 'settings'));
-    EXECUTE format('CREATE POLICY readable ON %s FOR SELECT USING (true)', @extschema@._relation(s, 'settings'));
+    -- Whoever has been granted everything may still not write. No row-level security: it stops the pg_dump of a role that only reads.
+    EXECUTE format('CREATE TRIGGER pg_rfm_only_owner BEFORE INSERT OR UPDATE OR DELETE OR TRUNCATE ON %s EXECUTE FUNCTION @extschema@._only_owner()',
+                   @extschema@._relation(s, 'settings'));
     EXECUTE format('INSERT INTO %s VALUES ($1, $2)', @extschema@._relation(s, 'settings')) USING name, s - 'name' - 'schema';
     EXECUTE format('CREATE TABLE %s (valid_from date PRIMARY KEY, policy @extschema@.segment_policy NOT NULL)', @extschema@._relation(s, 'policies'));
     EXECUTE format('COMMENT ON TABLE %s IS %L', @extschema@._relation(s, 'policies'), 'Each policy that was in force, with its first day.');
-    PERFORM @extschema@._carry_out(s, 'build', NULL, NULL, true);
+    PERFORM @extschema@._carry_out(s, 'build', NULL::boolean, NULL::date, true);
 
     RAISE NOTICE E'%: done. To refresh it every night (pg_cron; any job runner can do the same):\n  %', name,
         format('SELECT cron.schedule(%L, ''15 3 * * *'', %L);', 'refresh ' || name,
                format('SELECT @extschema@.refresh_segmentation(%L)', name));
-    RAISE NOTICE E'%: to let a role read it:\n  GRANT USAGE ON SCHEMA % TO reader;\n  GRANT SELECT ON % TO reader;', name, quote_ident(schema),
-        @extschema@._readable(s);
+    -- Not GRANT SELECT: what is granted by hand is lost where alter_segmentation makes the views anew.
+    IF readers IS NULL THEN
+        RAISE NOTICE E'%: to let a role read it:\n  GRANT USAGE ON SCHEMA % TO reader;\n  %', name, quote_ident(schema),
+            format('SELECT @extschema@.alter_segmentation(%L, readers => ''{reader}'');', name);
+    END IF;
     RETURN name;
 END
 $create$;
@@ -409,7 +504,7 @@ COMMENT ON FUNCTION create_segmentation(text, regclass, text, text, text, text, 
     'Makes and fills NAME_customers, _segments, _movement, _cohorts, _actions and what they stand on, owned by the caller.';
 
 CREATE FUNCTION refresh_segmentation(name text, "full" boolean DEFAULT false, wait boolean DEFAULT true, as_of date DEFAULT NULL) RETURNS text
-LANGUAGE plpgsql VOLATILE SECURITY INVOKER SET search_path = pg_catalog, pg_temp
+LANGUAGE plpgsql VOLATILE SECURITY INVOKER SET search_path = pg_catalog, pg_temp SET jit = off -- it costs more than it saves
 AS $refresh$
 DECLARE
     s jsonb := @extschema@._open(name, wait);
@@ -449,7 +544,7 @@ CREATE FUNCTION alter_segmentation(
     readers text[] DEFAULT NULL,
     reset text[] DEFAULT '{}'
 ) RETURNS text
-LANGUAGE plpgsql VOLATILE SECURITY INVOKER SET search_path = pg_catalog, pg_temp
+LANGUAGE plpgsql VOLATILE SECURITY INVOKER SET search_path = pg_catalog, pg_temp SET jit = off -- it costs more than it saves
 AS $alter$
 DECLARE
     old jsonb := @extschema@._open(name);
@@ -458,11 +553,11 @@ DECLARE
         engagement_columns, contacts, contacts_columns, customers, customers_columns, as_of, lang, track, readers);
     columns jsonb := (SELECT jsonb_object_agg(c.source, CASE WHEN given ? c.source THEN c.named ELSE (old #> ARRAY['columns', c.source]) || c.named END)
                       FROM jsonb_each(given -> 'columns') AS c (source, named));
-    s jsonb := (old || given || jsonb_build_object('columns', columns)) - reset;
+    s jsonb := (old || given || jsonb_build_object('columns', columns)) - coalesce(reset, '{}');
     argument text;
 BEGIN
-    FOREACH argument IN ARRAY reset LOOP
-        IF argument NOT IN ('order_filter', 'policy', 'as_of', 'readers', 'engagement', 'contacts', 'customers', 'tenant', 'discounted', 'order_id', 'currency') THEN
+    FOREACH argument IN ARRAY coalesce(reset, '{}') LOOP
+        IF argument IS NULL OR argument NOT IN ('order_filter', 'policy', 'as_of', 'readers', 'engagement', 'contacts', 'customers', 'tenant', 'discounted', 'order_id', 'currency') THEN
             PERFORM @extschema@._invalid(format('%L cannot be reset', argument),
                                          'These can: order_filter, policy, as_of, readers, engagement, contacts, customers, tenant, discounted, order_id, currency.');
         ELSIF argument IN ('engagement', 'contacts', 'customers') THEN
@@ -471,14 +566,16 @@ BEGIN
         s := s #- ARRAY['columns', 'orders', argument];
     END LOOP;
     s := @extschema@._checked_settings(s);
+    PERFORM @extschema@._refuse_early(s);
     EXECUTE format('UPDATE %s SET settings = $1', @extschema@._relation(s, 'settings')) USING s - 'name' - 'schema';
 
     -- What only says how to ask leaves the views in their place, where readers do not wait for them.
-    IF old - ARRAY['policy', 'as_of', 'order_filter'] = s - ARRAY['policy', 'as_of', 'order_filter'] AND @extschema@._has_same_keys(s) THEN
-        PERFORM @extschema@._carry_out(s, 'refresh', old -> 'order_filter' IS DISTINCT FROM s -> 'order_filter', NULL, policy IS NOT NULL);
+    IF old - ARRAY['policy', 'as_of', 'order_filter', 'readers'] = s - ARRAY['policy', 'as_of', 'order_filter', 'readers'] AND @extschema@._key_types_hold(s) THEN
+        PERFORM @extschema@._carry_out(s, 'refresh', old -> 'order_filter' IS DISTINCT FROM s -> 'order_filter', NULL::date, policy IS NOT NULL);
+        PERFORM @extschema@._grant(s, coalesce(old -> 'readers', '[]'));
     ELSE
         PERFORM @extschema@._tear_down(s, false);
-        PERFORM @extschema@._carry_out(s, 'build', NULL, NULL, policy IS NOT NULL);
+        PERFORM @extschema@._carry_out(s, 'build', NULL::boolean, NULL::date, policy IS NOT NULL);
     END IF;
     RETURN name;
 END
@@ -527,12 +624,18 @@ BEGIN
         source := NULL; policy := NULL; track := NULL; as_of := NULL; customers := NULL; refreshed_at := NULL; seconds := NULL;
         days_behind := NULL; notes_waiting := NULL;
         IF listed.owner = current_user THEN
-            s := @extschema@._own_settings(listed.name);
+            EXECUTE format('SELECT settings FROM %s', listed.relation) INTO s;
+            s := coalesce(s, '{}') || jsonb_build_object('name', name, 'schema', schema);
             source := s ->> 'orders'; policy := coalesce(s ->> 'policy', 'default'); track := s ->> 'track';
+            -- What is broken has no figures, and does not hide those of the others.
+            IF to_regclass(@extschema@._relation(s, 'status')) IS NULL OR @extschema@._strangers(s) IS NOT NULL THEN
+                RETURN NEXT;
+                CONTINUE;
+            END IF;
             EXECUTE format('SELECT as_of, customers, refreshed_at, seconds FROM %s', @extschema@._relation(s, 'status'))
                 INTO as_of, customers, refreshed_at, seconds;
-            days_behind := @extschema@._today(s, NULL) - as_of;
-            IF track = 'trigger' THEN
+            days_behind := @extschema@._today(s, NULL::date) - as_of;
+            IF track = 'trigger' AND to_regclass(@extschema@._relation(s, 'noted')) IS NOT NULL THEN
                 EXECUTE format('SELECT count(*) FROM %s', @extschema@._relation(s, 'noted')) INTO notes_waiting;
             END IF;
         END IF;

@@ -60,7 +60,7 @@ BEGIN
                    s #>> '{columns,orders,currency}', @extschema@._order_rows(s, among)) INTO found;
     found := ARRAY(SELECT DISTINCT c FROM unnest(found || known) AS c WHERE c IS NOT NULL ORDER BY c);
     IF cardinality(found) > 1 AND among IS NOT NULL THEN
-        RETURN @extschema@._currency(s, NULL, NULL); -- the known one may be gone
+        RETURN @extschema@._currency(s, NULL::text, NULL::text); -- the known one may be gone
     ELSIF cardinality(found) > 1 THEN
         RAISE EXCEPTION 'the orders have several currencies: %', array_to_string(found, ', ')
             USING ERRCODE = 'data_exception',
@@ -134,29 +134,16 @@ LANGUAGE sql VOLATILE SET search_path = pg_catalog, pg_temp
 AS $today$ SELECT coalesce(on_day, (s ->> 'as_of')::date, (clock_timestamp() AT TIME ZONE (s ->> 'time_zone'))::date) $today$;
 COMMENT ON FUNCTION _today(jsonb, date) IS 'Part of segmentations: the day asked for; by default today in the segmentation''s time zone.';
 
--- Whether the keys of the orders still have the types that they had when the tables were made.
-CREATE FUNCTION _has_same_keys(s jsonb) RETURNS boolean
+-- Whether the key columns of the orders are of the types they had when the tables were made.
+CREATE FUNCTION _key_types_hold(s jsonb) RETURNS boolean
 LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp
-AS $same$
-    SELECT NOT EXISTS (
-        SELECT FROM pg_attribute AS o
-        JOIN pg_attribute AS h ON h.attname = o.attname AND h.attrelid = @extschema@._relation(s, 'histories')::regclass
-        WHERE o.attrelid = @extschema@._source_table(s, 'orders') AND o.attname = ANY (@extschema@._keys(s))
-            AND (o.atttypid, o.atttypmod) IS DISTINCT FROM (h.atttypid, h.atttypmod))
-$same$;
-COMMENT ON FUNCTION _has_same_keys(jsonb) IS 'Part of segmentations: whether the orders'' keys have the types they had.';
-
-CREATE FUNCTION _refuse_other_keys(s jsonb) RETURNS void
-LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp
-AS $refuse$
-BEGIN
-    IF NOT @extschema@._has_same_keys(s) THEN
-        RAISE EXCEPTION 'a key column of % has another type than before', @extschema@._source_table(s, 'orders')
-            USING ERRCODE = 'datatype_mismatch', HINT = format('alter_segmentation(%L) makes the tables and views anew.', s ->> 'name');
-    END IF;
-END
-$refuse$;
-COMMENT ON FUNCTION _refuse_other_keys(jsonb) IS 'Part of segmentations: an error where the keys have other types than before.';
+AS $hold$
+    SELECT coalesce(bool_and(o.atttypid = h.atttypid), false)
+    FROM unnest(@extschema@._keys(s)) AS k (name)
+    JOIN pg_attribute AS o ON o.attrelid = @extschema@._source_table(s, 'orders') AND o.attname = k.name
+    JOIN pg_attribute AS h ON h.attrelid = to_regclass(@extschema@._relation(s, 'histories')) AND h.attname = k.name
+$hold$;
+COMMENT ON FUNCTION _key_types_hold(jsonb) IS 'Part of segmentations: whether the key columns still have the types they had.';
 
 -- Brings the tables and views up to date. Everything happens in the caller's transaction: a step that fails leaves the views
 -- as they were, and readers see the new rows when it commits.
@@ -176,7 +163,11 @@ DECLARE
     view record;
     customers bigint;
 BEGIN
-    PERFORM @extschema@._refuse_other_keys(s);
+    IF NOT @extschema@._key_types_hold(s) THEN
+        RAISE EXCEPTION 'the key of % has another type than before: %', s ->> 'orders', @extschema@._key_list(s)
+            USING ERRCODE = 'datatype_mismatch',
+                  HINT = format('SELECT alter_segmentation(%L) makes the tables and views anew.', s ->> 'name');
+    END IF;
     EXECUTE format('SELECT currency FROM %s', status) INTO currency;
     IF s ->> 'track' = 'trigger' THEN
         -- First the notes, then, under a later snapshot, the orders: what is noted is committed by then.

@@ -13,12 +13,28 @@
 --   NAME_customers, _segments, _movement, _cohorts, _actions: the materialized views; NAME_customers_today: a view
 -- Nothing of it is a member of the extension: it is dumped, restored and granted like any other relation.
 
+-- Whoever may create functions in the extension's schema must not get hers called by ours: every argument that is NULL is typed, so
+-- that ours are the exact match.
+
 -- Tables of this type are found by it. Settings are kept as one document so that alter_segmentation can lay one over another.
 CREATE TYPE segmentation_settings AS (name text, settings jsonb);
 COMMENT ON TYPE segmentation_settings IS
     'Row type of the settings of a segmentation: a table of this type, owned by its creator, is what makes one.';
 COMMENT ON COLUMN segmentation_settings.name IS 'What the segmentation is called; the first part of the names of its relations.';
 COMMENT ON COLUMN segmentation_settings.settings IS 'The arguments of create_segmentation, columns found by name included.';
+
+-- The trigger function of these tables: they hold SQL that runs with their owner's rights, so that nobody else writes them.
+CREATE FUNCTION _only_owner() RETURNS trigger
+LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp
+AS $only_owner$
+BEGIN
+    IF NOT (SELECT pg_has_role(c.relowner, 'USAGE') FROM pg_class AS c WHERE c.oid = TG_RELID) THEN
+        RAISE EXCEPTION 'only its owner writes %', TG_RELID::regclass USING ERRCODE = 'insufficient_privilege';
+    END IF;
+    RETURN NULL;
+END
+$only_owner$;
+COMMENT ON FUNCTION _only_owner() IS 'Part of segmentations: refuses to let others than the owner write the settings.';
 
 -- One of the segmentation's relations, quoted.
 CREATE FUNCTION _relation(s jsonb, suffix text) RETURNS text
@@ -35,7 +51,7 @@ AS $columns$
     VALUES
     ('orders', 'tenant', false, 'key', '{}'::text[]),
     ('orders', 'customer', true, 'key', E'{customer_id,customer,customer_no,customer_number,customer_key,customer_code,cust_id,client_id,user_id,buyer_id,member_id,\u9867\u5ba2ID,\u9867\u5ba2\u756a\u53f7,\u9867\u5ba2\u30b3\u30fc\u30c9,\u4f1a\u54e1ID,\u4f1a\u54e1\u756a\u53f7}'),
-    ('orders', 'ordered_at', true, 'day', E'{ordered_at,ordered_on,order_date,order_datetime,order_time,order_day,purchased_at,purchased_on,purchase_date,invoice_date,\u6ce8\u6587\u65e5,\u6ce8\u6587\u65e5\u6642,\u8cfc\u5165\u65e5,\u8cfc\u5165\u65e5\u6642,\u53d7\u6ce8\u65e5}'),
+    ('orders', 'ordered_at', true, 'day', E'{ordered_at,ordered_on,order_date,order_datetime,order_time,order_timestamp,order_ts,order_day,purchased_at,purchased_on,purchase_date,invoice_date,\u6ce8\u6587\u65e5,\u6ce8\u6587\u65e5\u6642,\u8cfc\u5165\u65e5,\u8cfc\u5165\u65e5\u6642,\u53d7\u6ce8\u65e5}'),
     ('orders', 'amount', true, 'amount', E'{amount,total_amount,order_amount,order_total,order_value,grand_total,total_price,total,\u91d1\u984d,\u6ce8\u6587\u91d1\u984d,\u8cfc\u5165\u91d1\u984d,\u5408\u8a08\u91d1\u984d,\u58f2\u4e0a\u91d1\u984d}'),
     ('orders', 'discounted', false, 'boolean', '{}'),
     ('orders', 'order_id', false, 'key', '{}'),

@@ -109,7 +109,7 @@ AS $engagement$
                   s #>> '{columns,engagement,kind}',
                   @extschema@._day(s, @extschema@._source_table(s, 'engagement'), 'e', s #>> '{columns,engagement,happened_at}'),
                   @extschema@._source_table(s, 'engagement'),
-                  @extschema@._among(s, 'e', @extschema@._foreign_key_columns(s, 'engagement'), NULL))
+                  @extschema@._among(s, 'e', @extschema@._foreign_key_columns(s, 'engagement'), NULL::text))
 $engagement$;
 COMMENT ON FUNCTION _engagement_sql(jsonb) IS 'Part of segmentations: the SELECT of the engagement histories, one row a customer with events.';
 
@@ -123,7 +123,7 @@ AS $contacts$
                   @extschema@._day(s, @extschema@._source_table(s, 'contacts'), 'c', s #>> '{columns,contacts,contacted_at}'),
                   @extschema@._text(s, 'contacts', 'scenario'), @extschema@._text(s, 'contacts', 'step'),
                   @extschema@._text(s, 'contacts', 'group'), @extschema@._source_table(s, 'contacts'),
-                  @extschema@._among(s, 'c', @extschema@._foreign_key_columns(s, 'contacts'), NULL))
+                  @extschema@._among(s, 'c', @extschema@._foreign_key_columns(s, 'contacts'), NULL::text))
 $contacts$;
 COMMENT ON FUNCTION _contacts_sql(jsonb) IS 'Part of segmentations: the SELECT of the logs of contacts, one row a customer who was contacted.';
 
@@ -138,7 +138,7 @@ DECLARE
 BEGIN
     IF c ->> 'email' IS NOT NULL OR c ->> 'phone' IS NOT NULL OR c ->> 'postal_address' IS NOT NULL OR c ->> 'line_id' IS NOT NULL THEN
         channels := format('@extschema@.reachable_channels(%s)', (
-            SELECT string_agg(coalesce('c.' || quote_ident(c ->> a.role) || '::pg_catalog.' || a.type, 'NULL'), ', ' ORDER BY a.place)
+            SELECT string_agg(coalesce('c.' || quote_ident(c ->> a.role) || '::pg_catalog.' || a.type, 'NULL::pg_catalog.' || a.type), ', ' ORDER BY a.place)
             FROM (VALUES (1, 'email', 'text'), (2, 'phone', 'text'), (3, 'postal_address', 'text'), (4, 'line_id', 'text'),
                          (5, 'consents', 'jsonb')) AS a (place, role, type)));
     END IF;
@@ -146,7 +146,7 @@ BEGIN
                   @extschema@._foreign_keys(s, 'customers', 'c'),
                   @extschema@._text(s, 'customers', 'membership'), channels,
                   coalesce(@extschema@._day(s, relation, 'c', c ->> 'last_contacted_on'), 'NULL::pg_catalog.date'), relation,
-                  @extschema@._among(s, 'c', @extschema@._foreign_key_columns(s, 'customers'), NULL));
+                  @extschema@._among(s, 'c', @extschema@._foreign_key_columns(s, 'customers'), NULL::text));
 END
 $profiles$;
 COMMENT ON FUNCTION _profiles_sql(jsonb) IS 'Part of segmentations: the SELECT of memberships, channels and last contacts, one row a customer.';
@@ -162,7 +162,7 @@ BEGIN
     END IF;
     EXECUTE format('SELECT pg_catalog.concat_ws('', '', %s) FROM (SELECT %s FROM %s AS c WHERE %s) AS c GROUP BY %1$s HAVING count(*) > 1 LIMIT 1',
                    @extschema@._key_list(s, 'c'), @extschema@._foreign_keys(s, 'customers', 'c'), @extschema@._source_table(s, 'customers'),
-                   @extschema@._among(s, 'c', @extschema@._foreign_key_columns(s, 'customers'), NULL)) INTO example;
+                   @extschema@._among(s, 'c', @extschema@._foreign_key_columns(s, 'customers'), NULL::text)) INTO example;
     IF example IS NOT NULL THEN
         RAISE EXCEPTION '% has several rows of customer %', @extschema@._source_table(s, 'customers'), example
             USING ERRCODE = 'unique_violation', HINT = 'It must have one row a customer; a view over it can choose which one.';
