@@ -1890,9 +1890,6 @@ BEGIN
         -- By itself, so that the message shows it and not our SQL, and not between parentheses, which it could close.
         EXECUTE format(E'SELECT FROM %s AS o WHERE CASE WHEN\n%s\nTHEN true END LIMIT 0', @extschema@._source_table(s, 'orders'), s ->> 'order_filter');
     END IF;
-    IF s -> 'readers' @> '[null]' THEN
-        PERFORM @extschema@._invalid('a reader is NULL', 'Name roles: readers => ''{reporting}''.');
-    END IF;
     IF @extschema@._keys(s) && '{ordered_on,amount,discounted,kind,happened_on,channel,contacted_on,scenario,step,test_group}'
         OR EXISTS (SELECT FROM @extschema@._view_columns() AS c WHERE c.name = ANY (@extschema@._keys(s))) THEN
         PERFORM @extschema@._invalid(
