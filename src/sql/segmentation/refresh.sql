@@ -112,18 +112,23 @@ END
 $policy$;
 COMMENT ON FUNCTION _policy_on(jsonb, date, boolean) IS 'Part of segmentations: the policy that holds on a day, learned anew if asked.';
 
--- Writes down the day and policy asked for, and the policy as a new version where it is another one.
-CREATE FUNCTION _ask(s jsonb, on_day date, learn boolean) RETURNS void
+-- Writes down the day and policy asked for, and the policy as a new version where it is another one. Returns whether the
+-- question is another than before.
+CREATE FUNCTION _ask(s jsonb, on_day date, learn boolean) RETURNS boolean
 LANGUAGE plpgsql VOLATILE SET search_path = pg_catalog, pg_temp
 AS $ask$
 DECLARE
     policy @extschema@.segment_policy := @extschema@._policy_on(s, on_day, learn);
+    changed bigint;
 BEGIN
     EXECUTE format('INSERT INTO %1$s (valid_from, policy) SELECT $1, $2 '
                    'WHERE (SELECT p.policy FROM %1$s AS p ORDER BY p.valid_from DESC LIMIT 1) OPERATOR(@extschema@.=) $2 IS NOT TRUE '
                    'ON CONFLICT (valid_from) DO UPDATE SET policy = EXCLUDED.policy', @extschema@._relation(s, 'policies'))
         USING on_day, policy;
-    EXECUTE format('UPDATE %s SET as_of = $1, policy = $2', @extschema@._relation(s, 'status')) USING on_day, policy;
+    EXECUTE format('UPDATE %s SET as_of = $1, policy = $2 WHERE as_of <> $1 OR policy OPERATOR(@extschema@.<>) $2', @extschema@._relation(s, 'status'))
+        USING on_day, policy;
+    GET DIAGNOSTICS changed = ROW_COUNT;
+    RETURN changed > 0;
 END
 $ask$;
 COMMENT ON FUNCTION _ask(jsonb, date, boolean) IS 'Part of segmentations: writes down the day and policy that the views answer for.';
@@ -159,7 +164,9 @@ DECLARE
     currency text;
     mirror record;
     written bigint;
-    changed bigint;
+    changed bigint := 0;
+    histories bigint;
+    is_another boolean;
     view record;
     customers bigint;
 BEGIN
@@ -182,19 +189,20 @@ BEGIN
     FOR mirror IN SELECT * FROM @extschema@._mirrors(s, touched) AS m ORDER BY m.place LOOP
         written := @extschema@._mirror(s, mirror.suffix, mirror.query, mirror.among);
         PERFORM @extschema@._report(s, mirror.suffix || CASE WHEN mirror.among IS NULL THEN '' ELSE ' of noted customers' END, written, since);
-        changed := coalesce(changed, written);
+        changed := changed + written;
+        histories := coalesce(histories, written); -- they come first
         since := clock_timestamp();
     END LOOP;
     IF touched IS NOT NULL THEN
         EXECUTE 'DROP TABLE ' || touched;
     END IF;
 
-    PERFORM @extschema@._ask(s, @extschema@._today(s, on_day), learn);
+    is_another := @extschema@._ask(s, @extschema@._today(s, on_day), learn) OR changed > 0 OR rebuild;
     FOR view IN
         SELECT v.suffix, c.relispopulated
         FROM @extschema@._segmentation_views(s) AS v
         JOIN pg_class AS c ON c.oid = @extschema@._relation(s, v.suffix)::regclass
-        WHERE v.kind = 'MATERIALIZED VIEW'
+        WHERE v.kind = 'MATERIALIZED VIEW' AND (is_another OR NOT c.relispopulated)
         ORDER BY v.place
     LOOP
         since := clock_timestamp();
@@ -206,7 +214,7 @@ BEGIN
 
     EXECUTE format('SELECT count(*) FROM %s', @extschema@._relation(s, 'customers')) INTO customers;
     EXECUTE format('UPDATE %s SET refreshed_at = $1, seconds = $2, rebuilt = $3, histories_written = $4, customers = $5, currency = $6', status)
-        USING clock_timestamp(), round(extract(epoch FROM clock_timestamp() - started)::numeric, 3), touched IS NULL, changed,
+        USING clock_timestamp(), round(extract(epoch FROM clock_timestamp() - started)::numeric, 3), touched IS NULL, histories,
               customers, currency;
     IF s ->> 'track' = 'trigger' THEN
         PERFORM @extschema@._track(s);
