@@ -12,6 +12,7 @@
 \pset null '-'
 SET client_min_messages = warning;
 SET search_path = public, rfm;
+SET DateStyle = 'ISO';
 SET jit = off; -- many short statements: compiling them takes longer than running them
 
 -- ---- Once ----------------------------------------------------------------------------------------------------------------
@@ -23,8 +24,8 @@ UPDATE segmentation SET as_of = '2025-07-01', policy = (policy::jsonb || '{"cont
 
 ALTER TABLE orders ADD COLUMN discounted boolean GENERATED ALWAYS AS (discount > 0) STORED;
 
-SELECT create_segmentation('shop', orders => 'orders', discounted => 'discounted', customers => 'customers', engagement => 'events',
-                           contacts => 'contacts', policy => policy::text, as_of => as_of, time_zone => 'Asia/Tokyo')
+SELECT create_segmentation('shop', orders => 'orders', discounted => 'discounted', customers => 'customers',
+                           engagement => 'events', contacts => 'contacts', policy => policy::text, as_of => as_of, time_zone => 'Asia/Tokyo')
 FROM segmentation \g /dev/null
 
 -- The thirteen presets. Memberships are today's, so that a customer is taken for paused before she was; who is to be woken has
@@ -42,7 +43,8 @@ CREATE VIEW steps_today AS
 SELECT f.customer_id, f.as_of, wakes, d.*
 FROM (SELECT array_agg(scenario ORDER BY name) AS all_of_them FROM scenarios) AS a
 CROSS JOIN shop_facts AS f
-CROSS JOIN LATERAL due_steps(all_of_them, f.history, f.as_of, f.policy, f.engagement, f.membership, f.channels, f.contacts) AS d
+CROSS JOIN LATERAL due_steps(all_of_them, f.history, f.as_of, f.policy, f.engagement, f.membership, f.channels,
+                             f.contacts) AS d
 JOIN scenarios ON name = d.scenario;
 
 -- ---- The first of July: who sleeps, and how many can be woken ---------------------------------------------------------------
@@ -114,7 +116,8 @@ CREATE PROCEDURE tuesday(today date) LANGUAGE sql AS $$
 
     -- Send what is due, and write down that it was sent: the log decides what comes next.
     INSERT INTO contacts (customer_id, channel, contacted_at, scenario, step, "group", cost)
-    SELECT customer_id, channel, (today + time '10:00') AT TIME ZONE 'Asia/Tokyo', scenario, step, CASE WHEN wakes THEN "group" END,
+    SELECT customer_id, channel, (today + time '10:00') AT TIME ZONE 'Asia/Tokyo', scenario, step,
+           CASE WHEN wakes THEN "group" END,
            CASE channel WHEN 'postal' THEN 140 WHEN 'phone' THEN 300 WHEN 'sms' THEN 10 ELSE 1 END
     FROM steps_today
     LEFT JOIN (SELECT customer_id, "group" FROM campaign_members WHERE campaign = 'waking_2025') AS m USING (customer_id)
@@ -134,7 +137,8 @@ SELECT why, count(*) FILTER (WHERE wakes) AS to_wake, count(*) FILTER (WHERE NOT
 FROM steps_today WHERE why <> 'not_in_segment' GROUP BY why ORDER BY why;
 
 -- The other 52. A living shop has one line of cron, and no as_of.
-SELECT format('CALL tuesday(%L)', day::date) FROM generate_series(timestamp '2025-07-08', '2026-06-30', '7 days') AS d (day) \gexec
+SELECT format('CALL tuesday(%L)', day::date)
+FROM generate_series(timestamp '2025-07-08', '2026-06-30', '7 days') AS d (day) \gexec
 
 SELECT refresh_segmentation('shop', as_of => '2026-07-01') \g /dev/null
 
@@ -147,15 +151,16 @@ SELECT s.name AS scenario, count(*) AS messages, count(DISTINCT customer_id) AS 
        count(*) FILTER (WHERE channel = 'postal') AS postal
 FROM contacts AS c JOIN scenarios AS s ON s.name = c.scenario
 WHERE step IS NOT NULL
-GROUP BY s.name, s.priority ORDER BY s.priority;
+GROUP BY ROLLUP ((s.name, s.priority)) ORDER BY s.priority;
 
 \echo 'The way of one customer who was woken'
-SELECT (contacted_at AT TIME ZONE 'Asia/Tokyo')::date AS day, channel, scenario, step, "group", NULL::numeric AS bought
-FROM contacts WHERE customer_id = 1688 AND contacted_at BETWEEN '2025-07-01' AND '2026-06-30'
-UNION ALL
-SELECT ordered_on, NULL, NULL, NULL, NULL, amount
-FROM orders WHERE customer_id = 1688 AND ordered_on BETWEEN '2025-01-01' AND '2026-06-30'
-ORDER BY day;
+SELECT * FROM (
+    SELECT (contacted_at AT TIME ZONE 'Asia/Tokyo')::date AS day, channel, scenario, step, "group", NULL::numeric AS bought
+    FROM contacts WHERE customer_id = 1688
+    UNION ALL
+    SELECT ordered_on, NULL, NULL, NULL, NULL, amount FROM orders WHERE customer_id = 1688
+) AS way
+WHERE day BETWEEN '2025-06-01' AND '2026-06-30' ORDER BY day, scenario;
 
 -- ---- What came of it -------------------------------------------------------------------------------------------------------
 
@@ -185,8 +190,8 @@ WITH groups AS (
     SELECT 'addressed', ab_result(woken, revenue), sum(cost) FILTER (WHERE woken IS NOT NULL)
     FROM waking_answers WHERE "group" <> 'holdout'
 )
-SELECT t."group", c.lift, c.lift_low, c.lift_high, c.p_value, c.revenue_lift, c.revenue_lift_low AS low, c.revenue_lift_high AS high,
-       c.verdict, t.cost, round(t.cost / nullif((t.result).responders, 0)) AS per_woken,
+SELECT t."group", c.lift, c.lift_low, c.lift_high, c.p_value,
+       c.revenue_lift, c.revenue_lift_low AS low, c.revenue_lift_high AS high, c.verdict, t.cost, round(t.cost / nullif((t.result).responders, 0)) AS per_woken,
        round(t.cost / nullif(c.lift * (t.result).customers, 0)) AS per_one_more,
        round(c.revenue_lift * (t.result).customers - t.cost) AS gain
 FROM groups AS t
@@ -196,7 +201,7 @@ ORDER BY t."group" = 'addressed', t."group";
 
 -- ---- What changed ----------------------------------------------------------------------------------------------------------
 
-\echo 'Of those who were asleep, at risk ... a year ago: where they are now'
+\echo 'Where everybody was a year ago, and is now; prospects: whoever had not bought by then'
 SELECT lifecycle_state(history, '2025-06-30', policy) AS a_year_ago, count(*) AS customers,
        count(*) FILTER (WHERE now = 'vip') AS vip, count(*) FILTER (WHERE now = 'active') AS active,
        count(*) FILTER (WHERE now = 'winback') AS winback, count(*) FILTER (WHERE now = 'new') AS new,
