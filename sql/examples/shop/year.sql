@@ -13,7 +13,6 @@
 SET client_min_messages = warning;
 SET search_path = public, rfm;
 SET DateStyle = 'ISO';
-SET jit = off; -- many short statements: compiling them takes longer than running them
 
 -- ---- Once ----------------------------------------------------------------------------------------------------------------
 
