@@ -4186,6 +4186,41 @@ AS 'MODULE_PATHNAME', 'vip_tiers_wrapper';
 /* </end connected objects> */
 
 /* <begin connected objects> */
+-- src/sql/mod.rs
+-- requires:
+--   policy::lifecycle_states
+--   policy::purchase_stages
+--   policy::vip_tiers
+--   policy::memberships
+--   policy::dormancy_categories
+--   policy::dormancy_reasons
+--   policy::policy_presets
+--   policy::next_actions
+--   scenario::scenario_presets
+--   scenario::message_keys
+--   scenario::due_step_reasons
+--   ab::ab_verdicts
+--   ab::ab_factors
+
+-- How many rows each list has. Without it the planner expects a thousand, and a join with a few of them is taken for millions
+-- of rows: that costs more in compiling (JIT) than the query itself.
+
+ALTER FUNCTION lifecycle_states() ROWS 7;
+ALTER FUNCTION purchase_stages() ROWS 3;
+ALTER FUNCTION vip_tiers() ROWS 4;
+ALTER FUNCTION memberships() ROWS 4;
+ALTER FUNCTION dormancy_categories() ROWS 5;
+ALTER FUNCTION dormancy_reasons() ROWS 6;
+ALTER FUNCTION policy_presets() ROWS 6;
+ALTER FUNCTION next_actions(segment_policy) ROWS 25;
+ALTER FUNCTION scenario_presets() ROWS 13;
+ALTER FUNCTION message_keys() ROWS 29;
+ALTER FUNCTION due_step_reasons() ROWS 11;
+ALTER FUNCTION ab_verdicts() ROWS 3;
+ALTER FUNCTION ab_factors() ROWS 3;
+/* </end connected objects> */
+
+/* <begin connected objects> */
 -- src/sql/kpi.rs
 -- pg_rfm::sql::kpi::wilson_interval
 -- Skipped due to `#[pgrx(sql = false)]`

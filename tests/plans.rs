@@ -426,6 +426,23 @@ fn hashed_sorted_and_spilled_groups_answer_the_same() {
 
 /// The four main aggregates of the same columns, day and policy cost one pass, not four: their arguments are evaluated
 /// once a row. A function that counts its calls (and says STABLE, because volatile ones are never shared) tells.
+/// The planner expects of each list as many rows as it has, not the thousand it takes for granted.
+#[test]
+fn the_planner_knows_how_long_the_lists_are() {
+    let database = Database::new("plans_rows");
+    let lists = database.psql(
+        "SELECT format('SELECT %L, %s, count(*) FROM rfm.%s(%s);', proname, prorows, proname, repeat('NULL', pronargs)) FROM pg_proc
+         WHERE pronamespace = 'rfm'::regnamespace AND proretset AND prolang = (SELECT oid FROM pg_language WHERE lanname = 'c')
+               AND (pronargs = 0 OR proname = 'next_actions')",
+    );
+    let counted = database.psql(&lists);
+    assert_eq!(counted.lines().count(), 13);
+    for list in counted.lines() {
+        let mut columns = list.split('|').skip(1);
+        assert_eq!(columns.next(), columns.next(), "{list}");
+    }
+}
+
 #[test]
 fn the_four_main_aggregates_share_one_pass() {
     let shop = Shop::new("plans_shared");

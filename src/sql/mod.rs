@@ -20,6 +20,7 @@
 //! | `policy.rs` | policies and lists of labels |
 //! | `stored.rs`, `stored.sql` | the table of named policies |
 //! | `segmentation.rs`, `segmentation/` | tables, materialized views and triggers for a shop's reports, made by one call |
+//! | `rows.sql` | how many rows each list has, for the planner |
 //! | `comments.sql` | a comment on every object |
 
 mod ab;
@@ -48,4 +49,23 @@ mod zone;
 use pgrx::prelude::*;
 
 extension_sql_file!("bootstrap.sql", name = "bootstrap", bootstrap);
+extension_sql_file!(
+    "rows.sql",
+    name = "rows",
+    requires = [
+        policy::lifecycle_states,
+        policy::purchase_stages,
+        policy::vip_tiers,
+        policy::memberships,
+        policy::dormancy_categories,
+        policy::dormancy_reasons,
+        policy::policy_presets,
+        policy::next_actions,
+        scenario::scenario_presets,
+        scenario::message_keys,
+        scenario::due_step_reasons,
+        ab::ab_verdicts,
+        ab::ab_factors,
+    ]
+);
 extension_sql_file!("comments.sql", name = "comments", finalize);

@@ -34,7 +34,7 @@ CREATE TABLE public.events (
 
 CREATE TABLE public.contacts (
     customer_id  integer NOT NULL REFERENCES public.customers,
-    channel      text NOT NULL,
+    channel      text,                  -- NULL: nothing was sent, the customer is held out
     contacted_at timestamptz NOT NULL,
     scenario     text,
     step         text,

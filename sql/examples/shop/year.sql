@@ -1,0 +1,217 @@
+-- A year of the worked shop, 2025-07-01 to 2026-06-30: every Tuesday the scenarios say what to send, what is sent goes into the
+-- log, and at the end of the year the hold-out tells what came of it. In a database of its own; takes ten to twenty seconds:
+--
+--   psql -d shop -f shop.sql -f year.sql      with pg_rfm in schema rfm; what it prints is in year.out
+--
+-- The shop goes on as shop.sql has it, with its newsletters and its letter of last autumn; orders after the day asked for are
+-- not known yet. How customers answer is made up, as in shop.sql, of digests: see answers().
+\set QUIET on
+\pset format aligned
+\pset tuples_only off
+\pset footer off
+\pset null '-'
+SET client_min_messages = warning;
+SET search_path = public, rfm;
+SET DateStyle = 'ISO';
+
+-- ---- Once ----------------------------------------------------------------------------------------------------------------
+
+-- The shop's thresholds, and how much is too much: a week between any two messages, four in two months, letters and calls less.
+UPDATE segmentation SET as_of = '2025-07-01', policy = (policy::jsonb || '{"contact": {
+    "min_days_between": 7, "limits": [{"contacts": 4, "days": 60}],
+    "channel_limits": {"postal": [{"contacts": 2, "days": 60}], "phone": [{"contacts": 1, "days": 60}]}}}')::segment_policy;
+
+ALTER TABLE orders ADD COLUMN discounted boolean GENERATED ALWAYS AS (discount > 0) STORED;
+
+SELECT create_segmentation('shop', orders => 'orders', discounted => 'discounted', customers => 'customers',
+                           engagement => 'events', contacts => 'contacts', policy => policy::text, as_of => as_of, time_zone => 'Asia/Tokyo')
+FROM segmentation \g /dev/null
+
+-- The thirteen presets. Memberships are today's, so that a customer is taken for paused before she was; who is to be woken has
+-- to be asleep as well.
+CREATE TABLE scenarios AS
+SELECT name, priority, behaviour = 'winback' AS wakes,
+       CASE behaviour
+           WHEN 'winback' THEN jsonb_set(preset_scenario(name)::jsonb, '{enter_when,lifecycle_state}', '"dormant"')::scenario
+           ELSE preset_scenario(name)
+       END AS scenario
+FROM scenario_presets();
+
+-- What each scenario has for each customer on the day of the last refresh, and why.
+CREATE VIEW steps_today AS
+SELECT f.customer_id, f.as_of, wakes, d.*
+FROM (SELECT array_agg(scenario ORDER BY name) AS all_of_them FROM scenarios) AS a
+CROSS JOIN shop_facts AS f
+CROSS JOIN LATERAL due_steps(all_of_them, f.history, f.as_of, f.policy, f.engagement, f.membership, f.channels,
+                             f.contacts) AS d
+JOIN scenarios ON name = d.scenario;
+
+-- ---- The first of July: who sleeps, and how many can be woken ---------------------------------------------------------------
+
+\echo 'Who sleeps, who of them for half a year or longer, and who can be reached'
+SELECT dormancy_category, count(*) AS dormant, count(*) FILTER (WHERE last_purchase_on <= '2025-07-01'::date - 181) AS asleep,
+       count(*) FILTER (WHERE reachable_by <> '') AS reachable, sum(monetary) AS past_revenue,
+       sum(monetary) FILTER (WHERE reachable_by = '') AS of_unreachable
+FROM shop_customers
+WHERE lifecycle_state = 'dormant'
+GROUP BY ROLLUP (dormancy_category) ORDER BY dormancy_category;
+
+-- Some 5 % come back by themselves within 90 days. To see whether messages make that 13 %:
+\echo 'Customers needed in each group'
+SELECT ab_sample_size(0.05, 0.08) AS planned \gset
+\echo :planned
+
+-- Whoever is to be woken for the first time is put into a group, for ever: nothing, the messages, or the messages with a coupon.
+CREATE TABLE campaigns (campaign text PRIMARY KEY, groups jsonb NOT NULL, window_days integer NOT NULL);
+INSERT INTO campaigns VALUES ('waking_2025', '[{"group": "holdout", "share": 0.3}, {"group": "message", "share": 0.35},
+                                               {"group": "coupon", "share": 0.35}]', 90);
+
+-- ---- Every Tuesday ---------------------------------------------------------------------------------------------------------
+
+-- Made up: how customers answer. A digest from 0 to 99 is a customer's chance of something.
+CREATE FUNCTION chance(customer integer, choice text) RETURNS integer LANGUAGE sql IMMUTABLE AS $$
+    SELECT ('x' || substr(md5(choice || customer), 1, 7))::bit(28)::integer % 100
+$$;
+
+-- Made up: who is chosen comes back by herself in 3 of 100 cases; a message is answered in 4 of 100, with a coupon in 1. Who
+-- answers buys up to three times, a coupon takes 30 % off the first order.
+CREATE PROCEDURE answers(today date) LANGUAGE sql AS $$
+    INSERT INTO orders (order_id, customer_id, ordered_on, amount, discount)
+    SELECT (SELECT greatest(max(order_id), 200000) FROM orders) + row_number() OVER (ORDER BY customer_id, n), customer_id,
+           today + 1 + chance(customer_id, why || 'day') % days + 35 * n, price - discount, discount
+    FROM (
+        SELECT customer_id, 'herself' AS why, 3 AS percent, 80 AS days, false AS coupon
+        FROM campaign_members
+        WHERE campaign = 'waking_2025' AND joined_on = today
+        UNION ALL
+        SELECT customer_id, scenario || step || today, CASE "group" WHEN 'coupon' THEN 1 ELSE 4 END, 14,
+               "group" IS NOT DISTINCT FROM 'coupon'
+        FROM contacts
+        WHERE step IS NOT NULL AND scenario IN (SELECT name FROM scenarios)
+              AND contacted_at = (today + time '10:00') AT TIME ZONE 'Asia/Tokyo'
+    ) AS c
+    CROSS JOIN LATERAL generate_series(0, chance(customer_id, why || 'more') % 3) AS n
+    CROSS JOIN LATERAL CAST(2400 + 40 * chance(customer_id, 'price') AS numeric) AS price
+    CROSS JOIN LATERAL CAST(CASE WHEN coupon AND n = 0 THEN price * 3 / 10 ELSE 0 END AS numeric(9, 0)) AS discount
+    WHERE chance(customer_id, why) < percent
+$$;
+
+CREATE PROCEDURE tuesday(today date) LANGUAGE sql AS $$
+    -- What is known today.
+    SELECT refresh_segmentation('shop', as_of => today);
+
+    -- Whom to wake for the first time: her group, and with it the first day of her 90.
+    INSERT INTO campaign_members (campaign, customer_id, "group", joined_on)
+    SELECT campaign, customer_id, ab_group(customer_id, campaign, groups), today
+    FROM steps_today CROSS JOIN campaigns
+    WHERE due AND wakes
+    ON CONFLICT DO NOTHING;
+
+    -- The log keeps her out of everything that wakes. Of other scenarios she is no hold-out: who complains is called.
+    INSERT INTO contacts (customer_id, contacted_at, scenario, "group", cost)
+    SELECT customer_id, (today + time '10:00') AT TIME ZONE 'Asia/Tokyo', name, 'holdout', 0
+    FROM campaign_members CROSS JOIN scenarios
+    WHERE campaign = 'waking_2025' AND joined_on = today AND "group" = 'holdout' AND wakes;
+
+    -- Send what is due, and write down that it was sent: the log decides what comes next.
+    INSERT INTO contacts (customer_id, channel, contacted_at, scenario, step, "group", cost)
+    SELECT customer_id, channel, (today + time '10:00') AT TIME ZONE 'Asia/Tokyo', scenario, step,
+           CASE WHEN wakes THEN "group" END,
+           CASE channel WHEN 'postal' THEN 140 WHEN 'phone' THEN 300 WHEN 'sms' THEN 10 ELSE 1 END
+    FROM steps_today
+    LEFT JOIN (SELECT customer_id, "group" FROM campaign_members WHERE campaign = 'waking_2025') AS m USING (customer_id)
+    WHERE due AND NOT (wakes AND "group" = 'holdout');
+
+    CALL answers(today);
+$$;
+
+\echo 'The first Tuesday: what is due, and why the others of those in a scenario get nothing'
+CALL tuesday('2025-07-01');
+SELECT why, count(*) FILTER (WHERE wakes) AS to_wake, count(*) FILTER (WHERE NOT wakes) AS others
+FROM steps_today WHERE why <> 'not_in_segment' GROUP BY why ORDER BY why;
+
+\echo 'Asked again after it was sent'
+SELECT refresh_segmentation('shop', as_of => '2025-07-01') \g /dev/null
+SELECT why, count(*) FILTER (WHERE wakes) AS to_wake, count(*) FILTER (WHERE NOT wakes) AS others
+FROM steps_today WHERE why <> 'not_in_segment' GROUP BY why ORDER BY why;
+
+-- The other 52. A living shop has one line of cron, and no as_of.
+SELECT format('CALL tuesday(%L)', day::date)
+FROM generate_series(timestamp '2025-07-08', '2026-06-30', '7 days') AS d (day) \gexec
+
+SELECT refresh_segmentation('shop', as_of => '2026-07-01') \g /dev/null
+
+-- ---- What was sent ---------------------------------------------------------------------------------------------------------
+
+\echo 'What was sent by which scenario'
+SELECT s.name AS scenario, count(*) AS messages, count(DISTINCT customer_id) AS customers, sum(cost) AS cost,
+       count(*) FILTER (WHERE channel = 'email') AS email, count(*) FILTER (WHERE channel = 'line') AS line,
+       count(*) FILTER (WHERE channel = 'sms') AS sms, count(*) FILTER (WHERE channel = 'phone') AS phone,
+       count(*) FILTER (WHERE channel = 'postal') AS postal
+FROM contacts AS c JOIN scenarios AS s ON s.name = c.scenario
+WHERE step IS NOT NULL
+GROUP BY ROLLUP ((s.name, s.priority)) ORDER BY s.priority;
+
+\echo 'The way of one customer who was woken'
+SELECT * FROM (
+    SELECT (contacted_at AT TIME ZONE 'Asia/Tokyo')::date AS day, channel, scenario, step, "group", NULL::numeric AS bought
+    FROM contacts WHERE customer_id = 1688
+    UNION ALL
+    SELECT ordered_on, NULL, NULL, NULL, NULL, amount FROM orders WHERE customer_id = 1688
+) AS way
+WHERE day BETWEEN '2025-06-01' AND '2026-06-30' ORDER BY day, scenario;
+
+-- ---- What came of it -------------------------------------------------------------------------------------------------------
+
+-- Everybody chosen whose 90 days are over, with what she bought in them, her first day not counted: nobody answers before.
+CREATE VIEW waking_answers AS
+SELECT "group", customer_id,
+       bought_between(history, joined_on + 1, joined_on + window_days, as_of) AS woken,
+       revenue_between(history, joined_on + 1, joined_on + window_days) AS revenue,
+       (SELECT sum(cost) FROM contacts AS c
+        WHERE c.customer_id = m.customer_id AND c."group" = m."group" AND scenario IN (SELECT name FROM scenarios)
+              AND (contacted_at AT TIME ZONE 'Asia/Tokyo')::date BETWEEN joined_on AND joined_on + window_days) AS cost
+FROM campaign_members AS m JOIN campaigns USING (campaign) JOIN shop_facts USING (customer_id);
+
+CREATE VIEW waking_groups AS
+SELECT "group", ab_result(woken, revenue) AS result, sum(cost) FILTER (WHERE woken IS NOT NULL) AS cost
+FROM waking_answers GROUP BY "group";
+
+\echo 'Woken within 90 days'
+SELECT "group", (result).customers, (result).responders AS woken, (result).rate, (result).rate_low, (result).rate_high,
+       (result).revenue, (result).revenue_per_head AS per_head
+FROM waking_groups ORDER BY "group" <> 'holdout', "group";
+
+\echo 'Against the hold-out; the last row: whoever was addressed, with a coupon or without'
+WITH groups AS (
+    TABLE waking_groups
+    UNION ALL
+    SELECT 'addressed', ab_result(woken, revenue), sum(cost) FILTER (WHERE woken IS NOT NULL)
+    FROM waking_answers WHERE "group" <> 'holdout'
+)
+SELECT t."group", c.lift, c.lift_low, c.lift_high, c.p_value,
+       c.revenue_lift, c.revenue_lift_low AS low, c.revenue_lift_high AS high, c.verdict, t.cost, round(t.cost / nullif((t.result).responders, 0)) AS per_woken,
+       round(t.cost / nullif(c.lift * (t.result).customers, 0)) AS per_one_more,
+       round(c.revenue_lift * (t.result).customers - t.cost) AS gain
+FROM groups AS t
+JOIN waking_groups AS h ON h."group" = 'holdout' AND t."group" <> 'holdout'
+CROSS JOIN LATERAL ab_compare(t.result, h.result, :planned) AS c
+ORDER BY t."group" = 'addressed', t."group";
+
+-- ---- What changed ----------------------------------------------------------------------------------------------------------
+
+\echo 'Where everybody was a year ago, and is now; prospects: whoever had not bought by then'
+SELECT lifecycle_state(history, '2025-06-30', policy) AS a_year_ago, count(*) AS customers,
+       count(*) FILTER (WHERE now = 'vip') AS vip, count(*) FILTER (WHERE now = 'active') AS active,
+       count(*) FILTER (WHERE now = 'winback') AS winback, count(*) FILTER (WHERE now = 'new') AS new,
+       count(*) FILTER (WHERE now = 'at_risk') AS at_risk, count(*) FILTER (WHERE now = 'dormant') AS dormant,
+       sum(revenue_between(history, '2025-07-01', '2026-06-30')) AS revenue
+FROM shop_facts CROSS JOIN LATERAL lifecycle_state(history, '2026-06-30', policy) AS now
+GROUP BY 1 ORDER BY 1;
+
+\echo 'Quarter by quarter: who woke, and who fell asleep'
+SELECT date_trunc('quarter', to_day)::date AS quarter,
+       sum(customers) FILTER (WHERE from_state = 'dormant' AND to_state <> 'dormant') AS woke,
+       sum(revenue_after) FILTER (WHERE from_state = 'dormant' AND to_state <> 'dormant') AS revenue,
+       sum(customers) FILTER (WHERE from_state <> 'dormant' AND to_state = 'dormant') AS fell_asleep
+FROM shop_movement WHERE to_day > '2025-06-30' GROUP BY 1 ORDER BY 1;
