@@ -217,6 +217,9 @@ BEGIN
     GET DIAGNOSTICS written = ROW_COUNT;
     EXECUTE format('ALTER TABLE %s ADD PRIMARY KEY (%s)', target, @extschema@._key_list(s));
     EXECUTE format('COMMENT ON TABLE %s IS %L', target, comment);
+    -- Nobody looks for a history: statistics of them would only cost.
+    EXECUTE (SELECT format('ALTER TABLE %s %s', target, string_agg(format('ALTER %I SET STATISTICS 0', a.attname), ', '))
+             FROM pg_attribute AS a WHERE a.attrelid = target::regclass AND a.attnum > 0 AND a.attname <> ALL (@extschema@._keys(s)));
     EXECUTE 'ANALYZE ' || target;
     PERFORM @extschema@._report(s, suffix, written, since);
 END
