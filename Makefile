@@ -62,7 +62,7 @@ lint: deps
 # Settings of a small real server: durable, so that the floor pays what a shop's server pays, on an SSD.
 BENCH ?= speed segmentation
 bench: build
-	@PG_RFM_SETTINGS='shared_buffers=1GB fsync=on full_page_writes=on synchronous_commit=on max_wal_size=4GB jit=off random_page_cost=1.1 work_mem=64MB' \
+	@PG_RFM_SETTINGS='shared_buffers=4GB fsync=on full_page_writes=on synchronous_commit=on max_wal_size=4GB jit=off random_page_cost=1.1 work_mem=64MB' \
 	  $(CLUSTER) run bench cargo bench $(CORE) $(BENCH:%=--bench %) $(if $(ARGS),-- $(ARGS))
 
 demo: build
