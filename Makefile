@@ -22,7 +22,7 @@ help:
 	@echo 'make demo-stop  stop and delete that PostgreSQL'
 	@echo 'make test       all tests, in a throwaway PostgreSQL; one of them: make test ARGS="--test smoke"'
 	@echo 'make install    into the PostgreSQL of PG_CONFIG (also: DESTDIR=..., make uninstall)'
-	@echo 'make bench      speed and memory, as ratios to plain SQL'
+	@echo 'make bench      speed and memory, as ratios to plain SQL; one of them: make bench BENCH=speed, BENCH=segmentation'
 	@echo 'make            only the extension; make schema: write its install script sql/pg_rfm--*.sql again'
 	@echo 'make lint       fmt and clippy, warnings are errors'
 	@echo 'All take PG_CONFIG=/path/to/pg_config; without it, the newest PostgreSQL of pgrx.toml that is installed.'
