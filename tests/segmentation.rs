@@ -1600,7 +1600,7 @@ fn identifiers_may_all_be_quoted() {
     assert_histories(&mut client);
 }
 
-// ---- What was seen with fresh eyes ----------------------------------------------------------------------------------
+// ---- Rights, locks, restores and early refusals --------------------------------------------------------------------
 
 /// Whoever owns the schema puts a view of hers in the place of a table: looking at the list does not run it.
 #[test]
