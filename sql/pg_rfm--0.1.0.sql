@@ -531,27 +531,30 @@ COMMENT ON FUNCTION _relation(jsonb, text) IS 'Part of segmentations: the quoted
 CREATE FUNCTION _source_columns() RETURNS TABLE (source text, role text, required boolean, types text, names text[])
 LANGUAGE sql IMMUTABLE PARALLEL SAFE SET search_path = pg_catalog, pg_temp
 AS $columns$
+    WITH customer AS (
+        SELECT E'{customer_id,customer,customer_no,customer_number,customer_key,customer_code,cust_id,client_id,user_id,buyer_id,member_id,\u9867\u5ba2ID,\u9867\u5ba2\u756a\u53f7,\u9867\u5ba2\u30b3\u30fc\u30c9,\u4f1a\u54e1ID,\u4f1a\u54e1\u756a\u53f7}'::text[] AS names
+    )
     VALUES
     ('orders', 'tenant', false, 'key', '{}'::text[]),
-    ('orders', 'customer', true, 'key', E'{customer_id,customer,customer_no,customer_number,customer_key,customer_code,cust_id,client_id,user_id,buyer_id,member_id,\u9867\u5ba2ID,\u9867\u5ba2\u756a\u53f7,\u9867\u5ba2\u30b3\u30fc\u30c9,\u4f1a\u54e1ID,\u4f1a\u54e1\u756a\u53f7}'),
+    ('orders', 'customer', true, 'key', (SELECT k.names FROM customer AS k)),
     ('orders', 'ordered_at', true, 'day', E'{ordered_at,ordered_on,order_date,order_datetime,order_time,order_timestamp,order_ts,order_day,purchased_at,purchased_on,purchase_date,invoice_date,\u6ce8\u6587\u65e5,\u6ce8\u6587\u65e5\u6642,\u8cfc\u5165\u65e5,\u8cfc\u5165\u65e5\u6642,\u53d7\u6ce8\u65e5}'),
     ('orders', 'amount', true, 'amount', E'{amount,total_amount,order_amount,order_total,order_value,grand_total,total_price,total,\u91d1\u984d,\u6ce8\u6587\u91d1\u984d,\u8cfc\u5165\u91d1\u984d,\u5408\u8a08\u91d1\u984d,\u58f2\u4e0a\u91d1\u984d}'),
     ('orders', 'discounted', false, 'boolean', '{}'),
     ('orders', 'order_id', false, 'key', '{}'),
     ('orders', 'currency', false, 'text', '{}'),
     ('engagement', 'tenant', false, 'key', '{}'),
-    ('engagement', 'customer', true, 'key', E'{customer_id,customer,customer_no,customer_number,customer_key,customer_code,cust_id,client_id,user_id,buyer_id,member_id,\u9867\u5ba2ID,\u9867\u5ba2\u756a\u53f7,\u9867\u5ba2\u30b3\u30fc\u30c9,\u4f1a\u54e1ID,\u4f1a\u54e1\u756a\u53f7}'),
+    ('engagement', 'customer', true, 'key', (SELECT k.names FROM customer AS k)),
     ('engagement', 'kind', true, 'text', E'{kind,event_kind,event_type,event,type,\u7a2e\u985e,\u7a2e\u5225}'),
     ('engagement', 'happened_at', true, 'day', E'{happened_at,happened_on,occurred_at,occurred_on,event_date,event_time,\u767a\u751f\u65e5,\u767a\u751f\u65e5\u6642}'),
     ('contacts', 'tenant', false, 'key', '{}'),
-    ('contacts', 'customer', true, 'key', E'{customer_id,customer,customer_no,customer_number,customer_key,customer_code,cust_id,client_id,user_id,buyer_id,member_id,\u9867\u5ba2ID,\u9867\u5ba2\u756a\u53f7,\u9867\u5ba2\u30b3\u30fc\u30c9,\u4f1a\u54e1ID,\u4f1a\u54e1\u756a\u53f7}'),
+    ('contacts', 'customer', true, 'key', (SELECT k.names FROM customer AS k)),
     ('contacts', 'channel', true, 'text', '{channel}'),
     ('contacts', 'contacted_at', true, 'day', '{contacted_at,contacted_on,sent_at,sent_on}'),
     ('contacts', 'scenario', false, 'text', '{scenario}'),
     ('contacts', 'step', false, 'text', '{step}'),
     ('contacts', 'group', false, 'text', '{group,test_group}'),
     ('customers', 'tenant', false, 'key', '{}'),
-    ('customers', 'customer', true, 'key', E'{customer_id,customer,customer_no,customer_number,customer_key,customer_code,cust_id,client_id,user_id,buyer_id,member_id,id,\u9867\u5ba2ID,\u9867\u5ba2\u756a\u53f7,\u9867\u5ba2\u30b3\u30fc\u30c9,\u4f1a\u54e1ID,\u4f1a\u54e1\u756a\u53f7}'),
+    ('customers', 'customer', true, 'key', (SELECT k.names || '{id}' FROM customer AS k)),
     ('customers', 'membership', false, 'text', E'{membership,membership_status,\u4f1a\u54e1\u533a\u5206}'),
     ('customers', 'email', false, 'text', E'{email,e_mail,email_address,mail_address,\u30e1\u30fc\u30eb\u30a2\u30c9\u30ec\u30b9}'),
     ('customers', 'phone', false, 'text', E'{phone,phone_number,telephone,tel,\u96fb\u8a71\u756a\u53f7}'),
@@ -730,12 +733,278 @@ AS $same$
     JOIN pg_attribute AS a ON a.attrelid = @extschema@._source_table(s, 'orders') AND a.attname = k.name
 $same$;
 COMMENT ON FUNCTION _same_key(jsonb, text, text) IS 'Part of segmentations: the condition that two rows have the same key.';
+
+-- The arguments of create_segmentation as settings; what is not given is left out, and looked for or defaulted later.
+CREATE FUNCTION _given_settings(
+    orders regclass, tenant text, customer text, ordered_at text, amount text, discounted text, order_id text, currency text,
+    order_filter text, time_zone text, policy text, engagement regclass, engagement_columns jsonb, contacts regclass, contacts_columns jsonb, customers regclass,
+    customers_columns jsonb, as_of date, lang text, track text, readers text[]
+) RETURNS jsonb
+LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp
+AS $given$
+    SELECT jsonb_strip_nulls(jsonb_build_object(
+        'orders', orders, 'order_filter', order_filter, 'time_zone', time_zone, 'policy', policy, 'engagement', engagement,
+        'contacts', contacts, 'customers', customers, 'as_of', as_of, 'lang', lang, 'track', track, 'readers', readers
+    )) || jsonb_build_object('columns', jsonb_build_object(
+        'orders', jsonb_strip_nulls(jsonb_build_object(
+            'tenant', tenant, 'customer', customer, 'ordered_at', ordered_at, 'amount', amount, 'discounted', discounted,
+            'order_id', order_id, 'currency', currency)),
+        'engagement', coalesce(engagement_columns, '{}'),
+        'contacts', coalesce(contacts_columns, '{}'),
+        'customers', coalesce(customers_columns, '{}')))
+$given$;
+COMMENT ON FUNCTION _given_settings(regclass, text, text, text, text, text, text, text, text, text, text, regclass, jsonb, regclass, jsonb, regclass, jsonb, date, text, text, text[]) IS
+    'Part of segmentations: the arguments of create_segmentation as one document.';
+
+CREATE FUNCTION _invalid(message text, hint text) RETURNS void
+LANGUAGE plpgsql IMMUTABLE SET search_path = pg_catalog, pg_temp
+AS $invalid$
+BEGIN
+    RAISE EXCEPTION '%', message USING ERRCODE = 'invalid_parameter_value', HINT = hint;
+END
+$invalid$;
+COMMENT ON FUNCTION _invalid(text, text) IS 'Part of segmentations: refuses an argument.';
+
+-- The settings with defaults and columns filled in; an error where they cannot be meant.
+CREATE FUNCTION _checked_settings(given jsonb) RETURNS jsonb
+LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp
+AS $checked$
+DECLARE
+    s jsonb := jsonb_build_object('time_zone', current_setting('TimeZone'), 'lang', 'en', 'track', 'none') || given;
+    source text;
+    relation regclass;
+    kind pg_class;
+BEGIN
+    IF NOT s ? 'orders' THEN
+        PERFORM @extschema@._invalid('orders is NULL', 'Name the table of orders: orders => ''sales.orders''.');
+    ELSIF s ->> 'lang' NOT IN ('en', 'ja') THEN
+        PERFORM @extschema@._invalid(format('lang is "%s"', s ->> 'lang'), 'Labels exist in en and ja.');
+    ELSIF s ->> 'track' NOT IN ('none', 'trigger') THEN
+        PERFORM @extschema@._invalid(format('track is "%s"', s ->> 'track'), 'It is none or trigger.');
+    ELSIF NOT isfinite(coalesce((s ->> 'as_of')::date, '2000-01-01')) THEN
+        PERFORM @extschema@._invalid(format('as_of is %s', s ->> 'as_of'), 'Give a finite day, or none for today at each refresh.');
+    END IF;
+    PERFORM clock_timestamp() AT TIME ZONE (s ->> 'time_zone');
+
+    FOREACH source IN ARRAY ARRAY['orders', 'engagement', 'contacts', 'customers'] LOOP
+        IF jsonb_typeof(s #> ARRAY['columns', source]) <> 'object' THEN
+            PERFORM @extschema@._invalid(format('%s_columns is a JSON %s', source, jsonb_typeof(s #> ARRAY['columns', source])),
+                                         'Give an object of columns, for example {"customer": "buyer_id"}.');
+        ELSIF s ->> source IS NULL THEN
+            IF s #> ARRAY['columns', source] <> '{}' THEN
+                PERFORM @extschema@._invalid(format('%s_columns are given without %1$s', source), format('Name the table too: %s => ...', source));
+            END IF;
+            CONTINUE;
+        END IF;
+        relation := @extschema@._source_table(s, source);
+        SELECT * INTO kind FROM pg_class AS c WHERE c.oid = relation;
+        IF kind.relpersistence = 't' THEN
+            PERFORM @extschema@._invalid(format('%s is a temporary table', relation), 'A refresh from another session would not see it.');
+        ELSIF source = 'orders' AND s ->> 'track' = 'trigger' AND kind.relkind NOT IN ('r', 'p') THEN
+            PERFORM @extschema@._invalid(format('%s is no table: it can have no triggers that note changes', relation),
+                                         'Use track => ''none'': each refresh reads all orders.');
+        END IF;
+        s := jsonb_set(s, ARRAY['columns', source], @extschema@._find_columns(
+            relation, source, s #> ARRAY['columns', source],
+            CASE source WHEN 'orders' THEN '{}' ELSE jsonb_build_object('tenant', s #> '{columns,orders,tenant}',
+                                                                        'customer', s #> '{columns,orders,customer}') END));
+    END LOOP;
+    PERFORM @extschema@._same_key(s, 'a', 'b'); -- an error where a key has no order
+    IF s ? 'order_filter' THEN
+        -- By itself, so that the message shows it and not our SQL, and not between parentheses, which it could close.
+        EXECUTE format(E'SELECT FROM %s AS o WHERE CASE WHEN\n%s\nTHEN true END LIMIT 0', @extschema@._source_table(s, 'orders'), s ->> 'order_filter');
+    END IF;
+    IF @extschema@._keys(s) && '{ordered_on,amount,discounted,kind,happened_on,channel,contacted_on,scenario,step,test_group}'
+        OR EXISTS (SELECT FROM @extschema@._view_columns() AS c WHERE c.name = ANY (@extschema@._keys(s))) THEN
+        PERFORM @extschema@._invalid(
+            format('a key column is called like a column of ours: %s', array_to_string(@extschema@._keys(s), ', ')),
+            'A view over the orders can give it another name.');
+    END IF;
+    RETURN s;
+END
+$checked$;
+COMMENT ON FUNCTION _checked_settings(jsonb) IS 'Part of segmentations: settings with defaults and found columns; refuses what cannot be meant.';
 /* </end connected objects> */
 
 /* <begin connected objects> */
 -- src/sql/segmentation.rs
 -- requires:
 --   segmentation_settings
+
+-- segmentation: registry
+
+-- Only from the catalog: the tables of others may hold anything.
+CREATE FUNCTION _list_segmentations() RETURNS TABLE (name text, schema text, owner text, relation text)
+LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp
+AS $list$
+    SELECT left(c.relname, -length('_settings')), n.nspname, pg_get_userbyid(c.relowner), c.oid::regclass::text
+    FROM pg_class AS c
+    JOIN pg_namespace AS n ON n.oid = c.relnamespace
+    WHERE c.reloftype = '@extschema@.segmentation_settings'::regtype AND c.relname LIKE '%\_settings' AND c.relkind = 'r'
+$list$;
+COMMENT ON FUNCTION _list_segmentations() IS 'Part of segmentations: all of them, from the catalog.';
+
+-- All relations a segmentation can have, in the order in which they can be dropped.
+CREATE FUNCTION _segmentation_relations() RETURNS TABLE (suffix text, kind text)
+LANGUAGE sql IMMUTABLE PARALLEL SAFE SET search_path = pg_catalog, pg_temp
+AS $relations$
+    VALUES ('actions', 'MATERIALIZED VIEW'), ('cohorts', 'MATERIALIZED VIEW'), ('movement', 'MATERIALIZED VIEW'),
+           ('segments', 'MATERIALIZED VIEW'), ('customers_today', 'VIEW'), ('customers', 'MATERIALIZED VIEW'), ('facts', 'VIEW'),
+           ('noted', 'TABLE'), ('profiles', 'TABLE'), ('contacts', 'TABLE'), ('engagement', 'TABLE'), ('histories', 'TABLE'), ('status', 'TABLE'),
+           ('policies', 'TABLE'), ('settings', 'TABLE')
+$relations$;
+COMMENT ON FUNCTION _segmentation_relations() IS 'Part of segmentations: the relations one can have.';
+
+-- A segmentation of the current user. What is stored is SQL that runs with the rights of whoever refreshes, so that it has to be
+-- her own: nobody else's, whatever their rights, superusers included.
+CREATE FUNCTION _own_settings(name text) RETURNS jsonb
+LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp
+AS $own$
+DECLARE
+    owned record;
+    stranger text;
+    s jsonb;
+BEGIN
+    SELECT min(l.relation) AS relation, min(l.schema) AS schema, count(*) AS places, string_agg(l.relation, ', ' ORDER BY l.relation) AS relations
+    INTO owned FROM @extschema@._list_segmentations() AS l WHERE l.name = _own_settings.name AND l.owner = current_user;
+    IF owned.places > 1 THEN
+        -- REASSIGN OWNED can bring that about.
+        RAISE EXCEPTION 'you own several segmentations "%": %', name, owned.relations
+            USING ERRCODE = 'ambiguous_alias', HINT = 'Give the relations of one of them to another role: ALTER TABLE ... OWNER TO ...';
+    ELSIF owned.places = 1 THEN
+        EXECUTE format('SELECT settings FROM %s', owned.relation) INTO s;
+        RETURN coalesce(s, '{}') || jsonb_build_object('name', name, 'schema', owned.schema);
+    END IF;
+    SELECT string_agg(quote_ident(l.owner), ', ') INTO stranger FROM @extschema@._list_segmentations() AS l WHERE l.name = _own_settings.name;
+    IF stranger IS NOT NULL THEN
+        RAISE EXCEPTION 'segmentation "%" belongs to %, not to %', name, stranger, quote_ident(current_user)
+            USING ERRCODE = 'insufficient_privilege', HINT = format('SET ROLE %s first.', stranger);
+    END IF;
+    RAISE EXCEPTION 'there is no segmentation "%"', name
+        USING ERRCODE = 'undefined_object',
+              HINT = coalesce('Yours are: ' || (SELECT string_agg(l.name, ', ' ORDER BY l.name)
+                                                FROM @extschema@._list_segmentations() AS l WHERE l.owner = current_user) || '.',
+                              'create_segmentation makes one.');
+END
+$own$;
+COMMENT ON FUNCTION _own_settings(text) IS 'Part of segmentations: the settings of one of the caller''s own; an error where it is another''s.';
+
+-- The relations of a segmentation that belong to somebody else: the owner of the schema can put one of hers in the place of ours,
+-- and reading a view of hers runs what she put in it.
+CREATE FUNCTION _strangers(s jsonb) RETURNS text
+LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp
+AS $strangers$
+    SELECT string_agg(o.name, ', ')
+    FROM (
+        SELECT c.oid::regclass::text AS name, c.relowner AS owner
+        FROM @extschema@._segmentation_relations() AS r
+        JOIN pg_class AS c ON c.oid = to_regclass(@extschema@._relation(s, r.suffix))
+        UNION ALL
+        SELECT f.oid::regprocedure::text, f.proowner
+        FROM pg_proc AS f WHERE f.oid = to_regprocedure(@extschema@._relation(s, 'note_orders') || '()')
+    ) AS o
+    WHERE pg_get_userbyid(o.owner) <> current_user
+$strangers$;
+COMMENT ON FUNCTION _strangers(jsonb) IS 'Part of segmentations: the relations of one that belong to somebody else.';
+
+-- The settings of one of the caller's own, locked against other refreshes and changes until the end of the transaction.
+CREATE FUNCTION _open(name text, wait boolean DEFAULT true) RETURNS jsonb
+LANGUAGE plpgsql VOLATILE SET search_path = pg_catalog, pg_temp
+AS $open$
+DECLARE
+    s jsonb;
+    strangers text;
+BEGIN
+    IF pg_is_in_recovery() OR current_setting('transaction_read_only')::boolean THEN
+        RAISE EXCEPTION 'segmentation "%" cannot be changed here: %', name,
+            CASE WHEN pg_is_in_recovery() THEN 'this server is a standby' ELSE 'the transaction is read-only' END
+            USING ERRCODE = 'read_only_sql_transaction', HINT = 'Refresh it on the primary, in a transaction that may write.';
+    END IF;
+    s := @extschema@._own_settings(name);
+    BEGIN
+        EXECUTE format('LOCK TABLE %s IN EXCLUSIVE MODE%s', @extschema@._relation(s, 'settings'), CASE WHEN NOT wait THEN ' NOWAIT' ELSE '' END);
+    EXCEPTION WHEN lock_not_available THEN
+        RAISE EXCEPTION 'segmentation "%" is being refreshed or changed by another session', name
+            USING ERRCODE = 'lock_not_available', HINT = 'Wait for it (wait => true), or try again later.';
+    END;
+    -- Read again: whoever held the lock may have changed them.
+    s := @extschema@._own_settings(name);
+    strangers := @extschema@._strangers(s);
+    IF strangers IS NULL THEN
+        -- What is locked is not replaced while we work; it may have been just before.
+        EXECUTE format('LOCK TABLE %s IN ACCESS SHARE MODE', (
+            SELECT string_agg(@extschema@._relation(s, r.suffix), ', ') FROM @extschema@._segmentation_relations() AS r
+            WHERE r.kind = 'TABLE' AND to_regclass(@extschema@._relation(s, r.suffix)) IS NOT NULL));
+        strangers := @extschema@._strangers(s);
+    END IF;
+    IF strangers IS NOT NULL THEN
+        RAISE EXCEPTION 'segmentation "%": % belongs to somebody else', name, strangers USING ERRCODE = 'insufficient_privilege';
+    END IF;
+    RETURN s;
+END
+$open$;
+COMMENT ON FUNCTION _open(text, boolean) IS 'Part of segmentations: the settings of one of the caller''s own, locked.';
+
+-- Figures stand only in the tables of the caller's own: reading those of others could run what they put there.
+CREATE FUNCTION _segmentation_figures() RETURNS TABLE (
+    name text, schema text, owner text, source text, policy text, track text, as_of date, customers bigint, refreshed_at timestamptz,
+    seconds numeric, days_behind integer, notes_waiting bigint
+)
+LANGUAGE plpgsql STABLE SECURITY INVOKER SET search_path = pg_catalog, pg_temp
+AS $figures$
+DECLARE
+    listed record;
+    s jsonb;
+BEGIN
+    FOR listed IN SELECT * FROM @extschema@._list_segmentations() AS l ORDER BY l.name, l.owner LOOP
+        name := listed.name; schema := listed.schema; owner := listed.owner;
+        source := NULL; policy := NULL; track := NULL; as_of := NULL; customers := NULL; refreshed_at := NULL; seconds := NULL;
+        days_behind := NULL; notes_waiting := NULL;
+        IF listed.owner = current_user THEN
+            EXECUTE format('SELECT settings FROM %s', listed.relation) INTO s;
+            s := coalesce(s, '{}') || jsonb_build_object('name', name, 'schema', schema);
+            source := s ->> 'orders'; policy := coalesce(s ->> 'policy', 'default'); track := s ->> 'track';
+            -- What is broken has no figures, and does not hide those of the others.
+            IF to_regclass(@extschema@._relation(s, 'status')) IS NULL OR @extschema@._strangers(s) IS NOT NULL THEN
+                RETURN NEXT;
+                CONTINUE;
+            END IF;
+            EXECUTE format('SELECT as_of, customers, refreshed_at, seconds FROM %s', @extschema@._relation(s, 'status'))
+                INTO as_of, customers, refreshed_at, seconds;
+            days_behind := @extschema@._today(s, NULL::date) - as_of;
+            IF track = 'trigger' AND to_regclass(@extschema@._relation(s, 'noted')) IS NOT NULL THEN
+                EXECUTE format('SELECT count(*) FROM %s', @extschema@._relation(s, 'noted')) INTO notes_waiting;
+            END IF;
+        END IF;
+        RETURN NEXT;
+    END LOOP;
+END
+$figures$;
+COMMENT ON FUNCTION _segmentation_figures() IS 'Part of segmentations: what the view segmentations shows.';
+
+CREATE VIEW segmentations AS
+SELECT f.*, pg_catalog.now() OPERATOR(pg_catalog.-) f.refreshed_at AS age FROM @extschema@._segmentation_figures() AS f;
+COMMENT ON VIEW segmentations IS 'All segmentations; with figures those of the current user.';
+COMMENT ON COLUMN segmentations.name IS 'What it is called.';
+COMMENT ON COLUMN segmentations.schema IS 'Where its relations are.';
+COMMENT ON COLUMN segmentations.owner IS 'Who may refresh it.';
+COMMENT ON COLUMN segmentations.source IS 'The table of orders; NULL for those of others, as all that follows.';
+COMMENT ON COLUMN segmentations.policy IS 'The policy asked for.';
+COMMENT ON COLUMN segmentations.track IS 'How changes are found: trigger, or none.';
+COMMENT ON COLUMN segmentations.as_of IS 'The day its views answer for.';
+COMMENT ON COLUMN segmentations.customers IS 'Number of customers.';
+COMMENT ON COLUMN segmentations.refreshed_at IS 'When the last refresh ended.';
+COMMENT ON COLUMN segmentations.seconds IS 'How long it took.';
+COMMENT ON COLUMN segmentations.days_behind IS 'Days from as_of to today.';
+COMMENT ON COLUMN segmentations.notes_waiting IS 'Notes of changed customers that wait for a refresh; NULL where none are taken.';
+COMMENT ON COLUMN segmentations.age IS 'Time since the last refresh.';
+GRANT SELECT ON segmentations TO PUBLIC;
+/* </end connected objects> */
+
+/* <begin connected objects> */
+-- src/sql/segmentation.rs
+-- requires:
+--   segmentation_registry
 
 -- segmentation: sources
 
@@ -1825,211 +2094,7 @@ COMMENT ON FUNCTION _show_audit(jsonb) IS 'Part of segmentations: shows what is 
 -- requires:
 --   segmentation_audit
 
--- segmentation: create, alter, drop, list
-
--- The arguments of create_segmentation as settings; what is not given is left out, and looked for or defaulted later.
-CREATE FUNCTION _given_settings(
-    orders regclass, tenant text, customer text, ordered_at text, amount text, discounted text, order_id text, currency text,
-    order_filter text, time_zone text, policy text, engagement regclass, engagement_columns jsonb, contacts regclass, contacts_columns jsonb, customers regclass,
-    customers_columns jsonb, as_of date, lang text, track text, readers text[]
-) RETURNS jsonb
-LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp
-AS $given$
-    SELECT jsonb_strip_nulls(jsonb_build_object(
-        'orders', orders, 'order_filter', order_filter, 'time_zone', time_zone, 'policy', policy, 'engagement', engagement,
-        'contacts', contacts, 'customers', customers, 'as_of', as_of, 'lang', lang, 'track', track, 'readers', readers
-    )) || jsonb_build_object('columns', jsonb_build_object(
-        'orders', jsonb_strip_nulls(jsonb_build_object(
-            'tenant', tenant, 'customer', customer, 'ordered_at', ordered_at, 'amount', amount, 'discounted', discounted,
-            'order_id', order_id, 'currency', currency)),
-        'engagement', coalesce(engagement_columns, '{}'),
-        'contacts', coalesce(contacts_columns, '{}'),
-        'customers', coalesce(customers_columns, '{}')))
-$given$;
-COMMENT ON FUNCTION _given_settings(regclass, text, text, text, text, text, text, text, text, text, text, regclass, jsonb, regclass, jsonb, regclass, jsonb, date, text, text, text[]) IS
-    'Part of segmentations: the arguments of create_segmentation as one document.';
-
-CREATE FUNCTION _invalid(message text, hint text) RETURNS void
-LANGUAGE plpgsql IMMUTABLE SET search_path = pg_catalog, pg_temp
-AS $invalid$
-BEGIN
-    RAISE EXCEPTION '%', message USING ERRCODE = 'invalid_parameter_value', HINT = hint;
-END
-$invalid$;
-COMMENT ON FUNCTION _invalid(text, text) IS 'Part of segmentations: refuses an argument.';
-
--- The settings with defaults and columns filled in; an error where they cannot be meant.
-CREATE FUNCTION _checked_settings(given jsonb) RETURNS jsonb
-LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp
-AS $checked$
-DECLARE
-    s jsonb := jsonb_build_object('time_zone', current_setting('TimeZone'), 'lang', 'en', 'track', 'none') || given;
-    source text;
-    relation regclass;
-    kind pg_class;
-BEGIN
-    IF NOT s ? 'orders' THEN
-        PERFORM @extschema@._invalid('orders is NULL', 'Name the table of orders: orders => ''sales.orders''.');
-    ELSIF s ->> 'lang' NOT IN ('en', 'ja') THEN
-        PERFORM @extschema@._invalid(format('lang is "%s"', s ->> 'lang'), 'Labels exist in en and ja.');
-    ELSIF s ->> 'track' NOT IN ('none', 'trigger') THEN
-        PERFORM @extschema@._invalid(format('track is "%s"', s ->> 'track'), 'It is none or trigger.');
-    ELSIF NOT isfinite(coalesce((s ->> 'as_of')::date, '2000-01-01')) THEN
-        PERFORM @extschema@._invalid(format('as_of is %s', s ->> 'as_of'), 'Give a finite day, or none for today at each refresh.');
-    END IF;
-    PERFORM clock_timestamp() AT TIME ZONE (s ->> 'time_zone');
-
-    FOREACH source IN ARRAY ARRAY['orders', 'engagement', 'contacts', 'customers'] LOOP
-        IF jsonb_typeof(s #> ARRAY['columns', source]) <> 'object' THEN
-            PERFORM @extschema@._invalid(format('%s_columns is a JSON %s', source, jsonb_typeof(s #> ARRAY['columns', source])),
-                                         'Give an object of columns, for example {"customer": "buyer_id"}.');
-        ELSIF s ->> source IS NULL THEN
-            IF s #> ARRAY['columns', source] <> '{}' THEN
-                PERFORM @extschema@._invalid(format('%s_columns are given without %1$s', source), format('Name the table too: %s => ...', source));
-            END IF;
-            CONTINUE;
-        END IF;
-        relation := @extschema@._source_table(s, source);
-        SELECT * INTO kind FROM pg_class AS c WHERE c.oid = relation;
-        IF kind.relpersistence = 't' THEN
-            PERFORM @extschema@._invalid(format('%s is a temporary table', relation), 'A refresh from another session would not see it.');
-        ELSIF source = 'orders' AND s ->> 'track' = 'trigger' AND kind.relkind NOT IN ('r', 'p') THEN
-            PERFORM @extschema@._invalid(format('%s is no table: it can have no triggers that note changes', relation),
-                                         'Use track => ''none'': each refresh reads all orders.');
-        END IF;
-        s := jsonb_set(s, ARRAY['columns', source], @extschema@._find_columns(
-            relation, source, s #> ARRAY['columns', source],
-            CASE source WHEN 'orders' THEN '{}' ELSE jsonb_build_object('tenant', s #> '{columns,orders,tenant}',
-                                                                        'customer', s #> '{columns,orders,customer}') END));
-    END LOOP;
-    PERFORM @extschema@._same_key(s, 'a', 'b'); -- an error where a key has no order
-    IF s ? 'order_filter' THEN
-        -- By itself, so that the message shows it and not our SQL, and not between parentheses, which it could close.
-        EXECUTE format(E'SELECT FROM %s AS o WHERE CASE WHEN\n%s\nTHEN true END LIMIT 0', @extschema@._source_table(s, 'orders'), s ->> 'order_filter');
-    END IF;
-    IF @extschema@._keys(s) && '{ordered_on,amount,discounted,kind,happened_on,channel,contacted_on,scenario,step,test_group}'
-        OR EXISTS (SELECT FROM @extschema@._view_columns() AS c WHERE c.name = ANY (@extschema@._keys(s))) THEN
-        PERFORM @extschema@._invalid(
-            format('a key column is called like a column of ours: %s', array_to_string(@extschema@._keys(s), ', ')),
-            'A view over the orders can give it another name.');
-    END IF;
-    RETURN s;
-END
-$checked$;
-COMMENT ON FUNCTION _checked_settings(jsonb) IS 'Part of segmentations: settings with defaults and found columns; refuses what cannot be meant.';
-
-
--- Only from the catalog: the tables of others may hold anything.
-CREATE FUNCTION _list_segmentations() RETURNS TABLE (name text, schema text, owner text, relation text)
-LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp
-AS $list$
-    SELECT left(c.relname, -length('_settings')), n.nspname, pg_get_userbyid(c.relowner), c.oid::regclass::text
-    FROM pg_class AS c
-    JOIN pg_namespace AS n ON n.oid = c.relnamespace
-    WHERE c.reloftype = '@extschema@.segmentation_settings'::regtype AND c.relname LIKE '%\_settings' AND c.relkind = 'r'
-$list$;
-COMMENT ON FUNCTION _list_segmentations() IS 'Part of segmentations: all of them, from the catalog.';
-
--- All relations a segmentation can have, in the order in which they can be dropped.
-CREATE FUNCTION _segmentation_relations() RETURNS TABLE (suffix text, kind text)
-LANGUAGE sql IMMUTABLE PARALLEL SAFE SET search_path = pg_catalog, pg_temp
-AS $relations$
-    VALUES ('actions', 'MATERIALIZED VIEW'), ('cohorts', 'MATERIALIZED VIEW'), ('movement', 'MATERIALIZED VIEW'),
-           ('segments', 'MATERIALIZED VIEW'), ('customers_today', 'VIEW'), ('customers', 'MATERIALIZED VIEW'), ('facts', 'VIEW'),
-           ('noted', 'TABLE'), ('profiles', 'TABLE'), ('contacts', 'TABLE'), ('engagement', 'TABLE'), ('histories', 'TABLE'), ('status', 'TABLE'),
-           ('policies', 'TABLE'), ('settings', 'TABLE')
-$relations$;
-COMMENT ON FUNCTION _segmentation_relations() IS 'Part of segmentations: the relations one can have.';
-
--- A segmentation of the current user. What is stored is SQL that runs with the rights of whoever refreshes, so that it has to be
--- her own: nobody else's, whatever their rights, superusers included.
-CREATE FUNCTION _own_settings(name text) RETURNS jsonb
-LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp
-AS $own$
-DECLARE
-    owned record;
-    stranger text;
-    s jsonb;
-BEGIN
-    SELECT min(l.relation) AS relation, min(l.schema) AS schema, count(*) AS places, string_agg(l.relation, ', ' ORDER BY l.relation) AS relations
-    INTO owned FROM @extschema@._list_segmentations() AS l WHERE l.name = _own_settings.name AND l.owner = current_user;
-    IF owned.places > 1 THEN
-        -- REASSIGN OWNED can bring that about.
-        RAISE EXCEPTION 'you own several segmentations "%": %', name, owned.relations
-            USING ERRCODE = 'ambiguous_alias', HINT = 'Give the relations of one of them to another role: ALTER TABLE ... OWNER TO ...';
-    ELSIF owned.places = 1 THEN
-        EXECUTE format('SELECT settings FROM %s', owned.relation) INTO s;
-        RETURN coalesce(s, '{}') || jsonb_build_object('name', name, 'schema', owned.schema);
-    END IF;
-    SELECT string_agg(quote_ident(l.owner), ', ') INTO stranger FROM @extschema@._list_segmentations() AS l WHERE l.name = _own_settings.name;
-    IF stranger IS NOT NULL THEN
-        RAISE EXCEPTION 'segmentation "%" belongs to %, not to %', name, stranger, quote_ident(current_user)
-            USING ERRCODE = 'insufficient_privilege', HINT = format('SET ROLE %s first.', stranger);
-    END IF;
-    RAISE EXCEPTION 'there is no segmentation "%"', name
-        USING ERRCODE = 'undefined_object',
-              HINT = coalesce('Yours are: ' || (SELECT string_agg(l.name, ', ' ORDER BY l.name)
-                                                FROM @extschema@._list_segmentations() AS l WHERE l.owner = current_user) || '.',
-                              'create_segmentation makes one.');
-END
-$own$;
-COMMENT ON FUNCTION _own_settings(text) IS 'Part of segmentations: the settings of one of the caller''s own; an error where it is another''s.';
-
--- The relations of a segmentation that belong to somebody else: the owner of the schema can put one of hers in the place of ours,
--- and reading a view of hers runs what she put in it.
-CREATE FUNCTION _strangers(s jsonb) RETURNS text
-LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp
-AS $strangers$
-    SELECT string_agg(o.name, ', ')
-    FROM (
-        SELECT c.oid::regclass::text AS name, c.relowner AS owner
-        FROM @extschema@._segmentation_relations() AS r
-        JOIN pg_class AS c ON c.oid = to_regclass(@extschema@._relation(s, r.suffix))
-        UNION ALL
-        SELECT f.oid::regprocedure::text, f.proowner
-        FROM pg_proc AS f WHERE f.oid = to_regprocedure(@extschema@._relation(s, 'note_orders') || '()')
-    ) AS o
-    WHERE pg_get_userbyid(o.owner) <> current_user
-$strangers$;
-COMMENT ON FUNCTION _strangers(jsonb) IS 'Part of segmentations: the relations of one that belong to somebody else.';
-
--- The same, locked against other refreshes and changes until the end of the transaction.
-CREATE FUNCTION _open(name text, wait boolean DEFAULT true) RETURNS jsonb
-LANGUAGE plpgsql VOLATILE SET search_path = pg_catalog, pg_temp
-AS $open$
-DECLARE
-    s jsonb;
-    strangers text;
-BEGIN
-    IF pg_is_in_recovery() OR current_setting('transaction_read_only')::boolean THEN
-        RAISE EXCEPTION 'segmentation "%" cannot be changed here: %', name,
-            CASE WHEN pg_is_in_recovery() THEN 'this server is a standby' ELSE 'the transaction is read-only' END
-            USING ERRCODE = 'read_only_sql_transaction', HINT = 'Refresh it on the primary, in a transaction that may write.';
-    END IF;
-    s := @extschema@._own_settings(name);
-    BEGIN
-        EXECUTE format('LOCK TABLE %s IN EXCLUSIVE MODE%s', @extschema@._relation(s, 'settings'), CASE WHEN NOT wait THEN ' NOWAIT' ELSE '' END);
-    EXCEPTION WHEN lock_not_available THEN
-        RAISE EXCEPTION 'segmentation "%" is being refreshed or changed by another session', name
-            USING ERRCODE = 'lock_not_available', HINT = 'Wait for it (wait => true), or try again later.';
-    END;
-    -- Read again: whoever held the lock may have changed them.
-    s := @extschema@._own_settings(name);
-    strangers := @extschema@._strangers(s);
-    IF strangers IS NULL THEN
-        -- What is locked is not replaced while we work; it may have been just before.
-        EXECUTE format('LOCK TABLE %s IN ACCESS SHARE MODE', (
-            SELECT string_agg(@extschema@._relation(s, r.suffix), ', ') FROM @extschema@._segmentation_relations() AS r
-            WHERE r.kind = 'TABLE' AND to_regclass(@extschema@._relation(s, r.suffix)) IS NOT NULL));
-        strangers := @extschema@._strangers(s);
-    END IF;
-    IF strangers IS NOT NULL THEN
-        RAISE EXCEPTION 'segmentation "%": % belongs to somebody else', name, strangers USING ERRCODE = 'insufficient_privilege';
-    END IF;
-    RETURN s;
-END
-$open$;
-COMMENT ON FUNCTION _open(text, boolean) IS 'Part of segmentations: the settings of one of the caller''s own, locked.';
+-- segmentation: build
 
 -- A table of the segmentation with its key.
 CREATE FUNCTION _create_mirror(s jsonb, suffix text, query text, comment text) RETURNS void
@@ -2114,17 +2179,6 @@ END
 $build$;
 COMMENT ON FUNCTION _build(jsonb, boolean) IS 'Part of segmentations: makes and fills the tables and views.';
 
--- Takes the triggers off the orders, with the function they call: to drop these by name takes the owner of the orders.
-CREATE FUNCTION _untrack(s jsonb) RETURNS void
-LANGUAGE plpgsql VOLATILE SET search_path = pg_catalog, pg_temp SET client_min_messages = warning -- not: does not exist, skipping
-AS $untrack$
-BEGIN
-    EXECUTE format('DROP FUNCTION IF EXISTS %s() CASCADE', @extschema@._relation(s, 'note_orders'));
-    EXECUTE format('DROP TABLE IF EXISTS %s', @extschema@._relation(s, 'noted'));
-END
-$untrack$;
-COMMENT ON FUNCTION _untrack(jsonb) IS 'Part of segmentations: drops its triggers and notes.';
-
 -- Drops what _build made. Without CASCADE: a view that somebody else has put on ours is not lost by the way.
 CREATE FUNCTION _tear_down(s jsonb, and_settings boolean) RETURNS void
 LANGUAGE plpgsql VOLATILE SET search_path = pg_catalog, pg_temp SET client_min_messages = warning -- not: does not exist, skipping
@@ -2144,6 +2198,17 @@ BEGIN
 END
 $tear_down$;
 COMMENT ON FUNCTION _tear_down(jsonb, boolean) IS 'Part of segmentations: drops its tables, views and triggers.';
+
+-- Takes the triggers off the orders, with the function they call: to drop these by name takes the owner of the orders.
+CREATE FUNCTION _untrack(s jsonb) RETURNS void
+LANGUAGE plpgsql VOLATILE SET search_path = pg_catalog, pg_temp SET client_min_messages = warning -- not: does not exist, skipping
+AS $untrack$
+BEGIN
+    EXECUTE format('DROP FUNCTION IF EXISTS %s() CASCADE', @extschema@._relation(s, 'note_orders'));
+    EXECUTE format('DROP TABLE IF EXISTS %s', @extschema@._relation(s, 'noted'));
+END
+$untrack$;
+COMMENT ON FUNCTION _untrack(jsonb) IS 'Part of segmentations: drops its triggers and notes.';
 
 CREATE FUNCTION _grant(s jsonb, old_readers jsonb) RETURNS void
 LANGUAGE plpgsql VOLATILE SET search_path = pg_catalog, pg_temp
@@ -2251,6 +2316,14 @@ BEGIN
 END
 $early$;
 COMMENT ON FUNCTION _refuse_early(jsonb) IS 'Part of segmentations: refuses what would fail only after the orders were read.';
+/* </end connected objects> */
+
+/* <begin connected objects> */
+-- src/sql/segmentation.rs
+-- requires:
+--   segmentation_build
+
+-- segmentation: create, refresh, alter, drop
 
 CREATE FUNCTION create_segmentation(
     name text,
@@ -2434,61 +2507,6 @@ END
 $sql$;
 COMMENT ON FUNCTION segmentation_sql(text) IS
     'The SELECT of each table and view of one of the caller''s segmentations, in the order in which they are made.';
-
--- Figures stand only in the tables of the caller's own: reading those of others could run what they put there.
-CREATE FUNCTION _segmentation_figures() RETURNS TABLE (
-    name text, schema text, owner text, source text, policy text, track text, as_of date, customers bigint, refreshed_at timestamptz,
-    seconds numeric, days_behind integer, notes_waiting bigint
-)
-LANGUAGE plpgsql STABLE SECURITY INVOKER SET search_path = pg_catalog, pg_temp
-AS $figures$
-DECLARE
-    listed record;
-    s jsonb;
-BEGIN
-    FOR listed IN SELECT * FROM @extschema@._list_segmentations() AS l ORDER BY l.name, l.owner LOOP
-        name := listed.name; schema := listed.schema; owner := listed.owner;
-        source := NULL; policy := NULL; track := NULL; as_of := NULL; customers := NULL; refreshed_at := NULL; seconds := NULL;
-        days_behind := NULL; notes_waiting := NULL;
-        IF listed.owner = current_user THEN
-            EXECUTE format('SELECT settings FROM %s', listed.relation) INTO s;
-            s := coalesce(s, '{}') || jsonb_build_object('name', name, 'schema', schema);
-            source := s ->> 'orders'; policy := coalesce(s ->> 'policy', 'default'); track := s ->> 'track';
-            -- What is broken has no figures, and does not hide those of the others.
-            IF to_regclass(@extschema@._relation(s, 'status')) IS NULL OR @extschema@._strangers(s) IS NOT NULL THEN
-                RETURN NEXT;
-                CONTINUE;
-            END IF;
-            EXECUTE format('SELECT as_of, customers, refreshed_at, seconds FROM %s', @extschema@._relation(s, 'status'))
-                INTO as_of, customers, refreshed_at, seconds;
-            days_behind := @extschema@._today(s, NULL::date) - as_of;
-            IF track = 'trigger' AND to_regclass(@extschema@._relation(s, 'noted')) IS NOT NULL THEN
-                EXECUTE format('SELECT count(*) FROM %s', @extschema@._relation(s, 'noted')) INTO notes_waiting;
-            END IF;
-        END IF;
-        RETURN NEXT;
-    END LOOP;
-END
-$figures$;
-COMMENT ON FUNCTION _segmentation_figures() IS 'Part of segmentations: what the view segmentations shows.';
-
-CREATE VIEW segmentations AS
-SELECT f.*, pg_catalog.now() OPERATOR(pg_catalog.-) f.refreshed_at AS age FROM @extschema@._segmentation_figures() AS f;
-COMMENT ON VIEW segmentations IS 'All segmentations; with figures those of the current user.';
-COMMENT ON COLUMN segmentations.name IS 'What it is called.';
-COMMENT ON COLUMN segmentations.schema IS 'Where its relations are.';
-COMMENT ON COLUMN segmentations.owner IS 'Who may refresh it.';
-COMMENT ON COLUMN segmentations.source IS 'The table of orders; NULL for those of others, as all that follows.';
-COMMENT ON COLUMN segmentations.policy IS 'The policy asked for.';
-COMMENT ON COLUMN segmentations.track IS 'How changes are found: trigger, or none.';
-COMMENT ON COLUMN segmentations.as_of IS 'The day its views answer for.';
-COMMENT ON COLUMN segmentations.customers IS 'Number of customers.';
-COMMENT ON COLUMN segmentations.refreshed_at IS 'When the last refresh ended.';
-COMMENT ON COLUMN segmentations.seconds IS 'How long it took.';
-COMMENT ON COLUMN segmentations.days_behind IS 'Days from as_of to today.';
-COMMENT ON COLUMN segmentations.notes_waiting IS 'Notes of changed customers that wait for a refresh; NULL where none are taken.';
-COMMENT ON COLUMN segmentations.age IS 'Time since the last refresh.';
-GRANT SELECT ON segmentations TO PUBLIC;
 /* </end connected objects> */
 
 /* <begin connected objects> */

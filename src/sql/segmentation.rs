@@ -3,13 +3,15 @@
 //!
 //! | file | what it holds |
 //! |---|---|
-//! | `settings.sql` | what was asked for; columns found by name, keys |
+//! | `settings.sql` | what was asked for, checked; columns found by name, keys |
+//! | `registry.sql` | whose segmentations there are, opened by their owner alone |
 //! | `source.sql` | SELECTs over the shop's own tables |
 //! | `views.sql`, `columns.sql` | SELECTs of the views, comments on their columns |
 //! | `refresh.sql` | bringing all of it up to date |
 //! | `tracking.sql` | triggers that note whose orders change |
 //! | `audit.sql` | what is odd about the orders |
-//! | `create.sql` | `create_segmentation` and its like |
+//! | `build.sql` | making and dropping all of it |
+//! | `create.sql` | what a DBA calls: `create_segmentation` and its like |
 
 use pgrx::prelude::*;
 
@@ -18,10 +20,12 @@ extension_sql_file!(
     name = "segmentation_settings",
     requires = ["stored", "segment_customer", "channels"]
 );
-extension_sql_file!("segmentation/source.sql", name = "segmentation_source", requires = ["segmentation_settings"]);
+extension_sql_file!("segmentation/registry.sql", name = "segmentation_registry", requires = ["segmentation_settings"]);
+extension_sql_file!("segmentation/source.sql", name = "segmentation_source", requires = ["segmentation_registry"]);
 extension_sql_file!("segmentation/views.sql", name = "segmentation_views", requires = ["segmentation_source"]);
 extension_sql_file!("segmentation/columns.sql", name = "segmentation_columns", requires = ["segmentation_views"]);
 extension_sql_file!("segmentation/tracking.sql", name = "segmentation_tracking", requires = ["segmentation_columns"]);
 extension_sql_file!("segmentation/refresh.sql", name = "segmentation_refresh", requires = ["segmentation_tracking"]);
 extension_sql_file!("segmentation/audit.sql", name = "segmentation_audit", requires = ["segmentation_refresh"]);
-extension_sql_file!("segmentation/create.sql", name = "segmentation_create", requires = ["segmentation_audit"]);
+extension_sql_file!("segmentation/build.sql", name = "segmentation_build", requires = ["segmentation_audit"]);
+extension_sql_file!("segmentation/create.sql", name = "segmentation_create", requires = ["segmentation_build"]);

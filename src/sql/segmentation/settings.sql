@@ -48,27 +48,30 @@ COMMENT ON FUNCTION _relation(jsonb, text) IS 'Part of segmentations: the quoted
 CREATE FUNCTION _source_columns() RETURNS TABLE (source text, role text, required boolean, types text, names text[])
 LANGUAGE sql IMMUTABLE PARALLEL SAFE SET search_path = pg_catalog, pg_temp
 AS $columns$
+    WITH customer AS (
+        SELECT E'{customer_id,customer,customer_no,customer_number,customer_key,customer_code,cust_id,client_id,user_id,buyer_id,member_id,\u9867\u5ba2ID,\u9867\u5ba2\u756a\u53f7,\u9867\u5ba2\u30b3\u30fc\u30c9,\u4f1a\u54e1ID,\u4f1a\u54e1\u756a\u53f7}'::text[] AS names
+    )
     VALUES
     ('orders', 'tenant', false, 'key', '{}'::text[]),
-    ('orders', 'customer', true, 'key', E'{customer_id,customer,customer_no,customer_number,customer_key,customer_code,cust_id,client_id,user_id,buyer_id,member_id,\u9867\u5ba2ID,\u9867\u5ba2\u756a\u53f7,\u9867\u5ba2\u30b3\u30fc\u30c9,\u4f1a\u54e1ID,\u4f1a\u54e1\u756a\u53f7}'),
+    ('orders', 'customer', true, 'key', (SELECT k.names FROM customer AS k)),
     ('orders', 'ordered_at', true, 'day', E'{ordered_at,ordered_on,order_date,order_datetime,order_time,order_timestamp,order_ts,order_day,purchased_at,purchased_on,purchase_date,invoice_date,\u6ce8\u6587\u65e5,\u6ce8\u6587\u65e5\u6642,\u8cfc\u5165\u65e5,\u8cfc\u5165\u65e5\u6642,\u53d7\u6ce8\u65e5}'),
     ('orders', 'amount', true, 'amount', E'{amount,total_amount,order_amount,order_total,order_value,grand_total,total_price,total,\u91d1\u984d,\u6ce8\u6587\u91d1\u984d,\u8cfc\u5165\u91d1\u984d,\u5408\u8a08\u91d1\u984d,\u58f2\u4e0a\u91d1\u984d}'),
     ('orders', 'discounted', false, 'boolean', '{}'),
     ('orders', 'order_id', false, 'key', '{}'),
     ('orders', 'currency', false, 'text', '{}'),
     ('engagement', 'tenant', false, 'key', '{}'),
-    ('engagement', 'customer', true, 'key', E'{customer_id,customer,customer_no,customer_number,customer_key,customer_code,cust_id,client_id,user_id,buyer_id,member_id,\u9867\u5ba2ID,\u9867\u5ba2\u756a\u53f7,\u9867\u5ba2\u30b3\u30fc\u30c9,\u4f1a\u54e1ID,\u4f1a\u54e1\u756a\u53f7}'),
+    ('engagement', 'customer', true, 'key', (SELECT k.names FROM customer AS k)),
     ('engagement', 'kind', true, 'text', E'{kind,event_kind,event_type,event,type,\u7a2e\u985e,\u7a2e\u5225}'),
     ('engagement', 'happened_at', true, 'day', E'{happened_at,happened_on,occurred_at,occurred_on,event_date,event_time,\u767a\u751f\u65e5,\u767a\u751f\u65e5\u6642}'),
     ('contacts', 'tenant', false, 'key', '{}'),
-    ('contacts', 'customer', true, 'key', E'{customer_id,customer,customer_no,customer_number,customer_key,customer_code,cust_id,client_id,user_id,buyer_id,member_id,\u9867\u5ba2ID,\u9867\u5ba2\u756a\u53f7,\u9867\u5ba2\u30b3\u30fc\u30c9,\u4f1a\u54e1ID,\u4f1a\u54e1\u756a\u53f7}'),
+    ('contacts', 'customer', true, 'key', (SELECT k.names FROM customer AS k)),
     ('contacts', 'channel', true, 'text', '{channel}'),
     ('contacts', 'contacted_at', true, 'day', '{contacted_at,contacted_on,sent_at,sent_on}'),
     ('contacts', 'scenario', false, 'text', '{scenario}'),
     ('contacts', 'step', false, 'text', '{step}'),
     ('contacts', 'group', false, 'text', '{group,test_group}'),
     ('customers', 'tenant', false, 'key', '{}'),
-    ('customers', 'customer', true, 'key', E'{customer_id,customer,customer_no,customer_number,customer_key,customer_code,cust_id,client_id,user_id,buyer_id,member_id,id,\u9867\u5ba2ID,\u9867\u5ba2\u756a\u53f7,\u9867\u5ba2\u30b3\u30fc\u30c9,\u4f1a\u54e1ID,\u4f1a\u54e1\u756a\u53f7}'),
+    ('customers', 'customer', true, 'key', (SELECT k.names || '{id}' FROM customer AS k)),
     ('customers', 'membership', false, 'text', E'{membership,membership_status,\u4f1a\u54e1\u533a\u5206}'),
     ('customers', 'email', false, 'text', E'{email,e_mail,email_address,mail_address,\u30e1\u30fc\u30eb\u30a2\u30c9\u30ec\u30b9}'),
     ('customers', 'phone', false, 'text', E'{phone,phone_number,telephone,tel,\u96fb\u8a71\u756a\u53f7}'),
@@ -247,3 +250,94 @@ AS $same$
     JOIN pg_attribute AS a ON a.attrelid = @extschema@._source_table(s, 'orders') AND a.attname = k.name
 $same$;
 COMMENT ON FUNCTION _same_key(jsonb, text, text) IS 'Part of segmentations: the condition that two rows have the same key.';
+
+-- The arguments of create_segmentation as settings; what is not given is left out, and looked for or defaulted later.
+CREATE FUNCTION _given_settings(
+    orders regclass, tenant text, customer text, ordered_at text, amount text, discounted text, order_id text, currency text,
+    order_filter text, time_zone text, policy text, engagement regclass, engagement_columns jsonb, contacts regclass, contacts_columns jsonb, customers regclass,
+    customers_columns jsonb, as_of date, lang text, track text, readers text[]
+) RETURNS jsonb
+LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp
+AS $given$
+    SELECT jsonb_strip_nulls(jsonb_build_object(
+        'orders', orders, 'order_filter', order_filter, 'time_zone', time_zone, 'policy', policy, 'engagement', engagement,
+        'contacts', contacts, 'customers', customers, 'as_of', as_of, 'lang', lang, 'track', track, 'readers', readers
+    )) || jsonb_build_object('columns', jsonb_build_object(
+        'orders', jsonb_strip_nulls(jsonb_build_object(
+            'tenant', tenant, 'customer', customer, 'ordered_at', ordered_at, 'amount', amount, 'discounted', discounted,
+            'order_id', order_id, 'currency', currency)),
+        'engagement', coalesce(engagement_columns, '{}'),
+        'contacts', coalesce(contacts_columns, '{}'),
+        'customers', coalesce(customers_columns, '{}')))
+$given$;
+COMMENT ON FUNCTION _given_settings(regclass, text, text, text, text, text, text, text, text, text, text, regclass, jsonb, regclass, jsonb, regclass, jsonb, date, text, text, text[]) IS
+    'Part of segmentations: the arguments of create_segmentation as one document.';
+
+CREATE FUNCTION _invalid(message text, hint text) RETURNS void
+LANGUAGE plpgsql IMMUTABLE SET search_path = pg_catalog, pg_temp
+AS $invalid$
+BEGIN
+    RAISE EXCEPTION '%', message USING ERRCODE = 'invalid_parameter_value', HINT = hint;
+END
+$invalid$;
+COMMENT ON FUNCTION _invalid(text, text) IS 'Part of segmentations: refuses an argument.';
+
+-- The settings with defaults and columns filled in; an error where they cannot be meant.
+CREATE FUNCTION _checked_settings(given jsonb) RETURNS jsonb
+LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp
+AS $checked$
+DECLARE
+    s jsonb := jsonb_build_object('time_zone', current_setting('TimeZone'), 'lang', 'en', 'track', 'none') || given;
+    source text;
+    relation regclass;
+    kind pg_class;
+BEGIN
+    IF NOT s ? 'orders' THEN
+        PERFORM @extschema@._invalid('orders is NULL', 'Name the table of orders: orders => ''sales.orders''.');
+    ELSIF s ->> 'lang' NOT IN ('en', 'ja') THEN
+        PERFORM @extschema@._invalid(format('lang is "%s"', s ->> 'lang'), 'Labels exist in en and ja.');
+    ELSIF s ->> 'track' NOT IN ('none', 'trigger') THEN
+        PERFORM @extschema@._invalid(format('track is "%s"', s ->> 'track'), 'It is none or trigger.');
+    ELSIF NOT isfinite(coalesce((s ->> 'as_of')::date, '2000-01-01')) THEN
+        PERFORM @extschema@._invalid(format('as_of is %s', s ->> 'as_of'), 'Give a finite day, or none for today at each refresh.');
+    END IF;
+    PERFORM clock_timestamp() AT TIME ZONE (s ->> 'time_zone');
+
+    FOREACH source IN ARRAY ARRAY['orders', 'engagement', 'contacts', 'customers'] LOOP
+        IF jsonb_typeof(s #> ARRAY['columns', source]) <> 'object' THEN
+            PERFORM @extschema@._invalid(format('%s_columns is a JSON %s', source, jsonb_typeof(s #> ARRAY['columns', source])),
+                                         'Give an object of columns, for example {"customer": "buyer_id"}.');
+        ELSIF s ->> source IS NULL THEN
+            IF s #> ARRAY['columns', source] <> '{}' THEN
+                PERFORM @extschema@._invalid(format('%s_columns are given without %1$s', source), format('Name the table too: %s => ...', source));
+            END IF;
+            CONTINUE;
+        END IF;
+        relation := @extschema@._source_table(s, source);
+        SELECT * INTO kind FROM pg_class AS c WHERE c.oid = relation;
+        IF kind.relpersistence = 't' THEN
+            PERFORM @extschema@._invalid(format('%s is a temporary table', relation), 'A refresh from another session would not see it.');
+        ELSIF source = 'orders' AND s ->> 'track' = 'trigger' AND kind.relkind NOT IN ('r', 'p') THEN
+            PERFORM @extschema@._invalid(format('%s is no table: it can have no triggers that note changes', relation),
+                                         'Use track => ''none'': each refresh reads all orders.');
+        END IF;
+        s := jsonb_set(s, ARRAY['columns', source], @extschema@._find_columns(
+            relation, source, s #> ARRAY['columns', source],
+            CASE source WHEN 'orders' THEN '{}' ELSE jsonb_build_object('tenant', s #> '{columns,orders,tenant}',
+                                                                        'customer', s #> '{columns,orders,customer}') END));
+    END LOOP;
+    PERFORM @extschema@._same_key(s, 'a', 'b'); -- an error where a key has no order
+    IF s ? 'order_filter' THEN
+        -- By itself, so that the message shows it and not our SQL, and not between parentheses, which it could close.
+        EXECUTE format(E'SELECT FROM %s AS o WHERE CASE WHEN\n%s\nTHEN true END LIMIT 0', @extschema@._source_table(s, 'orders'), s ->> 'order_filter');
+    END IF;
+    IF @extschema@._keys(s) && '{ordered_on,amount,discounted,kind,happened_on,channel,contacted_on,scenario,step,test_group}'
+        OR EXISTS (SELECT FROM @extschema@._view_columns() AS c WHERE c.name = ANY (@extschema@._keys(s))) THEN
+        PERFORM @extschema@._invalid(
+            format('a key column is called like a column of ours: %s', array_to_string(@extschema@._keys(s), ', ')),
+            'A view over the orders can give it another name.');
+    END IF;
+    RETURN s;
+END
+$checked$;
+COMMENT ON FUNCTION _checked_settings(jsonb) IS 'Part of segmentations: settings with defaults and found columns; refuses what cannot be meant.';
