@@ -40,6 +40,23 @@ COMMENT ON FUNCTION reachable_channels(text, text, text, text, jsonb) IS
 /* </end connected objects> */
 
 /* <begin connected objects> */
+-- src/sql/notes.rs
+-- notes
+
+CREATE FUNCTION _hold_notes(notes oid, owner oid) RETURNS boolean
+    AS 'MODULE_PATHNAME', 'hold_notes_wrapper' LANGUAGE c VOLATILE STRICT;
+COMMENT ON FUNCTION _hold_notes(oid, oid) IS
+    'Part of segmentations: locks the table of notes; false where it is not there or not a plain table of the owner, who must be the current user.';
+
+CREATE FUNCTION _note(notes oid, VARIADIC keys "any") RETURNS void
+    AS 'MODULE_PATHNAME', 'note_customer_wrapper' LANGUAGE c VOLATILE;
+CREATE FUNCTION _note(notes oid) RETURNS void
+    AS 'MODULE_PATHNAME', 'note_customer_wrapper' LANGUAGE c VOLATILE;
+COMMENT ON FUNCTION _note(oid, "any") IS 'Part of segmentations: notes a customer in a table that _hold_notes holds.';
+COMMENT ON FUNCTION _note(oid) IS 'Part of segmentations: notes everybody in a table that _hold_notes holds.';
+/* </end connected objects> */
+
+/* <begin connected objects> */
 -- src/sql/types.rs
 -- creates:
 --   Type(pg_rfm::sql::types::PurchaseHistory)
@@ -480,6 +497,7 @@ COMMENT ON FUNCTION stored_policy(text) IS
 --   stored
 --   segment_customer
 --   channels
+--   notes
 
 -- segmentation: settings
 
@@ -855,15 +873,109 @@ AS $relations$
 $relations$;
 COMMENT ON FUNCTION _segmentation_relations() IS 'Part of segmentations: the relations one can have.';
 
--- A segmentation of the current user. What is stored is SQL that runs with the rights of whoever refreshes, so that it has to be
--- her own: nobody else's, whatever their rights, superusers included.
-CREATE FUNCTION _own_settings(name text) RETURNS jsonb
+-- Why relations of a segmentation must not be used; NULL where nothing is wrong with them. Whoever owns the schema can put a
+-- relation of hers in the place of one, and whoever was granted TRIGGER can put a trigger on one: to read or write it would run
+-- what they put there with the rights of whoever reads or writes.
+CREATE FUNCTION _objection(s jsonb, suffixes text[]) RETURNS text
+LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp
+AS $objection$
+    SELECT string_agg(o.objection, '; ' ORDER BY o.objection)
+    FROM (
+        SELECT c.oid::regclass || CASE
+            WHEN pg_get_userbyid(c.relowner) <> current_user THEN ' belongs to somebody else'
+            WHEN c.relkind <> CASE r.kind WHEN 'TABLE' THEN 'r' WHEN 'VIEW' THEN 'v' ELSE 'm' END THEN ' is no ' || lower(r.kind)
+            WHEN g.triggers IS NOT NULL THEN ' has triggers that are not of pg_rfm: ' || g.triggers
+            WHEN u.rules IS NOT NULL THEN ' has rules that are not of pg_rfm: ' || u.rules
+            END AS objection
+        FROM @extschema@._segmentation_relations() AS r
+        JOIN pg_class AS c ON c.oid = to_regclass(@extschema@._relation(s, r.suffix))
+        CROSS JOIN LATERAL (
+            SELECT string_agg(t.tgname, ', ' ORDER BY t.tgname) AS triggers
+            FROM pg_trigger AS t
+            WHERE t.tgrelid = c.oid AND NOT t.tgisinternal
+                AND NOT (r.suffix = 'settings' AND t.tgfoid = '@extschema@._only_owner()'::regprocedure)
+        ) AS g
+        CROSS JOIN LATERAL (
+            SELECT string_agg(w.rulename, ', ' ORDER BY w.rulename) AS rules
+            FROM pg_rewrite AS w WHERE w.ev_class = c.oid AND w.rulename <> '_RETURN'
+        ) AS u
+        WHERE r.suffix = ANY (suffixes)
+        UNION ALL
+        SELECT f.oid::regprocedure || ' belongs to somebody else'
+        FROM pg_proc AS f
+        WHERE 'noted' = ANY (suffixes) AND f.oid = to_regprocedure(@extschema@._relation(s, 'note_orders') || '()')
+            AND pg_get_userbyid(f.proowner) <> current_user
+    ) AS o
+$objection$;
+COMMENT ON FUNCTION _objection(jsonb, text[]) IS 'Part of segmentations: why relations of one must not be used; NULL: nothing is wrong.';
+
+-- A table or view of a segmentation, to be used: locked first, then checked. Its name means this relation until the transaction ends,
+-- because a relation that is locked is neither dropped nor renamed. A materialized view cannot be locked so: REFRESH locks and checks it.
+CREATE FUNCTION _hold(s jsonb, suffix text, lock_mode text) RETURNS text
+LANGUAGE plpgsql VOLATILE SET search_path = pg_catalog, pg_temp
+AS $hold$
+DECLARE
+    relation text := @extschema@._relation(s, suffix);
+    objection text;
+BEGIN
+    EXECUTE format('LOCK TABLE ONLY %s IN %s', relation, lock_mode);
+    objection := @extschema@._objection(s, ARRAY[suffix]);
+    IF objection IS NOT NULL THEN
+        RAISE EXCEPTION 'segmentation "%": %', s ->> 'name', objection USING ERRCODE = 'insufficient_privilege';
+    END IF;
+    RETURN relation;
+END
+$hold$;
+COMMENT ON FUNCTION _hold(jsonb, text, text) IS 'Part of segmentations: the name of one of its tables, locked and checked.';
+
+-- Whose a schema is; of one that belongs to the database's owner, as public does by default, that role.
+CREATE FUNCTION _schema_owner(schema text) RETURNS oid
+LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp
+AS $owner$
+    SELECT CASE pg_get_userbyid(n.nspowner)
+        WHEN 'pg_database_owner' THEN (SELECT d.datdba FROM pg_database AS d WHERE d.datname = current_database())
+        ELSE n.nspowner END
+    FROM pg_namespace AS n WHERE n.nspname = schema
+$owner$;
+COMMENT ON FUNCTION _schema_owner(text) IS 'Part of segmentations: the oid of the role that owns a schema.';
+
+-- Whoever owns a schema can rename it, and drop and replace everything in it. She is trusted where she could do harm anyway: a role
+-- that the current user is or is a member of, or a superuser. A superuser is a member of every role, so that only superusers count.
+CREATE FUNCTION _schema_is_safe(schema text) RETURNS boolean
+LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp
+AS $safe$
+    SELECT coalesce(o.rolsuper OR NOT me.rolsuper AND pg_has_role(me.oid, o.oid, 'MEMBER'), false)
+    FROM pg_roles AS me
+    LEFT JOIN pg_roles AS o ON o.oid = @extschema@._schema_owner(schema)
+    WHERE me.rolname = current_user
+$safe$;
+COMMENT ON FUNCTION _schema_is_safe(text) IS 'Part of segmentations: whether the owner of a schema is trusted by the current user.';
+
+CREATE FUNCTION _refuse_unsafe_schema(s jsonb) RETURNS void
 LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp
+AS $unsafe$
+BEGIN
+    IF NOT @extschema@._schema_is_safe(s ->> 'schema') THEN
+        RAISE EXCEPTION 'schema % belongs to %, who could replace what is in it and so act as %', quote_ident(s ->> 'schema'),
+            @extschema@._schema_owner(s ->> 'schema')::regrole, quote_ident(current_user)
+            USING ERRCODE = 'insufficient_privilege',
+                  HINT = format('Use a schema of your own: CREATE SCHEMA %1$s AUTHORIZATION %2$s, then schema => %1$L.',
+                                'segments', quote_ident(current_user));
+    END IF;
+END
+$unsafe$;
+COMMENT ON FUNCTION _refuse_unsafe_schema(jsonb) IS 'Part of segmentations: an error where the schema belongs to somebody who is not trusted.';
+
+-- A segmentation of the current user. What is stored is SQL that runs with the rights of whoever refreshes, so that it has to be
+-- her own: nobody else's, whatever their rights, superusers included. The settings are locked before they are read.
+CREATE FUNCTION _own_settings(name text, lock_mode text DEFAULT 'ACCESS SHARE MODE') RETURNS jsonb
+LANGUAGE plpgsql VOLATILE SET search_path = pg_catalog, pg_temp
 AS $own$
 DECLARE
     owned record;
     stranger text;
     s jsonb;
+    given jsonb;
 BEGIN
     SELECT min(l.relation) AS relation, min(l.schema) AS schema, count(*) AS places, string_agg(l.relation, ', ' ORDER BY l.relation) AS relations
     INTO owned FROM @extschema@._list_segmentations() AS l WHERE l.name = _own_settings.name AND l.owner = current_user;
@@ -872,8 +984,9 @@ BEGIN
         RAISE EXCEPTION 'you own several segmentations "%": %', name, owned.relations
             USING ERRCODE = 'ambiguous_alias', HINT = 'Give the relations of one of them to another role: ALTER TABLE ... OWNER TO ...';
     ELSIF owned.places = 1 THEN
-        EXECUTE format('SELECT settings FROM %s', owned.relation) INTO s;
-        RETURN coalesce(s, '{}') || jsonb_build_object('name', name, 'schema', owned.schema);
+        s := jsonb_build_object('name', name, 'schema', owned.schema);
+        EXECUTE 'SELECT settings FROM ' || @extschema@._hold(s, 'settings', lock_mode) INTO given;
+        RETURN coalesce(given, '{}') || s;
     END IF;
     SELECT string_agg(quote_ident(l.owner), ', ') INTO stranger FROM @extschema@._list_segmentations() AS l WHERE l.name = _own_settings.name;
     IF stranger IS NOT NULL THEN
@@ -887,25 +1000,7 @@ BEGIN
                               'create_segmentation makes one.');
 END
 $own$;
-COMMENT ON FUNCTION _own_settings(text) IS 'Part of segmentations: the settings of one of the caller''s own; an error where it is another''s.';
-
--- The relations of a segmentation that belong to somebody else: the owner of the schema can put one of hers in the place of ours,
--- and reading a view of hers runs what she put in it.
-CREATE FUNCTION _strangers(s jsonb) RETURNS text
-LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp
-AS $strangers$
-    SELECT string_agg(o.name, ', ')
-    FROM (
-        SELECT c.oid::regclass::text AS name, c.relowner AS owner
-        FROM @extschema@._segmentation_relations() AS r
-        JOIN pg_class AS c ON c.oid = to_regclass(@extschema@._relation(s, r.suffix))
-        UNION ALL
-        SELECT f.oid::regprocedure::text, f.proowner
-        FROM pg_proc AS f WHERE f.oid = to_regprocedure(@extschema@._relation(s, 'note_orders') || '()')
-    ) AS o
-    WHERE pg_get_userbyid(o.owner) <> current_user
-$strangers$;
-COMMENT ON FUNCTION _strangers(jsonb) IS 'Part of segmentations: the relations of one that belong to somebody else.';
+COMMENT ON FUNCTION _own_settings(text, text) IS 'Part of segmentations: the settings of one of the caller''s own; an error where it is another''s.';
 
 -- The settings of one of the caller's own, locked against other refreshes and changes until the end of the transaction.
 CREATE FUNCTION _open(name text, wait boolean DEFAULT true) RETURNS jsonb
@@ -913,32 +1008,25 @@ LANGUAGE plpgsql VOLATILE SET search_path = pg_catalog, pg_temp
 AS $open$
 DECLARE
     s jsonb;
-    strangers text;
+    objection text;
 BEGIN
     IF pg_is_in_recovery() OR current_setting('transaction_read_only')::boolean THEN
         RAISE EXCEPTION 'segmentation "%" cannot be changed here: %', name,
             CASE WHEN pg_is_in_recovery() THEN 'this server is a standby' ELSE 'the transaction is read-only' END
             USING ERRCODE = 'read_only_sql_transaction', HINT = 'Refresh it on the primary, in a transaction that may write.';
     END IF;
-    s := @extschema@._own_settings(name);
     BEGIN
-        EXECUTE format('LOCK TABLE %s IN EXCLUSIVE MODE%s', @extschema@._relation(s, 'settings'), CASE WHEN NOT wait THEN ' NOWAIT' ELSE '' END);
+        s := @extschema@._own_settings(name, CASE WHEN wait THEN 'EXCLUSIVE MODE' ELSE 'EXCLUSIVE MODE NOWAIT' END);
     EXCEPTION WHEN lock_not_available THEN
         RAISE EXCEPTION 'segmentation "%" is being refreshed or changed by another session', name
             USING ERRCODE = 'lock_not_available', HINT = 'Wait for it (wait => true), or try again later.';
     END;
-    -- Read again: whoever held the lock may have changed them.
-    s := @extschema@._own_settings(name);
-    strangers := @extschema@._strangers(s);
-    IF strangers IS NULL THEN
-        -- What is locked is not replaced while we work; it may have been just before.
-        EXECUTE format('LOCK TABLE %s IN ACCESS SHARE MODE', (
-            SELECT string_agg(@extschema@._relation(s, r.suffix), ', ') FROM @extschema@._segmentation_relations() AS r
-            WHERE r.kind = 'TABLE' AND to_regclass(@extschema@._relation(s, r.suffix)) IS NOT NULL));
-        strangers := @extschema@._strangers(s);
-    END IF;
-    IF strangers IS NOT NULL THEN
-        RAISE EXCEPTION 'segmentation "%": % belongs to somebody else', name, strangers USING ERRCODE = 'insufficient_privilege';
+    -- What is locked is not replaced while we work.
+    PERFORM @extschema@._hold(s, r.suffix, 'ACCESS SHARE MODE') FROM @extschema@._segmentation_relations() AS r
+    WHERE r.kind = 'TABLE' AND to_regclass(@extschema@._relation(s, r.suffix)) IS NOT NULL;
+    objection := @extschema@._objection(s, ARRAY(SELECT r.suffix FROM @extschema@._segmentation_relations() AS r));
+    IF objection IS NOT NULL THEN
+        RAISE EXCEPTION 'segmentation "%": %', name, objection USING ERRCODE = 'insufficient_privilege';
     END IF;
     RETURN s;
 END
@@ -950,7 +1038,7 @@ CREATE FUNCTION _segmentation_figures() RETURNS TABLE (
     name text, schema text, owner text, source text, policy text, track text, as_of date, customers bigint, refreshed_at timestamptz,
     seconds numeric, days_behind integer, notes_waiting bigint
 )
-LANGUAGE plpgsql STABLE SECURITY INVOKER SET search_path = pg_catalog, pg_temp
+LANGUAGE plpgsql VOLATILE SECURITY INVOKER SET search_path = pg_catalog, pg_temp
 AS $figures$
 DECLARE
     listed record;
@@ -960,21 +1048,21 @@ BEGIN
         name := listed.name; schema := listed.schema; owner := listed.owner;
         source := NULL; policy := NULL; track := NULL; as_of := NULL; customers := NULL; refreshed_at := NULL; seconds := NULL;
         days_behind := NULL; notes_waiting := NULL;
-        IF listed.owner = current_user THEN
-            EXECUTE format('SELECT settings FROM %s', listed.relation) INTO s;
-            s := coalesce(s, '{}') || jsonb_build_object('name', name, 'schema', schema);
-            source := s ->> 'orders'; policy := coalesce(s ->> 'policy', 'default'); track := s ->> 'track';
-            -- What is broken has no figures, and does not hide those of the others.
-            IF to_regclass(@extschema@._relation(s, 'status')) IS NULL OR @extschema@._strangers(s) IS NOT NULL THEN
-                RETURN NEXT;
-                CONTINUE;
-            END IF;
-            EXECUTE format('SELECT as_of, customers, refreshed_at, seconds FROM %s', @extschema@._relation(s, 'status'))
-                INTO as_of, customers, refreshed_at, seconds;
-            days_behind := @extschema@._today(s, NULL::date) - as_of;
-            IF track = 'trigger' AND to_regclass(@extschema@._relation(s, 'noted')) IS NOT NULL THEN
-                EXECUTE format('SELECT count(*) FROM %s', @extschema@._relation(s, 'noted')) INTO notes_waiting;
-            END IF;
+        IF listed.owner = current_user AND @extschema@._schema_is_safe(listed.schema) THEN
+            BEGIN
+                s := jsonb_build_object('name', name, 'schema', schema);
+                EXECUTE 'SELECT settings FROM ' || @extschema@._hold(s, 'settings', 'ACCESS SHARE MODE') INTO s;
+                s := coalesce(s, '{}') || jsonb_build_object('name', name, 'schema', schema);
+                source := s ->> 'orders'; policy := coalesce(s ->> 'policy', 'default'); track := s ->> 'track';
+                EXECUTE 'SELECT as_of, customers, refreshed_at, seconds FROM ' || @extschema@._hold(s, 'status', 'ACCESS SHARE MODE')
+                    INTO as_of, customers, refreshed_at, seconds;
+                days_behind := @extschema@._today(s, NULL::date) - as_of;
+                IF track = 'trigger' THEN
+                    EXECUTE 'SELECT count(*) FROM ' || @extschema@._hold(s, 'noted', 'ACCESS SHARE MODE') INTO notes_waiting;
+                END IF;
+            EXCEPTION WHEN undefined_table OR wrong_object_type OR insufficient_privilege THEN
+                NULL; -- what is broken has no more figures, and does not hide those of the others
+            END;
         END IF;
         RETURN NEXT;
     END LOOP;
@@ -1556,7 +1644,8 @@ BEGIN
     )
     SELECT string_agg(format('%1$I::%2$s AS %1$I', b.attname, format_type(b.type, -1)), ', ' ORDER BY b.attnum) INTO keys
     FROM base AS b JOIN pg_type AS t ON t.oid = b.type WHERE t.typtype <> 'd';
-    EXECUTE format('CREATE TABLE %s AS SELECT %s FROM %s WHERE false', noted, keys, histories);
+    -- taken: whether the refresh that is running works it off.
+    EXECUTE format('CREATE TABLE %s AS SELECT %s, NULL::boolean AS taken FROM %s WHERE false', noted, keys, histories);
     -- It has no key: without this a publication of all tables would let nobody take notes.
     EXECUTE format('ALTER TABLE %s REPLICA IDENTITY FULL', noted);
     EXECUTE format('COMMENT ON TABLE %s IS %L', noted, 'Customers whose orders changed since the last refresh; a row without a key: all of them.');
@@ -1565,14 +1654,16 @@ $notes$;
 COMMENT ON FUNCTION _create_notes(jsonb) IS 'Part of segmentations: makes the table of customers whose orders changed.';
 
 -- The trigger function. It runs with its owner's rights, because the shop's application needs none on our tables, and holds
--- nothing but fixed SQL. It looks whether the key columns are still what they were before it touches them: an application
--- must not fail because a column was renamed. The next refresh then finds everybody noted, and says what is missing. Nor must it
--- fail because the schema of the notes was renamed: then nobody is noted, and the next refresh sees it by _notes_go_to.
+-- nothing but fixed SQL. It knows the notes by their oid and writes them by a function that checks them after it has locked them:
+-- whoever owns the schema could put a table of hers in the place of the name. It looks whether the key columns are still what
+-- they were before it touches them. An application must not fail because a column was renamed or a table dropped: then everybody
+-- or nobody is noted, and the next refresh reads all orders.
 CREATE FUNCTION _noter_body(s jsonb) RETURNS text
 LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp
 AS $noter$
 DECLARE
-    noted text := @extschema@._relation(s, 'noted');
+    notes text := format('%L::pg_catalog.oid', to_regclass(@extschema@._relation(s, 'noted'))::oid);
+    owner text := format('%L::pg_catalog.oid', quote_ident(current_user)::regrole::oid);
     keys text := @extschema@._key_list(s);
     present text := (
         SELECT format('(SELECT count(*) FROM pg_catalog.pg_attribute AS a WHERE a.attrelid = TG_RELID AND (a.attname, a.atttypid) IN (%s)) = %s',
@@ -1584,21 +1675,24 @@ BEGIN
     RETURN format(
 $body$
 BEGIN
-    IF pg_catalog.to_regclass(%5$L) IS NULL THEN
-        RAISE WARNING '%% is not there: changes of %% are not noted until the next refresh_segmentation', %5$L, TG_RELID::pg_catalog.regclass;
-    ELSIF TG_OP = 'TRUNCATE' OR NOT %1$s THEN
-        INSERT INTO %2$s DEFAULT VALUES;
+    IF pg_catalog.to_regprocedure('@extschema@._hold_notes(oid, oid)') IS NULL THEN
+        RAISE WARNING 'pg_rfm is not there: changes of %% are not noted', TG_RELID::pg_catalog.regclass;
+    ELSIF NOT @extschema@._hold_notes(%2$s, %6$s) THEN
+        RAISE WARNING '%%: the notes are not there, or not of its owner: changes of %% are not noted until the next refresh_segmentation',
+            %5$L, TG_RELID::pg_catalog.regclass;
+    ELSIF TG_OP = 'TRUNCATE' OR TG_NARGS > 0 OR NOT %1$s THEN
+        PERFORM @extschema@._note(%2$s);
     ELSIF TG_OP = 'INSERT' THEN
-        INSERT INTO %2$s (%3$s) SELECT DISTINCT %3$s FROM new_orders WHERE %4$s;
+        PERFORM @extschema@._note(%2$s, %3$s) FROM (SELECT DISTINCT %3$s FROM new_orders WHERE %4$s) AS n;
     ELSIF TG_OP = 'DELETE' THEN
-        INSERT INTO %2$s (%3$s) SELECT DISTINCT %3$s FROM old_orders WHERE %4$s;
+        PERFORM @extschema@._note(%2$s, %3$s) FROM (SELECT DISTINCT %3$s FROM old_orders WHERE %4$s) AS n;
     ELSE
-        INSERT INTO %2$s (%3$s)
-        SELECT %3$s FROM old_orders WHERE %4$s UNION SELECT %3$s FROM new_orders WHERE %4$s;
+        PERFORM @extschema@._note(%2$s, %3$s)
+        FROM (SELECT %3$s FROM old_orders WHERE %4$s UNION SELECT %3$s FROM new_orders WHERE %4$s) AS n;
     END IF;
     RETURN NULL;
 END
-$body$, present, noted, keys, complete, noted);
+$body$, present, notes, keys, complete, s ->> 'name', owner);
 END
 $noter$;
 COMMENT ON FUNCTION _noter_body(jsonb) IS 'Part of segmentations: what the trigger function does.';
@@ -1619,13 +1713,78 @@ END
 $noter$;
 COMMENT ON FUNCTION _create_noter(jsonb) IS 'Part of segmentations: makes the trigger function that notes the customers touched.';
 
+-- Before these releases a trigger with transition tables keeps a table from becoming a partition or child, even a trigger of statements.
+CREATE FUNCTION _transition_tables_hinder_attaching() RETURNS boolean
+LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp
+AS $hinder$
+    SELECT EXISTS (SELECT FROM (VALUES (130000, 130022), (140000, 140019), (150000, 150014), (160000, 160010), (170000, 170006)) AS m (major, mended)
+                   WHERE current_setting('server_version_num')::integer BETWEEN m.major AND m.mended - 1)
+$hinder$;
+COMMENT ON FUNCTION _transition_tables_hinder_attaching() IS
+    'Part of segmentations: whether this server refuses to attach a table that has a trigger with transition tables.';
+
+-- The tables of orders of which some writes fire no trigger of ours: those that a logical subscription fills, and those that
+-- somebody writes to through a parent that is not tracked.
+CREATE FUNCTION _unseen_writes(s jsonb) RETURNS TABLE (relation regclass, reason text)
+LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp
+AS $unseen$
+    SELECT t.relation, w.reason
+    FROM (SELECT @extschema@._order_tables(s) AS relations) AS o
+    CROSS JOIN LATERAL unnest(o.relations) AS t (relation)
+    CROSS JOIN LATERAL (
+        SELECT 'a logical subscription fills it, which fires no triggers of statements' AS reason
+        WHERE EXISTS (SELECT FROM pg_subscription_rel AS r WHERE r.srrelid = t.relation)
+        UNION ALL
+        SELECT format('what is written through %s fires no triggers of its children', i.inhparent::regclass)
+        FROM pg_inherits AS i WHERE i.inhrelid = t.relation AND i.inhparent <> ALL (o.relations::oid[])
+    ) AS w
+$unseen$;
+COMMENT ON FUNCTION _unseen_writes(jsonb) IS 'Part of segmentations: tables of orders of which triggers do not see every write.';
+
+-- What a superuser's trigger function runs is, in the end, what the owners of the orders and of their key's type want to be run.
+CREATE FUNCTION _refuse_tracking_for_superuser(s jsonb) RETURNS void
+LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp
+AS $superuser$
+DECLARE
+    others text := (
+        SELECT string_agg(DISTINCT b.name, ', ')
+        FROM (
+            SELECT 'schema ' || quote_ident(s ->> 'schema'), @extschema@._schema_owner(s ->> 'schema')
+            UNION ALL
+            SELECT c.oid::regclass::text, c.relowner FROM pg_class AS c WHERE c.oid = ANY (@extschema@._order_tables(s)::oid[])
+            UNION ALL
+            SELECT c.oid::regclass::text, c.relowner
+            FROM unnest('{engagement,contacts,customers}'::text[]) AS source
+            JOIN pg_class AS c ON c.oid = @extschema@._source_table(s, source)
+            WHERE s ? source
+            UNION ALL
+            SELECT 'type ' || format_type(t.oid, NULL), t.typowner
+            FROM pg_attribute AS a JOIN pg_type AS t ON t.oid = a.atttypid
+            WHERE a.attrelid = @extschema@._source_table(s, 'orders') AND a.attname = ANY (@extschema@._keys(s))
+        ) AS b (name, owner)
+        WHERE NOT (SELECT r.rolsuper FROM pg_roles AS r WHERE r.oid = b.owner));
+BEGIN
+    IF others IS NOT NULL AND (SELECT r.rolsuper FROM pg_roles AS r WHERE r.rolname = current_user) THEN
+        RAISE EXCEPTION 'a superuser cannot track what belongs to others: %', others
+            USING ERRCODE = 'insufficient_privilege',
+                  HINT = 'The triggers would run with a superuser''s rights. SET ROLE to a role that may read the orders and put triggers on them, or use track => ''none''.';
+    END IF;
+END
+$superuser$;
+COMMENT ON FUNCTION _refuse_tracking_for_superuser(jsonb) IS 'Part of segmentations: an error where a superuser would track the orders of others.';
+
 -- The triggers that the orders and their partitions must have, and which of them see what is written. One that was dropped or
--- disabled does not: until it is back every refresh reads all orders.
-CREATE FUNCTION _order_triggers(s jsonb) RETURNS TABLE (relation regclass, name text, event text, transition text, is_there boolean, sees boolean)
+-- disabled does not: until it is back every refresh reads all orders. Where a transition table would keep a partition from being
+-- attached again, the partition's own triggers have none, and note everybody; what is written through the parent is noted by key.
+CREATE FUNCTION _order_triggers(s jsonb) RETURNS TABLE (relation regclass, name text, event text, transition text, argument text, is_there boolean, sees boolean)
 LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp
 AS $triggers$
-    SELECT t.relation, n.name, e.event, e.transition, g.oid IS NOT NULL, coalesce(g.tgenabled IN ('O', 'A'), false)
+    SELECT t.relation, n.name, e.event, CASE WHEN NOT k.is_plain THEN e.transition ELSE '' END, CASE WHEN k.is_plain THEN quote_literal('everybody') ELSE '' END,
+           g.oid IS NOT NULL, coalesce(g.tgenabled IN ('O', 'A'), false)
     FROM unnest(@extschema@._order_tables(s)) AS t (relation)
+    CROSS JOIN LATERAL (
+        SELECT @extschema@._transition_tables_hinder_attaching() AND t.relation <> @extschema@._source_table(s, 'orders') AS is_plain
+    ) AS k
     CROSS JOIN (VALUES ('INSERT', ' REFERENCING NEW TABLE AS new_orders'),
                        ('UPDATE', ' REFERENCING OLD TABLE AS old_orders NEW TABLE AS new_orders'),
                        ('DELETE', ' REFERENCING OLD TABLE AS old_orders'),
@@ -1636,23 +1795,23 @@ AS $triggers$
 $triggers$;
 COMMENT ON FUNCTION _order_triggers(jsonb) IS 'Part of segmentations: the triggers that note changes, and which of them are there and see.';
 
--- Whether the trigger function writes to our notes: its SQL names them, and their schema may have been renamed since.
-CREATE FUNCTION _notes_go_to(s jsonb, noted text) RETURNS boolean
+-- Whether the trigger function does what it must: it names the notes and their owner by oid, which are others after a restore or
+-- where the segmentation was given to another role. Until both agreed again nothing was noted.
+CREATE FUNCTION _noter_is_current(s jsonb) RETURNS boolean
 LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp
-AS $go_to$
-    SELECT coalesce((SELECT position('INSERT INTO ' || noted || ' ' IN f.prosrc) > 0
-                     FROM pg_proc AS f WHERE f.oid = to_regprocedure(@extschema@._relation(s, 'note_orders') || '()')), false)
-$go_to$;
-COMMENT ON FUNCTION _notes_go_to(jsonb, text) IS 'Part of segmentations: whether the trigger function writes to that table.';
+AS $current$
+    SELECT EXISTS (SELECT FROM pg_proc AS f WHERE f.oid = to_regprocedure(@extschema@._relation(s, 'note_orders') || '()')
+                                                  AND f.prosrc = @extschema@._noter_body(s))
+$current$;
+COMMENT ON FUNCTION _noter_is_current(jsonb) IS 'Part of segmentations: whether the trigger function does what it must.';
 
 -- Whether the triggers and notes there are do for these settings: to take them off and put them on again locks the orders.
 CREATE FUNCTION _tracked_alike(s jsonb) RETURNS boolean
 LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp
 AS $alike$
-    SELECT s ->> 'track' = 'trigger' AND to_regclass(@extschema@._relation(s, 'noted')) IS NOT NULL AND EXISTS (
-        SELECT FROM pg_proc AS f
-        WHERE f.oid = to_regprocedure(@extschema@._relation(s, 'note_orders') || '()') AND f.prosrc = @extschema@._noter_body(s)
-            AND NOT EXISTS (SELECT FROM pg_trigger AS g WHERE g.tgfoid = f.oid AND g.tgrelid <> ALL (@extschema@._order_tables(s)::oid[])))
+    SELECT s ->> 'track' = 'trigger' AND to_regclass(@extschema@._relation(s, 'noted')) IS NOT NULL AND @extschema@._noter_is_current(s)
+        AND NOT EXISTS (SELECT FROM pg_trigger AS g WHERE g.tgfoid = to_regprocedure(@extschema@._relation(s, 'note_orders') || '()')
+                                                          AND g.tgrelid <> ALL (@extschema@._order_tables(s)::oid[]))
 $alike$;
 COMMENT ON FUNCTION _tracked_alike(jsonb) IS 'Part of segmentations: whether the triggers and notes there are do for these settings.';
 
@@ -1663,49 +1822,58 @@ LANGUAGE plpgsql VOLATILE SET search_path = pg_catalog, pg_temp
 AS $track$
 DECLARE
     missing record;
+    unseen record;
     is_new boolean := false;
     changed bigint;
 BEGIN
-    IF NOT @extschema@._notes_go_to(s, @extschema@._relation(s, 'noted')) THEN
+    FOR unseen IN SELECT * FROM @extschema@._unseen_writes(s) LOOP
+        RAISE NOTICE '%: % cannot be tracked: %; every refresh reads all orders', s ->> 'name', unseen.relation, unseen.reason;
+    END LOOP;
+    IF NOT @extschema@._noter_is_current(s) THEN
         EXECUTE format('DROP FUNCTION IF EXISTS %s() CASCADE', @extschema@._relation(s, 'note_orders'));
         PERFORM @extschema@._create_noter(s);
     END IF;
     FOR missing IN SELECT * FROM @extschema@._order_triggers(s) AS t WHERE NOT t.is_there LOOP
         is_new := true;
-        EXECUTE format('CREATE TRIGGER %I AFTER %s ON %s%s FOR EACH STATEMENT EXECUTE FUNCTION %s()', missing.name, missing.event,
-                       missing.relation, missing.transition, @extschema@._relation(s, 'note_orders'));
+        EXECUTE format('CREATE TRIGGER %I AFTER %s ON %s%s FOR EACH STATEMENT EXECUTE FUNCTION %s(%s)', missing.name, missing.event,
+                       missing.relation, missing.transition, @extschema@._relation(s, 'note_orders'), missing.argument);
     END LOOP;
-    EXECUTE format('UPDATE %s SET order_tables = $1 WHERE order_tables IS DISTINCT FROM $1', @extschema@._relation(s, 'status'))
+    EXECUTE format('UPDATE %s SET order_tables = $1 WHERE order_tables IS DISTINCT FROM $1', @extschema@._hold(s, 'status', 'ROW EXCLUSIVE MODE'))
         USING @extschema@._order_tables(s)::oid[]; -- not regclass: a dump without the orders could not be restored
     GET DIAGNOSTICS changed = ROW_COUNT;
     IF is_new OR changed > 0 THEN
-        EXECUTE format('INSERT INTO %s DEFAULT VALUES', @extschema@._relation(s, 'noted'));
+        EXECUTE format('INSERT INTO %s DEFAULT VALUES', @extschema@._hold(s, 'noted', 'ROW EXCLUSIVE MODE'));
     END IF;
 END
 $track$;
 COMMENT ON FUNCTION _track(jsonb) IS 'Part of segmentations: puts the triggers on the orders where they are missing.';
 
--- Takes all notes. Returns a temporary table of the customers to compute again, or NULL: everybody.
+-- Takes all notes. Returns the SELECT of the customers to compute again, or NULL: everybody. Notes are marked first and deleted when
+-- they were worked off, so that those that come meanwhile stay.
 CREATE FUNCTION _take_notes(s jsonb, rebuild boolean) RETURNS text
 LANGUAGE plpgsql VOLATILE SET search_path = pg_catalog, pg_temp
 AS $take$
 DECLARE
-    touched text := format('pg_temp.%I', 'pg_rfm_' || (s ->> 'name'));
-    noted text := @extschema@._relation(s, 'noted');
-    keys text := @extschema@._key_list(s);
+    noted text;
     everybody boolean;
 BEGIN
-    EXECUTE format('CREATE TEMPORARY TABLE %s (LIKE %s)', touched, noted);
-    EXECUTE format('WITH taken AS (DELETE FROM %s RETURNING %s) INSERT INTO %s SELECT DISTINCT %2$s FROM taken', noted, keys, touched);
-    EXECUTE format('SELECT EXISTS (SELECT FROM %s WHERE %I IS NULL)', touched, (@extschema@._keys(s))[1]) INTO everybody;
-    EXECUTE format('SELECT $1 OR $2 OR order_tables IS DISTINCT FROM $3 FROM %s', @extschema@._relation(s, 'status'))
-        INTO everybody USING rebuild, everybody OR NOT @extschema@._notes_go_to(s, noted), @extschema@._order_tables(s)::oid[];
-    IF everybody OR EXISTS (SELECT FROM @extschema@._order_triggers(s) AS t WHERE NOT t.sees) THEN
-        EXECUTE 'DROP TABLE ' || touched;
+    IF to_regclass(@extschema@._relation(s, 'noted')) IS NULL THEN
+        PERFORM @extschema@._create_notes(s); -- somebody dropped them
+        PERFORM @extschema@._comment_columns(s);
         RETURN NULL;
     END IF;
-    EXECUTE 'ANALYZE ' || touched;
-    RETURN touched;
+    noted := @extschema@._hold(s, 'noted', 'ROW EXCLUSIVE MODE');
+    EXECUTE format('UPDATE %s SET taken = true', noted);
+    EXECUTE format('SELECT EXISTS (SELECT FROM %s WHERE taken AND %I IS NULL)', noted, (@extschema@._keys(s))[1]) INTO everybody;
+    EXECUTE format('SELECT $1 OR order_tables IS DISTINCT FROM $2 FROM %s', @extschema@._hold(s, 'status', 'ACCESS SHARE MODE'))
+        INTO everybody USING rebuild OR everybody OR NOT @extschema@._noter_is_current(s)
+            OR NOT @extschema@._hold_notes(to_regclass(noted)::oid, quote_ident(current_user)::regrole::oid), @extschema@._order_tables(s)::oid[];
+    IF everybody OR EXISTS (SELECT FROM @extschema@._order_triggers(s) AS t WHERE NOT t.sees)
+        OR EXISTS (SELECT FROM @extschema@._unseen_writes(s)) THEN
+        RETURN NULL;
+    END IF;
+    EXECUTE 'ANALYZE ' || noted;
+    RETURN format('(SELECT %s FROM %s WHERE taken)', @extschema@._key_list(s), noted);
 END
 $take$;
 COMMENT ON FUNCTION _take_notes(jsonb, boolean) IS 'Part of segmentations: takes the notes, and says which customers to compute again.';
@@ -1728,14 +1896,14 @@ END
 $report$;
 COMMENT ON FUNCTION _report(jsonb, text, bigint, timestamptz) IS 'Part of segmentations: says what a step did and how long it took.';
 
--- Makes a table hold what `query` returns, and writes only the rows that differ. With `among`, a table of keys, only the rows of
+-- Makes a table hold what `query` returns, and writes only the rows that differ. With `among`, a SELECT of keys, only the rows of
 -- these customers are compared. Rows are compared as stored: our types have one binary form for a value. Returns the number of
 -- rows written.
 CREATE FUNCTION _mirror(s jsonb, suffix text, query text, among text DEFAULT NULL) RETURNS bigint
 LANGUAGE plpgsql VOLATILE SET search_path = pg_catalog, pg_temp
 AS $mirror$
 DECLARE
-    target text := @extschema@._relation(s, suffix);
+    target text := @extschema@._hold(s, suffix, 'ROW EXCLUSIVE MODE');
     keys text := @extschema@._key_list(s);
     columns text[] := ARRAY(SELECT a.attname FROM pg_attribute AS a WHERE a.attrelid = target::regclass AND a.attnum > 0
                             AND NOT a.attisdropped AND a.attname <> ALL (@extschema@._keys(s)) ORDER BY a.attnum);
@@ -1819,12 +1987,13 @@ BEGIN
     END IF;
 
     IF NOT learn THEN
-        EXECUTE format('SELECT policy FROM %s ORDER BY valid_from <= $1 DESC, abs(valid_from - $1) LIMIT 1', @extschema@._relation(s, 'policies'))
+        EXECUTE format('SELECT policy FROM %s ORDER BY valid_from <= $1 DESC, abs(valid_from - $1) LIMIT 1',
+                       @extschema@._hold(s, 'policies', 'ACCESS SHARE MODE'))
             INTO found USING on_day;
         RETURN found;
     END IF;
     EXECUTE format('SELECT @extschema@.learn_policy(history, $1, @extschema@.default_policy()) FROM %s WHERE @extschema@.orders(history, $1) > 0',
-                   @extschema@._relation(s, 'histories')) INTO found USING on_day;
+                   @extschema@._hold(s, 'histories', 'ACCESS SHARE MODE')) INTO found USING on_day;
     RETURN coalesce(found, @extschema@.default_policy());
 END
 $policy$;
@@ -1841,9 +2010,10 @@ DECLARE
 BEGIN
     EXECUTE format('INSERT INTO %1$s (valid_from, policy) SELECT $1, $2 '
                    'WHERE (SELECT p.policy FROM %1$s AS p ORDER BY p.valid_from DESC LIMIT 1) OPERATOR(@extschema@.=) $2 IS NOT TRUE '
-                   'ON CONFLICT (valid_from) DO UPDATE SET policy = EXCLUDED.policy', @extschema@._relation(s, 'policies'))
+                   'ON CONFLICT (valid_from) DO UPDATE SET policy = EXCLUDED.policy', @extschema@._hold(s, 'policies', 'ROW EXCLUSIVE MODE'))
         USING on_day, policy;
-    EXECUTE format('UPDATE %s SET as_of = $1, policy = $2 WHERE as_of <> $1 OR policy OPERATOR(@extschema@.<>) $2', @extschema@._relation(s, 'status'))
+    EXECUTE format('UPDATE %s SET as_of = $1, policy = $2 WHERE as_of <> $1 OR policy OPERATOR(@extschema@.<>) $2',
+                   @extschema@._hold(s, 'status', 'ROW EXCLUSIVE MODE'))
         USING on_day, policy;
     GET DIAGNOSTICS changed = ROW_COUNT;
     RETURN changed > 0;
@@ -1877,7 +2047,7 @@ AS $refresh$
 DECLARE
     started timestamptz := clock_timestamp();
     since timestamptz := started;
-    status text := @extschema@._relation(s, 'status');
+    status text := @extschema@._hold(s, 'status', 'ACCESS SHARE MODE');
     touched text;
     currency text;
     mirror record;
@@ -1911,8 +2081,8 @@ BEGIN
         histories := coalesce(histories, written); -- they come first
         since := clock_timestamp();
     END LOOP;
-    IF touched IS NOT NULL THEN
-        EXECUTE 'DROP TABLE ' || touched;
+    IF s ->> 'track' = 'trigger' THEN
+        EXECUTE format('DELETE FROM %s WHERE taken', @extschema@._relation(s, 'noted'));
     END IF;
 
     is_another := @extschema@._ask(s, @extschema@._today(s, on_day), learn) OR changed > 0 OR rebuild;
@@ -1931,7 +2101,8 @@ BEGIN
     END LOOP;
 
     EXECUTE format('SELECT count(*) FROM %s', @extschema@._relation(s, 'customers')) INTO customers;
-    EXECUTE format('UPDATE %s SET refreshed_at = $1, seconds = $2, rebuilt = $3, histories_written = $4, customers = $5, currency = $6', status)
+    EXECUTE format('UPDATE %s SET refreshed_at = $1, seconds = $2, rebuilt = $3, histories_written = $4, customers = $5, currency = $6',
+                   @extschema@._hold(s, 'status', 'ROW EXCLUSIVE MODE'))
         USING clock_timestamp(), round(extract(epoch FROM clock_timestamp() - started)::numeric, 3), touched IS NULL, histories,
               customers, currency;
     IF s ->> 'track' = 'trigger' THEN
@@ -2251,13 +2422,16 @@ DECLARE
     hint text;
 BEGIN
     IF what = 'refresh' THEN
+        PERFORM @extschema@._refuse_unsafe_schema(s);
         PERFORM @extschema@._refresh(@extschema@._checked_settings(s), rebuild, on_day, learn);
     ELSE
         PERFORM @extschema@._build(s, learn);
     END IF;
 EXCEPTION WHEN OTHERS THEN
     GET STACKED DIAGNOSTICS code = RETURNED_SQLSTATE, message = MESSAGE_TEXT, detail = PG_EXCEPTION_DETAIL, hint = PG_EXCEPTION_HINT;
-    message := format('segmentation "%s": %s', s ->> 'name', message);
+    IF NOT starts_with(message, format('segmentation "%s": ', s ->> 'name')) THEN
+        message := format('segmentation "%s": %s', s ->> 'name', message);
+    END IF;
     IF hint = '' THEN
         hint := CASE WHEN code = '42501'
             THEN 'Nothing was changed. It takes SELECT on the sources, CREATE in the schema and, to track, TRIGGER on the orders and all their partitions.'
@@ -2282,6 +2456,7 @@ DECLARE
     untracked text;
     other text;
 BEGIN
+    PERFORM @extschema@._refuse_unsafe_schema(s);
     FOR reader IN SELECT * FROM jsonb_array_elements_text(coalesce(s -> 'readers', '[]')) LOOP
         IF reader IS NULL THEN
             PERFORM @extschema@._invalid('a reader is NULL', 'Name roles: readers => ''{reporting}''.');
@@ -2296,6 +2471,7 @@ BEGIN
     ELSIF s ->> 'track' = 'trigger' THEN
         SELECT min(c.oid::regclass::text) INTO untracked
         FROM pg_class AS c WHERE c.oid = ANY (@extschema@._order_tables(s)::oid[]) AND c.relkind = 'f';
+        PERFORM @extschema@._refuse_tracking_for_superuser(s);
         IF untracked IS NOT NULL THEN
             PERFORM @extschema@._invalid(format('%s is a foreign table: it can have no triggers that note changes', untracked),
                                          'Use track => ''none'': each refresh reads all orders.');
@@ -2467,6 +2643,7 @@ BEGIN
     END LOOP;
     s := @extschema@._checked_settings(s);
     PERFORM @extschema@._refuse_early(s);
+    -- Held by _open.
     EXECUTE format('UPDATE %s SET settings = $1', @extschema@._relation(s, 'settings')) USING s - 'name' - 'schema';
 
     -- What only says how to ask leaves the views in their place, where readers do not wait for them.
@@ -2495,7 +2672,7 @@ COMMENT ON FUNCTION drop_segmentation(text) IS
     'Drops the tables, views and triggers of one of the caller''s segmentations; refused where something else stands on them.';
 
 CREATE FUNCTION segmentation_sql(name text) RETURNS TABLE (relation text, kind text, unique_key text, query text)
-LANGUAGE plpgsql STABLE SECURITY INVOKER SET search_path = pg_catalog, pg_temp
+LANGUAGE plpgsql VOLATILE SECURITY INVOKER SET search_path = pg_catalog, pg_temp
 AS $sql$
 DECLARE
     s jsonb := @extschema@._checked_settings(@extschema@._own_settings(name));
@@ -3138,6 +3315,12 @@ AS 'MODULE_PATHNAME', 'first_purchase_on_wrapper';
 /* </end connected objects> */
 
 /* <begin connected objects> */
+-- src/sql/notes.rs
+-- pg_rfm::sql::notes::hold_notes
+-- Skipped due to `#[pgrx(sql = false)]`
+/* </end connected objects> */
+
+/* <begin connected objects> */
 -- src/sql/history.rs
 -- pg_rfm::sql::history::last_gap_days
 CREATE  FUNCTION "last_gap_days"(
@@ -3385,6 +3568,12 @@ CREATE  FUNCTION "no_engagement"() RETURNS engagement_history /* EngagementHisto
 IMMUTABLE STRICT PARALLEL SAFE COST 10
 LANGUAGE c /* Rust */
 AS 'MODULE_PATHNAME', 'no_engagement_wrapper';
+/* </end connected objects> */
+
+/* <begin connected objects> */
+-- src/sql/notes.rs
+-- pg_rfm::sql::notes::note_customer
+-- Skipped due to `#[pgrx(sql = false)]`
 /* </end connected objects> */
 
 /* <begin connected objects> */

@@ -19,6 +19,7 @@
 //! | `explain.rs` | why the answers of one customer are what they are |
 //! | `policy.rs` | policies and lists of labels |
 //! | `stored.rs`, `stored.sql` | the table of named policies |
+//! | `notes.rs`, `notes.sql` | notes of changed customers, as triggers write them |
 //! | `segmentation.rs`, `segmentation/` | tables, materialized views and triggers for a shop's reports, made by one call |
 //! | `rows.sql` | how many rows each list has, for the planner |
 //! | `comments.sql` | a comment on every object |
@@ -34,6 +35,7 @@ mod explain;
 mod history;
 mod kpi;
 mod learn;
+mod notes;
 mod numeric;
 mod orders;
 mod plain;

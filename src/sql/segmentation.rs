@@ -18,7 +18,7 @@ use pgrx::prelude::*;
 extension_sql_file!(
     "segmentation/settings.sql",
     name = "segmentation_settings",
-    requires = ["stored", "segment_customer", "channels"]
+    requires = ["stored", "segment_customer", "channels", "notes"]
 );
 extension_sql_file!("segmentation/registry.sql", name = "segmentation_registry", requires = ["segmentation_settings"]);
 extension_sql_file!("segmentation/source.sql", name = "segmentation_source", requires = ["segmentation_registry"]);

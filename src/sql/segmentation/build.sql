@@ -155,13 +155,16 @@ DECLARE
     hint text;
 BEGIN
     IF what = 'refresh' THEN
+        PERFORM @extschema@._refuse_unsafe_schema(s);
         PERFORM @extschema@._refresh(@extschema@._checked_settings(s), rebuild, on_day, learn);
     ELSE
         PERFORM @extschema@._build(s, learn);
     END IF;
 EXCEPTION WHEN OTHERS THEN
     GET STACKED DIAGNOSTICS code = RETURNED_SQLSTATE, message = MESSAGE_TEXT, detail = PG_EXCEPTION_DETAIL, hint = PG_EXCEPTION_HINT;
-    message := format('segmentation "%s": %s', s ->> 'name', message);
+    IF NOT starts_with(message, format('segmentation "%s": ', s ->> 'name')) THEN
+        message := format('segmentation "%s": %s', s ->> 'name', message);
+    END IF;
     IF hint = '' THEN
         hint := CASE WHEN code = '42501'
             THEN 'Nothing was changed. It takes SELECT on the sources, CREATE in the schema and, to track, TRIGGER on the orders and all their partitions.'
@@ -186,6 +189,7 @@ DECLARE
     untracked text;
     other text;
 BEGIN
+    PERFORM @extschema@._refuse_unsafe_schema(s);
     FOR reader IN SELECT * FROM jsonb_array_elements_text(coalesce(s -> 'readers', '[]')) LOOP
         IF reader IS NULL THEN
             PERFORM @extschema@._invalid('a reader is NULL', 'Name roles: readers => ''{reporting}''.');
@@ -200,6 +204,7 @@ BEGIN
     ELSIF s ->> 'track' = 'trigger' THEN
         SELECT min(c.oid::regclass::text) INTO untracked
         FROM pg_class AS c WHERE c.oid = ANY (@extschema@._order_tables(s)::oid[]) AND c.relkind = 'f';
+        PERFORM @extschema@._refuse_tracking_for_superuser(s);
         IF untracked IS NOT NULL THEN
             PERFORM @extschema@._invalid(format('%s is a foreign table: it can have no triggers that note changes', untracked),
                                          'Use track => ''none'': each refresh reads all orders.');

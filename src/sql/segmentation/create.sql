@@ -142,6 +142,7 @@ BEGIN
     END LOOP;
     s := @extschema@._checked_settings(s);
     PERFORM @extschema@._refuse_early(s);
+    -- Held by _open.
     EXECUTE format('UPDATE %s SET settings = $1', @extschema@._relation(s, 'settings')) USING s - 'name' - 'schema';
 
     -- What only says how to ask leaves the views in their place, where readers do not wait for them.
@@ -170,7 +171,7 @@ COMMENT ON FUNCTION drop_segmentation(text) IS
     'Drops the tables, views and triggers of one of the caller''s segmentations; refused where something else stands on them.';
 
 CREATE FUNCTION segmentation_sql(name text) RETURNS TABLE (relation text, kind text, unique_key text, query text)
-LANGUAGE plpgsql STABLE SECURITY INVOKER SET search_path = pg_catalog, pg_temp
+LANGUAGE plpgsql VOLATILE SECURITY INVOKER SET search_path = pg_catalog, pg_temp
 AS $sql$
 DECLARE
     s jsonb := @extschema@._checked_settings(@extschema@._own_settings(name));

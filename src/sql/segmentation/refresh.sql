@@ -10,14 +10,14 @@ END
 $report$;
 COMMENT ON FUNCTION _report(jsonb, text, bigint, timestamptz) IS 'Part of segmentations: says what a step did and how long it took.';
 
--- Makes a table hold what `query` returns, and writes only the rows that differ. With `among`, a table of keys, only the rows of
+-- Makes a table hold what `query` returns, and writes only the rows that differ. With `among`, a SELECT of keys, only the rows of
 -- these customers are compared. Rows are compared as stored: our types have one binary form for a value. Returns the number of
 -- rows written.
 CREATE FUNCTION _mirror(s jsonb, suffix text, query text, among text DEFAULT NULL) RETURNS bigint
 LANGUAGE plpgsql VOLATILE SET search_path = pg_catalog, pg_temp
 AS $mirror$
 DECLARE
-    target text := @extschema@._relation(s, suffix);
+    target text := @extschema@._hold(s, suffix, 'ROW EXCLUSIVE MODE');
     keys text := @extschema@._key_list(s);
     columns text[] := ARRAY(SELECT a.attname FROM pg_attribute AS a WHERE a.attrelid = target::regclass AND a.attnum > 0
                             AND NOT a.attisdropped AND a.attname <> ALL (@extschema@._keys(s)) ORDER BY a.attnum);
@@ -101,12 +101,13 @@ BEGIN
     END IF;
 
     IF NOT learn THEN
-        EXECUTE format('SELECT policy FROM %s ORDER BY valid_from <= $1 DESC, abs(valid_from - $1) LIMIT 1', @extschema@._relation(s, 'policies'))
+        EXECUTE format('SELECT policy FROM %s ORDER BY valid_from <= $1 DESC, abs(valid_from - $1) LIMIT 1',
+                       @extschema@._hold(s, 'policies', 'ACCESS SHARE MODE'))
             INTO found USING on_day;
         RETURN found;
     END IF;
     EXECUTE format('SELECT @extschema@.learn_policy(history, $1, @extschema@.default_policy()) FROM %s WHERE @extschema@.orders(history, $1) > 0',
-                   @extschema@._relation(s, 'histories')) INTO found USING on_day;
+                   @extschema@._hold(s, 'histories', 'ACCESS SHARE MODE')) INTO found USING on_day;
     RETURN coalesce(found, @extschema@.default_policy());
 END
 $policy$;
@@ -123,9 +124,10 @@ DECLARE
 BEGIN
     EXECUTE format('INSERT INTO %1$s (valid_from, policy) SELECT $1, $2 '
                    'WHERE (SELECT p.policy FROM %1$s AS p ORDER BY p.valid_from DESC LIMIT 1) OPERATOR(@extschema@.=) $2 IS NOT TRUE '
-                   'ON CONFLICT (valid_from) DO UPDATE SET policy = EXCLUDED.policy', @extschema@._relation(s, 'policies'))
+                   'ON CONFLICT (valid_from) DO UPDATE SET policy = EXCLUDED.policy', @extschema@._hold(s, 'policies', 'ROW EXCLUSIVE MODE'))
         USING on_day, policy;
-    EXECUTE format('UPDATE %s SET as_of = $1, policy = $2 WHERE as_of <> $1 OR policy OPERATOR(@extschema@.<>) $2', @extschema@._relation(s, 'status'))
+    EXECUTE format('UPDATE %s SET as_of = $1, policy = $2 WHERE as_of <> $1 OR policy OPERATOR(@extschema@.<>) $2',
+                   @extschema@._hold(s, 'status', 'ROW EXCLUSIVE MODE'))
         USING on_day, policy;
     GET DIAGNOSTICS changed = ROW_COUNT;
     RETURN changed > 0;
@@ -159,7 +161,7 @@ AS $refresh$
 DECLARE
     started timestamptz := clock_timestamp();
     since timestamptz := started;
-    status text := @extschema@._relation(s, 'status');
+    status text := @extschema@._hold(s, 'status', 'ACCESS SHARE MODE');
     touched text;
     currency text;
     mirror record;
@@ -193,8 +195,8 @@ BEGIN
         histories := coalesce(histories, written); -- they come first
         since := clock_timestamp();
     END LOOP;
-    IF touched IS NOT NULL THEN
-        EXECUTE 'DROP TABLE ' || touched;
+    IF s ->> 'track' = 'trigger' THEN
+        EXECUTE format('DELETE FROM %s WHERE taken', @extschema@._relation(s, 'noted'));
     END IF;
 
     is_another := @extschema@._ask(s, @extschema@._today(s, on_day), learn) OR changed > 0 OR rebuild;
@@ -213,7 +215,8 @@ BEGIN
     END LOOP;
 
     EXECUTE format('SELECT count(*) FROM %s', @extschema@._relation(s, 'customers')) INTO customers;
-    EXECUTE format('UPDATE %s SET refreshed_at = $1, seconds = $2, rebuilt = $3, histories_written = $4, customers = $5, currency = $6', status)
+    EXECUTE format('UPDATE %s SET refreshed_at = $1, seconds = $2, rebuilt = $3, histories_written = $4, customers = $5, currency = $6',
+                   @extschema@._hold(s, 'status', 'ROW EXCLUSIVE MODE'))
         USING clock_timestamp(), round(extract(epoch FROM clock_timestamp() - started)::numeric, 3), touched IS NULL, histories,
               customers, currency;
     IF s ->> 'track' = 'trigger' THEN

@@ -22,15 +22,109 @@ AS $relations$
 $relations$;
 COMMENT ON FUNCTION _segmentation_relations() IS 'Part of segmentations: the relations one can have.';
 
--- A segmentation of the current user. What is stored is SQL that runs with the rights of whoever refreshes, so that it has to be
--- her own: nobody else's, whatever their rights, superusers included.
-CREATE FUNCTION _own_settings(name text) RETURNS jsonb
+-- Why relations of a segmentation must not be used; NULL where nothing is wrong with them. Whoever owns the schema can put a
+-- relation of hers in the place of one, and whoever was granted TRIGGER can put a trigger on one: to read or write it would run
+-- what they put there with the rights of whoever reads or writes.
+CREATE FUNCTION _objection(s jsonb, suffixes text[]) RETURNS text
+LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp
+AS $objection$
+    SELECT string_agg(o.objection, '; ' ORDER BY o.objection)
+    FROM (
+        SELECT c.oid::regclass || CASE
+            WHEN pg_get_userbyid(c.relowner) <> current_user THEN ' belongs to somebody else'
+            WHEN c.relkind <> CASE r.kind WHEN 'TABLE' THEN 'r' WHEN 'VIEW' THEN 'v' ELSE 'm' END THEN ' is no ' || lower(r.kind)
+            WHEN g.triggers IS NOT NULL THEN ' has triggers that are not of pg_rfm: ' || g.triggers
+            WHEN u.rules IS NOT NULL THEN ' has rules that are not of pg_rfm: ' || u.rules
+            END AS objection
+        FROM @extschema@._segmentation_relations() AS r
+        JOIN pg_class AS c ON c.oid = to_regclass(@extschema@._relation(s, r.suffix))
+        CROSS JOIN LATERAL (
+            SELECT string_agg(t.tgname, ', ' ORDER BY t.tgname) AS triggers
+            FROM pg_trigger AS t
+            WHERE t.tgrelid = c.oid AND NOT t.tgisinternal
+                AND NOT (r.suffix = 'settings' AND t.tgfoid = '@extschema@._only_owner()'::regprocedure)
+        ) AS g
+        CROSS JOIN LATERAL (
+            SELECT string_agg(w.rulename, ', ' ORDER BY w.rulename) AS rules
+            FROM pg_rewrite AS w WHERE w.ev_class = c.oid AND w.rulename <> '_RETURN'
+        ) AS u
+        WHERE r.suffix = ANY (suffixes)
+        UNION ALL
+        SELECT f.oid::regprocedure || ' belongs to somebody else'
+        FROM pg_proc AS f
+        WHERE 'noted' = ANY (suffixes) AND f.oid = to_regprocedure(@extschema@._relation(s, 'note_orders') || '()')
+            AND pg_get_userbyid(f.proowner) <> current_user
+    ) AS o
+$objection$;
+COMMENT ON FUNCTION _objection(jsonb, text[]) IS 'Part of segmentations: why relations of one must not be used; NULL: nothing is wrong.';
+
+-- A table or view of a segmentation, to be used: locked first, then checked. Its name means this relation until the transaction ends,
+-- because a relation that is locked is neither dropped nor renamed. A materialized view cannot be locked so: REFRESH locks and checks it.
+CREATE FUNCTION _hold(s jsonb, suffix text, lock_mode text) RETURNS text
+LANGUAGE plpgsql VOLATILE SET search_path = pg_catalog, pg_temp
+AS $hold$
+DECLARE
+    relation text := @extschema@._relation(s, suffix);
+    objection text;
+BEGIN
+    EXECUTE format('LOCK TABLE ONLY %s IN %s', relation, lock_mode);
+    objection := @extschema@._objection(s, ARRAY[suffix]);
+    IF objection IS NOT NULL THEN
+        RAISE EXCEPTION 'segmentation "%": %', s ->> 'name', objection USING ERRCODE = 'insufficient_privilege';
+    END IF;
+    RETURN relation;
+END
+$hold$;
+COMMENT ON FUNCTION _hold(jsonb, text, text) IS 'Part of segmentations: the name of one of its tables, locked and checked.';
+
+-- Whose a schema is; of one that belongs to the database's owner, as public does by default, that role.
+CREATE FUNCTION _schema_owner(schema text) RETURNS oid
+LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp
+AS $owner$
+    SELECT CASE pg_get_userbyid(n.nspowner)
+        WHEN 'pg_database_owner' THEN (SELECT d.datdba FROM pg_database AS d WHERE d.datname = current_database())
+        ELSE n.nspowner END
+    FROM pg_namespace AS n WHERE n.nspname = schema
+$owner$;
+COMMENT ON FUNCTION _schema_owner(text) IS 'Part of segmentations: the oid of the role that owns a schema.';
+
+-- Whoever owns a schema can rename it, and drop and replace everything in it. She is trusted where she could do harm anyway: a role
+-- that the current user is or is a member of, or a superuser. A superuser is a member of every role, so that only superusers count.
+CREATE FUNCTION _schema_is_safe(schema text) RETURNS boolean
+LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp
+AS $safe$
+    SELECT coalesce(o.rolsuper OR NOT me.rolsuper AND pg_has_role(me.oid, o.oid, 'MEMBER'), false)
+    FROM pg_roles AS me
+    LEFT JOIN pg_roles AS o ON o.oid = @extschema@._schema_owner(schema)
+    WHERE me.rolname = current_user
+$safe$;
+COMMENT ON FUNCTION _schema_is_safe(text) IS 'Part of segmentations: whether the owner of a schema is trusted by the current user.';
+
+CREATE FUNCTION _refuse_unsafe_schema(s jsonb) RETURNS void
 LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp
+AS $unsafe$
+BEGIN
+    IF NOT @extschema@._schema_is_safe(s ->> 'schema') THEN
+        RAISE EXCEPTION 'schema % belongs to %, who could replace what is in it and so act as %', quote_ident(s ->> 'schema'),
+            @extschema@._schema_owner(s ->> 'schema')::regrole, quote_ident(current_user)
+            USING ERRCODE = 'insufficient_privilege',
+                  HINT = format('Use a schema of your own: CREATE SCHEMA %1$s AUTHORIZATION %2$s, then schema => %1$L.',
+                                'segments', quote_ident(current_user));
+    END IF;
+END
+$unsafe$;
+COMMENT ON FUNCTION _refuse_unsafe_schema(jsonb) IS 'Part of segmentations: an error where the schema belongs to somebody who is not trusted.';
+
+-- A segmentation of the current user. What is stored is SQL that runs with the rights of whoever refreshes, so that it has to be
+-- her own: nobody else's, whatever their rights, superusers included. The settings are locked before they are read.
+CREATE FUNCTION _own_settings(name text, lock_mode text DEFAULT 'ACCESS SHARE MODE') RETURNS jsonb
+LANGUAGE plpgsql VOLATILE SET search_path = pg_catalog, pg_temp
 AS $own$
 DECLARE
     owned record;
     stranger text;
     s jsonb;
+    given jsonb;
 BEGIN
     SELECT min(l.relation) AS relation, min(l.schema) AS schema, count(*) AS places, string_agg(l.relation, ', ' ORDER BY l.relation) AS relations
     INTO owned FROM @extschema@._list_segmentations() AS l WHERE l.name = _own_settings.name AND l.owner = current_user;
@@ -39,8 +133,9 @@ BEGIN
         RAISE EXCEPTION 'you own several segmentations "%": %', name, owned.relations
             USING ERRCODE = 'ambiguous_alias', HINT = 'Give the relations of one of them to another role: ALTER TABLE ... OWNER TO ...';
     ELSIF owned.places = 1 THEN
-        EXECUTE format('SELECT settings FROM %s', owned.relation) INTO s;
-        RETURN coalesce(s, '{}') || jsonb_build_object('name', name, 'schema', owned.schema);
+        s := jsonb_build_object('name', name, 'schema', owned.schema);
+        EXECUTE 'SELECT settings FROM ' || @extschema@._hold(s, 'settings', lock_mode) INTO given;
+        RETURN coalesce(given, '{}') || s;
     END IF;
     SELECT string_agg(quote_ident(l.owner), ', ') INTO stranger FROM @extschema@._list_segmentations() AS l WHERE l.name = _own_settings.name;
     IF stranger IS NOT NULL THEN
@@ -54,25 +149,7 @@ BEGIN
                               'create_segmentation makes one.');
 END
 $own$;
-COMMENT ON FUNCTION _own_settings(text) IS 'Part of segmentations: the settings of one of the caller''s own; an error where it is another''s.';
-
--- The relations of a segmentation that belong to somebody else: the owner of the schema can put one of hers in the place of ours,
--- and reading a view of hers runs what she put in it.
-CREATE FUNCTION _strangers(s jsonb) RETURNS text
-LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp
-AS $strangers$
-    SELECT string_agg(o.name, ', ')
-    FROM (
-        SELECT c.oid::regclass::text AS name, c.relowner AS owner
-        FROM @extschema@._segmentation_relations() AS r
-        JOIN pg_class AS c ON c.oid = to_regclass(@extschema@._relation(s, r.suffix))
-        UNION ALL
-        SELECT f.oid::regprocedure::text, f.proowner
-        FROM pg_proc AS f WHERE f.oid = to_regprocedure(@extschema@._relation(s, 'note_orders') || '()')
-    ) AS o
-    WHERE pg_get_userbyid(o.owner) <> current_user
-$strangers$;
-COMMENT ON FUNCTION _strangers(jsonb) IS 'Part of segmentations: the relations of one that belong to somebody else.';
+COMMENT ON FUNCTION _own_settings(text, text) IS 'Part of segmentations: the settings of one of the caller''s own; an error where it is another''s.';
 
 -- The settings of one of the caller's own, locked against other refreshes and changes until the end of the transaction.
 CREATE FUNCTION _open(name text, wait boolean DEFAULT true) RETURNS jsonb
@@ -80,32 +157,25 @@ LANGUAGE plpgsql VOLATILE SET search_path = pg_catalog, pg_temp
 AS $open$
 DECLARE
     s jsonb;
-    strangers text;
+    objection text;
 BEGIN
     IF pg_is_in_recovery() OR current_setting('transaction_read_only')::boolean THEN
         RAISE EXCEPTION 'segmentation "%" cannot be changed here: %', name,
             CASE WHEN pg_is_in_recovery() THEN 'this server is a standby' ELSE 'the transaction is read-only' END
             USING ERRCODE = 'read_only_sql_transaction', HINT = 'Refresh it on the primary, in a transaction that may write.';
     END IF;
-    s := @extschema@._own_settings(name);
     BEGIN
-        EXECUTE format('LOCK TABLE %s IN EXCLUSIVE MODE%s', @extschema@._relation(s, 'settings'), CASE WHEN NOT wait THEN ' NOWAIT' ELSE '' END);
+        s := @extschema@._own_settings(name, CASE WHEN wait THEN 'EXCLUSIVE MODE' ELSE 'EXCLUSIVE MODE NOWAIT' END);
     EXCEPTION WHEN lock_not_available THEN
         RAISE EXCEPTION 'segmentation "%" is being refreshed or changed by another session', name
             USING ERRCODE = 'lock_not_available', HINT = 'Wait for it (wait => true), or try again later.';
     END;
-    -- Read again: whoever held the lock may have changed them.
-    s := @extschema@._own_settings(name);
-    strangers := @extschema@._strangers(s);
-    IF strangers IS NULL THEN
-        -- What is locked is not replaced while we work; it may have been just before.
-        EXECUTE format('LOCK TABLE %s IN ACCESS SHARE MODE', (
-            SELECT string_agg(@extschema@._relation(s, r.suffix), ', ') FROM @extschema@._segmentation_relations() AS r
-            WHERE r.kind = 'TABLE' AND to_regclass(@extschema@._relation(s, r.suffix)) IS NOT NULL));
-        strangers := @extschema@._strangers(s);
-    END IF;
-    IF strangers IS NOT NULL THEN
-        RAISE EXCEPTION 'segmentation "%": % belongs to somebody else', name, strangers USING ERRCODE = 'insufficient_privilege';
+    -- What is locked is not replaced while we work.
+    PERFORM @extschema@._hold(s, r.suffix, 'ACCESS SHARE MODE') FROM @extschema@._segmentation_relations() AS r
+    WHERE r.kind = 'TABLE' AND to_regclass(@extschema@._relation(s, r.suffix)) IS NOT NULL;
+    objection := @extschema@._objection(s, ARRAY(SELECT r.suffix FROM @extschema@._segmentation_relations() AS r));
+    IF objection IS NOT NULL THEN
+        RAISE EXCEPTION 'segmentation "%": %', name, objection USING ERRCODE = 'insufficient_privilege';
     END IF;
     RETURN s;
 END
@@ -117,7 +187,7 @@ CREATE FUNCTION _segmentation_figures() RETURNS TABLE (
     name text, schema text, owner text, source text, policy text, track text, as_of date, customers bigint, refreshed_at timestamptz,
     seconds numeric, days_behind integer, notes_waiting bigint
 )
-LANGUAGE plpgsql STABLE SECURITY INVOKER SET search_path = pg_catalog, pg_temp
+LANGUAGE plpgsql VOLATILE SECURITY INVOKER SET search_path = pg_catalog, pg_temp
 AS $figures$
 DECLARE
     listed record;
@@ -127,21 +197,21 @@ BEGIN
         name := listed.name; schema := listed.schema; owner := listed.owner;
         source := NULL; policy := NULL; track := NULL; as_of := NULL; customers := NULL; refreshed_at := NULL; seconds := NULL;
         days_behind := NULL; notes_waiting := NULL;
-        IF listed.owner = current_user THEN
-            EXECUTE format('SELECT settings FROM %s', listed.relation) INTO s;
-            s := coalesce(s, '{}') || jsonb_build_object('name', name, 'schema', schema);
-            source := s ->> 'orders'; policy := coalesce(s ->> 'policy', 'default'); track := s ->> 'track';
-            -- What is broken has no figures, and does not hide those of the others.
-            IF to_regclass(@extschema@._relation(s, 'status')) IS NULL OR @extschema@._strangers(s) IS NOT NULL THEN
-                RETURN NEXT;
-                CONTINUE;
-            END IF;
-            EXECUTE format('SELECT as_of, customers, refreshed_at, seconds FROM %s', @extschema@._relation(s, 'status'))
-                INTO as_of, customers, refreshed_at, seconds;
-            days_behind := @extschema@._today(s, NULL::date) - as_of;
-            IF track = 'trigger' AND to_regclass(@extschema@._relation(s, 'noted')) IS NOT NULL THEN
-                EXECUTE format('SELECT count(*) FROM %s', @extschema@._relation(s, 'noted')) INTO notes_waiting;
-            END IF;
+        IF listed.owner = current_user AND @extschema@._schema_is_safe(listed.schema) THEN
+            BEGIN
+                s := jsonb_build_object('name', name, 'schema', schema);
+                EXECUTE 'SELECT settings FROM ' || @extschema@._hold(s, 'settings', 'ACCESS SHARE MODE') INTO s;
+                s := coalesce(s, '{}') || jsonb_build_object('name', name, 'schema', schema);
+                source := s ->> 'orders'; policy := coalesce(s ->> 'policy', 'default'); track := s ->> 'track';
+                EXECUTE 'SELECT as_of, customers, refreshed_at, seconds FROM ' || @extschema@._hold(s, 'status', 'ACCESS SHARE MODE')
+                    INTO as_of, customers, refreshed_at, seconds;
+                days_behind := @extschema@._today(s, NULL::date) - as_of;
+                IF track = 'trigger' THEN
+                    EXECUTE 'SELECT count(*) FROM ' || @extschema@._hold(s, 'noted', 'ACCESS SHARE MODE') INTO notes_waiting;
+                END IF;
+            EXCEPTION WHEN undefined_table OR wrong_object_type OR insufficient_privilege THEN
+                NULL; -- what is broken has no more figures, and does not hide those of the others
+            END;
         END IF;
         RETURN NEXT;
     END LOOP;

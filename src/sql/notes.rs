@@ -1,0 +1,94 @@
+//! Notes of customers whose orders changed, as the trigger function of a tracked segmentation writes them.
+//!
+//! That function runs with the rights of the segmentation's owner whenever somebody writes orders. Were it to name its table,
+//! whoever owns the schema could put one of hers there, with a trigger that then runs with these rights. So the table is opened
+//! by its oid, locked, and checked before it is written. It is written below the level of triggers, rules and defaults.
+
+use std::ffi::{c_char, c_int};
+
+use pgrx::prelude::*;
+use pgrx::{PgRelation, pg_sys};
+
+use super::datum::RawDatum;
+use super::error::raise;
+use super::orders::argument;
+use crate::error::{Error, ErrorKind};
+
+/// The table of notes with this oid, locked for writing until the transaction ends, so that nobody drops or changes it.
+/// `None` where it is not there, or not a plain table of the current user's.
+fn held(notes: pg_sys::Oid) -> Option<PgRelation> {
+    const LOCK: pg_sys::LOCKMODE = pg_sys::RowExclusiveLock as pg_sys::LOCKMODE;
+    // SAFETY: the relation is open as long as the PgRelation lives, and its row of pg_class with it.
+    unsafe {
+        let relation = pg_sys::try_relation_open(notes, LOCK);
+        if relation.is_null() {
+            return None;
+        }
+        // Dropping it closes the relation and leaves the lock.
+        let relation = PgRelation::from_pg_owned(relation);
+        let class = &*relation.rd_rel;
+        let is_plain = class.relkind == pg_sys::RELKIND_RELATION as c_char
+            && class.relpersistence == pg_sys::RELPERSISTENCE_PERMANENT as c_char
+            && !class.relhasindex; // an index would have to be written too
+        (is_plain && class.relowner == pg_sys::GetUserId()).then_some(relation)
+    }
+}
+
+/// (notes oid, owner oid): whether the notes can be written.
+#[pg_extern(sql = false)]
+fn hold_notes(notes: pg_sys::Oid, owner: pg_sys::Oid) -> bool {
+    // SAFETY: it only reads who the current user is.
+    owner == unsafe { pg_sys::GetUserId() } && held(notes).is_some()
+}
+
+/// (notes oid, key, ...): writes one row, the key of a customer; without a key everybody is meant.
+#[pg_extern(sql = false)]
+fn note_customer(fcinfo: pg_sys::FunctionCallInfo) -> Option<RawDatum> {
+    // SAFETY: notes.sql declares (oid, any, ...); the relation is open while its slot and descriptor are used.
+    unsafe {
+        pg_sys::PreventCommandIfReadOnly(c"_note()".as_ptr());
+        let notes = argument(fcinfo, 0).and_then(|notes| held(pg_sys::Oid::from(notes.value() as u32)));
+        let Some(notes) = notes.filter(|notes| takes(notes, fcinfo)) else {
+            raise(
+                Error::new(
+                    ErrorKind::InvalidParameter,
+                    "this is no table of notes with such keys of the current user's",
+                )
+                .hint("_note is a part of segmentations, and called by their trigger functions only."),
+            )
+        };
+        let slot = pg_sys::table_slot_create(notes.as_ptr(), std::ptr::null_mut());
+        let keys = (*fcinfo).nargs as usize - 1;
+        for column in 0..(*(*slot).tts_tupleDescriptor).natts as usize {
+            let key = (column < keys).then(|| argument(fcinfo, column + 1)).flatten();
+            (*slot).tts_values.add(column).write(key.unwrap_or(pg_sys::Datum::null()));
+            (*slot).tts_isnull.add(column).write(key.is_none());
+        }
+        pg_sys::ExecStoreVirtualTuple(slot);
+        pg_sys::simple_table_tuple_insert(notes.as_ptr(), slot);
+        pg_sys::ExecDropSingleTupleTableSlot(slot);
+        Some(RawDatum(pg_sys::Datum::null()))
+    }
+}
+
+/// Whether the table has a column for each key of the call, of the key's type, and one more.
+///
+/// # Safety
+/// `fcinfo` must be a live call frame of `note_customer`.
+unsafe fn takes(notes: &PgRelation, fcinfo: pg_sys::FunctionCallInfo) -> bool {
+    // SAFETY: the caller promises the call frame.
+    unsafe {
+        let (function, arguments) = ((*fcinfo).flinfo, (*fcinfo).nargs as c_int);
+        let columns = notes.tuple_desc();
+        let fits = |key: c_int| {
+            let column = columns.get(key as usize - 1).expect("as many columns as arguments");
+            !column.attisdropped && column.atttypid == pg_sys::getBaseType(pg_sys::get_fn_expr_argtype(function, key))
+        };
+        arguments == 1
+            || columns.len() as c_int == arguments
+                && !pg_sys::get_fn_expr_variadic(function)
+                && (1..arguments).all(fits)
+    }
+}
+
+extension_sql_file!("notes.sql", name = "notes");
