@@ -820,6 +820,34 @@ fn a_refresh_that_is_rolled_back_changes_nothing() {
     SIMPLE.assert_rebuilt(&mut client, "in the end");
 }
 
+/// A refresh is a part of a prepared transaction like any other change: nothing of it is temporary.
+#[test]
+fn a_refresh_is_prepared_and_committed_later() {
+    let database = Database::new("refresh_prepared");
+    let mut client = quiet(&database);
+    small_shop(&mut client);
+    let name = &database.name;
+    let before = contents(&mut client);
+    batch(&mut client, &format!("BEGIN; SELECT refresh_segmentation('shop'); PREPARE TRANSACTION '{name}'"));
+    assert_eq!(contents(&mut client), before);
+    // Its locks stay: writers go on, another refresh does not.
+    batch(&mut client, "INSERT INTO orders VALUES (9101, 's1', 3, '2026-06-02', 100)");
+    assert_eq!(expect_error(&mut client, "SELECT refresh_segmentation('shop', wait => false)").0, "55P03");
+    batch(&mut client, &format!("COMMIT PREPARED '{name}'"));
+    assert_ne!(contents(&mut client), before);
+    refresh(&mut client);
+    assert!(!one::<bool>(&mut client, "SELECT rebuilt FROM shop_status"));
+    SIMPLE.assert_rebuilt(&mut client, "after a prepared one");
+    batch(
+        &mut client,
+        &format!(
+            "BEGIN; DELETE FROM orders WHERE id = 9101; SELECT refresh_segmentation('shop'); PREPARE TRANSACTION '{name}'"
+        ),
+    );
+    batch(&mut client, &format!("ROLLBACK PREPARED '{name}'"));
+    SIMPLE.assert_rebuilt(&mut client, "after one that was rolled back");
+}
+
 /// What cannot be refreshed says why; the views stay as they were and readable, and the notes wait for the next refresh.
 #[test]
 fn a_step_that_fails_leaves_everything_as_it_was() {

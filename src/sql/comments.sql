@@ -293,3 +293,8 @@ BEGIN
     END LOOP;
 END
 $comments$;
+
+-- parts of segmentations
+
+COMMENT ON FUNCTION _write_view_rows(oid, text) IS
+    'Part of segmentations: writes the rows that a query returns to a materialized view; first their ctid, NULL for a new one, and whether they go.';

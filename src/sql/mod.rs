@@ -20,6 +20,7 @@
 //! | `policy.rs` | policies and lists of labels |
 //! | `stored.rs`, `stored.sql` | the table of named policies |
 //! | `notes.rs`, `notes.sql` | notes of changed customers, as triggers write them |
+//! | `view_rows.rs` | writes single rows of a materialized view |
 //! | `segmentation.rs`, `segmentation/` | tables, materialized views and triggers for a shop's reports, made by one call |
 //! | `rows.sql` | how many rows each list has, for the planner |
 //! | `comments.sql` | a comment on every object |
@@ -46,6 +47,7 @@ mod segmentation;
 mod stored;
 mod timeline;
 mod types;
+mod view_rows;
 mod zone;
 
 use pgrx::prelude::*;

@@ -84,6 +84,7 @@ start() {
 			{ cat "$base/initdb.log" >&2; die "initdb failed"; }
 		{
 			printf "listen_addresses = ''\nport = 5432\nunix_socket_directories = '%s'\n" "$base/socket"
+			echo "max_prepared_transactions = 4" # tests prepare some
 			printf "fsync = off\nfull_page_writes = off\nsynchronous_commit = off\ntimezone = 'UTC'\nlog_timezone = 'UTC'\n"
 			tr ' ' '\n' <<<"${PG_RFM_SETTINGS-}"
 		} >>"$data/postgresql.conf"

@@ -152,16 +152,33 @@ AS $hold$
 $hold$;
 COMMENT ON FUNCTION _key_types_hold(jsonb) IS 'Part of segmentations: whether the key columns still have the types they had.';
 
+-- Makes a materialized view hold what its definition returns, and writes only the rows that differ. Not REFRESH CONCURRENTLY, which
+-- computes all rows into a temporary table first: a transaction with one cannot be prepared.
+CREATE FUNCTION _bring_up_to_date(view regclass, keys text[]) RETURNS bigint
+LANGUAGE plpgsql VOLATILE SET search_path = pg_catalog, pg_temp
+AS $bring$
+DECLARE
+    same_key text := (
+        SELECT string_agg(format('t.%1$I %2$s f.%1$I', a.attname, @extschema@._equality(a.atttypid)), ' AND ')
+        FROM pg_attribute AS a WHERE a.attrelid = view AND a.attname = ANY (keys));
+BEGIN
+    RETURN @extschema@._write_view_rows(view, format(
+        'SELECT t.ctid, f.%I IS NULL, f.* FROM %s AS t FULL JOIN (%s) AS f ON %s WHERE ((t.*) OPERATOR(pg_catalog.*=) (f.*)) IS NOT TRUE',
+        keys[1], view, rtrim(pg_get_viewdef(view), '; '), same_key));
+END
+$bring$;
+COMMENT ON FUNCTION _bring_up_to_date(regclass, text[]) IS
+    'Part of segmentations: makes a materialized view hold what its definition returns, writing only what differs.';
+
 -- Brings the tables and views up to date. Everything happens in the caller's transaction: a step that fails leaves the views
 -- as they were, and readers see the new rows when it commits.
 CREATE FUNCTION _refresh(s jsonb, rebuild boolean, on_day date, learn boolean) RETURNS void
--- PostgreSQL's own REFRESH CONCURRENTLY fails where all identifiers are quoted.
-LANGUAGE plpgsql VOLATILE SET search_path = pg_catalog, pg_temp SET quote_all_identifiers = off
+LANGUAGE plpgsql VOLATILE SET search_path = pg_catalog, pg_temp
 AS $refresh$
 DECLARE
     started timestamptz := clock_timestamp();
     since timestamptz := started;
-    status text := @extschema@._hold(s, 'status', 'ACCESS SHARE MODE');
+    status text := @extschema@._hold(s, 'status', 'ROW SHARE MODE');
     touched text;
     currency text;
     mirror record;
@@ -177,7 +194,8 @@ BEGIN
             USING ERRCODE = 'datatype_mismatch',
                   HINT = format('SELECT alter_segmentation(%L) makes the tables and views anew.', s ->> 'name');
     END IF;
-    EXECUTE format('SELECT currency FROM %s', status) INTO currency;
+    -- Locked, so that a transaction that does not see what another refresh did is refused here.
+    EXECUTE format('SELECT currency FROM %s FOR UPDATE', status) INTO currency;
     IF s ->> 'track' = 'trigger' THEN
         -- First the notes, then, under a later snapshot, the orders: what is noted is committed by then.
         touched := @extschema@._take_notes(s, rebuild);
@@ -201,15 +219,18 @@ BEGIN
 
     is_another := @extschema@._ask(s, @extschema@._today(s, on_day), learn) OR changed > 0 OR rebuild;
     FOR view IN
-        SELECT v.suffix, c.relispopulated
+        SELECT v.suffix, v.keys, c.oid::regclass AS name, c.relispopulated
         FROM @extschema@._segmentation_views(s) AS v
         JOIN pg_class AS c ON c.oid = @extschema@._relation(s, v.suffix)::regclass
         WHERE v.kind = 'MATERIALIZED VIEW' AND (is_another OR NOT c.relispopulated)
         ORDER BY v.place
     LOOP
         since := clock_timestamp();
-        EXECUTE format('REFRESH MATERIALIZED VIEW %s%s', CASE WHEN view.relispopulated THEN 'CONCURRENTLY ' END,
-                       @extschema@._relation(s, view.suffix));
+        IF view.relispopulated THEN
+            PERFORM @extschema@._bring_up_to_date(view.name, view.keys);
+        ELSE
+            EXECUTE format('REFRESH MATERIALIZED VIEW %s', @extschema@._relation(s, view.suffix)); -- after a restore without data
+        END IF;
         EXECUTE format('SELECT count(*) FROM %s', @extschema@._relation(s, view.suffix)) INTO customers;
         PERFORM @extschema@._report(s, view.suffix, customers, since);
     END LOOP;
