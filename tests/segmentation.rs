@@ -1875,6 +1875,41 @@ fn functions_of_our_names_are_not_taken_for_ours() {
     drop(database);
 }
 
+/// Only `public` in lower case is everybody; a role called "PUBLIC" is a role like others.
+#[test]
+fn a_role_called_public_is_not_everybody() {
+    let (database, mut client) = with_orders("segmentation_public");
+    let roles = Roles::create(&database, &["other"]);
+    batch(&mut client, "DROP ROLE IF EXISTS \"PUBLIC\"");
+    let create = |readers: &str| {
+        format!("SELECT create_segmentation('shop', 'sales.orders', as_of => '2026-06-30', readers => '{readers}')")
+    };
+    for readers in ["{PUBLIC}", "{public,Public}"] {
+        let (sqlstate, message, hint) = expect_error(&mut client, &create(readers));
+        assert_eq!(sqlstate, "42704");
+        assert!(
+            message.contains("does not exist") && hint.contains("Only public in lower case is everybody"),
+            "{hint}"
+        );
+    }
+    let may_read = |role: &str| {
+        let sql = format!(
+            "SELECT CASE WHEN has_table_privilege('{role}', 'shop_customers', 'SELECT') THEN 'yes' ELSE 'no' END"
+        );
+        text(&mut quiet(&database), &sql)
+    };
+    batch(&mut client, "CREATE ROLE \"PUBLIC\"");
+    batch(&mut client, &create("{PUBLIC}"));
+    assert_eq!([may_read("PUBLIC"), may_read(&roles.name("other"))], ["yes", "no"]);
+    batch(&mut client, "SELECT alter_segmentation('shop', readers => '{public}')");
+    assert_eq!([may_read("PUBLIC"), may_read(&roles.name("other"))], ["yes", "yes"]);
+    batch(&mut client, "SELECT alter_segmentation('shop', readers => '{PUBLIC}')");
+    assert_eq!([may_read("PUBLIC"), may_read(&roles.name("other"))], ["yes", "no"]);
+    batch(&mut client, "SELECT alter_segmentation('shop', reset => '{readers}')");
+    assert_eq!([may_read("PUBLIC"), may_read(&roles.name("other"))], ["no", "no"]);
+    batch(&mut client, "DROP ROLE \"PUBLIC\"");
+}
+
 /// Other readers do not make the views anew: what else stands on them, and was granted by hand, stays.
 #[test]
 fn readers_come_and_go() {
