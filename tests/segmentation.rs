@@ -1382,6 +1382,61 @@ fn segmentation_sql_is_what_the_views_are_made_of() {
     }
 }
 
+// ---- Movement ------------------------------------------------------------------------------------------------------
+
+/// Whatever day is asked for, the last twelve months that are over, from month end to month end, and everybody who was no
+/// prospect at the later one, counted by plain SQL.
+#[test]
+fn movement_is_the_last_twelve_months_that_are_over() {
+    let database = Database::new("segmentation_movement");
+    let mut client = quiet(&database);
+    batch(
+        &mut client,
+        "CREATE TABLE orders (customer_id int, ordered_at date, amount numeric);
+         INSERT INTO orders SELECT i % 23, date '2021-06-01' + (i % 23) * 40 + i * 67 % 700, i FROM generate_series(1, 300) AS i;
+         SELECT create_segmentation('shop', 'orders', as_of => '2023-06-30');
+         CREATE TABLE months AS
+         SELECT * FROM (
+             SELECT lag(day::date) OVER (ORDER BY day) AS from_day, day::date AS to_day
+             FROM generate_series(timestamp '2021-12-31', '2025-06-30', '1 day') AS day WHERE extract(day FROM day + interval '1 day') = 1
+         ) AS m WHERE from_day IS NOT NULL;
+         CREATE TABLE expected AS
+         SELECT m.from_day, m.to_day, lifecycle_state(f.history, m.from_day, f.policy) AS from_state,
+                lifecycle_state(f.history, m.to_day, f.policy) AS to_state, count(*) AS customers
+         FROM months AS m CROSS JOIN shop_facts AS f
+         WHERE orders(f.history, m.to_day) > 0
+         GROUP BY 1, 2, 3, 4",
+    );
+    let query = text(&mut client, "SELECT query FROM segmentation_sql('shop') WHERE relation = 'public.shop_movement'");
+    let of_day = "SELECT * FROM expected WHERE to_day IN (SELECT to_day FROM months WHERE to_day <= d.as_of ORDER BY 1 DESC LIMIT 12)";
+    let wrong = format!(
+        "SELECT (SELECT count(DISTINCT (from_day, to_day)) FROM shown), count(*) FROM (
+             (SELECT from_day, to_day, from_state, to_state, customers FROM shown
+              EXCEPT SELECT e.from_day, e.to_day, e.from_state, e.to_state, e.customers FROM shop_status AS d CROSS JOIN LATERAL ({of_day}) AS e)
+             UNION ALL
+             (SELECT e.from_day, e.to_day, e.from_state, e.to_state, e.customers FROM shop_status AS d CROSS JOIN LATERAL ({of_day}) AS e
+              EXCEPT SELECT from_day, to_day, from_state, to_state, customers FROM shown)
+         ) AS w"
+    );
+    let wrong = format!("WITH shown AS MATERIALIZED ({query}) {wrong}");
+    let (mut asked, mut off) = (0, Vec::new());
+    for row in client
+        .query("SELECT d::date::text FROM generate_series(date '2023-03-01', '2025-03-01', '1 day') AS d", &[])
+        .unwrap()
+    {
+        let day: String = row.get(0);
+        batch(&mut client, &format!("UPDATE shop_status SET as_of = '{day}'"));
+        let row = client.query_one(&wrong, &[]).unwrap_or_else(|error| panic!("{error}: {wrong}"));
+        let (months, differences): (i64, i64) = (row.get(0), row.get(1));
+        asked += 1;
+        if (months, differences) != (12, 0) {
+            off.push(format!("{day}: {months} months, {differences} differences"));
+        }
+    }
+    assert_eq!(asked, 732);
+    assert!(off.is_empty(), "{} of {asked} days: {off:?}", off.len());
+}
+
 // ---- Audit --------------------------------------------------------------------------------------------------------
 
 /// Each finding with its count and share, by plain SQL.
