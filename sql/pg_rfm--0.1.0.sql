@@ -627,7 +627,8 @@ $fits$;
 COMMENT ON FUNCTION _fits(oid, text) IS 'Part of segmentations: whether a column of that type can be used as a day, an amount and so on.';
 
 -- The columns of a source by role: those that are named, and those found by their names. `like_orders` are the key columns of
--- the orders: a source that has columns of these names is joined by them.
+-- the orders: a source that has columns of these names is joined by them. A column that the caller may not read is not found,
+-- unless it is the only one that could be what is needed: reading it then says what is missing.
 CREATE FUNCTION _find_columns(relation regclass, source text, given jsonb, like_orders jsonb) RETURNS jsonb
 LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp
 AS $columns$
@@ -640,6 +641,7 @@ DECLARE
                      WHERE g.role NOT IN (SELECT c.role FROM @extschema@._source_columns() AS c WHERE c.source = _find_columns.source));
     wanted record;
     matches text[];
+    readable text[];
     argument text;
     found jsonb := '{}';
 BEGIN
@@ -659,6 +661,10 @@ BEGIN
             matches := ARRAY(SELECT c.name FROM jsonb_each(columns) AS c (name, type)
                              WHERE lower(c.name) IN (SELECT lower(n) FROM unnest(wanted.names) AS n)
                                  AND @extschema@._fits(c.type::text::oid, wanted.types));
+            readable := ARRAY(SELECT m FROM unnest(matches) AS m WHERE has_column_privilege(relation, m, 'SELECT'));
+            IF readable <> '{}' OR NOT wanted.required THEN
+                matches := readable;
+            END IF;
         END IF;
 
         IF cardinality(matches) > 1 THEN
@@ -1410,8 +1416,8 @@ GROUP BY 1, 2, 3$sql$, @extschema@._relation(s, 'customers'))
 $segments$;
 COMMENT ON FUNCTION _segments_sql(jsonb) IS 'Part of segmentations: the SELECT of one row a lifecycle state and RFM segment.';
 
--- The last twelve months that are over, each from the end of the one before to its own. Steps of a month begin on a 31st, so
--- that each ends where its month ends; where the first end is none, one month more.
+-- The last twelve months that are over, each from the end of the one before to its own. Steps of a month have to begin on a
+-- 31st to end where their months end: where the first end is none, they begin a month earlier, and that month is left out.
 CREATE FUNCTION _movement_sql(s jsonb) RETURNS text
 LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp
 AS $movement$
@@ -1421,8 +1427,8 @@ $sql$SELECT m.from_day, m.to_day, m.from_state, m.to_state,
        sum(m.revenue_before) AS revenue_before,
        sum(m.revenue_after) AS revenue_after
 FROM (
-    SELECT e.to_day,
-           CASE WHEN extract(day FROM e.from_day) = 31 THEN e.from_day ELSE date_trunc('month', e.from_day::timestamp)::date - 1 END AS from_day
+    SELECT e.to_day, e.from_day,
+           CASE WHEN extract(day FROM e.from_day) = 31 THEN e.from_day ELSE date_trunc('month', e.from_day::timestamp)::date - 1 END AS stepped_from
     FROM (
         SELECT date_trunc('month', (as_of + 1)::timestamp)::date - 1 AS to_day,
                (date_trunc('month', (as_of + 1)::timestamp) - interval '12 months')::date - 1 AS from_day
@@ -1431,8 +1437,9 @@ FROM (
 ) AS d
 CROSS JOIN %s AS f
 CROSS JOIN LATERAL @extschema@.state_movements(
-    f.history, d.from_day, d.to_day, interval '1 month', f.policy, f.engagement, f.membership
+    f.history, d.stepped_from, d.to_day, interval '1 month', f.policy, f.engagement, f.membership
 ) AS m
+WHERE m.from_day >= d.from_day
 GROUP BY 1, 2, 3, 4$sql$, @extschema@._relation(s, 'status'), @extschema@._relation(s, 'facts'))
 $movement$;
 COMMENT ON FUNCTION _movement_sql(jsonb) IS 'Part of segmentations: the SELECT of who moved between states, month by month.';
@@ -1494,7 +1501,7 @@ AS $views$
     (4, 'segments', 'MATERIALIZED VIEW', '{lifecycle_state,rfm_segment}', @extschema@._segments_sql(s),
         'How many customers and how much revenue, by lifecycle state and RFM segment.'),
     (5, 'movement', 'MATERIALIZED VIEW', '{from_day,to_day,from_state,to_state}', @extschema@._movement_sql(s),
-        'Who moved from which lifecycle state to which in each of the last twelve months that are over.'),
+        'Who moved from which lifecycle state to which in each of the last twelve months that are over; who was still a prospect at its end is left out.'),
     (6, 'cohorts', 'MATERIALIZED VIEW', '{first_month,months_after}', @extschema@._cohorts_sql(s),
         'What those who first bought in a month did in the year after it, month by month.'),
     (7, 'actions', 'MATERIALIZED VIEW', '{action_rule,action_channel}', @extschema@._actions_sql(s),
@@ -2142,7 +2149,8 @@ COMMENT ON FUNCTION _refresh(jsonb, boolean, date, boolean) IS 'Part of segmenta
 -- segmentation: audit
 
 -- What is odd about the orders, by the same settings as a segmentation. Each condition is one that a single row meets; all of
--- them are counted in one pass.
+-- them are counted in one pass. Examples show key, day and amount: a notice must not show what nobody asked for, and whoever
+-- may read only the columns that are needed can do without the others.
 CREATE FUNCTION _audit(s jsonb) RETURNS TABLE (finding text, rows bigint, share numeric, example text, effect text)
 LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp
 AS $audit$
@@ -2154,6 +2162,7 @@ DECLARE
     no_key text := (SELECT string_agg(format('o.%I IS NULL', k.name), ' OR ') FROM unnest(@extschema@._keys(s)) AS k (name));
     day text := @extschema@._day(s, relation, 'o', c ->> 'ordered_at');
     amount text := format('o.%I', c ->> 'amount'); -- not cast: PostgreSQL 13 has no infinite numeric
+    example text := format('left(CAST(ROW(%s, o.%I, %s) AS text), 120)', keys, c ->> 'ordered_at', amount);
     conditions jsonb := jsonb_build_array(
         jsonb_build_array('no customer', no_key, 'ignored'),
         jsonb_build_array('no date', format('o.%I IS NULL', c ->> 'ordered_at'), 'ignored'),
@@ -2164,7 +2173,9 @@ DECLARE
         jsonb_build_array('not a number', format('CAST(%s - %1$s AS pg_catalog.numeric) = ''NaN''', amount), -- so is infinity less itself
                           'refused: segment without them (order_filter)'),
         jsonb_build_array('amount zero', format('%s = 0', amount), 'an order that adds nothing to monetary'),
-        jsonb_build_array('amount negative', format('%s < 0', amount), 'a refund: lowers monetary, is no order'));
+        jsonb_build_array('amount negative', format('%s < 0', amount), 'a refund: lowers monetary, is no order'))
+        || CASE WHEN c ->> 'order_id' IS NULL THEN '[]' ELSE jsonb_build_array(
+            jsonb_build_array('no order number', format('o.%I IS NULL', c ->> 'order_id'), 'one order of a customer and day together')) END;
     repeated text;
     total bigint;
     found bigint[];
@@ -2174,7 +2185,7 @@ BEGIN
     EXECUTE format('SELECT count(*), ARRAY[%s], ARRAY[%s] FROM %s',
         (SELECT string_agg(format('count(*) FILTER (WHERE %s)', x.condition ->> 1), ', ' ORDER BY x.place)
          FROM jsonb_array_elements(conditions) WITH ORDINALITY AS x (condition, place)),
-        (SELECT string_agg(format('min(left(CAST(o AS text), 120)) FILTER (WHERE %s)', x.condition ->> 1), ', ' ORDER BY x.place)
+        (SELECT string_agg(format('min(%s) FILTER (WHERE %s)', example, x.condition ->> 1), ', ' ORDER BY x.place)
          FROM jsonb_array_elements(conditions) WITH ORDINALITY AS x (condition, place)),
         source) INTO total, found, examples;
     RETURN QUERY
@@ -2196,7 +2207,7 @@ BEGIN
         -- A column that is called like an order number and has one number in several rows.
         FOR name IN
             SELECT a.attname FROM pg_attribute AS a
-            WHERE a.attrelid = relation AND a.attnum > 0 AND NOT a.attisdropped
+            WHERE a.attrelid = relation AND a.attnum > 0 AND NOT a.attisdropped AND has_column_privilege(relation, a.attnum, 'SELECT')
                 AND lower(a.attname) = ANY (E'{order_id,order_no,order_number,orderid,invoice,invoice_no,invoice_id,basket_id,\u6ce8\u6587\u756a\u53f7,\u6ce8\u6587id,\u4f1d\u7968\u756a\u53f7}')
                 AND NOT EXISTS (SELECT FROM pg_index AS i WHERE i.indrelid = relation AND i.indisunique AND i.indnkeyatts = 1
                                 AND i.indkey[0] = a.attnum AND i.indpred IS NULL)
@@ -2207,10 +2218,6 @@ BEGIN
                 'FROM (SELECT count(o.%I) AS rows, count(DISTINCT o.%3$I) AS numbers FROM %s) AS d WHERE d.rows > d.numbers',
                 quote_ident(name), quote_literal(name), name, source);
         END LOOP;
-    ELSE
-        RETURN QUERY EXECUTE format(
-            'SELECT ''no order number'', count(*), round(count(*)::numeric / %s, 6), min(left(CAST(o AS text), 120)), ''one order of a customer and day together'' '
-            'FROM (SELECT * FROM %s) AS o WHERE o.%I IS NULL HAVING count(*) > 0', greatest(total, 1), source, c ->> 'order_id');
     END IF;
 
     IF c ->> 'currency' IS NOT NULL THEN
@@ -2402,6 +2409,7 @@ END
 $untrack$;
 COMMENT ON FUNCTION _untrack(jsonb) IS 'Part of segmentations: drops its triggers and notes.';
 
+-- Everybody is public in lower case, as it is in GRANT: quoted otherwise it is a role like others.
 CREATE FUNCTION _grant(s jsonb, old_readers jsonb) RETURNS void
 LANGUAGE plpgsql VOLATILE SET search_path = pg_catalog, pg_temp
 AS $grant$
@@ -2411,12 +2419,12 @@ DECLARE
 BEGIN
     FOR reader IN SELECT * FROM jsonb_array_elements_text(old_readers) LOOP
         -- One who is gone took her rights along.
-        IF reader <> ALL (readers) AND (lower(reader) = 'public' OR to_regrole(quote_ident(reader)) IS NOT NULL) THEN
-            EXECUTE format('REVOKE SELECT ON %s FROM %s', @extschema@._readable(s), CASE lower(reader) WHEN 'public' THEN 'PUBLIC' ELSE quote_ident(reader) END);
+        IF reader <> ALL (readers) AND (reader = 'public' OR to_regrole(quote_ident(reader)) IS NOT NULL) THEN
+            EXECUTE format('REVOKE SELECT ON %s FROM %I', @extschema@._readable(s), reader);
         END IF;
     END LOOP;
     FOREACH reader IN ARRAY readers LOOP
-        EXECUTE format('GRANT SELECT ON %s TO %s', @extschema@._readable(s), CASE lower(reader) WHEN 'public' THEN 'PUBLIC' ELSE quote_ident(reader) END);
+        EXECUTE format('GRANT SELECT ON %s TO %I', @extschema@._readable(s), reader);
     END LOOP;
 END
 $grant$;
@@ -2481,8 +2489,10 @@ BEGIN
     FOR reader IN SELECT * FROM jsonb_array_elements_text(coalesce(s -> 'readers', '[]')) LOOP
         IF reader IS NULL THEN
             PERFORM @extschema@._invalid('a reader is NULL', 'Name roles: readers => ''{reporting}''.');
-        ELSIF lower(reader) <> 'public' AND to_regrole(quote_ident(reader)) IS NULL THEN
-            RAISE EXCEPTION 'role "%" does not exist', reader USING ERRCODE = 'undefined_object', HINT = 'readers are roles; create it first.';
+        ELSIF reader <> 'public' AND to_regrole(quote_ident(reader)) IS NULL THEN
+            RAISE EXCEPTION 'role "%" does not exist', reader
+                USING ERRCODE = 'undefined_object',
+                      HINT = 'readers are roles; create it first.' || CASE lower(reader) WHEN 'public' THEN ' Only public in lower case is everybody.' ELSE '' END;
         END IF;
     END LOOP;
     IF s ->> 'track' = 'trigger' AND NOT has_table_privilege(@extschema@._source_table(s, 'orders'), 'TRIGGER') THEN

@@ -43,7 +43,7 @@ impl Decimal {
     pub const ZERO: Decimal = Decimal { mantissa: 0, scale: 0 };
 
     /// The number `mantissa / 10^scale`; `scale` is at most [`MAX_SCALE`].
-    pub fn new(mantissa: i128, scale: u8) -> Self {
+    pub const fn new(mantissa: i128, scale: u8) -> Self {
         debug_assert!(scale <= MAX_SCALE);
         Decimal { mantissa, scale }
     }

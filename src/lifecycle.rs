@@ -1,5 +1,9 @@
 //! Where a customer stands: lifecycle state and purchase stage.
 
+mod range;
+
+pub use range::{LONGEST_GAP, LONGEST_RECENCY, LimitRange};
+
 use crate::decimal::Millionths;
 use crate::labels::labels;
 use crate::membership::Membership;

@@ -5,6 +5,7 @@
 
 mod check;
 mod document;
+mod nobody;
 mod preset;
 mod reach;
 

@@ -1384,6 +1384,61 @@ fn segmentation_sql_is_what_the_views_are_made_of() {
     }
 }
 
+// ---- Movement ------------------------------------------------------------------------------------------------------
+
+/// Whatever day is asked for, the last twelve months that are over, from month end to month end, and everybody who was no
+/// prospect at the later one, counted by plain SQL.
+#[test]
+fn movement_is_the_last_twelve_months_that_are_over() {
+    let database = Database::new("segmentation_movement");
+    let mut client = quiet(&database);
+    batch(
+        &mut client,
+        "CREATE TABLE orders (customer_id int, ordered_at date, amount numeric);
+         INSERT INTO orders SELECT i % 23, date '2021-06-01' + (i % 23) * 40 + i * 67 % 700, i FROM generate_series(1, 300) AS i;
+         SELECT create_segmentation('shop', 'orders', as_of => '2023-06-30');
+         CREATE TABLE months AS
+         SELECT * FROM (
+             SELECT lag(day::date) OVER (ORDER BY day) AS from_day, day::date AS to_day
+             FROM generate_series(timestamp '2021-12-31', '2025-06-30', '1 day') AS day WHERE extract(day FROM day + interval '1 day') = 1
+         ) AS m WHERE from_day IS NOT NULL;
+         CREATE TABLE expected AS
+         SELECT m.from_day, m.to_day, lifecycle_state(f.history, m.from_day, f.policy) AS from_state,
+                lifecycle_state(f.history, m.to_day, f.policy) AS to_state, count(*) AS customers
+         FROM months AS m CROSS JOIN shop_facts AS f
+         WHERE orders(f.history, m.to_day) > 0
+         GROUP BY 1, 2, 3, 4",
+    );
+    let query = text(&mut client, "SELECT query FROM segmentation_sql('shop') WHERE relation = 'public.shop_movement'");
+    let of_day = "SELECT * FROM expected WHERE to_day IN (SELECT to_day FROM months WHERE to_day <= d.as_of ORDER BY 1 DESC LIMIT 12)";
+    let wrong = format!(
+        "SELECT (SELECT count(DISTINCT (from_day, to_day)) FROM shown), count(*) FROM (
+             (SELECT from_day, to_day, from_state, to_state, customers FROM shown
+              EXCEPT SELECT e.from_day, e.to_day, e.from_state, e.to_state, e.customers FROM shop_status AS d CROSS JOIN LATERAL ({of_day}) AS e)
+             UNION ALL
+             (SELECT e.from_day, e.to_day, e.from_state, e.to_state, e.customers FROM shop_status AS d CROSS JOIN LATERAL ({of_day}) AS e
+              EXCEPT SELECT from_day, to_day, from_state, to_state, customers FROM shown)
+         ) AS w"
+    );
+    let wrong = format!("WITH shown AS MATERIALIZED ({query}) {wrong}");
+    let (mut asked, mut off) = (0, Vec::new());
+    for row in client
+        .query("SELECT d::date::text FROM generate_series(date '2023-03-01', '2025-03-01', '1 day') AS d", &[])
+        .unwrap()
+    {
+        let day: String = row.get(0);
+        batch(&mut client, &format!("UPDATE shop_status SET as_of = '{day}'"));
+        let row = client.query_one(&wrong, &[]).unwrap_or_else(|error| panic!("{error}: {wrong}"));
+        let (months, differences): (i64, i64) = (row.get(0), row.get(1));
+        asked += 1;
+        if (months, differences) != (12, 0) {
+            off.push(format!("{day}: {months} months, {differences} differences"));
+        }
+    }
+    assert_eq!(asked, 732);
+    assert!(off.is_empty(), "{} of {asked} days: {off:?}", off.len());
+}
+
 // ---- Audit --------------------------------------------------------------------------------------------------------
 
 /// Each finding with its count and share, by plain SQL.
@@ -1497,7 +1552,7 @@ fn audit_counts_what_is_odd() {
         .unwrap();
     let said = String::from_utf8_lossy(&said.stderr);
     for part in [
-        "shop: no customer: 1 (50.00 %); ignored; for example (1,,",
+        "shop: no customer: 1 (50.00 %); ignored; for example (,\"2026-01-01 00:00:00+00\",5)",
         "shop: amount zero: 1 (50.00 %)",
         "shop: histories: 1 rows, ",
         "shop: actions: 1 rows, ",
@@ -1507,6 +1562,104 @@ fn audit_counts_what_is_odd() {
     ] {
         assert!(said.contains(part), "{part} is missing:\n{said}");
     }
+}
+
+/// Whoever may read only the columns that are needed segments all the same, and nobody sees any other column: not in a
+/// finding, not in a notice.
+#[test]
+fn columns_that_are_not_named_are_neither_read_nor_shown() {
+    let database = Database::new("segmentation_columns");
+    let roles = Roles::create(&database, &["analyst"]);
+    let mut client = quiet(&database);
+    batch(
+        &mut client,
+        &roles.say(&format!(
+            "GRANT TEMPORARY ON DATABASE {} TO @analyst;
+             CREATE SCHEMA sales;
+             CREATE TABLE sales.orders (card text DEFAULT 'SECRET', invoice_no text DEFAULT 'SECRET', number int, customer_id int,
+                 ordered_at date, amount numeric, currency text DEFAULT 'JPY', note text DEFAULT 'SECRET');
+             INSERT INTO sales.orders (number, customer_id, ordered_at, amount)
+                 SELECT i, i % 7, date '2026-01-01' + i, i FROM generate_series(1, 60) AS i;
+             INSERT INTO sales.orders (number, customer_id, ordered_at, amount) VALUES
+                 (101, NULL, '2026-01-01', 5), (102, 1, NULL, 5), (103, 1, 'infinity', 5), (104, 1, '2026-07-01', 5), (106, 1, '2026-02-01', NULL),
+                 (107, 1, '2026-02-02', 'NaN'), (108, 1, '2026-02-03', 0), (109, 1, '2026-02-03', -5), (110, 1, '2026-02-04', 7),
+                 (110, 1, '2026-02-04', 7), (NULL, 2, '2026-02-05', 8);
+             CREATE TABLE sales.people (customer_id int, membership text, email text DEFAULT 'SECRET', phone text, pin text DEFAULT 'SECRET');
+             INSERT INTO sales.people (customer_id, membership) VALUES (1, 'continuing'), (2, NULL);
+             CREATE TABLE sales.events (customer_id int, kind text, happened_at date, words text DEFAULT 'SECRET');
+             INSERT INTO sales.events VALUES (1, 'review', '2026-03-01');
+             CREATE TABLE sales.sent (customer_id int, channel text, contacted_at date, body text DEFAULT 'SECRET', step text DEFAULT 'SECRET');
+             INSERT INTO sales.sent VALUES (1, 'email', '2026-03-01');
+             CREATE SCHEMA reports AUTHORIZATION @analyst;
+             GRANT USAGE ON SCHEMA sales, rfm TO @analyst;
+             GRANT SELECT (number, customer_id, ordered_at, amount, currency) ON sales.orders TO @analyst;
+             GRANT SELECT (customer_id, membership, phone) ON sales.people TO @analyst;
+             GRANT SELECT (customer_id, kind, happened_at) ON sales.events TO @analyst;
+             GRANT SELECT (customer_id, channel, contacted_at) ON sales.sent TO @analyst",
+            database.name
+        )),
+    );
+    let said = |role: Option<&str>, sql: &str| {
+        let role = role.map_or_else(|| "RESET ROLE".to_owned(), |role| format!("SET ROLE {}", roles.name(role)));
+        let output = program("psql")
+            .args(["-X", "-q", "-A", "-t", "-v", "ON_ERROR_STOP=1", "-d", &database.name, "-c", &role, "-c", sql])
+            .output()
+            .expect("psql runs");
+        let said = [output.stdout, output.stderr].concat();
+        let said = String::from_utf8_lossy(&said).into_owned();
+        assert!(output.status.success(), "{sql}: {said}");
+        assert!(!said.contains("SECRET"), "{sql}: {said}");
+        said
+    };
+    let arguments = "'sales.orders', as_of => '2026-06-30', customers => 'sales.people', currency => 'currency'";
+    let found = |role| {
+        let without = said(role, &format!("SELECT * FROM audit_orders({arguments})"));
+        let with = said(role, &format!("SELECT * FROM audit_orders({arguments}, order_id => 'number')"));
+        for finding in [
+            "no customer",
+            "no date",
+            "infinite date",
+            "date in the future",
+            "no amount",
+            "not a number",
+            "amount zero",
+        ] {
+            assert!(without.contains(finding) && with.contains(finding), "{finding}: {without}{with}");
+        }
+        for finding in ["amount negative", "no order number", "duplicate", "customer without contact address"] {
+            assert!(with.contains(finding), "{finding}: {with}");
+        }
+        assert!(with.contains("no order number|1|0.014085|(2,2026-02-05,8)|"), "{with}");
+        without
+    };
+    // The number of an order that she may not read is not counted.
+    assert!(!found(Some("analyst")).contains("invoice_no"));
+    assert!(found(None).contains("invoice_no"));
+
+    batch(&mut client, "DELETE FROM sales.orders WHERE amount = 'NaN' OR ordered_at = 'infinity'");
+    let all = format!("{arguments}, engagement => 'sales.events', contacts => 'sales.sent'");
+    for (role, sources) in
+        [(Some("analyst"), "'sales.orders', as_of => '2026-06-30'"), (Some("analyst"), &all), (None, &all)]
+    {
+        let created = said(role, &format!("SELECT create_segmentation('shop', {sources}, schema => 'reports')"));
+        assert!(created.contains("shop: no customer: 1 (1.45 %); ignored; for example (,2026-01-01,5)"), "{created}");
+        batch(
+            &mut client,
+            "INSERT INTO sales.orders (number, customer_id, ordered_at, amount) VALUES (200, 3, '2026-06-30', 1)",
+        );
+        said(role, "SELECT refresh_segmentation('shop')");
+        said(role, "SELECT alter_segmentation('shop', lang => 'ja')");
+        let seen = said(role, "SELECT customer_id, last_purchase_on FROM reports.shop_customers WHERE customer_id = 3");
+        assert_eq!(seen.trim(), "3|2026-06-30");
+        said(role, "SELECT drop_segmentation('shop')");
+        batch(&mut client, "DELETE FROM sales.orders WHERE number = 200");
+    }
+
+    // What is needed and may not be read is refused as everywhere in PostgreSQL.
+    batch(&mut client, &roles.say("REVOKE SELECT (amount) ON sales.orders FROM @analyst; SET ROLE @analyst"));
+    assert_eq!(expect_error(&mut client, "SELECT * FROM audit_orders('sales.orders')").0, "42501");
+    let create = "SELECT create_segmentation('shop', 'sales.orders', schema => 'reports')";
+    assert_eq!(expect_error(&mut client, create).0, "42501");
 }
 
 /// What is printed can be run.
@@ -1884,6 +2037,41 @@ fn functions_of_our_names_are_not_taken_for_ours() {
         );
     }
     drop(database);
+}
+
+/// Only `public` in lower case is everybody; a role called "PUBLIC" is a role like others.
+#[test]
+fn a_role_called_public_is_not_everybody() {
+    let (database, mut client) = with_orders("segmentation_public");
+    let roles = Roles::create(&database, &["other"]);
+    batch(&mut client, "DROP ROLE IF EXISTS \"PUBLIC\"");
+    let create = |readers: &str| {
+        format!("SELECT create_segmentation('shop', 'sales.orders', as_of => '2026-06-30', readers => '{readers}')")
+    };
+    for readers in ["{PUBLIC}", "{public,Public}"] {
+        let (sqlstate, message, hint) = expect_error(&mut client, &create(readers));
+        assert_eq!(sqlstate, "42704");
+        assert!(
+            message.contains("does not exist") && hint.contains("Only public in lower case is everybody"),
+            "{hint}"
+        );
+    }
+    let may_read = |role: &str| {
+        let sql = format!(
+            "SELECT CASE WHEN has_table_privilege('{role}', 'shop_customers', 'SELECT') THEN 'yes' ELSE 'no' END"
+        );
+        text(&mut quiet(&database), &sql)
+    };
+    batch(&mut client, "CREATE ROLE \"PUBLIC\"");
+    batch(&mut client, &create("{PUBLIC}"));
+    assert_eq!([may_read("PUBLIC"), may_read(&roles.name("other"))], ["yes", "no"]);
+    batch(&mut client, "SELECT alter_segmentation('shop', readers => '{public}')");
+    assert_eq!([may_read("PUBLIC"), may_read(&roles.name("other"))], ["yes", "yes"]);
+    batch(&mut client, "SELECT alter_segmentation('shop', readers => '{PUBLIC}')");
+    assert_eq!([may_read("PUBLIC"), may_read(&roles.name("other"))], ["yes", "no"]);
+    batch(&mut client, "SELECT alter_segmentation('shop', reset => '{readers}')");
+    assert_eq!([may_read("PUBLIC"), may_read(&roles.name("other"))], ["no", "no"]);
+    batch(&mut client, "DROP ROLE \"PUBLIC\"");
 }
 
 /// Other readers do not make the views anew: what else stands on them, and was granted by hand, stays.

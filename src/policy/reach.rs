@@ -1,10 +1,13 @@
-//! What a policy says in vain: digits, segments, states and actions that nobody can reach.
+//! What a policy says in vain: digits, segments and actions that nobody can reach; states and tiers stand in `nobody.rs`.
+
+use std::ops::RangeInclusive;
 
 use super::check::Contradiction;
-use super::{Cycle, Document, Policy, SegmentRule};
+use super::{Document, Policy, SegmentRule};
 use crate::decimal::Decimal;
 use crate::error::Result;
 use crate::labels::labels;
+use crate::lifecycle::LONGEST_RECENCY;
 use crate::rfm::Scores;
 
 labels! {
@@ -61,8 +64,8 @@ impl Policy {
     fn unreachable(&self) -> Vec<Finding> {
         let rfm = &self.rfm;
         // R is a whole number from 0, F one from 1, M any.
-        let r = Reach::of_whole_numbers(&rfm.recency_cuts, 0).mirrored();
-        let f = Reach::of_whole_numbers(&rfm.frequency_cuts, 1);
+        let r = Reach::of_whole_numbers(&rfm.recency_cuts, 0..=LONGEST_RECENCY).mirrored();
+        let f = Reach::of_whole_numbers(&rfm.frequency_cuts, 1..=self.most_frequency());
         let m = Reach::of_amounts(&rfm.monetary_cuts);
         let mut found = Vec::new();
         for (path, letter, reach) in
@@ -73,7 +76,7 @@ impl Policy {
             }
         }
         self.find_vain_segments(&codes(&r, &f, &m), &mut found);
-        self.find_vain_states(&mut found);
+        self.find_vain_labels(&mut found);
         self.find_vain_actions(&mut found);
         found
     }
@@ -108,30 +111,6 @@ impl Policy {
         }
     }
 
-    fn find_vain_states(&self, found: &mut Vec<Finding>) {
-        let limits = &self.lifecycle;
-        let (path, same, other) = match limits.cycle {
-            Cycle::Fixed => (
-                "lifecycle.at_risk_after_days",
-                limits.at_risk_after_days == limits.dormant_after_days,
-                "dormant_after_days",
-            ),
-            Cycle::Own => ("lifecycle.at_risk_ratio", limits.at_risk_ratio == limits.dormant_ratio, "dormant_ratio"),
-        };
-        if same {
-            found.push(Finding::new(
-                Severity::Warning,
-                path,
-                format!("nobody is ever at_risk: lifecycle.{other} is the same"),
-            ));
-        }
-        let stage = &self.purchase_stage;
-        if stage.nurture_min_orders == stage.established_min_orders {
-            let message = "nobody is ever in the stage nurture: purchase_stage.established_min_orders is the same";
-            found.push(Finding::new(Severity::Warning, "purchase_stage.nurture_min_orders", message));
-        }
-    }
-
     fn find_vain_actions(&self, found: &mut Vec<Finding>) {
         let rules = &self.next_action.rules;
         let always = rules.iter().position(|rule| rule.when.is_always());
@@ -150,15 +129,17 @@ impl Policy {
 struct Reach(Vec<bool>);
 
 impl Reach {
-    /// A digit is reached when a whole number from `least` on lies above the cut before it and not above its own.
-    fn of_whole_numbers(cuts: &[Decimal], least: i64) -> Self {
+    /// A digit is reached when one of these whole numbers lies above the cut before it and not above its own.
+    fn of_whole_numbers(cuts: &[Decimal], numbers: RangeInclusive<i64>) -> Self {
         let floor = |cut: &Decimal| cut.floor().unwrap_or(if *cut < Decimal::ZERO { i64::MIN } else { i64::MAX });
-        let above = |cut: Option<&Decimal>| cut.map_or(least, |cut| floor(cut).saturating_add(1).max(least));
+        let above = |cut: Option<&Decimal>| {
+            cut.map_or(*numbers.start(), |cut| floor(cut).saturating_add(1).max(*numbers.start()))
+        };
         Reach(
             (0..=cuts.len())
                 .map(|digit| {
                     let lowest = above(digit.checked_sub(1).map(|before| &cuts[before]));
-                    cuts.get(digit).is_none_or(|cut| floor(cut) >= lowest)
+                    lowest <= cuts.get(digit).map_or(i64::MAX, floor).min(*numbers.end())
                 })
                 .collect(),
         )

@@ -114,6 +114,7 @@ END
 $untrack$;
 COMMENT ON FUNCTION _untrack(jsonb) IS 'Part of segmentations: drops its triggers and notes.';
 
+-- Everybody is public in lower case, as it is in GRANT: quoted otherwise it is a role like others.
 CREATE FUNCTION _grant(s jsonb, old_readers jsonb) RETURNS void
 LANGUAGE plpgsql VOLATILE SET search_path = pg_catalog, pg_temp
 AS $grant$
@@ -123,12 +124,12 @@ DECLARE
 BEGIN
     FOR reader IN SELECT * FROM jsonb_array_elements_text(old_readers) LOOP
         -- One who is gone took her rights along.
-        IF reader <> ALL (readers) AND (lower(reader) = 'public' OR to_regrole(quote_ident(reader)) IS NOT NULL) THEN
-            EXECUTE format('REVOKE SELECT ON %s FROM %s', @extschema@._readable(s), CASE lower(reader) WHEN 'public' THEN 'PUBLIC' ELSE quote_ident(reader) END);
+        IF reader <> ALL (readers) AND (reader = 'public' OR to_regrole(quote_ident(reader)) IS NOT NULL) THEN
+            EXECUTE format('REVOKE SELECT ON %s FROM %I', @extschema@._readable(s), reader);
         END IF;
     END LOOP;
     FOREACH reader IN ARRAY readers LOOP
-        EXECUTE format('GRANT SELECT ON %s TO %s', @extschema@._readable(s), CASE lower(reader) WHEN 'public' THEN 'PUBLIC' ELSE quote_ident(reader) END);
+        EXECUTE format('GRANT SELECT ON %s TO %I', @extschema@._readable(s), reader);
     END LOOP;
 END
 $grant$;
@@ -193,8 +194,10 @@ BEGIN
     FOR reader IN SELECT * FROM jsonb_array_elements_text(coalesce(s -> 'readers', '[]')) LOOP
         IF reader IS NULL THEN
             PERFORM @extschema@._invalid('a reader is NULL', 'Name roles: readers => ''{reporting}''.');
-        ELSIF lower(reader) <> 'public' AND to_regrole(quote_ident(reader)) IS NULL THEN
-            RAISE EXCEPTION 'role "%" does not exist', reader USING ERRCODE = 'undefined_object', HINT = 'readers are roles; create it first.';
+        ELSIF reader <> 'public' AND to_regrole(quote_ident(reader)) IS NULL THEN
+            RAISE EXCEPTION 'role "%" does not exist', reader
+                USING ERRCODE = 'undefined_object',
+                      HINT = 'readers are roles; create it first.' || CASE lower(reader) WHEN 'public' THEN ' Only public in lower case is everybody.' ELSE '' END;
         END IF;
     END LOOP;
     IF s ->> 'track' = 'trigger' AND NOT has_table_privilege(@extschema@._source_table(s, 'orders'), 'TRIGGER') THEN

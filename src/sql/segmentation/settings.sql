@@ -126,7 +126,8 @@ $fits$;
 COMMENT ON FUNCTION _fits(oid, text) IS 'Part of segmentations: whether a column of that type can be used as a day, an amount and so on.';
 
 -- The columns of a source by role: those that are named, and those found by their names. `like_orders` are the key columns of
--- the orders: a source that has columns of these names is joined by them.
+-- the orders: a source that has columns of these names is joined by them. A column that the caller may not read is not found,
+-- unless it is the only one that could be what is needed: reading it then says what is missing.
 CREATE FUNCTION _find_columns(relation regclass, source text, given jsonb, like_orders jsonb) RETURNS jsonb
 LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp
 AS $columns$
@@ -139,6 +140,7 @@ DECLARE
                      WHERE g.role NOT IN (SELECT c.role FROM @extschema@._source_columns() AS c WHERE c.source = _find_columns.source));
     wanted record;
     matches text[];
+    readable text[];
     argument text;
     found jsonb := '{}';
 BEGIN
@@ -158,6 +160,10 @@ BEGIN
             matches := ARRAY(SELECT c.name FROM jsonb_each(columns) AS c (name, type)
                              WHERE lower(c.name) IN (SELECT lower(n) FROM unnest(wanted.names) AS n)
                                  AND @extschema@._fits(c.type::text::oid, wanted.types));
+            readable := ARRAY(SELECT m FROM unnest(matches) AS m WHERE has_column_privilege(relation, m, 'SELECT'));
+            IF readable <> '{}' OR NOT wanted.required THEN
+                matches := readable;
+            END IF;
         END IF;
 
         IF cardinality(matches) > 1 THEN

@@ -106,8 +106,8 @@ GROUP BY 1, 2, 3$sql$, @extschema@._relation(s, 'customers'))
 $segments$;
 COMMENT ON FUNCTION _segments_sql(jsonb) IS 'Part of segmentations: the SELECT of one row a lifecycle state and RFM segment.';
 
--- The last twelve months that are over, each from the end of the one before to its own. Steps of a month begin on a 31st, so
--- that each ends where its month ends; where the first end is none, one month more.
+-- The last twelve months that are over, each from the end of the one before to its own. Steps of a month have to begin on a
+-- 31st to end where their months end: where the first end is none, they begin a month earlier, and that month is left out.
 CREATE FUNCTION _movement_sql(s jsonb) RETURNS text
 LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp
 AS $movement$
@@ -117,8 +117,8 @@ $sql$SELECT m.from_day, m.to_day, m.from_state, m.to_state,
        sum(m.revenue_before) AS revenue_before,
        sum(m.revenue_after) AS revenue_after
 FROM (
-    SELECT e.to_day,
-           CASE WHEN extract(day FROM e.from_day) = 31 THEN e.from_day ELSE date_trunc('month', e.from_day::timestamp)::date - 1 END AS from_day
+    SELECT e.to_day, e.from_day,
+           CASE WHEN extract(day FROM e.from_day) = 31 THEN e.from_day ELSE date_trunc('month', e.from_day::timestamp)::date - 1 END AS stepped_from
     FROM (
         SELECT date_trunc('month', (as_of + 1)::timestamp)::date - 1 AS to_day,
                (date_trunc('month', (as_of + 1)::timestamp) - interval '12 months')::date - 1 AS from_day
@@ -127,8 +127,9 @@ FROM (
 ) AS d
 CROSS JOIN %s AS f
 CROSS JOIN LATERAL @extschema@.state_movements(
-    f.history, d.from_day, d.to_day, interval '1 month', f.policy, f.engagement, f.membership
+    f.history, d.stepped_from, d.to_day, interval '1 month', f.policy, f.engagement, f.membership
 ) AS m
+WHERE m.from_day >= d.from_day
 GROUP BY 1, 2, 3, 4$sql$, @extschema@._relation(s, 'status'), @extschema@._relation(s, 'facts'))
 $movement$;
 COMMENT ON FUNCTION _movement_sql(jsonb) IS 'Part of segmentations: the SELECT of who moved between states, month by month.';
@@ -190,7 +191,7 @@ AS $views$
     (4, 'segments', 'MATERIALIZED VIEW', '{lifecycle_state,rfm_segment}', @extschema@._segments_sql(s),
         'How many customers and how much revenue, by lifecycle state and RFM segment.'),
     (5, 'movement', 'MATERIALIZED VIEW', '{from_day,to_day,from_state,to_state}', @extschema@._movement_sql(s),
-        'Who moved from which lifecycle state to which in each of the last twelve months that are over.'),
+        'Who moved from which lifecycle state to which in each of the last twelve months that are over; who was still a prospect at its end is left out.'),
     (6, 'cohorts', 'MATERIALIZED VIEW', '{first_month,months_after}', @extschema@._cohorts_sql(s),
         'What those who first bought in a month did in the year after it, month by month.'),
     (7, 'actions', 'MATERIALIZED VIEW', '{action_rule,action_channel}', @extschema@._actions_sql(s),
