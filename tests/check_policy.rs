@@ -195,6 +195,9 @@ proptest! {
         let mut missing: BTreeSet<_> = labels().difference(&never).cloned().collect();
         missing.remove("prospect");
         missing.remove("regular"); // prospects of a shop that tracks nothing
+        if text.contains(r#""cycle": "own""#) {
+            missing.remove("at_risk"); // the check takes a typical gap for any number, not only those that gaps of whole days make
+        }
         missing.remove("supporter"); // whoever is no candidate; prospects where everybody else is one
         for (n, shopper) in shoppers(policy).enumerate() {
             if missing.is_empty() && n > 3000 {

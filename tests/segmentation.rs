@@ -1590,7 +1590,7 @@ fn columns_that_are_not_named_are_neither_read_nor_shown() {
              INSERT INTO sales.events VALUES (1, 'review', '2026-03-01');
              CREATE TABLE sales.sent (customer_id int, channel text, contacted_at date, body text DEFAULT 'SECRET', step text DEFAULT 'SECRET');
              INSERT INTO sales.sent VALUES (1, 'email', '2026-03-01');
-             CREATE SCHEMA reports AUTHORIZATION @analyst;
+             CREATE SCHEMA reports; GRANT ALL ON SCHEMA reports TO @analyst;
              GRANT USAGE ON SCHEMA sales, rfm TO @analyst;
              GRANT SELECT (number, customer_id, ordered_at, amount, currency) ON sales.orders TO @analyst;
              GRANT SELECT (customer_id, membership, phone) ON sales.people TO @analyst;
