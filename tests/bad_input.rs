@@ -1163,6 +1163,12 @@ fn parts_of_aggregates_called_by_hand() {
                WHERE p.pronamespace = 'rfm'::regnamespace AND 'internal'::regtype = ANY (p.proargtypes) ORDER BY 1, p.oid";
     let rows = client.query(sql, &[]).expect("pg_proc can be read");
     assert!(rows.len() >= 50, "{}", rows.len());
+    // Newer minor releases of PostgreSQL refuse any such call, its own functions included, by one SQLSTATE or another.
+    let of_its_own = client.prepare_typed("SELECT pg_catalog.numeric_avg_serialize($1)", &[Type::INTERNAL]);
+    let refusal = of_its_own.err().map(|error| error.code().expect("an error of the server").clone());
+    if refusal.is_some() {
+        eprintln!("SKIPPED: calls with a NULL of type internal: this server refuses them by {refusal:?}");
+    }
     for row in rows {
         let (name, is_strict, types): (String, bool, Vec<String>) = (row.get(0), row.get(1), row.get(3));
         // Written by hand, NULL has no type, and PostgreSQL knows no cast to internal.
@@ -1202,9 +1208,8 @@ fn parts_of_aggregates_called_by_hand() {
             let statement = match client.prepare_typed(&call, &vec![Type::INTERNAL; internals]) {
                 Ok(statement) => statement,
                 Err(error) => {
-                    // Newer minor releases of PostgreSQL refuse any such call.
                     let error = error.as_db_error().unwrap_or_else(|| panic!("{error}: {call}"));
-                    assert_eq!(error.code().code(), "0A000", "{error:?}: {call}");
+                    assert_eq!(Some(error.code()), refusal.as_ref(), "{error:?}: {call}");
                     continue;
                 }
             };

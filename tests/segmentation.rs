@@ -2,7 +2,7 @@
 
 mod common;
 
-use common::{Database, batch, expect_error, program};
+use common::{Database, batch, expect_error, program, server_has, server_has_extension};
 use postgres::Client;
 use std::process::Stdio;
 
@@ -677,7 +677,19 @@ fn a_segmentation_is_its_owners_alone() {
         ),
     );
     let mut superuser = quiet(&database);
-    batch(&mut superuser, &roles.say("GRANT USAGE ON SCHEMA reports TO @other; GRANT pg_write_all_data, pg_read_all_data TO @other; GRANT @analyst TO @reader; GRANT USAGE ON SCHEMA rfm TO @reader"));
+    batch(
+        &mut superuser,
+        &roles.say(
+            "GRANT USAGE ON SCHEMA reports TO @other; GRANT @analyst TO @reader; GRANT USAGE ON SCHEMA rfm TO @reader",
+        ),
+    );
+    // PostgreSQL 14
+    if server_has(
+        "to_regrole('pg_write_all_data') IS NOT NULL",
+        "that whoever may write all data does not write settings",
+    ) {
+        batch(&mut superuser, &roles.say("GRANT pg_write_all_data, pg_read_all_data TO @other"));
+    }
     let analyst_name = roles.name("analyst");
     for role in ["other", "owner", "reader", "postgres"] {
         let mut client = if role == "postgres" { quiet(&database) } else { roles.client(role) };
@@ -1056,23 +1068,30 @@ fn key_types_that_are_renamed() {
 #[test]
 fn views_foreign_tables_and_materialized_views_are_read_anew() {
     let (database, mut client) = with_orders("segmentation_sources");
+    let mut sources = vec!["seen", "kept"];
+    if server_has_extension("postgres_fdw", "orders in a foreign table") {
+        batch(
+            &mut client,
+            &format!(
+                "CREATE EXTENSION postgres_fdw;
+                 CREATE SERVER self FOREIGN DATA WRAPPER postgres_fdw
+                     OPTIONS (host '{}', port '{}', dbname '{}');
+                 CREATE USER MAPPING FOR CURRENT_USER SERVER self OPTIONS (user '{}');
+                 CREATE SCHEMA far; IMPORT FOREIGN SCHEMA sales FROM SERVER self INTO far",
+                std::env::var("PGHOST").unwrap(),
+                std::env::var("PGPORT").unwrap(),
+                database.name,
+                std::env::var("PGUSER").unwrap(),
+            ),
+        );
+        sources.push("far.orders");
+    }
     batch(
         &mut client,
-        &format!(
-            "CREATE EXTENSION postgres_fdw;
-             CREATE SERVER self FOREIGN DATA WRAPPER postgres_fdw
-                 OPTIONS (host '{}', port '{}', dbname '{}');
-             CREATE USER MAPPING FOR CURRENT_USER SERVER self OPTIONS (user '{}');
-             CREATE SCHEMA far; IMPORT FOREIGN SCHEMA sales FROM SERVER self INTO far;
-             CREATE VIEW seen AS SELECT customer_id, ordered_at, amount FROM sales.orders;
-             CREATE MATERIALIZED VIEW kept AS TABLE sales.orders",
-            std::env::var("PGHOST").unwrap(),
-            std::env::var("PGPORT").unwrap(),
-            database.name,
-            std::env::var("PGUSER").unwrap(),
-        ),
+        "CREATE VIEW seen AS SELECT customer_id, ordered_at, amount FROM sales.orders;
+         CREATE MATERIALIZED VIEW kept AS TABLE sales.orders",
     );
-    for source in ["seen", "far.orders", "kept"] {
+    for source in sources {
         let (sqlstate, message, hint) =
             expect_error(&mut client, &format!("SELECT create_segmentation('shop', '{source}', track => 'trigger')"));
         assert_eq!(sqlstate, "22023", "{message}");
@@ -1856,7 +1875,15 @@ fn keys_of_other_sources_are_not_cut() {
 fn amounts_that_are_no_numbers_are_found() {
     let database = Database::new("segmentation_infinite");
     let mut client = quiet(&database);
-    for kind in ["double precision", "real", "numeric", "numeric(10, 2)", "integer"] {
+    let numeric = if client.batch_execute("SELECT 'Infinity'::numeric").is_ok() {
+        3
+    } else {
+        eprintln!("SKIPPED: infinite amounts of type numeric: this server has none"); // PostgreSQL 14 has
+        1
+    };
+    for (kind, not_numbers) in
+        [("double precision", 3), ("real", 3), ("numeric", numeric), ("numeric(10, 2)", 1), ("integer", 0)]
+    {
         batch(
             &mut client,
             &format!(
@@ -1875,7 +1902,7 @@ fn amounts_that_are_no_numbers_are_found() {
                 &format!("SELECT coalesce(sum(rows), 0)::bigint FROM audit_orders('orders') WHERE finding = '{name}'"),
             )
         };
-        assert_eq!(finding(&mut client, "not a number"), odd as i64, "{kind}");
+        assert_eq!((finding(&mut client, "not a number"), odd), (not_numbers, not_numbers as u64), "{kind}");
         assert_eq!(finding(&mut client, "amount zero"), 1, "{kind}");
         assert_eq!(finding(&mut client, "no amount"), 1, "{kind}");
         batch(&mut client, "DROP TABLE orders");

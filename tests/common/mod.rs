@@ -95,6 +95,22 @@ pub fn shared() -> Option<PathBuf> {
     folder.is_dir().then_some(folder)
 }
 
+/// Whether the server has what a part of a test needs, which the SQL expression `condition` asks it; where it has not, says in
+/// words what is left out. Never ask for its version: what is there may come from an extension, or be left out of a build.
+pub fn server_has(condition: &str, left_out: &str) -> bool {
+    let answer = connect("postgres").query_one(&format!("SELECT {condition}"), &[]);
+    let has: bool = answer.unwrap_or_else(|error| panic!("{error}: {condition}")).get(0);
+    if !has {
+        eprintln!("SKIPPED: {left_out}: this server has not {condition}");
+    }
+    has
+}
+
+/// Whether an extension that comes with PostgreSQL, in a package of its own at times, is installed there.
+pub fn server_has_extension(name: &str, left_out: &str) -> bool {
+    server_has(&format!("EXISTS (SELECT FROM pg_available_extensions WHERE name = '{name}')"), left_out)
+}
+
 /// SQLSTATE, message and hint (empty where there is none) of the error that `sql` must give.
 /// Also checks that the session goes on after it.
 #[track_caller]
