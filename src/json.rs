@@ -193,36 +193,6 @@ pub fn stands_twice(type_name: &str, key: &str) -> Error {
     invalid(type_name, &format!("key {} stands twice", shown(key)))
 }
 
-/// An object as its entries in order; a key that stands twice is an error.
-struct UniqueMap<V>(Vec<(String, V)>);
-
-impl<'de, V: Deserialize<'de>> Deserialize<'de> for UniqueMap<V> {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> std::result::Result<Self, D::Error> {
-        struct Entries<V>(PhantomData<V>);
-
-        impl<'de, V: Deserialize<'de>> Visitor<'de> for Entries<V> {
-            type Value = UniqueMap<V>;
-
-            fn expecting(&self, f: &mut fmt::Formatter) -> fmt::Result {
-                f.write_str("an object")
-            }
-
-            fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> std::result::Result<Self::Value, A::Error> {
-                let (mut seen, mut entries) = (HashSet::new(), Vec::new());
-                while let Some(key) = map.next_key::<String>()? {
-                    if !seen.insert(key.clone()) {
-                        return Err(A::Error::custom(format!("key {} stands twice", shown(&key))));
-                    }
-                    entries.push((key, map.next_value()?));
-                }
-                Ok(UniqueMap(entries))
-            }
-        }
-
-        deserializer.deserialize_map(Entries(PhantomData))
-    }
-}
-
 /// Any JSON in which no object has a key twice; serde_json's own `Value` would silently keep the last.
 pub struct UniqueKeys;
 
@@ -237,8 +207,15 @@ impl<'de> Deserialize<'de> for UniqueKeys {
                 f.write_str("JSON")
             }
 
-            fn visit_map<A: MapAccess<'de>>(self, map: A) -> std::result::Result<UniqueKeys, A::Error> {
-                UniqueMap::<UniqueKeys>::deserialize(serde::de::value::MapAccessDeserializer::new(map))?;
+            fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> std::result::Result<UniqueKeys, A::Error> {
+                let mut seen = HashSet::new();
+                while let Some(key) = map.next_key::<String>()? {
+                    if seen.contains(&key) {
+                        return Err(A::Error::custom(format!("key {} stands twice", shown(&key))));
+                    }
+                    seen.insert(key);
+                    map.next_value::<UniqueKeys>()?;
+                }
                 Ok(UniqueKeys)
             }
 
@@ -274,6 +251,8 @@ impl<'de> Deserialize<'de> for UniqueKeys {
 
 #[cfg(test)]
 mod tests {
+    use std::collections::BTreeMap;
+
     use super::*;
 
     #[test]
@@ -285,7 +264,7 @@ mod tests {
 
     #[test]
     fn errors_name_the_path() {
-        let error = from_text::<UniqueMap<Vec<u8>>>("test", r#"{"a": [1, -1]}"#).err().unwrap();
+        let error = from_text::<BTreeMap<String, Vec<u8>>>("test", r#"{"a": [1, -1]}"#).err().unwrap();
         assert!(error.message.starts_with("invalid test: a[1]: "), "{}", error.message);
     }
 
