@@ -26,7 +26,7 @@ mod labels;
 pub mod learn;
 pub mod lifecycle;
 pub mod membership;
-mod memory;
+pub mod memory;
 pub mod movement;
 pub mod policy;
 pub mod proportion;

@@ -5,6 +5,8 @@ mod common;
 
 use std::fs;
 use std::io::{Read, Write};
+use std::os::unix::fs::MetadataExt;
+use std::os::unix::process::CommandExt;
 use std::process::Command;
 use std::time::{Duration, Instant};
 
@@ -168,15 +170,21 @@ fn statements(client: &mut Client) -> Vec<String> {
 /// Lets the process of a session take so many megabytes more than it has; `false` where that cannot be done here.
 fn limit(client: &mut Client, megabytes: Option<u64>) -> bool {
     let process: i32 = client.query_one("SELECT pg_backend_pid()", &[]).expect("a session").get(0);
-    let status = fs::read_to_string(format!("/proc/{process}/status")).unwrap_or_default();
+    let folder = format!("/proc/{process}");
+    let (Ok(status), Ok(owner)) = (fs::read_to_string(format!("{folder}/status")), fs::metadata(&folder)) else {
+        return false;
+    };
     let size =
         status.lines().find_map(|line| line.strip_prefix("VmSize:")?.trim().strip_suffix(" kB")?.parse::<u64>().ok());
-    let (Some(size), true) = (size, cfg!(target_os = "linux")) else { return false };
-    let bytes = megabytes.map_or("unlimited".to_owned(), |megabytes| ((size << 10) + (megabytes << 20)).to_string());
-    Command::new("prlimit")
-        .args(["--pid", &process.to_string(), &format!("--as={bytes}:unlimited")])
-        .status()
-        .is_ok_and(|status| status.success())
+    let size = size.expect("a process has a size") << 10;
+    let bytes = megabytes.map_or("unlimited".to_owned(), |megabytes| (size + (megabytes << 20)).to_string());
+    let mut prlimit = Command::new("prlimit");
+    prlimit.args(["--pid", &process.to_string(), &format!("--as={bytes}:unlimited")]);
+    // Root without all its rights may become the server's user, who may.
+    if fs::metadata("/proc/self").is_ok_and(|own| own.uid() != owner.uid()) {
+        prlimit.uid(owner.uid()).gid(owner.gid()).current_dir("/");
+    }
+    prlimit.status().is_ok_and(|status| status.success())
 }
 
 /// A session whose library is loaded and whose memory is limited; `None`, said in words, where that cannot be done here.
