@@ -4,13 +4,14 @@
 mod common;
 
 use std::fs;
-use std::io::{Read, Write};
 use std::os::unix::fs::MetadataExt;
 use std::os::unix::process::CommandExt;
 use std::process::Command;
 use std::time::{Duration, Instant};
 
 use common::{Database, batch, expect_error};
+use postgres::types::private::BytesMut;
+use postgres::types::{IsNull, ToSql, Type};
 use postgres::{Client, NoTls};
 
 /// Megabytes that a session may take beyond what it has already.
@@ -120,11 +121,17 @@ fn statements(client: &mut Client) -> Vec<String> {
             format!("SELECT value::{name} IS NULL FROM texts WHERE name = '{text}'")
         }));
         let column = argument(name, true).expect("a column");
-        for operator in ["=", "+", "||"] {
-            statements.push(format!("SELECT ({column} {operator} {column}) IS NULL FROM large"));
-        }
         statements.push(format!("SELECT length({column}::text) FROM large"));
     }
+    let operators = "SELECT DISTINCT oprname::text, oprleft::regtype::text, oprright::regtype::text FROM pg_operator
+        WHERE oprnamespace = 'rfm'::regnamespace ORDER BY 1, 2, 3";
+    let operators = client.query(operators, &[]).expect("pg_operator can be read");
+    statements.extend(operators.iter().map(|row| {
+        let [operator, left, right]: [String; 3] = [0, 1, 2].map(|index| row.get(index));
+        let [left, right] =
+            [left, right].map(|type_name| argument(&type_name, true).expect("the test knows the types"));
+        format!("SELECT ({left} {operator} {right}) IS NULL FROM large")
+    }));
     // Sets are functions too; the parts of aggregates and of types are called by those.
     let functions = signatures(
         client,
@@ -140,9 +147,9 @@ fn statements(client: &mut Client) -> Vec<String> {
             let arguments: Vec<_> = types.iter().map(of).collect();
             let call = format!("rfm.{name}({})", arguments.join(", "));
             statements.push(format!(
-                "SELECT count(r::text) FROM large, LATERAL (SELECT {call}) AS f(r) WHERE name = 'large'"
+                "SELECT count(r::text) FROM large AS l, LATERAL (SELECT {call}) AS f(r) WHERE l.name = 'large'"
             ));
-            statements.push(format!("SELECT count(*) FROM large, LATERAL {call} AS f WHERE name = 'many days'"));
+            statements.push(format!("SELECT count(*) FROM large AS l, LATERAL {call} AS f WHERE l.name = 'many days'"));
             if types.is_empty() {
                 break;
             }
@@ -187,42 +194,32 @@ fn limit(client: &mut Client, megabytes: Option<u64>) -> bool {
     prlimit.status().is_ok_and(|status| status.success())
 }
 
-/// A session whose library is loaded and whose memory is limited; `None`, said in words, where that cannot be done here.
-fn limited(database: &Database, megabytes: u64) -> Option<Client> {
-    let mut client = database.client();
+/// Limits the memory of a session once its library is loaded; `false`, said in words, where that cannot be done here.
+fn may_be_limited(client: &mut Client, megabytes: u64) -> bool {
     batch(
-        &mut client,
+        client,
         "SET statement_timeout = '10s'; SET max_parallel_workers_per_gather = 0; SET client_min_messages = error;
          SELECT recency_days('{}'::purchase_history, '2024-01-01')",
     );
-    if limit(&mut client, Some(megabytes)) {
-        return Some(client);
+    let limited = limit(client, Some(megabytes));
+    if !limited {
+        eprintln!(
+            "skipped: the memory of a server process cannot be limited here (needs Linux, prlimit and the server's user)"
+        );
     }
-    eprintln!(
-        "skipped: the memory of a server process cannot be limited here (needs Linux and prlimit, as root or the server's user)"
-    );
-    None
+    limited
 }
 
-/// The SQLSTATE of a statement's answer, empty for a result. Anything but an answer fails the test.
+/// The SQLSTATE of an answer, empty for a result. Anything but an answer fails the test.
 #[track_caller]
-fn answer(client: &mut Client, sql: &str, megabytes: u64) -> String {
-    let started = Instant::now();
-    let answer = match client.simple_query(sql) {
-        Ok(_) => String::new(),
-        Err(error) => match error.as_db_error() {
-            Some(error) => {
-                let state = error.code().code();
-                assert!(ANSWERS.contains(&state), "with {megabytes} MB: {state} {}: {sql}", error.message());
-                state.to_owned()
-            }
-            None => panic!("with {megabytes} MB the server died: {error}: {sql}"),
-        },
+fn state_of<T>(outcome: Result<T, postgres::Error>, what: &str, megabytes: u64) -> String {
+    let Err(error) = outcome else { return String::new() };
+    let Some(error) = error.as_db_error() else {
+        panic!("with {megabytes} MB the server died: {error}: {what}");
     };
-    if started.elapsed() > Duration::from_secs(5) {
-        println!("{megabytes} MB, {:?}: {answer} {sql}", started.elapsed());
-    }
-    answer
+    let state = error.code().code();
+    assert!(ANSWERS.contains(&state), "with {megabytes} MB: {state} {}: {what}", error.message());
+    state.to_owned()
 }
 
 /// What the other tests ask at the end: a session that was there before still is.
@@ -237,10 +234,14 @@ fn no_function_ends_the_server() {
     batch(&mut watcher, LARGE);
     let statements = statements(&mut watcher);
     for megabytes in STEPS {
-        let Some(mut client) = limited(&database, megabytes) else { return };
+        let mut client = database.client();
+        if !may_be_limited(&mut client, megabytes) {
+            return;
+        }
         let mut counts = std::collections::BTreeMap::new();
         for sql in &statements {
-            *counts.entry(answer(&mut client, sql, megabytes)).or_insert(0) += 1;
+            let outcome = client.simple_query(sql);
+            *counts.entry(state_of(outcome, sql, megabytes)).or_insert(0) += 1;
         }
         println!("{megabytes} MB: {counts:?}");
         // Some answers want more than there is, or less: otherwise the limit was none.
@@ -250,32 +251,62 @@ fn no_function_ends_the_server() {
     }
 }
 
+/// Bytes as they are, for a parameter of any type.
+#[derive(Debug)]
+struct Raw(Vec<u8>);
+
+impl ToSql for Raw {
+    fn to_sql(&self, _: &Type, out: &mut BytesMut) -> Result<IsNull, Box<dyn std::error::Error + Sync + Send>> {
+        out.extend_from_slice(&self.0);
+        Ok(IsNull::No)
+    }
+
+    fn accepts(_: &Type) -> bool {
+        true
+    }
+
+    postgres::types::to_sql_checked!();
+}
+
 /// The binary protocol, in both directions.
 #[test]
-fn no_binary_copy_ends_the_server() {
-    let database = Database::new("memory_copy");
+fn no_binary_value_ends_the_server() {
+    let database = Database::new("memory_binary");
     let mut watcher = database.client();
     batch(&mut watcher, LARGE);
-    batch(&mut watcher, "CREATE TABLE target (LIKE large)");
-    let mut bytes = Vec::new();
-    let sql = "COPY (SELECT * FROM large) TO STDOUT BINARY";
-    watcher.copy_out(sql).and_then(|mut copy| Ok(copy.read_to_end(&mut bytes))).expect("COPY").expect("all bytes");
+    let types = ["purchase_history", "engagement_history", "contact_history", "segment_policy", "scenario"];
+    let mut values = Vec::new();
+    for type_name in types {
+        let column = argument(type_name, true).expect("a column");
+        let sql = format!("SELECT {type_name}_send({column}) FROM large WHERE {column} IS NOT NULL");
+        let sent = watcher.query(&sql, &[]).expect("the values can be sent");
+        values.extend(sent.iter().map(|row| (type_name, Raw(row.get(0)))));
+        // Zeros are entries of no length, up to the end.
+        values.push((type_name, Raw([vec![1, 0], vec![0; 50_000_000]].concat())));
+        values.push((type_name, Raw([vec![1], vec![b'['; 50_000_000]].concat())));
+    }
     for megabytes in STEPS {
-        let Some(mut client) = limited(&database, megabytes) else { return };
-        let copied = client.copy_in("COPY target FROM STDIN BINARY").and_then(|mut copy| {
-            // What is wrong comes with the end of it.
-            let _ = copy.write_all(&bytes);
-            copy.finish()
-        });
-        if let Err(error) = copied {
-            let state = error.code().map_or("no answer", |state| state.code());
-            assert!(ANSWERS.contains(&state), "with {megabytes} MB: {error}");
+        let mut client = database.client();
+        // The driver looks up the types of a statement when it is prepared, which needs memory too.
+        let prepared: Vec<_> = values
+            .iter()
+            .map(|(type_name, value)| {
+                let sql = format!("SELECT $1::{type_name} IS NULL");
+                (client.prepare(&sql).expect("it can be prepared"), value)
+            })
+            .collect();
+        let all = client.prepare("SELECT h, e, c, p, s FROM large").expect("it can be prepared");
+        if !may_be_limited(&mut client, megabytes) {
+            return;
         }
-        let mut sink = Vec::new();
-        if let Ok(mut copy) = client.copy_out(sql) {
-            let _ = copy.read_to_end(&mut sink);
+        let mut counts = std::collections::BTreeMap::new();
+        for (statement, value) in &prepared {
+            let outcome = client.query(statement, &[value]);
+            *counts.entry(state_of(outcome, "a binary value", megabytes)).or_insert(0) += 1;
         }
-        assert_alive(&mut client);
+        let outcome = client.query(&all, &[]);
+        *counts.entry(state_of(outcome, "binary results", megabytes)).or_insert(0) += 1;
+        println!("{megabytes} MB: {counts:?}");
         assert_alive(&mut watcher);
     }
 }
@@ -332,7 +363,10 @@ fn a_session_without_any_memory_gets_errors() {
          END $eat$"
     );
     for megabytes in [16, 64, 128] {
-        let Some(mut client) = limited(&database, megabytes) else { return };
+        let mut client = database.client();
+        if !may_be_limited(&mut client, megabytes) {
+            return;
+        }
         match client.batch_execute(&sql) {
             Err(error) => match error.as_db_error() {
                 Some(error) => {
