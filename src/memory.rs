@@ -70,8 +70,9 @@ pub fn copy(bytes: &[u8]) -> Vec<u8> {
 /// Up to so many bytes need no room to be made: a host keeps more than that for small allocations.
 const SMALL: usize = 1 << 20;
 
-/// Unwinds unless so many bytes can be allocated now, in many small pieces of which each could end the process.
+/// Unwinds unless the work may go on, and so many bytes can be allocated now, in many small pieces of which each could end the process.
 pub fn room(bytes: usize) {
+    host::check();
     if bytes > SMALL {
         // The compiler must not find out that nobody uses it.
         std::hint::black_box(with_capacity::<u8>(bytes));

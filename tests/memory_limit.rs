@@ -174,9 +174,13 @@ fn statements(client: &mut Client) -> Vec<String> {
     statements
 }
 
-/// Lets the process of a session take so many megabytes more than it has; `false` where that cannot be done here.
-fn limit(client: &mut Client, megabytes: Option<u64>) -> bool {
-    let process: i32 = client.query_one("SELECT pg_backend_pid()", &[]).expect("a session").get(0);
+/// The process of a session.
+fn process(client: &mut Client) -> i32 {
+    client.query_one("SELECT pg_backend_pid()", &[]).expect("a session").get(0)
+}
+
+/// Lets a process take so many kilobytes more than it has, or as many as it likes; `false` where that cannot be done here.
+fn limit(process: i32, kilobytes: Option<u64>) -> bool {
     let folder = format!("/proc/{process}");
     let (Ok(status), Ok(owner)) = (fs::read_to_string(format!("{folder}/status")), fs::metadata(&folder)) else {
         return false;
@@ -184,7 +188,7 @@ fn limit(client: &mut Client, megabytes: Option<u64>) -> bool {
     let size =
         status.lines().find_map(|line| line.strip_prefix("VmSize:")?.trim().strip_suffix(" kB")?.parse::<u64>().ok());
     let size = size.expect("a process has a size") << 10;
-    let bytes = megabytes.map_or("unlimited".to_owned(), |megabytes| (size + (megabytes << 20)).to_string());
+    let bytes = kilobytes.map_or("unlimited".to_owned(), |kilobytes| (size + (kilobytes << 10)).to_string());
     let mut prlimit = Command::new("prlimit");
     prlimit.args(["--pid", &process.to_string(), &format!("--as={bytes}:unlimited")]);
     // Root without all its rights may become the server's user, who may.
@@ -194,20 +198,22 @@ fn limit(client: &mut Client, megabytes: Option<u64>) -> bool {
     prlimit.status().is_ok_and(|status| status.success())
 }
 
-/// Limits the memory of a session once its library is loaded; `false`, said in words, where that cannot be done here.
-fn may_be_limited(client: &mut Client, megabytes: u64) -> bool {
+/// Limits the memory of a session once its library is loaded: to so many kilobytes more than it has. Its process; `None`,
+/// said in words, where that cannot be done here.
+fn limited(client: &mut Client, kilobytes: u64) -> Option<i32> {
     batch(
         client,
         "SET statement_timeout = '10s'; SET max_parallel_workers_per_gather = 0; SET client_min_messages = error;
          SELECT recency_days('{}'::purchase_history, '2024-01-01')",
     );
-    let limited = limit(client, Some(megabytes));
-    if !limited {
-        eprintln!(
-            "skipped: the memory of a server process cannot be limited here (needs Linux, prlimit and the server's user)"
-        );
+    let process = process(client);
+    if limit(process, Some(kilobytes)) {
+        return Some(process);
     }
-    limited
+    eprintln!(
+        "skipped: the memory of a server process cannot be limited here (needs Linux, prlimit and the server's user)"
+    );
+    None
 }
 
 /// The SQLSTATE of an answer, empty for a result. Anything but an answer fails the test.
@@ -235,7 +241,7 @@ fn no_function_ends_the_server() {
     let statements = statements(&mut watcher);
     for megabytes in STEPS {
         let mut client = database.client();
-        if !may_be_limited(&mut client, megabytes) {
+        if limited(&mut client, megabytes << 10).is_none() {
             return;
         }
         let mut counts = std::collections::BTreeMap::new();
@@ -296,7 +302,7 @@ fn no_binary_value_ends_the_server() {
             })
             .collect();
         let all = client.prepare("SELECT h, e, c, p, s FROM large").expect("it can be prepared");
-        if !may_be_limited(&mut client, megabytes) {
+        if limited(&mut client, megabytes << 10).is_none() {
             return;
         }
         let mut counts = std::collections::BTreeMap::new();
@@ -311,94 +317,86 @@ fn no_binary_value_ends_the_server() {
     }
 }
 
-/// A session eats all its memory with PostgreSQL's own values, to the last kilobyte, and holds it while it calls.
+/// Calls of every kind, each with what it takes to load, to parse and to answer.
+const CALLS: [&str; 12] = [
+    "length('{\"2024-01-01\": {\"orders\": 1, \"amount\": 5}}'::purchase_history::text)",
+    "length('{\"review\": {\"2024-01-01\": 1}}'::engagement_history::text)",
+    "length('[{\"on\": \"2024-01-01\", \"times\": 2}]'::contact_history::text)",
+    "length('{\"lifecycle\": {\"cycle\": \"own\"}, \"learned\": {\"n\": 1}}'::segment_policy::text)",
+    "(SELECT count(*) FROM segment_customer('{}', '2024-01-01', NULL, NULL, 'continuing', ARRAY['email']))",
+    "length(explain_customer('{}'::purchase_history, '2024-01-01')::text)",
+    "length(preset_policy('rental_90')::text)",
+    "(SELECT length(purchase_history(date '2024-01-01' + i, i)::text) FROM generate_series(1, 100) i)",
+    "length(preset_policy(repeat('x', 1000))::text)",
+    "cardinality(reachable_channels('a@example.com', '+81 90 1234 5678', 'x', 'y', '{\"email\": true}'))",
+    "length(ab_group(1, 'x', '[{\"group\": \"a\", \"share\": 1}]'))",
+    "rfm_score(20, 3, 1000.5)",
+];
+
+/// Eats the memory of a session with PostgreSQL's own values, down to pieces of so many bytes; they stay.
+fn eat(client: &mut Client, eaten: &mut usize, least: usize) -> usize {
+    let (mut size, mut bytes) = (8 << 20, 0);
+    while size >= least {
+        let sql = format!("PREPARE eaten{eaten} AS SELECT '{}'", "x".repeat(size));
+        match state_of(client.batch_execute(&sql), "PREPARE", 0).as_str() {
+            "" => {
+                *eaten += 1;
+                bytes += size;
+            }
+            _ => size /= 2,
+        }
+    }
+    bytes
+}
+
+/// A session eats all its memory with PostgreSQL's own values and holds it while it calls.
 #[test]
 fn a_session_without_any_memory_gets_errors() {
     let database = Database::new("memory_eaten");
     let mut watcher = database.client();
-    batch(&mut watcher, LARGE);
-    let calls = [
-        "length(('{\"2024-01-01\": {\"orders\": 1, \"amount\": ' || n || '}}')::purchase_history::text)",
-        "length(('{\"review\": {\"2024-01-01\": ' || n || '}}')::engagement_history::text)",
-        "length(('[{\"on\": \"2024-01-01\", \"times\": ' || n || '}]')::contact_history::text)",
-        "length(('{\"lifecycle\": {\"cycle\": \"own\"}, \"learned\": {\"n\": ' || n || '}}')::segment_policy::text)",
-        "(SELECT count(*) FROM rfm.segment_customer('{}', '2024-01-01', NULL, NULL, 'continuing', ARRAY['email']))",
-        "length(rfm.explain_customer('{}'::rfm.purchase_history, '2024-01-01')::text)",
-        "length(rfm.preset_policy('rental_90')::text)",
-        "(SELECT length(rfm.purchase_history(date '2024-01-01' + i, i)::text) FROM generate_series(1, 100) i)",
-        "length(rfm.preset_policy(repeat('x', 1000))::text)",
-        "cardinality(rfm.reachable_channels('a@example.com', '+81 90 1234 5678', 'x', 'y', '{\"email\": true}'))",
-        "length(rfm.ab_group(n, 'x', '[{\"group\": \"a\", \"share\": 1}]'))",
-        "rfm.rfm_score(n, 3, 1000.5)",
-    ];
-    let calls: String = calls
-        .iter()
-        .map(|call| {
-            let call = call.replace('\'', "''");
-            format!(
-                "BEGIN
-                     EXECUTE 'SELECT {call} FROM (SELECT ' || round || ') AS n(n)' INTO found;
-                     answered := answered + 1;
-                 EXCEPTION
-                     WHEN out_of_memory THEN refused := refused + 1;
-                     WHEN invalid_parameter_value THEN answered := answered + 1;
-                 END;\n"
-            )
-        })
-        .collect();
-    // A variable for each piece: an array would be copied whole for each. Whatever was freed since is eaten anew each round.
-    let (rounds, variables) = (3, 60);
-    let names: String = (0..rounds * variables).map(|piece| format!("eaten{piece} text; ")).collect();
-    let round = |round: usize| {
-        let eat: String = (round * variables..(round + 1) * variables)
-            .map(|piece| {
-                format!(
-                    "WHILE size >= least LOOP
-                         BEGIN
-                             eaten{piece} := repeat('x', size);
-                             pieces := pieces + 1;
-                             bytes := bytes + size;
-                             EXIT;
-                         EXCEPTION WHEN out_of_memory THEN size := size / 2;
-                         END;
-                     END LOOP;\n"
-                )
-            })
-            .collect();
-        format!("size := 16 << 20;\n{eat}\n{}", calls.replace("|| round ||", &format!("|| {} ||", round + 1)))
-    };
-    let body: String = (0..rounds).map(round).collect();
-    let sql = format!(
-        "DO $eat$
-         DECLARE {names} least int := %least%; pieces int := 0; bytes bigint := 0; size int; found bigint; answered int := 0; refused int := 0;
-         BEGIN
-             {body}
-             RAISE EXCEPTION USING ERRCODE = '0A000',
-                 MESSAGE = format('%s pieces of %s bytes, %s answered, %s refused', pieces, bytes, answered, refused);
-         END $eat$"
-    );
-    // Down to the last bytes PL/pgSQL itself has none left to call anything: then the error is its own.
-    for (megabytes, least) in [(16, 1 << 18), (64, 1 << 16), (64, 1 << 13), (64, 512), (128, 1 << 18)] {
+    let mut refused = 0;
+    for (megabytes, least) in [(0, 1024), (20, 1 << 18), (20, 1 << 13), (20, 256), (64, 1 << 16), (64, 256)] {
         let mut client = database.client();
-        if !may_be_limited(&mut client, megabytes) {
-            return;
+        let Some(process) = limited(&mut client, megabytes << 10) else { return };
+        let (mut eaten, mut counts) = (0, std::collections::BTreeMap::new());
+        // What a call gave back is eaten before the next ones.
+        for _ in 0..4 {
+            let bytes = eat(&mut client, &mut eaten, least);
+            *counts.entry("bytes eaten".to_owned()).or_insert(0) += bytes;
+            for call in CALLS {
+                let state = state_of(client.simple_query(&format!("SELECT {call}")), call, megabytes);
+                refused += usize::from(state == "53200");
+                *counts.entry(state).or_insert(0) += 1;
+            }
         }
-        match client.batch_execute(&sql.replace("%least%", &least.to_string())) {
-            Err(error) => match error.as_db_error() {
-                Some(error) => {
-                    println!("{megabytes} MB to pieces of {least}: {} {}", error.code().code(), error.message());
-                    assert!(["0A000", "53200"].contains(&error.code().code()), "{error:?}");
-                }
-                None => panic!("with {megabytes} MB the server died: {error}"),
-            },
-            Ok(()) => unreachable!("it ends with an error"),
-        }
+        println!("{megabytes} MB to pieces of {least}: {counts:?}");
         assert_alive(&mut watcher);
         // The memory is there again, and so are the answers.
-        assert!(limit(&mut client, None));
+        assert!(limit(process, None));
         let score = client.query_one("SELECT rfm_score(20, 3, 15000)", &[]).expect("the session goes on");
         assert!(score.get::<_, Option<i32>>(0).is_some());
     }
+    assert!(refused > 0);
+}
+
+/// Every amount of memory is too little for something: from none on in small steps.
+#[test]
+fn no_amount_of_memory_ends_the_server() {
+    let database = Database::new("memory_steps");
+    let mut watcher = database.client();
+    let mut counts = std::collections::BTreeMap::new();
+    for step in 0..96 {
+        let mut client = database.client();
+        if limited(&mut client, step * 128).is_none() {
+            return;
+        }
+        for call in CALLS {
+            let state = state_of(client.simple_query(&format!("SELECT {call}")), call, step / 8);
+            *counts.entry(state).or_insert(0) += 1;
+        }
+    }
+    println!("{counts:?}");
+    assert_alive(&mut watcher);
 }
 
 /// Texts and lists that are too large for what they are meant to be are refused by their size, in words.

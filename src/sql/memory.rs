@@ -10,9 +10,11 @@
 
 use std::alloc::{GlobalAlloc, Layout, System};
 use std::cell::UnsafeCell;
+use std::ffi::{c_int, c_void};
 use std::ptr::null_mut;
 use std::sync::atomic::{AtomicPtr, AtomicU64, Ordering::Relaxed};
 
+use pgrx::pg_sys;
 use pgrx::prelude::*;
 
 use super::error::raise;
@@ -152,9 +154,52 @@ impl LastResort {
     }
 }
 
+/// Gives the reserve back while PostgreSQL reports that its own allocator found no memory: pgrx copies every error of a
+/// PostgreSQL function that Rust called into fresh memory, and where there is none for that either, PostgreSQL ends all sessions
+/// ("ERRORDATA_STACK_SIZE exceeded").
+unsafe extern "C-unwind" fn make_room_for_an_error(_: *mut c_void) {
+    unsafe extern "C-unwind" {
+        fn geterrcode() -> c_int;
+    }
+    // SAFETY: PostgreSQL calls this only while it reports an error. Not pgrx's guarded form, which would copy it.
+    if unsafe { geterrcode() } == PgSqlErrorCode::ERRCODE_OUT_OF_MEMORY as c_int {
+        give_back();
+    }
+}
+
+/// An entry of PostgreSQL's list of those who have something to say about an error.
+struct Entry(UnsafeCell<pg_sys::ErrorContextCallback>);
+
+// SAFETY: the list is for PostgreSQL's one thread, and the entry is changed by nobody else.
+unsafe impl Sync for Entry {}
+
+static ENTRY: Entry = Entry(UnsafeCell::new(pg_sys::ErrorContextCallback {
+    previous: null_mut(),
+    callback: Some(make_room_for_an_error),
+    arg: null_mut(),
+}));
+
+/// Puts the entry into the list unless it is there. It stays: whoever entered before takes it out with its own entry, because
+/// all restore the list as it was; and without any before it, it harms nobody.
+fn enter() {
+    let entry = ENTRY.0.get();
+    // SAFETY: entries in the list are live until their owners take them out.
+    unsafe {
+        let mut listed = pg_sys::error_context_stack;
+        while !listed.is_null() && listed != entry {
+            listed = (*listed).previous;
+        }
+        if listed.is_null() {
+            (*entry).previous = pg_sys::error_context_stack;
+            pg_sys::error_context_stack = entry;
+        }
+    }
+}
+
 /// Takes the reserve where it was given back, or ends the statement. Called before anything is allocated.
 #[inline]
 pub fn ensure_reserve() {
+    enter();
     if TAKEN.load(Relaxed).is_null() && !take() {
         no_reserve();
     }
