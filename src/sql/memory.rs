@@ -179,20 +179,17 @@ static ENTRY: Entry = Entry(UnsafeCell::new(pg_sys::ErrorContextCallback {
     arg: null_mut(),
 }));
 
-/// Puts the entry into the list unless it is there. It stays: whoever entered before takes it out with its own entry, because
-/// all restore the list as it was; and without any before it, it harms nobody.
+/// Puts the entry at the end of the list unless it is there. It stays. At the front, or anywhere else before an entry of
+/// PostgreSQL's, it would be taken out in place of that one: some owners take out whatever is first.
 fn enter() {
     let entry = ENTRY.0.get();
-    // SAFETY: entries in the list are live until their owners take them out.
+    // SAFETY: entries in the list are live until their owners take them out, and every one knows the next by this field only.
     unsafe {
-        let mut listed = pg_sys::error_context_stack;
-        while !listed.is_null() && listed != entry {
-            listed = (*listed).previous;
+        let mut end = &raw mut pg_sys::error_context_stack;
+        while !(*end).is_null() && *end != entry {
+            end = &raw mut (**end).previous;
         }
-        if listed.is_null() {
-            (*entry).previous = pg_sys::error_context_stack;
-            pg_sys::error_context_stack = entry;
-        }
+        *end = entry;
     }
 }
 
