@@ -3209,7 +3209,7 @@ AS 'MODULE_PATHNAME', 'due_step_reasons_wrapper';
 -- pg_rfm::sql::policy::effective
 CREATE  FUNCTION "effective"(
 	"policy" segment_policy /* Option < SegmentPolicy > */
-) RETURNS jsonb /* JsonB */
+) RETURNS jsonb /* Jsonb */
 IMMUTABLE PARALLEL SAFE COST 1000
 LANGUAGE c /* Rust */
 AS 'MODULE_PATHNAME', 'effective_wrapper';
@@ -3254,10 +3254,10 @@ CREATE  FUNCTION "explain_customer"(
 	"policy" segment_policy DEFAULT NULL, /* Option < SegmentPolicy > */
 	"engagement" engagement_history DEFAULT NULL, /* Option < EngagementHistory > */
 	"membership" text DEFAULT NULL, /* Option < Membership > */
-	"channels" TEXT[] DEFAULT NULL, /* :: std :: option :: Option < Vec < Option < String > > > */
+	"channels" text[] DEFAULT NULL, /* Option < Channels > */
 	"last_contacted_on" date DEFAULT NULL, /* Option < Day > */
 	"contacts" contact_history DEFAULT NULL /* Option < ContactHistory > */
-) RETURNS jsonb /* Option < JsonB > */
+) RETURNS jsonb /* Option < Jsonb > */
 IMMUTABLE PARALLEL SAFE COST 10000
 LANGUAGE c /* Rust */
 AS 'MODULE_PATHNAME', 'explain_customer_wrapper';

@@ -10,8 +10,10 @@ use crate::dormancy::{self, DormancyCategory, DormancyReason, Evidence};
 use crate::engagement::EngagementHistory;
 use crate::error::Result;
 use crate::history::{NO_PURCHASES, PurchaseHistory, Purchases, average_order_value};
+use crate::host;
 use crate::lifecycle::{self, LifecycleState, PurchaseStage, Rhythm};
 use crate::membership::Membership;
+use crate::memory;
 use crate::policy::{Frequency, Policy};
 use crate::rfm::{Scores, ValueScore};
 use crate::vip::{self, CandidateFacts, KindPoints, VipTier};
@@ -244,8 +246,12 @@ impl<'a> Customer<'a> {
     pub fn next_transition_on(&self) -> Option<Day> {
         let state = self.lifecycle_state();
         let mut days = self.days_of_change();
-        days.sort_unstable();
-        days.into_iter().find(|&day| self.on_later_day(day).lifecycle_state() != state)
+        memory::sort(&mut days, Ord::cmp);
+        days.into_iter().find(|&day| {
+            // A look at a million events for each of a million days takes its time.
+            host::check();
+            self.on_later_day(day).lifecycle_state() != state
+        })
     }
 
     /// All later days on which something that the state depends on passes a limit, in any order.
@@ -271,7 +277,7 @@ impl<'a> Customer<'a> {
             .filter(|&(kind, day, _)| day <= self.known_until && self.policy.relation.kinds.contains_key(kind))
             .filter_map(|(_, day, _)| day.plus(window_days))
             .filter(|&day| dormant_on.is_none_or(|dormant_on| day < dormant_on));
-        passed.chain(left_window).filter(|&day| day > self.as_of).collect()
+        memory::collect(passed.chain(left_window).filter(|&day| day > self.as_of))
     }
 
     /// All facts that rules can ask about.

@@ -2,7 +2,9 @@
 
 use crate::bytes::{Reader, put_signed, put_unsigned};
 use crate::day::Day;
-use crate::error::{Error, ErrorKind, Result};
+use crate::error::{Error, ErrorKind, Result, shown};
+use crate::host::Steps;
+use crate::memory;
 
 /// The most entries, each a key and a day, that one history may have.
 pub const MAX_ENTRIES: usize = 1_000_000;
@@ -10,6 +12,11 @@ pub const MAX_ENTRIES: usize = 1_000_000;
 pub const MAX_NAME_BYTES: usize = 63;
 
 const VERSION: u8 = 1;
+
+/// More than the bytes of any key: up to four names, each after its length.
+const MAX_KEY_BYTES: usize = 4 * (1 + MAX_NAME_BYTES);
+/// More than the bytes of a number of 64 bits.
+const MAX_NUMBER_BYTES: usize = 10;
 
 /// What happened, without the day.
 pub trait Key: Sized {
@@ -64,15 +71,20 @@ impl<K: Key> Dated<K> {
     where
         K: 'a,
     {
-        let mut entries: Vec<_> = entries.into_iter().collect();
-        entries.sort_unstable_by(|a, b| (a.0, a.1).cmp(&(b.0, b.1)));
-        let mut history = Dated::default();
+        Self::collected(memory::collect(entries))
+    }
+
+    /// As [`new`](Self::new), for entries that are collected already.
+    pub(crate) fn collected(mut entries: Vec<(K::Ref<'_>, Day, u32)>) -> Result<Self> {
+        memory::sort(&mut entries, |a, b| (a.0, a.1).cmp(&(b.0, b.1)));
+        let (mut history, mut steps) = (Dated::default(), Steps::default());
         for of_key in entries.chunk_by(|a, b| a.0 == b.0) {
+            steps.step();
             let key = of_key[0].0;
             K::check(key)?;
             let days = summed(of_key.iter().map(|&(_, day, count)| (day, count)))?;
             if !days.is_empty() {
-                history.keys.push((K::own(key), days));
+                memory::push(&mut history.keys, (K::own(key), days));
             }
         }
         match history.keys.iter().map(|(_, days)| days.len()).sum::<usize>() {
@@ -102,13 +114,18 @@ impl<K: Key> Dated<K> {
     /// The canonical bytes: version, then for each key its own bytes, the number of days and for each day the distance to
     /// the one before and the count.
     pub fn to_bytes(&self) -> Vec<u8> {
-        let mut out = Vec::with_capacity(64);
+        // Most histories fit.
+        let mut out = Vec::with_capacity(2 * MAX_KEY_BYTES);
         out.push(VERSION);
+        let mut steps = Steps::default();
         for (key, days) in &self.keys {
+            memory::reserve(&mut out, MAX_KEY_BYTES + MAX_NUMBER_BYTES);
             K::put(key.lend(), &mut out);
             put_unsigned(&mut out, days.len() as u128);
             let mut before = 0;
             for &(day, count) in days {
+                steps.step();
+                memory::reserve(&mut out, 2 * MAX_NUMBER_BYTES);
                 put_signed(&mut out, i128::from(day.0) - before);
                 put_unsigned(&mut out, u128::from(count));
                 before = i128::from(day.0);
@@ -123,20 +140,21 @@ impl<K: Key> Dated<K> {
     /// [`ErrorKind::InvalidBinary`] when no history has them.
     pub fn from_bytes(bytes: &[u8]) -> Result<Self> {
         let mut reader = Reader::new(K::TYPE_NAME, VERSION, bytes)?;
-        let mut entries = Vec::with_capacity(16);
+        let (mut entries, mut steps) = (Vec::with_capacity(16), Steps::default());
         while !reader.is_empty() {
             let key = K::read(&mut reader)?;
             let mut day = 0i128;
             for _ in 0..reader.unsigned::<usize>()? {
                 day = day.checked_add(reader.signed()?).ok_or_else(|| reader.invalid("a day is out of range"))?;
                 let on = i32::try_from(day).map_err(|_| reader.invalid("a day is out of range"))?;
-                entries.push((key, Day(on), reader.unsigned()?));
+                steps.step();
+                memory::push(&mut entries, (key, Day(on), reader.unsigned()?));
                 if entries.len() > MAX_ENTRIES {
                     return Err(reader.invalid("too many entries"));
                 }
             }
         }
-        let history = Self::new(entries).map_err(|error| reader.invalid(&error.message))?;
+        let history = Self::collected(entries).map_err(|error| reader.invalid(&error.message))?;
         if history.to_bytes() != bytes {
             return Err(reader.invalid("not in canonical order"));
         }
@@ -156,10 +174,21 @@ fn summed(entries: impl Iterator<Item = (Day, u32)>) -> Result<Days> {
                     .checked_add(count)
                     .ok_or_else(|| too_many(format!("more than {} of a kind on {day}", u32::MAX)))?;
             }
-            _ => days.push((day, count)),
+            _ => memory::push(&mut days, (day, count)),
         }
     }
     Ok(days)
+}
+
+/// Refuses the text of a history with so many entries, as soon as one too many was read; those of one key and day count each.
+///
+/// # Errors
+/// [`ErrorKind::LimitExceeded`] beyond [`MAX_ENTRIES`].
+pub fn check_count<K: Key>(entries: usize) -> Result<()> {
+    if entries > MAX_ENTRIES {
+        return Err(too_many(format!("the text of a {} has at most {MAX_ENTRIES} entries", K::TYPE_NAME)));
+    }
+    Ok(())
 }
 
 fn too_many(message: String) -> Error {
@@ -175,7 +204,7 @@ pub fn check_name(what: &str, name: &str) -> Result<()> {
         let bytes = name.len();
         return Err(Error::new(
             ErrorKind::InvalidParameter,
-            format!("invalid {what} of {bytes} bytes, 1 to {MAX_NAME_BYTES} are allowed: {name:?}"),
+            format!("invalid {what} of {bytes} bytes, 1 to {MAX_NAME_BYTES} are allowed: {}", shown(name)),
         )
         .hint(format!("A name has 1 to {MAX_NAME_BYTES} bytes and no control characters; NULL where there is none.")));
     }

@@ -5,7 +5,7 @@ use std::fmt;
 use chrono::{Datelike, Days, NaiveDate};
 use serde::ser::{Serialize, Serializer};
 
-use crate::error::{Error, ErrorKind, Result};
+use crate::error::{Error, ErrorKind, Result, shown};
 
 /// A calendar day. Which zone's calendar is decided before a day gets here.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -56,7 +56,8 @@ impl Day {
             .filter(|text| text.len() == 10 && text.bytes().all(|byte| byte.is_ascii_digit() || byte == b'-'))
             .and_then(|text| NaiveDate::parse_from_str(text, "%Y-%m-%d").ok())
             .ok_or_else(|| {
-                Error::new(ErrorKind::InvalidText, format!("not a day: {text:?}")).hint("Write days as YYYY-MM-DD.")
+                Error::new(ErrorKind::InvalidText, format!("not a day: {}", shown(text)))
+                    .hint("Write days as YYYY-MM-DD.")
             })?;
         Day::of(date).checked()
     }

@@ -9,7 +9,7 @@ use std::fmt;
 use serde::de::{Deserialize, Deserializer, Error as _};
 use serde::ser::{Serialize, Serializer};
 
-use crate::error::{Error, ErrorKind, Result};
+use crate::error::{Error, ErrorKind, Result, shown};
 
 /// The most decimals an amount may have.
 pub const MAX_SCALE: u8 = 20;
@@ -105,7 +105,7 @@ impl Decimal {
     /// # Errors
     /// [`ErrorKind::InvalidText`] when it is no number, [`ErrorKind::NumberOutOfRange`] when it does not fit.
     pub fn parse(text: &str) -> Result<Self> {
-        let no_number = || Error::new(ErrorKind::InvalidText, format!("not a decimal number: {text:?}"));
+        let no_number = || Error::new(ErrorKind::InvalidText, format!("not a decimal number: {}", shown(text)));
         let (digits, exponent) = match text.split_once(['e', 'E']) {
             Some((digits, exponent)) => (digits, exponent.parse::<i32>().map_err(|_| no_number())?),
             None => (text, 0),

@@ -1,15 +1,18 @@
 //! What a customer did besides buying: reviews, referrals, complaints, reasons given.
 
+use std::collections::HashSet;
 use std::fmt;
 
+use serde::{Deserialize, Deserializer};
+
 use crate::bytes::Reader;
-use crate::dated::{Dated, Key, check_name, put_name, read_name};
+use crate::dated::{Dated, Key, check_count, check_name, put_name, read_name};
 use crate::day::Day;
 use crate::error::{Error, Result};
-use crate::json::{self, UniqueMap};
+use crate::{json, memory};
 
 /// The kind of an event.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Kind(Box<str>);
 
 const WHAT: &str = "engagement kind";
@@ -83,6 +86,46 @@ impl fmt::Display for EngagementHistory {
     }
 }
 
+/// The days of one kind in a text, read one by one.
+struct Days(Vec<(Day, u32)>);
+
+impl<'de> Deserialize<'de> for Days {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> std::result::Result<Self, D::Error> {
+        let (mut days, mut seen) = (Vec::new(), HashSet::new());
+        json::each_entry(deserializer, |day, count: u32| {
+            check_count::<Kind>(days.len() + 1)?;
+            let on = Day::parse(day)?;
+            if !memory::insert(&mut seen, on) {
+                return Err(json::stands_twice(Kind::TYPE_NAME, day));
+            }
+            memory::push(&mut days, (on, count));
+            Ok(())
+        })?;
+        Ok(Days(days))
+    }
+}
+
+/// The kinds in a text, read one by one.
+struct Kinds(Vec<(Kind, Days)>);
+
+impl<'de> Deserialize<'de> for Kinds {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> std::result::Result<Self, D::Error> {
+        let (mut kinds, mut entries, mut seen) = (Vec::new(), 0, HashSet::new());
+        json::each_entry(deserializer, |kind, days: Days| {
+            // A kind without days takes memory too.
+            entries += days.0.len().max(1);
+            check_count::<Kind>(entries)?;
+            Kind::check(kind)?;
+            if !memory::insert(&mut seen, Kind::own(kind)) {
+                return Err(json::stands_twice(Kind::TYPE_NAME, kind));
+            }
+            memory::push(&mut kinds, (Kind::own(kind), days));
+            Ok(())
+        })?;
+        Ok(Kinds(kinds))
+    }
+}
+
 impl std::str::FromStr for EngagementHistory {
     type Err = Error;
 
@@ -91,14 +134,10 @@ impl std::str::FromStr for EngagementHistory {
     /// # Errors
     /// [`ErrorKind::InvalidText`](crate::error::ErrorKind::InvalidText) naming the place, and as [`EngagementHistory::new`].
     fn from_str(text: &str) -> Result<Self> {
-        let by_kind: UniqueMap<UniqueMap<u32>> = json::from_text("engagement_history", text)
-            .map_err(|error| error.hint(r#"Events are written as {"review": {"2024-05-01": 1}}."#))?;
-        let mut events = Vec::new();
-        for (kind, days) in &by_kind.0 {
-            for (day, count) in &days.0 {
-                events.push((kind.as_str(), Day::parse(day)?, *count));
-            }
-        }
+        let Kinds(kinds) = json::from_text(Kind::TYPE_NAME, text)
+            .map_err(|error| error.or_hint(r#"Events are written as {"review": {"2024-05-01": 1}}."#))?;
+        let events =
+            kinds.iter().flat_map(|(kind, Days(days))| days.iter().map(|&(day, count)| (kind.lend(), day, count)));
         EngagementHistory::new(events)
     }
 }

@@ -46,6 +46,20 @@ impl Error {
         self.hint = Some(hint.into());
         self
     }
+
+    /// The same error with a hint, unless it has one.
+    pub fn or_hint(self, hint: &str) -> Self {
+        if self.hint.is_some() { self } else { self.hint(hint) }
+    }
+}
+
+/// A text from outside as a message shows it: in quotes, and not much of it. A whole one could be too large to show.
+pub fn shown(text: &str) -> String {
+    const LENGTH: usize = 200;
+    match text.char_indices().nth(LENGTH) {
+        Some((end, _)) => format!("{:?}...", &text[..end]),
+        None => format!("{text:?}"),
+    }
 }
 
 impl fmt::Display for Error {

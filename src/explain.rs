@@ -14,6 +14,7 @@ use crate::decimal::Decimal;
 use crate::dormancy::Evidence;
 use crate::error::Result;
 use crate::lifecycle::{LifecycleState, grace_days};
+use crate::memory;
 use crate::policy::{Cycle, Policy};
 use crate::rfm::{Scores, best_digit};
 use crate::vip::{self, Bound, Requirement, VipTier};
@@ -28,6 +29,10 @@ use crate::vip::{self, Bound, Requirement, VipTier};
 pub fn explain<'a>(customer: &Customer<'a>, contact: ContactFacts<'a>) -> Result<Value> {
     let policy = customer.policy();
     let facts = customer.facts(contact)?;
+    // Each kind of event and each channel is an object, made twice on its way into the document.
+    let engagement_kinds = facts.engagement.map_or(0, |engagement| engagement.by_key().len());
+    let contact_kinds = contact.log.map_or(0, |log| log.by_key().len());
+    memory::room((engagement_kinds + contact_kinds) * 3000);
     let step = customer.next_step_of(&facts);
     Ok(json!({
         "as_of": customer.as_of(),

@@ -16,6 +16,7 @@ pub use order::PackedOrder;
 use crate::day::Day;
 use crate::decimal::{Decimal, MAX_SCALE, amount_out_of_range, power_of_ten};
 use crate::error::{Error, ErrorKind, Result};
+use crate::memory;
 
 /// The most days with an entry that one history may have: more than any customer lives.
 pub const MAX_DAYS: usize = 1_000_000;
@@ -76,13 +77,19 @@ impl PurchaseDay {
     }
 }
 
+/// The error for more days than [`MAX_DAYS`].
+pub fn too_many_days() -> Error {
+    Error::new(ErrorKind::LimitExceeded, format!("a purchase history holds at most {MAX_DAYS} days"))
+        .hint("Is a GROUP BY customer missing?")
+}
+
 /// Sorts entries by day and merges those of one day, in place; returns how many remain at the front.
 ///
 /// # Errors
 /// [`ErrorKind::NumberOutOfRange`] or [`ErrorKind::LimitExceeded`] when a day's sum or count does not fit.
 pub fn merge_days(days: &mut [PurchaseDay]) -> Result<usize> {
     if !days.is_sorted_by_key(|entry| entry.day) {
-        days.sort_unstable_by_key(|entry| entry.day);
+        memory::sort(days, |a, b| { a.day }.cmp(&{ b.day }));
     }
     let mut kept = 0;
     for next in 0..days.len() {
@@ -138,11 +145,7 @@ impl PurchaseHistory {
     fn from_merged(scale: u8, days: Vec<PurchaseDay>) -> Result<Self> {
         debug_assert!(scale <= MAX_SCALE);
         if days.len() > MAX_DAYS {
-            return Err(Error::new(
-                ErrorKind::LimitExceeded,
-                format!("a purchase history holds at most {MAX_DAYS} days, not {}", days.len()),
-            )
-            .hint("Is a GROUP BY customer missing?"));
+            return Err(too_many_days());
         }
         days.iter()
             .try_fold(0i128, |sum, entry| sum.checked_add({ entry.amount }.checked_abs()?))
@@ -173,6 +176,7 @@ impl PurchaseHistory {
         let scale = self.scale.max(other.scale);
         rescale_days(&mut self.days, self.scale, scale)?;
         rescale_days(&mut other.days, other.scale, scale)?;
+        memory::reserve(&mut self.days, other.days.len());
         self.days.append(&mut other.days);
         Self::new(scale, self.days)
     }
@@ -204,8 +208,8 @@ impl PurchaseHistory {
 
     /// The median gap between consecutive purchase days, as percentile_cont(0.5) defines it; `None` without a gap.
     pub fn median_gap_days(&self, as_of: Day) -> Option<Decimal> {
-        let mut gaps: Vec<i64> = self.gaps(as_of).collect();
-        gaps.sort_unstable();
+        let mut gaps = memory::collect(self.gaps(as_of));
+        memory::sort(&mut gaps, Ord::cmp);
         let (low, high) = (gaps.get(gaps.len().checked_sub(1)? / 2)?, gaps.get(gaps.len() / 2)?);
         Some(Decimal::new(i128::from(low + high) * 5, 1).normalized())
     }

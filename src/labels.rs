@@ -44,7 +44,7 @@ macro_rules! labels {
                     let names: Vec<_> = Self::ALL.iter().map(|value| value.name()).collect();
                     $crate::error::Error::new(
                         $crate::error::ErrorKind::InvalidParameter,
-                        format!(concat!("unknown ", $what, ": {:?}"), name),
+                        format!(concat!("unknown ", $what, ": {}"), $crate::error::shown(name)),
                     )
                     .hint(format!("Use one of: {}.", names.join(", ")))
                 })

@@ -11,6 +11,7 @@ use crate::day::Day;
 use crate::decimal::{Decimal, MAX_SCALE, amount_out_of_range, power_of_ten};
 use crate::error::{Error, ErrorKind, Result};
 use crate::labels::labels;
+use crate::memory;
 use crate::policy::{Document, Learn};
 
 labels! {
@@ -57,7 +58,7 @@ pub struct Observation {
 /// Sorts observations and counts equal ones together, in place; returns how many remain at the front.
 pub fn count_equal(observations: &mut [Observation]) -> usize {
     let key = |observation: &Observation| (observation.dimension, { observation.value });
-    observations.sort_unstable_by_key(key);
+    memory::sort(observations, |a, b| key(a).cmp(&key(b)));
     let mut kept = 0;
     for next in 0..observations.len() {
         let observation = observations[next];
@@ -219,15 +220,6 @@ impl Values<'_> {
     fn quintiles(&self, unit: MoneyUnit) -> Result<Vec<Decimal>> {
         (1..5).map(|part| self.quantile(part, 5)?.decimal(unit)).collect()
     }
-
-    /// How many values are at least `value`.
-    fn at_least(&self, value: i128) -> u64 {
-        self.observations
-            .iter()
-            .filter(|observation| { observation.value } >= value)
-            .map(|observation| observation.count)
-            .sum()
-    }
 }
 
 /// Limits learned from gaps, in days.
@@ -356,9 +348,14 @@ fn mean_sd_limits(gaps: &Values) -> Result<GapLimits> {
 ///
 /// An interval still open after t days was at risk of closing on every day up to t, and says nothing about later ones.
 fn kaplan_meier<'a>(gaps: &'a Values, open: &'a Values) -> impl Iterator<Item = (i128, f64)> {
-    let (mut share, mut closed) = (1.0, 0);
+    let (mut share, mut closed, mut passed) = (1.0, 0, 0);
+    let mut shorter = open.observations.iter().peekable();
     gaps.observations.iter().map(move |gap| {
-        let at_risk = gaps.count - closed + open.at_least(gap.value);
+        // Both ascend, so no interval is looked at twice.
+        while let Some(interval) = shorter.next_if(|interval| { interval.value } < { gap.value }) {
+            passed += interval.count;
+        }
+        let at_risk = gaps.count - closed + open.count - passed;
         closed += gap.count;
         share *= 1.0 - gap.count as f64 / at_risk as f64;
         (gap.value, share)

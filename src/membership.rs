@@ -1,6 +1,6 @@
 //! What a customer's subscription is like today.
 
-use crate::error::{Error, ErrorKind, Result};
+use crate::error::{Error, ErrorKind, Result, shown};
 use crate::labels::labels;
 
 labels! {
@@ -28,7 +28,7 @@ impl Membership {
             "02" => Ok(Membership::Paused),
             "03" => Ok(Membership::Withdrawn),
             name => Membership::from_name(name).map_err(|_| {
-                Error::new(ErrorKind::InvalidParameter, format!("unknown membership: {name:?}"))
+                Error::new(ErrorKind::InvalidParameter, format!("unknown membership: {}", shown(name)))
                     .hint("Use continuing (01), paused (02), withdrawn (03) or one_off; NULL where it is unknown.")
             }),
         }

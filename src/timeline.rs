@@ -7,6 +7,7 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::history::{NO_PURCHASES, PurchaseHistory};
 use crate::lifecycle::LifecycleState;
 use crate::membership::Membership;
+use crate::memory;
 use crate::policy::Policy;
 
 /// A stretch of days in one lifecycle state, both ends included.
@@ -56,8 +57,8 @@ impl<'a> Timeline<'a> {
         let history = history.unwrap_or(&NO_PURCHASES);
         let days = history.days().iter().map(|entry| entry.day);
         let events = engagement.into_iter().flat_map(|engagement| engagement.entries().map(|(_, day, _)| day));
-        let mut happenings: Vec<Day> = days.chain(events).filter(|&day| day > from && day <= to).collect();
-        happenings.sort_unstable_by(|a, b| b.cmp(a));
+        let mut happenings = memory::collect(days.chain(events).filter(|&day| day > from && day <= to));
+        memory::sort(&mut happenings, |a, b| b.cmp(a));
         Ok(Timeline { history, policy, engagement, membership, happenings, next: Some(from), to })
     }
 
@@ -73,7 +74,7 @@ impl<'a> Timeline<'a> {
         membership: Option<Membership>,
     ) -> impl Iterator<Item = Self> {
         let until = history.map_or(&[][..], |history| history.until(as_of));
-        let bought: Vec<Day> = until.iter().filter(|entry| entry.orders > 0).map(|entry| entry.day).collect();
+        let bought = memory::collect(until.iter().filter(|entry| entry.orders > 0).map(|entry| entry.day));
         let doubling = std::iter::successors(Some(1), |back| Some(back * 2)).take_while({
             let purchases = bought.len();
             move |&back| back <= purchases

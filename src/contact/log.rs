@@ -2,13 +2,13 @@
 
 use std::fmt;
 
-use serde::Deserialize;
+use serde::{Deserialize, Deserializer};
 
 use crate::bytes::Reader;
-use crate::dated::{Dated, Key, check_name, put_name, read_name};
+use crate::dated::{Dated, Key, check_count, check_name, put_name, read_name};
 use crate::day::Day;
 use crate::error::{Error, Result};
-use crate::json;
+use crate::{json, memory};
 
 /// The group whose members get nothing: an entry with it is no contact, it says that the customer belongs to it.
 pub const HOLDOUT: &str = "holdout";
@@ -116,8 +116,8 @@ impl ContactHistory {
 
     /// The day of the contact that `number - 1` others followed, up to `as_of`, over a channel or over all.
     pub fn latest_but(&self, number: u32, channel: Option<&str>, as_of: Day) -> Option<Day> {
-        let mut contacts: Vec<_> = self.contacts(channel, as_of).collect();
-        contacts.sort_unstable_by_key(|&(day, _)| std::cmp::Reverse(day));
+        let mut contacts = memory::collect(self.contacts(channel, as_of));
+        memory::sort(&mut contacts, |a, b| b.0.cmp(&a.0));
         let mut seen = 0;
         contacts.into_iter().find_map(|(day, count)| {
             seen += u64::from(count);
@@ -139,6 +139,24 @@ struct Entry {
     times: u32,
 }
 
+/// The entries of a text, read one by one.
+struct Entries(Vec<(ContactKey, Day, u32)>);
+
+impl<'de> Deserialize<'de> for Entries {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> std::result::Result<Self, D::Error> {
+        let mut entries = Vec::new();
+        json::each_item(deserializer, |entry: Entry| {
+            check_count::<ContactKey>(entries.len() + 1)?;
+            let parts = [&entry.channel, &entry.scenario, &entry.step, &entry.group];
+            let (kind, day) = (ContactKind::of(parts.map(Option::as_deref)), Day::parse(&entry.on)?);
+            ContactKey::check(kind)?;
+            memory::push(&mut entries, (ContactKey::own(kind), day, entry.times));
+            Ok(())
+        })?;
+        Ok(Entries(entries))
+    }
+}
+
 fn once() -> u32 {
     1
 }
@@ -146,8 +164,8 @@ fn once() -> u32 {
 impl fmt::Display for ContactHistory {
     /// JSON, in order of day: `[{"on": "2024-05-01", "channel": "email", "scenario": "a", "step": "b"}]`.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let mut entries: Vec<_> = self.entries().collect();
-        entries.sort_unstable_by_key(|&(kind, day, _)| (day, kind));
+        let mut entries = memory::collect(self.entries());
+        memory::sort(&mut entries, |a, b| (a.1, a.0).cmp(&(b.1, b.0)));
         f.write_str("[")?;
         for (position, (kind, day, times)) in entries.into_iter().enumerate() {
             let separator = if position == 0 { "" } else { ", " };
@@ -172,13 +190,9 @@ impl std::str::FromStr for ContactHistory {
     /// # Errors
     /// [`ErrorKind::InvalidText`](crate::error::ErrorKind::InvalidText) naming the place, and as [`ContactHistory::new`].
     fn from_str(text: &str) -> Result<Self> {
-        let entries: Vec<Entry> = json::from_text(ContactKey::TYPE_NAME, text)
-            .map_err(|error| error.hint(r#"Contacts are written as [{"on": "2024-05-01", "channel": "email"}]."#))?;
-        let days = entries.iter().map(|entry| Day::parse(&entry.on)).collect::<Result<Vec<_>>>()?;
-        ContactHistory::new(entries.iter().zip(days).map(|(entry, day)| {
-            let parts = [&entry.channel, &entry.scenario, &entry.step, &entry.group];
-            (ContactKind::of(parts.map(Option::as_deref)), day, entry.times)
-        }))
+        let Entries(entries) = json::from_text(ContactKey::TYPE_NAME, text)
+            .map_err(|error| error.or_hint(r#"Contacts are written as [{"on": "2024-05-01", "channel": "email"}]."#))?;
+        ContactHistory::new(entries.iter().map(|(key, day, times)| (key.lend(), *day, *times)))
     }
 }
 

@@ -12,16 +12,21 @@ use crate::bytes::{Reader, put_signed, put_unsigned};
 use crate::day::Day;
 use crate::decimal::MAX_SCALE;
 use crate::error::Result;
+use crate::memory;
 
 const VERSION: u8 = 1;
+
+/// More than a day takes: a distance of 64 bits, three counts of 32 and an amount of 128.
+const MAX_DAY_BYTES: usize = 10 + 3 * 5 + 19;
 
 impl PurchaseHistory {
     /// The canonical bytes.
     pub fn to_bytes(&self) -> Vec<u8> {
-        let mut out = Vec::with_capacity(2 + self.days.len() * 6);
+        let mut out = memory::with_capacity(2 + self.days.len() * 6);
         out.extend([VERSION, self.scale]);
         let mut before = None;
         for entry in &self.days {
+            memory::reserve(&mut out, MAX_DAY_BYTES);
             let plain = entry.is_plain();
             let distance = match before {
                 None => zigzag(entry.day.0),
@@ -49,10 +54,10 @@ impl PurchaseHistory {
         if scale > MAX_SCALE {
             return Err(reader.invalid("too many decimals"));
         }
-        let mut days: Vec<PurchaseDay> = Vec::with_capacity((bytes.len() / 4).min(MAX_DAYS));
+        let mut days: Vec<PurchaseDay> = memory::with_capacity((bytes.len() / 4).min(MAX_DAYS));
         while !reader.is_empty() {
             let entry = read_day(&mut reader, days.last())?;
-            days.push(entry);
+            memory::push(&mut days, entry);
             if days.len() > MAX_DAYS {
                 return Err(reader.invalid("too many days"));
             }

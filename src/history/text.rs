@@ -7,15 +7,18 @@
 //! `orders` is 0 on a day of refunds only; `discounted` and `full_price` stand there when they are not 0; every amount
 //! is written with all decimals of the history.
 
+use std::collections::HashSet;
 use std::fmt;
 
-use serde::Deserialize;
+use serde::{Deserialize, Deserializer};
 
-use super::{PurchaseDay, PurchaseHistory};
+use super::{MAX_DAYS, PurchaseDay, PurchaseHistory, too_many_days};
 use crate::day::Day;
 use crate::decimal::Decimal;
 use crate::error::{Error, ErrorKind, Result};
-use crate::json;
+use crate::{json, memory};
+
+const TYPE_NAME: &str = "purchase_history";
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -40,6 +43,42 @@ impl DayText {
         };
         Err(Error::new(ErrorKind::InvalidText, format!("invalid purchase_history: {problem} on {day}"))
             .hint("orders counts the purchases of a day; it is 0 only where a refund made the amount negative."))
+    }
+}
+
+/// The days of a text, read one by one: each amount in units of its own last decimal.
+#[derive(Default)]
+struct Days {
+    days: Vec<PurchaseDay>,
+    scales: Vec<u8>,
+    seen: HashSet<Day>,
+}
+
+impl Days {
+    fn add(&mut self, day: &str, entry: &DayText) -> Result<()> {
+        if self.days.len() == MAX_DAYS {
+            return Err(too_many_days());
+        }
+        let on = Day::parse(day)?;
+        entry.check(on)?;
+        if !memory::insert(&mut self.seen, on) {
+            return Err(json::stands_twice(TYPE_NAME, day));
+        }
+        let &DayText { orders, discounted, full_price, amount } = entry;
+        memory::push(
+            &mut self.days,
+            PurchaseDay { day: on, orders, discounted, full_price, amount: amount.mantissa() },
+        );
+        memory::push(&mut self.scales, amount.scale());
+        Ok(())
+    }
+}
+
+impl<'de> Deserialize<'de> for Days {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> std::result::Result<Self, D::Error> {
+        let mut days = Days::default();
+        json::each_entry(deserializer, |day, entry: DayText| days.add(day, &entry))?;
+        Ok(days)
     }
 }
 
@@ -70,28 +109,13 @@ impl std::str::FromStr for PurchaseHistory {
     /// [`ErrorKind::InvalidText`] naming the place; [`ErrorKind::NumberOutOfRange`], [`ErrorKind::LimitExceeded`] as
     /// [`PurchaseHistory::new`].
     fn from_str(text: &str) -> Result<Self> {
-        let by_day: json::UniqueMap<DayText> = json::from_text("purchase_history", text).map_err(|error| {
-            error.hint(r#"A history is written as {"2024-05-01": {"orders": 1, "amount": 29.90}}."#)
+        let Days { mut days, scales, .. } = json::from_text(TYPE_NAME, text).map_err(|error| {
+            error.or_hint(r#"A history is written as {"2024-05-01": {"orders": 1, "amount": 29.90}}."#)
         })?;
-        let mut entries = Vec::with_capacity(by_day.0.len());
-        for (day, entry) in by_day.0 {
-            let day = Day::parse(&day)?;
-            entry.check(day)?;
-            entries.push((day, entry));
+        let scale = scales.iter().copied().max().unwrap_or(0);
+        for (entry, &own) in days.iter_mut().zip(&scales) {
+            entry.amount = Decimal::new(entry.amount, own).mantissa_at(scale)?;
         }
-        let scale = entries.iter().map(|(_, entry)| entry.amount.scale()).max().unwrap_or(0);
-        let days = entries
-            .into_iter()
-            .map(|(day, entry)| {
-                Ok(PurchaseDay {
-                    day,
-                    orders: entry.orders,
-                    discounted: entry.discounted,
-                    full_price: entry.full_price,
-                    amount: entry.amount.mantissa_at(scale)?,
-                })
-            })
-            .collect::<Result<Vec<_>>>()?;
         PurchaseHistory::new(scale, days)
     }
 }

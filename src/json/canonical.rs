@@ -8,21 +8,38 @@ use serde_json::Value;
 use super::{UniqueKeys, from_text};
 use crate::decimal::Decimal;
 use crate::error::{Error, ErrorKind, Result};
+use crate::memory;
 
 /// The longest text of a document, in bytes.
 pub const MAX_BYTES: usize = 262_144;
 
 const VERSION: u8 = 1;
 
+/// Refuses a document of so many bytes; asked before anything reads it.
+///
+/// # Errors
+/// [`ErrorKind::LimitExceeded`] beyond [`MAX_BYTES`].
+pub fn check_length(type_name: &str, bytes: usize) -> Result<()> {
+    if bytes > MAX_BYTES {
+        let message = format!("a {type_name} has at most {MAX_BYTES} bytes, not {bytes}");
+        return Err(Error::new(ErrorKind::LimitExceeded, message).hint("Write only what is needed."));
+    }
+    Ok(())
+}
+
+/// Makes sure of the memory that a document of so many bytes takes when it is read, changed or checked: a tree of small pieces,
+/// at worst an object with one key of one letter after the other, and some copies of it.
+pub fn room(bytes: usize) {
+    memory::room(bytes * 400);
+}
+
 /// Reads a document of the SQL type `type_name`.
 ///
 /// # Errors
 /// [`ErrorKind::InvalidText`] naming the path of the offender; [`ErrorKind::LimitExceeded`] beyond [`MAX_BYTES`].
 pub fn read(type_name: &str, text: &str) -> Result<Value> {
-    if text.len() > MAX_BYTES {
-        let message = format!("a {type_name} has at most {MAX_BYTES} bytes, not {}", text.len());
-        return Err(Error::new(ErrorKind::LimitExceeded, message).hint("Write only what is needed."));
-    }
+    check_length(type_name, text.len())?;
+    room(text.len());
     from_text::<UniqueKeys>(type_name, text)?;
     let value = from_text(type_name, text)?;
     if objects_in(&value) != objects_written(text) {

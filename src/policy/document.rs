@@ -22,13 +22,15 @@ static DEFAULT: LazyLock<Value> =
 #[derive(Debug)]
 pub struct Document {
     value: Value,
+    /// Bytes of the texts it was read from, by which its memory is estimated.
+    size: usize,
     policy: OnceLock<Result<Policy>>,
 }
 
 impl Document {
     /// The document that changes nothing.
     pub fn empty() -> Self {
-        Document { value: Value::Object(Default::default()), policy: OnceLock::new() }
+        Document { value: Value::Object(Default::default()), size: 0, policy: OnceLock::new() }
     }
 
     /// Reads a document.
@@ -47,17 +49,17 @@ impl Document {
     }
 
     fn read(text: &str) -> Result<Self> {
-        Self::from_value(canonical::read(TYPE_NAME, text)?)
+        Self::from_value(canonical::read(TYPE_NAME, text)?, text.len())
     }
 
-    fn from_value(value: Value) -> Result<Self> {
+    fn from_value(value: Value, size: usize) -> Result<Self> {
         if !value.is_object() {
             return Err(Error::new(ErrorKind::InvalidText, "invalid segment_policy: it must be a JSON object").hint(
                 "Write only what differs from the default, for example {\"lifecycle\": {\"dormant_after_days\": 90}}.",
             ));
         }
         parse_effective(&value)?;
-        Ok(Document { value, policy: OnceLock::new() })
+        Ok(Document { value, size, policy: OnceLock::new() })
     }
 
     /// This document with `over` laid over it: objects merge key by key, everything else is replaced.
@@ -65,7 +67,9 @@ impl Document {
     /// # Errors
     /// As [`policy`](Self::policy), where the result contradicts itself.
     pub fn overlay(&self, over: &Document) -> Result<Self> {
-        let merged = Self::from_value(merge(self.value.clone(), &over.value))?;
+        let size = self.size + over.size;
+        canonical::room(size);
+        let merged = Self::from_value(merge(self.value.clone(), &over.value), size)?;
         merged.policy()?;
         Ok(merged)
     }
@@ -76,6 +80,7 @@ impl Document {
     /// [`ErrorKind::InvalidParameter`] naming the paths of a contradiction.
     pub fn policy(&self) -> Result<&Policy> {
         let policy = self.policy.get_or_init(|| {
+            canonical::room(self.size);
             let policy = parse_effective(&self.value)?;
             policy.refuse_contradictions()?;
             Ok(policy)
@@ -88,6 +93,7 @@ impl Document {
     /// # Errors
     /// None for a document that was read.
     pub fn contradictions(&self) -> Result<Vec<Contradiction>> {
+        canonical::room(self.size);
         Ok(parse_effective(&self.value)?.contradictions())
     }
 
@@ -98,6 +104,7 @@ impl Document {
 
     /// The effective policy as JSON: the document laid over the default.
     pub fn effective(&self) -> Value {
+        canonical::room(self.size);
         merge(DEFAULT.clone(), &self.value)
     }
 

@@ -1,7 +1,7 @@
 //! Ready-made policies for kinds of shop.
 
 use super::Document;
-use crate::error::{Error, ErrorKind, Result};
+use crate::error::{Error, ErrorKind, Result, shown};
 
 /// A ready-made policy.
 pub struct Preset {
@@ -61,7 +61,7 @@ pub const PRESETS: &[Preset] = &[
 pub fn preset(name: &str) -> Result<Document> {
     let Some(preset) = PRESETS.iter().find(|preset| preset.name == name) else {
         let names: Vec<_> = PRESETS.iter().map(|preset| preset.name).collect();
-        return Err(Error::new(ErrorKind::InvalidParameter, format!("unknown preset: {name:?}"))
+        return Err(Error::new(ErrorKind::InvalidParameter, format!("unknown preset: {}", shown(name)))
             .hint(format!("Use one of: {}. policy_presets() describes them.", names.join(", "))));
     };
     Document::parse(preset.document)

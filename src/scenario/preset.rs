@@ -1,7 +1,7 @@
 //! Ready-made scenarios.
 
 use super::Scenario;
-use crate::error::{Error, ErrorKind, Result};
+use crate::error::{Error, ErrorKind, Result, shown};
 
 /// A ready-made scenario.
 pub struct Preset {
@@ -88,7 +88,7 @@ pub const PRESETS: &[Preset] = &[
 pub fn preset(name: &str) -> Result<Scenario> {
     let Some(preset) = PRESETS.iter().find(|preset| preset.name == name) else {
         let names: Vec<_> = PRESETS.iter().map(|preset| preset.name).collect();
-        return Err(Error::new(ErrorKind::InvalidParameter, format!("unknown preset: {name:?}"))
+        return Err(Error::new(ErrorKind::InvalidParameter, format!("unknown preset: {}", shown(name)))
             .hint(format!("Use one of: {}. scenario_presets() describes them.", names.join(", "))));
     };
     Scenario::parse(preset.document)

@@ -7,7 +7,7 @@ use pgrx::prelude::*;
 use pgrx::{FromDatum, IntoDatum, direct_function_call, direct_function_call_as_datum, pg_sys};
 
 use super::customer::{column, row};
-use super::datum::{RawDatum, new_varlena, varlena_bytes};
+use super::datum::{RawDatum, jsonb_text, new_varlena, varlena_bytes};
 use super::error::OrRaise;
 use super::orders::argument;
 use super::question::call_site;
@@ -28,20 +28,6 @@ struct MetTest {
 /// How many tests a call site keeps, the one used last first.
 const KEPT_TESTS: usize = 8;
 
-/// A jsonb as text.
-///
-/// # Safety
-/// `datum` must be a jsonb that is not NULL.
-unsafe fn jsonb_text(datum: pg_sys::Datum) -> String {
-    // SAFETY: the detoasted value has its length in a header of 4 bytes; the text ends with a zero.
-    unsafe {
-        let jsonb = pg_sys::pg_detoast_datum(datum.cast_mut_ptr()).cast::<pg_sys::Jsonb>();
-        let length = pgrx::varlena::varsize(jsonb.cast()) as i32;
-        let text = pg_sys::JsonbToCString(std::ptr::null_mut(), &raw mut (*jsonb).root, length);
-        CStr::from_ptr(text).to_string_lossy().into_owned()
-    }
-}
-
 /// The group of the customer with this key in the test of the second and third argument.
 ///
 /// # Safety
@@ -56,7 +42,7 @@ unsafe fn group_of(fcinfo: pg_sys::FunctionCallInfo, key: &[u8]) -> Option<RawDa
             Some(0) => {}
             Some(position) => met[..=position].rotate_right(1),
             None => {
-                let test = Test::new(&String::from_utf8_lossy(name), &jsonb_text(groups)).or_raise();
+                let test = Test::new(&String::from_utf8_lossy(name), jsonb_text("groups", groups)).or_raise();
                 met.insert(0, MetTest { name: name.into(), groups: group_bytes.into(), test });
                 met.truncate(KEPT_TESTS);
             }

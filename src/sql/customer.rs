@@ -3,7 +3,7 @@
 use pgrx::prelude::*;
 use pgrx::{FromDatum, IntoDatum, PgMemoryContexts, pg_sys};
 
-use super::datum::RawDatum;
+use super::datum::{Channels, RawDatum};
 use super::error::OrRaise;
 use super::history::integer;
 use super::orders::argument;
@@ -256,11 +256,10 @@ fn segment_customer(fcinfo: pg_sys::FunctionCallInfo) -> Option<RawDatum> {
             let history = read::<PurchaseHistory>(fcinfo, 0);
             let policy = read::<SegmentPolicy>(fcinfo, 2);
             let engagement = read::<EngagementHistory>(fcinfo, 3);
-            let channels: Option<Vec<String>> =
-                read::<Vec<Option<String>>>(fcinfo, 5).map(|channels| channels.into_iter().flatten().collect());
+            let channels = read::<Channels>(fcinfo, 5);
             let log = read::<ContactHistory>(fcinfo, 7);
             let contact = ContactFacts {
-                channels: channels.as_deref(),
+                channels: channels.as_ref().map(|channels| &*channels.0),
                 last_contacted_on: read::<Day>(fcinfo, 6),
                 log: log.as_ref(),
             };

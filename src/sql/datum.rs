@@ -2,6 +2,8 @@
 //! types that its declaration names. Most declarations are generated from these very Rust types; those of functions with
 //! `sql = false` stand in the SQL file that the function names.
 
+use std::ffi::CStr;
+
 use pgrx::callconv::{Arg, ArgAbi, BoxRet, FcInfo};
 use pgrx::nullable::Nullable;
 use pgrx::pg_sys::{self, Oid};
@@ -14,6 +16,7 @@ use super::error::{OrRaise, raise};
 use crate::day::Day;
 use crate::error::{Error, ErrorKind, Result};
 use crate::membership::Membership;
+use crate::memory;
 
 /// Lets functions take and return a Rust type that has `FromDatum` and `IntoDatum` as the SQL type `$sql`.
 macro_rules! sql_type {
@@ -30,11 +33,13 @@ macro_rules! sql_type {
         // SAFETY: as above.
         unsafe impl<'fcx> ArgAbi<'fcx> for $type {
             unsafe fn unbox_arg_unchecked(arg: Arg<'_, 'fcx>) -> Self {
+                $crate::sql::memory::ensure_reserve();
                 // SAFETY: the caller promises an argument of this type that is not NULL.
                 unsafe { arg.unbox_arg_using_from_datum() }.expect("the function is strict or takes an Option")
             }
 
             unsafe fn unbox_nullable_arg(arg: Arg<'_, 'fcx>) -> Nullable<Self> {
+                $crate::sql::memory::ensure_reserve();
                 // SAFETY: the caller promises an argument of this type.
                 unsafe { arg.unbox_arg_using_from_datum() }.into()
             }
@@ -75,6 +80,18 @@ unsafe impl BoxRet for RawDatum {
     }
 }
 
+/// Whether a varlena is its bytes: neither compressed nor kept elsewhere.
+///
+/// # Safety
+/// `pointer` must be to a varlena.
+unsafe fn is_plain(pointer: *mut pg_sys::varlena) -> bool {
+    // SAFETY: the caller promises a varlena.
+    unsafe {
+        let is_short = pgrx::varlena::varatt_is_1b(pointer) && !pgrx::varlena::varatt_is_1b_e(pointer);
+        is_short || pgrx::varlena::varatt_is_4b_u(pointer)
+    }
+}
+
 /// The bytes of a varlena datum, detoasted where that is needed.
 ///
 /// # Safety
@@ -84,8 +101,7 @@ pub unsafe fn varlena_bytes<'a>(datum: pg_sys::Datum) -> &'a [u8] {
     let mut pointer: *mut pg_sys::varlena = datum.cast_mut_ptr();
     // SAFETY: the caller promises a varlena; what is neither short nor plain is detoasted before it is read.
     unsafe {
-        let is_short = pgrx::varlena::varatt_is_1b(pointer) && !pgrx::varlena::varatt_is_1b_e(pointer);
-        if !is_short && !pgrx::varlena::varatt_is_4b_u(pointer) {
+        if !is_plain(pointer) {
             pointer = pg_sys::pg_detoast_datum_packed(pointer);
         }
         let length = pgrx::varlena::varsize_any_exhdr(pointer);
@@ -110,6 +126,116 @@ pub fn new_varlena(bytes: &[u8]) -> pg_sys::Datum {
         pg_sys::Datum::from(pointer)
     }
 }
+
+/// Refuses a value that takes more than so many bytes, before it is detoasted.
+///
+/// # Safety
+/// `datum` must be a varlena that is not NULL.
+pub unsafe fn check_size(what: &str, datum: pg_sys::Datum, most: usize) {
+    let pointer = datum.cast_mut_ptr::<pg_sys::varlena>();
+    // SAFETY: the caller promises a varlena; only what is toasted needs a call to know its size.
+    let size = unsafe {
+        if is_plain(pointer) { pgrx::varlena::varsize_any(pointer) } else { pg_sys::toast_raw_datum_size(datum) }
+    };
+    if size > most {
+        let message = format!("{what} take at most {most} bytes, not {size}");
+        raise(Error::new(ErrorKind::LimitExceeded, message).hint("Write only what is needed."));
+    }
+}
+
+/// The most bytes of a small document or list that is an argument.
+pub const MAX_DOCUMENT_BYTES: usize = crate::json::canonical::MAX_BYTES;
+
+/// The text of a `jsonb`. Not [`pgrx::JsonB`], which panics where JSON is nested more deeply than serde_json reads.
+///
+/// # Safety
+/// `datum` must be a `jsonb` that is not NULL; the text lives as long as the current memory context.
+pub unsafe fn jsonb_text<'a>(what: &str, datum: pg_sys::Datum) -> &'a str {
+    // SAFETY: the caller promises a jsonb; jsonb_out makes a string in the current memory context.
+    let text = unsafe {
+        check_size(what, datum, MAX_DOCUMENT_BYTES);
+        pgrx::direct_function_call::<&CStr>(pg_sys::jsonb_out, &[Some(datum)])
+    };
+    let text = text
+        .and_then(|text| text.to_str().ok())
+        .unwrap_or_else(|| raise(Error::new(ErrorKind::InvalidParameter, format!("{what} must be in UTF-8"))));
+    // A number of a few bytes can have a hundred thousand digits.
+    crate::json::canonical::check_length(what, text.len()).or_raise();
+    text
+}
+
+/// A new C string with these bytes, none of them zero, in the current memory context.
+pub fn new_cstring(bytes: &[u8]) -> pg_sys::Datum {
+    if bytes.contains(&0) {
+        raise(Error::new(ErrorKind::InvalidText, "a zero byte cannot be written as text"));
+    }
+    // SAFETY: palloc returns room for the bytes and the zero, or does not return.
+    unsafe {
+        let pointer = pg_sys::palloc(bytes.len() + 1).cast::<u8>();
+        std::ptr::copy_nonoverlapping(bytes.as_ptr(), pointer, bytes.len());
+        pointer.add(bytes.len()).write(0);
+        pg_sys::Datum::from(pointer)
+    }
+}
+
+/// JSON as a `jsonb`.
+pub fn new_jsonb(json: &serde_json::Value) -> Option<pg_sys::Datum> {
+    let text = new_cstring(&memory::text(json));
+    // SAFETY: jsonb_in takes a C string.
+    unsafe { pgrx::direct_function_call_as_datum(pg_sys::jsonb_in, &[Some(text)]) }
+}
+
+/// JSON that a function returns as a `jsonb`. Not [`pgrx::JsonB`], whose text ends the process where it finds no memory.
+pub struct Jsonb(pub serde_json::Value);
+
+// SAFETY: it is returned as a datum of this SQL type.
+unsafe impl SqlTranslatable for Jsonb {
+    const TYPE_IDENT: &'static str = pgrx::pgrx_resolved_type!(Jsonb);
+    const TYPE_ORIGIN: TypeOrigin = TypeOrigin::External;
+    const ARGUMENT_SQL: std::result::Result<SqlMappingRef, ArgumentError> = Ok(SqlMappingRef::literal("jsonb"));
+    const RETURN_SQL: std::result::Result<ReturnsRef, ReturnsError> =
+        Ok(ReturnsRef::One(SqlMappingRef::literal("jsonb")));
+}
+
+// SAFETY: new_jsonb makes a datum of this SQL type.
+unsafe impl BoxRet for Jsonb {
+    unsafe fn box_into<'fcx>(self, fcinfo: &mut FcInfo<'fcx>) -> pgrx::datum::Datum<'fcx> {
+        match new_jsonb(&self.0) {
+            // SAFETY: as above.
+            Some(datum) => unsafe { fcinfo.return_raw_datum(datum) },
+            None => fcinfo.return_null(),
+        }
+    }
+}
+
+/// The channels over which a customer can be reached: a `text[]`, in which NULL is none.
+pub struct Channels(pub Vec<String>);
+
+impl FromDatum for Channels {
+    unsafe fn from_polymorphic_datum(datum: pg_sys::Datum, is_null: bool, _: Oid) -> Option<Self> {
+        if is_null {
+            return None;
+        }
+        // SAFETY: the argument is declared as text[].
+        let names = unsafe {
+            check_size("channels", datum, MAX_DOCUMENT_BYTES);
+            pgrx::Array::<&str>::from_datum(datum, false)?
+        };
+        Some(Channels(names.iter().flatten().map(str::to_owned).collect()))
+    }
+}
+
+impl IntoDatum for Channels {
+    fn into_datum(self) -> Option<pg_sys::Datum> {
+        self.0.into_datum()
+    }
+
+    fn type_oid() -> Oid {
+        pg_sys::TEXTARRAYOID
+    }
+}
+
+sql_type!(Channels, "text[]", External);
 
 /// A `date` that is not infinite.
 ///

@@ -13,6 +13,8 @@ use crate::dated::{Dated, Key};
 use crate::day::Day;
 use crate::engagement::Kind;
 use crate::error::Result;
+use crate::host::Steps;
+use crate::memory;
 
 /// The state has nothing besides its entries.
 #[derive(Clone, Copy)]
@@ -76,12 +78,14 @@ impl Events {
 
     fn history<K: Key>(&self) -> Result<Dated<K>> {
         let mut reader = Reader::part(K::TYPE_NAME, self.items::<u8>());
-        let mut entries = Vec::new();
+        let (mut entries, mut steps) = (Vec::new(), Steps::default());
         while !reader.is_empty() {
+            steps.step();
             let key = K::read(&mut reader)?;
-            entries.push((key, Day(i32::from_ne_bytes(reader.array()?)), u32::from_ne_bytes(reader.array()?)));
+            let (day, count) = (i32::from_ne_bytes(reader.array()?), u32::from_ne_bytes(reader.array()?));
+            memory::push(&mut entries, (key, Day(day), count));
         }
-        Dated::new(entries)
+        Dated::collected(entries)
     }
 }
 

@@ -1,9 +1,9 @@
 //! Why the answers of one customer are what they are.
 
-use pgrx::JsonB;
 use pgrx::prelude::*;
 
 use super::customer::ask;
+use super::datum::{Channels, Jsonb};
 use super::error::OrRaise;
 use super::types::SegmentPolicy;
 use crate::contact::{ContactFacts, ContactHistory};
@@ -21,14 +21,17 @@ fn explain_customer(
     policy: default!(Option<SegmentPolicy>, "NULL"),
     engagement: default!(Option<EngagementHistory>, "NULL"),
     membership: default!(Option<Membership>, "NULL"),
-    channels: default!(Option<Vec<Option<String>>>, "NULL"),
+    channels: default!(Option<Channels>, "NULL"),
     last_contacted_on: default!(Option<Day>, "NULL"),
     contacts: default!(Option<ContactHistory>, "NULL"),
-) -> Option<JsonB> {
-    let channels: Option<Vec<String>> = channels.map(|channels| channels.into_iter().flatten().collect());
+) -> Option<Jsonb> {
     ask(h, as_of, policy, engagement, membership, |customer| {
-        let contact = ContactFacts { channels: channels.as_deref(), last_contacted_on, log: contacts.as_ref() };
-        Some(JsonB(explain(customer, contact).or_raise()))
+        let contact = ContactFacts {
+            channels: channels.as_ref().map(|channels| &*channels.0),
+            last_contacted_on,
+            log: contacts.as_ref(),
+        };
+        Some(Jsonb(explain(customer, contact).or_raise()))
     })
 }
 

@@ -17,6 +17,7 @@ use crate::engagement::EngagementHistory;
 use crate::history::{NO_PURCHASES, PurchaseHistory};
 use crate::kpi::{self, Period};
 use crate::membership::Membership;
+use crate::memory;
 use crate::movement::movements;
 use crate::proportion::Proportion;
 
@@ -78,7 +79,7 @@ fn purchases_by_month(
     };
     let rows = kpi::purchases_by_month(history_of(&h), as_of);
     let rows = rows.map(|row| (row.month, row.months_after, row.orders, row.revenue));
-    TableIterator::new(rows.collect::<Vec<_>>())
+    TableIterator::new(memory::collect(rows))
 }
 
 #[pg_extern(immutable, parallel_safe, cost = 1000)]
@@ -113,7 +114,7 @@ fn state_movements(
     let customer_on = |day| Customer::new(Some(h), day, policy, engagement.as_ref(), membership);
     let rows = movements(h, days, customer_on)
         .map(|m| (m.from, m.to, m.from_state.name(), m.to_state.name(), m.revenue_before, m.revenue_after));
-    TableIterator::new(rows.collect::<Vec<_>>())
+    TableIterator::new(memory::collect(rows))
 }
 
 /// A proportion as a row of the type `rate_estimate`.
@@ -147,8 +148,13 @@ fn wilson_interval(fcinfo: pg_sys::FunctionCallInfo) -> Option<RawDatum> {
 fn finish_proportion(fcinfo: pg_sys::FunctionCallInfo) -> Option<RawDatum> {
     // SAFETY: kpi.sql declares a bigint[] argument and the row.
     unsafe {
-        let counts: Vec<Option<i64>> = argument(fcinfo, 0).and_then(|datum| FromDatum::from_datum(datum, false))?;
-        let &[Some(denominator), Some(numerator)] = counts.as_slice() else { return None };
+        let counts: Array<i64> = argument(fcinfo, 0).and_then(|datum| FromDatum::from_datum(datum, false))?;
+        // An array of any length, where somebody calls this by hand.
+        let mut counts = counts.iter();
+        let (Some(Some(denominator)), Some(Some(numerator)), None) = (counts.next(), counts.next(), counts.next())
+        else {
+            return None;
+        };
         Some(rate_estimate(fcinfo, Proportion::new(numerator, denominator).or_raise()))
     }
 }

@@ -14,6 +14,7 @@ use crate::decimal::MAX_SCALE;
 use crate::error::{Error, ErrorKind, Result};
 use crate::history::PurchaseHistory;
 use crate::learn::{Dimension, MOST_VALUES, MoneyUnit, Observation, Sample, count_within, observe};
+use crate::memory;
 
 /// What a state knows besides its observations.
 #[derive(Clone, Copy)]
@@ -192,6 +193,7 @@ fn serialize_customers(fcinfo: pg_sys::FunctionCallInfo) -> Option<RawDatum> {
             let mut bytes = Vec::new();
             question.write(&mut bytes);
             bytes.extend([unit.scale, unit.coarse]);
+            memory::reserve(&mut bytes, observations.items::<Observation>().len() * OBSERVATION_BYTES);
             for observation in observations.items::<Observation>() {
                 bytes.push(observation.dimension as u8);
                 bytes.extend({ observation.count }.to_ne_bytes());
@@ -220,20 +222,26 @@ fn deserialize_customers(fcinfo: pg_sys::FunctionCallInfo) -> Option<RawDatum> {
     }
 }
 
+/// A dimension, a count and a value in a serialized state.
+const OBSERVATION_BYTES: usize = 1 + 8 + 16;
+
 fn read_state(bytes: &[u8]) -> Option<(Asked<'_>, MoneyUnit, Vec<Observation>)> {
     const DIMENSIONS: [Dimension; 4] = [Dimension::Recency, Dimension::Frequency, Dimension::Monetary, Dimension::Gap];
     let (asked, rest) = Asked::read(bytes)?;
     let ([scale, coarse], mut rest) = rest.split_first_chunk()?;
     let unit = MoneyUnit { scale: *scale, coarse: *coarse };
-    let mut observations = Vec::new();
+    let mut observations = memory::with_capacity(rest.len() / OBSERVATION_BYTES);
     while let Some((&dimension, after)) = rest.split_first() {
         let (count, after) = after.split_first_chunk()?;
         let (value, after) = after.split_first_chunk()?;
-        observations.push(Observation {
-            dimension: *DIMENSIONS.get(usize::from(dimension))?,
-            count: u64::from_ne_bytes(*count),
-            value: i128::from_ne_bytes(*value),
-        });
+        memory::push(
+            &mut observations,
+            Observation {
+                dimension: *DIMENSIONS.get(usize::from(dimension))?,
+                count: u64::from_ne_bytes(*count),
+                value: i128::from_ne_bytes(*value),
+            },
+        );
         rest = after;
     }
     (*scale <= MAX_SCALE).then_some((asked, unit, observations))

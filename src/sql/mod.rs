@@ -3,6 +3,7 @@
 //! | file | what it holds |
 //! |---|---|
 //! | `error.rs` | core errors as PostgreSQL errors |
+//! | `memory.rs` | the allocator with a reserve, what ends a call that is cancelled or without memory |
 //! | `datum.rs`, `numeric.rs` | core values to and from datums |
 //! | `types.rs`, `types.sql` | the types, their operators and casts |
 //! | `orders.rs`, `events.rs`, `aggregates.sql` | the aggregates over order rows, events and contacts |
@@ -36,6 +37,7 @@ mod explain;
 mod history;
 mod kpi;
 mod learn;
+mod memory;
 mod notes;
 mod numeric;
 mod orders;

@@ -9,6 +9,7 @@ use pgrx::{IntoDatum, pg_sys};
 use super::buffer::{self, Buffer, Plain};
 use super::datum::{RawDatum, finite_day, new_varlena, varlena_bytes};
 use super::error::{OrRaise, raise};
+use super::memory::ensure_reserve;
 use super::numeric;
 use super::question::{Asked, Policies, Question, call_site};
 use super::types::policy_of;
@@ -17,13 +18,15 @@ use crate::customer::Customer;
 use crate::day::Day;
 use crate::decimal::Decimal;
 use crate::error::{Error, ErrorKind, Result};
-use crate::history::{MAX_DAYS, PackedOrder, PurchaseDay, PurchaseHistory, merge_days, rescale_days};
+use crate::history::{MAX_DAYS, PackedOrder, PurchaseDay, PurchaseHistory, merge_days, rescale_days, too_many_days};
+use crate::memory;
 
 /// Argument `index` of a call; `None` for NULL.
 ///
 /// # Safety
 /// `fcinfo` must be a live call frame with more than `index` arguments.
 pub unsafe fn argument(fcinfo: pg_sys::FunctionCallInfo, index: usize) -> Option<pg_sys::Datum> {
+    ensure_reserve();
     // SAFETY: the caller promises that the argument is there.
     let argument = unsafe { *(*fcinfo).args.as_ptr().add(index) };
     (!argument.isnull).then_some(argument.value)
@@ -116,11 +119,7 @@ impl Rows {
             let kept = merge_days(self.items_mut())?;
             self.truncate::<PurchaseDay>(kept);
             if kept > MAX_DAYS {
-                return Err(Error::new(
-                    ErrorKind::LimitExceeded,
-                    format!("a purchase history holds at most {MAX_DAYS} days"),
-                )
-                .hint("Is a GROUP BY customer missing?"));
+                return Err(too_many_days());
             }
             // A merge must have freed half, or the next one would come too soon.
             if kept > before / 2 {
@@ -382,7 +381,9 @@ fn serialize_orders(fcinfo: pg_sys::FunctionCallInfo) -> Option<RawDatum> {
             let mut rows = Rows::from_datum(state);
             let mut bytes = Vec::new();
             rows.header().question.write(&mut bytes);
-            bytes.extend(rows.history().or_raise().to_bytes());
+            let history = rows.history().or_raise().to_bytes();
+            memory::reserve(&mut bytes, history.len());
+            bytes.extend(history);
             RawDatum(new_varlena(&bytes))
         })
     }

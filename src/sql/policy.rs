@@ -1,8 +1,8 @@
 //! Policies as SQL sees them, and the closed lists of labels.
 
-use pgrx::JsonB;
 use pgrx::prelude::*;
 
+use super::datum::Jsonb;
 use super::error::OrRaise;
 use super::types::{SegmentPolicy, document_of, policy_of};
 use crate::dormancy::{DormancyCategory, DormancyReason};
@@ -28,8 +28,8 @@ fn policy_presets()
 }
 
 #[pg_extern(immutable, parallel_safe, cost = 1000)]
-fn effective(policy: Option<SegmentPolicy>) -> JsonB {
-    JsonB(document_of(&policy).effective())
+fn effective(policy: Option<SegmentPolicy>) -> Jsonb {
+    Jsonb(document_of(&policy).effective())
 }
 
 #[pg_extern(immutable, parallel_safe, cost = 1000)]

@@ -10,6 +10,7 @@ use super::error::{OrRaise, raise};
 use super::types::SegmentPolicy;
 use crate::day::Day;
 use crate::error::{Error, ErrorKind, Result};
+use crate::memory;
 
 /// A policy as a varlena in memory that lives as long as the query.
 type KeptPolicy = NonNull<pg_sys::varlena>;
@@ -147,6 +148,7 @@ impl Policies {
             None => {
                 // SAFETY: fn_mcxt is live.
                 let question = unsafe { PgMemoryContexts::For((*flinfo).fn_mcxt).switch_to(|_| asked.copied()) };
+                memory::reserve(&mut self.0, 1);
                 self.0.splice(0..0, question.policy);
             }
         }

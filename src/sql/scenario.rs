@@ -7,7 +7,7 @@ use pgrx::prelude::*;
 use pgrx::{PgMemoryContexts, pg_sys};
 
 use super::customer::{column, read, row_type};
-use super::datum::{RawDatum, varlena_bytes};
+use super::datum::{Channels, RawDatum, check_size, varlena_bytes};
 use super::error::{OrRaise, raise};
 use super::orders::argument;
 use super::types::{Recent, SegmentPolicy, policy_of};
@@ -106,6 +106,9 @@ thread_local! {
     static PARSED: RefCell<Recent<Rc<Scenarios>>> = const { RefCell::new(Recent::new()) };
 }
 
+/// The most bytes of a list of scenarios: a thousand of usual size and more.
+const MAX_SCENARIOS_BYTES: usize = 4 << 20;
+
 /// The scenarios of an array, in which NULL is none; parsed once, not once a row.
 ///
 /// # Safety
@@ -113,6 +116,7 @@ thread_local! {
 unsafe fn scenarios_of(array: pg_sys::Datum) -> Rc<Scenarios> {
     // SAFETY: the caller promises an array, whose elements are varlenas aligned like the type.
     unsafe {
+        check_size("scenarios", array, MAX_SCENARIOS_BYTES);
         let read_all = || -> Result<Rc<Scenarios>> {
             let array = pg_sys::pg_detoast_datum(array.cast_mut_ptr()).cast::<pg_sys::ArrayType>();
             let (mut elements, mut nulls, mut count) = (std::ptr::null_mut(), std::ptr::null_mut(), 0);
@@ -187,10 +191,10 @@ fn due_steps(fcinfo: pg_sys::FunctionCallInfo) -> Option<RawDatum> {
         let policy = read::<SegmentPolicy>(fcinfo, 3);
         let engagement = read::<EngagementHistory>(fcinfo, 4);
         let membership = read::<Membership>(fcinfo, 5);
-        let channels = read::<Vec<Option<String>>>(fcinfo, 6);
+        let channels = read::<Channels>(fcinfo, 6);
         let log = read::<ContactHistory>(fcinfo, 7);
-        let channels = channels.map(|channels| channels.into_iter().flatten().collect::<Vec<_>>());
-        let contact = ContactFacts { channels: channels.as_deref(), last_contacted_on: None, log: log.as_ref() };
+        let channels = channels.as_ref().map(|channels| &*channels.0);
+        let contact = ContactFacts { channels, last_contacted_on: None, log: log.as_ref() };
         let customer = Customer::new(history.as_ref(), as_of, policy_of(&policy), engagement.as_ref(), membership);
         let row_type = row_type(fcinfo);
         for due in scenarios.due_steps(&customer, contact).or_raise() {

@@ -12,6 +12,7 @@ use crate::day::Day;
 use crate::engagement::EngagementHistory;
 use crate::history::PurchaseHistory;
 use crate::membership::Membership;
+use crate::memory;
 use crate::timeline::{Since, Timeline, merged};
 
 #[pg_extern(immutable, parallel_safe, cost = 100)]
@@ -42,7 +43,7 @@ fn state_timeline(
     let rows = merged(timeline.inspect(|_| {
         check_for_interrupts!();
     }));
-    TableIterator::new(rows.map(|row| (row.state.name(), row.from, row.to)).collect::<Vec<_>>())
+    TableIterator::new(memory::collect(rows.map(|row| (row.state.name(), row.from, row.to))))
 }
 
 /// Since when a customer is in her present state; `None` for a prospect.
@@ -113,5 +114,5 @@ fn segment_history(
         let score = customer.scores().map(|scores| scores.code());
         (as_of, customer.lifecycle_state().name(), score, customer.vip_tier().name())
     });
-    TableIterator::new(rows.collect::<Vec<_>>())
+    TableIterator::new(memory::collect(rows))
 }

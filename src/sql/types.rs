@@ -1,7 +1,8 @@
 //! The types: text and binary form, merging, casts.
 
 use std::cell::RefCell;
-use std::ffi::{CStr, CString};
+use std::ffi::CStr;
+use std::fmt;
 use std::rc::Rc;
 use std::sync::LazyLock;
 
@@ -14,12 +15,15 @@ use pgrx::pgrx_sql_entity_graph::metadata::{
 use pgrx::prelude::*;
 use pgrx::{FromDatum, Internal, IntoDatum};
 
-use super::datum::{new_varlena, sql_type, varlena_bytes};
+use super::datum::{RawDatum, new_cstring, new_varlena, sql_type, varlena_bytes};
 use super::error::{OrRaise, raise};
+use super::memory::ensure_reserve;
 use crate::contact::ContactHistory;
 use crate::engagement::EngagementHistory;
 use crate::error::{Error, ErrorKind, Result};
 use crate::history::PurchaseHistory;
+use crate::json::{self, canonical};
+use crate::memory;
 use crate::policy::{Document, Policy};
 use crate::scenario::Scenario;
 
@@ -62,7 +66,7 @@ static DEFAULT_POLICY: LazyLock<Document> = LazyLock::new(Document::empty);
 
 /// What was parsed last from which bytes, most recent first: a query has one or a few policies, and parsing one costs more
 /// than segmenting a hundred customers.
-pub struct Recent<T>(Vec<(Box<[u8]>, T)>);
+pub struct Recent<T>(Vec<(Vec<u8>, T)>);
 
 impl<T: Clone> Recent<T> {
     /// How many are kept.
@@ -78,11 +82,13 @@ impl<T: Clone> Recent<T> {
     /// # Errors
     /// As `parse`.
     pub fn get(&mut self, bytes: &[u8], parse: impl FnOnce() -> Result<T>) -> Result<T> {
-        match self.0.iter().position(|(known, _)| **known == *bytes) {
+        match self.0.iter().position(|(known, _)| *known == bytes) {
             Some(0) => {}
             Some(position) => self.0[..=position].rotate_right(1),
             None => {
-                self.0.insert(0, (bytes.into(), parse()?));
+                // Parsed first: what is too large is refused before it is copied.
+                let parsed = parse()?;
+                self.0.insert(0, (memory::copy(bytes), parsed));
                 self.0.truncate(Self::KEPT);
             }
         }
@@ -127,7 +133,14 @@ pub fn policy_of(policy: &Option<SegmentPolicy>) -> &Policy {
     document_of(policy).policy().or_raise()
 }
 
-fn read_text<T>(type_name: &str, input: &CStr, parse: impl Fn(&str) -> Result<T>) -> T {
+fn read_text<T>(
+    type_name: &str,
+    input: &CStr,
+    check_length: fn(&str, usize) -> Result<()>,
+    parse: impl Fn(&str) -> Result<T>,
+) -> T {
+    ensure_reserve();
+    check_length(type_name, input.count_bytes()).or_raise();
     let text = input.to_str().unwrap_or_else(|_| {
         raise(
             Error::new(ErrorKind::InvalidText, format!("invalid {type_name}: not UTF-8"))
@@ -137,14 +150,13 @@ fn read_text<T>(type_name: &str, input: &CStr, parse: impl Fn(&str) -> Result<T>
     parse(text).or_raise()
 }
 
-fn write_text(text: impl ToString) -> CString {
-    CString::new(text.to_string()).unwrap_or_else(|_| {
-        raise(Error::new(ErrorKind::InvalidText, "a zero byte cannot be written as text"));
-    })
+fn write_text(value: &impl fmt::Display) -> RawDatum {
+    RawDatum(new_cstring(&memory::text(value)))
 }
 
 /// All bytes of a message in the binary protocol.
 fn message_bytes<'a>(message: Internal) -> &'a [u8] {
+    ensure_reserve();
     let Some(buffer) = message.unwrap().map(|datum| datum.cast_mut_ptr::<pg_sys::StringInfoData>()) else {
         raise(Error::new(ErrorKind::InvalidBinary, "a receive function is called by the binary protocol only"));
     };
@@ -159,14 +171,14 @@ fn message_bytes<'a>(message: Internal) -> &'a [u8] {
 
 /// Declares the functions that PostgreSQL calls to read and write a type (`types.sql` names them).
 macro_rules! input_output {
-    ($input:ident, $output:ident, $receive:ident, $type:ty, $sql:literal, |$text:ident| $parse:expr, |$value:ident| $print:expr) => {
+    ($input:ident, $output:ident, $receive:ident, $type:ty, $sql:literal, $check_length:path, |$text:ident| $parse:expr, |$value:ident| $print:expr) => {
         #[pg_extern(sql = false)]
         fn $input(input: &CStr) -> $type {
-            read_text($sql, input, |$text| $parse)
+            read_text($sql, input, $check_length, |$text| $parse)
         }
 
         #[pg_extern(sql = false)]
-        fn $output($value: $type) -> CString {
+        fn $output($value: $type) -> RawDatum {
             write_text($print)
         }
 
@@ -183,8 +195,9 @@ input_output!(
     purchase_history_recv,
     PurchaseHistory,
     "purchase_history",
+    json::check_length,
     |text| text.parse(),
-    |history| history
+    |history| &history
 );
 input_output!(
     engagement_history_in,
@@ -192,8 +205,9 @@ input_output!(
     engagement_history_recv,
     EngagementHistory,
     "engagement_history",
+    json::check_length,
     |text| text.parse(),
-    |history| history
+    |history| &history
 );
 input_output!(
     contact_history_in,
@@ -201,8 +215,9 @@ input_output!(
     contact_history_recv,
     ContactHistory,
     "contact_history",
+    json::check_length,
     |text| text.parse(),
-    |history| history
+    |history| &history
 );
 input_output!(
     segment_policy_in,
@@ -210,6 +225,7 @@ input_output!(
     segment_policy_recv,
     SegmentPolicy,
     "segment_policy",
+    canonical::check_length,
     |text| Document::parse(text).map(SegmentPolicy::from),
     |policy| policy.document()
 );
@@ -219,8 +235,9 @@ input_output!(
     scenario_recv,
     Scenario,
     "scenario",
+    canonical::check_length,
     |text| Scenario::parse(text),
-    |scenario| scenario
+    |scenario| &scenario
 );
 
 extension_sql_file!(
