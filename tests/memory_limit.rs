@@ -73,6 +73,8 @@ fn argument(type_name: &str, large: bool) -> Option<&'static str> {
         "numeric" => ("12.5", "99999999999999999999999999999999999999"),
         "double precision" => ("0.5::float8", "1e300::float8"),
         "boolean" => ("true", "false"),
+        "oid" => ("1::oid", "4000000000::oid"),
+        "\"any\"" => ("1", "repeat('x', 50000000)"),
         "uuid" => ("'00000000-0000-0000-0000-000000000001'::uuid", "'ffffffff-ffff-ffff-ffff-ffffffffffff'::uuid"),
         "bytea" => ("'\\x01'::bytea", "repeat('x', 50000000)::bytea"),
         "bigint[]" => ("ARRAY[3, 1]::bigint[]", "array_fill(1::bigint, ARRAY[6000000])"),
@@ -429,7 +431,7 @@ fn what_is_too_large_is_refused_at_once() {
         ),
         ("SELECT ab_group(1, 'x', jsonb_build_array(repeat('x', 1000000)))", "groups take at most"),
         (
-            "SELECT * FROM segment_customer('{}', '2024-01-01', channels => array_fill('email'::text, ARRAY[100000]))",
+            "SELECT * FROM segment_customer('{}', '2024-01-01', channels => array_fill('email'::text, ARRAY[200000]))",
             "channels take at most",
         ),
         (

@@ -146,6 +146,9 @@ pub unsafe fn check_size(what: &str, datum: pg_sys::Datum, most: usize) {
 /// The most bytes of a small document or list that is an argument.
 pub const MAX_DOCUMENT_BYTES: usize = crate::json::canonical::MAX_BYTES;
 
+/// The most bytes of a list of channels: so many short names that copies of all of them fit into the reserve of memory.
+const MAX_CHANNELS_BYTES: usize = 5 * MAX_DOCUMENT_BYTES;
+
 /// The text of a `jsonb`. Not [`pgrx::JsonB`], which panics where JSON is nested more deeply than serde_json reads.
 ///
 /// # Safety
@@ -218,10 +221,13 @@ impl FromDatum for Channels {
         }
         // SAFETY: the argument is declared as text[].
         let names = unsafe {
-            check_size("channels", datum, MAX_DOCUMENT_BYTES);
+            check_size("channels", datum, MAX_CHANNELS_BYTES);
             pgrx::Array::<&str>::from_datum(datum, false)?
         };
-        Some(Channels(names.iter().flatten().map(str::to_owned).collect()))
+        let mut channels = Vec::new();
+        memory::reserve(&mut channels, names.len());
+        channels.extend(names.iter().flatten().map(str::to_owned));
+        Some(Channels(channels))
     }
 }
 
