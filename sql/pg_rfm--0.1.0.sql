@@ -152,7 +152,7 @@ CREATE TYPE scenario (
 -- segment_customer
 
 CREATE FUNCTION segment_customer(
-    h purchase_history,
+    history purchase_history,
     as_of date,
     policy segment_policy DEFAULT NULL,
     engagement engagement_history DEFAULT NULL,
@@ -182,7 +182,7 @@ CREATE FUNCTION segment_customer(
     OUT dormancy_reason text,
     OUT next_action text,
     OUT action_rule text,
-    OUT action_behaviour text,
+    OUT action_behavior text,
     OUT action_channel text,
     OUT action_due_on date,
     OUT next_transition_on date
@@ -196,7 +196,7 @@ CREATE FUNCTION segment_customer(
 
 -- learn_policy
 
-CREATE FUNCTION _collect_customer(internal, h purchase_history, as_of date, base segment_policy) RETURNS internal
+CREATE FUNCTION _collect_customer(internal, history purchase_history, as_of date, base segment_policy) RETURNS internal
     AS 'MODULE_PATHNAME', 'collect_customer_wrapper' LANGUAGE c IMMUTABLE PARALLEL SAFE COST 50;
 CREATE FUNCTION _combine_customers(internal, internal) RETURNS internal
     AS 'MODULE_PATHNAME', 'combine_customers_wrapper' LANGUAGE c IMMUTABLE PARALLEL SAFE;
@@ -208,7 +208,7 @@ CREATE FUNCTION _finish_policy(internal) RETURNS segment_policy
     AS 'MODULE_PATHNAME', 'finish_policy_wrapper' LANGUAGE c IMMUTABLE PARALLEL SAFE COST 1000;
 
 -- SSPACE: different values of R, F, M and gaps of a middling shop.
-CREATE AGGREGATE learn_policy(h purchase_history, as_of date, base segment_policy) (
+CREATE AGGREGATE learn_policy(history purchase_history, as_of date, base segment_policy) (
     SFUNC = _collect_customer, STYPE = internal, SSPACE = 1000000, FINALFUNC = _finish_policy,
     FINALFUNC_MODIFY = READ_ONLY, COMBINEFUNC = _combine_customers, SERIALFUNC = _serialize_customers,
     DESERIALFUNC = _deserialize_customers, PARALLEL = SAFE
@@ -221,7 +221,7 @@ COMMENT ON FUNCTION _serialize_customers(internal) IS 'Part of the aggregate lea
 COMMENT ON FUNCTION _deserialize_customers(bytea, internal) IS 'Part of the aggregate learn_policy: the state again.';
 COMMENT ON FUNCTION _finish_policy(internal) IS 'Part of the aggregate learn_policy: the result.';
 COMMENT ON AGGREGATE learn_policy(purchase_history, date, segment_policy) IS
-    'The base policy (NULL: default) with cuts, limits, store gap and ltv_cut learned from all customers up to as_of; the section learned says from what.';
+    'The base policy (NULL: default) with cuts, limits, store gap and monetary_cut learned from all customers up to as_of; the section learned says from what.';
 /* </end connected objects> */
 
 /* <begin connected objects> */
@@ -251,7 +251,7 @@ CREATE FUNCTION _finish_vip_score(internal) RETURNS numeric
     AS 'MODULE_PATHNAME', 'finish_vip_score_wrapper' LANGUAGE c IMMUTABLE PARALLEL SAFE COST 50;
 CREATE FUNCTION _finish_next_action(internal) RETURNS text
     AS 'MODULE_PATHNAME', 'finish_next_action_wrapper' LANGUAGE c IMMUTABLE PARALLEL SAFE COST 100;
-CREATE FUNCTION _collect_history(internal, h purchase_history) RETURNS internal
+CREATE FUNCTION _collect_history(internal, history purchase_history) RETURNS internal
     AS 'MODULE_PATHNAME', 'collect_history_wrapper' LANGUAGE c IMMUTABLE PARALLEL SAFE COST 20;
 
 DO $aggregates$
@@ -297,7 +297,7 @@ BEGIN
         END LOOP;
     END LOOP;
     EXECUTE pg_catalog.format(
-        'CREATE AGGREGATE rollup(h purchase_history) (SFUNC = _collect_history, FINALFUNC = _finish_history, %s)',
+        'CREATE AGGREGATE rollup(history purchase_history) (SFUNC = _collect_history, FINALFUNC = _finish_history, %s)',
         parallel);
 END
 $aggregates$;
@@ -371,7 +371,7 @@ COMMENT ON TABLE segment_policies IS
     'Named policies; a version holds from valid_from until the next one of its name. Read with stored_policy(name, on_day).';
 COMMENT ON COLUMN segment_policies.name IS 'What the policy is called.';
 COMMENT ON COLUMN segment_policies.policy IS
-    'The policy as written; what it leaves out is the default''s. effective(policy)::segment_policy freezes that too.';
+    'The policy as written; what it leaves out is the default''s. effective_policy(policy)::segment_policy freezes that too.';
 COMMENT ON COLUMN segment_policies.valid_from IS 'The first day on which this version holds.';
 COMMENT ON COLUMN segment_policies.note IS 'Why it was changed, by whom; the only column that may be edited later.';
 
@@ -1373,7 +1373,7 @@ $sql$SELECT %1$s,
        s.value_score, s.relation_score, s.vip_score, s.vip_tier, t.%2$I AS tier_label, s.last_tier,
        s.dormancy_category, s.dormancy_reason,
        array_to_string(f.channels, ',') AS reachable_by, f.last_contacted_on,
-       s.next_action, a.%3$I AS action_title, s.action_rule, s.action_behaviour, s.action_channel,
+       s.next_action, a.%3$I AS action_title, s.action_rule, s.action_behavior, s.action_channel,
        CASE WHEN s.action_due_on > f.as_of THEN s.action_due_on END AS wait_until
 FROM %4$s AS f
 CROSS JOIN LATERAL @extschema@.segment_customer(
@@ -1478,7 +1478,7 @@ LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp
 AS $actions$
     SELECT format(
 $sql$SELECT coalesce(action_rule, '') AS action_rule, coalesce(action_channel, 'none') AS action_channel,
-       next_action, action_title, action_behaviour,
+       next_action, action_title, action_behavior,
        count(*) AS customers,
        sum(monetary) AS revenue,
        min(wait_until) AS wait_until
@@ -1554,14 +1554,14 @@ AS $columns$
     ('vip_tier', 'vip, candidate, supporter or regular.'),
     ('tier_label', 'The VIP tier in the language of the segmentation.'),
     ('last_tier', 'The VIP tier on the last purchase day.'),
-    ('dormancy_category', 'paused, cancelled, member_silent, new or one_off; NULL unless dormant.'),
-    ('dormancy_reason', 'Why the customer sleeps, or would; NULL for a prospect.'),
+    ('dormancy_category', 'paused, cancelled, member_silent, bought_once or ad_hoc; NULL unless dormant.'),
+    ('dormancy_reason', 'Why the customer is dormant, or would be; NULL for a prospect.'),
     ('reachable_by', 'Channels over which the customer can be reached, separated by commas; NULL: not tracked.'),
     ('last_contacted_on', 'Day of the last contact.'),
     ('next_action', 'The one next step.'),
     ('action_title', 'The next step in the language of the segmentation.'),
     ('action_rule', 'The rule of the policy that decided the next step; NULL, in NAME_actions empty: no rule did.'),
-    ('action_behaviour', 'What the step is to bring about: experience, continuation, co_creation, advocacy, winback, care or none.'),
+    ('action_behavior', 'What the step is to bring about: experience, continuation, co_creation, advocacy, winback, care or none.'),
     ('action_channel', 'The channel for the next step; in NAME_actions none where there is none or channels are not tracked.'),
     ('wait_until', 'First day on which a contact is allowed again (of a group: the earliest); NULL: now.'),
     ('action_due_on', 'Day of the next step: as_of, or the first day on which a contact is allowed again.'),
@@ -2883,7 +2883,7 @@ COMMENT ON COLUMN ab_comparison.revenue_lift_low IS
     'Lower bound of its 95 % interval (Welch), rounded to 6 decimals; NULL with fewer than two customers in a group.';
 COMMENT ON COLUMN ab_comparison.revenue_lift_high IS
     'Upper bound of its 95 % interval (Welch), rounded to 6 decimals; NULL with fewer than two customers in a group.';
-COMMENT ON COLUMN ab_comparison.verdict IS 'roll out, keep testing or stop: ab_verdicts() lists them.';
+COMMENT ON COLUMN ab_comparison.verdict IS 'roll_out, keep_testing or stop: ab_verdicts() lists them.';
 
 CREATE FUNCTION ab_compare(treatment ab_result, control ab_result, planned_customers bigint DEFAULT NULL) RETURNS ab_comparison
     AS 'MODULE_PATHNAME', 'ab_compare_wrapper' LANGUAGE c IMMUTABLE PARALLEL SAFE COST 50;
@@ -2902,7 +2902,7 @@ COMMENT ON FUNCTION ab_factors() IS
 -- src/sql/history.rs
 -- pg_rfm::sql::history::average_order_value
 CREATE  FUNCTION "average_order_value"(
-	"h" purchase_history, /* Option < PurchaseHistory > */
+	"history" purchase_history, /* Option < PurchaseHistory > */
 	"as_of" date /* Option < Day > */
 ) RETURNS numeric /* Option < Decimal > */
 IMMUTABLE PARALLEL SAFE  COST 20
@@ -2914,7 +2914,7 @@ AS 'MODULE_PATHNAME', 'average_order_value_of_wrapper';
 -- src/sql/kpi.rs
 -- pg_rfm::sql::kpi::bought_between
 CREATE  FUNCTION "bought_between"(
-	"h" purchase_history, /* Option < PurchaseHistory > */
+	"history" purchase_history, /* Option < PurchaseHistory > */
 	"from_day" date, /* Option < Day > */
 	"to_day" date, /* Option < Day > */
 	"as_of" date /* Option < Day > */
@@ -3109,7 +3109,7 @@ AS 'MODULE_PATHNAME', 'default_policy_wrapper';
 -- src/sql/history.rs
 -- pg_rfm::sql::history::discount_share
 CREATE  FUNCTION "discount_share"(
-	"h" purchase_history, /* Option < PurchaseHistory > */
+	"history" purchase_history, /* Option < PurchaseHistory > */
 	"as_of" date /* Option < Day > */
 ) RETURNS numeric /* Option < Decimal > */
 IMMUTABLE PARALLEL SAFE COST 20
@@ -3159,7 +3159,7 @@ AS 'MODULE_PATHNAME', 'dormancy_category_of_int_wrapper';
 -- src/sql/customer.rs
 -- pg_rfm::sql::customer::dormancy_reason
 CREATE  FUNCTION "dormancy_reason"(
-	"h" purchase_history, /* Option < PurchaseHistory > */
+	"history" purchase_history, /* Option < PurchaseHistory > */
 	"as_of" date, /* Option < Day > */
 	"policy" segment_policy DEFAULT NULL, /* Option < SegmentPolicy > */
 	"engagement" engagement_history DEFAULT NULL, /* Option < EngagementHistory > */
@@ -3185,6 +3185,18 @@ AS 'MODULE_PATHNAME', 'dormancy_reasons_wrapper';
 /* </end connected objects> */
 
 /* <begin connected objects> */
+-- src/sql/plain.rs
+-- pg_rfm::sql::plain::dormant_year
+CREATE  FUNCTION "dormant_year"(
+	"recency_days" INT, /* Option < i32 > */
+	"policy" segment_policy DEFAULT NULL /* Option < SegmentPolicy > */
+) RETURNS INT /* Option < i32 > */
+IMMUTABLE PARALLEL SAFE  COST 10
+LANGUAGE c /* Rust */
+AS 'MODULE_PATHNAME', 'dormant_year_of_recency_wrapper';
+/* </end connected objects> */
+
+/* <begin connected objects> */
 -- src/sql/scenario.rs
 -- pg_rfm::sql::scenario::due_step_reasons
 CREATE  FUNCTION "due_step_reasons"() RETURNS TABLE (
@@ -3206,13 +3218,13 @@ AS 'MODULE_PATHNAME', 'due_step_reasons_wrapper';
 
 /* <begin connected objects> */
 -- src/sql/policy.rs
--- pg_rfm::sql::policy::effective
-CREATE  FUNCTION "effective"(
+-- pg_rfm::sql::policy::effective_policy
+CREATE  FUNCTION "effective_policy"(
 	"policy" segment_policy /* Option < SegmentPolicy > */
 ) RETURNS jsonb /* Jsonb */
 IMMUTABLE PARALLEL SAFE COST 1000
 LANGUAGE c /* Rust */
-AS 'MODULE_PATHNAME', 'effective_wrapper';
+AS 'MODULE_PATHNAME', 'effective_policy_wrapper';
 /* </end connected objects> */
 
 /* <begin connected objects> */
@@ -3249,7 +3261,7 @@ AS 'MODULE_PATHNAME', 'engagement_history_plus_wrapper';
 -- src/sql/explain.rs
 -- pg_rfm::sql::explain::explain_customer
 CREATE  FUNCTION "explain_customer"(
-	"h" purchase_history, /* Option < PurchaseHistory > */
+	"history" purchase_history, /* Option < PurchaseHistory > */
 	"as_of" date, /* Option < Day > */
 	"policy" segment_policy DEFAULT NULL, /* Option < SegmentPolicy > */
 	"engagement" engagement_history DEFAULT NULL, /* Option < EngagementHistory > */
@@ -3276,7 +3288,7 @@ COMMENT ON FUNCTION explain_customer(purchase_history, date, segment_policy, eng
 -- src/sql/customer.rs
 -- pg_rfm::sql::customer::f_score
 CREATE  FUNCTION "f_score"(
-	"h" purchase_history, /* Option < PurchaseHistory > */
+	"history" purchase_history, /* Option < PurchaseHistory > */
 	"as_of" date, /* Option < Day > */
 	"policy" segment_policy DEFAULT NULL /* Option < SegmentPolicy > */
 ) RETURNS INT /* Option < i32 > */
@@ -3349,7 +3361,7 @@ AS 'MODULE_PATHNAME', 'f_score_wrapper';
 -- src/sql/history.rs
 -- pg_rfm::sql::history::first_purchase_on
 CREATE  FUNCTION "first_purchase_on"(
-	"h" purchase_history, /* Option < PurchaseHistory > */
+	"history" purchase_history, /* Option < PurchaseHistory > */
 	"as_of" date /* Option < Day > */
 ) RETURNS date /* Option < Day > */
 IMMUTABLE PARALLEL SAFE COST 20
@@ -3367,7 +3379,7 @@ AS 'MODULE_PATHNAME', 'first_purchase_on_wrapper';
 -- src/sql/history.rs
 -- pg_rfm::sql::history::last_gap_days
 CREATE  FUNCTION "last_gap_days"(
-	"h" purchase_history, /* Option < PurchaseHistory > */
+	"history" purchase_history, /* Option < PurchaseHistory > */
 	"as_of" date /* Option < Day > */
 ) RETURNS INT /* Option < i32 > */
 IMMUTABLE PARALLEL SAFE COST 20
@@ -3379,7 +3391,7 @@ AS 'MODULE_PATHNAME', 'last_gap_days_wrapper';
 -- src/sql/history.rs
 -- pg_rfm::sql::history::last_purchase_on
 CREATE  FUNCTION "last_purchase_on"(
-	"h" purchase_history, /* Option < PurchaseHistory > */
+	"history" purchase_history, /* Option < PurchaseHistory > */
 	"as_of" date /* Option < Day > */
 ) RETURNS date /* Option < Day > */
 IMMUTABLE PARALLEL SAFE COST 20
@@ -3391,7 +3403,7 @@ AS 'MODULE_PATHNAME', 'last_purchase_on_wrapper';
 -- src/sql/customer.rs
 -- pg_rfm::sql::customer::lifecycle_state
 CREATE  FUNCTION "lifecycle_state"(
-	"h" purchase_history, /* Option < PurchaseHistory > */
+	"history" purchase_history, /* Option < PurchaseHistory > */
 	"as_of" date, /* Option < Day > */
 	"policy" segment_policy DEFAULT NULL, /* Option < SegmentPolicy > */
 	"engagement" engagement_history DEFAULT NULL, /* Option < EngagementHistory > */
@@ -3452,7 +3464,7 @@ AS 'MODULE_PATHNAME', 'lifecycle_states_wrapper';
 -- src/sql/customer.rs
 -- pg_rfm::sql::customer::m_score
 CREATE  FUNCTION "m_score"(
-	"h" purchase_history, /* Option < PurchaseHistory > */
+	"history" purchase_history, /* Option < PurchaseHistory > */
 	"as_of" date, /* Option < Day > */
 	"policy" segment_policy DEFAULT NULL /* Option < SegmentPolicy > */
 ) RETURNS INT /* Option < i32 > */
@@ -3465,7 +3477,7 @@ AS 'MODULE_PATHNAME', 'm_score_wrapper';
 -- src/sql/history.rs
 -- pg_rfm::sql::history::mean_gap_days
 CREATE  FUNCTION "mean_gap_days"(
-	"h" purchase_history, /* Option < PurchaseHistory > */
+	"history" purchase_history, /* Option < PurchaseHistory > */
 	"as_of" date /* Option < Day > */
 ) RETURNS numeric /* Option < Decimal > */
 IMMUTABLE PARALLEL SAFE COST 20
@@ -3477,7 +3489,7 @@ AS 'MODULE_PATHNAME', 'mean_gap_days_wrapper';
 -- src/sql/history.rs
 -- pg_rfm::sql::history::median_gap_days
 CREATE  FUNCTION "median_gap_days"(
-	"h" purchase_history, /* Option < PurchaseHistory > */
+	"history" purchase_history, /* Option < PurchaseHistory > */
 	"as_of" date /* Option < Day > */
 ) RETURNS numeric /* Option < Decimal > */
 IMMUTABLE PARALLEL SAFE COST 20
@@ -3518,7 +3530,7 @@ AS 'MODULE_PATHNAME', 'message_keys_wrapper';
 -- src/sql/history.rs
 -- pg_rfm::sql::history::monetary
 CREATE  FUNCTION "monetary"(
-	"h" purchase_history, /* Option < PurchaseHistory > */
+	"history" purchase_history, /* Option < PurchaseHistory > */
 	"as_of" date /* Option < Day > */
 ) RETURNS numeric /* Option < Decimal > */
 IMMUTABLE PARALLEL SAFE COST 20
@@ -3530,7 +3542,7 @@ AS 'MODULE_PATHNAME', 'monetary_wrapper';
 -- src/sql/customer.rs
 -- pg_rfm::sql::customer::next_action
 CREATE  FUNCTION "next_action"(
-	"h" purchase_history, /* Option < PurchaseHistory > */
+	"history" purchase_history, /* Option < PurchaseHistory > */
 	"as_of" date, /* Option < Day > */
 	"policy" segment_policy DEFAULT NULL, /* Option < SegmentPolicy > */
 	"engagement" engagement_history DEFAULT NULL, /* Option < EngagementHistory > */
@@ -3580,7 +3592,7 @@ CREATE  FUNCTION "next_actions"(
 	"sort_order" INT,  /* i32 */
 	"rule" TEXT,  /* String */
 	"action" TEXT,  /* String */
-	"behaviour" TEXT,  /* & '_ str */
+	"behavior" TEXT,  /* & '_ str */
 	"title" TEXT,  /* String */
 	"title_ja" TEXT  /* String */
 )
@@ -3593,7 +3605,7 @@ AS 'MODULE_PATHNAME', 'next_actions_wrapper';
 -- src/sql/timeline.rs
 -- pg_rfm::sql::timeline::next_transition_on
 CREATE  FUNCTION "next_transition_on"(
-	"h" purchase_history, /* Option < PurchaseHistory > */
+	"history" purchase_history, /* Option < PurchaseHistory > */
 	"as_of" date, /* Option < Day > */
 	"policy" segment_policy DEFAULT NULL, /* Option < SegmentPolicy > */
 	"engagement" engagement_history DEFAULT NULL, /* Option < EngagementHistory > */
@@ -3623,7 +3635,7 @@ AS 'MODULE_PATHNAME', 'no_engagement_wrapper';
 -- src/sql/history.rs
 -- pg_rfm::sql::history::orders
 CREATE  FUNCTION "orders"(
-	"h" purchase_history, /* Option < PurchaseHistory > */
+	"history" purchase_history, /* Option < PurchaseHistory > */
 	"as_of" date /* Option < Day > */
 ) RETURNS bigint /* Option < i64 > */
 IMMUTABLE PARALLEL SAFE COST 20
@@ -3635,7 +3647,7 @@ AS 'MODULE_PATHNAME', 'orders_wrapper';
 -- src/sql/kpi.rs
 -- pg_rfm::sql::kpi::orders_between
 CREATE  FUNCTION "orders_between"(
-	"h" purchase_history, /* Option < PurchaseHistory > */
+	"history" purchase_history, /* Option < PurchaseHistory > */
 	"from_day" date, /* Option < Day > */
 	"to_day" date /* Option < Day > */
 ) RETURNS bigint /* Option < i64 > */
@@ -3683,7 +3695,7 @@ AS 'MODULE_PATHNAME', 'preset_scenario_wrapper';
 -- src/sql/history.rs
 -- pg_rfm::sql::history::previous_purchase_on
 CREATE  FUNCTION "previous_purchase_on"(
-	"h" purchase_history, /* Option < PurchaseHistory > */
+	"history" purchase_history, /* Option < PurchaseHistory > */
 	"as_of" date /* Option < Day > */
 ) RETURNS date /* Option < Day > */
 IMMUTABLE PARALLEL SAFE COST 20
@@ -3695,7 +3707,7 @@ AS 'MODULE_PATHNAME', 'previous_purchase_on_wrapper';
 -- src/sql/timeline.rs
 -- pg_rfm::sql::timeline::previous_state
 CREATE  FUNCTION "previous_state"(
-	"h" purchase_history, /* Option < PurchaseHistory > */
+	"history" purchase_history, /* Option < PurchaseHistory > */
 	"as_of" date, /* Option < Day > */
 	"policy" segment_policy DEFAULT NULL, /* Option < SegmentPolicy > */
 	"engagement" engagement_history DEFAULT NULL, /* Option < EngagementHistory > */
@@ -3710,7 +3722,7 @@ AS 'MODULE_PATHNAME', 'previous_state_wrapper';
 -- src/sql/history.rs
 -- pg_rfm::sql::history::purchase_days
 CREATE  FUNCTION "purchase_days"(
-	"h" purchase_history, /* Option < PurchaseHistory > */
+	"history" purchase_history, /* Option < PurchaseHistory > */
 	"as_of" date /* Option < Day > */
 ) RETURNS INT /* Option < i32 > */
 IMMUTABLE PARALLEL SAFE COST 20
@@ -3752,7 +3764,7 @@ AS 'MODULE_PATHNAME', 'purchase_history_plus_wrapper';
 -- src/sql/customer.rs
 -- pg_rfm::sql::customer::purchase_stage
 CREATE  FUNCTION "purchase_stage"(
-	"h" purchase_history, /* Option < PurchaseHistory > */
+	"history" purchase_history, /* Option < PurchaseHistory > */
 	"as_of" date, /* Option < Day > */
 	"policy" segment_policy DEFAULT NULL /* Option < SegmentPolicy > */
 ) RETURNS TEXT /* Option < & '_ str > */
@@ -3779,7 +3791,7 @@ AS 'MODULE_PATHNAME', 'purchase_stages_wrapper';
 -- src/sql/kpi.rs
 -- pg_rfm::sql::kpi::purchases_by_month
 CREATE  FUNCTION "purchases_by_month"(
-	"h" purchase_history, /* Option < PurchaseHistory > */
+	"history" purchase_history, /* Option < PurchaseHistory > */
 	"as_of" date /* Option < Day > */
 ) RETURNS TABLE (
 	"month" date,  /* Day */
@@ -3796,7 +3808,7 @@ AS 'MODULE_PATHNAME', 'purchases_by_month_wrapper';
 -- src/sql/customer.rs
 -- pg_rfm::sql::customer::r_score
 CREATE  FUNCTION "r_score"(
-	"h" purchase_history, /* Option < PurchaseHistory > */
+	"history" purchase_history, /* Option < PurchaseHistory > */
 	"as_of" date, /* Option < Day > */
 	"policy" segment_policy DEFAULT NULL /* Option < SegmentPolicy > */
 ) RETURNS INT /* Option < i32 > */
@@ -3815,7 +3827,7 @@ AS 'MODULE_PATHNAME', 'r_score_wrapper';
 -- src/sql/kpi.rs
 -- pg_rfm::sql::kpi::reached_purchase
 CREATE  FUNCTION "reached_purchase"(
-	"h" purchase_history, /* Option < PurchaseHistory > */
+	"history" purchase_history, /* Option < PurchaseHistory > */
 	"nth" INT, /* Option < i32 > */
 	"as_of" date /* Option < Day > */
 ) RETURNS bool /* Option < bool > */
@@ -3828,7 +3840,7 @@ AS 'MODULE_PATHNAME', 'reached_purchase_wrapper';
 -- src/sql/kpi.rs
 -- pg_rfm::sql::kpi::reached_purchase_within
 CREATE  FUNCTION "reached_purchase_within"(
-	"h" purchase_history, /* Option < PurchaseHistory > */
+	"history" purchase_history, /* Option < PurchaseHistory > */
 	"nth" INT, /* Option < i32 > */
 	"days" INT, /* Option < i32 > */
 	"as_of" date /* Option < Day > */
@@ -3842,7 +3854,7 @@ AS 'MODULE_PATHNAME', 'reached_purchase_within_wrapper';
 -- src/sql/history.rs
 -- pg_rfm::sql::history::recency_days
 CREATE  FUNCTION "recency_days"(
-	"h" purchase_history, /* Option < PurchaseHistory > */
+	"history" purchase_history, /* Option < PurchaseHistory > */
 	"as_of" date /* Option < Day > */
 ) RETURNS INT /* Option < i32 > */
 IMMUTABLE PARALLEL SAFE COST 20
@@ -3867,7 +3879,7 @@ AS 'MODULE_PATHNAME', 'relation_score_wrapper';
 -- src/sql/kpi.rs
 -- pg_rfm::sql::kpi::retained_in_month
 CREATE  FUNCTION "retained_in_month"(
-	"h" purchase_history, /* Option < PurchaseHistory > */
+	"history" purchase_history, /* Option < PurchaseHistory > */
 	"months" INT, /* Option < i32 > */
 	"as_of" date /* Option < Day > */
 ) RETURNS bool /* Option < bool > */
@@ -3880,7 +3892,7 @@ AS 'MODULE_PATHNAME', 'retained_in_month_wrapper';
 -- src/sql/kpi.rs
 -- pg_rfm::sql::kpi::revenue_between
 CREATE  FUNCTION "revenue_between"(
-	"h" purchase_history, /* Option < PurchaseHistory > */
+	"history" purchase_history, /* Option < PurchaseHistory > */
 	"from_day" date, /* Option < Day > */
 	"to_day" date /* Option < Day > */
 ) RETURNS numeric /* Option < Decimal > */
@@ -3893,7 +3905,7 @@ AS 'MODULE_PATHNAME', 'revenue_between_wrapper';
 -- src/sql/customer.rs
 -- pg_rfm::sql::customer::rfm_score
 CREATE  FUNCTION "rfm_score"(
-	"h" purchase_history, /* Option < PurchaseHistory > */
+	"history" purchase_history, /* Option < PurchaseHistory > */
 	"as_of" date, /* Option < Day > */
 	"policy" segment_policy DEFAULT NULL /* Option < SegmentPolicy > */
 ) RETURNS INT /* Option < i32 > */
@@ -3934,7 +3946,7 @@ AS 'MODULE_PATHNAME', 'rfm_score_of_int_wrapper';
 -- src/sql/customer.rs
 -- pg_rfm::sql::customer::rfm_segment
 CREATE  FUNCTION "rfm_segment"(
-	"h" purchase_history, /* Option < PurchaseHistory > */
+	"history" purchase_history, /* Option < PurchaseHistory > */
 	"as_of" date, /* Option < Day > */
 	"policy" segment_policy DEFAULT NULL /* Option < SegmentPolicy > */
 ) RETURNS TEXT /* Option < String > */
@@ -3973,7 +3985,7 @@ AS 'MODULE_PATHNAME', 'rfm_segment_of_score_wrapper';
 CREATE  FUNCTION "scenario_presets"() RETURNS TABLE (
 	"name" TEXT,  /* & '_ str */
 	"priority" INT,  /* i32 */
-	"behaviour" TEXT,  /* & '_ str */
+	"behavior" TEXT,  /* & '_ str */
 	"title" TEXT,  /* String */
 	"title_ja" TEXT,  /* String */
 	"description" TEXT  /* & '_ str */
@@ -3998,7 +4010,7 @@ AS 'MODULE_PATHNAME', 'scenario_presets_wrapper';
 
 CREATE FUNCTION due_steps(
     scenarios scenario[],
-    h purchase_history,
+    history purchase_history,
     as_of date,
     policy segment_policy DEFAULT NULL,
     engagement engagement_history DEFAULT NULL,
@@ -4048,7 +4060,7 @@ COMMENT ON FUNCTION contact_allowed_on(contact_history, date, segment_policy, en
 -- src/sql/timeline.rs
 -- pg_rfm::sql::timeline::segment_history
 CREATE  FUNCTION "segment_history"(
-	"h" purchase_history, /* Option < PurchaseHistory > */
+	"history" purchase_history, /* Option < PurchaseHistory > */
 	"from_day" date, /* Option < Day > */
 	"to_day" date, /* Option < Day > */
 	"step" interval, /* Option < Interval > */
@@ -4196,22 +4208,10 @@ CREATE CAST (jsonb AS scenario) WITH INOUT;
 /* </end connected objects> */
 
 /* <begin connected objects> */
--- src/sql/plain.rs
--- pg_rfm::sql::plain::sleep_year
-CREATE  FUNCTION "sleep_year"(
-	"recency_days" INT, /* Option < i32 > */
-	"policy" segment_policy DEFAULT NULL /* Option < SegmentPolicy > */
-) RETURNS INT /* Option < i32 > */
-IMMUTABLE PARALLEL SAFE  COST 10
-LANGUAGE c /* Rust */
-AS 'MODULE_PATHNAME', 'sleep_year_of_recency_wrapper';
-/* </end connected objects> */
-
-/* <begin connected objects> */
 -- src/sql/history.rs
 -- pg_rfm::sql::history::span_days
 CREATE  FUNCTION "span_days"(
-	"h" purchase_history, /* Option < PurchaseHistory > */
+	"history" purchase_history, /* Option < PurchaseHistory > */
 	"as_of" date /* Option < Day > */
 ) RETURNS INT /* Option < i32 > */
 IMMUTABLE PARALLEL SAFE COST 20
@@ -4223,7 +4223,7 @@ AS 'MODULE_PATHNAME', 'span_days_wrapper';
 -- src/sql/kpi.rs
 -- pg_rfm::sql::kpi::state_movements
 CREATE  FUNCTION "state_movements"(
-	"h" purchase_history, /* Option < PurchaseHistory > */
+	"history" purchase_history, /* Option < PurchaseHistory > */
 	"from_day" date, /* Option < Day > */
 	"to_day" date, /* Option < Day > */
 	"step" interval, /* Option < Interval > */
@@ -4315,7 +4315,7 @@ COMMENT ON FUNCTION state_movements(purchase_history, date, date, interval, segm
 -- src/sql/timeline.rs
 -- pg_rfm::sql::timeline::state_since
 CREATE  FUNCTION "state_since"(
-	"h" purchase_history, /* Option < PurchaseHistory > */
+	"history" purchase_history, /* Option < PurchaseHistory > */
 	"as_of" date, /* Option < Day > */
 	"policy" segment_policy DEFAULT NULL, /* Option < SegmentPolicy > */
 	"engagement" engagement_history DEFAULT NULL, /* Option < EngagementHistory > */
@@ -4330,7 +4330,7 @@ AS 'MODULE_PATHNAME', 'state_since_wrapper';
 -- src/sql/timeline.rs
 -- pg_rfm::sql::timeline::state_timeline
 CREATE  FUNCTION "state_timeline"(
-	"h" purchase_history, /* Option < PurchaseHistory > */
+	"history" purchase_history, /* Option < PurchaseHistory > */
 	"from_day" date, /* Option < Day > */
 	"to_day" date, /* Option < Day > */
 	"policy" segment_policy DEFAULT NULL, /* Option < SegmentPolicy > */
@@ -4350,7 +4350,7 @@ AS 'MODULE_PATHNAME', 'state_timeline_wrapper';
 -- src/sql/history.rs
 -- pg_rfm::sql::history::tenure_days
 CREATE  FUNCTION "tenure_days"(
-	"h" purchase_history, /* Option < PurchaseHistory > */
+	"history" purchase_history, /* Option < PurchaseHistory > */
 	"as_of" date /* Option < Day > */
 ) RETURNS INT /* Option < i32 > */
 IMMUTABLE PARALLEL SAFE COST 20
@@ -4362,7 +4362,7 @@ AS 'MODULE_PATHNAME', 'tenure_days_wrapper';
 -- src/sql/customer.rs
 -- pg_rfm::sql::customer::value_score
 CREATE  FUNCTION "value_score"(
-	"h" purchase_history, /* Option < PurchaseHistory > */
+	"history" purchase_history, /* Option < PurchaseHistory > */
 	"as_of" date, /* Option < Day > */
 	"policy" segment_policy DEFAULT NULL, /* Option < SegmentPolicy > */
 	"engagement" engagement_history DEFAULT NULL, /* Option < EngagementHistory > */
@@ -4377,7 +4377,7 @@ AS 'MODULE_PATHNAME', 'value_score_wrapper';
 -- src/sql/customer.rs
 -- pg_rfm::sql::customer::vip_score
 CREATE  FUNCTION "vip_score"(
-	"h" purchase_history, /* Option < PurchaseHistory > */
+	"history" purchase_history, /* Option < PurchaseHistory > */
 	"as_of" date, /* Option < Day > */
 	"policy" segment_policy DEFAULT NULL, /* Option < SegmentPolicy > */
 	"engagement" engagement_history DEFAULT NULL, /* Option < EngagementHistory > */
@@ -4422,7 +4422,7 @@ AS 'MODULE_PATHNAME', 'vip_score_of_int_wrapper';
 -- src/sql/customer.rs
 -- pg_rfm::sql::customer::vip_tier
 CREATE  FUNCTION "vip_tier"(
-	"h" purchase_history, /* Option < PurchaseHistory > */
+	"history" purchase_history, /* Option < PurchaseHistory > */
 	"as_of" date, /* Option < Day > */
 	"policy" segment_policy DEFAULT NULL, /* Option < SegmentPolicy > */
 	"engagement" engagement_history DEFAULT NULL, /* Option < EngagementHistory > */
@@ -4507,7 +4507,7 @@ COMMENT ON TYPE contact_history IS
 COMMENT ON TYPE scenario IS
     'A step scenario as JSON: who enters, which message after how many days, what ends it.';
 COMMENT ON TYPE segment_policy IS
-    'Thresholds, weights and rules as JSON; what is left out is the default''s. effective(policy) shows everything.';
+    'Thresholds, weights and rules as JSON; what is left out is the default''s. effective_policy(policy) shows everything.';
 
 -- aggregates over orders and events
 
@@ -4641,7 +4641,7 @@ COMMENT ON FUNCTION vip_score(purchase_history, date, segment_policy, engagement
 COMMENT ON FUNCTION vip_tier(purchase_history, date, segment_policy, engagement_history, text) IS
     'vip, candidate, supporter or regular: decides who is a VIP.';
 COMMENT ON FUNCTION dormancy_reason(purchase_history, date, segment_policy, engagement_history, text) IS
-    'Why the customer sleeps, or would: dissatisfied, competitor, discount_only, overstocked, unhabituated or drifted; NULL for a prospect.';
+    'Why the customer is dormant, or would be: dissatisfied, competitor, discount_only, overstocked, unhabituated or drifted; NULL for a prospect.';
 COMMENT ON FUNCTION next_transition_on(purchase_history, date, segment_policy, engagement_history, text) IS
     'First day after as_of on which the lifecycle state changes if nothing more happens; NULL if never.';
 COMMENT ON FUNCTION state_timeline(purchase_history, date, date, segment_policy, engagement_history, text) IS
@@ -4675,13 +4675,13 @@ BEGIN
         EXECUTE pg_catalog.format('COMMENT ON FUNCTION next_action(text, %s, text, text, segment_policy) IS %L', number,
             'The one next step from lifecycle state, orders, membership and dormancy reason; rules on other facts do not match.');
         EXECUTE pg_catalog.format('COMMENT ON FUNCTION dormancy_category(%s, text) IS %L', number,
-            'What kind of sleeper, from number of orders and membership: paused, cancelled, member_silent, new or one_off.');
+            'What kind of dormant customer, from number of orders and membership: paused, cancelled, member_silent, bought_once or ad_hoc.');
     END LOOP;
 END
 $comments$;
 
-COMMENT ON FUNCTION sleep_year(integer, segment_policy) IS
-    'In which year of sleep: 1 up to 365 days without a purchase, 2 up to 730, ...; NULL before the policy''s lifecycle.sleep_min_days (181).';
+COMMENT ON FUNCTION dormant_year(integer, segment_policy) IS
+    'In which year of dormancy: 1 up to 365 days without a purchase, 2 up to 730, ...; NULL before the policy''s lifecycle.reactivation_min_days (181).';
 COMMENT ON FUNCTION rfm_segment(integer, segment_policy) IS
     'The policy''s name for an RFM score, for example 543; an error for digits the policy does not have.';
 
@@ -4704,14 +4704,14 @@ COMMENT ON OPERATOR + (engagement_history, engagement_history) IS
 -- policies
 
 COMMENT ON FUNCTION default_policy() IS
-    'The default policy, which is the empty document {}; effective(NULL) shows its values.';
+    'The default policy, which is the empty document {}; effective_policy(NULL) shows its values.';
 COMMENT ON FUNCTION preset_policy(text) IS
     'The ready-made policy of that name, of those in policy_presets().';
 COMMENT ON FUNCTION policy_presets() IS
     'All ready-made policies: name, title, description.';
 COMMENT ON FUNCTION check_policy(segment_policy) IS
     'Rows (severity, path, message): error for contradictions, warning for what can never be reached, info; NULL: the default.';
-COMMENT ON FUNCTION effective(segment_policy) IS
+COMMENT ON FUNCTION effective_policy(segment_policy) IS
     'The whole policy as jsonb: what is written, and the default for the rest.';
 COMMENT ON FUNCTION segment_policy_overlay(segment_policy, segment_policy) IS
     'Implementation of the || operator: the left policy with the right one laid over it.';
@@ -4735,11 +4735,11 @@ COMMENT ON FUNCTION vip_tiers() IS
 COMMENT ON FUNCTION memberships() IS
     'All memberships, with English and Japanese labels.';
 COMMENT ON FUNCTION dormancy_categories() IS
-    'All kinds of sleepers, those expected to answer first in front, with English and Japanese labels.';
+    'All kinds of dormant customers, those expected to answer first in front, with English and Japanese labels.';
 COMMENT ON FUNCTION dormancy_reasons() IS
-    'All reasons for sleeping, those of whom an answer is expected first in front, with English and Japanese labels.';
+    'All reasons for dormancy, those of whom an answer is expected first in front, with English and Japanese labels.';
 COMMENT ON FUNCTION next_actions(segment_policy) IS
-    'All rules of the policy in order: rule, action, behaviour, English and Japanese title.';
+    'All rules of the policy in order: rule, action, behavior, English and Japanese title.';
 
 -- text and binary form, comparison
 

@@ -24,7 +24,7 @@ pub const WAIT: &str = "wait";
 
 labels! {
     /// What an action wants to bring about.
-    Behaviour "behaviour" {
+    Behavior "behavior" {
         /// A good first experience.
         Experience = "experience", "Experience", "体験";
         /// Buying again.
@@ -34,7 +34,7 @@ labels! {
         /// Telling others.
         Advocacy = "advocacy", "Advocacy", "推奨";
         /// Coming back.
-        Winback = "winback", "Winback", "復活";
+        Reactivation = "reactivation", "Reactivation", "復活";
         /// Being looked after.
         Care = "care", "Care", "ケア";
         /// Nothing for now.
@@ -87,9 +87,9 @@ pub struct Facts<'a> {
     pub vip_tier: Option<VipTier>,
     /// VIP tier on the last purchase day.
     pub last_tier: Option<VipTier>,
-    /// Kind of sleeper.
+    /// Kind of dormant customer.
     pub dormancy_category: Option<DormancyCategory>,
-    /// Reason for sleeping.
+    /// Reason for dormancy.
     pub dormancy_reason: Option<DormancyReason>,
     /// Days since the last day with a refund and no purchase.
     pub refund_only_days_ago: Option<i64>,
@@ -131,8 +131,8 @@ impl<'a> NextStep<'a> {
     }
 
     /// What the action wants to bring about.
-    pub fn behaviour(self) -> Behaviour {
-        self.rule.map_or(Behaviour::None, |rule| rule.behaviour)
+    pub fn behavior(self) -> Behavior {
+        self.rule.map_or(Behavior::None, |rule| rule.behavior)
     }
 
     /// The rule; `None` where no rule matches.

@@ -27,7 +27,7 @@ labels! {
         /// A letter.
         Postal = "postal", "Post", "郵便";
         /// Social media; nobody in particular can be addressed there.
-        Sns = "sns", "Social media", "SNS";
+        Social = "social", "Social media", "SNS";
     }
 }
 
@@ -45,7 +45,7 @@ pub struct Addresses<'a> {
 }
 
 impl Addresses<'_> {
-    /// The channels over which the customer can be reached, in the order of [`Channel::ALL`]; never [`Channel::Sns`].
+    /// The channels over which the customer can be reached, in the order of [`Channel::ALL`]; never [`Channel::Social`].
     pub fn reachable(&self, consents: &Consents) -> Vec<Channel> {
         let wanted = |channel| consents.allow(channel);
         let phone = match wanted(Channel::Phone) || wanted(Channel::Sms) {
@@ -60,7 +60,7 @@ impl Addresses<'_> {
                     Channel::Sms => phone == Some(PhoneLine::Mobile),
                     Channel::Phone => phone.is_some(),
                     Channel::Postal => self.postal.is_some_and(is_postal_address),
-                    Channel::Sns => false,
+                    Channel::Social => false,
                 }
         };
         Channel::ALL.iter().copied().filter(reaches).collect()
@@ -485,7 +485,7 @@ mod tests {
         for (json, expected) in [
             ("{}", vec![]),
             (r#"{"email": null, "line": false}"#, vec![]),
-            (r#"{"sns": true}"#, vec![]),
+            (r#"{"social": true}"#, vec![]),
             (r#"{"postal": true, "sms": true, "email": true, "phone": false}"#, vec!["email", "sms", "postal"]),
             (r#"{"phone": true}"#, vec!["phone"]),
         ] {

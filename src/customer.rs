@@ -230,12 +230,12 @@ impl<'a> Customer<'a> {
         PurchaseStage::of(self.frequency(), &self.policy.purchase_stage)
     }
 
-    /// The reason she would sleep for; `None` for a prospect.
+    /// The reason she would be dormant for; `None` for a prospect.
     pub fn dormancy_reason(&self) -> Option<DormancyReason> {
         self.dormancy_evidence().map(|(reason, _)| reason)
     }
 
-    /// The reason she would sleep for and what spoke for it; `None` for a prospect.
+    /// The reason she would be dormant for and what spoke for it; `None` for a prospect.
     pub fn dormancy_evidence(&self) -> Option<(DormancyReason, Evidence)> {
         let refund_only_on = self.history.last_refund_only_on(self.as_of);
         let limits = &self.policy.dormancy_reason;

@@ -1,4 +1,4 @@
-//! Why a customer sleeps, and what kind of sleeper she is.
+//! Why a customer is dormant, and what kind of dormant customer she is.
 
 use crate::day::Day;
 use crate::decimal::Millionths;
@@ -9,7 +9,7 @@ use crate::membership::Membership;
 use crate::policy::DormancyReasonLimits;
 
 labels! {
-    /// What kind of sleeper: decides the programme.
+    /// What kind of dormant customer: decides the program.
     DormancyCategory "dormancy category" {
         /// Paused the subscription.
         Paused = "paused", "Paused", "休会";
@@ -18,9 +18,9 @@ labels! {
         /// Subscribes, but does not buy.
         MemberSilent = "member_silent", "Silent member", "会員・購入なし";
         /// Bought once, no subscription known.
-        New = "new", "New", "新規";
+        BoughtOnce = "bought_once", "Bought once", "新規";
         /// Everybody else.
-        OneOff = "one_off", "One-off buyer", "都度購入";
+        AdHoc = "ad_hoc", "Ad hoc buyer", "都度購入";
     }
 }
 
@@ -29,9 +29,9 @@ impl DormancyCategory {
     pub const BY_EXPECTED_RESPONSE: [Self; 5] = [
         DormancyCategory::Paused,
         DormancyCategory::MemberSilent,
-        DormancyCategory::OneOff,
+        DormancyCategory::AdHoc,
         DormancyCategory::Cancelled,
-        DormancyCategory::New,
+        DormancyCategory::BoughtOnce,
     ];
 
     /// The category of a customer with `orders` purchases; `None` without a purchase.
@@ -40,8 +40,8 @@ impl DormancyCategory {
             Some(Membership::Paused) => DormancyCategory::Paused,
             Some(Membership::Withdrawn) => DormancyCategory::Cancelled,
             Some(Membership::Continuing) => DormancyCategory::MemberSilent,
-            Some(Membership::OneOff) | None if orders == 1 => DormancyCategory::New,
-            Some(Membership::OneOff) | None => DormancyCategory::OneOff,
+            Some(Membership::AdHoc) | None if orders == 1 => DormancyCategory::BoughtOnce,
+            Some(Membership::AdHoc) | None => DormancyCategory::AdHoc,
         })
     }
 
@@ -51,14 +51,14 @@ impl DormancyCategory {
             DormancyCategory::Paused => "membership is paused",
             DormancyCategory::Cancelled => "membership is withdrawn",
             DormancyCategory::MemberSilent => "membership is continuing",
-            DormancyCategory::New => "one order, no subscription known",
-            DormancyCategory::OneOff => "none of the rules before",
+            DormancyCategory::BoughtOnce => "one order, no subscription known",
+            DormancyCategory::AdHoc => "none of the rules before",
         }
     }
 }
 
 labels! {
-    /// Why a customer sleeps; of two reasons stated on one day the earlier in this list counts.
+    /// Why a customer is dormant; of two reasons stated on one day the earlier in this list counts.
     DormancyReason "dormancy reason" {
         /// Not satisfied with the product, its price or the service.
         Dissatisfied = "dissatisfied", "Dissatisfied", "不満";
@@ -108,7 +108,7 @@ pub fn complained_on(engagement: &EngagementHistory, as_of: Day) -> Option<Day> 
     DISSATISFACTION.iter().filter_map(|kind| engagement.last_on(kind, as_of)).max()
 }
 
-/// What spoke for a reason to sleep.
+/// What spoke for a reason for dormancy.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Evidence {
     /// The customer said so, last on this day.
@@ -129,7 +129,7 @@ pub enum Evidence {
     Nothing,
 }
 
-/// The reason a buyer would sleep for at `as_of`, and what spoke for it; first match wins.
+/// The reason a buyer would be dormant for at `as_of`, and what spoke for it; first match wins.
 pub fn reason(
     purchases: &Purchases,
     last_refund_only_on: Option<Day>,
@@ -277,9 +277,9 @@ mod tests {
     fn categories() {
         let category = |orders, membership| DormancyCategory::of(orders, membership).map(DormancyCategory::name);
         assert_eq!(category(0, None), None);
-        assert_eq!(category(1, None), Some("new"));
-        assert_eq!(category(1, Some(Membership::OneOff)), Some("new"));
-        assert_eq!(category(2, None), Some("one_off"));
+        assert_eq!(category(1, None), Some("bought_once"));
+        assert_eq!(category(1, Some(Membership::AdHoc)), Some("bought_once"));
+        assert_eq!(category(2, None), Some("ad_hoc"));
         assert_eq!(category(1, Some(Membership::Continuing)), Some("member_silent"));
         assert_eq!(category(1, Some(Membership::Paused)), Some("paused"));
         assert_eq!(category(5, Some(Membership::Withdrawn)), Some("cancelled"));

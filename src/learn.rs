@@ -256,8 +256,8 @@ impl Sample<'_> {
                     "frequency_cuts": numbers(&self.values(Dimension::Frequency).quintiles(ONES)?),
                     "monetary_cuts": numbers(&self.values(Dimension::Monetary).quintiles(self.unit)?),
                 });
-                overlay["vip"] = json!({"ltv_cut": number(self.top_percent()?)});
-                json!("percentile_cont at 20, 40, 60, 80 %; ltv_cut: the top 1 % by monetary, ties in")
+                overlay["vip"] = json!({"monetary_cut": number(self.top_percent()?)});
+                json!("percentile_cont at 20, 40, 60, 80 %; monetary_cut: the top 1 % by monetary, ties in")
             }
         };
         learned["limits"] = match too_few(gaps.count, policy.learn.min_gaps, "gaps") {
@@ -407,7 +407,7 @@ mod tests {
         assert_eq!(policy["rfm"]["recency_cuts"].to_string(), "[20,40,60,80]");
         assert_eq!(policy["rfm"]["frequency_cuts"].to_string(), "[1,1,2,2]");
         assert_eq!(policy["rfm"]["monetary_cuts"].to_string(), "[20,40,60,80]");
-        assert_eq!(policy["vip"]["ltv_cut"].to_string(), "99");
+        assert_eq!(policy["vip"]["monetary_cut"].to_string(), "99");
         let policy = learned("{}", &customers(102));
         assert_eq!(policy["rfm"]["recency_cuts"].to_string(), "[20.2,40.4,60.6,80.8]");
         assert_eq!(policy["learned"]["customers"].to_string(), "102");

@@ -178,11 +178,11 @@ pub fn state_of_buyer(
     }
 }
 
-/// In which year of sleep somebody is who last bought so many days ago: 1 up to 365 days, 2 up to 730, and so on; `None`
-/// before [`Lifecycle::sleep_min_days`]. The longer the sleep, the fewer wake up.
-pub fn sleep_year(recency_days: i64, policy: &Lifecycle) -> Option<i64> {
+/// In which year of dormancy somebody is who last bought so many days ago: 1 up to 365 days, 2 up to 730, and so on; `None`
+/// before [`Lifecycle::reactivation_min_days`]. The longer the dormancy, the fewer come back.
+pub fn dormant_year(recency_days: i64, policy: &Lifecycle) -> Option<i64> {
     const YEAR: i64 = 365;
-    (recency_days >= i64::from(policy.sleep_min_days)).then_some((recency_days + YEAR - 1) / YEAR)
+    (recency_days >= i64::from(policy.reactivation_min_days)).then_some((recency_days + YEAR - 1) / YEAR)
 }
 
 impl LifecycleState {
@@ -269,16 +269,16 @@ mod tests {
     }
 
     #[test]
-    fn years_of_sleep() {
+    fn years_dormant() {
         let year = |policy: &str, days| {
             let document = Document::parse(policy).unwrap();
-            sleep_year(days, &document.policy().unwrap().lifecycle)
+            dormant_year(days, &document.policy().unwrap().lifecycle)
         };
         let default = [0, 180, 181, 365, 366, 730, 731].map(|days| year("{}", days));
         assert_eq!(default, [None, None, Some(1), Some(1), Some(2), Some(2), Some(3)]);
-        let late = r#"{"lifecycle": {"sleep_min_days": 400}}"#;
+        let late = r#"{"lifecycle": {"reactivation_min_days": 400}}"#;
         assert_eq!([399, 400].map(|days| year(late, days)), [None, Some(2)]);
-        let early = r#"{"lifecycle": {"sleep_min_days": 1}}"#;
+        let early = r#"{"lifecycle": {"reactivation_min_days": 1}}"#;
         assert_eq!([0, 1].map(|days| year(early, days)), [None, Some(1)]);
         assert_eq!(year("{}", i64::from(i32::MAX)), Some(5_883_517));
     }

@@ -13,7 +13,7 @@ labels! {
         /// Has ended the subscription (code 03).
         Withdrawn = "withdrawn", "Withdrawn", "退会済";
         /// Buys without a subscription.
-        OneOff = "one_off", "One-off", "都度購入";
+        AdHoc = "ad_hoc", "Ad hoc", "都度購入";
     }
 }
 
@@ -29,7 +29,7 @@ impl Membership {
             "03" => Ok(Membership::Withdrawn),
             name => Membership::from_name(name).map_err(|_| {
                 Error::new(ErrorKind::InvalidParameter, format!("unknown membership: {}", shown(name)))
-                    .hint("Use continuing (01), paused (02), withdrawn (03) or one_off; NULL where it is unknown.")
+                    .hint("Use continuing (01), paused (02), withdrawn (03) or ad_hoc; NULL where it is unknown.")
             }),
         }
     }

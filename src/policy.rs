@@ -18,7 +18,7 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-use crate::action::{Behaviour, Condition};
+use crate::action::{Behavior, Condition};
 use crate::decimal::{Decimal, Millionths};
 use crate::labels::labels;
 use crate::learn::Method;
@@ -45,7 +45,7 @@ pub struct Policy {
     pub relation: Relation,
     /// Who is a VIP.
     pub vip: Vip,
-    /// When which reason for sleeping is assumed.
+    /// When which reason for dormancy is assumed.
     pub dormancy_reason: DormancyReasonLimits,
     /// How often and over which channels a customer may be contacted.
     pub contact: Contact,
@@ -144,8 +144,8 @@ pub struct Lifecycle {
     pub new_max_orders: u32,
     /// What membership continuing adds to both limits.
     pub continuing_grace_days: u32,
-    /// From this many days without a purchase a dormant customer is one to be woken; at least 1.
-    pub sleep_min_days: u32,
+    /// From this many days without a purchase a dormant customer is one to be reactivated; at least 1.
+    pub reactivation_min_days: u32,
     /// Own cycle: at risk after this many typical gaps.
     pub at_risk_ratio: Millionths,
     /// Own cycle: dormant after this many typical gaps.
@@ -205,9 +205,9 @@ pub struct Vip {
     /// and bought within so many days.
     pub max_recency_days: u32,
     /// A candidate by lifetime value has at least this M, in currency units; null: nobody,
-    pub ltv_cut: Option<Decimal>,
+    pub monetary_cut: Option<Decimal>,
     /// and at least so many purchase days.
-    pub ltv_min_purchase_days: u32,
+    pub monetary_min_purchase_days: u32,
     /// Memberships a VIP may have; unknown membership passes.
     pub memberships: Vec<Membership>,
     /// A candidate with at least this relation score, 0..100, is a VIP; others with it are supporters.
@@ -216,7 +216,7 @@ pub struct Vip {
     pub untracked_min_value_score: Option<Millionths>,
 }
 
-/// When which reason for sleeping is assumed.
+/// When which reason for dormancy is assumed.
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct DormancyReasonLimits {
@@ -248,7 +248,7 @@ pub struct Contact {
     pub channel_limits: BTreeMap<String, Vec<ContactLimit>>,
     /// Channels in order of preference, for rules that name none.
     pub channels: Vec<String>,
-    /// The same for dormant customers; no social media, which cannot address the sleeping alone.
+    /// The same for dormant customers; no social media, which cannot address the dormant alone.
     pub dormant_channels: Vec<String>,
 }
 
@@ -294,7 +294,7 @@ pub struct ActionRule {
     /// The action's name.
     pub action: String,
     /// What the action wants to bring about.
-    pub behaviour: Behaviour,
+    pub behavior: Behavior,
     /// The action's title in English.
     pub title: String,
     /// The action's title in Japanese; the English one where it is left out.

@@ -61,11 +61,11 @@ impl Proportion {
     pub(crate) fn wilson_bounds(self) -> Option<(f64, f64)> {
         let (numerator, n) = (self.numerator()? as f64, self.denominator as f64);
         let (rate, z_squared) = (numerator / n, Z * Z);
-        let centre = rate + z_squared / (2.0 * n);
+        let center = rate + z_squared / (2.0 * n);
         let half_width = Z * (rate * (1.0 - rate) / n + z_squared / (4.0 * n * n)).sqrt();
         // Between 0 and 1 even where the calculation comes out a hair beyond.
         let bound = |value: f64| (value / (1.0 + z_squared / n)).clamp(0.0, 1.0);
-        Some((bound(centre - half_width), bound(centre + half_width)))
+        Some((bound(center - half_width), bound(center + half_width)))
     }
 }
 

@@ -15,7 +15,7 @@ use std::fmt;
 use serde::Deserialize;
 use serde_json::Value;
 
-use crate::action::{Behaviour, Condition};
+use crate::action::{Behavior, Condition};
 use crate::dated::check_name;
 use crate::error::{Error, ErrorKind, Result};
 use crate::json::{self, canonical};
@@ -48,7 +48,7 @@ pub struct Plan {
     /// Of several scenarios a customer is in, the one with the lowest number goes on, the others wait.
     pub priority: u32,
     /// What it wants to bring about.
-    pub behaviour: Behaviour,
+    pub behavior: Behavior,
     /// Who enters.
     pub enter_when: Condition,
     /// What ends it.
@@ -182,14 +182,14 @@ fn invalid(path: &str, problem: &str) -> Error {
 mod tests {
     use super::*;
 
-    const SMALL: &str = r#"{"name": "a", "title": "A", "priority": 1, "behaviour": "care", "enter_when": {"lifecycle_state": "at_risk"},
+    const SMALL: &str = r#"{"name": "a", "title": "A", "priority": 1, "behavior": "care", "enter_when": {"lifecycle_state": "at_risk"},
         "stop_when": ["bought"], "steps": [{"id": "x", "after_days": 0, "message_key": "check_in"}, {"id": "y", "after_days": 7, "message_key": "m"}]}"#;
 
     #[test]
     fn text_and_bytes_come_back() {
         let scenario: Scenario = Scenario::parse(SMALL).unwrap();
         let text = scenario.to_string();
-        assert!(text.starts_with(r#"{"behaviour":"care","enter_when":"#), "{text}");
+        assert!(text.starts_with(r#"{"behavior":"care","enter_when":"#), "{text}");
         assert_eq!(Scenario::parse(&text).unwrap().to_bytes(), scenario.to_bytes());
         assert_eq!(Scenario::from_bytes(&scenario.to_bytes()).unwrap().to_string(), text);
     }
@@ -200,7 +200,7 @@ mod tests {
             (r#""title": "A", "#, "", "missing field `title`"),
             (r#""title": "A""#, r#""title": """#, "title: the title is empty"),
             (r#""priority": 1"#, r#""priority": -1"#, "priority: "),
-            (r#""care""#, r#""caring""#, "behaviour: unknown behaviour"),
+            (r#""care""#, r#""caring""#, "behavior: unknown behavior"),
             (r#""at_risk""#, r#""sleeping""#, "enter_when: lifecycle_state: unknown lifecycle state: \"sleeping\""),
             (r#""lifecycle_state""#, r#""state""#, "enter_when: unknown fact \"state\""),
             (r#"["bought"]"#, r#"["paid"]"#, "stop_when[0]: unknown stop condition: \"paid\". Use one of: complained"),

@@ -21,7 +21,7 @@ pub struct Stretch {
     pub to: Day,
 }
 
-/// A customer's states from a day to a day, oldest first, without a gap: an iterator over stretches, of which neighbours
+/// A customer's states from a day to a day, oldest first, without a gap: an iterator over stretches, of which neighbors
 /// may have the same state until [`merged`].
 ///
 /// The membership is today's: what it was in the past is not known.
@@ -112,7 +112,7 @@ impl Iterator for Timeline<'_> {
     }
 }
 
-/// Joins neighbours of the same state.
+/// Joins neighbors of the same state.
 pub fn merged(stretches: impl Iterator<Item = Stretch>) -> impl Iterator<Item = Stretch> {
     let mut stretches = stretches.peekable();
     std::iter::from_fn(move || {

@@ -142,8 +142,8 @@ impl CandidateFacts {
     pub fn by_lifetime_value(&self, policy: &Vip) -> [Requirement; 4] {
         [
             Requirement::at_least("span_days", self.span_days, policy.min_span_days),
-            Requirement { fact: "monetary", value: self.monetary, bound: Bound::AtLeast(policy.ltv_cut) },
-            Requirement::at_least("purchase_days", self.purchase_days, policy.ltv_min_purchase_days),
+            Requirement { fact: "monetary", value: self.monetary, bound: Bound::AtLeast(policy.monetary_cut) },
+            Requirement::at_least("purchase_days", self.purchase_days, policy.monetary_min_purchase_days),
             Requirement::at_most("recency_days", self.recency_days, self.dormant_limit),
         ]
     }
@@ -220,7 +220,7 @@ mod tests {
 
     #[test]
     fn a_burst_of_bulk_buying_is_no_candidate() {
-        let document = Document::parse(r#"{"vip": {"ltv_cut": 100000}}"#).unwrap();
+        let document = Document::parse(r#"{"vip": {"monetary_cut": 100000}}"#).unwrap();
         let policy = &document.policy().unwrap().vip;
         let steady = CandidateFacts {
             span_days: 84,
@@ -267,7 +267,7 @@ mod tests {
         assert_eq!(tier(true, value(90), None, None), "vip");
         assert_eq!(tier(true, value(89), None, None), "candidate");
         assert_eq!(tier(true, value(100), relation(100), Some(Membership::Paused)), "candidate");
-        assert_eq!(tier(true, value(100), relation(100), Some(Membership::OneOff)), "vip");
+        assert_eq!(tier(true, value(100), relation(100), Some(Membership::AdHoc)), "vip");
         assert_eq!(tier(false, value(100), relation(50), None), "supporter");
         assert_eq!(tier(false, value(100), None, None), "regular");
         assert_eq!(tier(false, None, relation(49), None), "regular");

@@ -126,7 +126,7 @@ fn tests_are_independent() {
     }
 }
 
-/// A customer's group depends on her, the test and the groups alone; a share that grows takes from its neighbour alone.
+/// A customer's group depends on her, the test and the groups alone; a share that grows takes from its neighbor alone.
 #[test]
 fn nobody_else_changes_a_group() {
     let database = Database::new("ab_stable");
@@ -519,25 +519,25 @@ fn verdicts_follow_their_rules() {
     let database = Database::new("ab_verdicts");
     for (one, other, planned, expected) in [
         // No effect shown.
-        (("120", "1000"), ("100", "1000"), "NULL", "keep testing"),
-        (("120", "1000"), ("100", "1000"), "1001", "keep testing"),
+        (("120", "1000"), ("100", "1000"), "NULL", "keep_testing"),
+        (("120", "1000"), ("100", "1000"), "1001", "keep_testing"),
         (("120", "1000"), ("100", "1000"), "1000", "stop"),
         (("120", "2000"), ("100", "1000"), "1500", "stop"),
-        (("120", "2000"), ("110", "2000"), "2001", "keep testing"),
+        (("120", "2000"), ("110", "2000"), "2001", "keep_testing"),
         // Better: rolled out only when the planned customers are there.
-        (("200", "1000"), ("100", "1000"), "NULL", "roll out"),
-        (("200", "1000"), ("100", "1000"), "1001", "keep testing"),
-        (("200", "1000"), ("100", "1000"), "1000", "roll out"),
-        (("200", "1000"), ("200", "2000"), "1500", "keep testing"),
+        (("200", "1000"), ("100", "1000"), "NULL", "roll_out"),
+        (("200", "1000"), ("100", "1000"), "1001", "keep_testing"),
+        (("200", "1000"), ("100", "1000"), "1000", "roll_out"),
+        (("200", "1000"), ("200", "2000"), "1500", "keep_testing"),
         // Worse: at once.
         (("100", "1000"), ("200", "1000"), "NULL", "stop"),
         (("100", "1000"), ("200", "1000"), "1000000", "stop"),
         // The interval excludes 0, Fisher's test does not.
-        (("4", "8"), ("0", "8"), "NULL", "keep testing"),
-        (("0", "8"), ("4", "8"), "NULL", "keep testing"),
+        (("4", "8"), ("0", "8"), "NULL", "keep_testing"),
+        (("0", "8"), ("4", "8"), "NULL", "keep_testing"),
         // Nobody.
-        (("", "0"), ("100", "1000"), "NULL", "keep testing"),
-        (("100", "1000"), ("", "0"), "5", "keep testing"),
+        (("", "0"), ("100", "1000"), "NULL", "keep_testing"),
+        (("100", "1000"), ("", "0"), "5", "keep_testing"),
     ] {
         let call = format!("ab_compare({}, {}, {planned})", counts(one.0, one.1), counts(other.0, other.1));
         assert_eq!(database.psql(&format!("SELECT verdict FROM {call}")).trim(), expected, "{call}");
@@ -552,12 +552,12 @@ fn verdicts_follow_their_rules() {
     assert_eq!(database.psql(cheap), "t|t|stop\n");
     assert_eq!(
         database.psql("SELECT ab_compare('(0,,,,,,,)', '(0,,,,,,,)'), ab_compare(NULL, '(0,,,,,,,)') IS NULL, ab_compare('(0,,,,,,,)', NULL, 5) IS NULL"),
-        "(,,,,,,,,,\"keep testing\")|t|t\n"
+        "(,,,,,,,,,keep_testing)|t|t\n"
     );
     // The verdicts are those of the list.
     assert_eq!(
         database.psql("SELECT string_agg(verdict || ': ' || label_ja, ', ' ORDER BY sort_order) FROM ab_verdicts()"),
-        "roll out: 全体に展開する, keep testing: テストを続ける, stop: 中止する\n"
+        "roll_out: 全体に展開する, keep_testing: テストを続ける, stop: 中止する\n"
     );
     assert_eq!(
         database.psql(
@@ -579,7 +579,7 @@ fn errors_are_as_rare_as_promised() {
                             FROM n, generate_series(1, 400) AS test, unnest(ARRAY['a', 'b']) AS grp, generate_series(1, n) AS i),
                   results AS (SELECT test, ab_result(responded, NULL) FILTER (WHERE grp = 'a') AS a,
                                      ab_result(responded, NULL) FILTER (WHERE grp = 'b') AS b FROM draws GROUP BY test)
-             SELECT avg((c.verdict = 'roll out')::int)::float8 FROM n, results, ab_compare(a, b, n) AS c",
+             SELECT avg((c.verdict = 'roll_out')::int)::float8 FROM n, results, ab_compare(a, b, n) AS c",
             rates.0, rates.1
         );
         database.psql(&sql).trim().parse::<f64>().expect("a share")
@@ -682,7 +682,7 @@ fn campaign_figures_are_those_of_plain_sql() {
     // Cost and gain of one group, by hand.
     let by_hand = "SELECT count(*) FROM campaign_kpi AS k JOIN campaigns AS c USING (campaign) JOIN campaign_groups AS h
                        ON h.campaign = k.campaign AND h.is_control JOIN campaign_groups AS g ON g.campaign = k.campaign AND g.grp = k.grp
-                   WHERE k.cost = c.contact_cost * k.customers AND k.cost_per_revived = round(k.cost / k.revived, 2)
+                   WHERE k.cost = c.contact_cost * k.customers AND k.cost_per_reactivated = round(k.cost / k.reactivated, 2)
                      AND abs(k.gain - ((g.result).revenue - (h.result).revenue * k.customers / (h.result).customers - k.cost)) < 0.01
                      AND (k.lift <= 0 OR abs(k.cost_per_one_more * k.lift * k.customers - k.cost) < 0.01 * k.lift * k.customers)";
     assert_eq!(database.psql(by_hand), "4\n");

@@ -236,7 +236,7 @@ const REFUSED: &[(&str, &str, &str)] = &[
     ("SELECT rfm_score(date '2024-01-01', 1, '2024-01-02', '{\"rfm\": {\"monetary_cuts\": [2, 1]}}')", "22023", "rfm.monetary_cuts"),
     ("SELECT * FROM next_actions('{\"rfm\": {\"monetary_cuts\": [2, 1]}}')", "22023", "rfm.monetary_cuts"),
     ("SELECT * FROM segment_customer(NULL, '2024-01-01', '{\"vip\": {\"value_weight\": 2}}')", "22023", "vip.value_weight"),
-    ("SELECT default_policy() || '{\"next_action\": {\"rules\": [{\"id\": \"a\", \"action\": \"a\", \"behaviour\": \"care\", \"title\": \"A\",
+    ("SELECT default_policy() || '{\"next_action\": {\"rules\": [{\"id\": \"a\", \"action\": \"a\", \"behavior\": \"care\", \"title\": \"A\",
        \"when\": {\"rfm_segment\": \"kings\"}}]}}'", "22023", "\"kings\""),
 ];
 
@@ -305,8 +305,8 @@ const DEFINED: &[(&str, Option<&str>)] = &[
     ("SELECT lifecycle_state(20, count(*), NULL, false) FROM generate_series(1, 3)", Some("active")),
     ("SELECT vip_score(20, count(*), 15000, NULL) FROM generate_series(1, 3)", Some("66.67")),
     ("SELECT next_action('active', count(*), NULL, NULL) FROM generate_series(1, 3)", Some("give_reason_to_continue")),
-    ("SELECT dormancy_category(1, NULL)", Some("new")),
-    ("SELECT dormancy_category(count(*), NULL) FROM generate_series(1, 2)", Some("one_off")),
+    ("SELECT dormancy_category(1, NULL)", Some("bought_once")),
+    ("SELECT dormancy_category(count(*), NULL) FROM generate_series(1, 2)", Some("ad_hoc")),
     ("SELECT purchase_history('2024-01-01', 100)", Some(r#"{"2024-01-01": {"orders": 1, "amount": 100}}"#)),
     (
         "SELECT purchase_history('2024-01-01', 100.50, true)",
@@ -319,7 +319,7 @@ const DEFINED: &[(&str, Option<&str>)] = &[
     ("SELECT engagement_history('review', '2024-01-01')", Some(r#"{"review": {"2024-01-01": 1}}"#)),
     // Membership codes.
     (
-        "SELECT string_agg(dormancy_category(1, m), ' ' ORDER BY m) FROM unnest(ARRAY['01', '02', '03', 'continuing', 'one_off', 'paused', 'withdrawn']) m",
+        "SELECT string_agg(dormancy_category(1, m), ' ' ORDER BY m) FROM unnest(ARRAY['01', '02', '03', 'continuing', 'ad_hoc', 'paused', 'withdrawn']) m",
         Some("member_silent paused cancelled member_silent new paused cancelled"),
     ),
     // No rows, NULL days, as_of before everything.
@@ -454,7 +454,7 @@ const DEFINED: &[(&str, Option<&str>)] = &[
         "SELECT channels FROM (SELECT reachable_channels(E'a@example.jp\\r\\nBcc: b@example.jp') AS channels) AS q",
         Some("{}"),
     ),
-    // Contacts: a hold-out is none, what comes after as_of is invisible, NULL is no log.
+    // Contacts: a holdout is none, what comes after as_of is invisible, NULL is no log.
     (
         "SELECT contact_history('email', '2024-01-01', 'a', 'b', 'x')",
         Some(r#"[{"on": "2024-01-01", "channel": "email", "scenario": "a", "step": "b", "group": "x"}]"#),
@@ -530,7 +530,7 @@ const DEFINED: &[(&str, Option<&str>)] = &[
     ),
     // Policies that only look broken.
     ("SELECT '{}'::segment_policy", Some("{}")),
-    ("SELECT '{\"vip\": {\"ltv_cut\": 1e2}}'::segment_policy", Some(r#"{"vip":{"ltv_cut":100}}"#)),
+    ("SELECT '{\"vip\": {\"monetary_cut\": 1e2}}'::segment_policy", Some(r#"{"vip":{"monetary_cut":100}}"#)),
     ("SELECT rfm_score(20, 3, 15000, '{\"rfm\": {\"monetary_cuts\": [1, 1, 1, 1]}}')", Some("535")),
     ("SELECT rfm_score(20, 3, 15000, '{\"rfm\": {\"monetary_cuts\": [1]}}')", Some("532")),
     ("SELECT rfm_segment(555, '{\"segments\": {\"rules\": [], \"default\": \"みんな\"}}')", Some("みんな")),
@@ -644,7 +644,7 @@ fn one_null_or_one_infinity_among_good_arguments() {
             "contact_history" => "'[{\"on\": \"2024-03-01\", \"channel\": \"email\"}]'::contact_history",
             "scenario" => "preset_scenario('at_risk_check_in')",
             "scenario[]" => "ARRAY[preset_scenario('at_risk_check_in')]",
-            "segment_policy" => "'{\"vip\": {\"ltv_cut\": 10}}'::segment_policy",
+            "segment_policy" => "'{\"vip\": {\"monetary_cut\": 10}}'::segment_policy",
             "jsonb" => "'{}'::jsonb",
             "interval" => "interval '1 month'",
             "uuid" => "'a0eebc99-9c0b-4ef8-bb6d-6bb9bd380a11'::uuid",
@@ -906,7 +906,7 @@ fn numeric_amounts_of_up_to_38_digits() {
 fn every_place_of_a_policy_with_every_kind_of_json() {
     let database = Database::new("policy_walk");
     let mut client = client(&database);
-    let text = value(&mut client, "SELECT effective(NULL)").expect("the default policy");
+    let text = value(&mut client, "SELECT effective_policy(NULL)").expect("the default policy");
     let effective: Value = serde_json::from_str(&text).expect("JSON");
     let mut places = Vec::new();
     collect_places(&effective, &mut Vec::new(), &mut places);
@@ -1053,7 +1053,7 @@ fn errors_of_policy_numbers_name_the_place() {
     for (number, path) in [
         ("1e400", "rfm.monetary_cuts"),
         ("1e-21", "rfm.monetary_cuts"),
-        ("1e39", "vip.ltv_cut"),
+        ("1e39", "vip.monetary_cut"),
         ("1e400", "lifecycle.dormant_after_days"),
         ("5316911983139663491615228241121378304", "vip.value_weight"),
         ("-1e-30", "learned.x"),
@@ -1098,7 +1098,7 @@ fn a_policy_has_no_zero_bytes() {
 fn a_key_of_serde_json_is_refused() {
     let database = Database::new("serde_key");
     let mut client = client(&database);
-    let sql = r#"SELECT '{"vip": {"ltv_cut": {"$serde_json::private::Number": "5"}}}'::segment_policy"#;
+    let sql = r#"SELECT '{"vip": {"monetary_cut": {"$serde_json::private::Number": "5"}}}'::segment_policy"#;
     let (sqlstate, message, _) = expect_error(&mut client, sql);
     assert!(sqlstate == "22P02" && message.contains("a key is reserved"), "{sqlstate} {message}");
 }
@@ -1120,7 +1120,7 @@ fn deeply_nested_jsonb_is_refused() {
         assert_eq!(sqlstate, "22P02", "{message}");
         assert!(message.len() < 300, "{message}");
     }
-    let deepest = "SELECT effective(('{\"learned\": {\"a\": ' || repeat('[', 100) || repeat(']', 100) || '}}')::segment_policy)::segment_policy IS NULL";
+    let deepest = "SELECT effective_policy(('{\"learned\": {\"a\": ' || repeat('[', 100) || repeat(']', 100) || '}}')::segment_policy)::segment_policy IS NULL";
     assert_eq!(value(&mut client, deepest).as_deref(), Some("f"));
 }
 

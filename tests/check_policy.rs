@@ -89,7 +89,7 @@ fn gap_lists(policy: &Policy) -> Vec<Vec<i32>> {
     lists
 }
 
-/// One shopper of each kind, in an order in which neighbours differ in everything.
+/// One shopper of each kind, in an order in which neighbors differ in everything.
 fn shoppers(policy: &Policy) -> impl Iterator<Item = Shopper> {
     let gaps = gap_lists(policy);
     let memberships = [None].into_iter().chain(Membership::ALL.iter().copied().map(Some)).collect::<Vec<_>>();
@@ -154,14 +154,14 @@ fn policies() -> impl Strategy<Value = String> {
     let vip = (
         (number(2), number(3), number(3), number(6)),
         (select(vec!["null", "3", "1000"]), number(2)),
-        select(vec![r#""continuing", "one_off""#, "", r#""continuing", "paused", "withdrawn", "one_off""#, r#""paused""#]),
+        select(vec![r#""continuing", "ad_hoc""#, "", r#""continuing", "paused", "withdrawn", "ad_hoc""#, r#""paused""#]),
         select(vec![0, 0, 50, 100]),
         select(vec!["null", "0", "34", "100"]),
     )
         .prop_map(|((span, orders, days, recency), (cut, ltv_days), memberships, relation, value)| {
             format!(
                 r#"{{"min_span_days": {span}, "min_orders": {orders}, "min_purchase_days": {days}, "max_recency_days": {recency},
-                    "ltv_cut": {cut}, "ltv_min_purchase_days": {ltv_days}, "memberships": [{memberships}],
+                    "monetary_cut": {cut}, "monetary_min_purchase_days": {ltv_days}, "memberships": [{memberships}],
                     "min_relation_score": {relation}, "untracked_min_value_score": {value}}}"#
             )
         });
@@ -170,7 +170,7 @@ fn policies() -> impl Strategy<Value = String> {
     let stage = (2..=3u32, 0..=1u32);
     (select(vec!["orders", "purchase_days"]), lifecycle, vip, cuts, relation, stage).prop_map(
         |(frequency, lifecycle, vip, (r, f, m), (weight, cap), (nurture, more))| {
-            let kinds = ["survey", "referral", "sns_post", "event", "community", "proposal"];
+            let kinds = ["survey", "referral", "social_post", "event", "community", "proposal"];
             let others: Vec<_> = kinds.iter().map(|kind| format!(r#""{kind}": {{"weight": 0, "cap": 0}}"#)).collect();
             format!(
                 r#"{{"frequency": "{frequency}", "lifecycle": {lifecycle}, "vip": {vip},
@@ -216,7 +216,7 @@ proptest! {
 /// Each finding by a policy of its own.
 #[test]
 fn what_is_out_of_reach_is_named() {
-    let all_memberships = r#""memberships": ["continuing", "paused", "withdrawn", "one_off"]"#;
+    let all_memberships = r#""memberships": ["continuing", "paused", "withdrawn", "ad_hoc"]"#;
     let everybody = format!(r#"{all_memberships}, "min_relation_score": 0, "untracked_min_value_score": 0"#);
     for (text, expected) in [
         ("{}".into(), vec![]),
@@ -250,7 +250,7 @@ fn what_is_out_of_reach_is_named() {
         ),
         (
             r#"{"vip": {"untracked_min_value_score": null}, "relation": {"kinds": {"referral": {"weight": 0, "cap": 3},
-                "review": {"weight": 10, "cap": 1}, "survey": {"weight": 10, "cap": 0}, "sns_post": {"weight": 1, "cap": 3},
+                "review": {"weight": 10, "cap": 1}, "survey": {"weight": 10, "cap": 0}, "social_post": {"weight": 1, "cap": 3},
                 "event": {"weight": 2.5, "cap": 3}, "community": {"weight": 0, "cap": 0}, "proposal": {"weight": 29.4, "cap": 1}}}}"#.into(),
             vec![
                 "vip.min_relation_score: nobody is ever vip: relation.kinds make at most 49.9 points, and vip.untracked_min_value_score is null",

@@ -113,9 +113,9 @@ fn shop(name: &str) -> Database {
                           [1 + abs(hashint4(n)) % 6], '2025-06-30'::date - abs(hashint4(n + 7)) % 400
            FROM generate_series(1, 400) AS n;
            CREATE TABLE policies (name text PRIMARY KEY, policy segment_policy NOT NULL);
-           INSERT INTO policies VALUES ('this year', '{"vip": {"ltv_cut": 30000}, "frequency":   "purchase_days"}'),
+           INSERT INTO policies VALUES ('this year', '{"vip": {"monetary_cut": 30000}, "frequency":   "purchase_days"}'),
                ('last year', preset_policy('mail_order_181')), ('plain', default_policy()),
-               ('all', effective(preset_policy('occasional'))::segment_policy);
+               ('all', effective_policy(preset_policy('occasional'))::segment_policy);
 
            -- The histories of a day, kept in a table: every use of a function that pg_dump writes down.
            CREATE TABLE customers (
@@ -143,7 +143,7 @@ fn shop(name: &str) -> Database {
            CREATE MATERIALIZED VIEW due AS
            SELECT customer_id, d.*
            FROM customers, (SELECT array_agg(scenario) AS all_of_them FROM scenarios) AS s,
-                LATERAL due_steps(all_of_them, h, '2025-06-30', policy, e, 'one_off', '{email}', c) AS d;
+                LATERAL due_steps(all_of_them, h, '2025-06-30', policy, e, 'ad_hoc', '{email}', c) AS d;
            CREATE UNIQUE INDEX ON due (customer_id, scenario);
            CREATE INDEX customers_state ON customers (lifecycle_state(h, '2025-06-30'));
            CREATE INDEX ON customers USING hash (e);
@@ -165,7 +165,7 @@ fn shop(name: &str) -> Database {
            JOIN policies AS p ON p.name = 'this year'
            JOIN (SELECT customer_id, rfm_score(ordered_on, amount, '2025-06-30'::date, policy) AS score
                  FROM orders JOIN policies ON name = 'this year' GROUP BY customer_id) AS o USING (customer_id)
-           CROSS JOIN LATERAL segment_customer(h.h, '2025-06-30', p.policy, coalesce(e.e, no_engagement()), 'one_off',
+           CROSS JOIN LATERAL segment_customer(h.h, '2025-06-30', p.policy, coalesce(e.e, no_engagement()), 'ad_hoc',
                                                ARRAY['email'], '2025-06-29') AS s;
            CREATE UNIQUE INDEX ON segments (customer_id);
            CREATE VIEW states AS SELECT lifecycle_state, count(*) FROM segments GROUP BY lifecycle_state"#,
@@ -291,7 +291,7 @@ fn facts(database: &Database, schema: &str) {
                   '2025-01-01'::date AS from_day, '2025-06-30'::date AS to_day, '1 month'::interval AS "interval",
                   '2025-06-01 12:00'::timestamp - make_interval(days => n) AS "timestamp without time zone",
                   '2025-06-01 12:00+00'::timestamptz - make_interval(days => n) AS "timestamp with time zone",
-                  (ARRAY['continuing', 'paused', '03', 'one_off'])[1 + n % 4] AS membership,
+                  (ARRAY['continuing', 'paused', '03', 'ad_hoc'])[1 + n % 4] AS membership,
                   (ARRAY['dormant', 'at_risk', 'vip', 'active', 'prospect'])[1 + n % 5] AS lifecycle_state,
                   (ARRAY['drifted', 'overstocked', 'competitor'])[1 + n % 3] AS dormancy_reason,
                   (ARRAY['review', 'referral', 'complaint'])[1 + n % 3] AS kind, 'annual_365' AS name,
@@ -306,8 +306,8 @@ fn facts(database: &Database, schema: &str) {
                   (ARRAY['email', 'postal', NULL])[1 + n % 3] AS channel, 'at_risk_check_in' AS scenario_name, 'check_in' AS step,
                   (ARRAY['a', 'holdout', NULL])[1 + n % 3] AS "group", 'vip_advocacy' AS preset,
                   (preset_scenario('at_risk_check_in')::jsonb || '{{"enter_when": {{"rfm_segment": "kings"}}}}')::scenario AS scenario,
-                  ARRAY[preset_scenario('at_risk_check_in'), preset_scenario('dormant_revival_drifted')] AS _scenario,
-                  format('{{"vip": {{"min_span_days": 10, "ltv_cut": 100}}}}')::segment_policy AS segment_policy
+                  ARRAY[preset_scenario('at_risk_check_in'), preset_scenario('reactivation_drifted')] AS _scenario,
+                  format('{{"vip": {{"min_span_days": 10, "monetary_cut": 100}}}}')::segment_policy AS segment_policy
            FROM generate_series(1, 40) AS n GROUP BY n;
            INSERT INTO segment_policies (name, policy, valid_from) VALUES ('annual_365', '{{"frequency": "purchase_days"}}', '1990-01-01')"#
     ));

@@ -20,7 +20,7 @@ const POLICIES: &[&str] = &[
                       "dormant_ratio": 2.15, "min_days": 5, "max_days": 120, "winback_window_days": 45}}"#,
     r#"{"rfm": {"recency_cuts": [1, 7, 30, 31, 59, 60, 61, 365], "frequency_cuts": [1, 1],
                 "monetary_cuts": [0, 999.99, 4999.995, 5000, 20000]},
-        "vip": {"value_weight": 0.37, "ltv_cut": 20000, "untracked_min_value_score": 62.5, "memberships": ["paused"]},
+        "vip": {"value_weight": 0.37, "monetary_cut": 20000, "untracked_min_value_score": 62.5, "memberships": ["paused"]},
         "relation": {"window_days": 30, "kinds": {"review": {"weight": 3.335, "cap": 1}}}}"#,
 ];
 
@@ -47,7 +47,7 @@ fn explained(name: &str) -> (Database, Client) {
              CREATE TABLE explained AS
              SELECT f.customer_id, d.day, p.policy, p.rules, to_jsonb(s) AS s, x.x
              FROM facts AS f, (VALUES {}) AS d (day),
-                  (SELECT policy, effective(policy) #> '{{next_action,rules}}' AS rules
+                  (SELECT policy, effective_policy(policy) #> '{{next_action,rules}}' AS rules
                    FROM (VALUES {}) AS p (policy) OFFSET 0) AS p,
                   segment_customer(f.h, d.day, p.policy, f.e, f.membership, f.channels, f.last_contacted_on) AS s,
                   explain_customer(f.h, d.day, p.policy, f.e, f.membership, f.channels, f.last_contacted_on) AS x",
@@ -58,7 +58,7 @@ fn explained(name: &str) -> (Database, Client) {
     (database, client)
 }
 
-/// What every explanation must fulfil: a name and an SQL condition on `x`, the explanation, and `s`, the row.
+/// What every explanation must fulfill: a name and an SQL condition on `x`, the explanation, and `s`, the row.
 #[derive(Default)]
 struct Properties(Vec<String>);
 
@@ -113,7 +113,7 @@ fn results_and_decisions_agree_with_segment_customer() {
         ("{dormancy_reason,reason}", "dormancy_reason"),
         ("{next_action,action}", "next_action"),
         ("{next_action,rule}", "action_rule"),
-        ("{next_action,behaviour}", "action_behaviour"),
+        ("{next_action,behavior}", "action_behavior"),
         ("{action_channel,channel}", "action_channel"),
         ("{action_due_on,on}", "action_due_on"),
         ("{next_transition_on,on}", "next_transition_on"),
@@ -267,7 +267,7 @@ const READABLE: &str = "
     SELECT jsonb_pretty(explain_customer(
         purchase_history(ordered_on, amount, discounted),
         '2025-06-30',
-        '{\"lifecycle\": {\"cycle\": \"own\"}, \"vip\": {\"ltv_cut\": 25000}}',
+        '{\"lifecycle\": {\"cycle\": \"own\"}, \"vip\": {\"monetary_cut\": 25000}}',
         (SELECT engagement_history(kind, happened_on)
          FROM (VALUES ('review', date '2025-01-05'), ('referral', '2025-06-05'), ('complaint', '2024-02-01'))
               AS e (kind, happened_on)),

@@ -97,7 +97,7 @@ impl Random {
             .map(|_| {
                 let kind = ContactKind {
                     channel: name(self, &["email", "郵便", "it's \"quoted\""]),
-                    scenario: name(self, &["a", "at_risk_check_in", "lapsed_good_customer"]),
+                    scenario: name(self, &["a", "at_risk_check_in", "dormant_good_customer"]),
                     step: name(self, &["a", "check_in", "how_to", "letter"]),
                     group: name(self, &["a", "holdout"]),
                 };
@@ -271,7 +271,7 @@ fn ask_everything(
 fn purchase_histories_from_mutated_bytes() {
     let mut random = Random(0x9E37_79B9_7F4A_7C15);
     let (document, own) =
-        (Document::empty(), Document::parse(r#"{"lifecycle": {"cycle": "own"}, "vip": {"ltv_cut": 1}}"#).unwrap());
+        (Document::empty(), Document::parse(r#"{"lifecycle": {"cycle": "own"}, "vip": {"monetary_cut": 1}}"#).unwrap());
     let mut tally = Tally::default();
     let mut other = Vec::new();
     for round in 0..HISTORY_MUTANTS / 20 {
@@ -366,8 +366,8 @@ fn contact_histories_from_mutated_bytes() {
 }
 
 const SCENARIOS: &[&str] = &[
-    r#"{"behaviour":"care","enter_when":{"lifecycle_state":"dormant","recency_days":{"above":180}},"name":"a","priority":9,"reenter_after_days":90,"steps":[{"after_days":0,"id":"x","message_key":"m"},{"after_days":7,"channels":["email"],"id":"y","message_key":"m"}],"stop_when":["bought"],"title":"A"}"#,
-    r#"{"behaviour":"winback","enter_when":{"any":[{"orders":{"at_least":1}}]},"name":"b","priority":1,"steps":[{"after_days":90,"id":"x","message_key":"m","offer":"o"}],"stop_when":[],"title":"B"}"#,
+    r#"{"behavior":"care","enter_when":{"lifecycle_state":"dormant","recency_days":{"above":180}},"name":"a","priority":9,"reenter_after_days":90,"steps":[{"after_days":0,"id":"x","message_key":"m"},{"after_days":7,"channels":["email"],"id":"y","message_key":"m"}],"stop_when":["bought"],"title":"A"}"#,
+    r#"{"behavior":"winback","enter_when":{"any":[{"orders":{"at_least":1}}]},"name":"b","priority":1,"steps":[{"after_days":90,"id":"x","message_key":"m","offer":"o"}],"stop_when":[],"title":"B"}"#,
 ];
 
 #[test]
@@ -392,13 +392,13 @@ fn scenarios_from_mutated_bytes() {
 }
 
 const POLICIES: &[&str] = &[
-    r#"{"lifecycle":{"dormant_after_days":90},"vip":{"ltv_cut":1.5}}"#,
+    r#"{"lifecycle":{"dormant_after_days":90},"vip":{"monetary_cut":1.5}}"#,
     r#"{"lifecycle":{"at_risk_ratio":1.5,"cycle":"own","dormant_ratio":3,"max_days":425,"prior_gaps":3,"store_gap_days":30}}"#,
     r#"{"frequency":"purchase_days","rfm":{"frequency_cuts":[1,2],"monetary_cuts":[0.01,5],"recency_cuts":[1,2,3,4,5,6,7,8]}}"#,
-    r#"{"next_action":{"rules":[{"action":"call","behaviour":"care","id":"a","title":"A","when":{"any":[{"orders":{"above":2}}]}}]}}"#,
+    r#"{"next_action":{"rules":[{"action":"call","behavior":"care","id":"a","title":"A","when":{"any":[{"orders":{"above":2}}]}}]}}"#,
     r#"{"relation":{"kinds":{"review":{"cap":3,"weight":10}},"window_days":365}}"#,
     r#"{"segments":{"default":"rest","rules":[{"any":[{"f":[1,2],"r":[1,5]}],"name":"a"}]}}"#,
-    r#"{"vip":{"memberships":["one_off"],"min_relation_score":50,"untracked_min_value_score":null,"value_weight":0.3}}"#,
+    r#"{"vip":{"memberships":["ad_hoc"],"min_relation_score":50,"untracked_min_value_score":null,"value_weight":0.3}}"#,
 ];
 
 /// Of mutated JSON hardly anything is JSON: most of these change a value where it stands.

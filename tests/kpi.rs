@@ -14,7 +14,7 @@ const VIEWS: &[&str] = &[
     "kpi_step_within_90_days",
     "kpi_retention",
     "kpi_cohort_revenue",
-    "kpi_revival",
+    "kpi_reactivation",
     "kpi_lapse",
     "kpi_revenue_share",
 ];

@@ -61,7 +61,7 @@ fn it_learns_what_plain_sql_finds() {
                          'recency_cuts', (SELECT jsonb_agg(trim_scale(quantile(r, p, 5)) ORDER BY p) FROM generate_series(1, 4) p),
                          'frequency_cuts', (SELECT jsonb_agg(trim_scale(quantile(f, p, 5)) ORDER BY p) FROM generate_series(1, 4) p),
                          'monetary_cuts', (SELECT jsonb_agg(trim_scale(quantile(m, p, 5)) ORDER BY p) FROM generate_series(1, 4) p)),
-                     'vip', jsonb_build_object('ltv_cut', trim_scale(m[cardinality(m) - ceil(cardinality(m) / 100.0)::int + 1])),
+                     'vip', jsonb_build_object('monetary_cut', trim_scale(m[cardinality(m) - ceil(cardinality(m) / 100.0)::int + 1])),
                      'lifecycle', jsonb_build_object(
                          'store_gap_days', trim_scale(quantile(g, 1, 2)),
                          'at_risk_after_days', ceil(quantile(g, 3, 4)),
@@ -143,7 +143,7 @@ fn cdnow_learns_the_published_numbers() {
     assert_eq!(
         found,
         "{\"recency_cuts\": [141, 432, 485, 512], \"monetary_cuts\": [15.36, 31.35, 59.924, 133.95], \"frequency_cuts\": [1, 1, 2, 4]} \
-         {\"ltv_cut\": 919.24} {\"store_gap_days\": 34, \"at_risk_after_days\": 94, \"dormant_after_days\": 200}"
+         {\"monetary_cut\": 919.24} {\"store_gap_days\": 34, \"at_risk_after_days\": 94, \"dormant_after_days\": 200}"
     );
     // F = 2 is empty by right: nobody lies between equal cuts.
     let warnings = database.psql("SELECT message FROM learned, check_policy(policy) WHERE severity = 'warning'");

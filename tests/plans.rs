@@ -17,7 +17,7 @@ const EAGER: &str = "SET parallel_setup_cost = 0; SET parallel_tuple_cost = 0; S
 const POLICY: &str = r#"'{"frequency": "purchase_days", "lifecycle": {"cycle": "own"},
                           "rfm": {"recency_cuts": [7, 30, 90], "frequency_cuts": [1, 1, 2, 4, 8],
                                   "monetary_cuts": [999.99, 5000]},
-                          "vip": {"ltv_cut": 20000, "untracked_min_value_score": 60}}'::segment_policy"#;
+                          "vip": {"monetary_cut": 20000, "untracked_min_value_score": 60}}'::segment_policy"#;
 
 /// A query over a table, one row a customer. `{order}` becomes nothing, or an ORDER BY within the aggregates.
 struct Question {
@@ -275,7 +275,7 @@ fn functions_of_one_customer_answer_the_same_in_workers() {
     let shop = Shop::new("plans_functions");
     shop.database.psql("ALTER TABLE customers SET (parallel_workers = 2)");
     let query = format!(
-        "SELECT c.customer_id, c.h, c.e, s.*, median_gap_days(c.h, '2025-06-30') AS median, effective(p.policy) AS policy
+        "SELECT c.customer_id, c.h, c.e, s.*, median_gap_days(c.h, '2025-06-30') AS median, effective_policy(p.policy) AS policy
          FROM customers AS c
          CROSS JOIN LATERAL (SELECT CASE WHEN customer_id % 2 = 0 THEN {POLICY} END AS policy) AS p
          CROSS JOIN LATERAL segment_customer(c.h, '2025-06-30', p.policy, c.e, c.membership, c.channels,
@@ -604,7 +604,7 @@ fn the_text_of_a_value_reads_back_as_the_same_bytes() {
 fn a_policy_goes_through_jsonb_without_changing_what_it_says() {
     let shop = Shop::new("plans_jsonb");
     shop.holds(
-        "SELECT effective(policy::jsonb::segment_policy) = effective(policy)
+        "SELECT effective_policy(policy::jsonb::segment_policy) = effective_policy(policy)
                 AND policy::jsonb::segment_policy::jsonb = policy::jsonb
          FROM customers WHERE policy IS NOT NULL",
     );
@@ -666,7 +666,7 @@ fn distinct_group_by_and_order_by_go_by_the_value() {
                 found(&format!("SELECT {column}::text, count(*) {from} GROUP BY {column}::text")),
             );
         }
-        // ORDER BY is a total order: of two neighbours the first is less or equal, never more.
+        // ORDER BY is a total order: of two neighbors the first is less or equal, never more.
         shop.holds(&format!(
             "SELECT v IS NULL OR next IS NULL OR v < next AND NOT v > next AND v <> next AND next > v AND next >= v
                     OR v = next AND v <= next AND v >= next AND NOT v < next
@@ -890,7 +890,7 @@ impl Shop {
                             WHEN 2 THEN preset_policy('annual_365')
                             WHEN 3 THEN default_policy()
                             WHEN 4 THEN preset_policy('occasional') || '{{\"frequency\": \"purchase_days\"}}'
-                            WHEN 5 THEN format('{{\"vip\": {{\"ltv_cut\": %s}}}}', c.customer_id)::segment_policy
+                            WHEN 5 THEN format('{{\"vip\": {{\"monetary_cut\": %s}}}}', c.customer_id)::segment_policy
                         END AS policy
                  FROM reference.customers AS c
                  LEFT JOIN (SELECT customer_id, purchase_history(ordered_on, amount, discounted) AS h

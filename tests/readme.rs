@@ -195,7 +195,7 @@ fn it_names_everything_and_every_object_has_a_comment() {
         (
             "keys of the policy and their defaults",
             "WITH RECURSIVE keys (path, value) AS (
-                 SELECT key, value FROM jsonb_each(effective(NULL))
+                 SELECT key, value FROM jsonb_each(effective_policy(NULL))
                  UNION ALL
                  SELECT path || '.' || e.key, e.value
                  FROM keys, jsonb_each(CASE WHEN jsonb_typeof(value) = 'object' THEN value ELSE '{}' END) AS e
@@ -207,7 +207,7 @@ fn it_names_everything_and_every_object_has_a_comment() {
         ),
         (
             "kinds of engagement and their weights",
-            "SELECT format('%s %s', key, value -> 'weight') FROM jsonb_each(effective(NULL) #> '{relation,kinds}')".to_owned(),
+            "SELECT format('%s %s', key, value -> 'weight') FROM jsonb_each(effective_policy(NULL) #> '{relation,kinds}')".to_owned(),
         ),
         ("presets", "SELECT format('| %s |', name) FROM policy_presets()".to_owned()),
         ("scenarios", "SELECT format('| %s | %s |', priority, name) FROM scenario_presets()".to_owned()),
@@ -219,7 +219,7 @@ fn it_names_everything_and_every_object_has_a_comment() {
         ("rules", "SELECT format('| %s |', rule) FROM next_actions()".to_owned()),
         (
             "segments",
-            "SELECT format('| %s |', r ->> 'name') FROM jsonb_array_elements(effective(NULL) #> '{segments,rules}') AS r".to_owned(),
+            "SELECT format('| %s |', r ->> 'name') FROM jsonb_array_elements(effective_policy(NULL) #> '{segments,rules}') AS r".to_owned(),
         ),
         (
             "labels",

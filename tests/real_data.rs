@@ -486,7 +486,7 @@ fn discounts_are_counted_as_plain_sql_counts_them() {
 }
 
 #[test]
-fn a_customer_who_buys_at_a_discount_only_sleeps_for_that_reason() {
+fn a_customer_who_buys_at_a_discount_only_is_dormant_for_that_reason() {
     let Some(shop) = Shop::journey("real_journey_reason") else { return };
     // Nobody complained or sent anything back here, so that the discount is the first reason that can match.
     shop.says(

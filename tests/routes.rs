@@ -98,7 +98,7 @@ const POLICIES: &[Policy] = &[
     fixed(
         "vip by money and small weights",
         r#"'{"version": 1,
-             "vip": {"ltv_cut": 20000, "min_span_days": 85, "value_weight": 0.35, "memberships": ["paused"],
+             "vip": {"monetary_cut": 20000, "min_span_days": 85, "value_weight": 0.35, "memberships": ["paused"],
                      "min_relation_score": 22.5, "untracked_min_value_score": null, "min_orders": 5,
                      "min_purchase_days": 5},
              "relation": {"window_days": 30,
@@ -114,7 +114,7 @@ const POLICIES: &[Policy] = &[
              "dormancy_reason": {"discount_min_purchases": 1, "discount_min_share": 0.5,
                                  "overstock_amount_ratio": 1.5, "overstock_min_purchase_days": 5,
                                  "overstock_max_span_days": 85, "unhabituated_max_purchase_days": 4},
-             "contact": {"min_days_between": 14, "channels": ["postal", "sns", "line"],
+             "contact": {"min_days_between": 14, "channels": ["postal", "social", "line"],
                          "dormant_channels": ["sms", "line"]}}'::segment_policy"#,
     ),
 ];
@@ -274,7 +274,7 @@ fn plain_numbers_equal_the_reference() {
             &format!(
                 "CREATE TABLE shop.numbers AS
                  SELECT r.*, c.membership
-                 FROM reference.segments('{day}', effective({sql}), 'history') AS r
+                 FROM reference.segments('{day}', effective_policy({sql}), 'history') AS r
                  JOIN reference.customers AS c USING (customer_id)"
             ),
         );
@@ -295,7 +295,7 @@ fn plain_numbers_equal_the_reference() {
                     "CREATE TABLE shop.expected AS
                      SELECT customer_id, rfm_score, {expected_state}::text AS lifecycle_state, vip_score,
                             reference.next_action_of_numbers(lifecycle_state, frequency, membership, dormancy_reason,
-                                                             effective({sql})) AS next_action,
+                                                             effective_policy({sql})) AS next_action,
                             reference.dormancy_category(orders, membership) AS dormancy_category
                      FROM shop.numbers"
                 ),
@@ -398,7 +398,7 @@ fn plain_sql_of_the_bench_yields_the_same_columns() {
 
 const SEGMENT_COLUMNS: &str = "first_purchase_on, last_purchase_on, recency_days, orders, purchase_days, monetary, \
      r_score, f_score, m_score, rfm_score, rfm_segment, lifecycle_state, purchase_stage, value_score, relation_score, \
-     vip_score, vip_tier, last_tier, dormancy_category, dormancy_reason, next_action, action_rule, action_behaviour, \
+     vip_score, vip_tier, last_tier, dormancy_category, dormancy_reason, next_action, action_rule, action_behavior, \
      action_channel, action_due_on";
 
 fn qualified(table: &str, columns: &str) -> String {
@@ -462,7 +462,7 @@ impl Shop {
             &format!(
                 "CREATE TABLE shop.expected AS
                  SELECT customer_id, {columns}
-                 FROM reference.segments('{day}', effective({sql}), '{facts}')
+                 FROM reference.segments('{day}', effective_policy({sql}), '{facts}')
                  {condition}"
             ),
         );

@@ -83,7 +83,7 @@ prop_compose! {
                 {"id": format!("s{}", number + 1), "after_days": days, "message_key": "m", "channels": channels}));
         }
         serde_json::json!({
-            "title": "T", "priority": priority, "behaviour": "care",
+            "title": "T", "priority": priority, "behavior": "care",
             "enter_when": serde_json::from_str::<serde_json::Value>(condition).unwrap(),
             "stop_when": stops, "reenter_after_days": reenter, "steps": steps,
         })
@@ -486,7 +486,7 @@ fn customer_of(days: &[i32]) -> Shopper {
     Shopper {
         history: PurchaseHistory::new(0, rows).unwrap(),
         engagement: Some(EngagementHistory::default()),
-        membership: Some(Membership::OneOff),
+        membership: Some(Membership::AdHoc),
         channels: Some(vec!["email".to_owned(), "postal".to_owned()]),
         policy: Document::empty(),
     }
@@ -508,12 +508,12 @@ fn a_first_buyer_who_never_comes_back() {
         (31, "at_risk_check_in", 0),
         (41, "at_risk_check_in", 1),
         (51, "at_risk_check_in", 2),
-        (181, "dormant_revival_unhabituated", 0),
-        (195, "dormant_revival_unhabituated", 1),
-        (211, "dormant_revival_unhabituated", 2),
-        (226, "dormant_revival_unhabituated", 3),
+        (181, "reactivation_unhabituated", 0),
+        (195, "reactivation_unhabituated", 1),
+        (211, "reactivation_unhabituated", 2),
+        (226, "reactivation_unhabituated", 3),
         // 180 days after the last step she enters again.
-        (406, "dormant_revival_unhabituated", 0),
+        (406, "reactivation_unhabituated", 0),
     ];
     let expected = expected.map(|(day, scenario, step)| (day, scenario.to_owned(), step));
     assert_eq!(sent_by_presets(&customer_of(&[0]), |_| true), expected);
@@ -540,13 +540,13 @@ fn a_purchase_stops_what_it_was_wanted_for() {
 
 /// Twelve orders until day 330, then silence: a good customer gets letters and calls, each quarter, before anything else.
 #[test]
-fn a_lapsed_good_customer_hears_each_quarter() {
+fn a_dormant_good_customer_hears_each_quarter() {
     let days: Vec<_> = (0..12).map(|number| number * 10).collect();
     let mut shopper = customer_of(&days);
     shopper.channels = Some(vec!["email".to_owned(), "postal".to_owned(), "phone".to_owned()]);
     let sent = sent_by_presets(&shopper, |day| day > 110);
     let sent: Vec<_> =
-        sent.iter().filter(|sent| sent.1 == "lapsed_good_customer").map(|sent| (sent.0, sent.2)).collect();
+        sent.iter().filter(|sent| sent.1 == "dormant_good_customer").map(|sent| (sent.0, sent.2)).collect();
     assert_eq!(sent, [(171, 0), (185, 1), (262, 0), (276, 1), (353, 0), (367, 1)]);
 }
 

@@ -1755,7 +1755,7 @@ fn a_trigger_that_does_not_see_is_noticed() {
 #[test]
 fn a_rule_may_be_called_none() {
     let (_database, mut client) = shop("segmentation_rule_none");
-    let policy = r#"{"next_action": {"rules": [{"id": "none", "action": "greet", "behaviour": "care", "title": "Greet", "when": {"orders": {"at_least": 2}}}]}}"#;
+    let policy = r#"{"next_action": {"rules": [{"id": "none", "action": "greet", "behavior": "care", "title": "Greet", "when": {"orders": {"at_least": 2}}}]}}"#;
     batch(&mut client, &format!("SELECT alter_segmentation('shop', policy => '{policy}')"));
     let rules = text(
         &mut client,

@@ -283,9 +283,9 @@ fn a_frozen_policy_says_everything() {
     let database = Database::new("stored_frozen");
     let same = database.psql(
         r#"INSERT INTO segment_policies
-           VALUES ('frozen', effective('{"lifecycle": {"dormant_after_days": 90}}')::segment_policy, '2025-01-01');
-           SELECT stored_policy('frozen')::jsonb = effective('{"lifecycle": {"dormant_after_days": 90}}'),
-                  effective(stored_policy('frozen')) = stored_policy('frozen')::jsonb"#,
+           VALUES ('frozen', effective_policy('{"lifecycle": {"dormant_after_days": 90}}')::segment_policy, '2025-01-01');
+           SELECT stored_policy('frozen')::jsonb = effective_policy('{"lifecycle": {"dormant_after_days": 90}}'),
+                  effective_policy(stored_policy('frozen')) = stored_policy('frozen')::jsonb"#,
     );
     assert_eq!(same, "t|t\n");
 }

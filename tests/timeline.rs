@@ -14,7 +14,7 @@ const POLICIES: &[&str] = &[
     "{}",
     r#"{"lifecycle": {"cycle": "own"}}"#,
     r#"{"lifecycle": {"cycle": "own", "winback_window_days": 3, "min_days": 1, "prior_gaps": 0.5}, "frequency": "purchase_days"}"#,
-    r#"{"lifecycle": {"winback_window_days": 200}, "vip": {"ltv_cut": 3000, "max_recency_days": 20},
+    r#"{"lifecycle": {"winback_window_days": 200}, "vip": {"monetary_cut": 3000, "max_recency_days": 20},
         "relation": {"window_days": 40}}"#,
     r#"{"vip": {"untracked_min_value_score": 60, "min_span_days": 10}, "rfm": {"recency_cuts": [3.5, 17, 17, 50]}}"#,
 ];

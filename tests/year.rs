@@ -107,11 +107,11 @@ const RULES: &[(&str, &str, u32, &str)] = &[
                                   AND kind IN ('complaint', 'return', 'low_rating')))",
     ),
     (
-        "the hold-out got nothing that wakes, before and after",
+        "the holdout got nothing that reactivates, before and after",
         "SELECT FROM campaign_members WHERE campaign = 'waking_2025' AND \"group\" = 'holdout'",
         200,
         "SELECT s.customer_id FROM plain.sent AS s JOIN scenarios ON name = s.scenario JOIN campaign_members AS m USING (customer_id)
-         WHERE campaign = 'waking_2025' AND m.\"group\" = 'holdout' AND wakes",
+         WHERE campaign = 'waking_2025' AND m.\"group\" = 'holdout' AND reactivates",
     ),
     (
         "everybody else got something on her first day, with her group in the log from then on",
@@ -123,11 +123,11 @@ const RULES: &[(&str, &str, u32, &str)] = &[
          UNION ALL
          SELECT s.customer_id FROM plain.sent AS s JOIN scenarios ON name = s.scenario
          LEFT JOIN campaign_members AS m ON m.customer_id = s.customer_id AND campaign = 'waking_2025'
-         WHERE grp IS DISTINCT FROM CASE WHEN wakes THEN m.\"group\" END",
+         WHERE grp IS DISTINCT FROM CASE WHEN reactivates THEN m.\"group\" END",
     ),
     (
         "costs and answers in the window, counted one by one",
-        "SELECT FROM waking_answers WHERE woken",
+        "SELECT FROM waking_answers WHERE reactivated",
         80,
         "SELECT \"group\", (result).customers, (result).responders, (result).revenue, cost FROM waking_groups
          EXCEPT

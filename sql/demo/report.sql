@@ -44,7 +44,7 @@ FROM (
            count(*) FILTER (WHERE vip_tier = 'candidate') AS candidates
     FROM shop_customers
 ) AS tiers
-CROSS JOIN (SELECT rfm.effective(policy) #>> '{vip,untracked_min_value_score}' AS untracked FROM shop_status) AS p \gset
+CROSS JOIN (SELECT rfm.effective_policy(policy) #>> '{vip,untracked_min_value_score}' AS untracked FROM shop_status) AS p \gset
 \echo :headline
 SELECT customer_id, vip_score, vip_tier, rfm_score, orders, monetary, last_purchase_on, lifecycle_state
 FROM shop_customers
@@ -52,7 +52,7 @@ WHERE vip_tier = :'tier'
 ORDER BY vip_score DESC, monetary DESC, customer_id
 LIMIT 10;
 
-\echo 'Movement in the last month that is over: who fell asleep, who came back'
+\echo 'Movement in the last month that is over: who became dormant, who came back'
 SELECT m.from_day, m.to_day, m.from_state, m.to_state, m.customers, m.revenue_after AS revenue
 FROM shop_movement AS m
 WHERE m.to_day = (SELECT max(to_day) FROM shop_movement) AND m.from_state <> m.to_state

@@ -6,10 +6,10 @@ INSERT INTO members VALUES
     ('20873', '01',      '{email,line}',   NULL),         -- continuing
     ('7901',  '02',      '{email,postal}', '1998-05-01'), -- paused
     ('5192',  '03',      '{postal}',       NULL),         -- withdrawn
-    ('15953', 'one_off', '{email}',        '1998-06-27'), -- contacted three days ago
-    ('12476', 'one_off', '{}',             NULL),         -- cannot be reached
+    ('15953', 'ad_hoc', '{email}',        '1998-06-27'), -- contacted three days ago
+    ('12476', 'ad_hoc', '{}',             NULL),         -- cannot be reached
     ('8736',  NULL,      NULL,             NULL),         -- unknown, not tracked
-    ('10122', 'one_off', '{email,postal}', NULL),
+    ('10122', 'ad_hoc', '{email,postal}', NULL),
     ('none',  NULL,      '{email}',        NULL);         -- has not bought yet
 
 CREATE TEMPORARY TABLE events (customer_id text, kind text, happened_on date);

@@ -28,8 +28,8 @@ FROM (
     SELECT sum(amount) AS monetary FROM orders WHERE ordered_on <= '1997-12-31' GROUP BY customer_id
 ) AS customers;
 
-SELECT valid_from, reason, effective(policy) #> '{rfm,monetary_cuts}' AS monetary_cuts,
-       effective(policy) #>> '{lifecycle,cycle}' AS cycle
+SELECT valid_from, reason, effective_policy(policy) #> '{rfm,monetary_cuts}' AS monetary_cuts,
+       effective_policy(policy) #>> '{lifecycle,cycle}' AS cycle
 FROM public.policies
 ORDER BY valid_from;
 

@@ -22,6 +22,6 @@ SELECT s.customer_id, s.vip_tier, s.vip_score, s.rfm_score, s.orders, s.monetary
        ) AS lacks
 FROM shop_customers_today AS s
 CROSS JOIN shop_status AS p
-CROSS JOIN LATERAL (SELECT effective(p.policy) -> 'vip' AS v) AS vip
+CROSS JOIN LATERAL (SELECT effective_policy(p.policy) -> 'vip' AS v) AS vip
 ORDER BY s.monetary DESC, s.customer_id
 LIMIT 15;

@@ -13,9 +13,9 @@ labels! {
     /// What to do with what was tested.
     Verdict "verdict" {
         /// It works.
-        RollOut = "roll out", "Roll out", "全体に展開する";
+        RollOut = "roll_out", "Roll out", "全体に展開する";
         /// Nothing is shown yet.
-        KeepTesting = "keep testing", "Keep testing", "テストを続ける";
+        KeepTesting = "keep_testing", "Keep testing", "テストを続ける";
         /// It does harm, or has had its chance.
         Stop = "stop", "Stop", "中止する";
     }
@@ -114,10 +114,10 @@ impl Comparison {
 /// The verdict on a group, the first that holds:
 /// 1. stop: the interval of the lift lies below 0 and the p-value below 0.05, or the interval of the revenue per head
 ///    lies below 0;
-/// 2. keep testing: a group has fewer customers than `planned`;
-/// 3. roll out: the interval of the lift lies above 0 and the p-value below 0.05;
+/// 2. `keep_testing`: a group has fewer customers than `planned`;
+/// 3. `roll_out`: the interval of the lift lies above 0 and the p-value below 0.05;
 /// 4. stop: the planned customers are there, and no lift;
-/// 5. keep testing: no number was planned.
+/// 5. `keep_testing`: no number was planned.
 ///
 /// # Errors
 /// [`ErrorKind::InvalidParameter`] when `planned` is below 1.

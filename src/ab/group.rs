@@ -50,7 +50,7 @@ impl Test {
             .map_err(|error| match error.hint {
                 Some(_) => error,
                 None => error.hint(
-                    r#"Write a list such as [{"group": "hold-out", "share": 0.1}, {"group": "offer", "share": 0.9}]."#,
+                    r#"Write a list such as [{"group": "holdout", "share": 0.1}, {"group": "offer", "share": 0.9}]."#,
                 ),
             })?;
         let mut hasher = SipHasher24::new();

@@ -69,7 +69,9 @@ impl Policy {
             list.push(format!("and {} more", contradictions.len() - SHOWN));
         }
         Err(Error::new(ErrorKind::InvalidParameter, format!("segment_policy contradicts itself: {}", list.join("; ")))
-            .hint("Values that the policy leaves out are the default's; SELECT effective(policy) shows them all."))
+            .hint(
+                "Values that the policy leaves out are the default's; SELECT effective_policy(policy) shows them all.",
+            ))
     }
 
     fn check_cuts(&self, found: &mut Findings) {
@@ -131,7 +133,7 @@ impl Policy {
             "lifecycle.min_days",
             format!("{} is above lifecycle.max_days, {}", limits.min_days, limits.max_days),
         );
-        found.require(limits.sleep_min_days >= 1, "lifecycle.sleep_min_days", "it must be at least 1");
+        found.require(limits.reactivation_min_days >= 1, "lifecycle.reactivation_min_days", "it must be at least 1");
         let stage = &self.purchase_stage;
         found.require(stage.nurture_min_orders >= 2, "purchase_stage.nurture_min_orders", "it must be at least 2");
         found.require(
@@ -166,8 +168,8 @@ impl Policy {
             "it must be above 0",
         );
         found.require(
-            self.vip.ltv_cut.is_none_or(|cut| cut > Decimal::ZERO),
-            "vip.ltv_cut",
+            self.vip.monetary_cut.is_none_or(|cut| cut > Decimal::ZERO),
+            "vip.monetary_cut",
             "it must be above 0 or null",
         );
     }
@@ -226,7 +228,10 @@ mod tests {
             (r#"{"segments": {"rules": [{"name": "a", "any": [{"r": [3, 2]}]}]}}"#, "segments.rules[0].any"),
             (r#"{"lifecycle": {"prior_gaps": 0}}"#, "lifecycle.prior_gaps"),
             (r#"{"lifecycle": {"min_days": 500}}"#, "lifecycle.min_days"),
-            (r#"{"lifecycle": {"sleep_min_days": 0}}"#, "lifecycle.sleep_min_days: it must be at least 1"),
+            (
+                r#"{"lifecycle": {"reactivation_min_days": 0}}"#,
+                "lifecycle.reactivation_min_days: it must be at least 1",
+            ),
             (r#"{"vip": {"value_weight": 1.5}}"#, "vip.value_weight: 1.5 is not within 0 to 1"),
             (r#"{"contact": {"limits": [{"contacts": 1, "days": 0}]}}"#, "contact.limits[0]"),
             (

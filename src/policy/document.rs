@@ -44,7 +44,7 @@ impl Document {
             None if !text.trim_start().starts_with('{') => error.hint(
                 "A policy is a JSON object, for example {\"lifecycle\": {\"dormant_after_days\": 90}}; preset_policy('rental_90') is a preset.",
             ),
-            None => error.hint("SELECT effective(NULL) shows every key with its default."),
+            None => error.hint("SELECT effective_policy(NULL) shows every key with its default."),
         })
     }
 
@@ -160,9 +160,9 @@ mod tests {
 
     #[test]
     fn a_document_stays_as_written() {
-        let text = r#"{"vip": {"ltv_cut": 1.50e1}, "lifecycle":{"dormant_after_days":90}}"#;
+        let text = r#"{"vip": {"monetary_cut": 1.50e1}, "lifecycle":{"dormant_after_days":90}}"#;
         let document = Document::parse(text).unwrap();
-        assert_eq!(document.to_string(), r#"{"lifecycle":{"dormant_after_days":90},"vip":{"ltv_cut":15}}"#);
+        assert_eq!(document.to_string(), r#"{"lifecycle":{"dormant_after_days":90},"vip":{"monetary_cut":15}}"#);
         assert_eq!(document.policy().unwrap().lifecycle.dormant_after_days, 90);
         assert_eq!(document.policy().unwrap().lifecycle.at_risk_after_days, 30);
         let bytes = document.to_bytes();
@@ -209,8 +209,10 @@ mod tests {
 
     #[test]
     fn serde_json_has_a_key_of_its_own() {
-        assert!(refused(r#"{"vip": {"ltv_cut": {"$serde_json::private::Number": "5"}}}"#).contains("reserved"));
-        assert!(refused(r#"{"vip": {"ltv_cut": {"\u0024serde_json::private::Number": "5"}}}"#).contains("reserved"));
+        assert!(refused(r#"{"vip": {"monetary_cut": {"$serde_json::private::Number": "5"}}}"#).contains("reserved"));
+        assert!(
+            refused(r#"{"vip": {"monetary_cut": {"\u0024serde_json::private::Number": "5"}}}"#).contains("reserved")
+        );
         assert!(Document::parse(r#"{"learned": {"a{\"{": "{\\", "b": [{}]}}"#).is_ok());
     }
 

@@ -232,12 +232,17 @@ impl Policy {
     /// The candidates by frequency and those by lifetime value, as far as there can be any.
     fn candidates(&self) -> Vec<Crowd> {
         let vip = &self.vip;
-        let [orders, days, span, recency, ltv_days] =
-            [vip.min_orders, vip.min_purchase_days, vip.min_span_days, vip.max_recency_days, vip.ltv_min_purchase_days]
-                .map(i64::from);
+        let [orders, days, span, recency, ltv_days] = [
+            vip.min_orders,
+            vip.min_purchase_days,
+            vip.min_span_days,
+            vip.max_recency_days,
+            vip.monetary_min_purchase_days,
+        ]
+        .map(i64::from);
         let dormant = self.limit_ranges().iter().map(|(_, limits)| limits.longest_dormant).max().unwrap_or(0);
         let by_frequency = self.crowd(orders, days, span, recency);
-        let by_lifetime_value = vip.ltv_cut.and_then(|cut| {
+        let by_lifetime_value = vip.monetary_cut.and_then(|cut| {
             let crowd = self.crowd(1, ltv_days, span, dormant)?;
             Some(Crowd { monetary: Some(cut), ..crowd })
         });

@@ -214,8 +214,8 @@ mod tests {
             r#"{"segments": {"rules": [{"name": "all", "any": [{}]}, {"name": "late", "any": [{"r": [1, 1]}]}]},
                 "lifecycle": {"at_risk_after_days": 60}, "purchase_stage": {"nurture_min_orders": 4},
                 "next_action": {"rules": [
-                    {"id": "a", "action": "x", "behaviour": "care", "title": "X", "when": {}},
-                    {"id": "b", "action": "y", "behaviour": "care", "title": "Y", "when": {"orders": 1}}]}}"#,
+                    {"id": "a", "action": "x", "behavior": "care", "title": "X", "when": {}},
+                    {"id": "b", "action": "y", "behavior": "care", "title": "Y", "when": {"orders": 1}}]}}"#,
         );
         assert_eq!(found.len(), 4, "{found:?}");
         assert!(found[0].starts_with("warning segments.rules[1]: no reachable score is late"));

@@ -35,7 +35,7 @@ mod tests {
 
     #[test]
     fn what_is_worth_saying() {
-        let text = r#"{"name": "a", "title": "A", "priority": 1, "behaviour": "care", "stop_when": [],
+        let text = r#"{"name": "a", "title": "A", "priority": 1, "behavior": "care", "stop_when": [],
             "enter_when": {"rfm_segment": ["loyal", "kings"]},
             "steps": [{"id": "x", "after_days": 0, "message_key": "check_in"}, {"id": "y", "after_days": 6, "message_key": "cheque_in"}]}"#;
         let scenario = Scenario::parse(text).unwrap();

@@ -26,7 +26,7 @@ labels! {
         /// Another scenario goes first.
         OtherScenarioFirst = "other_scenario_first", "Another scenario goes first", "他シナリオ優先";
         /// She belongs to the group that gets nothing.
-        HoldOut = "hold_out", "Hold-out", "対照群（送付なし）";
+        HoldOut = "holdout", "Holdout", "対照群（送付なし）";
         /// She complained.
         StoppedComplained = "stopped_complained", "Stopped: complained", "停止：苦情";
         /// She bought.

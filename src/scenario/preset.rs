@@ -20,9 +20,9 @@ pub const PRESETS: &[Preset] = &[
         document: include_str!("presets/dissatisfied.json"),
     },
     Preset {
-        name: "lapsed_good_customer",
+        name: "dormant_good_customer",
         description: "Dormant, once VIP or candidate: a letter and a call in person, again each quarter.",
-        document: include_str!("presets/lapsed_good_customer.json"),
+        document: include_str!("presets/dormant_good_customer.json"),
     },
     Preset {
         name: "paused_return",
@@ -35,29 +35,29 @@ pub const PRESETS: &[Preset] = &[
         document: include_str!("presets/withdrawn_reacquisition.json"),
     },
     Preset {
-        name: "dormant_revival_unhabituated",
+        name: "reactivation_unhabituated",
         description: "Dormant, last purchase 181 to 730 days ago, it never became a habit: small steps to start again.",
-        document: include_str!("presets/dormant_revival_unhabituated.json"),
+        document: include_str!("presets/reactivation_unhabituated.json"),
     },
     Preset {
-        name: "dormant_revival_overstocked",
+        name: "reactivation_overstocked",
         description: "The same with product left over: help using it up first.",
-        document: include_str!("presets/dormant_revival_overstocked.json"),
+        document: include_str!("presets/reactivation_overstocked.json"),
     },
     Preset {
-        name: "dormant_revival_discount_only",
+        name: "reactivation_discount_only",
         description: "The same for those who came for discounts: what the product is worth, no discount.",
-        document: include_str!("presets/dormant_revival_discount_only.json"),
+        document: include_str!("presets/reactivation_discount_only.json"),
     },
     Preset {
-        name: "dormant_revival_competitor",
+        name: "reactivation_competitor",
         description: "The same for those who went to a competitor: ask, then show the difference.",
-        document: include_str!("presets/dormant_revival_competitor.json"),
+        document: include_str!("presets/reactivation_competitor.json"),
     },
     Preset {
-        name: "dormant_revival_drifted",
+        name: "reactivation_drifted",
         description: "The same for those who drifted away: a reason to come back.",
-        document: include_str!("presets/dormant_revival_drifted.json"),
+        document: include_str!("presets/reactivation_drifted.json"),
     },
     Preset {
         name: "at_risk_check_in",

@@ -77,7 +77,7 @@ COMMENT ON COLUMN ab_comparison.revenue_lift_low IS
     'Lower bound of its 95 % interval (Welch), rounded to 6 decimals; NULL with fewer than two customers in a group.';
 COMMENT ON COLUMN ab_comparison.revenue_lift_high IS
     'Upper bound of its 95 % interval (Welch), rounded to 6 decimals; NULL with fewer than two customers in a group.';
-COMMENT ON COLUMN ab_comparison.verdict IS 'roll out, keep testing or stop: ab_verdicts() lists them.';
+COMMENT ON COLUMN ab_comparison.verdict IS 'roll_out, keep_testing or stop: ab_verdicts() lists them.';
 
 CREATE FUNCTION ab_compare(treatment ab_result, control ab_result, planned_customers bigint DEFAULT NULL) RETURNS ab_comparison
     AS 'MODULE_PATHNAME', 'ab_compare_wrapper' LANGUAGE c IMMUTABLE PARALLEL SAFE COST 50;

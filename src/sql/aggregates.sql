@@ -20,7 +20,7 @@ CREATE FUNCTION _finish_vip_score(internal) RETURNS numeric
     AS 'MODULE_PATHNAME', 'finish_vip_score_wrapper' LANGUAGE c IMMUTABLE PARALLEL SAFE COST 50;
 CREATE FUNCTION _finish_next_action(internal) RETURNS text
     AS 'MODULE_PATHNAME', 'finish_next_action_wrapper' LANGUAGE c IMMUTABLE PARALLEL SAFE COST 100;
-CREATE FUNCTION _collect_history(internal, h purchase_history) RETURNS internal
+CREATE FUNCTION _collect_history(internal, history purchase_history) RETURNS internal
     AS 'MODULE_PATHNAME', 'collect_history_wrapper' LANGUAGE c IMMUTABLE PARALLEL SAFE COST 20;
 
 DO $aggregates$
@@ -66,7 +66,7 @@ BEGIN
         END LOOP;
     END LOOP;
     EXECUTE pg_catalog.format(
-        'CREATE AGGREGATE rollup(h purchase_history) (SFUNC = _collect_history, FINALFUNC = _finish_history, %s)',
+        'CREATE AGGREGATE rollup(history purchase_history) (SFUNC = _collect_history, FINALFUNC = _finish_history, %s)',
         parallel);
 END
 $aggregates$;

@@ -14,7 +14,7 @@ COMMENT ON TYPE contact_history IS
 COMMENT ON TYPE scenario IS
     'A step scenario as JSON: who enters, which message after how many days, what ends it.';
 COMMENT ON TYPE segment_policy IS
-    'Thresholds, weights and rules as JSON; what is left out is the default''s. effective(policy) shows everything.';
+    'Thresholds, weights and rules as JSON; what is left out is the default''s. effective_policy(policy) shows everything.';
 
 -- aggregates over orders and events
 
@@ -148,7 +148,7 @@ COMMENT ON FUNCTION vip_score(purchase_history, date, segment_policy, engagement
 COMMENT ON FUNCTION vip_tier(purchase_history, date, segment_policy, engagement_history, text) IS
     'vip, candidate, supporter or regular: decides who is a VIP.';
 COMMENT ON FUNCTION dormancy_reason(purchase_history, date, segment_policy, engagement_history, text) IS
-    'Why the customer sleeps, or would: dissatisfied, competitor, discount_only, overstocked, unhabituated or drifted; NULL for a prospect.';
+    'Why the customer is dormant, or would be: dissatisfied, competitor, discount_only, overstocked, unhabituated or drifted; NULL for a prospect.';
 COMMENT ON FUNCTION next_transition_on(purchase_history, date, segment_policy, engagement_history, text) IS
     'First day after as_of on which the lifecycle state changes if nothing more happens; NULL if never.';
 COMMENT ON FUNCTION state_timeline(purchase_history, date, date, segment_policy, engagement_history, text) IS
@@ -182,13 +182,13 @@ BEGIN
         EXECUTE pg_catalog.format('COMMENT ON FUNCTION next_action(text, %s, text, text, segment_policy) IS %L', number,
             'The one next step from lifecycle state, orders, membership and dormancy reason; rules on other facts do not match.');
         EXECUTE pg_catalog.format('COMMENT ON FUNCTION dormancy_category(%s, text) IS %L', number,
-            'What kind of sleeper, from number of orders and membership: paused, cancelled, member_silent, new or one_off.');
+            'What kind of dormant customer, from number of orders and membership: paused, cancelled, member_silent, bought_once or ad_hoc.');
     END LOOP;
 END
 $comments$;
 
-COMMENT ON FUNCTION sleep_year(integer, segment_policy) IS
-    'In which year of sleep: 1 up to 365 days without a purchase, 2 up to 730, ...; NULL before the policy''s lifecycle.sleep_min_days (181).';
+COMMENT ON FUNCTION dormant_year(integer, segment_policy) IS
+    'In which year of dormancy: 1 up to 365 days without a purchase, 2 up to 730, ...; NULL before the policy''s lifecycle.reactivation_min_days (181).';
 COMMENT ON FUNCTION rfm_segment(integer, segment_policy) IS
     'The policy''s name for an RFM score, for example 543; an error for digits the policy does not have.';
 
@@ -211,14 +211,14 @@ COMMENT ON OPERATOR + (engagement_history, engagement_history) IS
 -- policies
 
 COMMENT ON FUNCTION default_policy() IS
-    'The default policy, which is the empty document {}; effective(NULL) shows its values.';
+    'The default policy, which is the empty document {}; effective_policy(NULL) shows its values.';
 COMMENT ON FUNCTION preset_policy(text) IS
     'The ready-made policy of that name, of those in policy_presets().';
 COMMENT ON FUNCTION policy_presets() IS
     'All ready-made policies: name, title, description.';
 COMMENT ON FUNCTION check_policy(segment_policy) IS
     'Rows (severity, path, message): error for contradictions, warning for what can never be reached, info; NULL: the default.';
-COMMENT ON FUNCTION effective(segment_policy) IS
+COMMENT ON FUNCTION effective_policy(segment_policy) IS
     'The whole policy as jsonb: what is written, and the default for the rest.';
 COMMENT ON FUNCTION segment_policy_overlay(segment_policy, segment_policy) IS
     'Implementation of the || operator: the left policy with the right one laid over it.';
@@ -242,11 +242,11 @@ COMMENT ON FUNCTION vip_tiers() IS
 COMMENT ON FUNCTION memberships() IS
     'All memberships, with English and Japanese labels.';
 COMMENT ON FUNCTION dormancy_categories() IS
-    'All kinds of sleepers, those expected to answer first in front, with English and Japanese labels.';
+    'All kinds of dormant customers, those expected to answer first in front, with English and Japanese labels.';
 COMMENT ON FUNCTION dormancy_reasons() IS
-    'All reasons for sleeping, those of whom an answer is expected first in front, with English and Japanese labels.';
+    'All reasons for dormancy, those of whom an answer is expected first in front, with English and Japanese labels.';
 COMMENT ON FUNCTION next_actions(segment_policy) IS
-    'All rules of the policy in order: rule, action, behaviour, English and Japanese title.';
+    'All rules of the policy in order: rule, action, behavior, English and Japanese title.';
 
 -- text and binary form, comparison
 

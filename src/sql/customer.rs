@@ -19,136 +19,136 @@ use crate::vip;
 
 /// Answers a question about a customer; `None` where the day is NULL.
 pub fn ask<T>(
-    h: Option<PurchaseHistory>,
+    history: Option<PurchaseHistory>,
     as_of: Option<Day>,
     policy: Option<SegmentPolicy>,
     engagement: Option<EngagementHistory>,
     membership: Option<Membership>,
     question: impl FnOnce(&Customer) -> Option<T>,
 ) -> Option<T> {
-    question(&Customer::new(h.as_ref(), as_of?, policy_of(&policy), engagement.as_ref(), membership))
+    question(&Customer::new(history.as_ref(), as_of?, policy_of(&policy), engagement.as_ref(), membership))
 }
 
 #[pg_extern(immutable, parallel_safe, cost = 50)]
 fn rfm_score(
-    h: Option<PurchaseHistory>,
+    history: Option<PurchaseHistory>,
     as_of: Option<Day>,
     policy: default!(Option<SegmentPolicy>, "NULL"),
 ) -> Option<i32> {
-    ask(h, as_of, policy, None, None, |customer| Some(customer.scores()?.code()))
+    ask(history, as_of, policy, None, None, |customer| Some(customer.scores()?.code()))
 }
 
 #[pg_extern(immutable, parallel_safe, cost = 50)]
 fn r_score(
-    h: Option<PurchaseHistory>,
+    history: Option<PurchaseHistory>,
     as_of: Option<Day>,
     policy: default!(Option<SegmentPolicy>, "NULL"),
 ) -> Option<i32> {
-    ask(h, as_of, policy, None, None, |customer| Some(customer.scores()?.r.into()))
+    ask(history, as_of, policy, None, None, |customer| Some(customer.scores()?.r.into()))
 }
 
 #[pg_extern(immutable, parallel_safe, cost = 50)]
 fn f_score(
-    h: Option<PurchaseHistory>,
+    history: Option<PurchaseHistory>,
     as_of: Option<Day>,
     policy: default!(Option<SegmentPolicy>, "NULL"),
 ) -> Option<i32> {
-    ask(h, as_of, policy, None, None, |customer| Some(customer.scores()?.f.into()))
+    ask(history, as_of, policy, None, None, |customer| Some(customer.scores()?.f.into()))
 }
 
 #[pg_extern(immutable, parallel_safe, cost = 50)]
 fn m_score(
-    h: Option<PurchaseHistory>,
+    history: Option<PurchaseHistory>,
     as_of: Option<Day>,
     policy: default!(Option<SegmentPolicy>, "NULL"),
 ) -> Option<i32> {
-    ask(h, as_of, policy, None, None, |customer| Some(customer.scores()?.m.into()))
+    ask(history, as_of, policy, None, None, |customer| Some(customer.scores()?.m.into()))
 }
 
 #[pg_extern(immutable, parallel_safe, cost = 50)]
 fn rfm_segment(
-    h: Option<PurchaseHistory>,
+    history: Option<PurchaseHistory>,
     as_of: Option<Day>,
     policy: default!(Option<SegmentPolicy>, "NULL"),
 ) -> Option<String> {
     let segment = |customer: &Customer| Some(customer.rfm_segment()?.to_owned());
-    ask(h, as_of, policy, None, None, segment)
+    ask(history, as_of, policy, None, None, segment)
 }
 
 #[pg_extern(immutable, parallel_safe, cost = 50)]
 fn value_score(
-    h: Option<PurchaseHistory>,
+    history: Option<PurchaseHistory>,
     as_of: Option<Day>,
     policy: default!(Option<SegmentPolicy>, "NULL"),
     engagement: default!(Option<EngagementHistory>, "NULL"),
     membership: default!(Option<Membership>, "NULL"),
 ) -> Option<Decimal> {
-    ask(h, as_of, policy, engagement, membership, |customer| customer.value_score().or_raise())
+    ask(history, as_of, policy, engagement, membership, |customer| customer.value_score().or_raise())
 }
 
 #[pg_extern(immutable, parallel_safe, cost = 50)]
 fn purchase_stage(
-    h: Option<PurchaseHistory>,
+    history: Option<PurchaseHistory>,
     as_of: Option<Day>,
     policy: default!(Option<SegmentPolicy>, "NULL"),
 ) -> Option<&'static str> {
-    ask(h, as_of, policy, None, None, |customer| Some(customer.purchase_stage()?.name()))
+    ask(history, as_of, policy, None, None, |customer| Some(customer.purchase_stage()?.name()))
 }
 
 #[pg_extern(immutable, parallel_safe, cost = 50)]
 fn lifecycle_state(
-    h: Option<PurchaseHistory>,
+    history: Option<PurchaseHistory>,
     as_of: Option<Day>,
     policy: default!(Option<SegmentPolicy>, "NULL"),
     engagement: default!(Option<EngagementHistory>, "NULL"),
     membership: default!(Option<Membership>, "NULL"),
 ) -> Option<&'static str> {
-    ask(h, as_of, policy, engagement, membership, |customer| Some(customer.lifecycle_state().name()))
+    ask(history, as_of, policy, engagement, membership, |customer| Some(customer.lifecycle_state().name()))
 }
 
 #[pg_extern(immutable, parallel_safe, cost = 50)]
 fn vip_score(
-    h: Option<PurchaseHistory>,
+    history: Option<PurchaseHistory>,
     as_of: Option<Day>,
     policy: default!(Option<SegmentPolicy>, "NULL"),
     engagement: default!(Option<EngagementHistory>, "NULL"),
     membership: default!(Option<Membership>, "NULL"),
 ) -> Option<Decimal> {
-    ask(h, as_of, policy, engagement, membership, |customer| customer.vip_score().or_raise())
+    ask(history, as_of, policy, engagement, membership, |customer| customer.vip_score().or_raise())
 }
 
 #[pg_extern(immutable, parallel_safe, cost = 50)]
 fn vip_tier(
-    h: Option<PurchaseHistory>,
+    history: Option<PurchaseHistory>,
     as_of: Option<Day>,
     policy: default!(Option<SegmentPolicy>, "NULL"),
     engagement: default!(Option<EngagementHistory>, "NULL"),
     membership: default!(Option<Membership>, "NULL"),
 ) -> Option<&'static str> {
-    ask(h, as_of, policy, engagement, membership, |customer| Some(customer.vip_tier().name()))
+    ask(history, as_of, policy, engagement, membership, |customer| Some(customer.vip_tier().name()))
 }
 
 #[pg_extern(immutable, parallel_safe, cost = 50)]
 fn dormancy_reason(
-    h: Option<PurchaseHistory>,
+    history: Option<PurchaseHistory>,
     as_of: Option<Day>,
     policy: default!(Option<SegmentPolicy>, "NULL"),
     engagement: default!(Option<EngagementHistory>, "NULL"),
     membership: default!(Option<Membership>, "NULL"),
 ) -> Option<&'static str> {
-    ask(h, as_of, policy, engagement, membership, |customer| Some(customer.dormancy_reason()?.name()))
+    ask(history, as_of, policy, engagement, membership, |customer| Some(customer.dormancy_reason()?.name()))
 }
 
 #[pg_extern(immutable, parallel_safe, cost = 100)]
 fn next_action(
-    h: Option<PurchaseHistory>,
+    history: Option<PurchaseHistory>,
     as_of: Option<Day>,
     policy: default!(Option<SegmentPolicy>, "NULL"),
     engagement: default!(Option<EngagementHistory>, "NULL"),
     membership: default!(Option<Membership>, "NULL"),
 ) -> Option<String> {
     let action = |customer: &Customer| Some(customer.next_step().or_raise().action().to_owned());
-    ask(h, as_of, policy, engagement, membership, action)
+    ask(history, as_of, policy, engagement, membership, action)
 }
 
 #[pg_extern(immutable, parallel_safe, cost = 20)]
@@ -195,7 +195,7 @@ fn columns<'a>(customer: &Customer<'a>, contact: ContactFacts<'a>) -> [Option<pg
         column(facts.dormancy_reason.map(|reason| reason.name())),
         column(Some(step.action())),
         column(step.rule_id()),
-        column(Some(step.behaviour().name())),
+        column(Some(step.behavior().name())),
         column(step.channel(&facts, contact_policy)),
         column(step.due_on(&facts, contact_policy)),
         column(customer.next_transition_on()),

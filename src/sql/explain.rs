@@ -16,7 +16,7 @@ use crate::membership::Membership;
 #[pg_extern(immutable, parallel_safe, cost = 10000)]
 #[allow(clippy::too_many_arguments)]
 fn explain_customer(
-    h: Option<PurchaseHistory>,
+    history: Option<PurchaseHistory>,
     as_of: Option<Day>,
     policy: default!(Option<SegmentPolicy>, "NULL"),
     engagement: default!(Option<EngagementHistory>, "NULL"),
@@ -25,7 +25,7 @@ fn explain_customer(
     last_contacted_on: default!(Option<Day>, "NULL"),
     contacts: default!(Option<ContactHistory>, "NULL"),
 ) -> Option<Jsonb> {
-    ask(h, as_of, policy, engagement, membership, |customer| {
+    ask(history, as_of, policy, engagement, membership, |customer| {
         let contact = ContactFacts {
             channels: channels.as_ref().map(|channels| &*channels.0),
             last_contacted_on,

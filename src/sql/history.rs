@@ -8,8 +8,8 @@ use crate::decimal::Decimal;
 use crate::history::{PurchaseHistory, Purchases, average_order_value};
 
 /// The purchases up to `as_of`, where there are any.
-fn purchases(h: Option<PurchaseHistory>, as_of: Option<Day>) -> Option<Purchases> {
-    h?.purchases(as_of?)
+fn purchases(history: Option<PurchaseHistory>, as_of: Option<Day>) -> Option<Purchases> {
+    history?.purchases(as_of?)
 }
 
 /// A number of days or purchases as an SQL `integer`; days of a `date` always fit, purchases beyond it are an error.
@@ -22,75 +22,75 @@ pub fn integer(value: i64) -> i32 {
 }
 
 #[pg_extern(immutable, parallel_safe, cost = 20)]
-fn recency_days(h: Option<PurchaseHistory>, as_of: Option<Day>) -> Option<i32> {
+fn recency_days(history: Option<PurchaseHistory>, as_of: Option<Day>) -> Option<i32> {
     let as_of = as_of?;
-    purchases(h, Some(as_of)).map(|purchases| integer(purchases.recency_days(as_of)))
+    purchases(history, Some(as_of)).map(|purchases| integer(purchases.recency_days(as_of)))
 }
 
 #[pg_extern(immutable, parallel_safe, cost = 20)]
-fn orders(h: Option<PurchaseHistory>, as_of: Option<Day>) -> Option<i64> {
-    as_of.map(|_| purchases(h, as_of).map_or(0, |purchases| purchases.orders))
+fn orders(history: Option<PurchaseHistory>, as_of: Option<Day>) -> Option<i64> {
+    as_of.map(|_| purchases(history, as_of).map_or(0, |purchases| purchases.orders))
 }
 
 #[pg_extern(immutable, parallel_safe, cost = 20)]
-fn purchase_days(h: Option<PurchaseHistory>, as_of: Option<Day>) -> Option<i32> {
-    as_of.map(|_| purchases(h, as_of).map_or(0, |purchases| purchases.purchase_days))
+fn purchase_days(history: Option<PurchaseHistory>, as_of: Option<Day>) -> Option<i32> {
+    as_of.map(|_| purchases(history, as_of).map_or(0, |purchases| purchases.purchase_days))
 }
 
 #[pg_extern(immutable, parallel_safe, cost = 20)]
-fn monetary(h: Option<PurchaseHistory>, as_of: Option<Day>) -> Option<Decimal> {
-    as_of.map(|as_of| h.map_or(Decimal::ZERO, |h| h.monetary(as_of)))
+fn monetary(history: Option<PurchaseHistory>, as_of: Option<Day>) -> Option<Decimal> {
+    as_of.map(|as_of| history.map_or(Decimal::ZERO, |history| history.monetary(as_of)))
 }
 
 #[pg_extern(immutable, parallel_safe, cost = 20)]
-fn tenure_days(h: Option<PurchaseHistory>, as_of: Option<Day>) -> Option<i32> {
+fn tenure_days(history: Option<PurchaseHistory>, as_of: Option<Day>) -> Option<i32> {
     let as_of = as_of?;
-    purchases(h, Some(as_of)).map(|purchases| integer(as_of.days_since(purchases.first)))
+    purchases(history, Some(as_of)).map(|purchases| integer(as_of.days_since(purchases.first)))
 }
 
 #[pg_extern(immutable, parallel_safe, cost = 20)]
-fn span_days(h: Option<PurchaseHistory>, as_of: Option<Day>) -> Option<i32> {
-    purchases(h, as_of).map(|purchases| integer(purchases.span_days()))
+fn span_days(history: Option<PurchaseHistory>, as_of: Option<Day>) -> Option<i32> {
+    purchases(history, as_of).map(|purchases| integer(purchases.span_days()))
 }
 
 #[pg_extern(immutable, parallel_safe, cost = 20)]
-fn first_purchase_on(h: Option<PurchaseHistory>, as_of: Option<Day>) -> Option<Day> {
-    purchases(h, as_of).map(|purchases| purchases.first)
+fn first_purchase_on(history: Option<PurchaseHistory>, as_of: Option<Day>) -> Option<Day> {
+    purchases(history, as_of).map(|purchases| purchases.first)
 }
 
 #[pg_extern(immutable, parallel_safe, cost = 20)]
-fn last_purchase_on(h: Option<PurchaseHistory>, as_of: Option<Day>) -> Option<Day> {
-    purchases(h, as_of).map(|purchases| purchases.last)
+fn last_purchase_on(history: Option<PurchaseHistory>, as_of: Option<Day>) -> Option<Day> {
+    purchases(history, as_of).map(|purchases| purchases.last)
 }
 
 #[pg_extern(immutable, parallel_safe, cost = 20)]
-fn previous_purchase_on(h: Option<PurchaseHistory>, as_of: Option<Day>) -> Option<Day> {
-    purchases(h, as_of)?.previous
+fn previous_purchase_on(history: Option<PurchaseHistory>, as_of: Option<Day>) -> Option<Day> {
+    purchases(history, as_of)?.previous
 }
 
 #[pg_extern(immutable, parallel_safe, cost = 20)]
-fn last_gap_days(h: Option<PurchaseHistory>, as_of: Option<Day>) -> Option<i32> {
-    purchases(h, as_of)?.last_gap_days().map(integer)
+fn last_gap_days(history: Option<PurchaseHistory>, as_of: Option<Day>) -> Option<i32> {
+    purchases(history, as_of)?.last_gap_days().map(integer)
 }
 
 #[pg_extern(immutable, parallel_safe, cost = 20)]
-fn mean_gap_days(h: Option<PurchaseHistory>, as_of: Option<Day>) -> Option<Decimal> {
-    purchases(h, as_of)?.mean_gap_days()
+fn mean_gap_days(history: Option<PurchaseHistory>, as_of: Option<Day>) -> Option<Decimal> {
+    purchases(history, as_of)?.mean_gap_days()
 }
 
 #[pg_extern(immutable, parallel_safe, cost = 20)]
-fn median_gap_days(h: Option<PurchaseHistory>, as_of: Option<Day>) -> Option<Decimal> {
-    h?.median_gap_days(as_of?)
+fn median_gap_days(history: Option<PurchaseHistory>, as_of: Option<Day>) -> Option<Decimal> {
+    history?.median_gap_days(as_of?)
 }
 
 #[pg_extern(immutable, parallel_safe, cost = 20)]
-fn discount_share(h: Option<PurchaseHistory>, as_of: Option<Day>) -> Option<Decimal> {
-    purchases(h, as_of)?.discount_share()
+fn discount_share(history: Option<PurchaseHistory>, as_of: Option<Day>) -> Option<Decimal> {
+    purchases(history, as_of)?.discount_share()
 }
 
 #[pg_extern(immutable, parallel_safe, cost = 20, name = "average_order_value")]
-fn average_order_value_of(h: Option<PurchaseHistory>, as_of: Option<Day>) -> Option<Decimal> {
-    let (h, as_of) = (h?, as_of?);
-    let orders = h.purchases(as_of)?.orders;
-    Some(average_order_value(h.monetary(as_of), orders).or_raise())
+fn average_order_value_of(history: Option<PurchaseHistory>, as_of: Option<Day>) -> Option<Decimal> {
+    let (history, as_of) = (history?, as_of?);
+    let orders = history.purchases(as_of)?.orders;
+    Some(average_order_value(history.monetary(as_of), orders).or_raise())
 }

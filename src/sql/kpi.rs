@@ -22,62 +22,62 @@ use crate::movement::movements;
 use crate::proportion::Proportion;
 
 /// The history of an argument, where NULL is that of somebody who has not bought yet.
-fn history_of(h: &Option<PurchaseHistory>) -> &PurchaseHistory {
-    h.as_ref().unwrap_or(&NO_PURCHASES)
+fn history_of(history: &Option<PurchaseHistory>) -> &PurchaseHistory {
+    history.as_ref().unwrap_or(&NO_PURCHASES)
 }
 
 #[pg_extern(immutable, parallel_safe, cost = 20)]
-fn reached_purchase(h: Option<PurchaseHistory>, nth: Option<i32>, as_of: Option<Day>) -> Option<bool> {
-    kpi::reached_purchase(history_of(&h), nth?, as_of?).or_raise()
+fn reached_purchase(history: Option<PurchaseHistory>, nth: Option<i32>, as_of: Option<Day>) -> Option<bool> {
+    kpi::reached_purchase(history_of(&history), nth?, as_of?).or_raise()
 }
 
 #[pg_extern(immutable, parallel_safe, cost = 20)]
 fn reached_purchase_within(
-    h: Option<PurchaseHistory>,
+    history: Option<PurchaseHistory>,
     nth: Option<i32>,
     days: Option<i32>,
     as_of: Option<Day>,
 ) -> Option<bool> {
-    kpi::reached_purchase_within(history_of(&h), nth?, days?, as_of?).or_raise()
+    kpi::reached_purchase_within(history_of(&history), nth?, days?, as_of?).or_raise()
 }
 
 #[pg_extern(immutable, parallel_safe, cost = 20)]
-fn retained_in_month(h: Option<PurchaseHistory>, months: Option<i32>, as_of: Option<Day>) -> Option<bool> {
-    kpi::retained_in_month(history_of(&h), months?, as_of?).or_raise()
+fn retained_in_month(history: Option<PurchaseHistory>, months: Option<i32>, as_of: Option<Day>) -> Option<bool> {
+    kpi::retained_in_month(history_of(&history), months?, as_of?).or_raise()
 }
 
 #[pg_extern(immutable, parallel_safe, cost = 20)]
 fn bought_between(
-    h: Option<PurchaseHistory>,
+    history: Option<PurchaseHistory>,
     from_day: Option<Day>,
     to_day: Option<Day>,
     as_of: Option<Day>,
 ) -> Option<bool> {
     let as_of = as_of?;
-    Period::new(from_day?, to_day?).or_raise().bought(history_of(&h), as_of)
+    Period::new(from_day?, to_day?).or_raise().bought(history_of(&history), as_of)
 }
 
 #[pg_extern(immutable, parallel_safe, cost = 20)]
-fn orders_between(h: Option<PurchaseHistory>, from_day: Option<Day>, to_day: Option<Day>) -> Option<i64> {
-    Some(Period::new(from_day?, to_day?).or_raise().orders(history_of(&h)))
+fn orders_between(history: Option<PurchaseHistory>, from_day: Option<Day>, to_day: Option<Day>) -> Option<i64> {
+    Some(Period::new(from_day?, to_day?).or_raise().orders(history_of(&history)))
 }
 
 #[pg_extern(immutable, parallel_safe, cost = 20)]
-fn revenue_between(h: Option<PurchaseHistory>, from_day: Option<Day>, to_day: Option<Day>) -> Option<Decimal> {
-    Some(Period::new(from_day?, to_day?).or_raise().revenue(history_of(&h)))
+fn revenue_between(history: Option<PurchaseHistory>, from_day: Option<Day>, to_day: Option<Day>) -> Option<Decimal> {
+    Some(Period::new(from_day?, to_day?).or_raise().revenue(history_of(&history)))
 }
 
 #[pg_extern(immutable, parallel_safe, cost = 100)]
 #[allow(clippy::type_complexity)]
 fn purchases_by_month(
-    h: Option<PurchaseHistory>,
+    history: Option<PurchaseHistory>,
     as_of: Option<Day>,
 ) -> TableIterator<'static, (name!(month, Day), name!(months_after, i32), name!(orders, i64), name!(revenue, Decimal))>
 {
     let Some(as_of) = as_of else {
         return TableIterator::empty();
     };
-    let rows = kpi::purchases_by_month(history_of(&h), as_of);
+    let rows = kpi::purchases_by_month(history_of(&history), as_of);
     let rows = rows.map(|row| (row.month, row.months_after, row.orders, row.revenue));
     TableIterator::new(memory::collect(rows))
 }
@@ -85,7 +85,7 @@ fn purchases_by_month(
 #[pg_extern(immutable, parallel_safe, cost = 1000)]
 #[allow(clippy::too_many_arguments, clippy::type_complexity)]
 fn state_movements(
-    h: Option<PurchaseHistory>,
+    history: Option<PurchaseHistory>,
     from_day: Option<Day>,
     to_day: Option<Day>,
     step: Option<Interval>,
@@ -107,12 +107,12 @@ fn state_movements(
         return TableIterator::empty();
     };
     let step = Step::new(step.months(), step.days(), step.micros()).or_raise();
-    let (h, policy) = (history_of(&h), policy_of(&policy));
+    let (history, policy) = (history_of(&history), policy_of(&policy));
     let days = days_between(from_day, to_day, step).or_raise().inspect(|_| {
         check_for_interrupts!();
     });
-    let customer_on = |day| Customer::new(Some(h), day, policy, engagement.as_ref(), membership);
-    let rows = movements(h, days, customer_on)
+    let customer_on = |day| Customer::new(Some(history), day, policy, engagement.as_ref(), membership);
+    let rows = movements(history, days, customer_on)
         .map(|m| (m.from, m.to, m.from_state.name(), m.to_state.name(), m.revenue_before, m.revenue_after));
     TableIterator::new(memory::collect(rows))
 }

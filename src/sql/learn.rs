@@ -142,7 +142,7 @@ unsafe fn observations_or_new(fcinfo: pg_sys::FunctionCallInfo, asked: Asked) ->
     }
 }
 
-/// (state, h, as_of, base): observes a customer.
+/// (state, history, as_of, base): observes a customer.
 #[pg_extern(sql = false)]
 fn collect_customer(fcinfo: pg_sys::FunctionCallInfo) -> Option<RawDatum> {
     // SAFETY: learn.sql declares the arguments so.

@@ -1,6 +1,6 @@
 -- learn_policy
 
-CREATE FUNCTION _collect_customer(internal, h purchase_history, as_of date, base segment_policy) RETURNS internal
+CREATE FUNCTION _collect_customer(internal, history purchase_history, as_of date, base segment_policy) RETURNS internal
     AS 'MODULE_PATHNAME', 'collect_customer_wrapper' LANGUAGE c IMMUTABLE PARALLEL SAFE COST 50;
 CREATE FUNCTION _combine_customers(internal, internal) RETURNS internal
     AS 'MODULE_PATHNAME', 'combine_customers_wrapper' LANGUAGE c IMMUTABLE PARALLEL SAFE;
@@ -12,7 +12,7 @@ CREATE FUNCTION _finish_policy(internal) RETURNS segment_policy
     AS 'MODULE_PATHNAME', 'finish_policy_wrapper' LANGUAGE c IMMUTABLE PARALLEL SAFE COST 1000;
 
 -- SSPACE: different values of R, F, M and gaps of a middling shop.
-CREATE AGGREGATE learn_policy(h purchase_history, as_of date, base segment_policy) (
+CREATE AGGREGATE learn_policy(history purchase_history, as_of date, base segment_policy) (
     SFUNC = _collect_customer, STYPE = internal, SSPACE = 1000000, FINALFUNC = _finish_policy,
     FINALFUNC_MODIFY = READ_ONLY, COMBINEFUNC = _combine_customers, SERIALFUNC = _serialize_customers,
     DESERIALFUNC = _deserialize_customers, PARALLEL = SAFE
@@ -25,4 +25,4 @@ COMMENT ON FUNCTION _serialize_customers(internal) IS 'Part of the aggregate lea
 COMMENT ON FUNCTION _deserialize_customers(bytea, internal) IS 'Part of the aggregate learn_policy: the state again.';
 COMMENT ON FUNCTION _finish_policy(internal) IS 'Part of the aggregate learn_policy: the result.';
 COMMENT ON AGGREGATE learn_policy(purchase_history, date, segment_policy) IS
-    'The base policy (NULL: default) with cuts, limits, store gap and ltv_cut learned from all customers up to as_of; the section learned says from what.';
+    'The base policy (NULL: default) with cuts, limits, store gap and monetary_cut learned from all customers up to as_of; the section learned says from what.';

@@ -2,7 +2,7 @@
 //!
 //! Rust ends the process when an allocation fails, unless the caller used `try_reserve`, and PostgreSQL then ends all other
 //! sessions. Stable Rust has no hook that could raise an error instead (`std::alloc::set_alloc_error_hook` is unstable), and
-//! an allocator must not unwind: that is undefined behaviour. So what can become large is allocated with `try_reserve`
+//! an allocator must not unwind: that is undefined behavior. So what can become large is allocated with `try_reserve`
 //! ([`crate::memory`]), and for the rest the allocator has a reserve, which it gives back to the system when an allocation
 //! fails, and tries again. Every call of a function takes the reserve anew before it allocates anything, or is an error;
 //! long loops do the same ([`crate::host`]). A crash needs more small allocations between two such places than the reserve is

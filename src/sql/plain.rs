@@ -8,7 +8,7 @@ use crate::action::{Facts, NextStep};
 use crate::decimal::{Decimal, Millionths};
 use crate::dormancy::{DormancyCategory, DormancyReason};
 use crate::error::{Error, ErrorKind, Result};
-use crate::lifecycle::{LifecycleState, PurchaseStage, Rhythm, sleep_year, state_of_buyer};
+use crate::lifecycle::{LifecycleState, PurchaseStage, Rhythm, dormant_year, state_of_buyer};
 use crate::membership::Membership;
 use crate::policy::{Cycle, Policy};
 use crate::rfm::Scores;
@@ -212,12 +212,12 @@ fn dormancy_category_of_bigint(orders: Option<i64>, membership: Option<Membershi
     Some(DormancyCategory::of(orders?, membership)?.name())
 }
 
-#[pg_extern(immutable, parallel_safe, cost = 10, name = "sleep_year")]
-fn sleep_year_of_recency(recency_days: Option<i32>, policy: default!(Option<SegmentPolicy>, "NULL")) -> Option<i32> {
+#[pg_extern(immutable, parallel_safe, cost = 10, name = "dormant_year")]
+fn dormant_year_of_recency(recency_days: Option<i32>, policy: default!(Option<SegmentPolicy>, "NULL")) -> Option<i32> {
     // Whoever has a recency has bought, how often does not matter.
     let (recency_days, _) = buyer(Some(recency_days?), Some(1)).or_raise()?;
     // Fewer years than days.
-    sleep_year(recency_days, &policy_of(&policy).lifecycle).map(|year| year as i32)
+    dormant_year(recency_days, &policy_of(&policy).lifecycle).map(|year| year as i32)
 }
 
 #[pg_extern(immutable, parallel_safe, cost = 10, name = "rfm_segment")]

@@ -28,7 +28,7 @@ fn policy_presets()
 }
 
 #[pg_extern(immutable, parallel_safe, cost = 1000)]
-fn effective(policy: Option<SegmentPolicy>) -> Jsonb {
+fn effective_policy(policy: Option<SegmentPolicy>) -> Jsonb {
     Jsonb(document_of(&policy).effective())
 }
 
@@ -126,7 +126,7 @@ fn next_actions(
         name!(sort_order, i32),
         name!(rule, String),
         name!(action, String),
-        name!(behaviour, &'static str),
+        name!(behavior, &'static str),
         name!(title, String),
         name!(title_ja, String),
     ),
@@ -136,7 +136,7 @@ fn next_actions(
         .zip(rules)
         .map(|(order, rule)| {
             let title_ja = rule.title_ja.as_ref().unwrap_or(&rule.title).clone();
-            (order, rule.id.clone(), rule.action.clone(), rule.behaviour.name(), rule.title.clone(), title_ja)
+            (order, rule.id.clone(), rule.action.clone(), rule.behavior.name(), rule.title.clone(), title_ja)
         })
         .collect();
     TableIterator::new(rows)

@@ -33,7 +33,7 @@ fn scenario_presets() -> TableIterator<
     (
         name!(name, &'static str),
         name!(priority, i32),
-        name!(behaviour, &'static str),
+        name!(behavior, &'static str),
         name!(title, String),
         name!(title_ja, String),
         name!(description, &'static str),
@@ -45,7 +45,7 @@ fn scenario_presets() -> TableIterator<
         let title_ja = plan.title_ja.as_ref().unwrap_or(&plan.title).clone();
         // No preset has a priority above 100.
         let priority = plan.priority as i32;
-        (entry.name, priority, plan.behaviour.name(), plan.title.clone(), title_ja, entry.description)
+        (entry.name, priority, plan.behavior.name(), plan.title.clone(), title_ja, entry.description)
     }))
 }
 

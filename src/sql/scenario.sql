@@ -2,7 +2,7 @@
 
 CREATE FUNCTION due_steps(
     scenarios scenario[],
-    h purchase_history,
+    history purchase_history,
     as_of date,
     policy segment_policy DEFAULT NULL,
     engagement engagement_history DEFAULT NULL,

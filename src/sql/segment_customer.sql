@@ -1,7 +1,7 @@
 -- segment_customer
 
 CREATE FUNCTION segment_customer(
-    h purchase_history,
+    history purchase_history,
     as_of date,
     policy segment_policy DEFAULT NULL,
     engagement engagement_history DEFAULT NULL,
@@ -31,7 +31,7 @@ CREATE FUNCTION segment_customer(
     OUT dormancy_reason text,
     OUT next_action text,
     OUT action_rule text,
-    OUT action_behaviour text,
+    OUT action_behavior text,
     OUT action_channel text,
     OUT action_due_on date,
     OUT next_transition_on date

@@ -21,7 +21,7 @@ COMMENT ON TABLE segment_policies IS
     'Named policies; a version holds from valid_from until the next one of its name. Read with stored_policy(name, on_day).';
 COMMENT ON COLUMN segment_policies.name IS 'What the policy is called.';
 COMMENT ON COLUMN segment_policies.policy IS
-    'The policy as written; what it leaves out is the default''s. effective(policy)::segment_policy freezes that too.';
+    'The policy as written; what it leaves out is the default''s. effective_policy(policy)::segment_policy freezes that too.';
 COMMENT ON COLUMN segment_policies.valid_from IS 'The first day on which this version holds.';
 COMMENT ON COLUMN segment_policies.note IS 'Why it was changed, by whom; the only column that may be edited later.';
 

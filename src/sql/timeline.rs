@@ -17,18 +17,18 @@ use crate::timeline::{Since, Timeline, merged};
 
 #[pg_extern(immutable, parallel_safe, cost = 100)]
 fn next_transition_on(
-    h: Option<PurchaseHistory>,
+    history: Option<PurchaseHistory>,
     as_of: Option<Day>,
     policy: default!(Option<SegmentPolicy>, "NULL"),
     engagement: default!(Option<EngagementHistory>, "NULL"),
     membership: default!(Option<Membership>, "NULL"),
 ) -> Option<Day> {
-    ask(h, as_of, policy, engagement, membership, |customer| customer.next_transition_on())
+    ask(history, as_of, policy, engagement, membership, |customer| customer.next_transition_on())
 }
 
 #[pg_extern(immutable, parallel_safe, cost = 1000)]
 fn state_timeline(
-    h: Option<PurchaseHistory>,
+    history: Option<PurchaseHistory>,
     from_day: Option<Day>,
     to_day: Option<Day>,
     policy: default!(Option<SegmentPolicy>, "NULL"),
@@ -39,7 +39,8 @@ fn state_timeline(
         return TableIterator::empty();
     };
     let policy = policy_of(&policy);
-    let timeline = Timeline::new(h.as_ref(), from_day, to_day, policy, engagement.as_ref(), membership).or_raise();
+    let timeline =
+        Timeline::new(history.as_ref(), from_day, to_day, policy, engagement.as_ref(), membership).or_raise();
     let rows = merged(timeline.inspect(|_| {
         check_for_interrupts!();
     }));
@@ -48,13 +49,14 @@ fn state_timeline(
 
 /// Since when a customer is in her present state; `None` for a prospect.
 fn since(
-    h: Option<PurchaseHistory>,
+    history: Option<PurchaseHistory>,
     as_of: Option<Day>,
     policy: Option<SegmentPolicy>,
     engagement: Option<EngagementHistory>,
     membership: Option<Membership>,
 ) -> Option<Since> {
-    let mut ends = Timeline::ends_of_life(h.as_ref(), as_of?, policy_of(&policy), engagement.as_ref(), membership);
+    let mut ends =
+        Timeline::ends_of_life(history.as_ref(), as_of?, policy_of(&policy), engagement.as_ref(), membership);
     ends.find_map(|end| {
         Since::of(end.inspect(|_| {
             check_for_interrupts!();
@@ -64,30 +66,30 @@ fn since(
 
 #[pg_extern(immutable, parallel_safe, cost = 1000)]
 fn state_since(
-    h: Option<PurchaseHistory>,
+    history: Option<PurchaseHistory>,
     as_of: Option<Day>,
     policy: default!(Option<SegmentPolicy>, "NULL"),
     engagement: default!(Option<EngagementHistory>, "NULL"),
     membership: default!(Option<Membership>, "NULL"),
 ) -> Option<Day> {
-    since(h, as_of, policy, engagement, membership).map(|since| since.since)
+    since(history, as_of, policy, engagement, membership).map(|since| since.since)
 }
 
 #[pg_extern(immutable, parallel_safe, cost = 1000)]
 fn previous_state(
-    h: Option<PurchaseHistory>,
+    history: Option<PurchaseHistory>,
     as_of: Option<Day>,
     policy: default!(Option<SegmentPolicy>, "NULL"),
     engagement: default!(Option<EngagementHistory>, "NULL"),
     membership: default!(Option<Membership>, "NULL"),
 ) -> Option<&'static str> {
-    since(h, as_of, policy, engagement, membership).map(|since| since.previous.name())
+    since(history, as_of, policy, engagement, membership).map(|since| since.previous.name())
 }
 
 #[pg_extern(immutable, parallel_safe, cost = 1000)]
 #[allow(clippy::too_many_arguments, clippy::type_complexity)]
 fn segment_history(
-    h: Option<PurchaseHistory>,
+    history: Option<PurchaseHistory>,
     from_day: Option<Day>,
     to_day: Option<Day>,
     step: Option<Interval>,
@@ -110,7 +112,7 @@ fn segment_history(
     let policy = policy_of(&policy);
     let rows = days_between(from_day, to_day, step).or_raise().map(|as_of| {
         check_for_interrupts!();
-        let customer = Customer::new(h.as_ref(), as_of, policy, engagement.as_ref(), membership);
+        let customer = Customer::new(history.as_ref(), as_of, policy, engagement.as_ref(), membership);
         let score = customer.scores().map(|scores| scores.code());
         (as_of, customer.lifecycle_state().name(), score, customer.vip_tier().name())
     });

@@ -189,7 +189,7 @@ fn ab_tests(client: &mut Client) {
     let query = |name, query: &str| Candidate {
         name,
         columns: &["x"],
-        query: query.replace("GROUPS", r#"'[{"group": "hold-out", "share": 0.1}, {"group": "offer", "share": 0.9}]'"#),
+        query: query.replace("GROUPS", r#"'[{"group": "holdout", "share": 0.1}, {"group": "offer", "share": 0.9}]'"#),
     };
     let candidates = [
         query("reading them", "SELECT i AS x FROM keys"),
@@ -251,7 +251,7 @@ fn due_steps(client: &mut Client) {
              LEFT JOIN (SELECT customer_id, contact_history(channel, day, scenario, step, NULL) AS c
                         FROM (SELECT customer_id, (ARRAY['email', 'line', 'postal'])[1 + n % 3] AS channel,
                                      DATE '{AS_OF}' - (random() * 400)::int AS day,
-                                     (ARRAY['at_risk_check_in', 'keeper_rewards', 'dormant_revival_drifted'])[1 + n % 3]
+                                     (ARRAY['at_risk_check_in', 'keeper_rewards', 'reactivation_drifted'])[1 + n % 3]
                                          AS scenario,
                                      (ARRAY['check_in', 'reward', 'reason', 'review'])[1 + n % 4] AS step
                               FROM histories, generate_series(1, 12) AS n WHERE random() < 0.5) AS contacts
@@ -266,7 +266,7 @@ fn due_steps(client: &mut Client) {
         query: format!(
             "SELECT d.* FROM engaged,
                     (SELECT array_agg(preset_scenario(name)) AS five
-                     FROM unnest(ARRAY['dissatisfied', 'lapsed_good_customer', 'dormant_revival_drifted', 'at_risk_check_in',
+                     FROM unnest(ARRAY['dissatisfied', 'dormant_good_customer', 'reactivation_drifted', 'at_risk_check_in',
                                        'keeper_rewards']) AS p (name)) AS scenarios,
                     LATERAL due_steps(five, h, '{AS_OF}', NULL{arguments}) AS d"
         ),
@@ -277,7 +277,7 @@ fn due_steps(client: &mut Client) {
         &[
             Candidate { name: F.0, columns: F.1, query: F.2.to_owned() },
             due("due_steps, orders alone", ""),
-            due("due_steps, with engagement, channels and log", ", e, 'one_off', '{email, postal}', c"),
+            due("due_steps, with engagement, channels and log", ", e, 'ad_hoc', '{email, postal}', c"),
         ],
     );
 }

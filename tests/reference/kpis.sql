@@ -4,7 +4,7 @@
 CREATE SCHEMA plain;
 
 CREATE VIEW plain.asked AS
-SELECT as_of, rfm.effective(policy) AS policy FROM public.segmentation;
+SELECT as_of, rfm.effective_policy(policy) AS policy FROM public.segmentation;
 
 -- A proportion with its interval, in numeric: Wilson 1927.
 CREATE FUNCTION plain.estimate(
@@ -121,7 +121,7 @@ CROSS JOIN LATERAL (
       AND month_start + interval '1 month' <= as_of + 1
 ) AS r;
 
-CREATE VIEW plain.kpi_revival AS
+CREATE VIEW plain.kpi_reactivation AS
 SELECT segment, e.*, revenue
 FROM (
     SELECT s.rfm_segment AS segment,
@@ -139,15 +139,15 @@ CREATE VIEW plain.kpi_lapse AS
 SELECT state, e.*
 FROM (
     SELECT before.lifecycle_state AS state,
-           count(*) AS awake,
-           count(*) FILTER (WHERE now.lifecycle_state = 'dormant') AS asleep
+           count(*) AS customers_then,
+           count(*) FILTER (WHERE now.lifecycle_state = 'dormant') AS dormant_now
     FROM plain.asked
     CROSS JOIN LATERAL reference.segments(as_of - 180, policy, 'orders') AS before
     JOIN LATERAL reference.segments(as_of, policy, 'orders') AS now USING (customer_id)
     WHERE before.lifecycle_state IN ('new', 'active', 'vip', 'winback')
     GROUP BY ROLLUP (before.lifecycle_state)
 ) AS q
-CROSS JOIN LATERAL plain.estimate(asleep, awake) AS e;
+CROSS JOIN LATERAL plain.estimate(dormant_now, customers_then) AS e;
 
 -- By the cuts: the amount in place ceil(d tenths of all) ends decile d; whoever has as much is in it, or in an earlier one.
 CREATE VIEW plain.kpi_revenue_share AS

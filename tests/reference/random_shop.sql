@@ -29,14 +29,14 @@ TRUNCATE reference.customers, reference.orders, reference.engagement;
 
 INSERT INTO reference.customers (customer_id, membership, tracked, channels, last_contacted_on)
 SELECT c,
-       reference.pick(ARRAY[NULL, NULL, NULL, 'continuing', 'continuing', 'one_off', 'one_off', 'paused', 'withdrawn',
+       reference.pick(ARRAY[NULL, NULL, NULL, 'continuing', 'continuing', 'ad_hoc', 'ad_hoc', 'paused', 'withdrawn',
                             '01', '02', '03'], $2, c, 'membership'),
        reference.dice(3, $2, c, 'tracked') > 0,
        CASE reference.dice(8, $2, c, 'channels')
            WHEN 0 THEN NULL WHEN 1 THEN NULL WHEN 2 THEN NULL
            WHEN 3 THEN ARRAY[]::text[]
            ELSE ARRAY(SELECT channel
-                      FROM unnest(ARRAY['sns', 'postal', 'sms', 'line', 'phone', 'email', 'fax']) AS a (channel)
+                      FROM unnest(ARRAY['social', 'postal', 'sms', 'line', 'phone', 'email', 'fax']) AS a (channel)
                       WHERE reference.dice(3, $2, c, 'channel ' || channel) = 0)
        END,
        CASE WHEN reference.dice(2, $2, c, 'contacted') = 0 THEN
@@ -204,7 +204,7 @@ INSERT INTO reference.engagement (customer_id, kind, happened_on)
 SELECT c,
        CASE sort
            WHEN 1 THEN reference.pick(ARRAY['referral', 'community', 'event', 'review', 'survey'], $2, c, 'kind ' || n)
-           WHEN 2 THEN reference.pick(ARRAY['review', 'survey', 'sns_post', 'referral', 'event', 'community', 'proposal'],
+           WHEN 2 THEN reference.pick(ARRAY['review', 'survey', 'social_post', 'referral', 'event', 'community', 'proposal'],
                                       $2, c, 'kind ' || n)
            WHEN 3 THEN reference.pick(ARRAY['complaint', 'return', 'low_rating', 'usage_report', 'usage_report'],
                                       $2, c, 'kind ' || n)

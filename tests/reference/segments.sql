@@ -2,7 +2,7 @@
 -- Rust code. The tests compare the extension with it. Nothing here calls the extension: reference.segments runs with
 -- search_path = pg_catalog, so that it cannot.
 --
---   SELECT * FROM reference.segments('2025-06-30', effective(default_policy()));
+--   SELECT * FROM reference.segments('2025-06-30', effective_policy(default_policy()));
 --
 -- It is written to be read, not to be fast. PostgreSQL 13 or later.
 
@@ -25,7 +25,7 @@ CREATE TABLE IF NOT EXISTS reference.engagement (
 
 CREATE TABLE IF NOT EXISTS reference.customers (
     customer_id bigint PRIMARY KEY,
-    membership text,                    -- continuing/01, paused/02, withdrawn/03, one_off, NULL unknown
+    membership text,                    -- continuing/01, paused/02, withdrawn/03, ad_hoc, NULL unknown
     tracked boolean NOT NULL,           -- false: engagement is NULL, whatever the table above says
     channels text[],                    -- NULL: not tracked
     last_contacted_on date
@@ -119,8 +119,8 @@ LANGUAGE sql IMMUTABLE AS $$
         WHEN reference.membership_name(membership) = 'paused' THEN 'paused'
         WHEN reference.membership_name(membership) = 'withdrawn' THEN 'cancelled'
         WHEN reference.membership_name(membership) = 'continuing' THEN 'member_silent'
-        WHEN orders = 1 THEN 'new'
-        ELSE 'one_off'
+        WHEN orders = 1 THEN 'bought_once'
+        ELSE 'ad_hoc'
     END
 $$;
 
@@ -143,7 +143,7 @@ LANGUAGE sql IMMUTABLE AS $$
         WHEN lifecycle_state = 'vip' THEN 'early_access'
         WHEN reference.purchase_stage(f, policy) = 'established' THEN 'invite_roundtable'
         WHEN reference.purchase_stage(f, policy) = 'nurture' THEN
-            CASE WHEN reference.membership_name(membership) = 'one_off' THEN 'offer_subscription'
+            CASE WHEN reference.membership_name(membership) = 'ad_hoc' THEN 'offer_subscription'
                  ELSE 'give_reason_to_continue' END
         WHEN reference.purchase_stage(f, policy) = 'first' THEN 'onboard'
         WHEN lifecycle_state = 'prospect' THEN 'first_offer'
@@ -166,7 +166,7 @@ RETURNS TABLE (
     lifecycle_state text, purchase_stage text,
     value_score numeric, relation_score numeric, vip_score numeric, vip_tier text, last_tier text,
     dormancy_category text, dormancy_reason text,
-    next_action text, action_rule text, action_behaviour text, action_channel text, action_due_on date,
+    next_action text, action_rule text, action_behavior text, action_channel text, action_due_on date,
     -- accessors and inner values
     previous_purchase_on date, last_gap_days int, mean_gap_days numeric, median_gap_days numeric,
     discount_share numeric, average_order_value numeric, tenure_days int, span_days int, vip_candidate boolean,
@@ -200,8 +200,8 @@ ask AS MATERIALIZED (
            ($2 #>> '{vip,min_orders}')::numeric AS min_orders,
            ($2 #>> '{vip,min_purchase_days}')::numeric AS min_purchase_days,
            ($2 #>> '{vip,max_recency_days}')::numeric AS max_recency_days,
-           ($2 #>> '{vip,ltv_cut}')::numeric AS ltv_cut,
-           ($2 #>> '{vip,ltv_min_purchase_days}')::numeric AS ltv_min_purchase_days,
+           ($2 #>> '{vip,monetary_cut}')::numeric AS monetary_cut,
+           ($2 #>> '{vip,monetary_min_purchase_days}')::numeric AS monetary_min_purchase_days,
            ARRAY(SELECT m FROM jsonb_array_elements_text($2 #> '{vip,memberships}') AS m) AS memberships,
            ($2 #>> '{vip,min_relation_score}')::numeric AS min_relation_score,
            ($2 #>> '{vip,untracked_min_value_score}')::numeric AS untracked_min_value_score,
@@ -412,13 +412,13 @@ scored AS MATERIALIZED (
            coalesce(
                m.span >= a.min_span_days
                AND (m.f >= a.min_orders AND m.purchase_days >= a.min_purchase_days AND m.recency <= a.max_recency_days
-                    OR coalesce(m.monetary >= a.ltv_cut AND m.purchase_days >= a.ltv_min_purchase_days
+                    OR coalesce(m.monetary >= a.monetary_cut AND m.purchase_days >= a.monetary_min_purchase_days
                                 AND m.recency <= m.dormant_after, false)),
                false) AS candidate,
            coalesce(
                m.span >= a.min_span_days
                AND (m.f >= a.min_orders AND m.purchase_days >= a.min_purchase_days AND 0 <= a.max_recency_days
-                    OR coalesce(m.monetary_then >= a.ltv_cut AND m.purchase_days >= a.ltv_min_purchase_days
+                    OR coalesce(m.monetary_then >= a.monetary_cut AND m.purchase_days >= a.monetary_min_purchase_days
                                 AND 0 <= m.dormant_after, false)),
                false) AS candidate_then
     FROM measured AS m CROSS JOIN ask AS a
@@ -496,7 +496,7 @@ ruled AS MATERIALIZED (
                WHEN s.stage = 'established' AND s.reviews = 0 THEN 'established_no_review'
                WHEN s.stage = 'established' AND s.surveys = 0 THEN 'established_no_survey'
                WHEN s.stage = 'established' THEN 'established'
-               WHEN s.stage = 'nurture' AND s.membership = 'one_off' THEN 'nurture_one_off'
+               WHEN s.stage = 'nurture' AND s.membership = 'ad_hoc' THEN 'nurture_ad_hoc'
                WHEN s.stage = 'nurture' THEN 'nurture'
                WHEN s.stage = 'first' AND s.usage_reports = 0 THEN 'first_not_using'
                WHEN s.stage = 'first' THEN 'first'
@@ -504,7 +504,7 @@ ruled AS MATERIALIZED (
            END AS rule
     FROM stated_and_lived AS s CROSS JOIN ask AS a
 ),
-action (rule, action, behaviour, channels) AS (
+action (rule, action, behavior, channels) AS (
     VALUES
         ('complaint_open', 'resolve_complaint', 'care', ARRAY['phone', 'email', 'postal']),
         ('unreachable', 'complete_contact', 'care', NULL),
@@ -512,7 +512,7 @@ action (rule, action, behaviour, channels) AS (
         ('winback', 'welcome_back', 'winback', NULL),
         ('paused', 'return_program', 'winback', NULL),
         ('withdrawn', 'reacquisition_program', 'winback', NULL),
-        ('dormant_good_customer', 'hear_lapsed_good', 'care', ARRAY['phone', 'postal']),
+        ('dormant_good_customer', 'hear_dormant_good', 'care', ARRAY['phone', 'postal']),
         ('dormant_dissatisfied', 'hear_dissatisfied', 'care', NULL),
         ('dormant_discount_only', 'explain_benefits', 'winback', NULL),
         ('dormant_overstocked', 'help_use_up', 'winback', NULL),
@@ -526,7 +526,7 @@ action (rule, action, behaviour, channels) AS (
         ('established_no_review', 'ask_review', 'co_creation', NULL),
         ('established_no_survey', 'ask_survey', 'co_creation', NULL),
         ('established', 'invite_roundtable', 'co_creation', NULL),
-        ('nurture_one_off', 'offer_subscription', 'continuation', NULL),
+        ('nurture_ad_hoc', 'offer_subscription', 'continuation', NULL),
         ('nurture', 'give_reason_to_continue', 'continuation', NULL),
         ('first_not_using', 'start_using', 'experience', NULL),
         ('first', 'onboard', 'experience', NULL),
@@ -553,7 +553,7 @@ SELECT x.customer_id,
        x.vip_tier, x.last_tier,
        CASE WHEN x.state = 'dormant' THEN reference.dormancy_category(x.orders, x.membership) END,
        x.reason,
-       coalesce(n.action, 'none'), n.rule, coalesce(n.behaviour, 'none'),
+       coalesce(n.action, 'none'), n.rule, coalesce(n.behavior, 'none'),
        (SELECT c.channel
         FROM unnest(CASE WHEN n.channels IS NOT NULL THEN n.channels
                          WHEN x.state = 'dormant' THEN a.dormant_channels

@@ -35,7 +35,7 @@ LANGUAGE sql STABLE AS $$
 $$;
 
 CREATE TABLE plain.segments AS
-SELECT s.*, c.channels, c.last_contacted_on, NULL::integer AS sleep_year
+SELECT s.*, c.channels, c.last_contacted_on, NULL::integer AS dormant_year
 FROM reference.segments(NULL, NULL) AS s JOIN reference.customers AS c USING (customer_id)
 WITH NO DATA;
 
@@ -51,31 +51,31 @@ CREATE FUNCTION plain.load(as_of date) RETURNS void LANGUAGE sql VOLATILE AS $$
     TRUNCATE plain.segments;
     INSERT INTO plain.segments
     SELECT s.*, c.channels, c.last_contacted_on,
-           CASE WHEN s.recency_days >= 181 THEN ceil(s.recency_days / 365.0)::integer END AS sleep_year
+           CASE WHEN s.recency_days >= 181 THEN ceil(s.recency_days / 365.0)::integer END AS dormant_year
     FROM (SELECT policy FROM plain.ask) AS a
     CROSS JOIN LATERAL reference.segments($1, a.policy) AS s
     JOIN reference.customers AS c USING (customer_id);
 $$;
 
-CREATE FUNCTION plain.sleeping() RETURNS TABLE (
-    response_order bigint, customer_id bigint, sleep_year integer, dormancy_category text, dormancy_reason text, channels text[],
+CREATE FUNCTION plain.dormant() RETURNS TABLE (
+    response_order bigint, customer_id bigint, dormant_year integer, dormancy_category text, dormancy_reason text, channels text[],
     monetary numeric
 ) LANGUAGE sql STABLE AS $$
-    SELECT dense_rank() OVER (ORDER BY sleep_year,
-               array_position('{paused,member_silent,one_off,cancelled,new}', dormancy_category),
+    SELECT dense_rank() OVER (ORDER BY dormant_year,
+               array_position('{paused,member_silent,ad_hoc,cancelled,bought_once}', dormancy_category),
                array_position('{overstocked,drifted,unhabituated,discount_only,dissatisfied,competitor}', dormancy_reason)),
-           customer_id, sleep_year, dormancy_category, dormancy_reason, channels, monetary
+           customer_id, dormant_year, dormancy_category, dormancy_reason, channels, monetary
     FROM plain.segments
     WHERE lifecycle_state = 'dormant' AND recency_days >= 181
 $$;
 
 CREATE FUNCTION plain.split() RETURNS TABLE (
-    response_order bigint, sleep_year integer, dormancy_category text, dormancy_reason text, customers bigint,
+    response_order bigint, dormant_year integer, dormancy_category text, dormancy_reason text, customers bigint,
     past_revenue numeric, reachable bigint
 ) LANGUAGE sql STABLE AS $$
-    SELECT response_order, sleep_year, dormancy_category, dormancy_reason, count(*), sum(monetary),
+    SELECT response_order, dormant_year, dormancy_category, dormancy_reason, count(*), sum(monetary),
            sum((channels <> '{}')::integer)
-    FROM plain.sleeping() GROUP BY 1, 2, 3, 4
+    FROM plain.dormant() GROUP BY 1, 2, 3, 4
 $$;
 
 CREATE FUNCTION plain.coverage() RETURNS TABLE (
@@ -94,18 +94,18 @@ CREATE FUNCTION plain.coverage() RETURNS TABLE (
     FROM rows GROUP BY lifecycle_state, m_score
 $$;
 
--- Of the sleeping of plain.segments, which must be those of 90 days before as_of: how many have bought since.
+-- Of the dormant of plain.segments, which must be those of 90 days before as_of: how many have bought since.
 CREATE FUNCTION plain.response(as_of date) RETURNS TABLE (
-    sleep_year integer, dormancy_category text, numerator bigint, denominator bigint, revenue numeric
+    dormant_year integer, dormancy_category text, numerator bigint, denominator bigint, revenue numeric
 ) LANGUAGE sql STABLE AS $$
     WITH since AS (
         SELECT customer_id, bool_or(amount >= 0) AS bought, sum(amount) AS revenue
         FROM public.orders WHERE ordered_on > as_of - 90 AND ordered_on <= as_of GROUP BY customer_id
     ), slept AS (
-        SELECT p.sleep_year, p.dormancy_category, coalesce(s.bought, false)::integer AS bought, coalesce(s.revenue, 0) AS revenue
-        FROM plain.sleeping() AS p LEFT JOIN since AS s USING (customer_id)
+        SELECT p.dormant_year, p.dormancy_category, coalesce(s.bought, false)::integer AS bought, coalesce(s.revenue, 0) AS revenue
+        FROM plain.dormant() AS p LEFT JOIN since AS s USING (customer_id)
     )
-    SELECT sleep_year, dormancy_category, sum(bought), count(*), sum(revenue) FROM slept GROUP BY 1, 2
+    SELECT dormant_year, dormancy_category, sum(bought), count(*), sum(revenue) FROM slept GROUP BY 1, 2
     UNION ALL
-    SELECT sleep_year, NULL, sum(bought), count(*), sum(revenue) FROM slept GROUP BY 1
+    SELECT dormant_year, NULL, sum(bought), count(*), sum(revenue) FROM slept GROUP BY 1
 $$;

@@ -64,7 +64,7 @@ SELECT customer_id,
             WHEN lifecycle_state = 'prospect' THEN 'first_offer'
             WHEN lifecycle_state = 'winback' THEN 'welcome_back'
             WHEN lifecycle_state = 'dormant' THEN
-                CASE WHEN is_good THEN 'hear_lapsed_good'
+                CASE WHEN is_good THEN 'hear_dormant_good'
                      WHEN refund_only_on >= previous_on OR refund_only_on IS NOT NULL AND previous_on IS NULL
                          THEN 'hear_dissatisfied'
                      WHEN amount_before_last > 0 AND last_amount * (purchase_days - 1) >= 2 * amount_before_last

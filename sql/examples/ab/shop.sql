@@ -1,4 +1,4 @@
--- A shop of 2,000 sleeping customers with three campaigns of reviving them, always the same: before views.sql, where you have
+-- A shop of 2,000 dormant customers with three campaigns to reactivate them, always the same: before views.sql, where you have
 -- tables of your own. Chance is made of md5, so that every server draws the same.
 
 CREATE FUNCTION public.chance(customer_id int, what text) RETURNS double precision LANGUAGE sql IMMUTABLE AS $$
@@ -7,7 +7,7 @@ $$;
 
 CREATE TABLE public.orders (customer_id int NOT NULL, ordered_on date NOT NULL, amount numeric NOT NULL);
 
--- One to four orders in the year before they fell asleep.
+-- One to four orders in the year before they became dormant.
 INSERT INTO public.orders
 SELECT customer_id, date '2023-10-01' + (365 * chance(customer_id, 'day' || n))::int,
        2000 + 100 * (80 * chance(customer_id, 'amount' || n))::int
@@ -27,12 +27,12 @@ CREATE TABLE public.campaigns (
 
 INSERT INTO public.campaigns VALUES
     ('revival_letter', 'offer',
-     '[{"group": "hold-out", "share": 0.34}, {"group": "coupon", "share": 0.33}, {"group": "letter", "share": 0.33}]',
-     'hold-out', 60, 553, 120),
+     '[{"group": "holdout", "share": 0.34}, {"group": "coupon", "share": 0.33}, {"group": "letter", "share": 0.33}]',
+     'holdout', 60, 553, 120),
     ('letter_colour', 'creative', '[{"group": "white", "share": 0.5}, {"group": "green", "share": 0.5}]', 'white', 30, 900, 0),
-    ('autumn_offer', 'offer', '[{"group": "hold-out", "share": 0.5}, {"group": "sample", "share": 0.5}]', 'hold-out', 60, 900, 300);
+    ('autumn_offer', 'offer', '[{"group": "holdout", "share": 0.5}, {"group": "sample", "share": 0.5}]', 'holdout', 60, 900, 300);
 
--- Everybody who was chosen, those in the hold-out too, with the day her window begins.
+-- Everybody who was chosen, those in the holdout too, with the day her window begins.
 CREATE TABLE public.campaign_customers (
     campaign    text NOT NULL REFERENCES public.campaigns,
     customer_id int NOT NULL,
@@ -46,7 +46,7 @@ FROM (VALUES ('revival_letter', date '2025-06-02'), ('letter_colour', '2025-09-0
          AS c (campaign, begins_on),
      generate_series(1, 2000) AS s (customer_id);
 
--- How they answered: some come back by themselves, a coupon brings smaller orders, a letter more of them, its colour nothing.
+-- How they answered: some come back by themselves, a coupon brings smaller orders, a letter more of them, its color nothing.
 INSERT INTO public.orders
 SELECT customer_id, c.begins_on + (c.days * chance(customer_id, c.campaign || 'answered'))::int,
        CASE grp WHEN 'coupon' THEN 1500 ELSE 3000 END + 100 * (50 * chance(customer_id, c.campaign || 'spent'))::int

@@ -27,8 +27,8 @@ FROM kpi_retention GROUP BY first_month, customers ORDER BY first_month;
 \echo 'Revenue by cohort'
 SELECT * FROM kpi_cohort_revenue WHERE months_after IN (0, 1, 3, 6, 12) ORDER BY first_month, months_after;
 
-\echo 'Revival: dormant 90 days ago, bought since'
-SELECT * FROM kpi_revival ORDER BY segment NULLS LAST;
+\echo 'Reactivation: dormant 90 days ago, bought since'
+SELECT * FROM kpi_reactivation ORDER BY segment NULLS LAST;
 
 \echo 'Lapse: neither dormant nor at risk 180 days ago, dormant now'
 SELECT * FROM kpi_lapse ORDER BY state NULLS LAST;
@@ -47,7 +47,7 @@ SELECT to_day AS month_end,
        sum(customers) FILTER (WHERE from_state = 'dormant')                               AS were_dormant,
        sum(customers) FILTER (WHERE from_state = 'dormant' AND to_state <> 'dormant')     AS woke_up,
        sum(revenue_after) FILTER (WHERE from_state = 'dormant' AND to_state <> 'dormant') AS revenue,
-       sum(customers) FILTER (WHERE from_state <> 'dormant' AND to_state = 'dormant')     AS fell_asleep
+       sum(customers) FILTER (WHERE from_state <> 'dormant' AND to_state = 'dormant')     AS became_dormant
 FROM kpi_movement GROUP BY to_day ORDER BY to_day DESC LIMIT 12;
 
 -- The same question on an earlier day, when the youngest customers could not be judged yet.

@@ -75,9 +75,9 @@ CROSS JOIN LATERAL (
 ) AS period
 GROUP BY first_month, months_after;
 
--- Revival: of those dormant 90 days before as_of, how many bought in these 90 days, by their segment then. The row without
+-- Reactivation: of those dormant 90 days before as_of, how many bought in these 90 days, by their segment then. The row without
 -- a segment is all of them.
-CREATE VIEW public.kpi_revival AS
+CREATE VIEW public.kpi_reactivation AS
 SELECT rfm.rfm_segment(h, as_of - 90, policy) AS segment,
        (rfm.proportion(rfm.bought_between(h, as_of - 89, as_of, as_of))).*,
        sum(rfm.revenue_between(h, as_of - 89, as_of)) AS revenue
@@ -87,7 +87,7 @@ GROUP BY GROUPING SETS ((rfm.rfm_segment(h, as_of - 90, policy)), ());
 
 -- Lapse rate: of those who were neither dormant nor at risk 180 days before as_of, how many are dormant on as_of, by their
 -- state then. The row without a state is all of them. Take more days than your policy's dormant limit less its at-risk
--- limit, or nobody has had the time to fall asleep.
+-- limit, or nobody has had the time to become dormant.
 CREATE VIEW public.kpi_lapse AS
 SELECT rfm.lifecycle_state(h, as_of - 180, policy) AS state,
        (rfm.proportion(rfm.lifecycle_state(h, as_of, policy) = 'dormant')).*

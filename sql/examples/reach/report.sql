@@ -4,18 +4,18 @@
 \pset footer off
 \pset null '-'
 
-\echo 'The sleeping, those expected to answer first in front'
-SELECT * FROM sleeping_split ORDER BY response_order;
+\echo 'The dormant, those expected to answer first in front'
+SELECT * FROM dormant_split ORDER BY response_order;
 
 \echo 'The list of one campaign: good customers who left within the last year, by phone or letter'
 SELECT customer_id, dormancy_category, dormancy_reason, recency_days, orders, monetary, last_tier, next_action, action_channel
-FROM sleeping_customers
-WHERE sleep_year = 1 AND next_action = 'hear_lapsed_good' AND action_channel IS NOT NULL
+FROM dormant_customers
+WHERE dormant_year = 1 AND next_action = 'hear_dormant_good' AND action_channel IS NOT NULL
 ORDER BY monetary DESC, customer_id
 LIMIT 8;
 
-\echo 'What came of the expectation: asleep 90 days ago, bought since'
-SELECT * FROM sleeping_response ORDER BY sleep_year, dormancy_category NULLS FIRST;
+\echo 'What came of the expectation: dormant 90 days ago, bought since'
+SELECT * FROM dormant_response ORDER BY dormant_year, dormancy_category NULLS FIRST;
 
 \echo 'Who can be reached'
 SELECT l.label_ja, c.*

@@ -1,4 +1,4 @@
--- Who sleeps, why, and who can be reached, as views over a shop's tables; sql/examples/shop has such a shop. They stand on
+-- Who is dormant, why, and who can be reached, as views over a shop's tables; sql/examples/shop has such a shop. They stand on
 --   public.customers     (customer_id, membership, email, phone, postal_address, line_id, consents)
 --   public.orders        (customer_id, ordered_on, amount, discount)
 --   public.events        (customer_id, kind, happened_on)
@@ -30,43 +30,43 @@ LEFT JOIN LATERAL (
 ) AS k ON true;
 
 CREATE MATERIALIZED VIEW public.customer_segments AS
-SELECT f.customer_id, f.as_of, f.channels, f.last_contacted_on, rfm.sleep_year(s.recency_days, f.policy) AS sleep_year, s.*
+SELECT f.customer_id, f.as_of, f.channels, f.last_contacted_on, rfm.dormant_year(s.recency_days, f.policy) AS dormant_year, s.*
 FROM public.customer_facts AS f
 CROSS JOIN LATERAL rfm.segment_customer(f.history, f.as_of, f.policy, f.engagement, f.membership, f.channels,
                                         f.last_contacted_on) AS s;
 
 CREATE UNIQUE INDEX ON public.customer_segments (customer_id);
 
--- The list for a campaign: who has been asleep for lifecycle.sleep_min_days (181) or longer, one row a customer.
--- response_order says in which order to expect answers, 1 first: the year of sleep, the kind of sleeper, the reason.
-CREATE VIEW public.sleeping_customers AS
-SELECT dense_rank() OVER (ORDER BY s.sleep_year, c.sort_order, r.sort_order) AS response_order,
-       s.customer_id, s.sleep_year, s.dormancy_category, s.dormancy_reason, s.recency_days, s.last_purchase_on, s.orders,
+-- The list for a campaign: who has been dormant for lifecycle.reactivation_min_days (181) or longer, one row a customer.
+-- response_order says in which order to expect answers, 1 first: the year of dormancy, the kind, the reason.
+CREATE VIEW public.dormant_customers AS
+SELECT dense_rank() OVER (ORDER BY s.dormant_year, c.sort_order, r.sort_order) AS response_order,
+       s.customer_id, s.dormant_year, s.dormancy_category, s.dormancy_reason, s.recency_days, s.last_purchase_on, s.orders,
        s.monetary, s.last_tier, s.next_action, s.action_channel, s.action_due_on, s.channels
 FROM public.customer_segments AS s
 JOIN rfm.dormancy_categories() AS c ON c.category = s.dormancy_category
 JOIN rfm.dormancy_reasons() AS r ON r.reason = s.dormancy_reason
-WHERE s.lifecycle_state = 'dormant' AND s.sleep_year IS NOT NULL;
+WHERE s.lifecycle_state = 'dormant' AND s.dormant_year IS NOT NULL;
 
 -- The same, split: how many, what they have spent, and how many of them a message can reach.
-CREATE VIEW public.sleeping_split AS
-SELECT response_order, sleep_year, dormancy_category, dormancy_reason,
+CREATE VIEW public.dormant_split AS
+SELECT response_order, dormant_year, dormancy_category, dormancy_reason,
        count(*)                                          AS customers,
        sum(monetary)                                     AS past_revenue,
        count(*) FILTER (WHERE cardinality(channels) > 0) AS reachable
-FROM public.sleeping_customers
-GROUP BY response_order, sleep_year, dormancy_category, dormancy_reason;
+FROM public.dormant_customers
+GROUP BY response_order, dormant_year, dormancy_category, dormancy_reason;
 
--- What came of the expectation: of those asleep 90 days before as_of, how many have bought since, by year of sleep and kind of
--- sleeper then. The row without a category is the whole year. Membership is today's: who came back may have changed it.
-CREATE VIEW public.sleeping_response AS
-SELECT rfm.sleep_year(s.recency_days, f.policy) AS sleep_year, s.dormancy_category,
+-- What came of the expectation: of those dormant 90 days before as_of, how many have bought since, by year of dormancy and kind
+-- then. The row without a category is the whole year. Membership is today's: who came back may have changed it.
+CREATE VIEW public.dormant_response AS
+SELECT rfm.dormant_year(s.recency_days, f.policy) AS dormant_year, s.dormancy_category,
        (rfm.proportion(rfm.bought_between(f.history, f.as_of - 89, f.as_of, f.as_of))).*,
        sum(rfm.revenue_between(f.history, f.as_of - 89, f.as_of)) AS revenue
 FROM public.customer_facts AS f
 CROSS JOIN LATERAL rfm.segment_customer(f.history, f.as_of - 90, f.policy, f.engagement, f.membership) AS s
-WHERE s.lifecycle_state = 'dormant' AND rfm.sleep_year(s.recency_days, f.policy) IS NOT NULL
-GROUP BY GROUPING SETS ((rfm.sleep_year(s.recency_days, f.policy)), (rfm.sleep_year(s.recency_days, f.policy), s.dormancy_category));
+WHERE s.lifecycle_state = 'dormant' AND rfm.dormant_year(s.recency_days, f.policy) IS NOT NULL
+GROUP BY GROUPING SETS ((rfm.dormant_year(s.recency_days, f.policy)), (rfm.dormant_year(s.recency_days, f.policy), s.dormancy_category));
 
 -- How many of each state and value can be reached over which channel, or not at all, and what they have spent. The row
 -- without m_score is the whole state.

@@ -10,7 +10,7 @@ SET client_min_messages = warning;
 CREATE TABLE public.customers (
     customer_id    integer PRIMARY KEY,
     registered_on  date NOT NULL,
-    membership     text,                -- today's: continuing, paused, withdrawn, one_off; NULL: not known
+    membership     text,                -- today's: continuing, paused, withdrawn, ad_hoc; NULL: not known
     email          text,
     phone          text,
     postal_address text,
@@ -71,14 +71,14 @@ $$;
 CREATE TEMPORARY TABLE plan AS
 WITH kinds AS (
     SELECT c,
-           (ARRAY['prospect', 'once', 'few', 'hunter', 'stocker', 'lapsed', 'steady', 'back', 'good'])[
+           (ARRAY['prospect', 'once', 'few', 'hunter', 'stocker', 'dormant', 'steady', 'back', 'good'])[
                width_bucket(pg_temp.dice(100, c, 'kind'), ARRAY[0, 6, 28, 42, 50, 58, 72, 86, 92])] AS kind
     FROM generate_series(1, 2000) AS s (c)
 )
 SELECT c, kind,
        -- once and few come all the time, those who have stayed or left long ago came early
        CASE WHEN kind IN ('prospect', 'once', 'few', 'hunter') THEN pg_temp.dice(905, c, 'first')
-            WHEN kind IN ('stocker', 'lapsed') THEN pg_temp.dice(500, c, 'first')
+            WHEN kind IN ('stocker', 'dormant') THEN pg_temp.dice(500, c, 'first')
             ELSE pg_temp.dice(700, c, 'first') END AS first_day,
        CASE kind WHEN 'stocker' THEN 9
                  WHEN 'few' THEN 40 + pg_temp.dice(50, c, 'rhythm')
@@ -88,7 +88,7 @@ SELECT c, kind,
                  WHEN 'few' THEN 2 + pg_temp.dice(3, c, 'orders')
                  WHEN 'hunter' THEN 2 + pg_temp.dice(3, c, 'orders')
                  WHEN 'stocker' THEN 3 + pg_temp.dice(2, c, 'orders')
-                 WHEN 'lapsed' THEN 4 + pg_temp.dice(12, c, 'orders')
+                 WHEN 'dormant' THEN 4 + pg_temp.dice(12, c, 'orders')
                  -- one in four of the good ones has left
                  WHEN 'good' THEN CASE WHEN pg_temp.dice(4, c, 'left') = 0 THEN 6 + pg_temp.dice(8, c, 'orders') ELSE 60 END
                  ELSE 60 END AS most_orders,
@@ -124,14 +124,14 @@ INSERT INTO public.customers (customer_id, registered_on, membership, email, pho
 SELECT c,
        date '2024-01-01' + greatest(0, first_day - pg_temp.dice(20, c, 'registered')),
        CASE WHEN kind IN ('steady', 'good') THEN
-                pg_temp.pick(ARRAY['continuing', 'continuing', 'continuing', 'one_off', 'one_off', NULL], c, 'membership')
+                pg_temp.pick(ARRAY['continuing', 'continuing', 'continuing', 'ad_hoc', 'ad_hoc', NULL], c, 'membership')
             WHEN kind = 'back' THEN
-                pg_temp.pick(ARRAY['continuing', 'one_off', 'one_off', 'paused', 'withdrawn', NULL], c, 'membership')
-            WHEN kind IN ('few', 'lapsed') THEN
-                pg_temp.pick(ARRAY['continuing', 'paused', 'paused', 'withdrawn', 'withdrawn', 'withdrawn', 'one_off',
-                                   'one_off', NULL], c, 'membership')
+                pg_temp.pick(ARRAY['continuing', 'ad_hoc', 'ad_hoc', 'paused', 'withdrawn', NULL], c, 'membership')
+            WHEN kind IN ('few', 'dormant') THEN
+                pg_temp.pick(ARRAY['continuing', 'paused', 'paused', 'withdrawn', 'withdrawn', 'withdrawn', 'ad_hoc',
+                                   'ad_hoc', NULL], c, 'membership')
             WHEN kind = 'prospect' THEN NULL
-            ELSE pg_temp.pick(ARRAY['one_off', 'one_off', 'one_off', 'withdrawn', 'paused', NULL, NULL, NULL], c,
+            ELSE pg_temp.pick(ARRAY['ad_hoc', 'ad_hoc', 'ad_hoc', 'withdrawn', 'paused', NULL, NULL, NULL], c,
                               'membership') END,
        CASE pg_temp.dice(16, c, 'email')
            WHEN 0 THEN ''
@@ -178,12 +178,12 @@ SELECT c,
        END
 FROM plan;
 
--- Last autumn, day 653, those who had been asleep for 181 days or longer and could be reached got a letter, or the same letter
+-- Last autumn, day 653, those who had been dormant for 181 days or longer and could be reached got a letter, or the same letter
 -- with a coupon; one in three was held out.
 INSERT INTO public.campaign_members (campaign, customer_id, "group", joined_on)
 SELECT 'autumn_2025', customer_id, pg_temp.pick(ARRAY['letter', 'coupon', 'holdout'], customer_id, 'autumn group'), '2025-10-15'
 FROM public.customers
-JOIN (SELECT c AS customer_id FROM purchases WHERE day <= 653 GROUP BY c HAVING max(day) <= 653 - 181) AS asleep
+JOIN (SELECT c AS customer_id FROM purchases WHERE day <= 653 GROUP BY c HAVING max(day) <= 653 - 181) AS long_dormant
      USING (customer_id)
 WHERE rfm.reachable_channels(email, phone, postal_address, line_id, consents) <> '{}';
 
@@ -212,7 +212,7 @@ WHERE pg_temp.dice(40, customer_id, 'sent back ' || order_id) = 0 AND ordered_on
 INSERT INTO public.events (customer_id, kind, happened_on)
 SELECT c, kind_of_event, date '2024-01-01' + day
 FROM (
-    SELECT c, pg_temp.pick(ARRAY['review', 'review', 'survey', 'referral', 'event', 'community', 'sns_post', 'proposal'], c,
+    SELECT c, pg_temp.pick(ARRAY['review', 'review', 'survey', 'referral', 'event', 'community', 'social_post', 'proposal'], c,
                            'event ' || n) AS kind_of_event,
            -- until a month after the last order; the older half of a long time is long forgotten
            last_day + 30 - pg_temp.dice(least(400, last_day - first_day + 30), c, 'event day ' || n) AS day
@@ -220,7 +220,7 @@ FROM (
     JOIN (SELECT c, max(day) AS last_day FROM purchases GROUP BY c) AS p USING (c)
     CROSS JOIN LATERAL generate_series(1, CASE kind WHEN 'good' THEN 2 + pg_temp.dice(7, c, 'events')
                                                     WHEN 'steady' THEN pg_temp.dice(4, c, 'events')
-                                                    WHEN 'lapsed' THEN pg_temp.dice(3, c, 'events')
+                                                    WHEN 'dormant' THEN pg_temp.dice(3, c, 'events')
                                                     -- some who bought little tell everybody
                                                     WHEN 'few' THEN pg_temp.dice(10, c, 'events') / 9 * 8
                                                     WHEN 'once' THEN pg_temp.dice(10, c, 'events') / 9 * 8
@@ -242,7 +242,7 @@ FROM (
     SELECT c, 'stated_' || pg_temp.pick(ARRAY['competitor', 'competitor', 'dissatisfied', 'overstocked', 'unhabituated', 'drifted',
                                               'discount_only'], c, 'reason'),
            max(date '2024-01-01' + day) + 20 + pg_temp.dice(60, c, 'reason day')
-    FROM purchases WHERE kind IN ('once', 'few', 'lapsed') AND pg_temp.dice(9, c, 'reason at all') = 0 GROUP BY c
+    FROM purchases WHERE kind IN ('once', 'few', 'dormant') AND pg_temp.dice(9, c, 'reason at all') = 0 GROUP BY c
 ) AS e
 WHERE day <= '2026-06-30';
 

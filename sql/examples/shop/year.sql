@@ -1,5 +1,5 @@
 -- A year of the worked shop, 2025-07-01 to 2026-06-30: every Tuesday the scenarios say what to send, what is sent goes into the
--- log, and at the end of the year the hold-out tells what came of it. In a database of its own; takes ten to twenty seconds:
+-- log, and at the end of the year the holdout tells what came of it. In a database of its own; takes ten to twenty seconds:
 --
 --   psql -d shop -f shop.sql -f year.sql      with pg_rfm in schema rfm; what it prints is in year.out
 --
@@ -27,29 +27,29 @@ SELECT create_segmentation('shop', orders => 'orders', discounted => 'discounted
                            engagement => 'events', contacts => 'contacts', policy => policy::text, as_of => as_of, time_zone => 'Asia/Tokyo')
 FROM segmentation \g /dev/null
 
--- The thirteen presets. Memberships are today's, so that a customer is taken for paused before she was; who is to be woken has
--- to be asleep as well.
+-- The thirteen presets. Memberships are today's, so that a customer is taken for paused before she was; who is to be reactivated has
+-- to be dormant as well.
 CREATE TABLE scenarios AS
-SELECT name, priority, behaviour = 'winback' AS wakes,
-       CASE behaviour
-           WHEN 'winback' THEN jsonb_set(preset_scenario(name)::jsonb, '{enter_when,lifecycle_state}', '"dormant"')::scenario
+SELECT name, priority, behavior = 'reactivation' AS reactivates,
+       CASE behavior
+           WHEN 'reactivation' THEN jsonb_set(preset_scenario(name)::jsonb, '{enter_when,lifecycle_state}', '"dormant"')::scenario
            ELSE preset_scenario(name)
        END AS scenario
 FROM scenario_presets();
 
 -- What each scenario has for each customer on the day of the last refresh, and why.
 CREATE VIEW steps_today AS
-SELECT f.customer_id, f.as_of, wakes, d.*
+SELECT f.customer_id, f.as_of, reactivates, d.*
 FROM (SELECT array_agg(scenario ORDER BY name) AS all_of_them FROM scenarios) AS a
 CROSS JOIN shop_facts AS f
 CROSS JOIN LATERAL due_steps(all_of_them, f.history, f.as_of, f.policy, f.engagement, f.membership, f.channels,
                              f.contacts) AS d
 JOIN scenarios ON name = d.scenario;
 
--- ---- The first of July: who sleeps, and how many can be woken ---------------------------------------------------------------
+-- ---- The first of July: who is dormant, and how many can be reactivated ---------------------------------------------------------------
 
-\echo 'Who sleeps, who of them for half a year or longer, and who can be reached'
-SELECT dormancy_category, count(*) AS dormant, count(*) FILTER (WHERE last_purchase_on <= '2025-07-01'::date - 181) AS asleep,
+\echo 'Who is dormant, who of them for half a year or longer, and who can be reached'
+SELECT dormancy_category, count(*) AS dormant, count(*) FILTER (WHERE last_purchase_on <= '2025-07-01'::date - 181) AS long_dormant,
        count(*) FILTER (WHERE reachable_by <> '') AS reachable, sum(monetary) AS past_revenue,
        sum(monetary) FILTER (WHERE reachable_by = '') AS of_unreachable
 FROM shop_customers
@@ -61,7 +61,7 @@ GROUP BY ROLLUP (dormancy_category) ORDER BY dormancy_category;
 SELECT ab_sample_size(0.05, 0.08) AS planned \gset
 \echo :planned
 
--- Whoever is to be woken for the first time is put into a group, for ever: nothing, the messages, or the messages with a coupon.
+-- Whoever is to be reactivated for the first time is put into a group, for ever: nothing, the messages, or the messages with a coupon.
 CREATE TABLE campaigns (campaign text PRIMARY KEY, groups jsonb NOT NULL, window_days integer NOT NULL);
 INSERT INTO campaigns VALUES ('waking_2025', '[{"group": "holdout", "share": 0.3}, {"group": "message", "share": 0.35},
                                                {"group": "coupon", "share": 0.35}]', 90);
@@ -100,39 +100,39 @@ CREATE PROCEDURE tuesday(today date) LANGUAGE sql AS $$
     -- What is known today.
     SELECT refresh_segmentation('shop', as_of => today);
 
-    -- Whom to wake for the first time: her group, and with it the first day of her 90.
+    -- Whom to reactivate for the first time: her group, and with it the first day of her 90.
     INSERT INTO campaign_members (campaign, customer_id, "group", joined_on)
     SELECT campaign, customer_id, ab_group(customer_id, campaign, groups), today
     FROM steps_today CROSS JOIN campaigns
-    WHERE due AND wakes
+    WHERE due AND reactivates
     ON CONFLICT DO NOTHING;
 
-    -- The log keeps her out of everything that wakes. Of other scenarios she is no hold-out: who complains is called.
+    -- The log keeps her out of everything that reactivates. Of other scenarios she is no holdout: who complains is called.
     INSERT INTO contacts (customer_id, contacted_at, scenario, "group", cost)
     SELECT customer_id, (today + time '10:00') AT TIME ZONE 'Asia/Tokyo', name, 'holdout', 0
     FROM campaign_members CROSS JOIN scenarios
-    WHERE campaign = 'waking_2025' AND joined_on = today AND "group" = 'holdout' AND wakes;
+    WHERE campaign = 'waking_2025' AND joined_on = today AND "group" = 'holdout' AND reactivates;
 
     -- Send what is due, and write down that it was sent: the log decides what comes next.
     INSERT INTO contacts (customer_id, channel, contacted_at, scenario, step, "group", cost)
     SELECT customer_id, channel, (today + time '10:00') AT TIME ZONE 'Asia/Tokyo', scenario, step,
-           CASE WHEN wakes THEN "group" END,
+           CASE WHEN reactivates THEN "group" END,
            CASE channel WHEN 'postal' THEN 140 WHEN 'phone' THEN 300 WHEN 'sms' THEN 10 ELSE 1 END
     FROM steps_today
     LEFT JOIN (SELECT customer_id, "group" FROM campaign_members WHERE campaign = 'waking_2025') AS m USING (customer_id)
-    WHERE due AND NOT (wakes AND "group" = 'holdout');
+    WHERE due AND NOT (reactivates AND "group" = 'holdout');
 
     CALL answers(today);
 $$;
 
 \echo 'The first Tuesday: what is due, and why the others of those in a scenario get nothing'
 CALL tuesday('2025-07-01');
-SELECT why, count(*) FILTER (WHERE wakes) AS to_wake, count(*) FILTER (WHERE NOT wakes) AS others
+SELECT why, count(*) FILTER (WHERE reactivates) AS to_reactivate, count(*) FILTER (WHERE NOT reactivates) AS others
 FROM steps_today WHERE why <> 'not_in_segment' GROUP BY why ORDER BY why;
 
 \echo 'Asked again after it was sent'
 SELECT refresh_segmentation('shop', as_of => '2025-07-01') \g /dev/null
-SELECT why, count(*) FILTER (WHERE wakes) AS to_wake, count(*) FILTER (WHERE NOT wakes) AS others
+SELECT why, count(*) FILTER (WHERE reactivates) AS to_reactivate, count(*) FILTER (WHERE NOT reactivates) AS others
 FROM steps_today WHERE why <> 'not_in_segment' GROUP BY why ORDER BY why;
 
 -- The other 52. A living shop has one line of cron, and no as_of.
@@ -152,7 +152,7 @@ FROM contacts AS c JOIN scenarios AS s ON s.name = c.scenario
 WHERE step IS NOT NULL
 GROUP BY ROLLUP ((s.name, s.priority)) ORDER BY s.priority;
 
-\echo 'The way of one customer who was woken'
+\echo 'The way of one customer who was reactivated'
 SELECT * FROM (
     SELECT (contacted_at AT TIME ZONE 'Asia/Tokyo')::date AS day, channel, scenario, step, "group", NULL::numeric AS bought
     FROM contacts WHERE customer_id = 1688
@@ -166,7 +166,7 @@ WHERE day BETWEEN '2025-06-01' AND '2026-06-30' ORDER BY day, scenario;
 -- Everybody chosen whose 90 days are over, with what she bought in them, her first day not counted: nobody answers before.
 CREATE VIEW waking_answers AS
 SELECT "group", customer_id,
-       bought_between(history, joined_on + 1, joined_on + window_days, as_of) AS woken,
+       bought_between(history, joined_on + 1, joined_on + window_days, as_of) AS reactivated,
        revenue_between(history, joined_on + 1, joined_on + window_days) AS revenue,
        (SELECT sum(cost) FROM contacts AS c
         WHERE c.customer_id = m.customer_id AND c."group" = m."group" AND scenario IN (SELECT name FROM scenarios)
@@ -174,23 +174,23 @@ SELECT "group", customer_id,
 FROM campaign_members AS m JOIN campaigns USING (campaign) JOIN shop_facts USING (customer_id);
 
 CREATE VIEW waking_groups AS
-SELECT "group", ab_result(woken, revenue) AS result, sum(cost) FILTER (WHERE woken IS NOT NULL) AS cost
+SELECT "group", ab_result(reactivated, revenue) AS result, sum(cost) FILTER (WHERE reactivated IS NOT NULL) AS cost
 FROM waking_answers GROUP BY "group";
 
-\echo 'Woken within 90 days'
-SELECT "group", (result).customers, (result).responders AS woken, (result).rate, (result).rate_low, (result).rate_high,
+\echo 'Reactivated within 90 days'
+SELECT "group", (result).customers, (result).responders AS reactivated, (result).rate, (result).rate_low, (result).rate_high,
        (result).revenue, (result).revenue_per_head AS per_head
 FROM waking_groups ORDER BY "group" <> 'holdout', "group";
 
-\echo 'Against the hold-out; the last row: whoever was addressed, with a coupon or without'
+\echo 'Against the holdout; the last row: whoever was addressed, with a coupon or without'
 WITH groups AS (
     TABLE waking_groups
     UNION ALL
-    SELECT 'addressed', ab_result(woken, revenue), sum(cost) FILTER (WHERE woken IS NOT NULL)
+    SELECT 'addressed', ab_result(reactivated, revenue), sum(cost) FILTER (WHERE reactivated IS NOT NULL)
     FROM waking_answers WHERE "group" <> 'holdout'
 )
 SELECT t."group", c.lift, c.lift_low, c.lift_high, c.p_value,
-       c.revenue_lift, c.revenue_lift_low AS low, c.revenue_lift_high AS high, c.verdict, t.cost, round(t.cost / nullif((t.result).responders, 0)) AS per_woken,
+       c.revenue_lift, c.revenue_lift_low AS low, c.revenue_lift_high AS high, c.verdict, t.cost, round(t.cost / nullif((t.result).responders, 0)) AS per_reactivated,
        round(t.cost / nullif(c.lift * (t.result).customers, 0)) AS per_one_more,
        round(c.revenue_lift * (t.result).customers - t.cost) AS gain
 FROM groups AS t
@@ -209,9 +209,9 @@ SELECT lifecycle_state(history, '2025-06-30', policy) AS a_year_ago, count(*) AS
 FROM shop_facts CROSS JOIN LATERAL lifecycle_state(history, '2026-06-30', policy) AS now
 GROUP BY 1 ORDER BY 1;
 
-\echo 'Quarter by quarter: who woke, and who fell asleep'
+\echo 'Quarter by quarter: who was reactivated, and who became dormant'
 SELECT date_trunc('quarter', to_day)::date AS quarter,
        sum(customers) FILTER (WHERE from_state = 'dormant' AND to_state <> 'dormant') AS woke,
        sum(revenue_after) FILTER (WHERE from_state = 'dormant' AND to_state <> 'dormant') AS revenue,
-       sum(customers) FILTER (WHERE from_state <> 'dormant' AND to_state = 'dormant') AS fell_asleep
+       sum(customers) FILTER (WHERE from_state <> 'dormant' AND to_state = 'dormant') AS became_dormant
 FROM shop_movement WHERE to_day > '2025-06-30' GROUP BY 1 ORDER BY 1;

@@ -63,7 +63,7 @@ $sql$SELECT %1$s,
        s.value_score, s.relation_score, s.vip_score, s.vip_tier, t.%2$I AS tier_label, s.last_tier,
        s.dormancy_category, s.dormancy_reason,
        array_to_string(f.channels, ',') AS reachable_by, f.last_contacted_on,
-       s.next_action, a.%3$I AS action_title, s.action_rule, s.action_behaviour, s.action_channel,
+       s.next_action, a.%3$I AS action_title, s.action_rule, s.action_behavior, s.action_channel,
        CASE WHEN s.action_due_on > f.as_of THEN s.action_due_on END AS wait_until
 FROM %4$s AS f
 CROSS JOIN LATERAL @extschema@.segment_customer(
@@ -168,7 +168,7 @@ LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp
 AS $actions$
     SELECT format(
 $sql$SELECT coalesce(action_rule, '') AS action_rule, coalesce(action_channel, 'none') AS action_channel,
-       next_action, action_title, action_behaviour,
+       next_action, action_title, action_behavior,
        count(*) AS customers,
        sum(monetary) AS revenue,
        min(wait_until) AS wait_until
