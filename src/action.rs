@@ -4,17 +4,71 @@ mod condition;
 
 pub use condition::Condition;
 
+use crate::contact::Contact;
 use crate::contact::{ContactCalendar, ContactFacts};
 use crate::day::Day;
 use crate::decimal::Decimal;
 use crate::dormancy::{DormancyCategory, DormancyReason};
 use crate::engagement::EngagementHistory;
+use crate::finding::{Contradictions, Finding, Severity};
 use crate::labels::labels;
 use crate::lifecycle::{LifecycleState, PurchaseStage};
 use crate::membership::Membership;
-use crate::policy::{ActionRule, Contact, Policy};
 use crate::rfm::Scores;
 use crate::vip::VipTier;
+use serde::Deserialize;
+
+/// The rules of the one next step.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct NextAction {
+    /// In order, first match wins.
+    pub rules: Vec<ActionRule>,
+}
+
+impl NextAction {
+    /// What of these rules contradicts itself; `has_segment` says whether a segment is called so.
+    pub fn check(&self, has_segment: impl Fn(&str) -> bool, found: &mut Contradictions) {
+        found.require_unique("next_action.rules", self.rules.iter().map(|rule| rule.id.as_str()));
+        for (position, rule) in self.rules.iter().enumerate() {
+            let path = format!("next_action.rules[{position}]");
+            found.require(!rule.action.is_empty(), format!("{path}.action"), "the name is empty");
+            for name in rule.when.segment_names() {
+                found.require(has_segment(name), format!("{path}.when"), format!("no segment is called {name:?}"));
+            }
+        }
+    }
+
+    /// The rules that are never tried.
+    pub fn find_vain_rules(&self, found: &mut Vec<Finding>) {
+        let Some(always) = self.rules.iter().position(|rule| rule.when.is_always()) else { return };
+        for (position, rule) in self.rules.iter().enumerate().skip(always + 1) {
+            let before = &self.rules[always].id;
+            let message = format!("rule {} is never tried: {before} before it always matches", rule.id);
+            found.push(Finding::new(Severity::Warning, format!("next_action.rules[{position}]"), message));
+        }
+    }
+}
+
+/// One rule: when it matches, its action is the next step.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ActionRule {
+    /// Unique name of the rule.
+    pub id: String,
+    /// The action's name.
+    pub action: String,
+    /// What the action wants to bring about.
+    pub behavior: Behavior,
+    /// The action's title in English.
+    pub title: String,
+    /// The action's title in Japanese; the English one where it is left out.
+    pub title_ja: Option<String>,
+    /// Channels in order of preference; where left out, those of `contact`.
+    pub channels: Option<Vec<String>>,
+    /// What must be true of the customer.
+    pub when: Condition,
+}
 
 /// The action where no rule matches.
 pub const NO_ACTION: &str = "none";
@@ -116,8 +170,8 @@ pub struct NextStep<'a> {
 
 impl<'a> NextStep<'a> {
     /// The step of the first rule that matches.
-    pub fn of(facts: &Facts<'a>, policy: &'a Policy) -> Self {
-        NextStep { rule: policy.next_action.rules.iter().find(|rule| rule.when.holds(facts, &policy.contact)) }
+    pub fn of(facts: &Facts<'a>, rules: &'a NextAction, contact: &'a Contact) -> Self {
+        NextStep { rule: rules.rules.iter().find(|rule| rule.when.holds(facts, contact)) }
     }
 
     /// The action's name.

@@ -7,7 +7,66 @@ pub use log::{ContactHistory, ContactKey, ContactKind, HOLDOUT};
 use crate::day::Day;
 use crate::dormancy;
 use crate::engagement::EngagementHistory;
-use crate::policy::{Contact, ContactLimit};
+use crate::finding::Contradictions;
+use crate::lifecycle::LifecycleState;
+use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
+
+/// How often and over which channels a customer may be contacted.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Contact {
+    /// Days between two contacts.
+    pub min_days_between: u32,
+    /// Days without a contact after a complaint.
+    pub quiet_days_after_complaint: u32,
+    /// How many contacts in how many days, over all channels together; all of these hold.
+    pub limits: Vec<ContactLimit>,
+    /// The same over single channels.
+    pub channel_limits: BTreeMap<String, Vec<ContactLimit>>,
+    /// Channels in order of preference, for rules that name none.
+    pub channels: Vec<String>,
+    /// The same for dormant customers; no social media, which cannot address the dormant alone.
+    pub dormant_channels: Vec<String>,
+}
+
+impl Contact {
+    /// What of these limits contradicts itself.
+    pub fn check(&self, found: &mut Contradictions) {
+        let over_all = ("contact.limits".to_owned(), &self.limits);
+        let channels = self.channel_limits.iter();
+        let by_channel = channels.map(|(channel, limits)| (format!("contact.channel_limits.{channel}"), limits));
+        for (path, limits) in std::iter::once(over_all).chain(by_channel) {
+            for (position, ContactLimit { contacts, days }) in limits.iter().enumerate() {
+                let sound = *contacts > 0 && *days > 0;
+                found.require(sound, format!("{path}[{position}]"), "contacts and days must be at least 1");
+            }
+        }
+    }
+
+    /// The channels in order of preference for a customer in a state, and what says so: those of a rule where it has its own.
+    pub fn preferred_channels<'a>(
+        &'a self,
+        own: Option<&'a [String]>,
+        state: Option<LifecycleState>,
+    ) -> (&'a [String], &'static str) {
+        match own {
+            Some(channels) => (channels, "the rule"),
+            None if state == Some(LifecycleState::Dormant) => (&self.dormant_channels, "contact.dormant_channels"),
+            None => (&self.channels, "contact.channels"),
+        }
+    }
+}
+
+/// At most so many contacts in any so many days.
+#[derive(Debug, Deserialize, Serialize)]
+#[serde(deny_unknown_fields)]
+pub struct ContactLimit {
+    /// How many, from 1.
+    pub contacts: u32,
+    /// In how many consecutive days, from 1.
+    pub days: u32,
+}
 
 /// What is known about contacting one customer; `None` is not tracked.
 #[derive(Clone, Copy, Debug, Default)]

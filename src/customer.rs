@@ -14,7 +14,8 @@ use crate::host;
 use crate::lifecycle::{self, LifecycleState, PurchaseStage, Rhythm};
 use crate::membership::Membership;
 use crate::memory;
-use crate::policy::{Frequency, Policy};
+use crate::policy::Policy;
+use crate::rfm::Frequency;
 use crate::rfm::{Scores, ValueScore};
 use crate::vip::{self, CandidateFacts, KindPoints, VipTier};
 
@@ -133,7 +134,7 @@ impl<'a> Customer<'a> {
 
     /// The name for the digits; `None` for a prospect.
     pub fn rfm_segment(&self) -> Option<&'a str> {
-        self.scores().map(|scores| scores.segment(self.policy))
+        self.scores().map(|scores| scores.segment(&self.policy.segments))
     }
 
     /// The digits on a day from the last purchase on, with the M of that day.
@@ -306,7 +307,7 @@ impl<'a> Customer<'a> {
                 .transpose()?,
             discount_share: purchases.and_then(Purchases::discount_share),
             scores,
-            rfm_segment: scores.map(|scores| scores.segment(self.policy)),
+            rfm_segment: scores.map(|scores| scores.segment(&self.policy.segments)),
             lifecycle_state: Some(state),
             purchase_stage: self.purchase_stage(),
             value_score: self.value_score()?,
@@ -333,7 +334,7 @@ impl<'a> Customer<'a> {
 
     /// The one next step by facts already found.
     pub fn next_step_of(&self, facts: &Facts<'a>) -> NextStep<'a> {
-        NextStep::of(facts, self.policy)
+        NextStep::of(facts, &self.policy.next_action, &self.policy.contact)
     }
 }
 

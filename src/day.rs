@@ -11,6 +11,12 @@ use crate::error::{Error, ErrorKind, Result, shown};
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Day(pub i32);
 
+/// The most days that can lie between two purchases.
+pub const LONGEST_GAP: i64 = Day::MAX.0 as i64 - Day::MIN.0 as i64;
+
+/// The most days that can lie between a purchase and the day asked for.
+pub const LONGEST_RECENCY: i64 = Day::LAST.0 as i64 - Day::MIN.0 as i64;
+
 /// 2000-01-01.
 const EPOCH: NaiveDate = NaiveDate::from_ymd_opt(2000, 1, 1).unwrap();
 

@@ -3,10 +3,39 @@
 use crate::day::Day;
 use crate::decimal::Millionths;
 use crate::engagement::EngagementHistory;
+use crate::finding::Contradictions;
 use crate::history::Purchases;
 use crate::labels::labels;
 use crate::membership::Membership;
-use crate::policy::DormancyReasonLimits;
+use serde::Deserialize;
+
+/// When which reason for dormancy is assumed.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct DormancyReasonLimits {
+    /// Discount only: at least so many purchases of known discount,
+    pub discount_min_purchases: u32,
+    /// and at least this share 0..1 of them discounted.
+    pub discount_min_share: Millionths,
+    /// Overstocked: the last purchase day's amount is at least so many times the mean of those before it;
+    pub overstock_amount_ratio: Millionths,
+    /// or at least so many purchase days
+    pub overstock_min_purchase_days: u32,
+    /// within so many days from first to last.
+    pub overstock_max_span_days: u32,
+    /// Unhabituated: at most so many purchase days.
+    pub unhabituated_max_purchase_days: u32,
+}
+
+impl DormancyReasonLimits {
+    /// What of these limits contradicts itself.
+    pub fn check(&self, found: &mut Contradictions) {
+        let all = Millionths(Millionths::ONE);
+        found.require_within(self.discount_min_share, all, "dormancy_reason.discount_min_share");
+        let ratio_is_positive = self.overstock_amount_ratio.0 > 0;
+        found.require(ratio_is_positive, "dormancy_reason.overstock_amount_ratio", "it must be above 0");
+    }
+}
 
 labels! {
     /// What kind of dormant customer: decides the program.

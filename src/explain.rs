@@ -13,9 +13,10 @@ use crate::day::Day;
 use crate::decimal::Decimal;
 use crate::dormancy::Evidence;
 use crate::error::Result;
+use crate::lifecycle::Cycle;
 use crate::lifecycle::{LifecycleState, grace_days};
 use crate::memory;
-use crate::policy::{Cycle, Policy};
+use crate::policy::Policy;
 use crate::rfm::{Scores, best_digit};
 use crate::vip::{self, Bound, Requirement, VipTier};
 
@@ -158,10 +159,10 @@ fn rfm_score(customer: &Customer, facts: &Facts, scores: Scores) -> Value {
 }
 
 fn rfm_segment(scores: Scores, policy: &Policy) -> Value {
-    let position = scores.segment_rule(policy);
+    let position = scores.segment_rule(&policy.segments);
     let matched = position.and_then(|position| policy.segments.rules[position].any.iter().find(|r| scores.within(r)));
     json!({
-        "segment": scores.segment(policy),
+        "segment": scores.segment(&policy.segments),
         "decided_by": match position {
             Some(position) => format!("segments.rules[{position}]"),
             None => "segments.default".to_owned(),

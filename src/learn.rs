@@ -10,22 +10,8 @@ use crate::customer::Customer;
 use crate::day::Day;
 use crate::decimal::{Decimal, MAX_SCALE, amount_out_of_range, power_of_ten};
 use crate::error::{Error, ErrorKind, Result};
-use crate::labels::labels;
 use crate::memory;
-use crate::policy::{Document, Learn};
-
-labels! {
-    /// How the limits and the store's gap are learned from the gaps.
-    Method "method" {
-        /// The median, the 75th and the 90th percentile (percentile_cont).
-        Percentile = "percentile", "Percentiles", "パーセンタイル";
-        /// The mean, and one and two standard deviations (of a sample) above it.
-        MeanSd = "mean_sd", "Mean and standard deviations", "平均と標準偏差";
-        /// As percentile, with the last, still open gap of every customer counted as an interval that is at least so long:
-        /// the product-limit estimate of Kaplan and Meier (1958).
-        KaplanMeier = "kaplan_meier", "Kaplan-Meier", "カプラン・マイヤー法";
-    }
-}
+use crate::policy::{Document, Learn, Method};
 
 /// What is observed of customers.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]

@@ -18,6 +18,7 @@ pub mod dormancy;
 pub mod engagement;
 pub mod error;
 pub mod explain;
+pub mod finding;
 pub mod history;
 pub mod host;
 mod json;

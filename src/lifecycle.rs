@@ -2,12 +2,113 @@
 
 mod range;
 
-pub use range::{LONGEST_GAP, LONGEST_RECENCY, LimitRange};
+pub use range::LimitRange;
 
 use crate::decimal::Millionths;
+use crate::finding::Contradictions;
 use crate::labels::labels;
 use crate::membership::Membership;
-use crate::policy::{Cycle, Lifecycle, PurchaseStageLimits};
+use serde::Deserialize;
+
+labels! {
+    /// Whose rhythm sets the limits of the lifecycle.
+    Cycle "cycle" {
+        /// The policy's numbers.
+        Fixed = "fixed", "Fixed", "固定";
+        /// The customer's own gaps.
+        Own = "own", "Own", "個別";
+    }
+}
+
+/// Limits of the lifecycle states, in days unless said otherwise.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Lifecycle {
+    /// Whose rhythm sets the limits.
+    pub cycle: Cycle,
+    /// Fixed cycle: at risk after more days than this without a purchase.
+    pub at_risk_after_days: u32,
+    /// Fixed cycle: dormant after more days than this.
+    pub dormant_after_days: u32,
+    /// How long a customer who came back from dormancy counts as winback.
+    pub winback_window_days: u32,
+    /// F up to which a customer is new.
+    pub new_max_orders: u32,
+    /// What membership continuing adds to both limits.
+    pub continuing_grace_days: u32,
+    /// From this many days without a purchase a dormant customer is one to be reactivated; at least 1.
+    pub reactivation_min_days: u32,
+    /// Own cycle: at risk after this many typical gaps.
+    pub at_risk_ratio: Millionths,
+    /// Own cycle: dormant after this many typical gaps.
+    pub dormant_ratio: Millionths,
+    /// Own cycle: how many gaps of the store's length every customer starts with; above 0.
+    pub prior_gaps: Millionths,
+    /// Own cycle: the store's usual gap.
+    pub store_gap_days: Millionths,
+    /// Own cycle: no limit is shorter.
+    pub min_days: u32,
+    /// Own cycle: no limit is longer.
+    pub max_days: u32,
+}
+
+impl Lifecycle {
+    /// What of these limits contradicts itself.
+    pub fn check(&self, found: &mut Contradictions) {
+        found.require(
+            self.at_risk_after_days <= self.dormant_after_days,
+            "lifecycle.at_risk_after_days",
+            format!(
+                "at risk after {} days, but dormant after {} (lifecycle.dormant_after_days)",
+                self.at_risk_after_days, self.dormant_after_days
+            ),
+        );
+        // Products of these must fit; nobody's customers wait longer.
+        let mut bounded = |value: Millionths, most: i64, key: &str| {
+            let holds = value.0 > 0 && value.0 <= most * Millionths::ONE;
+            let message = format!("it must be above 0 and at most {most}, it is {value}");
+            found.require(holds, format!("lifecycle.{key}"), message);
+        };
+        bounded(self.at_risk_ratio, 1000, "at_risk_ratio");
+        bounded(self.dormant_ratio, 1000, "dormant_ratio");
+        bounded(self.prior_gaps, 1000, "prior_gaps");
+        bounded(self.store_gap_days, 100_000, "store_gap_days");
+        found.require(
+            self.at_risk_ratio <= self.dormant_ratio,
+            "lifecycle.at_risk_ratio",
+            format!("{} is above lifecycle.dormant_ratio, {}", self.at_risk_ratio, self.dormant_ratio),
+        );
+        found.require(
+            self.min_days <= self.max_days,
+            "lifecycle.min_days",
+            format!("{} is above lifecycle.max_days, {}", self.min_days, self.max_days),
+        );
+        let is_list = self.reactivation_min_days >= 1;
+        found.require(is_list, "lifecycle.reactivation_min_days", "it must be at least 1");
+    }
+}
+
+/// F from which a customer is in a stage.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct PurchaseStageLimits {
+    /// From this F: nurture.
+    pub nurture_min_orders: u32,
+    /// From this F: established.
+    pub established_min_orders: u32,
+}
+
+impl PurchaseStageLimits {
+    /// What of these limits contradicts itself.
+    pub fn check(&self, found: &mut Contradictions) {
+        found.require(self.nurture_min_orders >= 2, "purchase_stage.nurture_min_orders", "it must be at least 2");
+        found.require(
+            self.nurture_min_orders <= self.established_min_orders,
+            "purchase_stage.nurture_min_orders",
+            format!("it is above purchase_stage.established_min_orders, {}", self.established_min_orders),
+        );
+    }
+}
 
 labels! {
     /// Where a customer stands, in the order in which the rules are tried.

@@ -1,8 +1,130 @@
 //! Recency, frequency, monetary: a digit each, a code of the three, a name for the code.
 
+mod reach;
+
 use crate::decimal::{Decimal, Millionths};
 use crate::error::{Error, ErrorKind, Result};
-use crate::policy::{DigitRanges, Policy, RfmCuts};
+use crate::finding::Contradictions;
+use crate::history::MAX_DAYS;
+use crate::labels::labels;
+use serde::Deserialize;
+
+labels! {
+    /// What F counts.
+    Frequency "frequency" {
+        /// Purchases.
+        Orders = "orders", "Orders", "購入回数";
+        /// Days with a purchase.
+        PurchaseDays = "purchase_days", "Purchase days", "購入日数";
+    }
+}
+
+impl Frequency {
+    /// The most that F can be in a history of so many purchase days.
+    pub fn most_of(self, days: i64) -> i64 {
+        match self {
+            Frequency::Orders => days * i64::from(u32::MAX),
+            Frequency::PurchaseDays => days,
+        }
+    }
+
+    /// The most that F can be.
+    pub fn most(self) -> i64 {
+        self.most_of(MAX_DAYS as i64)
+    }
+}
+
+/// Cut points, 1 to 8 a dimension, never decreasing: k = cuts + 1 digits.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct RfmCuts {
+    /// In days.
+    pub recency_cuts: Vec<Decimal>,
+    /// In what F counts.
+    pub frequency_cuts: Vec<Decimal>,
+    /// In currency units.
+    pub monetary_cuts: Vec<Decimal>,
+}
+
+impl RfmCuts {
+    /// The cuts of each dimension with their path in the document, in the order r, f, m.
+    fn dimensions(&self) -> [(&'static str, &[Decimal]); 3] {
+        [
+            ("rfm.recency_cuts", &self.recency_cuts),
+            ("rfm.frequency_cuts", &self.frequency_cuts),
+            ("rfm.monetary_cuts", &self.monetary_cuts),
+        ]
+    }
+
+    /// What of these cuts contradicts itself.
+    pub fn check(&self, found: &mut Contradictions) {
+        for (path, cuts) in self.dimensions() {
+            found.require((1..=8).contains(&cuts.len()), path, format!("1 to 8 cuts are needed, not {}", cuts.len()));
+            found.require(cuts.is_sorted(), path, "cuts must not decrease");
+        }
+    }
+}
+
+/// Ordered segment rules, first match wins.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Segments {
+    /// The rules.
+    pub rules: Vec<SegmentRule>,
+    /// The name where no rule matches.
+    pub default: String,
+}
+
+impl Segments {
+    /// Whether a segment is called so.
+    pub fn has(&self, name: &str) -> bool {
+        self.default == name || self.rules.iter().any(|rule| rule.name == name)
+    }
+
+    /// What of these rules contradicts itself.
+    pub fn check(&self, found: &mut Contradictions) {
+        found.require_unique("segments.rules", self.rules.iter().map(|rule| rule.name.as_str()));
+        found.require(!self.default.is_empty(), "segments.default", "the name is empty");
+        for (position, rule) in self.rules.iter().enumerate() {
+            let sound =
+                |DigitRanges { r, f, m }: &DigitRanges| [r, f, m].iter().all(|(low, high)| (1..=*high).contains(low));
+            found.require(
+                rule.any.iter().all(sound),
+                format!("segments.rules[{position}].any"),
+                "a range of digits goes from low to high, beginning with 1",
+            );
+        }
+    }
+}
+
+/// A segment's name and the digits that belong to it.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct SegmentRule {
+    /// The segment's name, unique among the rules.
+    pub name: String,
+    /// One of these must match.
+    pub any: Vec<DigitRanges>,
+}
+
+/// Ranges of digits, both ends included; a dimension that is left out matches every digit.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct DigitRanges {
+    /// Recency digits.
+    #[serde(default = "every_digit")]
+    pub r: (u8, u8),
+    /// Frequency digits.
+    #[serde(default = "every_digit")]
+    pub f: (u8, u8),
+    /// Monetary digits.
+    #[serde(default = "every_digit")]
+    pub m: (u8, u8),
+}
+
+fn every_digit() -> (u8, u8) {
+    (1, 9)
+}
 
 /// The digits of a customer, 1 worst.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -58,13 +180,13 @@ impl Scores {
     }
 
     /// The name of the first segment rule that matches, or the default's.
-    pub fn segment(self, policy: &Policy) -> &str {
-        self.segment_rule(policy).map_or(&policy.segments.default, |position| &policy.segments.rules[position].name)
+    pub fn segment(self, segments: &Segments) -> &str {
+        self.segment_rule(segments).map_or(&segments.default, |position| &segments.rules[position].name)
     }
 
     /// The position of the first segment rule that matches; `None` where none does.
-    pub fn segment_rule(self, policy: &Policy) -> Option<usize> {
-        policy.segments.rules.iter().position(|rule| rule.any.iter().any(|ranges| self.within(ranges)))
+    pub fn segment_rule(self, segments: &Segments) -> Option<usize> {
+        segments.rules.iter().position(|rule| rule.any.iter().any(|ranges| self.within(ranges)))
     }
 
     /// Whether all three digits lie in these ranges.
@@ -191,7 +313,7 @@ mod tests {
         let policy = document.policy().unwrap();
         for (r, f, names) in rows {
             for (m, name) in (1..=5).zip(names.split(' ')) {
-                assert_eq!(Scores { r, f, m }.segment(policy), name, "{r}{f}{m}");
+                assert_eq!(Scores { r, f, m }.segment(&policy.segments), name, "{r}{f}{m}");
             }
         }
     }

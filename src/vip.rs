@@ -4,10 +4,95 @@ use crate::day::Day;
 use crate::decimal::{Decimal, Millionths};
 use crate::engagement::EngagementHistory;
 use crate::error::Result;
+use crate::finding::Contradictions;
 use crate::labels::labels;
 use crate::membership::Membership;
-use crate::policy::{KindWeight, Relation, Vip};
 use crate::rfm::ValueScore;
+use serde::Deserialize;
+use std::collections::BTreeMap;
+
+/// Who is a VIP, and how the VIP score is made.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Vip {
+    /// Share 0..1 of the value score in the VIP score; the rest is the relation score.
+    pub value_weight: Millionths,
+    /// A candidate's first and last purchase lie at least so many days apart.
+    pub min_span_days: u32,
+    /// A candidate by frequency has at least this F,
+    pub min_orders: u32,
+    /// at least so many purchase days,
+    pub min_purchase_days: u32,
+    /// and bought within so many days.
+    pub max_recency_days: u32,
+    /// A candidate by lifetime value has at least this M, in currency units; null: nobody,
+    pub monetary_cut: Option<Decimal>,
+    /// and at least so many purchase days.
+    pub monetary_min_purchase_days: u32,
+    /// Memberships a VIP may have; unknown membership passes.
+    pub memberships: Vec<Membership>,
+    /// A candidate with at least this relation score, 0..100, is a VIP; others with it are supporters.
+    pub min_relation_score: Millionths,
+    /// Where engagement is not tracked: a candidate with at least this value score, 0..100, is a VIP; null: nobody.
+    pub untracked_min_value_score: Option<Millionths>,
+}
+
+const ONE: Millionths = Millionths(Millionths::ONE);
+const HUNDRED: Millionths = Millionths(100 * Millionths::ONE);
+
+impl Vip {
+    /// What of these limits contradicts itself.
+    pub fn check(&self, found: &mut Contradictions) {
+        found.require_within(self.value_weight, ONE, "vip.value_weight");
+        found.require_within(self.min_relation_score, HUNDRED, "vip.min_relation_score");
+        if let Some(score) = self.untracked_min_value_score {
+            found.require_within(score, HUNDRED, "vip.untracked_min_value_score");
+        }
+        let cut_is_positive = self.monetary_cut.is_none_or(|cut| cut > Decimal::ZERO);
+        found.require(cut_is_positive, "vip.monetary_cut", "it must be above 0 or null");
+    }
+}
+
+/// How events make the relation score.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Relation {
+    /// Only events of the last so many days count, as_of included.
+    pub window_days: u32,
+    /// Weight by kind; kinds not named weigh nothing.
+    pub kinds: BTreeMap<String, KindWeight>,
+}
+
+impl Relation {
+    /// What of these weights contradicts itself.
+    pub fn check(&self, found: &mut Contradictions) {
+        for (kind, KindWeight { weight, .. }) in &self.kinds {
+            found.require_within(*weight, HUNDRED, &format!("relation.kinds.{kind}.weight"));
+        }
+        found.require(self.window_days > 0, "relation.window_days", "it must be at least 1");
+    }
+
+    /// The most that the relation score can be, in millionths.
+    pub fn most(&self) -> i128 {
+        let most = self.kinds.values().map(|kind| i128::from(kind.cap) * kind.weight.get()).sum::<i128>();
+        most.min(HUNDRED.get())
+    }
+
+    /// The same in words.
+    pub fn most_in_words(&self) -> String {
+        format!("relation.kinds make at most {} points", Millionths(self.most() as i64))
+    }
+}
+
+/// The weight of one kind of event.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct KindWeight {
+    /// Points an event.
+    pub weight: Millionths,
+    /// Events beyond this many add nothing.
+    pub cap: u32,
+}
 
 labels! {
     /// The tier decides; the VIP score only ranks.

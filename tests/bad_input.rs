@@ -320,7 +320,7 @@ const DEFINED: &[(&str, Option<&str>)] = &[
     // Membership codes.
     (
         "SELECT string_agg(dormancy_category(1, m), ' ' ORDER BY m) FROM unnest(ARRAY['01', '02', '03', 'continuing', 'ad_hoc', 'paused', 'withdrawn']) m",
-        Some("member_silent paused cancelled member_silent new paused cancelled"),
+        Some("member_silent paused cancelled bought_once member_silent paused cancelled"),
     ),
     // No rows, NULL days, as_of before everything.
     ("SELECT purchase_history(date '2024-01-01', 1) FROM generate_series(1, 0)", None),

@@ -1,6 +1,7 @@
 //! Step scenarios against a machine that lives day by day: it remembers who is where instead of reading it off the log,
 //! counts contacts one by one, and asks the entry condition every day. Random customers, scenarios, policies and days asked.
 
+use pg_rfm::contact::Contact;
 use pg_rfm::contact::{ContactCalendar, ContactFacts, ContactHistory, ContactKind, HOLDOUT};
 use pg_rfm::customer::Customer;
 use pg_rfm::day::Day;
@@ -8,7 +9,7 @@ use pg_rfm::engagement::EngagementHistory;
 use pg_rfm::history::{PurchaseDay, PurchaseHistory};
 use pg_rfm::lifecycle::LifecycleState;
 use pg_rfm::membership::Membership;
-use pg_rfm::policy::{Contact, Document};
+use pg_rfm::policy::Document;
 use pg_rfm::scenario::{PRESETS, Plan, Scenario, Scenarios, StopCondition, Why, preset};
 use proptest::prelude::*;
 

@@ -7,12 +7,12 @@ use serde::de::{Deserialize, Deserializer, Error as _, MapAccess, Visitor};
 use serde_json::Value as Json;
 
 use super::Facts;
+use crate::contact::Contact;
 use crate::day::Day;
 use crate::decimal::Decimal;
 use crate::dormancy::{DormancyCategory, DormancyReason};
 use crate::lifecycle::{LifecycleState, PurchaseStage};
 use crate::membership::Membership;
-use crate::policy::Contact;
 use crate::vip::VipTier;
 
 /// A condition: all of its tests and one of its `any` must hold.

@@ -1,16 +1,10 @@
 //! What the limits of any customer at all can be.
 
 use super::grace_days;
-use crate::day::Day;
+use super::{Cycle, Lifecycle};
+use crate::day::LONGEST_RECENCY;
 use crate::decimal::Millionths;
 use crate::membership::Membership;
-use crate::policy::{Cycle, Lifecycle};
-
-/// The most days that can lie between two purchases.
-pub const LONGEST_GAP: i64 = Day::MAX.0 as i64 - Day::MIN.0 as i64;
-
-/// The most days that can lie between a purchase and the day asked for.
-pub const LONGEST_RECENCY: i64 = Day::LAST.0 as i64 - Day::MIN.0 as i64;
 
 /// How far the limits of customers of a membership can reach.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

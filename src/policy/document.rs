@@ -5,8 +5,9 @@ use std::sync::{LazyLock, OnceLock};
 
 use serde_json::Value;
 
-use super::{Contradiction, Policy};
+use super::Policy;
 use crate::error::{Error, ErrorKind, Result};
+use crate::finding::Contradiction;
 use crate::json::{self, canonical};
 
 const TYPE_NAME: &str = "segment_policy";

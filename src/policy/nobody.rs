@@ -2,13 +2,14 @@
 //!
 //! Each is asked for the customers who come closest to it: whatever they buy, and whenever one looks at them.
 
-use super::reach::{Finding, Severity};
-use super::{Cycle, Frequency, Policy};
-use crate::decimal::{Decimal, Millionths};
+use super::Policy;
+use crate::day::{LONGEST_GAP, LONGEST_RECENCY};
+use crate::decimal::Decimal;
+use crate::finding::{Finding, Reason, Severity, because};
 use crate::history::MAX_DAYS;
-use crate::lifecycle::{LONGEST_GAP, LONGEST_RECENCY, LimitRange};
+use crate::lifecycle::{Cycle, LimitRange};
 use crate::membership::Membership;
-use crate::rfm::Scores;
+use crate::rfm::{Frequency, Scores};
 
 /// Customers who have bought at least so often and on so many days, as far apart, and at most so many days ago.
 #[derive(Clone, Copy, Debug)]
@@ -43,9 +44,7 @@ impl Policy {
             ("in the stage established", self.why_not_established()),
         ];
         for (label, reason) in reasons {
-            if let Some((path, reason)) = reason {
-                found.push(Finding::new(Severity::Warning, path, format!("nobody is ever {label}: {reason}")));
-            }
+            found.extend(reason.map(|reason| Finding::nobody_is(label, reason)));
         }
         if self.vip.memberships.is_empty() && self.why_not_vip().is_none() {
             let message = "it is empty: only customers of unknown membership can be vip";
@@ -57,7 +56,7 @@ impl Policy {
         GROUPS.map(|membership| (membership, LimitRange::of(&self.lifecycle, membership)))
     }
 
-    fn why_not_at_risk(&self) -> Reason {
+    fn why_not_at_risk(&self) -> Option<Reason> {
         if self.limit_ranges().iter().any(|(_, limits)| limits.can_be_at_risk) {
             return None;
         }
@@ -82,7 +81,7 @@ impl Policy {
     }
 
     /// Why nobody stays away for longer than her dormant limit, in a time of `longest` days.
-    fn why_not_dormant(&self, longest: i64) -> Reason {
+    fn why_not_dormant(&self, longest: i64) -> Option<Reason> {
         if self.limit_ranges().iter().any(|(_, limits)| limits.shortest_dormant < longest) {
             return None;
         }
@@ -93,7 +92,7 @@ impl Policy {
         because(path, "the calendar has no day that late")
     }
 
-    fn why_not_new(&self) -> Reason {
+    fn why_not_new(&self) -> Option<Reason> {
         if self.lifecycle.new_max_orders == 0 {
             return because("lifecycle.new_max_orders", "it is 0, and whoever has bought has bought once");
         }
@@ -107,7 +106,7 @@ impl Policy {
         because("vip", "whoever could be is vip")
     }
 
-    fn why_not_active(&self) -> Reason {
+    fn why_not_active(&self) -> Option<Reason> {
         let is_active = |&(membership, limits): &(Option<Membership>, LimitRange)| {
             let crowds = [self.no_more_new(limits), self.long_back(limits)];
             crowds.into_iter().flatten().any(|crowd| !self.are_all_vip(&crowd, membership))
@@ -132,7 +131,7 @@ impl Policy {
         is_over.then_some(crowd)
     }
 
-    fn why_not_candidate(&self) -> Reason {
+    fn why_not_candidate(&self) -> Option<Reason> {
         let candidates = self.candidates();
         if candidates.is_empty() {
             return because("vip", "the calendar or a history has not so many days");
@@ -144,7 +143,7 @@ impl Policy {
         because("vip", "each is vip at once, by vip.memberships, min_relation_score and untracked_min_value_score")
     }
 
-    fn why_not_vip(&self) -> Reason {
+    fn why_not_vip(&self) -> Option<Reason> {
         let candidates = self.candidates();
         if candidates.is_empty() {
             return because("vip", "nobody is a candidate");
@@ -153,8 +152,8 @@ impl Policy {
             return because(
                 "vip.min_relation_score",
                 match self.vip.untracked_min_value_score {
-                    None => format!("{}, and vip.untracked_min_value_score is null", self.most_relation_in_words()),
-                    Some(score) => format!("{}, and no value score is {score}", self.most_relation_in_words()),
+                    None => format!("{}, and vip.untracked_min_value_score is null", self.relation.most_in_words()),
+                    Some(score) => format!("{}, and no value score is {score}", self.relation.most_in_words()),
                 },
             );
         }
@@ -173,14 +172,14 @@ impl Policy {
         because(path, "it is 0, so that whoever bought on two days is winback, then dormant, whatever her tier")
     }
 
-    fn why_not_supporter(&self) -> Reason {
-        if self.most_relation() >= self.vip.min_relation_score.get() {
+    fn why_not_supporter(&self) -> Option<Reason> {
+        if self.relation.most() >= self.vip.min_relation_score.get() {
             return None;
         }
-        because("vip.min_relation_score", self.most_relation_in_words())
+        because("vip.min_relation_score", self.relation.most_in_words())
     }
 
-    fn why_not_nurture(&self) -> Reason {
+    fn why_not_nurture(&self) -> Option<Reason> {
         let stage = &self.purchase_stage;
         if stage.nurture_min_orders == stage.established_min_orders {
             return because("purchase_stage.nurture_min_orders", "purchase_stage.established_min_orders is the same");
@@ -188,27 +187,15 @@ impl Policy {
         self.why_not_so_often("purchase_stage.nurture_min_orders", stage.nurture_min_orders)
     }
 
-    fn why_not_established(&self) -> Reason {
+    fn why_not_established(&self) -> Option<Reason> {
         self.why_not_so_often("purchase_stage.established_min_orders", self.purchase_stage.established_min_orders)
     }
 
-    fn why_not_so_often(&self, path: &'static str, orders: u32) -> Reason {
-        if i64::from(orders) <= self.most_frequency() {
+    fn why_not_so_often(&self, path: &'static str, orders: u32) -> Option<Reason> {
+        if i64::from(orders) <= self.frequency.most() {
             return None;
         }
         because(path, format!("no history has more than {MAX_DAYS} days"))
-    }
-
-    /// The most that F can be.
-    pub(super) fn most_frequency(&self) -> i64 {
-        self.most_frequency_of(MAX_DAYS as i64)
-    }
-
-    fn most_frequency_of(&self, days: i64) -> i64 {
-        match self.frequency {
-            Frequency::Orders => days * i64::from(u32::MAX),
-            Frequency::PurchaseDays => days,
-        }
     }
 
     /// The customers with at least these numbers, and with what these numbers need; `None` where there can be none.
@@ -279,28 +266,11 @@ impl Policy {
 
     /// Whether a customer of so many purchase days can be tied to the shop, by the best relation score or the best value score.
     fn can_be_tied(&self, days: i64) -> bool {
-        let best = Scores::of(0, self.most_frequency_of(days), ANY_AMOUNT, &self.rfm).value_score(&self.rfm);
-        self.most_relation() >= self.vip.min_relation_score.get()
+        let best = Scores::of(0, self.frequency.most_of(days), ANY_AMOUNT, &self.rfm).value_score(&self.rfm);
+        self.relation.most() >= self.vip.min_relation_score.get()
             || self.vip.untracked_min_value_score.is_some_and(|limit| best.at_least(limit))
-    }
-
-    /// The most that the relation score can be, in millionths.
-    fn most_relation(&self) -> i128 {
-        let most = self.relation.kinds.values().map(|kind| i128::from(kind.cap) * kind.weight.get()).sum::<i128>();
-        most.min(100 * i128::from(Millionths::ONE))
-    }
-
-    fn most_relation_in_words(&self) -> String {
-        format!("relation.kinds make at most {} points", Millionths(self.most_relation() as i64))
     }
 }
 
 /// Less than any cut point.
 const ANY_REFUND: Decimal = Decimal::new(i128::MIN, 0);
-
-/// The path of what keeps everybody out, and why it does; `None` where somebody can come in.
-type Reason = Option<(&'static str, String)>;
-
-fn because(path: &'static str, reason: impl Into<String>) -> Reason {
-    Some((path, reason.into()))
-}

@@ -1,13 +1,14 @@
 //! What a scenario says in vain, or otherwise than a policy.
 
 use super::{MESSAGES, Plan};
-use crate::policy::{Finding, Policy, Severity};
+use crate::finding::{Finding, Severity};
+use crate::policy::Policy;
 
 impl Plan {
     /// Everything worth saying of the scenario where it is used with a policy.
     pub fn findings(&self, policy: &Policy) -> Vec<Finding> {
         let mut found = Vec::new();
-        for name in self.enter_when.segment_names().filter(|name| !policy.has_segment(name)) {
+        for name in self.enter_when.segment_names().filter(|name| !policy.segments.has(name)) {
             found.push(Finding::new(Severity::Warning, "enter_when", format!("the policy has no segment {name:?}")));
         }
         let least = policy.contact.min_days_between;

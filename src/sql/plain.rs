@@ -8,9 +8,10 @@ use crate::action::{Facts, NextStep};
 use crate::decimal::{Decimal, Millionths};
 use crate::dormancy::{DormancyCategory, DormancyReason};
 use crate::error::{Error, ErrorKind, Result};
+use crate::lifecycle::Cycle;
 use crate::lifecycle::{LifecycleState, PurchaseStage, Rhythm, dormant_year, state_of_buyer};
 use crate::membership::Membership;
-use crate::policy::{Cycle, Policy};
+use crate::policy::Policy;
 use crate::rfm::Scores;
 use crate::vip;
 
@@ -199,7 +200,7 @@ fn next_action(
         dormancy_reason: dormancy_reason.map(|reason| DormancyReason::from_name(reason).or_raise()),
         ..Facts::default()
     };
-    Some(NextStep::of(&facts, policy).action().to_owned())
+    Some(NextStep::of(&facts, &policy.next_action, &policy.contact).action().to_owned())
 }
 
 #[pg_extern(immutable, parallel_safe, cost = 10, name = "dormancy_category")]
@@ -223,5 +224,5 @@ fn dormant_year_of_recency(recency_days: Option<i32>, policy: default!(Option<Se
 #[pg_extern(immutable, parallel_safe, cost = 10, name = "rfm_segment")]
 fn rfm_segment_of_score(score: Option<i32>, policy: default!(Option<SegmentPolicy>, "NULL")) -> Option<String> {
     let policy = policy_of(&policy);
-    Some(Scores::from_code(score?, &policy.rfm).or_raise().segment(policy).to_owned())
+    Some(Scores::from_code(score?, &policy.rfm).or_raise().segment(&policy.segments).to_owned())
 }

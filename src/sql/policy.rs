@@ -6,9 +6,10 @@ use super::datum::Jsonb;
 use super::error::OrRaise;
 use super::types::{SegmentPolicy, document_of, policy_of};
 use crate::dormancy::{DormancyCategory, DormancyReason};
+use crate::finding::Finding;
 use crate::lifecycle::{LifecycleState, PurchaseStage};
 use crate::membership::Membership;
-use crate::policy::{Document, Finding, PRESETS, preset};
+use crate::policy::{Document, PRESETS, preset};
 use crate::vip::VipTier;
 
 #[pg_extern(immutable, strict, parallel_safe, cost = 10)]

@@ -16,9 +16,9 @@ use crate::customer::Customer;
 use crate::day::Day;
 use crate::engagement::EngagementHistory;
 use crate::error::{Error, ErrorKind, Result};
+use crate::finding::Finding;
 use crate::history::PurchaseHistory;
 use crate::membership::Membership;
-use crate::policy::Finding;
 use crate::scenario::{DueStep, MESSAGES, PRESETS, Scenario, Scenarios, Why, preset};
 
 #[pg_extern(immutable, strict, parallel_safe, cost = 1000)]

@@ -1,0 +1,104 @@
+//! Everything worth saying of a policy: its contradictions, or else what it says in vain. What concerns one section alone is
+//! found by the section's own module; which states, tiers and stages are out of reach stands in `nobody.rs`.
+
+use super::{Document, Policy};
+use crate::error::Result;
+use crate::finding::{Contradiction, Finding, Severity};
+
+impl Document {
+    /// Everything worth saying of the effective policy: its contradictions, or else what can never be reached.
+    ///
+    /// # Errors
+    /// None for a document that was read.
+    pub fn check(&self) -> Result<Vec<Finding>> {
+        let contradictions = self.contradictions()?;
+        if contradictions.is_empty() {
+            return Ok(self.policy()?.said_in_vain());
+        }
+        let finding = |Contradiction { path, message }| Finding::new(Severity::Error, path, message);
+        Ok(contradictions.into_iter().map(finding).collect())
+    }
+}
+
+impl Policy {
+    fn said_in_vain(&self) -> Vec<Finding> {
+        let mut found = Vec::new();
+        let most_frequency = self.frequency.most();
+        self.rfm.find_vain_digits(most_frequency, &mut found);
+        self.segments.find_vain_rules(&self.rfm, most_frequency, &mut found);
+        self.find_vain_labels(&mut found);
+        self.next_action.find_vain_rules(&mut found);
+        found
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn findings(policy: &str) -> Vec<String> {
+        let found = Document::parse(policy).unwrap().check().unwrap();
+        found
+            .iter()
+            .map(|finding| format!("{} {}: {}", finding.severity.name(), finding.path, finding.message))
+            .collect()
+    }
+
+    #[test]
+    fn the_default_leaves_only_its_default_segment_without_a_rule() {
+        assert_eq!(
+            findings("{}"),
+            ["info segments.default: 5 of 125 scores have no rule and are lost: 111, 112, 113, 114, 115"]
+        );
+    }
+
+    #[test]
+    fn equal_cuts_leave_digits_out_of_reach() {
+        // CDNOW's F quintiles.
+        let found = findings(r#"{"rfm": {"frequency_cuts": [1, 1, 2, 4]}}"#);
+        assert_eq!(found[0], "warning rfm.frequency_cuts: no customer can get f = 2");
+        let found = findings(
+            r#"{"rfm": {"frequency_cuts": [0.5, 1.2, 1.8], "recency_cuts": [-1, 30, 30], "monetary_cuts": [5, 5]}}"#,
+        );
+        let expected = [
+            "warning rfm.recency_cuts: no customer can get r = 2",
+            "warning rfm.recency_cuts: no customer can get r = 4",
+            "warning rfm.frequency_cuts: no customer can get f = 1",
+            "warning rfm.frequency_cuts: no customer can get f = 3",
+            "warning rfm.monetary_cuts: no customer can get m = 2",
+        ];
+        assert_eq!(found[..5], expected);
+    }
+
+    #[test]
+    fn rules_in_vain_are_named() {
+        let found = findings(
+            r#"{"segments": {"rules": [{"name": "all", "any": [{}]}, {"name": "late", "any": [{"r": [1, 1]}]}]},
+                "lifecycle": {"at_risk_after_days": 60}, "purchase_stage": {"nurture_min_orders": 4},
+                "next_action": {"rules": [
+                    {"id": "a", "action": "x", "behavior": "care", "title": "X", "when": {}},
+                    {"id": "b", "action": "y", "behavior": "care", "title": "Y", "when": {"orders": 1}}]}}"#,
+        );
+        assert_eq!(found.len(), 4, "{found:?}");
+        assert!(found[0].starts_with("warning segments.rules[1]: no reachable score is late"));
+        assert!(found[1].starts_with("warning lifecycle.at_risk_after_days"));
+        assert!(found[2].starts_with("warning purchase_stage.nurture_min_orders"));
+        assert!(found[3].starts_with("warning next_action.rules[1]: rule b is never tried: a before it"));
+    }
+
+    #[test]
+    fn limits_of_the_other_cycle_do_not_matter() {
+        let own = r#"{"lifecycle": {"cycle": "own", "at_risk_after_days": 60}}"#;
+        assert_eq!(findings(own).len(), 1);
+        let own = r#"{"lifecycle": {"cycle": "own", "at_risk_ratio": 3}}"#;
+        assert!(
+            findings(own)[1].starts_with("warning lifecycle.at_risk_ratio")
+                || findings(own)[0].starts_with("warning lifecycle.at_risk_ratio")
+        );
+    }
+
+    #[test]
+    fn contradictions_are_errors() {
+        assert_eq!(findings(r#"{"version": 2}"#), ["error version: this release reads version 1, not 2"]);
+    }
+}
