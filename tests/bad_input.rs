@@ -1163,8 +1163,11 @@ fn parts_of_aggregates_called_by_hand() {
                WHERE p.pronamespace = 'rfm'::regnamespace AND 'internal'::regtype = ANY (p.proargtypes) ORDER BY 1, p.oid";
     let rows = client.query(sql, &[]).expect("pg_proc can be read");
     assert!(rows.len() >= 50, "{}", rows.len());
-    // Newer minor releases of PostgreSQL refuse any such call, its own functions included, by one SQLSTATE or another.
-    let of_its_own = client.prepare_typed("SELECT pg_catalog.numeric_avg_serialize($1)", &[Type::INTERNAL]);
+    // Some releases of PostgreSQL refuse any such call, its own functions included, by one SQLSTATE or another: the newest when it
+    // is prepared, some older ones when the value arrives.
+    let of_its_own = client
+        .prepare_typed("SELECT pg_catalog.numeric_avg_serialize($1)", &[Type::INTERNAL])
+        .and_then(|statement| client.query_one(&statement, &[&Internal]));
     let refusal = of_its_own.err().map(|error| error.code().expect("an error of the server").clone());
     if refusal.is_some() {
         eprintln!("SKIPPED: calls with a NULL of type internal: this server refuses them by {refusal:?}");
@@ -1224,6 +1227,7 @@ fn parts_of_aggregates_called_by_hand() {
                                 .contains(&name.as_str()));
                     assert!(is_strict || passes_on, "{call} is no error");
                 }
+                Err(error) if error.code() == refusal.as_ref() => {}
                 Err(error) => {
                     let error = error.as_db_error().unwrap_or_else(|| panic!("{error}: {call}"));
                     assert_eq!(error.code().code(), "22023", "{error:?}: {call}");

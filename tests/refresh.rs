@@ -7,6 +7,7 @@
 mod common;
 
 use common::{Database, batch, expect_error, server_has, server_has_extension};
+use postgres::error::SqlState;
 use postgres::{Client, NoTls, SimpleQueryMessage};
 use std::fmt::Write as _;
 use std::io::{BufRead, BufReader, Write as _};
@@ -401,12 +402,15 @@ fn copy_and_inheritance() {
     );
     shop.create(&mut client);
     refresh(&mut client);
+    // Where a child's own triggers have no transition tables they note everybody.
+    let notes_everybody = one::<bool>(&mut client, "SELECT _transition_tables_hinder_attaching()");
     for table in ["orders", "web_orders (customer_id, ordered_at, amount)"] {
         let mut writer = client.copy_in(&format!("COPY {table} FROM STDIN (FORMAT csv)")).unwrap();
         writer.write_all(b"1,2025-02-02,20\n2,2025-03-03,30.25\n").unwrap();
         writer.finish().unwrap();
         refresh(&mut client);
-        assert!(!one::<bool>(&mut client, "SELECT rebuilt FROM shop_status"), "{table}");
+        let expected = notes_everybody && table.starts_with("web_orders");
+        assert_eq!(one::<bool>(&mut client, "SELECT rebuilt FROM shop_status"), expected, "{table}");
         shop.assert_histories(&mut client, table);
     }
     for sql in [
@@ -973,16 +977,19 @@ fn large_shop(client: &mut Client) {
 
 /// Changes everything a refresh reads; at the last step a partition is new too.
 fn more_of_everything(client: &mut Client, random: &mut Random, step: &str) {
+    for change in [random.change(), random.change()] {
+        // A row may be moved to where one is already.
+        if let Err(error) = client.batch_execute(&change) {
+            assert_eq!(error.code(), Some(&SqlState::UNIQUE_VIOLATION), "{error:?}: {change}");
+        }
+    }
+    let (order, customer) = (100_000 + random.below(1_000_000), random.customer());
     batch(
         client,
         &format!(
-            "{}; {}; INSERT INTO events VALUES ({customer}, 'visit', '2026-02-02');
+            "INSERT INTO events VALUES ({customer}, 'visit', '2026-02-02');
              UPDATE members SET membership = 'paused', email = NULL WHERE customer_id = {customer};
-             INSERT INTO orders VALUES ({}, 's', {customer}, '2026-06-01', 10)",
-            random.change(),
-            random.change(),
-            100_000 + random.below(1_000_000),
-            customer = random.customer(),
+             INSERT INTO orders VALUES ({order}, 's', {customer}, '2026-06-01', 10)",
         ),
     );
     if step == "triggers" {

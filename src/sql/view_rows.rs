@@ -223,6 +223,8 @@ impl Writer {
             pg_sys::ExecDropSingleTupleTableSlot(self.new);
             pg_sys::EvalPlanQualEnd(self.recheck);
             pg_sys::ExecCloseIndices(self.target);
+            // PostgreSQL makes slots of its own for triggers, even where there are none.
+            pg_sys::ExecResetTupleTable((*self.state).es_tupleTable, false);
             pg_sys::FreeExecutorState(self.state);
         }
     }
