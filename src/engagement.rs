@@ -56,6 +56,12 @@ impl EngagementHistory {
         self.of_kind(kind).iter().filter(in_time).map(|&(_, count)| i64::from(count)).sum()
     }
 
+    /// The first day with an event of a kind after `after` (ever where that is `None`) and not after `until`.
+    pub fn first_on(&self, kind: &str, after: Option<Day>, until: Day) -> Option<Day> {
+        let mut days = self.of_kind(kind).iter().map(|&(day, _)| day);
+        days.find(|&day| after.is_none_or(|after| day > after)).filter(|&day| day <= until)
+    }
+
     /// The last day with an event of a kind, not after `until`.
     pub fn last_on(&self, kind: &str, until: Day) -> Option<Day> {
         self.of_kind(kind).iter().map(|&(day, _)| day).take_while(|&day| day <= until).last()

@@ -252,10 +252,7 @@ fn ask_everything(
             ContactFacts { channels: Some(&channels), last_contacted_on: Some(as_of), log: None },
             ContactFacts { channels: Some(&[]), last_contacted_on: Some(Day::MIN), log: None },
         ] {
-            if let Ok(facts) = customer.facts(contact) {
-                let step = customer.next_step_of(&facts);
-                let _ = (step.action(), step.channel(&facts, &policy.contact), step.due_on(&facts, &policy.contact));
-            }
+            let _ = customer.answers(contact);
         }
         let _ = customer.next_transition_on();
         if let Some(history) = history {
@@ -329,9 +326,8 @@ fn ask_for_steps(log: &ContactHistory, presets: &Scenarios, policies: &[Document
     for (as_of, policy) in AS_OFS.iter().flat_map(|&as_of| policies.iter().map(move |policy| (as_of, policy))) {
         let contact = ContactFacts { channels: Some(&channels), last_contacted_on: None, log: Some(log) };
         let customer = Customer::new(Some(&history), as_of, policy.policy().unwrap(), None, None);
-        let facts = customer.facts(contact).expect("its numbers are small");
-        let step = customer.next_step_of(&facts);
-        assert!(step.due_on(&facts, &customer.policy().contact) >= Some(as_of));
+        let (facts, _) = customer.answers(contact).expect("its numbers are small");
+        assert!(facts.action_due_on >= Some(as_of));
         let due = presets.due_steps(&customer, contact).expect("its numbers are small");
         assert_eq!(due.len(), PRESETS.len());
     }

@@ -4,9 +4,9 @@ use pgrx::prelude::*;
 use pgrx::{IntoDatum, pg_sys};
 
 use super::buffer::{self, Buffer, Plain};
+use super::call::{aggregate_context, argument};
 use super::datum::{RawDatum, finite_day, new_varlena, varlena_bytes};
 use super::error::OrRaise;
-use super::orders::{aggregate_context, argument};
 use crate::bytes::Reader;
 use crate::contact::{ContactKey, ContactKind};
 use crate::dated::{Dated, Key};

@@ -4,10 +4,10 @@ use pgrx::prelude::*;
 use pgrx::{IntoDatum, pg_sys};
 
 use super::buffer::{self, Buffer, Plain};
+use super::call::{aggregate_context, argument, call_site};
 use super::datum::{RawDatum, new_varlena, varlena_bytes};
 use super::error::{OrRaise, raise};
-use super::orders::{aggregate_context, argument};
-use super::question::{Asked, Policies, Question, call_site};
+use super::question::{Asked, Policies, Question};
 use super::types::{SegmentPolicy, document_of, policy_of};
 use crate::customer::Customer;
 use crate::decimal::MAX_SCALE;

@@ -8,6 +8,7 @@
 //! | `types.rs`, `types.sql` | the types, their operators and casts |
 //! | `orders.rs`, `events.rs`, `aggregates.sql` | the aggregates over order rows, events and contacts |
 //! | `buffer.rs`, `question.rs`, `zone.rs` | what these stand on: memory that PostgreSQL counts, the day and policy asked for, days in the session's time zone |
+//! | `call.rs` | the arguments of a call, what a function keeps between calls, the rows it returns |
 //! | `history.rs` | accessors of a purchase history |
 //! | `customer.rs` | functions of one customer's histories, `segment_customer` |
 //! | `learn.rs`, `learn.sql` | learning a policy from all customers |
@@ -28,6 +29,7 @@
 
 mod ab;
 mod buffer;
+mod call;
 mod channels;
 mod customer;
 mod datum;
@@ -67,6 +69,7 @@ extension_sql_file!(
         policy::dormancy_reasons,
         policy::policy_presets,
         policy::next_actions,
+        customer::customer_columns,
         scenario::scenario_presets,
         scenario::message_keys,
         scenario::due_step_reasons,

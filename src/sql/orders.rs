@@ -7,11 +7,11 @@ use pgrx::prelude::*;
 use pgrx::{IntoDatum, pg_sys};
 
 use super::buffer::{self, Buffer, Plain};
+use super::call::{aggregate_context, argument, call_site};
 use super::datum::{RawDatum, finite_day, new_varlena, varlena_bytes};
 use super::error::{OrRaise, raise};
-use super::memory::ensure_reserve;
 use super::numeric;
-use super::question::{Asked, Policies, Question, call_site};
+use super::question::{Asked, Policies, Question};
 use super::types::policy_of;
 use super::zone::{DAY_MICROS, local_day};
 use crate::customer::Customer;
@@ -20,36 +20,6 @@ use crate::decimal::Decimal;
 use crate::error::{Error, ErrorKind, Result};
 use crate::history::{MAX_DAYS, PackedOrder, PurchaseDay, PurchaseHistory, merge_days, rescale_days, too_many_days};
 use crate::memory;
-
-/// Argument `index` of a call; `None` for NULL.
-///
-/// # Safety
-/// `fcinfo` must be a live call frame with more than `index` arguments.
-pub unsafe fn argument(fcinfo: pg_sys::FunctionCallInfo, index: usize) -> Option<pg_sys::Datum> {
-    ensure_reserve();
-    // SAFETY: the caller promises that the argument is there.
-    let argument = unsafe { *(*fcinfo).args.as_ptr().add(index) };
-    (!argument.isnull).then_some(argument.value)
-}
-
-/// The memory context of the aggregate that makes this call.
-///
-/// # Safety
-/// `fcinfo` must be a live call frame.
-pub unsafe fn aggregate_context(fcinfo: pg_sys::FunctionCallInfo) -> pg_sys::MemoryContext {
-    let mut context = std::ptr::null_mut();
-    // SAFETY: the caller promises a live call frame.
-    if unsafe { pg_sys::AggCheckCallContext(fcinfo, &mut context) } == 0 {
-        raise(
-            Error::new(
-                ErrorKind::InvalidParameter,
-                "this function is a part of an aggregate and cannot be called by itself",
-            )
-            .hint("Call the aggregate, for example purchase_history(ordered_on, amount)."),
-        );
-    }
-    context
-}
 
 /// How the items of a state are kept.
 #[derive(Clone, Copy, PartialEq)]
