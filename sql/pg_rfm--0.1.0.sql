@@ -3157,8 +3157,8 @@ AS 'MODULE_PATHNAME', 'dormancy_categories_wrapper';
 /* </end connected objects> */
 
 /* <begin connected objects> */
--- src/sql/plain.rs
--- pg_rfm::sql::plain::dormancy_category
+-- src/sql/from_numbers.rs
+-- pg_rfm::sql::from_numbers::dormancy_category
 CREATE  FUNCTION "dormancy_category"(
 	"orders" bigint, /* Option < i64 > */
 	"membership" text /* Option < Membership > */
@@ -3169,8 +3169,8 @@ AS 'MODULE_PATHNAME', 'dormancy_category_of_bigint_wrapper';
 /* </end connected objects> */
 
 /* <begin connected objects> */
--- src/sql/plain.rs
--- pg_rfm::sql::plain::dormancy_category
+-- src/sql/from_numbers.rs
+-- pg_rfm::sql::from_numbers::dormancy_category
 CREATE  FUNCTION "dormancy_category"(
 	"orders" INT, /* Option < i32 > */
 	"membership" text /* Option < Membership > */
@@ -3210,8 +3210,8 @@ AS 'MODULE_PATHNAME', 'dormancy_reasons_wrapper';
 /* </end connected objects> */
 
 /* <begin connected objects> */
--- src/sql/plain.rs
--- pg_rfm::sql::plain::dormant_year
+-- src/sql/from_numbers.rs
+-- pg_rfm::sql::from_numbers::dormant_year
 CREATE  FUNCTION "dormant_year"(
 	"recency_days" INT, /* Option < i32 > */
 	"policy" segment_policy DEFAULT NULL /* Option < SegmentPolicy > */
@@ -3440,8 +3440,8 @@ AS 'MODULE_PATHNAME', 'lifecycle_state_wrapper';
 /* </end connected objects> */
 
 /* <begin connected objects> */
--- src/sql/plain.rs
--- pg_rfm::sql::plain::lifecycle_state
+-- src/sql/from_numbers.rs
+-- pg_rfm::sql::from_numbers::lifecycle_state
 CREATE  FUNCTION "lifecycle_state"(
 	"recency_days" INT, /* Option < i32 > */
 	"orders" bigint, /* Option < i64 > */
@@ -3456,8 +3456,8 @@ AS 'MODULE_PATHNAME', 'lifecycle_state_of_bigint_wrapper';
 /* </end connected objects> */
 
 /* <begin connected objects> */
--- src/sql/plain.rs
--- pg_rfm::sql::plain::lifecycle_state
+-- src/sql/from_numbers.rs
+-- pg_rfm::sql::from_numbers::lifecycle_state
 CREATE  FUNCTION "lifecycle_state"(
 	"recency_days" INT, /* Option < i32 > */
 	"orders" INT, /* Option < i32 > */
@@ -3579,8 +3579,8 @@ AS 'MODULE_PATHNAME', 'next_action_wrapper';
 /* </end connected objects> */
 
 /* <begin connected objects> */
--- src/sql/plain.rs
--- pg_rfm::sql::plain::next_action
+-- src/sql/from_numbers.rs
+-- pg_rfm::sql::from_numbers::next_action
 CREATE  FUNCTION "next_action"(
 	"lifecycle_state" TEXT, /* Option < & str > */
 	"orders" bigint, /* Option < i64 > */
@@ -3594,8 +3594,8 @@ AS 'MODULE_PATHNAME', 'next_action_of_bigint_wrapper';
 /* </end connected objects> */
 
 /* <begin connected objects> */
--- src/sql/plain.rs
--- pg_rfm::sql::plain::next_action
+-- src/sql/from_numbers.rs
+-- pg_rfm::sql::from_numbers::next_action
 CREATE  FUNCTION "next_action"(
 	"lifecycle_state" TEXT, /* Option < & str > */
 	"orders" INT, /* Option < i32 > */
@@ -3940,8 +3940,8 @@ AS 'MODULE_PATHNAME', 'rfm_score_wrapper';
 /* </end connected objects> */
 
 /* <begin connected objects> */
--- src/sql/plain.rs
--- pg_rfm::sql::plain::rfm_score
+-- src/sql/from_numbers.rs
+-- pg_rfm::sql::from_numbers::rfm_score
 CREATE  FUNCTION "rfm_score"(
 	"recency_days" INT, /* Option < i32 > */
 	"orders" bigint, /* Option < i64 > */
@@ -3954,8 +3954,8 @@ AS 'MODULE_PATHNAME', 'rfm_score_of_bigint_wrapper';
 /* </end connected objects> */
 
 /* <begin connected objects> */
--- src/sql/plain.rs
--- pg_rfm::sql::plain::rfm_score
+-- src/sql/from_numbers.rs
+-- pg_rfm::sql::from_numbers::rfm_score
 CREATE  FUNCTION "rfm_score"(
 	"recency_days" INT, /* Option < i32 > */
 	"orders" INT, /* Option < i32 > */
@@ -3981,8 +3981,8 @@ AS 'MODULE_PATHNAME', 'rfm_segment_wrapper';
 /* </end connected objects> */
 
 /* <begin connected objects> */
--- src/sql/plain.rs
--- pg_rfm::sql::plain::rfm_segment
+-- src/sql/from_numbers.rs
+-- pg_rfm::sql::from_numbers::rfm_segment
 CREATE  FUNCTION "rfm_segment"(
 	"score" INT, /* Option < i32 > */
 	"policy" segment_policy DEFAULT NULL /* Option < SegmentPolicy > */
@@ -4418,8 +4418,8 @@ AS 'MODULE_PATHNAME', 'vip_score_wrapper';
 /* </end connected objects> */
 
 /* <begin connected objects> */
--- src/sql/plain.rs
--- pg_rfm::sql::plain::vip_score
+-- src/sql/from_numbers.rs
+-- pg_rfm::sql::from_numbers::vip_score
 CREATE  FUNCTION "vip_score"(
 	"recency_days" INT, /* Option < i32 > */
 	"orders" bigint, /* Option < i64 > */
@@ -4433,8 +4433,8 @@ AS 'MODULE_PATHNAME', 'vip_score_of_bigint_wrapper';
 /* </end connected objects> */
 
 /* <begin connected objects> */
--- src/sql/plain.rs
--- pg_rfm::sql::plain::vip_score
+-- src/sql/from_numbers.rs
+-- pg_rfm::sql::from_numbers::vip_score
 CREATE  FUNCTION "vip_score"(
 	"recency_days" INT, /* Option < i32 > */
 	"orders" INT, /* Option < i32 > */

@@ -6,9 +6,9 @@ use std::fmt;
 use serde::{Deserialize, Deserializer};
 
 use crate::bytes::Reader;
-use crate::dated::{Dated, Key, check_count, check_name, put_name, read_name};
 use crate::day::Day;
 use crate::error::{Error, Result};
+use crate::event_history::{EventHistory, Key, check_count, check_name, put_name, read_name};
 use crate::{json, memory};
 
 /// The kind of an event.
@@ -47,7 +47,7 @@ impl Key for Kind {
 /// One customer's events by kind and day.
 ///
 /// No history at all (NULL) means that the shop does not track engagement; the empty one means that nothing happened.
-pub type EngagementHistory = Dated<Kind>;
+pub type EngagementHistory = EventHistory<Kind>;
 
 impl EngagementHistory {
     /// How many events of a kind lie after `after` (all where that is `None`) and not after `until`.

@@ -13,12 +13,13 @@ pub mod column;
 pub mod contact;
 pub mod countdown;
 pub mod customer;
-pub mod dated;
+
 pub mod day;
 pub mod decimal;
 pub mod dormancy;
 pub mod engagement;
 pub mod error;
+pub mod event_history;
 pub mod explain;
 pub mod facts;
 pub mod finding;

@@ -117,12 +117,12 @@ pub unsafe fn row<const N: usize>(
 }
 
 /// The rows of a function that returns all of them at once, each of `N` columns.
-pub struct Rows<const N: usize> {
+pub struct ResultRows<const N: usize> {
     kept: *mut pg_sys::Tuplestorestate,
     row_type: pg_sys::TupleDesc,
 }
 
-impl<const N: usize> Rows<N> {
+impl<const N: usize> ResultRows<N> {
     /// No rows yet, of the function `name`.
     ///
     /// # Safety
@@ -143,7 +143,7 @@ impl<const N: usize> Rows<N> {
                 .switch_to(|_| pg_sys::tuplestore_begin_heap(random_access, false, pg_sys::work_mem));
             (*result).returnMode = pg_sys::SetFunctionReturnMode::SFRM_Materialize;
             (*result).setResult = kept;
-            Rows { kept, row_type: row_type(fcinfo, N) }
+            ResultRows { kept, row_type: row_type(fcinfo, N) }
         }
     }
 

@@ -17,7 +17,7 @@
 //! | `timeline.rs` | the lifecycle of one customer over time |
 //! | `kpi.rs`, `kpi.sql` | what KPIs are made of: questions about a history, the aggregate `proportion` |
 //! | `ab.rs`, `ab.sql` | A/B tests: groups, results, comparison, sample size |
-//! | `plain.rs` | the same on plain numbers |
+//! | `from_numbers.rs` | the same from plain numbers, without a history |
 //! | `explain.rs` | why the answers of one customer are what they are |
 //! | `policy.rs` | policies and lists of labels |
 //! | `stored.rs`, `stored.sql` | the table of named policies |
@@ -36,6 +36,7 @@ mod datum;
 mod error;
 mod events;
 mod explain;
+mod from_numbers;
 mod history;
 mod kpi;
 mod learn;
@@ -43,7 +44,7 @@ mod memory;
 mod notes;
 mod numeric;
 mod orders;
-mod plain;
+
 mod policy;
 mod question;
 mod scenario;

@@ -6,7 +6,7 @@ use std::rc::Rc;
 use pgrx::prelude::*;
 use pgrx::{IntoDatum, pg_sys};
 
-use super::buffer::{self, Buffer, Plain};
+use super::buffer::{self, Buffer, PlainData};
 use super::call::{aggregate_context, argument, call_site};
 use super::datum::{RawDatum, finite_day, new_varlena, varlena_bytes};
 use super::error::{OrRaise, raise};
@@ -33,7 +33,7 @@ enum Form {
 /// What a state knows besides its rows.
 #[derive(Clone, Copy)]
 #[repr(C)]
-struct Header {
+struct OrdersHeader {
     question: Question,
     /// Decimals of the amounts.
     scale: u8,
@@ -41,22 +41,22 @@ struct Header {
 }
 
 // SAFETY: plain parts; PurchaseDay is packed to 8 bytes.
-unsafe impl Plain for Header {}
+unsafe impl PlainData for OrdersHeader {}
 // SAFETY: as above; the number is its own.
-unsafe impl buffer::Header for Header {
+unsafe impl buffer::Header for OrdersHeader {
     const KIND: u32 = 1;
 }
 // SAFETY: an integer.
-unsafe impl Plain for PackedOrder {}
+unsafe impl PlainData for PackedOrder {}
 // SAFETY: integers, packed to 8 bytes.
-unsafe impl Plain for PurchaseDay {}
+unsafe impl PlainData for PurchaseDay {}
 
 /// The rows collected for one group.
-type Rows = Buffer<Header>;
+type Rows = Buffer<OrdersHeader>;
 
-impl Header {
+impl OrdersHeader {
     fn new(question: Question) -> Self {
-        Header { question, scale: 0, form: Form::Orders }
+        OrdersHeader { question, scale: 0, form: Form::Orders }
     }
 }
 
@@ -262,7 +262,7 @@ unsafe fn rows_or_new(fcinfo: pg_sys::FunctionCallInfo, question: impl FnOnce() 
     unsafe {
         match argument(fcinfo, 0) {
             Some(state) => Rows::from_datum(state),
-            None => Rows::new(aggregate_context(fcinfo), Header::new(question()), FIRST_BYTES),
+            None => Rows::new(aggregate_context(fcinfo), OrdersHeader::new(question()), FIRST_BYTES),
         }
     }
 }
@@ -370,7 +370,7 @@ fn deserialize_orders(fcinfo: pg_sys::FunctionCallInfo) -> Option<RawDatum> {
                 raise(Error::new(ErrorKind::InvalidBinary, "not the serialized state of an aggregate"));
             });
             CHANGES.set(CHANGES.get() + 1);
-            let mut rows = Rows::new(pg_sys::CurrentMemoryContext, Header::new(asked.copied()), FIRST_BYTES);
+            let mut rows = Rows::new(pg_sys::CurrentMemoryContext, OrdersHeader::new(asked.copied()), FIRST_BYTES);
             rows.add_history(&PurchaseHistory::from_bytes(history).or_raise()).or_raise();
             RawDatum(rows.as_datum())
         })

@@ -4,7 +4,7 @@ use std::ptr::NonNull;
 
 use pgrx::{PgMemoryContexts, pg_sys};
 
-use super::buffer::Plain;
+use super::buffer::PlainData;
 use super::datum::{finite_day, new_varlena, varlena_bytes};
 use super::error::{OrRaise, raise};
 use super::types::SegmentPolicy;
@@ -27,7 +27,7 @@ pub struct Question {
 }
 
 // SAFETY: the pointer in it is not owned.
-unsafe impl Plain for Question {}
+unsafe impl PlainData for Question {}
 
 impl Question {
     /// No question: rows are collected for later.

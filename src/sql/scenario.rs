@@ -6,7 +6,7 @@ use std::rc::Rc;
 use pgrx::pg_sys;
 use pgrx::prelude::*;
 
-use super::call::{Rows, argument, column, read};
+use super::call::{ResultRows, argument, column, read};
 use super::datum::{Channels, RawDatum, check_size, varlena_bytes};
 use super::error::OrRaise;
 use super::types::{Recent, SegmentPolicy, policy_of};
@@ -157,7 +157,7 @@ fn columns(due: &DueStep) -> [Option<pg_sys::Datum>; 9] {
 fn due_steps(fcinfo: pg_sys::FunctionCallInfo) -> Option<RawDatum> {
     // SAFETY: scenario.sql declares these arguments and the columns.
     unsafe {
-        let mut rows = Rows::new("due_steps", fcinfo);
+        let mut rows = ResultRows::new("due_steps", fcinfo);
         let (Some(scenarios), Some(as_of)) = (argument(fcinfo, 0), read::<Day>(fcinfo, 2)) else {
             return None;
         };
