@@ -127,9 +127,9 @@ const RULES: &[(&str, &str, u32, &str)] = &[
     ),
     (
         "costs and answers in the window, counted one by one",
-        "SELECT FROM waking_answers WHERE reactivated",
+        "SELECT FROM reactivation_answers WHERE reactivated",
         80,
-        "SELECT \"group\", (result).customers, (result).responders, (result).revenue, cost FROM waking_groups
+        "SELECT \"group\", (result).customers, (result).responders, (result).revenue, cost FROM reactivation_groups
          EXCEPT
          SELECT \"group\", count(*), count(*) FILTER (WHERE bought), sum(revenue), coalesce(sum(cost), 0)
          FROM campaign_members AS m
