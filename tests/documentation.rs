@@ -1,7 +1,7 @@
 //! The documentation is real: what its pages say in SQL runs and prints what they say it prints, what they quote stands in the file
 //! they name, their links lead somewhere, and everything the database knows of the extension is explained in them.
 //!
-//! A page is any Markdown file at the top of the repository or under docs/, sql/ and tests/. In its fenced blocks,
+//! A page is any Markdown file of the repository. In its fenced blocks,
 //! - `sql` is executed, all blocks of a page in one psql session, in a database of its own, with the repository as the current folder.
 //!   What a block prints, errors included, stands in the block `text` that follows it with nothing but blank lines between; without
 //!   one it must print nothing. A page that needs the small shop of README.md says `\i docs/shop.sql` itself, as its reader must.
@@ -54,27 +54,28 @@ fn read(path: &str) -> String {
     fs::read_to_string(repository(path)).unwrap_or_else(|error| panic!("{path}: {error}"))
 }
 
-/// All pages of the repository, in order of their names.
-fn pages() -> Vec<Page> {
-    fn find(folder: &str, deep: bool, found: &mut Vec<String>) {
-        for entry in fs::read_dir(repository(folder)).unwrap_or_else(|error| panic!("{folder}: {error}")) {
-            let entry = entry.unwrap_or_else(|error| panic!("{folder}: {error}"));
-            let name = entry.file_name().into_string().expect("names are UTF-8");
-            let path = if folder.is_empty() { name } else { format!("{folder}/{name}") };
-            if entry.path().is_dir() {
-                if deep {
-                    find(&path, deep, found);
-                }
-            } else if path.ends_with(".md") {
-                found.push(path);
-            }
+/// The files of a folder, as paths in the repository, without hidden ones and what is built.
+fn find_files(folder: &str, found: &mut Vec<String>) {
+    for entry in fs::read_dir(repository(folder)).unwrap_or_else(|error| panic!("{folder}: {error}")) {
+        let entry = entry.unwrap_or_else(|error| panic!("{folder}: {error}"));
+        let name = entry.file_name().into_string().expect("names are UTF-8");
+        if name.starts_with('.') || name == "target" {
+            continue;
+        }
+        let path = if folder.is_empty() { name } else { format!("{folder}/{name}") };
+        if entry.path().is_dir() {
+            find_files(&path, found);
+        } else {
+            found.push(path);
         }
     }
+}
+
+/// All pages of the repository, in order of their names.
+fn pages() -> Vec<Page> {
     let mut names = Vec::new();
-    find("", false, &mut names);
-    for folder in ["docs", "sql", "tests"] {
-        find(folder, true, &mut names);
-    }
+    find_files("", &mut names);
+    names.retain(|name| name.ends_with(".md"));
     names.sort();
     let page = |name: String| Page { lines: read(&name).lines().map(str::to_owned).collect(), name };
     names.into_iter().map(page).collect()
@@ -315,6 +316,29 @@ fn links_lead_somewhere() {
             }
         }
     }
+}
+
+/// A file that a page names in code is there, by its path or by the end of it: a list of files to touch must not lead astray.
+#[test]
+fn files_that_are_named_exist() {
+    let mut files = Vec::new();
+    find_files("", &mut files);
+    let is_path = |word: &str| {
+        let ending = word.rsplit_once('.').map(|(_, ending)| ending);
+        let is_file =
+            !word.starts_with('.') && matches!(ending, Some("rs" | "sql" | "json" | "toml" | "sh" | "md" | "out"));
+        (is_file || word.starts_with("src/")) && !word.contains([' ', '*', '<', '('])
+    };
+    let mut count = 0;
+    for page in pages() {
+        for word in page.prose().flat_map(|line| line.split('`').skip(1).step_by(2)).filter(|word| is_path(word)) {
+            count += 1;
+            let is_there = repository(word).exists()
+                || files.iter().any(|file| file.strip_suffix(word).is_some_and(|folder| folder.ends_with('/')));
+            assert!(is_there, "{}: no file {word}", page.name);
+        }
+    }
+    assert!(count > 50, "the pages name few files");
 }
 
 /// README.md is the door, docs/README.md the index: from there every page is one step away.
