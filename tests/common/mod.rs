@@ -1,7 +1,15 @@
 //! What the tests share: a database of their own in the throwaway PostgreSQL that `make test` starts.
 #![allow(dead_code)] // every test file uses another part of it
 
-use postgres::{Client, NoTls};
+mod random;
+mod roles;
+
+pub use postgres::Client;
+pub use random::Random;
+pub use roles::Roles;
+
+use postgres::NoTls;
+use postgres::types::FromSqlOwned;
 use std::collections::hash_map::DefaultHasher;
 use std::env;
 use std::fs::{self, File};
@@ -134,6 +142,30 @@ pub fn batch(client: &mut Client, sql: &str) {
             None => panic!("{error}\n{sql}"),
         }
     }
+}
+
+/// A connection that hears no notices.
+pub fn quiet(database: &Database) -> Client {
+    let mut client = database.client();
+    batch(&mut client, "SET client_min_messages = warning");
+    client
+}
+
+/// The first column of the only row.
+#[track_caller]
+pub fn one<T: FromSqlOwned>(client: &mut Client, sql: &str) -> T {
+    client.query_one(sql, &[]).unwrap_or_else(|error| panic!("{error:?}: {sql}")).get(0)
+}
+
+/// A text, empty where it is NULL.
+#[track_caller]
+pub fn text(client: &mut Client, sql: &str) -> String {
+    one::<Option<String>>(client, sql).unwrap_or_default()
+}
+
+#[track_caller]
+pub fn count(client: &mut Client, sql: &str) -> i64 {
+    one(client, sql)
 }
 
 fn variable(name: &str) -> String {
