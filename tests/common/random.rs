@@ -20,7 +20,12 @@ impl Random {
         self.next() % limit
     }
 
+    /// A place in a list of so many entries.
+    pub fn index(&mut self, length: usize) -> usize {
+        self.below(length as u64) as usize
+    }
+
     pub fn of<T: Copy>(&mut self, choices: &[T]) -> T {
-        choices[self.below(choices.len() as u64) as usize]
+        choices[self.index(choices.len())]
     }
 }

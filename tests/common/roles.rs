@@ -1,6 +1,8 @@
-//! Roles of a test.
+//! Roles of a test, and sessions as one of them.
 
-use super::*;
+use super::database::{Database, quiet};
+use super::queries::{batch, text};
+use postgres::Client;
 
 /// Roles of a test, dropped with it; roles belong to the whole server, so that their names begin with the database's.
 pub struct Roles<'a> {
