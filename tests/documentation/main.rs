@@ -1,0 +1,9 @@
+//! What the documentation shows is what is printed.
+
+#[path = "../common/mod.rs"]
+mod common;
+
+mod examples;
+mod pages;
+mod shop;
+mod year;
