@@ -224,8 +224,8 @@ pub static COLUMNS: &[Column] = &[
         sql_type: SqlType::Text,
         check_label: Some(|name| VipTier::from_name(name).map(|_| ())),
         find: |facts| facts.last_tier.map(|tier| text(tier.name())),
-        en: "The VIP tier on the last purchase day.",
-        ja: "最終購入日の VIP 区分。",
+        en: "The VIP tier on the last purchase day, with the engagement up to then and today's membership.",
+        ja: "最終購入日の VIP 区分（その日までの行動履歴と現在の会員種別による）。",
     },
     Column {
         name: "dormancy_category",
@@ -248,8 +248,8 @@ pub static COLUMNS: &[Column] = &[
         sql_type: SqlType::Text,
         check_label: None,
         find: |facts| facts.next_action.map(text),
-        en: "The one next step.",
-        ja: "次の一手。",
+        en: "The one next step; none where no rule matches.",
+        ja: "次の一手。当てはまるルールがなければ none。",
     },
     Column {
         name: "action_rule",
@@ -272,7 +272,7 @@ pub static COLUMNS: &[Column] = &[
         sql_type: SqlType::Text,
         check_label: None,
         find: |facts| facts.action_channel.map(text),
-        en: "The channel for the next step; NULL: there is none, or channels are not tracked.",
+        en: "The first preferred channel by which the customer can be reached and which is not used up; NULL: there is none, or channels are not tracked.",
         ja: "次の一手の連絡手段。NULL は手段がない、または記録なし。",
     },
     Column {

@@ -19,6 +19,8 @@ use std::io::Write as _;
 use std::ops::Range;
 use std::process::Stdio;
 
+use pg_rfm::column::known_to_rules;
+
 use crate::common::{Database, file, program, read};
 
 /// The small shop of README.md, as a script for the other pages.
@@ -367,7 +369,7 @@ fn everything_has_its_place_and_every_object_a_comment() {
         (
             "columns of segment_customer",
             "docs/reference/functions.md",
-            "SELECT unnest(proargnames[9:]) FROM pg_proc WHERE proname = 'segment_customer'".to_owned(),
+            "SELECT format('| %s | %s | %s |', name, type, description) FROM customer_columns()".to_owned(),
         ),
         (
             "keys of the policy and their defaults",
@@ -424,6 +426,14 @@ fn everything_has_its_place_and_every_object_a_comment() {
         let text = read(page);
         let missing: Vec<_> = found.lines().filter(|wanted| !text.contains(wanted)).collect();
         assert!(missing.is_empty(), "{page} lacks {what}: {missing:#?}");
+    }
+
+    let actions = read("docs/reference/actions.md");
+    let (_, facts) = actions.split_once("| facts | values |").expect("there is a table of facts");
+    let (facts, _) = facts.split_once("\n\n").expect("the table ends");
+    let named: HashSet<&str> = facts.split(|c: char| !c.is_alphanumeric() && c != '_').collect();
+    for fact in known_to_rules() {
+        assert!(named.contains(fact.name), "the table of facts lacks {}", fact.name);
     }
 
     let uncommented = database.psql(&format!(
