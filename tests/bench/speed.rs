@@ -14,7 +14,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 use std::{fs, thread};
 
-use common::{Database, batch};
+use common::{Database, backend, batch};
 use postgres::Client;
 use shop::{describe_machine, load, median};
 
@@ -306,7 +306,7 @@ fn memory(database: &Database) {
     for candidate in candidates().into_iter().take(3) {
         let mut client = database.client();
         batch(&mut client, "SET max_parallel_workers_per_gather = 0; SET work_mem = '64MB'");
-        let pid: i32 = client.query_one("SELECT pg_backend_pid()", &[]).expect("a pid").get(0);
+        let pid = backend(&mut client);
         let done = AtomicBool::new(false);
         let (peak, plan) = thread::scope(|scope| {
             let sampler = scope.spawn(|| {

@@ -4,6 +4,7 @@
 mod database;
 mod files;
 mod parameters;
+mod processes;
 mod queries;
 mod random;
 mod roles;
@@ -13,6 +14,7 @@ pub use database::{Database, quiet};
 pub use files::{assert_recorded, data, file, read, trimmed};
 pub use parameters::{Bytes, hex};
 pub use postgres::Client;
+pub use processes::{backend, memory, wait_until_blocked};
 pub use queries::{assert_same_rows, batch, count, expect_error, one, text};
 pub use random::Random;
 pub use roles::Roles;

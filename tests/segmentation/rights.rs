@@ -379,12 +379,9 @@ fn no_table_is_replaced_during_a_refresh() {
     );
     // Reading the orders stops at a lock that we hold.
     batch(&mut gate, "SELECT pg_advisory_lock(7)");
-    let pid = client.query_one("SELECT pg_backend_pid()", &[]).expect("a pid").get::<_, i32>(0);
+    let refreshing = backend(&mut client);
     let refreshed = std::thread::spawn(move || refresh(&mut client));
-    let waits = format!("SELECT count(*) FROM pg_stat_activity WHERE pid = {pid} AND wait_event = 'advisory'");
-    while count(&mut gate, &waits) == 0 {
-        std::thread::sleep(std::time::Duration::from_millis(10));
-    }
+    wait_until_blocked(&mut gate, refreshing);
     batch(&mut mallory, &format!("SET ROLE {role}; SET lock_timeout = '200ms'"));
     assert_eq!(expect_error(&mut mallory, "DROP TABLE hers.shop_policies").0, "55P03");
     batch(&mut gate, "SELECT pg_advisory_unlock(7)");

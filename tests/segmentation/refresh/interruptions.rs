@@ -6,6 +6,8 @@ use postgres::NoTls;
 use std::io::{BufRead, BufReader};
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
+use std::thread;
+use std::time::{Duration, Instant};
 
 #[test]
 fn a_refresh_that_is_rolled_back_changes_nothing() {
@@ -152,7 +154,7 @@ fn stopped_at(
 ) -> Result<(), postgres::Error> {
     let [mut blocker, mut watcher, mut refresher] = [connect(), connect(), connect()];
     batch(&mut blocker, &format!("BEGIN; {block}"));
-    let backend = pid(&mut refresher);
+    let backend = backend(&mut refresher);
     let refreshing = thread::spawn(move || refresher.batch_execute("SELECT rfm.refresh_segmentation('shop')"));
     wait_until_blocked(&mut watcher, backend);
     meanwhile(&mut watcher, &mut blocker, backend);
@@ -293,7 +295,7 @@ fn killed_at_every_step() {
     let (before, noted) = (contents(&mut client), notes(&mut client));
     let mut refresher = server.connect();
     batch(&mut refresher, "BEGIN; SELECT refresh_segmentation('shop')");
-    let backend = pid(&mut refresher);
+    let backend = backend(&mut refresher);
     kill(backend, &mut client);
     assert!(refresher.batch_execute("COMMIT").is_err());
     client = server.connect();

@@ -1,4 +1,4 @@
-//! Comparison.
+//! Intervals, p-values, verdicts and sample sizes.
 
 use super::*;
 

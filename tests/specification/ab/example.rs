@@ -1,4 +1,4 @@
-//! The example.
+//! The worked example of sql/examples/ab.
 
 use super::*;
 
