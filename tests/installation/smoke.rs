@@ -90,3 +90,25 @@ fn an_error_is_reported_with_its_sqlstate_and_the_session_goes_on() {
     let (sqlstate, message, hint) = expect_error(&mut database.client(), "SELECT 1 / 0");
     assert_eq!((sqlstate.as_str(), message.as_str(), hint.as_str()), ("22012", "division by zero", ""));
 }
+
+/// A newer script with an older library: the row type has a column more than the library fills.
+#[test]
+fn a_row_type_of_another_version_is_refused() {
+    let database = Database::new("smoke_width");
+    let mut client = database.client();
+    batch(
+        &mut client,
+        "ALTER TYPE rfm.customer_segment ADD ATTRIBUTE more text; ALTER TYPE rfm.due_step ADD ATTRIBUTE more text",
+    );
+    for (sql, made, expected) in [
+        ("SELECT * FROM segment_customer(NULL, '2024-01-01')", 26, 27),
+        ("SELECT segment_customer(NULL, '2024-01-01')", 26, 27),
+        ("SELECT * FROM due_steps('{}', NULL, '2024-01-01')", 9, 10),
+    ] {
+        let (sqlstate, message, hint) = expect_error(&mut client, sql);
+        assert_eq!(sqlstate, "22023", "{sql}: {message}");
+        assert!(message.contains(&format!("rows of {made} columns")), "{sql}: {message}");
+        assert!(message.ends_with(&format!("expects {expected}")), "{sql}: {message}");
+        assert!(hint.contains("ALTER EXTENSION pg_rfm UPDATE"), "{hint}");
+    }
+}
