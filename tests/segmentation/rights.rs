@@ -2,7 +2,6 @@
 
 use crate::common::*;
 use crate::shop::*;
-use std::process::Stdio;
 
 #[test]
 fn a_plain_role_segments_and_an_application_without_rights_writes() {
@@ -343,10 +342,7 @@ fn settings_are_dumped_by_readers_and_written_by_the_owner_alone() {
              GRANT ALL ON ALL TABLES IN SCHEMA public, sales TO {role}; GRANT SELECT ON ALL TABLES IN SCHEMA rfm TO {role}"
         ),
     );
-    let dump =
-        program("pg_dump").args(["-U", &role, &database.name]).stdout(Stdio::null()).stderr(Stdio::piped()).output();
-    let dump = dump.expect("pg_dump runs");
-    assert!(dump.status.success(), "{}", String::from_utf8_lossy(&dump.stderr));
+    run(program("pg_dump").args(["-U", &role, &database.name]));
     batch(&mut client, &format!("SET ROLE {role}"));
     for write in [
         "UPDATE shop_settings SET name = name",
