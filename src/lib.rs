@@ -9,6 +9,7 @@ pub mod action;
 pub mod bytes;
 pub mod calendar;
 pub mod channels;
+pub mod column_guess;
 pub mod contact;
 pub mod customer;
 pub mod dated;
