@@ -2161,7 +2161,7 @@ DECLARE
     others text := (
         SELECT string_agg(DISTINCT b.name, ', ')
         FROM (
-            SELECT 'schema ' || quote_idents.schema, @extschema@._schema_owners.schema
+            SELECT 'schema ' || quote_ident(s.schema), @extschema@._schema_owner(s.schema)
             UNION ALL
             SELECT c.oid::regclass::text, c.relowner FROM pg_class AS c WHERE c.oid = ANY (@extschema@._order_tables(s)::oid[])
             UNION ALL
