@@ -20,7 +20,7 @@ help:
 	@echo 'make demo       segment 6,919 real orders in a PostgreSQL of its own and print the tables'
 	@echo '                own data: make demo ORDERS=file.csv [CUSTOMER=col] [DATE=col] [AMOUNT=col] [ORDER=col] [AS_OF=day]'
 	@echo 'make demo-stop  stop and delete that PostgreSQL'
-	@echo 'make test       all tests, in a throwaway PostgreSQL; one of them: make test ARGS="--test smoke"'
+	@echo 'make test       all tests, in a throwaway PostgreSQL; one of them: make test ARGS="--test installation smoke"'
 	@echo 'make matrix     all tests with PostgreSQL 13 to 18, each in a root made by debootstrap; some: make matrix VERSIONS="13 18"'
 	@echo 'make install    into the PostgreSQL of PG_CONFIG (also: DESTDIR=..., make uninstall)'
 	@echo 'make bench      speed and memory, as ratios to plain SQL; one of them: make bench BENCH=speed, BENCH=segmentation'
@@ -40,7 +40,7 @@ build: deps
 	elif [ ! -e "$(SO)" ]; then echo 'pg_rfm: cargo is not on the PATH (Rust: https://rustup.rs)' >&2; exit 1; fi
 
 schema: build
-	@PG_RFM_SO="$(SO)" PG_RFM_UPDATE=1 cargo test $(CORE) --test install_script is_what_the_code_generates
+	@PG_RFM_SO="$(SO)" PG_RFM_UPDATE=1 cargo test $(CORE) --test installation is_what_the_code_generates
 
 install: build install-files
 

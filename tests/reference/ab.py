@@ -1,4 +1,4 @@
-"""Writes the reference values of tests/ab.rs: python3 ab.py, in this folder.
+"""Writes the reference values of tests/specification/ab: python3 ab.py, in this folder.
 
 Needs scipy 1.17.1, statsmodels 0.15.0, numpy 2.4.6 and siphash24 1.9; the files name what wrote them.
 """

@@ -1,0 +1,45 @@
+//! The worked examples run on the demo's database and print what is committed beside them (sql/examples/*.out).
+//! `PG_RFM_UPDATE=1 make test ARGS="--test documentation examples"` writes the outputs.
+
+use crate::common::{Database, assert_recorded, file, program, read, trimmed};
+use std::fs;
+
+/// The CDNOW sample with its segmentation, as `make demo` makes it.
+fn demo() -> Database {
+    let database = Database::new("examples");
+    database.psql("CREATE TABLE public.orders (customer_id text NOT NULL, ordered_on date NOT NULL, amount numeric)");
+    assert_eq!(database.copy_csv("public.orders", &file("sql/demo/cdnow_sample.csv")), 6_919);
+    let parts = ["sql/demo/policy_cdnow.sql", "sql/demo/segments.sql"].map(read);
+    database.psql(&format!("\\set as_of 1998-06-30\nSET client_min_messages = warning;\n{}", parts.concat()));
+    database
+}
+
+/// What psql prints for the file, as an analyst would see it; spaces at the end of lines removed.
+fn run(database: &Database, example: &str) -> String {
+    let output = program("psql")
+        .args(["-X", "-q", "-v", "ON_ERROR_STOP=1", "-P", "pager=off", "-f"])
+        .arg(file(example))
+        .arg(&database.name)
+        .env("PGCLIENTENCODING", "UTF8")
+        .output()
+        .expect("psql runs");
+    let errors = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success() && errors.is_empty(), "{example}: {errors}");
+    trimmed(&String::from_utf8(output.stdout).expect("psql prints UTF-8"))
+}
+
+#[test]
+fn they_print_what_is_committed() {
+    let database = demo();
+    let names = fs::read_dir(file("sql/examples")).expect("sql/examples can be read");
+    let names = names.map(|entry| entry.expect("sql/examples can be read").file_name().into_string().expect("UTF-8"));
+    let mut examples: Vec<_> = names.filter_map(|name| name.strip_suffix(".sql").map(str::to_owned)).collect();
+    examples.sort();
+    assert!(examples.len() >= 8, "sql/examples has lost examples");
+    for example in &examples {
+        let script = format!("sql/examples/{example}.sql");
+        let printed = run(&database, &script);
+        assert_eq!(run(&database, &script), printed, "{script} leaves something behind");
+        assert_recorded(&format!("sql/examples/{example}.out"), &printed);
+    }
+}

@@ -1,0 +1,8 @@
+//! What the documentation shows is what is printed.
+
+#[path = "../common/mod.rs"]
+mod common;
+
+mod examples;
+mod shop;
+mod year;

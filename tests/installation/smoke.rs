@@ -1,0 +1,92 @@
+//! The extension installs, is where it should be, and leaves nothing behind.
+
+use crate::common::*;
+
+#[test]
+fn installs_into_its_schema_and_drops_without_a_trace() {
+    let database = Database::new("smoke");
+    let mut client = database.client();
+    let row = client
+        .query_one(
+            "SELECT extversion, extnamespace::regnamespace::text FROM pg_extension WHERE extname = 'pg_rfm'",
+            &[],
+        )
+        .expect("pg_rfm is installed");
+    assert_eq!(row.get::<_, &str>(0), env!("CARGO_PKG_VERSION"));
+    assert_eq!(row.get::<_, &str>(1), "rfm");
+    assert_eq!(database.psql("SHOW search_path"), "public, rfm\n");
+
+    batch(&mut client, "DROP EXTENSION pg_rfm");
+    let left =
+        "SELECT count(*) FROM pg_depend WHERE refclassid = 'pg_namespace'::regclass AND refobjid = 'rfm'::regnamespace";
+    assert_eq!(client.query_one(left, &[]).expect("pg_depend can be read").get::<_, i64>(0), 0);
+}
+
+#[test]
+fn a_database_owner_who_is_no_superuser_can_install_it() {
+    let database = Database::new("smoke_trusted");
+    let mut client = database.client();
+    let name = &database.name;
+    batch(
+        &mut client,
+        &format!(
+            "DROP EXTENSION pg_rfm;
+             CREATE ROLE {name}_owner;
+             ALTER DATABASE {name} OWNER TO {name}_owner;
+             SET ROLE {name}_owner;
+             CREATE SCHEMA shop;
+             CREATE EXTENSION pg_rfm SCHEMA shop;
+             DROP EXTENSION pg_rfm;
+             RESET ROLE;
+             DROP OWNED BY {name}_owner;
+             ALTER DATABASE {name} OWNER TO postgres;
+             DROP ROLE {name}_owner"
+        ),
+    );
+}
+
+/// The install script runs with a superuser's rights where a database owner may fill the schema before: nothing of hers may
+/// run in it. A variadic function such as format() is where an exact overload would come first.
+#[test]
+fn what_lies_in_the_schema_before_never_runs_while_installing() {
+    let database = Database::new("smoke_hostile");
+    let mut client = database.client();
+    let role = format!("{}_owner", database.name);
+    let overloads: Vec<String> =
+        ["format", "concat", "quote_ident", "quote_literal", "pg_extension_config_dump", "getdatabaseencoding"]
+            .iter()
+            .flat_map(|name| (0..10).map(move |count| (name, vec!["text"; count].join(", "))))
+            .map(|(name, arguments)| {
+                format!(
+                    "CREATE FUNCTION shop.{name}({arguments}) RETURNS text LANGUAGE plpgsql AS
+                 $$ BEGIN RAISE EXCEPTION 'a function of the schema runs as %', current_user; END $$;"
+                )
+            })
+            .collect();
+    batch(
+        &mut client,
+        &format!(
+            "DROP EXTENSION pg_rfm;
+             CREATE ROLE {role};
+             ALTER DATABASE {database} OWNER TO {role};
+             SET ROLE {role};
+             CREATE SCHEMA shop;
+             {overloads}
+             CREATE EXTENSION pg_rfm SCHEMA shop;
+             DROP EXTENSION pg_rfm;
+             RESET ROLE;
+             DROP OWNED BY {role};
+             ALTER DATABASE {database} OWNER TO postgres;
+             DROP ROLE {role}",
+            database = database.name,
+            overloads = overloads.concat(),
+        ),
+    );
+}
+
+#[test]
+fn an_error_is_reported_with_its_sqlstate_and_the_session_goes_on() {
+    let database = Database::new("smoke_error");
+    let (sqlstate, message, hint) = expect_error(&mut database.client(), "SELECT 1 / 0");
+    assert_eq!((sqlstate.as_str(), message.as_str(), hint.as_str()), ("22012", "division by zero", ""));
+}

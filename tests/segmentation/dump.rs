@@ -1,0 +1,95 @@
+//! A dump of a segmentation restores and goes on, with and without the orders.
+
+use crate::common::*;
+use crate::shop::*;
+use std::process::Stdio;
+
+#[test]
+fn dumps_restore_and_go_on() {
+    let (database, mut client) = shop("segmentation_dump");
+    batch(
+        &mut client,
+        "CREATE TABLE people (customer_id int, email text, membership text);
+         INSERT INTO people VALUES (1, 'a@example.com', 'continuing'), (999, NULL, NULL);
+         CREATE TABLE events (customer_id int, kind text, happened_at date);
+         INSERT INTO events VALUES (1, 'line_friend', '2026-01-01');
+         SELECT alter_segmentation('shop', customers => 'people', engagement => 'events', policy => 'learn');
+         SELECT refresh_segmentation('shop');
+         INSERT INTO sales.orders VALUES (1001, 1, '2026-06-01', 5)", // noted, not yet refreshed
+    );
+    for format in ["custom", "plain"] {
+        let restored = Database::new("segmentation_restored");
+        let dump = program("pg_dump").args(["-F", format, &database.name]).output().expect("pg_dump starts");
+        assert!(dump.status.success(), "{}", String::from_utf8_lossy(&dump.stderr));
+        batch(&mut quiet(&restored), "DROP EXTENSION pg_rfm; DROP SCHEMA rfm");
+        let mut restore = match format {
+            "custom" => program("pg_restore"),
+            _ => program("psql"),
+        };
+        match format {
+            "custom" => restore.args(["-d", &restored.name, "--exit-on-error"]),
+            _ => restore.args(["-X", "-q", "-v", "ON_ERROR_STOP=1", "-d", &restored.name]),
+        };
+        let mut child =
+            restore.stdin(Stdio::piped()).stdout(Stdio::null()).stderr(Stdio::piped()).spawn().expect("it starts");
+        let mut stdin = child.stdin.take().unwrap();
+        std::thread::spawn(move || std::io::Write::write_all(&mut stdin, &dump.stdout).unwrap());
+        let output = child.wait_with_output().unwrap();
+        assert!(output.status.success(), "{format}: {}", String::from_utf8_lossy(&output.stderr));
+
+        let mut copy = quiet(&restored);
+        for relation in
+            VIEWS.iter().chain(&["histories", "status", "policies", "noted", "settings", "engagement", "profiles"])
+        {
+            let rows = format!("SELECT string_agg(t::text, E'\\n' ORDER BY t::text) FROM public.shop_{relation} AS t");
+            assert_eq!(text(&mut copy, &rows), text(&mut client, &rows), "{format}: {relation}");
+        }
+        // The tables are others than those that were noted, so all orders are read once.
+        for rebuilt in ["true", "true", "false"] {
+            refresh(&mut copy);
+            assert_eq!(text(&mut copy, "SELECT rebuilt::text FROM shop_status"), rebuilt, "{format}");
+        }
+        assert_histories(&mut copy);
+        batch(
+            &mut copy,
+            "UPDATE sales.orders SET customer_id = 2 WHERE order_no = 1001; DELETE FROM sales.orders WHERE customer_id = 3",
+        );
+        refresh(&mut copy);
+        assert_histories(&mut copy);
+        batch(
+            &mut copy,
+            "SELECT refresh_segmentation('shop', \"full\" => true); SELECT alter_segmentation('shop', lang => 'ja')",
+        );
+        assert_histories(&mut copy);
+        batch(&mut copy, "SELECT drop_segmentation('shop')");
+    }
+}
+
+/// Dumped whole or without the orders, it is restored whole; then the orders are read once.
+#[test]
+fn a_segmentation_is_dumped_with_and_without_the_orders() {
+    let (database, mut client) = shop("segmentation_dump");
+    refresh(&mut client);
+    let contents = VIEWS.map(|view| {
+        format!("SELECT count(*) || ' ' || md5(string_agg(t::text, ',' ORDER BY t::text)) FROM public.shop_{view} AS t")
+    });
+    let expected = contents.each_ref().map(|sql| text(&mut client, sql));
+    for arguments in [&[][..], &["-n", "public"][..]] {
+        let dump = program("pg_dump").args(arguments).arg(&database.name).output().expect("pg_dump runs");
+        assert!(dump.status.success(), "{}", String::from_utf8_lossy(&dump.stderr));
+        let restored = Database::new("segmentation_restored");
+        // The template has the extension, and a dump of everything makes it.
+        let before = if arguments.is_empty() { "DROP EXTENSION pg_rfm; DROP SCHEMA rfm; " } else { "" };
+        let script = String::from_utf8(dump.stdout).expect("UTF-8").replace("CREATE SCHEMA public;", "");
+        restored.psql(&format!("{before}{script}"));
+        let mut other = quiet(&restored);
+        assert_eq!(contents.each_ref().map(|sql| text(&mut other, sql)), expected, "{arguments:?}");
+        if !arguments.is_empty() {
+            batch(&mut other, ORDERS);
+        }
+        refresh(&mut other);
+        batch(&mut other, "INSERT INTO sales.orders VALUES (9001, 1, '2026-06-01', 10)");
+        refresh(&mut other);
+        assert_histories(&mut other);
+    }
+}

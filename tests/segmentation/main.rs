@@ -1,0 +1,17 @@
+//! Segmentations as a DBA meets them: what is found by itself, what is refused and how, whose rights count, and what survives.
+
+#[path = "../common/mod.rs"]
+mod common;
+
+mod alter;
+mod audit;
+mod changed_database;
+mod create;
+mod dump;
+mod names;
+mod refresh;
+mod rights;
+mod shop;
+mod source;
+mod tracking;
+mod views;

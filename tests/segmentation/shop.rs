@@ -1,0 +1,80 @@
+//! The shop that most tests of a segmentation use, with the company that runs it.
+
+use crate::common::*;
+
+pub const VIEWS: [&str; 5] = ["customers", "segments", "movement", "cohorts", "actions"];
+
+pub const ORDERS: &str = "
+    CREATE SCHEMA sales;
+    CREATE TABLE sales.orders (order_no int PRIMARY KEY, customer_id int, ordered_at date, amount numeric);
+    CREATE INDEX ON sales.orders (customer_id);
+    INSERT INTO sales.orders
+    SELECT i, i % 37, date '2023-01-01' + i * 53 % 1200, i * 7919 % 400 + 0.25 FROM generate_series(1, 400) AS i;";
+
+pub const CREATE: &str =
+    "SELECT create_segmentation('shop', orders => 'sales.orders', as_of => '2026-06-30', track => 'trigger')";
+
+pub const CREATE_REPORTS: &str = "SELECT rfm.create_segmentation('shop', 'sales.orders', schema => 'reports', as_of => '2026-06-30', track => 'trigger')";
+
+/// With orders, and the segmentation `shop` in public.
+pub fn shop(name: &str) -> (Database, Client) {
+    let (database, mut client) = with_orders(name);
+    batch(&mut client, CREATE);
+    (database, client)
+}
+
+pub fn with_orders(name: &str) -> (Database, Client) {
+    let database = Database::new(name);
+    let mut client = quiet(&database);
+    batch(&mut client, ORDERS);
+    (database, client)
+}
+
+pub fn refresh(client: &mut Client) {
+    batch(client, "SELECT rfm.refresh_segmentation('shop')");
+}
+
+/// The histories are those of the orders, by hand.
+#[track_caller]
+pub fn assert_histories(client: &mut Client) {
+    let by_hand =
+        "SELECT customer_id, rfm.purchase_history(ordered_at, amount) AS history FROM sales.orders GROUP BY 1";
+    let differences = format!(
+        "SELECT count(*) FROM ((SELECT t::text FROM public.shop_histories AS t EXCEPT ALL SELECT t::text FROM ({by_hand}) AS t)
+         UNION ALL (SELECT t::text FROM ({by_hand}) AS t EXCEPT ALL SELECT t::text FROM public.shop_histories AS t)) AS d"
+    );
+    assert_eq!(count(client, &differences), 0);
+}
+
+/// What is in the database, so that nothing half-done is left behind.
+pub fn objects(client: &mut Client) -> String {
+    text(
+        client,
+        "SELECT string_agg(o, E'\\n' ORDER BY o) FROM (
+             SELECT pg_describe_object('pg_class'::regclass, oid, 0) AS o FROM pg_class WHERE oid >= 16384
+             UNION ALL SELECT pg_describe_object('pg_proc'::regclass, oid, 0) FROM pg_proc WHERE oid >= 16384
+             UNION ALL SELECT pg_describe_object('pg_trigger'::regclass, oid, 0) FROM pg_trigger WHERE NOT tgisinternal) AS t",
+    )
+}
+
+/// The shop's: @owner. Who segments: @analyst. Who writes orders: @app. Who reads: @reader. Anybody else: @other.
+pub fn company(database: &Database) -> Roles<'_> {
+    let roles = Roles::create(database, &["owner", "analyst", "app", "reader", "other"]);
+    let mut client = quiet(database);
+    batch(&mut client, ORDERS);
+    batch(
+        &mut client,
+        &roles.say(&format!(
+            "GRANT TEMPORARY ON DATABASE {} TO @analyst;
+             GRANT USAGE ON SCHEMA rfm TO @analyst, @other, @owner;
+             ALTER SCHEMA sales OWNER TO @owner; ALTER TABLE sales.orders OWNER TO @owner;
+             CREATE SCHEMA reports; REVOKE ALL ON SCHEMA public FROM PUBLIC;
+             GRANT USAGE ON SCHEMA sales TO @analyst, @app;
+             GRANT SELECT, TRIGGER ON sales.orders TO @analyst;
+             GRANT USAGE, CREATE ON SCHEMA reports TO @analyst;
+             GRANT SELECT, INSERT, UPDATE, DELETE, TRUNCATE ON sales.orders TO @app",
+            database.name
+        )),
+    );
+    roles
+}

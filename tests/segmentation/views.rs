@@ -1,0 +1,167 @@
+//! What the views hold and what they say of themselves.
+
+use crate::common::*;
+use crate::shop::*;
+
+#[test]
+fn every_view_has_a_key_and_every_column_a_comment() {
+    let (_database, mut client) = with_orders("segmentation_comments");
+    batch(
+        &mut client,
+        "CREATE TABLE members (customer_id int, membership text, email text); INSERT INTO members SELECT i, NULL, NULL FROM generate_series(30, 60) AS i;
+         CREATE TABLE events (customer_id int, kind text, happened_at date);
+         SELECT create_segmentation('shop', 'sales.orders', as_of => '2026-06-30', customers => 'members', engagement => 'events', track => 'trigger')",
+    );
+    let silent = "SELECT string_agg(c.relname || coalesce('.' || a.attname, ''), ', ')
+                  FROM pg_class AS c
+                  LEFT JOIN pg_attribute AS a ON a.attrelid = c.oid AND a.attnum > 0 AND c.relname <> 'shop_settings'
+                  WHERE c.relname LIKE 'shop\\_%' AND c.relkind IN ('r', 'v', 'm')
+                      AND (obj_description(c.oid, 'pg_class') IS NULL OR a.attnum IS NOT NULL AND col_description(c.oid, a.attnum) IS NULL)";
+    assert_eq!(text(&mut client, silent), "");
+    batch(&mut client, "SELECT obj_description('shop_note_orders'::regproc, 'pg_proc')");
+    for view in VIEWS {
+        let columns = format!(
+            "SELECT string_agg(quote_ident(a.attname), ',' ORDER BY k.n) FROM pg_index AS i CROSS JOIN unnest(i.indkey::int[]) WITH ORDINALITY AS k (attnum, n)
+             JOIN pg_attribute AS a ON a.attrelid = i.indrelid AND a.attnum = k.attnum
+             WHERE i.indrelid = 'shop_{view}'::regclass AND i.indisunique AND i.indisvalid AND i.indpred IS NULL"
+        );
+        let columns = text(&mut client, &columns);
+        assert_ne!(columns, "", "{view}");
+        assert!(count(&mut client, &format!("SELECT count(*) FROM shop_{view}")) > 0, "{view}");
+        let nulls = format!("SELECT count(*) FROM shop_{view} WHERE num_nulls({columns}) > 0");
+        assert_eq!(count(&mut client, &nulls), 0, "{view} ({columns})");
+        // Flat: scalars only.
+        let kinds = format!(
+            "SELECT count(*) FROM pg_attribute AS a JOIN pg_type AS t ON t.oid = a.atttypid
+             WHERE a.attrelid = 'shop_{view}'::regclass AND a.attnum > 0 AND (t.typcategory NOT IN ('N', 'S', 'D', 'B'))"
+        );
+        assert_eq!(count(&mut client, &kinds), 0, "{view}");
+    }
+    let daily = "SELECT count(*) FROM pg_attribute AS a JOIN pg_class AS c ON c.oid = a.attrelid
+                 WHERE c.relname LIKE 'shop\\_%' AND c.relkind = 'm' AND a.attname IN ('as_of', 'refreshed_at', 'recency_days')";
+    assert_eq!(count(&mut client, daily), 0);
+    assert_eq!(count(&mut client, "SELECT count(*) FROM shop_status"), 1);
+}
+
+/// Each text is a SELECT that runs as it is, without any search path, and returns what the relation holds.
+#[test]
+fn segmentation_sql_is_what_the_views_are_made_of() {
+    let (_database, mut client) = shop("segmentation_sql");
+    refresh(&mut client);
+    let texts = client.query("SELECT relation, kind, query, unique_key FROM segmentation_sql('shop')", &[]).unwrap();
+    assert_eq!(texts.len(), 8);
+    batch(&mut client, "SET search_path = ''");
+    for row in texts {
+        let [relation, kind, query] = [0, 1, 2].map(|i| row.get::<_, String>(i));
+        let differences = format!(
+            "SELECT pg_catalog.count(*) FROM ((SELECT CAST(t AS text) FROM {relation} AS t EXCEPT ALL SELECT CAST(t AS text) FROM ({query}) AS t)
+             UNION ALL (SELECT CAST(t AS text) FROM ({query}) AS t EXCEPT ALL SELECT CAST(t AS text) FROM {relation} AS t)) AS d"
+        );
+        assert_eq!(count(&mut client, &differences), 0, "{relation}");
+        if kind == "MATERIALIZED VIEW" {
+            let key = row.get::<_, String>(3);
+            batch(
+                &mut client,
+                &format!(
+                    "BEGIN; CREATE MATERIALIZED VIEW public.model AS {query}; CREATE UNIQUE INDEX ON public.model ({key}); REFRESH MATERIALIZED VIEW CONCURRENTLY public.model; ROLLBACK"
+                ),
+            );
+        }
+    }
+}
+
+/// Whatever day is asked for, the last twelve months that are over, from month end to month end, and everybody who was no
+/// prospect at the later one, counted by plain SQL.
+#[test]
+fn movement_is_the_last_twelve_months_that_are_over() {
+    let database = Database::new("segmentation_movement");
+    let mut client = quiet(&database);
+    batch(
+        &mut client,
+        "CREATE TABLE orders (customer_id int, ordered_at date, amount numeric);
+         INSERT INTO orders SELECT i % 23, date '2021-06-01' + (i % 23) * 40 + i * 67 % 700, i FROM generate_series(1, 300) AS i;
+         SELECT create_segmentation('shop', 'orders', as_of => '2023-06-30');
+         CREATE TABLE months AS
+         SELECT * FROM (
+             SELECT lag(day::date) OVER (ORDER BY day) AS from_day, day::date AS to_day
+             FROM generate_series(timestamp '2021-12-31', '2025-06-30', '1 day') AS day WHERE extract(day FROM day + interval '1 day') = 1
+         ) AS m WHERE from_day IS NOT NULL;
+         CREATE TABLE expected AS
+         SELECT m.from_day, m.to_day, lifecycle_state(f.history, m.from_day, f.policy) AS from_state,
+                lifecycle_state(f.history, m.to_day, f.policy) AS to_state, count(*) AS customers
+         FROM months AS m CROSS JOIN shop_facts AS f
+         WHERE orders(f.history, m.to_day) > 0
+         GROUP BY 1, 2, 3, 4",
+    );
+    let query = text(&mut client, "SELECT query FROM segmentation_sql('shop') WHERE relation = 'public.shop_movement'");
+    let of_day = "SELECT * FROM expected WHERE to_day IN (SELECT to_day FROM months WHERE to_day <= d.as_of ORDER BY 1 DESC LIMIT 12)";
+    let wrong = format!(
+        "SELECT (SELECT count(DISTINCT (from_day, to_day)) FROM shown), count(*) FROM (
+             (SELECT from_day, to_day, from_state, to_state, customers FROM shown
+              EXCEPT SELECT e.from_day, e.to_day, e.from_state, e.to_state, e.customers FROM shop_status AS d CROSS JOIN LATERAL ({of_day}) AS e)
+             UNION ALL
+             (SELECT e.from_day, e.to_day, e.from_state, e.to_state, e.customers FROM shop_status AS d CROSS JOIN LATERAL ({of_day}) AS e
+              EXCEPT SELECT from_day, to_day, from_state, to_state, customers FROM shown)
+         ) AS w"
+    );
+    let wrong = format!("WITH shown AS MATERIALIZED ({query}) {wrong}");
+    let (mut asked, mut off) = (0, Vec::new());
+    for row in client
+        .query("SELECT d::date::text FROM generate_series(date '2023-03-01', '2025-03-01', '1 day') AS d", &[])
+        .unwrap()
+    {
+        let day: String = row.get(0);
+        batch(&mut client, &format!("UPDATE shop_status SET as_of = '{day}'"));
+        let row = client.query_one(&wrong, &[]).unwrap_or_else(|error| panic!("{error}: {wrong}"));
+        let (months, differences): (i64, i64) = (row.get(0), row.get(1));
+        asked += 1;
+        if (months, differences) != (12, 0) {
+            off.push(format!("{day}: {months} months, {differences} differences"));
+        }
+    }
+    assert_eq!(asked, 732);
+    assert!(off.is_empty(), "{} of {asked} days: {off:?}", off.len());
+}
+
+/// What is printed can be run.
+#[test]
+fn the_printed_lines_run() {
+    let (database, mut client) = with_orders("segmentation_printed");
+    let said = program("psql")
+        .args(["-X", "-q", "-d", &database.name, "-c", "SELECT create_segmentation('it''s', 'sales.orders')"])
+        .output()
+        .unwrap();
+    let said = String::from_utf8_lossy(&said.stderr).into_owned();
+    let line = |start: &str| {
+        said.lines()
+            .find_map(|line| line.trim().strip_prefix(start))
+            .unwrap_or_else(|| panic!("{start}: {said}"))
+            .to_owned()
+    };
+    // pg_cron's function, as far as it matters here: it keeps the command.
+    batch(
+        &mut client,
+        "CREATE SCHEMA cron; CREATE TABLE cron.job (command text);
+         CREATE FUNCTION cron.schedule(text, text, text) RETURNS void LANGUAGE sql AS 'INSERT INTO cron.job VALUES ($3)'",
+    );
+    batch(&mut client, &format!("SELECT cron.schedule{}", line("SELECT cron.schedule")));
+    let command = text(&mut client, "SELECT command FROM cron.job");
+    batch(&mut client, &format!("SET search_path = ''; {command}"));
+    let reader = format!("{}_reader", database.name);
+    for start in ["GRANT USAGE", "SELECT rfm.alter_segmentation"] {
+        let grant = format!("{start}{}", line(start)).replace("TO reader", &format!("TO {reader}"));
+        let grant = grant.replace("{reader}", &format!("{{{reader}}}")).replace("SELECT rfm", "PERFORM rfm");
+        batch(
+            &mut client,
+            &format!(
+                "DO $$ BEGIN CREATE ROLE {reader}; EXCEPTION WHEN duplicate_object THEN NULL; END $$; DO $$ BEGIN {grant} END $$"
+            ),
+        );
+    }
+    batch(
+        &mut client,
+        &format!(
+            "SET ROLE {reader}; SELECT count(*) FROM public.\"it's_customers\"; RESET ROLE; DROP OWNED BY {reader}; DROP ROLE {reader}"
+        ),
+    );
+}

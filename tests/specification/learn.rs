@@ -1,0 +1,189 @@
+//! learn_policy against plain SQL and the numbers published for CDNOW; the same whatever the order and the workers.
+
+use crate::common::*;
+
+/// A shop whose customers differ in everything, amounts with 0 to 6 decimals, and its histories.
+fn shop(database: &Database) -> Client {
+    let mut client = database.client();
+    batch(
+        &mut client,
+        "CREATE TABLE orders AS
+         SELECT c AS customer_id, date '2023-01-01' + (('x' || substr(md5(c || ':' || n), 1, 6))::bit(24)::int % 700) AS ordered_on,
+                round((('x' || substr(md5(n || '-' || c), 1, 7))::bit(28)::int - 20000000) / 7919.0, c % 7) AS amount
+         FROM generate_series(1, 3000) AS c, generate_series(1, 1 + c % 9) AS n;
+         CREATE TABLE histories AS
+         SELECT customer_id, purchase_history(ordered_on, amount) AS h FROM orders GROUP BY customer_id;
+         ANALYZE",
+    );
+    client
+}
+
+/// percentile_cont in exact numbers, which PostgreSQL has for double precision only.
+const QUANTILE: &str = "
+    CREATE FUNCTION quantile(sorted numeric[], part int, of int) RETURNS numeric LANGUAGE sql IMMUTABLE AS $$
+        SELECT sorted[low + 1] + (sorted[least(low + 2, n)] - sorted[low + 1]) * between_them / of
+        FROM (SELECT part * (n - 1) / of AS low, part * (n - 1) % of AS between_them, n
+              FROM (SELECT cardinality(sorted) AS n) AS a) AS b
+    $$";
+
+#[test]
+fn it_learns_what_plain_sql_finds() {
+    let database = Database::new("learn");
+    let mut client = shop(&database);
+    batch(&mut client, QUANTILE);
+    for as_of in ["2023-06-30", "2024-03-31", "2025-12-31"] {
+        let expected = text(
+            &mut client,
+            &format!(
+                "WITH days AS (
+                     SELECT customer_id, ordered_on, lag(ordered_on) OVER (PARTITION BY customer_id ORDER BY ordered_on) AS before
+                     FROM (SELECT DISTINCT customer_id, ordered_on FROM orders WHERE amount >= 0 AND ordered_on <= '{as_of}') AS d),
+                 customers AS (
+                     SELECT c.customer_id, date '{as_of}' - max(ordered_on) AS r, count(*) FILTER (WHERE amount >= 0) AS f,
+                            sum(amount) AS m, max(last_on) AS last_on
+                     FROM orders AS c
+                     JOIN (SELECT customer_id, max(ordered_on) AS last_on FROM days GROUP BY 1) AS l USING (customer_id)
+                     WHERE ordered_on <= '{as_of}' GROUP BY 1),
+                 arrays AS (
+                     SELECT array_agg((date '{as_of}' - last_on)::numeric ORDER BY last_on DESC) AS r,
+                            array_agg(f::numeric ORDER BY f) AS f, array_agg(m ORDER BY m) AS m FROM customers),
+                 gaps AS (SELECT array_agg((ordered_on - before)::numeric ORDER BY ordered_on - before) AS g FROM days WHERE before IS NOT NULL)
+                 SELECT jsonb_build_object(
+                     'rfm', jsonb_build_object(
+                         'recency_cuts', (SELECT jsonb_agg(trim_scale(quantile(r, p, 5)) ORDER BY p) FROM generate_series(1, 4) p),
+                         'frequency_cuts', (SELECT jsonb_agg(trim_scale(quantile(f, p, 5)) ORDER BY p) FROM generate_series(1, 4) p),
+                         'monetary_cuts', (SELECT jsonb_agg(trim_scale(quantile(m, p, 5)) ORDER BY p) FROM generate_series(1, 4) p)),
+                     'vip', jsonb_build_object('monetary_cut', trim_scale(m[cardinality(m) - ceil(cardinality(m) / 100.0)::int + 1])),
+                     'lifecycle', jsonb_build_object(
+                         'store_gap_days', trim_scale(quantile(g, 1, 2)),
+                         'at_risk_after_days', ceil(quantile(g, 3, 4)),
+                         'dormant_after_days', greatest(ceil(quantile(g, 9, 10)), ceil(quantile(g, 3, 4)) + 1)))::text
+                 FROM arrays, gaps"
+            ),
+        );
+        let learned = format!("SELECT (learn_policy(h, '{as_of}', NULL)::jsonb - 'learned')::text FROM histories");
+        assert_eq!(text(&mut client, &learned), expected, "{as_of}");
+    }
+}
+
+#[test]
+fn means_and_deviations_are_those_of_plain_sql() {
+    let database = Database::new("learn_sd");
+    let mut client = shop(&database);
+    let expected = text(
+        &mut client,
+        "SELECT concat_ws(' ', ceil(avg(gap) + stddev_samp(gap)), ceil(avg(gap) + 2 * stddev_samp(gap)), trim_scale(round(avg(gap), 6)))
+         FROM (SELECT ordered_on - lag(ordered_on) OVER (PARTITION BY customer_id ORDER BY ordered_on) AS gap
+               FROM (SELECT DISTINCT customer_id, ordered_on FROM orders WHERE amount >= 0) AS days) AS gaps",
+    );
+    let learned = "SELECT concat_ws(' ', l->>'at_risk_after_days', l->>'dormant_after_days', l->>'store_gap_days')
+         FROM (SELECT learn_policy(h, '2025-12-31', '{\"learn\": {\"method\": \"mean_sd\"}}')::jsonb->'lifecycle' AS l FROM histories) AS p";
+    assert_eq!(text(&mut client, learned), expected);
+}
+
+#[test]
+fn order_and_workers_change_nothing() {
+    let database = Database::new("learn_plans");
+    let mut client = shop(&database);
+    let learn = |order: &str, method: &str| {
+        format!(
+            "SELECT learn_policy(h, '2025-12-31', '{{\"learn\": {{\"method\": \"{method}\"}}}}'::segment_policy {order})::text FROM histories"
+        )
+    };
+    for method in ["percentile", "mean_sd", "kaplan_meier"] {
+        batch(&mut client, "SET max_parallel_workers_per_gather = 0");
+        let expected = text(&mut client, &learn("", method));
+        for order in ["ORDER BY customer_id", "ORDER BY customer_id DESC", "ORDER BY md5(customer_id::text)"] {
+            assert_eq!(text(&mut client, &learn(order, method)), expected);
+        }
+        for workers in [1, 2, 4] {
+            batch(
+                &mut client,
+                &format!(
+                    "SET max_parallel_workers_per_gather = {workers}; SET parallel_setup_cost = 0; SET parallel_tuple_cost = 0;
+                     SET min_parallel_table_scan_size = 0; ALTER TABLE histories SET (parallel_workers = {workers})"
+                ),
+            );
+            let plan = client.query(&format!("EXPLAIN {}", learn("", method)), &[]).expect("a plan");
+            let plan: Vec<String> = plan.iter().map(|row| row.get(0)).collect();
+            assert!(plan.iter().any(|line| line.contains("Partial Aggregate")), "{plan:#?}");
+            assert_eq!(text(&mut client, &learn("", method)), expected, "{workers} workers");
+        }
+    }
+}
+
+#[test]
+fn cdnow_learns_the_published_numbers() {
+    let Some(orders) = data("cdnow/orders.csv.gz") else { return };
+    let database = Database::new("learn_cdnow");
+    let mut client = database.client();
+    batch(&mut client, "CREATE TABLE cdnow (customer_id int, ordered_on date, quantity int, amount numeric)");
+    database.copy_csv("cdnow", &orders);
+    batch(
+        &mut client,
+        "CREATE TABLE learned AS
+         SELECT learn_policy(h, '1998-06-30', '{\"frequency\": \"purchase_days\"}') AS policy
+         FROM (SELECT purchase_history(ordered_on, amount) AS h FROM cdnow GROUP BY customer_id) AS c",
+    );
+    let found = text(
+        &mut client,
+        "SELECT concat_ws(' ', p->'rfm', p->'vip', p->'lifecycle') FROM (SELECT policy::jsonb AS p FROM learned) AS l",
+    );
+    assert_eq!(
+        found,
+        "{\"recency_cuts\": [141, 432, 485, 512], \"monetary_cuts\": [15.36, 31.35, 59.924, 133.95], \"frequency_cuts\": [1, 1, 2, 4]} \
+         {\"monetary_cut\": 919.24} {\"store_gap_days\": 34, \"at_risk_after_days\": 94, \"dormant_after_days\": 200}"
+    );
+    // F = 2 is empty by right: nobody lies between equal cuts.
+    let warnings = database.psql("SELECT message FROM learned, check_policy(policy) WHERE severity = 'warning'");
+    assert_eq!(warnings, "no customer can get f = 2\n");
+}
+
+#[test]
+fn with_too_little_data_the_base_stays_and_says_so() {
+    let database = Database::new("learn_few");
+    let mut client = database.client();
+    let learned = "SELECT learn_policy(purchase_history, '2024-12-31', preset_policy('rental_90'))::jsonb
+                   FROM (SELECT purchase_history(date '2024-01-01' + n, 5) FROM generate_series(1, 99) AS n GROUP BY n) AS h";
+    let found = text(
+        &mut client,
+        &format!("SELECT p->'learned'->>'cuts' || '; ' || (p->'learned'->>'limits') FROM ({learned}) AS l(p)"),
+    );
+    assert_eq!(found, "kept: 99 customers, at least 100 are needed; kept: 0 gaps, at least 100 are needed");
+    let kept = format!("SELECT (p - 'learned' = preset_policy('rental_90')::jsonb)::text FROM ({learned}) AS l(p)");
+    assert_eq!(text(&mut client, &kept), "true");
+    let nobody = "SELECT learn_policy(NULL::purchase_history, '2024-12-31', NULL)::jsonb->'learned'->>'customers'";
+    assert_eq!(text(&mut client, nobody), "0");
+}
+
+#[test]
+fn bad_questions_are_refused() {
+    let database = Database::new("learn_bad");
+    let mut client = database.client();
+    let rows = "(VALUES ('{}'::purchase_history, date '2024-01-01', '{}'::segment_policy),
+                        ('{}', '2024-01-02', '{\"frequency\": \"orders\"}')) AS r(h, day, policy)";
+    for (call, fragment) in [
+        ("learn_policy(h, day, NULL)", "as_of varies"),
+        ("learn_policy(h, '2024-01-01', policy)", "base varies"),
+        ("learn_policy(h, '2024-01-01', '{\"lifecycle\": {\"at_risk_after_days\": 90}}')", "contradicts itself"),
+        ("learn_policy(h, '2024-01-01', '{\"learn\": {\"method\": \"guess\"}}')", "unknown method"),
+        ("learn_policy(h, 'infinity', NULL)", "finite"),
+    ] {
+        let (sqlstate, message, hint) = expect_error(&mut client, &format!("SELECT {call} FROM {rows}"));
+        assert!(["22023", "22P02", "22008"].contains(&sqlstate.as_str()), "{sqlstate}: {call}");
+        assert!(message.contains(fragment) && !hint.is_empty(), "{message} / {hint}");
+    }
+}
+
+#[test]
+fn ten_million_equal_customers_are_counted_not_kept() {
+    let database = Database::new("learn_equal");
+    let mut client = database.client();
+    let found = text(
+        &mut client,
+        "SELECT (p->'rfm'->'monetary_cuts')::text || (p->'learned'->>'customers')
+         FROM (SELECT learn_policy('{\"2024-01-01\": {\"orders\": 1, \"amount\": 5}}', '2024-06-30', NULL)::jsonb
+               FROM generate_series(1, 10000000)) AS l(p)",
+    );
+    assert_eq!(found, "[5, 5, 5, 5]10000000");
+}

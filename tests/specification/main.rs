@@ -1,0 +1,19 @@
+//! What the answers must be: against published numbers, real data, plain SQL and independent reckonings, by every route and
+//! every plan.
+
+#[path = "../common/mod.rs"]
+mod common;
+
+mod ab;
+mod check_policy;
+mod contacts;
+mod explain;
+mod kpi;
+mod learn;
+mod plans;
+mod random_shop;
+mod real_data;
+mod routes;
+mod scenario;
+mod stored_policy;
+mod timeline;
