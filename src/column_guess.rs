@@ -58,13 +58,13 @@ impl Kind {
         }
     }
 
-    /// Whether a column of this type, by the name that SQL gives it, can be used.
+    /// Whether a column of this type can be used.
     fn fits(self, type_name: &str) -> bool {
         let types: &[&str] = match self {
             Kind::Key | Kind::Text => return true,
-            Kind::Day => &["date", "timestamp without time zone", "timestamp with time zone"],
-            Kind::Amount => &["smallint", "integer", "bigint", "numeric", "real", "double precision"],
-            Kind::Boolean => &["boolean"],
+            Kind::Day => &["date", "timestamp", "timestamptz"],
+            Kind::Amount => &["int2", "int4", "int8", "numeric", "float4", "float8"],
+            Kind::Boolean => &["bool"],
             Kind::Json => &["json", "jsonb"],
         };
         types.contains(&type_name)
@@ -209,7 +209,7 @@ const ORDER_NUMBERS: &[&str] = &[
 pub struct Column<'a> {
     /// Its name.
     pub name: &'a str,
-    /// What SQL calls its type; of a domain, the type it stands on.
+    /// The short name of its type, such as `int8`; of a domain, the type it stands on; empty for a type that is not built in.
     pub type_name: &'a str,
     /// Whether whoever asks may read it.
     pub is_readable: bool,
@@ -337,22 +337,17 @@ mod tests {
     #[test]
     fn orders_are_found_by_their_names_and_types() {
         for (table, customer, day, amount) in [
-            (columns(&[("customer_id", "integer"), ("ordered_at", "date"), ("amount", "numeric")]), 0, 1, 2),
-            (
-                columns(&[("TOTAL", "integer"), ("User_ID", "uuid"), ("Order_Date", "timestamp without time zone")]),
-                1,
-                2,
-                0,
-            ),
-            (columns(&[("顧客ID", "text"), ("注文日", "timestamp with time zone"), ("合計金額", "bigint")]), 0, 1, 2),
+            (columns(&[("customer_id", "int4"), ("ordered_at", "date"), ("amount", "numeric")]), 0, 1, 2),
+            (columns(&[("TOTAL", "int4"), ("User_ID", "uuid"), ("Order_Date", "timestamp")]), 1, 2, 0),
+            (columns(&[("顧客ID", "text"), ("注文日", "timestamptz"), ("合計金額", "int8")]), 0, 1, 2),
             // A column of another type is not what is meant.
             (
                 columns(&[
                     ("order_date", "text"),
                     ("ordered_at", "date"),
                     ("total", "text"),
-                    ("amount", "double precision"),
-                    ("customer_id", "integer"),
+                    ("amount", "float8"),
+                    ("customer_id", "int4"),
                 ]),
                 4,
                 1,
@@ -367,7 +362,7 @@ mod tests {
 
     #[test]
     fn several_are_an_ambiguity_and_none_is_missing_where_one_is_needed() {
-        let table = columns(&[("customer_id", "integer"), ("USER_ID", "integer"), ("the sum", "integer")]);
+        let table = columns(&[("customer_id", "int4"), ("USER_ID", "int4"), ("the sum", "int4")]);
         assert_eq!(role("orders", "customer").choose(&table, GUESSED), Choice::Ambiguous(vec![0, 1]));
         assert_eq!(role("orders", "amount").choose(&table, GUESSED), Choice::Missing);
         assert_eq!(role("customers", "email").choose(&table, GUESSED), Choice::None);
@@ -377,7 +372,7 @@ mod tests {
     #[test]
     fn what_would_change_results_silently_is_not_guessed() {
         let names = ["tenant", "order_id", "currency", "discounted"];
-        let table = columns(&names.map(|name| (name, "boolean")));
+        let table = columns(&names.map(|name| (name, "bool")));
         for (place, name) in names.into_iter().enumerate() {
             assert_eq!(role("orders", name).choose(&table, GUESSED), Choice::None, "{name}");
             assert_eq!(role("orders", name).choose(&table, Wanted::Named(Some(name))), Choice::Column(place), "{name}");
@@ -386,7 +381,7 @@ mod tests {
 
     #[test]
     fn a_name_that_is_given_counts_as_it_is_written() {
-        let table = columns(&[("Amount", "numeric"), ("amount", "text"), ("customer_id", "integer")]);
+        let table = columns(&[("Amount", "numeric"), ("amount", "text"), ("customer_id", "int4")]);
         let amount = |wanted| role("orders", "amount").choose(&table, wanted);
         assert_eq!(amount(Wanted::Named(Some("Amount"))), Choice::Column(0));
         assert_eq!(amount(Wanted::Named(Some("amount"))), Choice::Unfit(1));
@@ -399,7 +394,7 @@ mod tests {
     #[test]
     fn other_sources_have_their_keys_called_like_those_of_the_orders() {
         let like = |name| Wanted::Guessed { like_orders: Some(name) };
-        let table = columns(&[("buyer", "integer"), ("customer_id", "integer"), ("shop", "integer")]);
+        let table = columns(&[("buyer", "int4"), ("customer_id", "int4"), ("shop", "int4")]);
         assert_eq!(role("engagement", "customer").choose(&table, like("buyer")), Choice::Column(0));
         assert_eq!(role("engagement", "customer").choose(&table, like("client")), Choice::Column(1));
         assert_eq!(role("engagement", "tenant").choose(&table, like("shop")), Choice::Column(2));
@@ -409,7 +404,7 @@ mod tests {
 
     #[test]
     fn a_column_that_may_not_be_read_is_guessed_only_where_nothing_else_can_be_meant() {
-        let mut table = columns(&[("customer_id", "integer"), ("user_id", "integer"), ("email", "text")]);
+        let mut table = columns(&[("customer_id", "int4"), ("user_id", "int4"), ("email", "text")]);
         table[0].is_readable = false;
         table[2].is_readable = false;
         assert_eq!(role("customers", "customer").choose(&table, GUESSED), Choice::Column(1));

@@ -1,7 +1,8 @@
 -- segmentation: audit
 
--- What is odd about single rows of the orders. All conditions are counted in one pass. Examples show key, day and amount: a notice
--- must not show what nobody asked for, and whoever may read only the columns that are needed can do without the others.
+-- What is odd about single rows of the orders. All conditions are counted in one pass. Examples show key, day and
+-- amount: a notice must not show what nobody asked for, and whoever may read only the columns that are needed can do
+-- without the others.
 CREATE FUNCTION _audit_rows(s segmentation_settings, rows text) RETURNS TABLE (
     finding text, rows_found bigint, share numeric, example text, effect text
 )
@@ -9,7 +10,8 @@ LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp
 AS $audit$
 DECLARE
     keys text := @extschema@._key_list(s, 'o');
-    no_key text := (SELECT string_agg(format('o.%I IS NULL', k.name), ' OR ') FROM unnest(@extschema@._keys(s)) AS k (name));
+    no_key text := (
+        SELECT string_agg(format('o.%I IS NULL', k.name), ' OR ') FROM unnest(@extschema@._keys(s)) AS k (name));
     moment text := format('o.%I', s.ordered_at);
     day text := @extschema@._day(s, @extschema@._source_table(s, 'orders'), 'o', s.ordered_at);
     amount text := format('o.%I', s.amount); -- not cast: PostgreSQL 13 has no infinite numeric
@@ -42,10 +44,12 @@ BEGIN
         (9, 'no order number', order_id || ' IS NULL', 'one order of a customer and day together')
     ) AS f (place, finding, condition, effect)
     WHERE f.condition IS NOT NULL;
-    EXECUTE format('SELECT count(*), ARRAY[%s], ARRAY[%s] FROM %s', counts, examples, rows) INTO total, counted, shown_examples;
+    EXECUTE format('SELECT count(*), ARRAY[%s], ARRAY[%s] FROM %s', counts, examples, rows)
+        INTO total, counted, shown_examples;
     RETURN QUERY
         SELECT f.finding, f.rows_found, round(f.rows_found::numeric / total, 6), f.example, f.effect
-        FROM unnest(findings, counted, shown_examples, effects) WITH ORDINALITY AS f (finding, rows_found, example, effect, place)
+        FROM unnest(findings, counted, shown_examples, effects) WITH ORDINALITY
+            AS f (finding, rows_found, example, effect, place)
         WHERE f.rows_found > 0 ORDER BY f.place;
 END
 $audit$;
@@ -73,7 +77,8 @@ BEGIN
     -- Rows that repeat another one in all that counts.
     RETURN QUERY EXECUTE
         format(
-$sql$SELECT 'duplicate', sum(d.n - 1)::bigint, round(sum(d.n - 1) / sum(d.n), 6), min(d.example::text) FILTER (WHERE d.n > 1), %L
+$sql$SELECT 'duplicate', sum(d.n - 1)::bigint, round(sum(d.n - 1) / sum(d.n), 6),
+       min(d.example::text) FILTER (WHERE d.n > 1), %L
 FROM (SELECT count(*) AS n, ROW(%s) AS example$sql$, effect_of_repeated, repeated)
         || format(' FROM %s GROUP BY %s) AS d', order_rows, repeated)
         || ' HAVING bool_or(d.n > 1)';
@@ -85,8 +90,10 @@ FROM (SELECT count(*) AS n, ROW(%s) AS example$sql$, effect_of_repeated, repeate
             WHERE a.attrelid = relation AND a.attnum > 0 AND NOT a.attisdropped
                 AND has_column_privilege(relation, a.attnum, 'SELECT')
                 AND @extschema@._is_called_like_an_order_number(a.attname::text)
-                AND NOT EXISTS (SELECT FROM pg_index AS i WHERE i.indrelid = relation AND i.indisunique AND i.indnkeyatts = 1
-                                AND i.indkey[0] = a.attnum AND i.indpred IS NULL)
+                AND NOT EXISTS (
+                    SELECT FROM pg_index AS i
+                    WHERE i.indrelid = relation AND i.indisunique AND i.indnkeyatts = 1 AND i.indkey[0] = a.attnum
+                        AND i.indpred IS NULL)
         LOOP
             RETURN QUERY EXECUTE
                 format(

@@ -7,14 +7,17 @@ AS $settings$
 DECLARE
     settings text := @extschema@._relation(s, 'settings');
 BEGIN
-    EXECUTE format('CREATE TABLE %s OF @extschema@.segmentation_settings (PRIMARY KEY (name), settings_version NOT NULL)', settings);
-    -- Whoever has been granted everything may still not write. No row-level security: it stops the pg_dump of a role that only reads.
+    EXECUTE format('CREATE TABLE %s OF @extschema@.segmentation_settings', settings)
+        || ' (PRIMARY KEY (name), settings_version NOT NULL)';
+    -- Whoever has been granted everything may still not write. No row-level security: it stops the pg_dump of a role
+    -- that only reads.
     EXECUTE format('CREATE TRIGGER pg_rfm_only_owner BEFORE INSERT OR UPDATE OR DELETE OR TRUNCATE ON %s', settings)
         || ' EXECUTE FUNCTION @extschema@._only_owner()';
     EXECUTE format('INSERT INTO %s SELECT ($1).*', settings) USING s;
 END
 $settings$;
-COMMENT ON FUNCTION _create_settings(segmentation_settings) IS 'Part of segmentations: makes the table of its settings.';
+COMMENT ON FUNCTION _create_settings(segmentation_settings) IS
+    'Part of segmentations: makes the table of its settings.';
 
 -- A table that holds what a query over the shop's tables returns, one row a customer.
 CREATE FUNCTION _create_table(s segmentation_settings, suffix text, query text) RETURNS void
@@ -29,14 +32,16 @@ BEGIN
     GET DIAGNOSTICS written = ROW_COUNT;
     EXECUTE format('ALTER TABLE %s ADD PRIMARY KEY (%s)', target, @extschema@._key_list(s));
     -- Nobody looks for a history: statistics of them would only cost.
-    EXECUTE (SELECT format('ALTER TABLE %s ', target) || string_agg(format('ALTER %I SET STATISTICS 0', a.attname), ', ')
+    EXECUTE (SELECT format('ALTER TABLE %s ', target)
+                 || string_agg(format('ALTER %I SET STATISTICS 0', a.attname), ', ')
              FROM pg_attribute AS a
              WHERE a.attrelid = target::regclass AND a.attnum > 0 AND a.attname <> ALL (@extschema@._keys(s)));
     EXECUTE 'ANALYZE ' || target;
     PERFORM @extschema@._report(s, suffix, written, since);
 END
 $table$;
-COMMENT ON FUNCTION _create_table(segmentation_settings, text, text) IS 'Part of segmentations: makes and fills one of its tables.';
+COMMENT ON FUNCTION _create_table(segmentation_settings, text, text) IS
+    'Part of segmentations: makes and fills one of its tables.';
 
 CREATE FUNCTION _create_policies(s segmentation_settings) RETURNS void
 LANGUAGE plpgsql VOLATILE SET search_path = pg_catalog, pg_temp
@@ -46,7 +51,8 @@ BEGIN
                    @extschema@._relation(s, 'policies'));
 END
 $policies$;
-COMMENT ON FUNCTION _create_policies(segmentation_settings) IS 'Part of segmentations: makes the table of policies that were in force.';
+COMMENT ON FUNCTION _create_policies(segmentation_settings) IS
+    'Part of segmentations: makes the table of policies that were in force.';
 
 CREATE FUNCTION _create_status(s segmentation_settings, currency text) RETURNS void
 LANGUAGE plpgsql VOLATILE SET search_path = pg_catalog, pg_temp
@@ -68,12 +74,14 @@ $sql$CREATE TABLE %s (
     policy @extschema@.segment_policy NOT NULL,
     order_tables oid[]
 )$sql$, status);
-    EXECUTE format('INSERT INTO %s SELECT $1, $2, now(), 0, true, count(*), 0, $3, $4, @extschema@.default_policy() FROM %s',
-                   status, @extschema@._relation(s, 'histories'))
+    EXECUTE format('INSERT INTO %s', status)
+        || ' SELECT $1, $2, now(), 0, true, count(*), 0, $3, $4, @extschema@.default_policy()'
+        || format(' FROM %s', @extschema@._relation(s, 'histories'))
         USING s.name, @extschema@._today(s, NULL::date), currency, s.time_zone;
 END
 $status$;
-COMMENT ON FUNCTION _create_status(segmentation_settings, text) IS 'Part of segmentations: makes the table of its status.';
+COMMENT ON FUNCTION _create_status(segmentation_settings, text) IS
+    'Part of segmentations: makes the table of its status.';
 
 -- A view, or a materialized view with its unique index.
 CREATE FUNCTION _create_view(s segmentation_settings, suffix text, kind text, keys text[], query text) RETURNS void
@@ -95,9 +103,11 @@ BEGIN
     PERFORM @extschema@._report(s, suffix, rows, since);
 END
 $view$;
-COMMENT ON FUNCTION _create_view(segmentation_settings, text, text, text[], text) IS 'Part of segmentations: makes one of its views.';
+COMMENT ON FUNCTION _create_view(segmentation_settings, text, text, text[], text) IS
+    'Part of segmentations: makes one of its views.';
 
--- Makes and fills everything but the settings and policies, which outlive a change of settings, and the notes, which come last.
+-- Makes and fills everything but the settings and policies, which outlive a change of settings, and the notes, which
+-- come last.
 CREATE FUNCTION _build(s segmentation_settings, learn boolean) RETURNS void
 LANGUAGE plpgsql VOLATILE SET search_path = pg_catalog, pg_temp
 AS $build$
@@ -137,10 +147,11 @@ BEGIN
     END IF;
 END
 $build$;
-COMMENT ON FUNCTION _build(segmentation_settings, boolean) IS 'Part of segmentations: makes and fills the tables and views.';
+COMMENT ON FUNCTION _build(segmentation_settings, boolean) IS
+    'Part of segmentations: makes and fills the tables and views.';
 
--- Drops what the settings asked for. Without CASCADE: a view that somebody else has put on one of the relations is not lost
--- unnoticed.
+-- Drops what the settings asked for. Without CASCADE: a view that somebody else has put on one of the relations is not
+-- lost unnoticed.
 CREATE FUNCTION _drop_relations(s segmentation_settings, and_settings boolean) RETURNS void
 LANGUAGE plpgsql VOLATILE SET search_path = pg_catalog, pg_temp
 SET client_min_messages = warning -- no notices about what does not exist
@@ -149,7 +160,8 @@ DECLARE
     part record;
 BEGIN
     FOR part IN SELECT * FROM @extschema@._relations(s) AS r
-                WHERE r.is_wanted AND (and_settings OR r.suffix NOT IN ('settings', 'policies', 'noted')) ORDER BY r.place DESC LOOP
+                WHERE r.is_wanted AND (and_settings OR r.suffix NOT IN ('settings', 'policies', 'noted'))
+                ORDER BY r.place DESC LOOP
         EXECUTE format('DROP %s IF EXISTS %s', part.kind, @extschema@._relation(s, part.suffix));
     END LOOP;
     -- Triggers are taken off last, because their lock keeps readers and writers of the orders out until the commit.
@@ -173,8 +185,8 @@ END
 $stop$;
 COMMENT ON FUNCTION _stop_tracking(segmentation_settings) IS 'Part of segmentations: drops its triggers and notes.';
 
--- Lets the readers of the settings read, and those who are no longer among them not. Everybody is public in lower case, as in GRANT:
--- quoted, and in any other spelling, it is a role like others.
+-- Lets the readers of the settings read, and those who are no longer among them not. Everybody is public in lower case,
+-- as in GRANT: quoted, and in any other spelling, it is a role like others.
 CREATE FUNCTION _grant_readers(s segmentation_settings, old_readers text[]) RETURNS void
 LANGUAGE plpgsql VOLATILE SET search_path = pg_catalog, pg_temp
 AS $grant$
@@ -199,7 +211,8 @@ COMMENT ON FUNCTION _grant_readers(segmentation_settings, text[]) IS
     'Part of segmentations: lets the readers of the settings read, and revokes it from those of before.';
 
 -- Builds or refreshes one that has been checked. Every error names it, and says that nothing was changed.
-CREATE FUNCTION _build_or_refresh(s segmentation_settings, what text, rebuild boolean, on_day date, learn boolean) RETURNS void
+CREATE FUNCTION _build_or_refresh(s segmentation_settings, what text, rebuild boolean, on_day date, learn boolean)
+    RETURNS void
 LANGUAGE plpgsql VOLATILE SET search_path = pg_catalog, pg_temp
 AS $run$
 DECLARE
@@ -224,7 +237,8 @@ EXCEPTION WHEN OTHERS THEN
     IF hint = '' THEN
         hint := 'Nothing was changed.' || CASE
             WHEN code = '42501' THEN
-                ' It takes SELECT on the sources, CREATE in the schema and, to track, TRIGGER on the orders and all their partitions.'
+                ' It takes SELECT on the sources, CREATE in the schema and, to track, TRIGGER on the orders and all '
+                'their partitions.'
             WHEN code IN ('42703', '42P01', '42883', '42704') AND s.order_filter IS NOT NULL THEN
                 ' The order filter is read with an empty search path: qualify functions and types with their schema.'
             ELSE '' END;

@@ -1,7 +1,7 @@
 -- segmentation: checks of what is asked for
 
--- The settings with what is given laid over them, and with defaults and columns filled in; an error where they cannot be meant.
--- What is given is a document of arguments; nothing is given when settings that were kept are checked again.
+-- The settings with what is given laid over them, and with defaults and columns filled in; an error where they cannot
+-- be meant. What is given is a document of arguments; nothing is given when settings that were kept are checked again.
 CREATE FUNCTION _checked_settings(s segmentation_settings, given jsonb DEFAULT '{}') RETURNS segmentation_settings
 LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp
 AS $checked$
@@ -12,7 +12,8 @@ DECLARE
     relation regclass;
     kind pg_class;
 BEGIN
-    s := @extschema@._with(s, given - columns_of_orders - '{engagement_columns,contacts_columns,customers_columns}'::text[]);
+    s := @extschema@._with(
+        s, given - columns_of_orders - '{engagement_columns,contacts_columns,customers_columns}'::text[]);
     s.settings_version := @extschema@._settings_version();
     s.time_zone := coalesce(s.time_zone, current_setting('TimeZone'));
     s.lang := coalesce(s.lang, 'en');
@@ -24,15 +25,16 @@ BEGIN
     ELSIF s.track NOT IN ('none', 'trigger') THEN
         PERFORM @extschema@._refuse(format('track is "%s"', s.track), 'It is none or trigger.');
     ELSIF NOT isfinite(s.as_of) THEN
-        PERFORM @extschema@._refuse(format('as_of is %s', s.as_of), 'Give a finite day, or none for today at each refresh.');
+        PERFORM @extschema@._refuse(format('as_of is %s', s.as_of),
+                                    'Give a finite day, or none for today at each refresh.');
     END IF;
     PERFORM @extschema@._refuse_unknown_views(s);
     PERFORM clock_timestamp() AT TIME ZONE s.time_zone; -- an error where there is no such zone
 
     FOR named IN SELECT * FROM @extschema@._sources(s) LOOP
         IF named.source = 'orders' THEN
-            given_columns := (SELECT coalesce(jsonb_object_agg(g.role, g.name), '{}') FROM jsonb_each(given) AS g (role, name)
-                              WHERE g.role = ANY (columns_of_orders));
+            given_columns := (SELECT coalesce(jsonb_object_agg(g.role, g.name), '{}')
+                              FROM jsonb_each(given) AS g (role, name) WHERE g.role = ANY (columns_of_orders));
         ELSE
             given_columns := coalesce(given -> (named.source || '_columns'), '{}');
         END IF;
@@ -49,7 +51,8 @@ BEGIN
         relation := @extschema@._source_table(s, named.source);
         SELECT * INTO kind FROM pg_class AS c WHERE c.oid = relation;
         IF kind.relpersistence = 't' THEN
-            PERFORM @extschema@._refuse(format('%s is a temporary table', relation), 'A refresh from another session would not see it.');
+            PERFORM @extschema@._refuse(format('%s is a temporary table', relation),
+                                        'A refresh from another session would not see it.');
         ELSIF named.source = 'orders' AND s.track = 'trigger' AND kind.relkind NOT IN ('r', 'p') THEN
             PERFORM @extschema@._refuse(format('%s is no table: it can have no triggers that note changes', relation),
                                         'Use track => ''none'': each refresh reads all orders.');
@@ -60,11 +63,13 @@ BEGIN
     END LOOP;
     PERFORM @extschema@._same_key(s, 'a', 'b'); -- an error where a key has no order
     IF s.order_filter IS NOT NULL THEN
-        -- By itself, so that the message shows the filter and no other SQL, and not between parentheses, which it could close.
-        EXECUTE format(E'SELECT FROM %s AS o WHERE CASE WHEN\n%s\nTHEN true END LIMIT 0', @extschema@._source_table(s, 'orders'),
-                       s.order_filter);
+        -- By itself, so that the message shows the filter and no other SQL, and not between parentheses, which it could
+        -- close.
+        EXECUTE format(E'SELECT FROM %s AS o WHERE CASE WHEN\n%s\nTHEN true END LIMIT 0',
+                       @extschema@._source_table(s, 'orders'), s.order_filter);
     END IF;
-    IF @extschema@._keys(s) && '{ordered_on,amount,discounted,kind,happened_on,channel,contacted_on,scenario,step,test_group}'
+    IF @extschema@._keys(s) && '{ordered_on,amount,discounted,kind,happened_on}'
+        OR @extschema@._keys(s) && '{channel,contacted_on,scenario,step,test_group}'
         OR EXISTS (SELECT FROM @extschema@._column_comments() AS c WHERE c.name = ANY (@extschema@._keys(s))) THEN
         PERFORM @extschema@._refuse(
             format('a key column is called like a column of ours: %s', array_to_string(@extschema@._keys(s), ', ')),
@@ -74,13 +79,15 @@ BEGIN
 END
 $checked$;
 COMMENT ON FUNCTION _checked_settings(segmentation_settings, jsonb) IS
-    'Part of segmentations: settings with arguments laid over them, defaults and found columns; refuses what cannot be meant.';
+    'Part of segmentations: settings with arguments laid over them, defaults and found columns; refuses what cannot '
+    'be meant.';
 
 CREATE FUNCTION _refuse_unknown_views(s segmentation_settings) RETURNS void
 LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp
 AS $views$
 DECLARE
-    known text[] := ARRAY(SELECT r.suffix FROM @extschema@._relations(s) AS r WHERE r.kind = 'MATERIALIZED VIEW' ORDER BY r.place);
+    known text[] := ARRAY(SELECT r.suffix FROM @extschema@._relations(s) AS r
+                          WHERE r.kind = 'MATERIALIZED VIEW' ORDER BY r.place);
     named text;
 BEGIN
     FOREACH named IN ARRAY coalesce(s.views, '{}') LOOP
@@ -123,17 +130,21 @@ BEGIN
         FROM pg_class AS c WHERE c.oid = ANY (@extschema@._order_tables(s)::oid[]) AND c.relkind = 'f';
         PERFORM @extschema@._refuse_tracking_for_superuser(s);
         IF untracked IS NOT NULL THEN
-            PERFORM @extschema@._refuse(format('%s is a foreign table: it can have no triggers that note changes', untracked),
-                                         'Use track => ''none'': each refresh reads all orders.');
+            PERFORM @extschema@._refuse(
+                format('%s is a foreign table: it can have no triggers that note changes', untracked),
+                 'Use track => ''none'': each refresh reads all orders.');
         END IF;
-        -- The names of the triggers hold the name of the segmentation, and owners or schemas may have one of the same name each.
+        -- The names of the triggers hold the name of the segmentation, and owners or schemas may have one of the same
+        -- name each.
         SELECT min(g.tgfoid::regprocedure::text) INTO other
         FROM pg_trigger AS g
-        WHERE g.tgrelid = @extschema@._source_table(s, 'orders') AND g.tgname = concat_ws('_', 'pg_rfm', s.name, 'insert')
+        WHERE g.tgrelid = @extschema@._source_table(s, 'orders')
+            AND g.tgname = concat_ws('_', 'pg_rfm', s.name, 'insert')
             AND g.tgfoid IS DISTINCT FROM to_regprocedure(@extschema@._trigger_function(s))::oid;
         IF other IS NOT NULL THEN
-            PERFORM @extschema@._refuse(format('%s is tracked for another segmentation of this name already, by %s', s.orders, other),
-                                         'Choose another name, or use track => ''none''.');
+            PERFORM @extschema@._refuse(
+                format('%s is tracked for another segmentation of this name already, by %s', s.orders, other),
+                 'Choose another name, or use track => ''none''.');
         END IF;
     END IF;
     IF s.policy IS DISTINCT FROM 'learn' THEN
@@ -141,4 +152,5 @@ BEGIN
     END IF;
 END
 $early$;
-COMMENT ON FUNCTION _refuse_early(segmentation_settings) IS 'Part of segmentations: refuses what would fail only after the orders were read.';
+COMMENT ON FUNCTION _refuse_early(segmentation_settings) IS
+    'Part of segmentations: refuses what would fail only after the orders were read.';

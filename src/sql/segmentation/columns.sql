@@ -9,7 +9,8 @@ $sources$;
 COMMENT ON FUNCTION _sources(segmentation_settings) IS
     'Part of segmentations: the names of the shop''s tables; NULL where there is none.';
 
--- A table or view of the settings. They keep its name, not its oid, so that the message names what was dropped or renamed.
+-- A table or view of the settings. They keep its name, not its oid, so that the message names what was dropped or
+-- renamed.
 CREATE FUNCTION _source_table(s segmentation_settings, source text) RETURNS regclass
 LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp
 AS $table$
@@ -21,7 +22,8 @@ BEGIN
     IF coalesce(found::oid, 0) = 0 THEN
         RAISE EXCEPTION 'there is no relation % (%)', named, source
             USING ERRCODE = 'undefined_table',
-                  HINT = format('Was it renamed or dropped? alter_segmentation(%L, %s => ...) names another one.', s.name, source);
+                  HINT = format('Was it renamed or dropped? alter_segmentation(%L, %s => ...) names another one.',
+                                s.name, source);
     END IF;
     SELECT c.relkind INTO kind FROM pg_class AS c WHERE c.oid = found;
     IF kind NOT IN ('r', 'p', 'v', 'm', 'f') THEN
@@ -58,8 +60,8 @@ $settled$;
 COMMENT ON FUNCTION _settled_columns(segmentation_settings, text) IS
     'Part of segmentations: the columns of a source that the settings name, by role.';
 
--- The settings with the columns of a source: those that are settled, and for every other role the one that is guessed. The keys of
--- the other sources are looked for under the names they have in the orders first.
+-- The settings with the columns of a source: those that are settled, and for every other role the one that is guessed.
+-- The keys of the other sources are looked for under the names they have in the orders first.
 CREATE FUNCTION _with_columns(s segmentation_settings, source text, settled jsonb) RETURNS segmentation_settings
 LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp
 AS $columns$
@@ -85,12 +87,16 @@ BEGIN
             format('Known are: %s.', (SELECT string_agg(c.role, ', ') FROM @extschema@._source_columns() AS c
                                       WHERE c.source = _with_columns.source)));
     END IF;
+    -- Types by their names in the catalog: format_type quotes them where quote_all_identifiers is on.
     SELECT array_agg(a.attname::text ORDER BY a.attnum),
-           array_agg(format_type(@extschema@._base_type(a.atttypid), NULL) ORDER BY a.attnum),
+           array_agg(CASE t.typnamespace WHEN 'pg_catalog'::regnamespace THEN t.typname::text ELSE '' END
+                     ORDER BY a.attnum),
            array_agg(has_column_privilege(relation, a.attnum, 'SELECT') ORDER BY a.attnum),
            string_agg(quote_ident(a.attname), ', ' ORDER BY a.attnum)
     INTO names, types, are_readable, listed
-    FROM pg_attribute AS a WHERE a.attrelid = relation AND a.attnum > 0 AND NOT a.attisdropped;
+    FROM pg_attribute AS a
+    JOIN pg_type AS t ON t.oid = @extschema@._base_type(a.atttypid)
+    WHERE a.attrelid = relation AND a.attnum > 0 AND NOT a.attisdropped;
 
     FOR wanted IN SELECT * FROM @extschema@._source_columns() AS c WHERE c.source = _with_columns.source LOOP
         argument := concat_ws('.', nullif(source, 'orders'), wanted.role);
@@ -109,7 +115,8 @@ BEGIN
             RAISE EXCEPTION '% has no column that is known to be %', relation, argument
                 USING ERRCODE = 'undefined_column', HINT = format('Name one of its columns: %s.', listed);
         WHEN 'unknown' THEN
-            RAISE EXCEPTION '% has no column %, which is named as %', relation, quote_ident(settled ->> wanted.role), argument
+            RAISE EXCEPTION '% has no column %, which is named as %',
+                relation, quote_ident(settled ->> wanted.role), argument
                 USING ERRCODE = 'undefined_column', HINT = format('Its columns: %s.', listed);
         WHEN 'unfit' THEN
             RAISE EXCEPTION 'column % of % is %, which cannot be %', quote_ident(names[choice.places[1]]), relation,
@@ -149,7 +156,8 @@ BEGIN
         OR c.opcintype = 'anyenum'::regtype AND b.typtype = 'e'
         OR c.opcintype = 'anyarray'::regtype AND b.typcategory = 'A'
         OR EXISTS (SELECT FROM pg_cast AS k
-                   WHERE k.castsource = b.oid AND k.casttarget = c.opcintype AND k.castmethod = 'b' AND k.castcontext = 'i'))
+                   WHERE k.castsource = b.oid AND k.casttarget = c.opcintype
+                       AND k.castmethod = 'b' AND k.castcontext = 'i'))
     JOIN pg_am AS m ON m.oid = c.opcmethod AND m.amname = 'btree'
     JOIN pg_amop AS a ON a.amopfamily = c.opcfamily AND a.amopstrategy = 3
         AND a.amoplefttype = c.opcintype AND a.amoprighttype = c.opcintype
@@ -186,7 +194,8 @@ COMMENT ON FUNCTION _key_list(segmentation_settings, text) IS
 CREATE FUNCTION _same_key(s segmentation_settings, one text, other text) RETURNS text
 LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp
 AS $same$
-    SELECT string_agg(format('%s.%I %s %s.%I', one, k.name, @extschema@._equality(a.atttypid), other, k.name), ' AND ' ORDER BY k.place)
+    SELECT string_agg(format('%s.%I %s %s.%I', one, k.name, @extschema@._equality(a.atttypid), other, k.name), ' AND '
+                      ORDER BY k.place)
     FROM unnest(@extschema@._keys(s)) WITH ORDINALITY AS k (name, place)
     JOIN pg_attribute AS a ON a.attrelid = @extschema@._source_table(s, 'orders') AND a.attname = k.name
 $same$;

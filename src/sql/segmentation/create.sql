@@ -22,7 +22,8 @@ BEGIN
     END IF;
     s := @extschema@._checked_settings(s, given);
     -- Those that are not asked for now may be later.
-    taken := (SELECT string_agg(@extschema@._relation(s, r.suffix), ', ' ORDER BY r.place DESC) FROM @extschema@._relations(s) AS r
+    taken := (SELECT string_agg(@extschema@._relation(s, r.suffix), ', ' ORDER BY r.place DESC)
+              FROM @extschema@._relations(s) AS r
               WHERE to_regclass(@extschema@._relation(s, r.suffix)) IS NOT NULL);
     taken := concat_ws(', ', taken, to_regprocedure(@extschema@._trigger_function(s)));
     IF taken <> '' THEN
@@ -40,18 +41,21 @@ BEGIN
                format('SELECT @extschema@.refresh_segmentation(%L)', s.name));
     -- Not GRANT SELECT: what is granted by hand is lost where alter_segmentation makes the views anew.
     IF s.readers IS NULL THEN
-        RAISE NOTICE E'%: to let a role read it:\n  GRANT USAGE ON SCHEMA % TO reader;\n  %', s.name, quote_ident(s.schema),
+        RAISE NOTICE E'%: to let a role read it:\n  GRANT USAGE ON SCHEMA % TO reader;\n  %',
+            s.name, quote_ident(s.schema),
             format('SELECT @extschema@.alter_segmentation(%L, readers => ''{reader}'');', s.name);
     END IF;
     RETURN s.name;
 END
 $create$;
-COMMENT ON FUNCTION _create_segmentation(jsonb) IS 'Part of segmentations: create_segmentation, with its arguments as a document.';
+COMMENT ON FUNCTION _create_segmentation(jsonb) IS
+    'Part of segmentations: create_segmentation, with its arguments as a document.';
 
 CREATE FUNCTION refresh_segmentation(
     name text, "full" boolean DEFAULT false, wait boolean DEFAULT true, as_of date DEFAULT NULL
 ) RETURNS text
-LANGUAGE plpgsql VOLATILE SECURITY INVOKER SET search_path = pg_catalog, pg_temp SET jit = off -- it costs more than it saves
+LANGUAGE plpgsql VOLATILE SECURITY INVOKER SET search_path = pg_catalog, pg_temp
+SET jit = off -- it costs more than it saves
 AS $refresh$
 DECLARE
     s @extschema@.segmentation_settings := @extschema@._open(name, wait);
@@ -64,7 +68,8 @@ BEGIN
 END
 $refresh$;
 COMMENT ON FUNCTION refresh_segmentation(text, boolean, boolean, date) IS
-    'Brings the views of one of the caller''s segmentations up to date; full: reads all orders; wait: waits for another refresh; as_of: another day than today.';
+    'Brings the views of one of the caller''s segmentations up to date; full: reads all orders; wait: waits for '
+    'another refresh; as_of: another day than today.';
 
 CREATE FUNCTION _alter_segmentation(name text, given jsonb, reset text[]) RETURNS text
 LANGUAGE plpgsql VOLATILE SECURITY INVOKER SET search_path = pg_catalog, pg_temp
@@ -94,7 +99,8 @@ BEGIN
     -- Where only settings change that leave the views in their place, readers do not wait.
     IF @extschema@._with(old, leave_views) IS NOT DISTINCT FROM @extschema@._with(s, leave_views)
         AND @extschema@._key_types_hold(s) THEN
-        PERFORM @extschema@._build_or_refresh(s, 'refresh', old.order_filter IS DISTINCT FROM s.order_filter, NULL::date, given ? 'policy');
+        PERFORM @extschema@._build_or_refresh(
+            s, 'refresh', old.order_filter IS DISTINCT FROM s.order_filter, NULL::date, given ? 'policy');
         PERFORM @extschema@._grant_readers(s, old.readers);
     ELSE
         PERFORM @extschema@._drop_relations(old, false);
@@ -115,7 +121,8 @@ BEGIN
 END
 $drop$;
 COMMENT ON FUNCTION drop_segmentation(text) IS
-    'Drops the tables, views and triggers of one of the caller''s segmentations; refused where something else stands on them.';
+    'Drops the tables, views and triggers of one of the caller''s segmentations; refused where something else stands '
+    'on them.';
 
 CREATE FUNCTION segmentation_sql(name text) RETURNS TABLE (relation text, kind text, unique_key text, query text)
 LANGUAGE plpgsql VOLATILE SECURITY INVOKER SET search_path = pg_catalog, pg_temp
@@ -125,7 +132,8 @@ DECLARE
 BEGIN
     RETURN QUERY
         SELECT @extschema@._relation(s, r.suffix), r.kind,
-               (SELECT string_agg(quote_ident(k.name), ', ' ORDER BY k.place) FROM unnest(r.keys) WITH ORDINALITY AS k (name, place)),
+               (SELECT string_agg(quote_ident(k.name), ', ' ORDER BY k.place)
+                FROM unnest(r.keys) WITH ORDINALITY AS k (name, place)),
                r.query
         FROM @extschema@._relations(s, true) AS r
         WHERE r.is_wanted AND r.query IS NOT NULL ORDER BY r.place;
@@ -134,8 +142,8 @@ $sql$;
 COMMENT ON FUNCTION segmentation_sql(text) IS
     'The SELECT of each table and view of one of the caller''s segmentations, in the order in which they are made.';
 
--- create_segmentation, alter_segmentation and audit_orders are declared from the one list of arguments. They only gather what was
--- given, which is what is not NULL, into a document of arguments.
+-- create_segmentation, alter_segmentation and audit_orders are declared from the one list of arguments. They only
+-- gather what was given, which is what is not NULL, into a document of arguments.
 DO $declare$
 DECLARE
     of_create pg_catalog.text;
@@ -153,8 +161,10 @@ BEGIN
            pg_catalog.string_agg(p.altered, ', ' ORDER BY p.ordinality) FILTER (WHERE p.can_be_altered),
            pg_catalog.string_agg(p.parameter, ', ' ORDER BY p.ordinality) FILTER (WHERE p.is_audited),
            pg_catalog.format(document, pg_catalog.string_agg(p.value, ', ' ORDER BY p.ordinality)),
-           pg_catalog.format(document, pg_catalog.string_agg(p.value, ', ' ORDER BY p.ordinality) FILTER (WHERE p.can_be_altered)),
-           pg_catalog.format(document, pg_catalog.string_agg(p.value, ', ' ORDER BY p.ordinality) FILTER (WHERE p.is_audited))
+           pg_catalog.format(document, pg_catalog.string_agg(p.value, ', ' ORDER BY p.ordinality)
+                                           FILTER (WHERE p.can_be_altered)),
+           pg_catalog.format(document, pg_catalog.string_agg(p.value, ', ' ORDER BY p.ordinality)
+                                           FILTER (WHERE p.is_audited))
     INTO of_create, of_alter, of_audit, given_to_create, given_to_alter, given_to_audit
     FROM (
         SELECT a.*,
@@ -166,14 +176,16 @@ BEGIN
     ) AS p;
     EXECUTE pg_catalog.format(
 $sql$CREATE FUNCTION @extschema@.create_segmentation(%s) RETURNS text
-LANGUAGE sql VOLATILE SECURITY INVOKER SET search_path = pg_catalog, pg_temp SET jit = off -- it costs more than it saves
+LANGUAGE sql VOLATILE SECURITY INVOKER SET search_path = pg_catalog, pg_temp
+SET jit = off -- it costs more than it saves
 AS $create$ SELECT @extschema@._create_segmentation(%s) $create$$sql$, of_create, given_to_create);
     EXECUTE pg_catalog.format(
 $sql$CREATE FUNCTION @extschema@.alter_segmentation(name text, %s, reset text[] DEFAULT '{}') RETURNS text
 LANGUAGE sql VOLATILE SECURITY INVOKER SET search_path = pg_catalog, pg_temp SET jit = off
 AS $alter$ SELECT @extschema@._alter_segmentation(name, %s, reset) $alter$$sql$, of_alter, given_to_alter);
     EXECUTE pg_catalog.format(
-$sql$CREATE FUNCTION @extschema@.audit_orders(%s) RETURNS TABLE (finding text, rows bigint, share numeric, example text, effect text)
+$sql$CREATE FUNCTION @extschema@.audit_orders(%s)
+    RETURNS TABLE (finding text, rows bigint, share numeric, example text, effect text)
 LANGUAGE sql STABLE SECURITY INVOKER SET search_path = pg_catalog, pg_temp
 AS $audit$
     SELECT * FROM @extschema@._audit(@extschema@._checked_settings(NULL::@extschema@.segmentation_settings, %s))
@@ -181,8 +193,11 @@ $audit$$sql$, of_audit, given_to_audit);
 END
 $declare$;
 COMMENT ON FUNCTION create_segmentation IS
-    'Makes and fills NAME_customers, the other views asked for and what they stand on, owned by the caller; segmentation_arguments() lists the arguments.';
+    'Makes and fills NAME_customers, the other views asked for and what they stand on, owned by the caller; '
+    'segmentation_arguments() lists the arguments.';
 COMMENT ON FUNCTION alter_segmentation IS
-    'Changes what is given, sets back what reset names, and brings the views up to date; policy => ''learn'' learns anew.';
+    'Changes what is given, sets back what reset names, and brings the views up to date; policy => ''learn'' learns '
+    'anew.';
 COMMENT ON FUNCTION audit_orders IS
-    'What is odd about a table of orders: one row a finding, with count, share 0 to 1, an example and what it does to the results.';
+    'What is odd about a table of orders: one row a finding, with count, share 0 to 1, an example and what it does to '
+    'the results.';

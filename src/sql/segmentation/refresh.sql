@@ -5,15 +5,18 @@ CREATE FUNCTION _report(s segmentation_settings, step text, rows bigint, since t
 LANGUAGE plpgsql VOLATILE SET search_path = pg_catalog, pg_temp
 AS $report$
 BEGIN
-    RAISE NOTICE '%: %: % rows, % s', s.name, step, rows, round(extract(epoch FROM clock_timestamp() - since)::numeric, 2);
+    RAISE NOTICE '%: %: % rows, % s', s.name, step, rows,
+        round(extract(epoch FROM clock_timestamp() - since)::numeric, 2);
 END
 $report$;
-COMMENT ON FUNCTION _report(segmentation_settings, text, bigint, timestamptz) IS 'Part of segmentations: says what a step did and how long it took.';
+COMMENT ON FUNCTION _report(segmentation_settings, text, bigint, timestamptz) IS
+    'Part of segmentations: says what a step did and how long it took.';
 
--- Makes a table hold what a query returns, and writes only the rows that differ. With `among`, a SELECT of keys, only the rows of
--- these customers are compared. Rows are compared as stored, because the types have one binary form for a value. Returns the
--- number of rows written.
-CREATE FUNCTION _write_differences(s segmentation_settings, suffix text, query text, among text DEFAULT NULL) RETURNS bigint
+-- Makes a table hold what a query returns, and writes only the rows that differ. With `among`, a SELECT of keys, only
+-- the rows of these customers are compared. Rows are compared as stored, because the types have one binary form for a
+-- value. Returns the number of rows written.
+CREATE FUNCTION _write_differences(s segmentation_settings, suffix text, query text, among text DEFAULT NULL)
+    RETURNS bigint
 LANGUAGE plpgsql VOLATILE SET search_path = pg_catalog, pg_temp
 AS $write$
 DECLARE
@@ -31,7 +34,8 @@ BEGIN
            string_agg(format('%1$I = EXCLUDED.%1$I', a.attname), ', ' ORDER BY a.attnum)
     INTO columns, new_values
     FROM pg_attribute AS a
-    WHERE a.attrelid = target::regclass AND a.attnum > 0 AND NOT a.attisdropped AND a.attname <> ALL (@extschema@._keys(s));
+    WHERE a.attrelid = target::regclass AND a.attnum > 0 AND NOT a.attisdropped
+        AND a.attname <> ALL (@extschema@._keys(s));
     is_unchanged := format('EXISTS (SELECT FROM (SELECT * FROM %s AS t WHERE %s) AS t', target, is_compared)
         || format(' WHERE %s AND (t.*) OPERATOR(pg_catalog.*=) (f.*))', same_key);
     EXECUTE
@@ -67,15 +71,17 @@ BEGIN
     ELSIF cardinality(found) > 1 THEN
         RAISE EXCEPTION 'the orders have several currencies: %', array_to_string(found, ', ')
             USING ERRCODE = 'data_exception',
-                  HINT = 'Amounts are not converted. Segment one of them: order_filter => ''currency_column = ''''JPY''''''.';
+                  HINT = 'Amounts are not converted. Segment one of them: '
+                      'order_filter => ''currency_column = ''''JPY''''''.';
     END IF;
     RETURN found[1];
 END
 $currency$;
-COMMENT ON FUNCTION _currency(segmentation_settings, text, text) IS 'Part of segmentations: the only currency of the orders; an error where there are several.';
+COMMENT ON FUNCTION _currency(segmentation_settings, text, text) IS
+    'Part of segmentations: the only currency of the orders; an error where there are several.';
 
--- The policy that holds on a day, by the settings: the default, a document, a stored policy, a preset, or what was learned
--- last up to it.
+-- The policy that holds on a day, by the settings: the default, a document, a stored policy, a preset, or what was
+-- learned last up to it.
 CREATE FUNCTION _policy_on(s segmentation_settings, on_day date, learn boolean) RETURNS segment_policy
 LANGUAGE plpgsql VOLATILE SET search_path = pg_catalog, pg_temp
 AS $policy$
@@ -115,10 +121,11 @@ BEGIN
     RETURN coalesce(found, @extschema@.default_policy());
 END
 $policy$;
-COMMENT ON FUNCTION _policy_on(segmentation_settings, date, boolean) IS 'Part of segmentations: the policy that holds on a day, learned anew if asked.';
+COMMENT ON FUNCTION _policy_on(segmentation_settings, date, boolean) IS
+    'Part of segmentations: the policy that holds on a day, learned anew if asked.';
 
--- Writes down the day and policy that the views answer for, and the policy as a new version where it is another one. Returns
--- whether day or policy are others than before.
+-- Writes down the day and policy that the views answer for, and the policy as a new version where it is another one.
+-- Returns whether day or policy are others than before.
 CREATE FUNCTION _set_day_and_policy(s segmentation_settings, on_day date, learn boolean) RETURNS boolean
 LANGUAGE plpgsql VOLATILE SET search_path = pg_catalog, pg_temp
 AS $set$
@@ -130,7 +137,8 @@ BEGIN
 $sql$INSERT INTO %1$s (valid_from, policy)
 SELECT $1, $2
 WHERE (SELECT p.policy FROM %1$s AS p ORDER BY p.valid_from DESC LIMIT 1) OPERATOR(@extschema@.=) $2 IS NOT TRUE
-ON CONFLICT (valid_from) DO UPDATE SET policy = EXCLUDED.policy$sql$, @extschema@._hold(s, 'policies', 'ROW EXCLUSIVE MODE'))
+ON CONFLICT (valid_from) DO UPDATE SET policy = EXCLUDED.policy$sql$,
+        @extschema@._hold(s, 'policies', 'ROW EXCLUSIVE MODE'))
         USING on_day, policy;
     EXECUTE format('UPDATE %s SET as_of = $1, policy = $2 WHERE as_of <> $1 OR policy OPERATOR(@extschema@.<>) $2',
                    @extschema@._hold(s, 'status', 'ROW EXCLUSIVE MODE'))
@@ -139,10 +147,11 @@ ON CONFLICT (valid_from) DO UPDATE SET policy = EXCLUDED.policy$sql$, @extschema
     RETURN changed > 0;
 END
 $set$;
-COMMENT ON FUNCTION _set_day_and_policy(segmentation_settings, date, boolean) IS 'Part of segmentations: writes down the day and policy that the views answer for.';
+COMMENT ON FUNCTION _set_day_and_policy(segmentation_settings, date, boolean) IS
+    'Part of segmentations: writes down the day and policy that the views answer for.';
 
--- Makes a materialized view hold what its definition returns, and writes only the rows that differ. Not REFRESH CONCURRENTLY, which
--- computes all rows into a temporary table first: a transaction with one cannot be prepared.
+-- Makes a materialized view hold what its definition returns, and writes only the rows that differ. Not REFRESH
+-- CONCURRENTLY, which computes all rows into a temporary table first: a transaction with one cannot be prepared.
 CREATE FUNCTION _refresh_view(view regclass, keys text[]) RETURNS bigint
 LANGUAGE plpgsql VOLATILE SET search_path = pg_catalog, pg_temp
 AS $refresh_view$
@@ -160,8 +169,8 @@ $refresh_view$;
 COMMENT ON FUNCTION _refresh_view(regclass, text[]) IS
     'Part of segmentations: makes a materialized view hold what its definition returns, writing only what differs.';
 
--- Brings the tables and views up to date. Everything happens in the caller's transaction: a step that fails leaves the views
--- as they were, and readers see the new rows when it commits.
+-- Brings the tables and views up to date. Everything happens in the caller's transaction: a step that fails leaves the
+-- views as they were, and readers see the new rows when it commits.
 CREATE FUNCTION _refresh(s segmentation_settings, rebuild boolean, on_day date, learn boolean) RETURNS void
 LANGUAGE plpgsql VOLATILE SET search_path = pg_catalog, pg_temp
 AS $refresh$
@@ -199,7 +208,8 @@ BEGIN
     FOR mirror IN SELECT * FROM @extschema@._relations(s, true) AS r
                   WHERE r.is_wanted AND r.kind = 'TABLE' AND r.query IS NOT NULL ORDER BY r.place LOOP
         IF mirror.suffix = 'histories' AND touched IS NOT NULL THEN
-            written := @extschema@._write_differences(s, mirror.suffix, @extschema@._histories_sql(s, touched), touched);
+            written := @extschema@._write_differences(
+                s, mirror.suffix, @extschema@._histories_sql(s, touched), touched);
             PERFORM @extschema@._report(s, mirror.suffix || ' of noted customers', written, since);
         ELSE
             written := @extschema@._write_differences(s, mirror.suffix, mirror.query);
@@ -227,15 +237,16 @@ BEGIN
         IF view.relispopulated THEN
             PERFORM @extschema@._refresh_view(view.name, view.keys);
         ELSE
-            EXECUTE format('REFRESH MATERIALIZED VIEW %s', @extschema@._relation(s, view.suffix)); -- after a restore without data
+            -- It was restored without its rows.
+            EXECUTE format('REFRESH MATERIALIZED VIEW %s', @extschema@._relation(s, view.suffix));
         END IF;
         EXECUTE format('SELECT count(*) FROM %s', @extschema@._relation(s, view.suffix)) INTO rows;
         PERFORM @extschema@._report(s, view.suffix, rows, since);
     END LOOP;
 
     EXECUTE format('SELECT count(*) FROM %s', @extschema@._relation(s, 'customers')) INTO rows;
-    EXECUTE format('UPDATE %s SET refreshed_at = $1, seconds = $2, rebuilt = $3, histories_written = $4, customers = $5, currency = $6',
-                   @extschema@._hold(s, 'status', 'ROW EXCLUSIVE MODE'))
+    EXECUTE format('UPDATE %s', @extschema@._hold(s, 'status', 'ROW EXCLUSIVE MODE'))
+        || ' SET refreshed_at = $1, seconds = $2, rebuilt = $3, histories_written = $4, customers = $5, currency = $6'
         USING clock_timestamp(), round(extract(epoch FROM clock_timestamp() - started)::numeric, 3), touched IS NULL,
               histories_written, rows, currency;
     IF s.track = 'trigger' THEN

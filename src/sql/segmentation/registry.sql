@@ -7,13 +7,14 @@ AS $list$
     SELECT left(c.relname, -length('_settings')), n.nspname, pg_get_userbyid(c.relowner), c.oid::regclass::text
     FROM pg_class AS c
     JOIN pg_namespace AS n ON n.oid = c.relnamespace
-    WHERE c.reloftype = '@extschema@.segmentation_settings'::regtype AND c.relname LIKE '%\_settings' AND c.relkind = 'r'
+    WHERE c.reloftype = '@extschema@.segmentation_settings'::regtype AND c.relkind = 'r'
+        AND c.relname LIKE '%\_settings'
 $list$;
 COMMENT ON FUNCTION _list_segmentations() IS 'Part of segmentations: all of them, from the catalog.';
 
--- Why relations of a segmentation must not be used; NULL where nothing is wrong with them. Whoever owns the schema can put a
--- relation of their own in the place of one, and whoever was granted TRIGGER can put a trigger on one: to read or write it would
--- run what they put there with the rights of whoever reads or writes.
+-- Why relations of a segmentation must not be used; NULL where nothing is wrong with them. Whoever owns the schema can
+-- put a relation of their own in the place of one, and whoever was granted TRIGGER can put a trigger on one: to read or
+-- write it would run what they put there with the rights of whoever reads or writes.
 CREATE FUNCTION _objection(s segmentation_settings, suffixes text[]) RETURNS text
 LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp
 AS $objection$
@@ -21,7 +22,8 @@ AS $objection$
     FROM (
         SELECT c.oid::regclass || CASE
             WHEN pg_get_userbyid(c.relowner) <> current_user THEN ' belongs to somebody else'
-            WHEN c.relkind <> CASE r.kind WHEN 'TABLE' THEN 'r' WHEN 'VIEW' THEN 'v' ELSE 'm' END THEN ' is no ' || lower(r.kind)
+            WHEN c.relkind <> CASE r.kind WHEN 'TABLE' THEN 'r' WHEN 'VIEW' THEN 'v' ELSE 'm' END
+                THEN ' is no ' || lower(r.kind)
             WHEN r.suffix = 'settings' AND c.reloftype <> '@extschema@.segmentation_settings'::regtype
                 THEN ' is no table of settings'
             WHEN g.triggers IS NOT NULL THEN ' has triggers that are not of pg_rfm: ' || g.triggers
@@ -50,8 +52,9 @@ $objection$;
 COMMENT ON FUNCTION _objection(segmentation_settings, text[]) IS
     'Part of segmentations: why relations of one must not be used; NULL: nothing is wrong.';
 
--- A table or view of a segmentation, to be used: locked first, then checked. Its name means this relation until the transaction ends,
--- because a relation that is locked is neither dropped nor renamed. A materialized view cannot be locked so: REFRESH locks and checks it.
+-- A table or view of a segmentation, to be used: locked first, then checked. Its name means this relation until the
+-- transaction ends, because a relation that is locked is neither dropped nor renamed. A materialized view cannot be
+-- locked so: REFRESH locks and checks it.
 CREATE FUNCTION _hold(s segmentation_settings, suffix text, lock_mode text) RETURNS text
 LANGUAGE plpgsql VOLATILE SET search_path = pg_catalog, pg_temp
 AS $hold$
@@ -67,7 +70,8 @@ BEGIN
     RETURN relation;
 END
 $hold$;
-COMMENT ON FUNCTION _hold(segmentation_settings, text, text) IS 'Part of segmentations: the name of one of its tables, locked and checked.';
+COMMENT ON FUNCTION _hold(segmentation_settings, text, text) IS
+    'Part of segmentations: the name of one of its tables, locked and checked.';
 
 -- Whose a schema is; of one that belongs to the database's owner, as public does by default, that role.
 CREATE FUNCTION _schema_owner(schema text) RETURNS oid
@@ -80,8 +84,9 @@ AS $owner$
 $owner$;
 COMMENT ON FUNCTION _schema_owner(text) IS 'Part of segmentations: the oid of the role that owns a schema.';
 
--- Whoever owns a schema can rename it, and drop and replace everything in it. She is trusted where she could do harm anyway: a role
--- that the current user is or is a member of, or a superuser. A superuser is a member of every role, so that only superusers count.
+-- Whoever owns a schema can rename it, and drop and replace everything in it. She is trusted where she could do harm
+-- anyway: a role that the current user is or is a member of, or a superuser. A superuser is a member of every role, so
+-- that only superusers count.
 CREATE FUNCTION _schema_is_safe(schema text) RETURNS boolean
 LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp
 AS $safe$
@@ -90,7 +95,8 @@ AS $safe$
     LEFT JOIN pg_roles AS o ON o.oid = @extschema@._schema_owner(schema)
     WHERE me.rolname = current_user
 $safe$;
-COMMENT ON FUNCTION _schema_is_safe(text) IS 'Part of segmentations: whether the owner of a schema is trusted by the current user.';
+COMMENT ON FUNCTION _schema_is_safe(text) IS
+    'Part of segmentations: whether the owner of a schema is trusted by the current user.';
 
 CREATE FUNCTION _refuse_unsafe_schema(s segmentation_settings) RETURNS void
 LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp
@@ -105,11 +111,12 @@ BEGIN
     END IF;
 END
 $unsafe$;
-COMMENT ON FUNCTION _refuse_unsafe_schema(segmentation_settings) IS 'Part of segmentations: an error where the schema belongs to somebody who is not trusted.';
+COMMENT ON FUNCTION _refuse_unsafe_schema(segmentation_settings) IS
+    'Part of segmentations: an error where the schema belongs to somebody who is not trusted.';
 
--- The settings that a table holds, locked before it is checked, and checked before it is read. The table is one of the current
--- user's and of the extension's own type then, so that to read its row runs nobody else's code. Where somebody deleted the row,
--- only name and schema are known.
+-- The settings that a table holds, locked before it is checked, and checked before it is read. The table is one of the
+-- current user's and of the extension's own type then, so that to read its row runs nobody else's code. Where somebody
+-- deleted the row, only name and schema are known.
 CREATE FUNCTION _read_settings(name text, schema text, lock_mode text) RETURNS segmentation_settings
 LANGUAGE plpgsql VOLATILE SET search_path = pg_catalog, pg_temp
 AS $read$
@@ -123,10 +130,11 @@ BEGIN
     EXECUTE format('SELECT t.* FROM %s AS t', @extschema@._hold(place, 'settings', lock_mode)) INTO s;
     GET DIAGNOSTICS found_rows = ROW_COUNT;
     IF found_rows > 0 AND s.settings_version IS DISTINCT FROM @extschema@._settings_version() THEN
-        RAISE EXCEPTION 'segmentation "%" has settings of version %, of which this version of pg_rfm knows nothing', name,
-            coalesce(s.settings_version::text, 'NULL')
+        RAISE EXCEPTION 'segmentation "%" has settings of version %, of which this version of pg_rfm knows nothing',
+            name, coalesce(s.settings_version::text, 'NULL')
             USING ERRCODE = 'feature_not_supported',
-                  HINT = 'Another version of pg_rfm wrote them. Install the newest one, then: ALTER EXTENSION pg_rfm UPDATE.';
+                  HINT = 'Another version of pg_rfm wrote them. Install the newest one, then: '
+                      'ALTER EXTENSION pg_rfm UPDATE.';
     END IF;
     s.name := name;
     s.schema := schema;
@@ -134,10 +142,11 @@ BEGIN
 END
 $read$;
 COMMENT ON FUNCTION _read_settings(text, text, text) IS
-    'Part of segmentations: the settings of one of the current user''s, locked and checked; an error where their version is not known.';
+    'Part of segmentations: the settings of one of the current user''s, locked and checked; an error where their '
+    'version is not known.';
 
--- A segmentation of the current user. What is stored is SQL that runs with the rights of whoever refreshes, so that it has to be
--- their own: nobody else's, whatever their rights, superusers included.
+-- A segmentation of the current user. What is stored is SQL that runs with the rights of whoever refreshes, so that it
+-- has to be their own: nobody else's, whatever their rights, superusers included.
 CREATE FUNCTION _own_settings(name text, lock_mode text DEFAULT 'ACCESS SHARE MODE') RETURNS segmentation_settings
 LANGUAGE plpgsql VOLATILE SET search_path = pg_catalog, pg_temp
 AS $own$
@@ -165,7 +174,8 @@ BEGIN
     SELECT string_agg(l.name, ', ' ORDER BY l.name) INTO own_names
     FROM @extschema@._list_segmentations() AS l WHERE l.owner = current_user;
     RAISE EXCEPTION 'there is no segmentation "%"', name
-        USING ERRCODE = 'undefined_object', HINT = coalesce('Yours are: ' || own_names || '.', 'create_segmentation makes one.');
+        USING ERRCODE = 'undefined_object',
+              HINT = coalesce('Yours are: ' || own_names || '.', 'create_segmentation makes one.');
 END
 $own$;
 COMMENT ON FUNCTION _own_settings(text, text) IS
@@ -182,7 +192,8 @@ BEGIN
     IF pg_is_in_recovery() OR current_setting('transaction_read_only')::boolean THEN
         RAISE EXCEPTION 'segmentation "%" cannot be changed here: %', name,
             CASE WHEN pg_is_in_recovery() THEN 'this server is a standby' ELSE 'the transaction is read-only' END
-            USING ERRCODE = 'read_only_sql_transaction', HINT = 'Refresh it on the primary, in a transaction that may write.';
+            USING ERRCODE = 'read_only_sql_transaction',
+                  HINT = 'Refresh it on the primary, in a transaction that may write.';
     END IF;
     BEGIN
         s := @extschema@._own_settings(name, CASE WHEN wait THEN 'EXCLUSIVE MODE' ELSE 'EXCLUSIVE MODE NOWAIT' END);
@@ -193,7 +204,8 @@ BEGIN
     -- A relation that is locked cannot be replaced by another one until the transaction ends.
     PERFORM @extschema@._hold(s, r.suffix, 'ACCESS SHARE MODE') FROM @extschema@._relations(s) AS r
     WHERE r.kind = 'TABLE' AND r.is_wanted AND to_regclass(@extschema@._relation(s, r.suffix)) IS NOT NULL;
-    objection := @extschema@._objection(s, ARRAY(SELECT r.suffix FROM @extschema@._relations(s) AS r WHERE r.is_wanted));
+    objection := @extschema@._objection(
+        s, ARRAY(SELECT r.suffix FROM @extschema@._relations(s) AS r WHERE r.is_wanted));
     IF objection IS NOT NULL THEN
         RAISE EXCEPTION 'segmentation "%": %', name, objection USING ERRCODE = 'insufficient_privilege';
     END IF;
@@ -204,8 +216,8 @@ COMMENT ON FUNCTION _open(text, boolean) IS 'Part of segmentations: the settings
 
 -- Figures stand only in the tables of the caller's own: reading those of others could run what they put there.
 CREATE FUNCTION _segmentation_figures() RETURNS TABLE (
-    name text, schema text, owner text, source text, policy text, track text, as_of date, customers bigint, refreshed_at timestamptz,
-    seconds numeric, days_behind integer, notes_waiting bigint
+    name text, schema text, owner text, source text, policy text, track text, as_of date, customers bigint,
+    refreshed_at timestamptz, seconds numeric, days_behind integer, notes_waiting bigint
 )
 LANGUAGE plpgsql VOLATILE SECURITY INVOKER SET search_path = pg_catalog, pg_temp
 AS $figures$
@@ -215,8 +227,8 @@ DECLARE
 BEGIN
     FOR listed IN SELECT * FROM @extschema@._list_segmentations() AS l ORDER BY l.name, l.owner LOOP
         name := listed.name; schema := listed.schema; owner := listed.owner;
-        source := NULL; policy := NULL; track := NULL; as_of := NULL; customers := NULL; refreshed_at := NULL; seconds := NULL;
-        days_behind := NULL; notes_waiting := NULL;
+        source := NULL; policy := NULL; track := NULL; as_of := NULL; customers := NULL; refreshed_at := NULL;
+        seconds := NULL; days_behind := NULL; notes_waiting := NULL;
         IF listed.owner = current_user AND @extschema@._schema_is_safe(listed.schema) THEN
             BEGIN
                 s := @extschema@._read_settings(listed.name, listed.schema, 'ACCESS SHARE MODE');
@@ -226,7 +238,8 @@ BEGIN
                     INTO as_of, customers, refreshed_at, seconds;
                 days_behind := @extschema@._today(s, NULL::date) - as_of;
                 IF s.track = 'trigger' THEN
-                    EXECUTE format('SELECT count(*) FROM %s', @extschema@._hold(s, 'noted', 'ACCESS SHARE MODE')) INTO notes_waiting;
+                    EXECUTE format('SELECT count(*) FROM %s', @extschema@._hold(s, 'noted', 'ACCESS SHARE MODE'))
+                        INTO notes_waiting;
                 END IF;
             EXCEPTION WHEN undefined_table OR wrong_object_type OR insufficient_privilege OR feature_not_supported THEN
                 NULL; -- one that is broken has no more figures, and does not hide those of the others
@@ -252,7 +265,8 @@ COMMENT ON COLUMN segmentations.customers IS 'Number of customers.';
 COMMENT ON COLUMN segmentations.refreshed_at IS 'When the last refresh ended.';
 COMMENT ON COLUMN segmentations.seconds IS 'How long it took.';
 COMMENT ON COLUMN segmentations.days_behind IS 'Days from as_of to today.';
-COMMENT ON COLUMN segmentations.notes_waiting IS 'Notes of changed customers that wait for a refresh; NULL where none are taken.';
+COMMENT ON COLUMN segmentations.notes_waiting IS
+    'Notes of changed customers that wait for a refresh; NULL where none are taken.';
 COMMENT ON COLUMN segmentations.age IS 'Time since the last refresh.';
 GRANT SELECT ON segmentations TO PUBLIC;
 
@@ -285,11 +299,13 @@ COMMENT ON FUNCTION _segmentation_relations() IS 'Part of segmentations: what th
 
 CREATE VIEW segmentation_relations AS SELECT r.* FROM @extschema@._segmentation_relations() AS r;
 COMMENT ON VIEW segmentation_relations IS
-    'The tables and views of the current user''s segmentations, in the order in which they are made, and why each is there.';
+    'The tables and views of the current user''s segmentations, in the order in which they are made, and why each is '
+    'there.';
 COMMENT ON COLUMN segmentation_relations.segmentation IS 'What the segmentation is called.';
 COMMENT ON COLUMN segmentation_relations.schema IS 'Where its relations are.';
 COMMENT ON COLUMN segmentation_relations.relation IS 'The name of the table or view.';
 COMMENT ON COLUMN segmentation_relations.kind IS 'table, view or materialized view.';
-COMMENT ON COLUMN segmentation_relations.reason IS 'The argument of create_segmentation that asks for it, or that every segmentation has it.';
+COMMENT ON COLUMN segmentation_relations.reason IS
+    'The argument of create_segmentation that asks for it, or that every segmentation has it.';
 COMMENT ON COLUMN segmentation_relations.comment IS 'What it is for.';
 GRANT SELECT ON segmentation_relations TO PUBLIC;

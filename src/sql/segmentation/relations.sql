@@ -1,40 +1,48 @@
 -- segmentation: relations
 
--- The catalogue: the relations that a segmentation can have, in the order in which they are made; they are dropped in the opposite
--- order. Locks and checks, building and dropping, grants, segmentation_sql and the view segmentation_relations go by it.
+-- The catalogue: the relations that a segmentation can have, in the order in which they are made; they are dropped in
+-- the opposite order. Locks and checks, building and dropping, grants, segmentation_sql and the view
+-- segmentation_relations go by it.
 --
 --   suffix       the relation is called NAME_suffix
---   is_wanted    whether the settings ask for it; all of it where somebody deleted the settings, so that it can be dropped
+--   is_wanted    whether the settings ask for it; everything where somebody deleted them, so that a drop finds it all
 --   reason       why it is there
 --   is_readable  whether the readers may read it
 --   keys         the columns of its unique key
---   query        the SELECT that fills or defines it, told only where `with_queries` asks: the shop's tables must be there for it
+--   query        the SELECT that fills or defines it, only with `with_queries`: it takes the shop's tables to be there
 --   comment      what it is for
 CREATE FUNCTION _relations(s segmentation_settings, with_queries boolean DEFAULT false) RETURNS TABLE (
-    place integer, suffix text, kind text, is_wanted boolean, reason text, is_readable boolean, keys text[], query text, comment text
+    place integer, suffix text, kind text, is_wanted boolean, reason text, is_readable boolean, keys text[], query text,
+    comment text
 )
 LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp
 AS $relations$
-    SELECT r.place, r.suffix, r.kind, r.is_asked_for OR s.settings_version IS NULL, r.reason, r.is_readable, r.keys, r.query, r.comment
+    SELECT r.place, r.suffix, r.kind, r.is_asked_for OR s.settings_version IS NULL, r.reason, r.is_readable, r.keys,
+           r.query, r.comment
     FROM (
         SELECT @extschema@._keys(s) AS customer, 'every segmentation has it' AS always,
-               coalesce('views => ' || quote_literal(s.views::text), 'views names none, so that there are the usual five') AS chosen
+               coalesce('views => ' || quote_literal(s.views::text),
+                        'views is not given, and this is one of the usual five') AS chosen
     ) AS t
     CROSS JOIN LATERAL (VALUES
         (1, 'settings', 'TABLE', true, t.always, false, '{name}'::text[], NULL,
-            'Settings of a segmentation of pg_rfm. Only its owner writes them: they hold SQL that runs with the owner''s rights.'),
+            'Settings of a segmentation of pg_rfm. Only its owner writes them: they hold SQL that runs with the '
+            'owner''s rights.'),
         (2, 'policies', 'TABLE', true, t.always, false, '{valid_from}', NULL,
             'Each policy that was in force, with its first day.'),
         (3, 'histories', 'TABLE', true, t.always, false, t.customer,
             CASE WHEN with_queries THEN @extschema@._histories_sql(s) END,
             format('Purchase histories of %s.', s.orders)),
-        (4, 'engagement', 'TABLE', s.engagement IS NOT NULL, 'engagement => ' || quote_literal(s.engagement), false, t.customer,
+        (4, 'engagement', 'TABLE', s.engagement IS NOT NULL, 'engagement => ' || quote_literal(s.engagement), false,
+            t.customer,
             CASE WHEN with_queries AND s.engagement IS NOT NULL THEN @extschema@._engagement_sql(s) END,
             format('Engagement histories of %s.', s.engagement)),
-        (5, 'contacts', 'TABLE', s.contacts IS NOT NULL, 'contacts => ' || quote_literal(s.contacts), false, t.customer,
+        (5, 'contacts', 'TABLE', s.contacts IS NOT NULL, 'contacts => ' || quote_literal(s.contacts), false,
+            t.customer,
             CASE WHEN with_queries AND s.contacts IS NOT NULL THEN @extschema@._contacts_sql(s) END,
             format('Logs of contacts of %s.', s.contacts)),
-        (6, 'profiles', 'TABLE', s.customers IS NOT NULL, 'customers => ' || quote_literal(s.customers), false, t.customer,
+        (6, 'profiles', 'TABLE', s.customers IS NOT NULL, 'customers => ' || quote_literal(s.customers), false,
+            t.customer,
             CASE WHEN with_queries AND s.customers IS NOT NULL THEN @extschema@._profiles_sql(s) END,
             format('Memberships, channels and last contacts of %s.', s.customers)),
         (7, 'status', 'TABLE', true, t.always, true, '{segmentation}', NULL,
@@ -43,7 +51,8 @@ AS $relations$
             'Customers whose orders changed since the last refresh; a row without a key: all of them.'),
         (9, 'facts', 'VIEW', true, t.always, true, NULL,
             CASE WHEN with_queries THEN @extschema@._facts_sql(s) END,
-            'All that is known of a customer: the arguments of segment_customer and its like. Prospects have no history.'),
+            'All that is known of a customer: the arguments of segment_customer and its like. Prospects have no '
+            'history.'),
         (10, 'customers', 'MATERIALIZED VIEW', true, t.always, true, t.customer,
             CASE WHEN with_queries THEN @extschema@._customers_sql(s) END,
             'One row a customer, as of the day in the status table.'),
@@ -116,8 +125,10 @@ AS $columns$
     ('next_action', 'The one next step.'),
     ('action_title', 'The next step in the language of the segmentation.'),
     ('action_rule', 'The rule of the policy that decided the next step; NULL, in NAME_actions empty: no rule did.'),
-    ('action_behavior', 'What the step is to bring about: experience, continuation, co_creation, advocacy, winback, care or none.'),
-    ('action_channel', 'The channel for the next step; in NAME_actions none where there is none or channels are not tracked.'),
+    ('action_behavior',
+        'What the step is to bring about: experience, continuation, co_creation, advocacy, winback, care or none.'),
+    ('action_channel',
+        'The channel for the next step; in NAME_actions none where there is none or channels are not tracked.'),
     ('wait_until', 'First day on which a contact is allowed again (of a group: the earliest); NULL: now.'),
     ('action_due_on', 'Day of the next step: as_of, or the first day on which a contact is allowed again.'),
     ('customers', 'Number of customers.'),
@@ -142,7 +153,8 @@ AS $columns$
     ('histories_written', 'Number of purchase histories that were another than before.'),
     ('currency', 'The only currency of the orders; NULL where no column is named.'),
     ('time_zone', 'Time zone of the calendar days.'),
-    ('order_tables', 'OIDs of the tables of orders that carry triggers; others after a restore: all orders are read once.'),
+    ('order_tables',
+        'OIDs of the tables of orders that carry triggers; others after a restore: all orders are read once.'),
     ('valid_from', 'First day of the policy.')
 $columns$;
 COMMENT ON FUNCTION _column_comments() IS 'Part of segmentations: what each column of the relations says.';
@@ -155,7 +167,8 @@ DECLARE
     part record;
     found record;
 BEGIN
-    FOR part IN SELECT r.*, @extschema@._relation(s, r.suffix) AS name FROM @extschema@._relations(s) AS r WHERE r.is_wanted LOOP
+    FOR part IN SELECT r.*, @extschema@._relation(s, r.suffix) AS name
+                FROM @extschema@._relations(s) AS r WHERE r.is_wanted LOOP
         EXECUTE format('COMMENT ON %s %s IS %L', part.kind, part.name, part.comment);
         FOR found IN
             SELECT a.attname, coalesce(c.comment, format('Key of the customer, as in %s.', s.orders)) AS comment

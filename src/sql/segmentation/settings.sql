@@ -1,14 +1,17 @@
 -- segmentation: settings
 
--- A segmentation NAME is a handful of ordinary relations in a schema of the shop's, owned by whoever created it; relations.sql
--- lists them. None is a member of the extension: they are dumped, restored and granted like any other relation.
+-- A segmentation NAME is a handful of ordinary relations in a schema of the shop's, owned by whoever created it;
+-- relations.sql lists them. None is a member of the extension: they are dumped, restored and granted like any other
+-- relation.
 --
--- Somebody may have the right to create functions in the extension's schema. So that no function of theirs is called in the place
--- of one of these, every argument that is NULL is given with its type, which makes the extension's own function the exact match.
+-- Somebody may have the right to create functions in the extension's schema. So that no function of theirs is called in
+-- the place of one of these, every argument that is NULL is given with its type, which makes the extension's own
+-- function the exact match.
 
--- A table of this type, owned by its creator, is what makes a segmentation: the type is how it is found. All columns are of
--- built-in types, so that reading a row of such a table runs no code of whoever owns it: a typed table can have no other columns,
--- no column of it can become one of a domain, and a default or a generated column plays no part in reading.
+-- A table of this type, owned by its creator, is what makes a segmentation: the type is how it is found. All columns
+-- are of built-in types, so that reading a row of such a table runs no code of whoever owns it: a typed table can have
+-- no other columns, no column of it can become one of a domain, and a default or a generated column plays no part in
+-- reading.
 CREATE TYPE segmentation_settings AS (
     name text,
     schema text,
@@ -54,18 +57,19 @@ CREATE TYPE segmentation_settings AS (
     views text[]
 );
 COMMENT ON TYPE segmentation_settings IS
-    'What a segmentation was told, one column a setting; a table of this type, owned by its creator, is what makes one.';
+    'What a segmentation was told, one column a setting; a table of this type, owned by its creator, is what makes '
+    'one.';
 
--- The version of the settings that this script writes and reads. A script that gives a setting another meaning raises it, and
--- brings the rows of the versions before up to date when it meets them.
+-- The version of the settings that this script writes and reads. A script that gives a setting another meaning raises
+-- it, and brings the rows of the versions before up to date when it meets them.
 CREATE FUNCTION _settings_version() RETURNS integer
 LANGUAGE sql IMMUTABLE PARALLEL SAFE SET search_path = pg_catalog, pg_temp
 AS $version$ SELECT 1 $version$;
 COMMENT ON FUNCTION _settings_version() IS
     'Part of segmentations: the version of the settings that this version of the extension knows.';
 
--- The arguments of create_segmentation in their order. create_segmentation, alter_segmentation and audit_orders are declared from
--- this list (create.sql), settings are explained by it.
+-- The arguments of create_segmentation in their order. create_segmentation, alter_segmentation and audit_orders are
+-- declared from this list (create.sql), settings are explained by it.
 CREATE FUNCTION segmentation_arguments() RETURNS TABLE (
     argument text, type text, default_value text, can_be_altered boolean, can_be_reset boolean, leaves_views boolean,
     is_audited boolean, meaning text
@@ -92,7 +96,8 @@ AS $arguments$
     ('currency', 'text', 'NULL', true, true, false, true,
         'Its column with the currency, of which there must be only one. NULL: not checked.'),
     ('order_filter', 'text', 'NULL', true, true, true, true,
-        'An SQL condition on the rows of the orders, with an empty search path and the owner''s rights. NULL: all rows.'),
+        'An SQL condition on the rows of the orders, run with an empty search path and the owner''s rights. '
+        'NULL: all rows.'),
     ('time_zone', 'text', 'pg_catalog.current_setting(''TimeZone'')', true, false, false, true,
         'The time zone of calendar days and of today.'),
     ('policy', 'text', 'NULL', true, true, true, false,
@@ -104,12 +109,13 @@ AS $arguments$
     ('contacts', 'regclass', 'NULL', true, true, false, false,
         'A log of what was sent to customers. NULL: none is kept.'),
     ('contacts_columns', 'jsonb', 'NULL', true, false, false, false,
-        'Columns of it that are not found by their names: tenant, customer, channel, contacted_at, scenario, step, group.'),
+        'Columns of it that are not found by their names: tenant, customer, channel, contacted_at, scenario, step, '
+        'group.'),
     ('customers', 'regclass', 'NULL', true, true, false, true,
         'The table of customers, one row a customer. NULL: customers are those with an order.'),
     ('customers_columns', 'jsonb', 'NULL', true, false, false, true,
-        'Columns of it that are not found by their names: tenant, customer, membership, email, phone, postal_address, line_id, '
-        'consents, last_contacted_on.'),
+        'Columns of it that are not found by their names: tenant, customer, membership, email, phone, postal_address, '
+        'line_id, consents, last_contacted_on.'),
     ('schema', 'text', 'pg_catalog.current_schema()', false, false, false, false,
         'The schema of its relations.'),
     ('as_of', 'date', 'NULL', true, true, true, true,
@@ -117,14 +123,17 @@ AS $arguments$
     ('lang', 'text', '''en''', true, false, false, false,
         'The language of labels and titles: en or ja.'),
     ('track', 'text', '''none''', true, false, false, false,
-        'trigger: triggers on the orders note whose orders change, so that a refresh reads only these; none: it reads all.'),
+        'trigger: triggers on the orders note whose orders change, so that a refresh reads only these; none: it reads '
+        'all orders.'),
     ('readers', 'text[]', 'NULL', true, true, true, false,
         'Roles that may read the views; public is everybody. NULL: only the owner.'),
     ('views', 'text[]', 'NULL', true, true, false, false,
-        'The materialized views that are made: customers in any case, segments, movement, cohorts, actions. NULL: these five.')
+        'The materialized views that are made: customers in any case, segments, movement, cohorts, actions. '
+        'NULL: these five.')
 $arguments$;
 COMMENT ON FUNCTION segmentation_arguments() IS
-    'The arguments of create_segmentation: type, default, whether alter_segmentation changes it and reset sets it back, whether the views stay in their place then, whether audit_orders takes it, and what it means.';
+    'The arguments of create_segmentation: type, default, whether alter_segmentation changes it and reset sets it '
+    'back, whether the views stay in their place then, whether audit_orders takes it, and what it means.';
 
 -- What a column of the settings says stands in the lists of arguments and of columns.
 DO $comments$
@@ -132,14 +141,16 @@ DECLARE
     setting record;
 BEGIN
     FOR setting IN
-        SELECT a.argument AS name, a.meaning FROM @extschema@.segmentation_arguments() AS a WHERE a.type OPERATOR(pg_catalog.<>) 'jsonb'
+        SELECT a.argument AS name, a.meaning FROM @extschema@.segmentation_arguments() AS a
+        WHERE a.type OPERATOR(pg_catalog.<>) 'jsonb'
         UNION ALL
         SELECT c.setting, pg_catalog.format('The column of %s that is its %s. NULL: there is none.', c.source, c.role)
         FROM @extschema@._source_columns() AS c WHERE c.source OPERATOR(pg_catalog.<>) 'orders'
         UNION ALL
         VALUES ('settings_version', 'The version of the settings; another version of pg_rfm may not know it.')
     LOOP
-        EXECUTE pg_catalog.format('COMMENT ON COLUMN @extschema@.segmentation_settings.%I IS %L', setting.name, setting.meaning);
+        EXECUTE pg_catalog.format('COMMENT ON COLUMN @extschema@.segmentation_settings.%I IS %L',
+                                  setting.name, setting.meaning);
     END LOOP;
 END
 $comments$;
@@ -168,14 +179,16 @@ DECLARE
         WHERE NOT to_jsonb(jsonb_populate_record(s, '{}')) ? c.name);
 BEGIN
     IF unknown IS NOT NULL THEN
-        PERFORM @extschema@._refuse(format('settings of a segmentation have no %s', unknown), 'TABLE NAME_settings shows what they have.');
+        PERFORM @extschema@._refuse(format('settings of a segmentation have no %s', unknown),
+                                    'TABLE NAME_settings shows what they have.');
     END IF;
     RETURN jsonb_populate_record(s, changes);
 END
 $with$;
 COMMENT ON FUNCTION _with(segmentation_settings, jsonb) IS 'Part of segmentations: settings with some of them changed.';
 
--- The trigger function of the tables of settings: they hold SQL that runs with their owner's rights, so that nobody else writes them.
+-- The trigger function of the tables of settings: they hold SQL that runs with their owner's rights, so that nobody
+-- else writes them.
 CREATE FUNCTION _only_owner() RETURNS trigger
 LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp
 AS $only_owner$

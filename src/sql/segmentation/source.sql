@@ -1,7 +1,7 @@
 -- segmentation: SELECTs over the shop's tables
 
--- They are the only SQL that reads the shop's tables, and are made of the settings anew each time: a column that was renamed is
--- missed by name.
+-- They are the only SQL that reads the shop's tables, and are made of the settings anew each time: a column that was
+-- renamed is missed by name.
 
 -- The key columns of a source as they are called there: the tenant's, or NULL, and the customer's.
 CREATE FUNCTION _source_keys(s segmentation_settings, source text) RETURNS text[]
@@ -18,15 +18,16 @@ $keys$;
 COMMENT ON FUNCTION _source_keys(segmentation_settings, text) IS
     'Part of segmentations: the key columns of a source as they are called there.';
 
--- The keys of another source, named like those of the orders and of their types and collations, but not cut to their length: a
--- longer key is another customer.
+-- The keys of another source, named like those of the orders and of their types and collations, but not cut to their
+-- length: a longer key is another customer.
 CREATE FUNCTION _keys_as_in_orders(s segmentation_settings, source text, alias text) RETURNS text
 LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp
 AS $keys$
     SELECT string_agg(
         format('%s.%I::%s%s AS %I', alias, k.there, format_type(a.atttypid, -1),
                ' COLLATE ' || nullif(a.attcollation, 0)::regcollation, a.attname), ', ' ORDER BY k.place)
-    FROM unnest(@extschema@._source_keys(s, source), @extschema@._source_keys(s, 'orders')) WITH ORDINALITY AS k (there, here, place)
+    FROM unnest(@extschema@._source_keys(s, source), @extschema@._source_keys(s, 'orders'))
+        WITH ORDINALITY AS k (there, here, place)
     JOIN pg_attribute AS a ON a.attrelid = @extschema@._source_table(s, 'orders') AND a.attname = k.here
 $keys$;
 COMMENT ON FUNCTION _keys_as_in_orders(segmentation_settings, text, text) IS
@@ -59,20 +60,21 @@ LANGUAGE sql IMMUTABLE PARALLEL SAFE SET search_path = pg_catalog, pg_temp
 AS $text$ SELECT coalesce(alias || '.' || quote_ident(column_name), 'NULL') || '::pg_catalog.text' $text$;
 COMMENT ON FUNCTION _text(text, text) IS 'Part of segmentations: a column as text; NULL where there is none.';
 
--- The rows of the orders that count: those with a key, that the filter lets through. `among` is a SELECT of keys; with it, only the
--- orders of these customers. The filter stands on lines of its own so that a comment in it ends.
+-- The rows of the orders that count: those with a key, that the filter lets through. `among` is a SELECT of keys; with
+-- it, only the orders of these customers. The filter stands on lines of its own so that a comment in it ends.
 CREATE FUNCTION _order_rows(s segmentation_settings, among text DEFAULT NULL) RETURNS text
 LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp
 AS $rows$
     SELECT format('%s AS o WHERE %s', @extschema@._source_table(s, 'orders'), @extschema@._has_key(s, 'orders', 'o'))
-        || coalesce(' AND EXISTS (SELECT FROM ' || among || ' AS t WHERE ' || @extschema@._same_key(s, 't', 'o') || ')', '')
+        || coalesce(' AND EXISTS (SELECT FROM ' || among || ' AS t WHERE ' || @extschema@._same_key(s, 't', 'o') || ')',
+                    '')
         || coalesce(E' AND (\n' || s.order_filter || E'\n)', '')
 $rows$;
 COMMENT ON FUNCTION _order_rows(segmentation_settings, text) IS
     'Part of segmentations: FROM and WHERE of the rows of the orders that count.';
 
--- One row an order: the lines of an order are summed, and an order is discounted if one of its lines is. Lines without an
--- order number are one order a day.
+-- One row an order: the lines of an order are summed, and an order is discounted if one of its lines is. Lines without
+-- an order number are one order a day.
 CREATE FUNCTION _orders_sql(s segmentation_settings, among text DEFAULT NULL) RETURNS text
 LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp
 AS $orders$
@@ -98,9 +100,9 @@ $orders$;
 COMMENT ON FUNCTION _orders_sql(segmentation_settings, text) IS
     'Part of segmentations: the SELECT of the orders, one row an order.';
 
--- Where everybody is read, orders with a key of fixed length, a number or uuid, are sorted by it first: half a million groups in a
--- hash table cost cache misses, which take longer. Texts are dearer to compare. OFFSET 0 keeps the planner from reading the
--- whole table along an index instead.
+-- Where everybody is read, orders with a key of fixed length, a number or uuid, are sorted by it first: half a million
+-- groups in a hash table cost cache misses, which take longer. Texts are dearer to compare. OFFSET 0 keeps the planner
+-- from reading the whole table along an index instead.
 CREATE FUNCTION _histories_sql(s segmentation_settings, among text DEFAULT NULL) RETURNS text
 LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp
 AS $histories$
@@ -160,13 +162,15 @@ $contacts$;
 COMMENT ON FUNCTION _contacts_sql(segmentation_settings) IS
     'Part of segmentations: the SELECT of the logs of contacts, one row a customer who was contacted.';
 
--- What is known of a customer besides orders and events. Channels are NULL, not tracked, where the table has no address.
+-- What is known of a customer besides orders and events. Channels are NULL, not tracked, where the table has no
+-- address.
 CREATE FUNCTION _profiles_sql(s segmentation_settings) RETURNS text
 LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp
 AS $profiles$
 DECLARE
     relation regclass := @extschema@._source_table(s, 'customers');
-    last_contacted_on text := coalesce(@extschema@._day(s, relation, 'c', s.customers_last_contacted_on), 'NULL::pg_catalog.date');
+    last_contacted_on text := coalesce(@extschema@._day(s, relation, 'c', s.customers_last_contacted_on),
+                                       'NULL::pg_catalog.date');
     consents text := coalesce('c.' || quote_ident(s.customers_consents), 'NULL') || '::pg_catalog.jsonb';
     channels text := 'NULL::pg_catalog.text[]';
 BEGIN
@@ -198,11 +202,12 @@ BEGIN
     relation := @extschema@._source_table(s, 'customers');
     rows := format('SELECT %s FROM %s AS c WHERE %s', @extschema@._keys_as_in_orders(s, 'customers', 'c'), relation,
                    @extschema@._has_key(s, 'customers', 'c'));
-    EXECUTE format('SELECT pg_catalog.concat_ws('', '', %s) FROM (%s) AS c GROUP BY %1$s HAVING count(*) > 1 LIMIT 1', keys, rows)
-        INTO example;
+    EXECUTE format($sql$SELECT concat_ws(', ', %s) FROM (%s) AS c$sql$, keys, rows)
+        || format(' GROUP BY %s HAVING count(*) > 1 LIMIT 1', keys) INTO example;
     IF example IS NOT NULL THEN
         RAISE EXCEPTION '% has several rows of customer %', relation, example
-            USING ERRCODE = 'unique_violation', HINT = 'It must have one row a customer; a view over it can choose which one.';
+            USING ERRCODE = 'unique_violation',
+                  HINT = 'It must have one row a customer; a view over it can choose which one.';
     END IF;
 END
 $double$;

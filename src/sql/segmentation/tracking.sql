@@ -1,7 +1,7 @@
 -- segmentation: tracking
 
--- track => 'trigger': triggers on the orders note the customers touched, and do nothing else. Writers never wait for a refresh:
--- the notes have no unique index. A note without a key says: everybody.
+-- track => 'trigger': triggers on the orders note the customers touched, and do nothing else. Writers never wait for a
+-- refresh: the notes have no unique index. A note without a key says: everybody.
 
 -- The orders' table with its partitions and children.
 CREATE FUNCTION _order_tables(s segmentation_settings) RETURNS regclass[]
@@ -14,10 +14,11 @@ AS $tables$
     )
     SELECT array_agg(t.relation::regclass ORDER BY t.relation) FROM tree AS t
 $tables$;
-COMMENT ON FUNCTION _order_tables(segmentation_settings) IS 'Part of segmentations: the table of orders with its partitions.';
+COMMENT ON FUNCTION _order_tables(segmentation_settings) IS
+    'Part of segmentations: the table of orders with its partitions.';
 
--- The table of notes. Its key columns are of base types: a domain may have a default or refuse NULL, and a note without a key has to
--- be without one.
+-- The table of notes. Its key columns are of base types: a domain may have a default or refuse NULL, and a note without
+-- a key has to be without one.
 CREATE FUNCTION _create_notes(s segmentation_settings) RETURNS void
 LANGUAGE plpgsql VOLATILE SET search_path = pg_catalog, pg_temp
 AS $notes$
@@ -25,9 +26,10 @@ DECLARE
     noted text := @extschema@._relation(s, 'noted');
     histories text := @extschema@._relation(s, 'histories');
     keys text := (
-        SELECT string_agg(format('%1$I::%2$s AS %1$I', a.attname, format_type(@extschema@._base_type(a.atttypid), -1)), ', '
-                          ORDER BY a.attnum)
-        FROM pg_attribute AS a WHERE a.attrelid = histories::regclass AND a.attname = ANY (@extschema@._keys(s)));
+        SELECT string_agg(format('%1$I::%2$s AS %1$I', a.attname, format_type(t.base, -1)), ', ' ORDER BY a.attnum)
+        FROM pg_attribute AS a
+        CROSS JOIN LATERAL (SELECT @extschema@._base_type(a.atttypid) AS base) AS t
+        WHERE a.attrelid = histories::regclass AND a.attname = ANY (@extschema@._keys(s)));
 BEGIN
     -- taken: whether the refresh that is running works it off.
     EXECUTE format('CREATE TABLE %s AS SELECT %s, NULL::boolean AS taken FROM %s WHERE false', noted, keys, histories);
@@ -38,11 +40,12 @@ $notes$;
 COMMENT ON FUNCTION _create_notes(segmentation_settings) IS
     'Part of segmentations: makes the table of customers whose orders changed.';
 
--- The body of the trigger function. It runs with its owner's rights, because the shop's application needs none on the tables of the
--- segmentation, and holds nothing but fixed SQL. It knows the notes by their oid and writes them by a function that checks them
--- after it has locked them: whoever owns the schema could put a table of their own in the place of the name. It looks whether the
--- key columns are still what they were before it touches them. An application must not fail because a column was renamed or a
--- table dropped: then everybody or nobody is noted, and the next refresh reads all orders.
+-- The body of the trigger function. It runs with its owner's rights, because the shop's application needs none on the
+-- tables of the segmentation, and holds nothing but fixed SQL. It knows the notes by their oid and writes them by a
+-- function that checks them after it has locked them: whoever owns the schema could put a table of their own in the
+-- place of the name. It looks whether the key columns are still what they were before it touches them. An application
+-- must not fail because a column was renamed or a table dropped: then everybody or nobody is noted, and the next
+-- refresh reads all orders.
 CREATE FUNCTION _trigger_function_body(s segmentation_settings) RETURNS text
 LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp
 AS $trigger$
@@ -93,7 +96,8 @@ END
 $body$, note_customers, new_keys, old_keys);
 END
 $trigger$;
-COMMENT ON FUNCTION _trigger_function_body(segmentation_settings) IS 'Part of segmentations: what the trigger function does.';
+COMMENT ON FUNCTION _trigger_function_body(segmentation_settings) IS
+    'Part of segmentations: what the trigger function does.';
 
 CREATE FUNCTION _create_trigger_function(s segmentation_settings) RETURNS void
 LANGUAGE plpgsql VOLATILE SET search_path = pg_catalog, pg_temp
@@ -112,18 +116,20 @@ $trigger$;
 COMMENT ON FUNCTION _create_trigger_function(segmentation_settings) IS
     'Part of segmentations: makes the trigger function that notes the customers touched.';
 
--- Before these releases a trigger with transition tables keeps a table from becoming a partition or child, even a trigger of statements.
+-- Before these releases a trigger with transition tables keeps a table from becoming a partition or child, even a
+-- trigger of statements.
 CREATE FUNCTION _transition_tables_hinder_attaching() RETURNS boolean
 LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp
 AS $hinder$
-    SELECT EXISTS (SELECT FROM (VALUES (130000, 130022), (140000, 140019), (150000, 150014), (160000, 160010), (170000, 170006)) AS m (major, mended)
+    SELECT EXISTS (SELECT FROM (VALUES (130000, 130022), (140000, 140019), (150000, 150014), (160000, 160010),
+                                       (170000, 170006)) AS m (major, mended)
                    WHERE current_setting('server_version_num')::integer BETWEEN m.major AND m.mended - 1)
 $hinder$;
 COMMENT ON FUNCTION _transition_tables_hinder_attaching() IS
     'Part of segmentations: whether this server refuses to attach a table that has a trigger with transition tables.';
 
--- The tables of orders of which some writes fire no trigger of ours: those that a logical subscription fills, and those that
--- somebody writes to through a parent that is not tracked.
+-- The tables of orders of which some writes fire no trigger of ours: those that a logical subscription fills, and those
+-- that somebody writes to through a parent that is not tracked.
 CREATE FUNCTION _unseen_writes(s segmentation_settings) RETURNS TABLE (relation regclass, reason text)
 LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp
 AS $unseen$
@@ -138,9 +144,11 @@ AS $unseen$
         FROM pg_inherits AS i WHERE i.inhrelid = t.relation AND i.inhparent <> ALL (o.relations::oid[])
     ) AS w
 $unseen$;
-COMMENT ON FUNCTION _unseen_writes(segmentation_settings) IS 'Part of segmentations: tables of orders of which triggers do not see every write.';
+COMMENT ON FUNCTION _unseen_writes(segmentation_settings) IS
+    'Part of segmentations: tables of orders of which triggers do not see every write.';
 
--- What a superuser's trigger function runs is, in the end, what the owners of the orders and of their key's type want to be run.
+-- What a superuser's trigger function runs is, in the end, what the owners of the orders and of their key's type want
+-- to be run.
 CREATE FUNCTION _refuse_tracking_for_superuser(s segmentation_settings) RETURNS void
 LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp
 AS $superuser$
@@ -150,7 +158,8 @@ DECLARE
         FROM (
             SELECT 'schema ' || quote_ident(s.schema), @extschema@._schema_owner(s.schema)
             UNION ALL
-            SELECT c.oid::regclass::text, c.relowner FROM pg_class AS c WHERE c.oid = ANY (@extschema@._order_tables(s)::oid[])
+            SELECT c.oid::regclass::text, c.relowner FROM pg_class AS c
+            WHERE c.oid = ANY (@extschema@._order_tables(s)::oid[])
             UNION ALL
             SELECT c.oid::regclass::text, c.relowner
             FROM @extschema@._sources(s) AS o
@@ -166,16 +175,18 @@ BEGIN
     IF others IS NOT NULL AND (SELECT r.rolsuper FROM pg_roles AS r WHERE r.rolname = current_user) THEN
         RAISE EXCEPTION 'a superuser cannot track what belongs to others: %', others
             USING ERRCODE = 'insufficient_privilege',
-                  HINT = 'The triggers would run with a superuser''s rights. SET ROLE to a role that may read the orders and put '
-                      'triggers on them, or use track => ''none''.';
+                  HINT = 'The triggers would run with a superuser''s rights. SET ROLE to a role that may read the '
+                      'orders and put triggers on them, or use track => ''none''.';
     END IF;
 END
 $superuser$;
-COMMENT ON FUNCTION _refuse_tracking_for_superuser(segmentation_settings) IS 'Part of segmentations: an error where a superuser would track the orders of others.';
+COMMENT ON FUNCTION _refuse_tracking_for_superuser(segmentation_settings) IS
+    'Part of segmentations: an error where a superuser would track the orders of others.';
 
--- The triggers that the orders and their partitions must have, and which of them see what is written. One that was dropped or
--- disabled does not: until it is back every refresh reads all orders. Where a transition table would keep a partition from being
--- attached again, the partition's own triggers have none, and note everybody; what is written through the parent is noted by key.
+-- The triggers that the orders and their partitions must have, and which of them see what is written. One that was
+-- dropped or disabled does not: until it is back every refresh reads all orders. Where a transition table would keep a
+-- partition from being attached again, the partition's own triggers have none, and note everybody; what is written
+-- through the parent is noted by key.
 CREATE FUNCTION _order_triggers(s segmentation_settings) RETURNS TABLE (
     relation regclass, name text, event text, transition text, argument text, is_there boolean, sees boolean
 )
@@ -186,8 +197,8 @@ AS $triggers$
            g.oid IS NOT NULL, coalesce(g.tgenabled IN ('O', 'A'), false)
     FROM unnest(@extschema@._order_tables(s)) AS t (relation)
     CROSS JOIN LATERAL (
-        SELECT @extschema@._transition_tables_hinder_attaching() AND t.relation <> @extschema@._source_table(s, 'orders')
-                   AS notes_everybody
+        SELECT @extschema@._transition_tables_hinder_attaching()
+                   AND t.relation <> @extschema@._source_table(s, 'orders') AS notes_everybody
     ) AS k
     CROSS JOIN (VALUES ('INSERT', ' REFERENCING NEW TABLE AS new_orders'),
                        ('UPDATE', ' REFERENCING OLD TABLE AS old_orders NEW TABLE AS new_orders'),
@@ -200,18 +211,19 @@ $triggers$;
 COMMENT ON FUNCTION _order_triggers(segmentation_settings) IS
     'Part of segmentations: the triggers that note changes, and which of them are there and see.';
 
--- Whether the trigger function does what it must: it names the notes and their owner by oid, which are others after a restore or
--- where the segmentation was given to another role. Until both agreed again nothing was noted.
+-- Whether the trigger function does what it must: it names the notes and their owner by oid, which are others after a
+-- restore or where the segmentation was given to another role. Until both agreed again nothing was noted.
 CREATE FUNCTION _trigger_function_is_current(s segmentation_settings) RETURNS boolean
 LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp
 AS $current$
     SELECT EXISTS (SELECT FROM pg_proc AS f WHERE f.oid = to_regprocedure(@extschema@._trigger_function(s))
                                                   AND f.prosrc = @extschema@._trigger_function_body(s))
 $current$;
-COMMENT ON FUNCTION _trigger_function_is_current(segmentation_settings) IS 'Part of segmentations: whether the trigger function does what it must.';
+COMMENT ON FUNCTION _trigger_function_is_current(segmentation_settings) IS
+    'Part of segmentations: whether the trigger function does what it must.';
 
--- Whether the triggers and notes that are there are the ones that the settings ask for. They are left in place then, because taking
--- triggers off and putting them on again locks the orders.
+-- Whether the triggers and notes that are there are the ones that the settings ask for. They are left in place then,
+-- because taking triggers off and putting them on again locks the orders.
 CREATE FUNCTION _is_tracked_as_asked(s segmentation_settings) RETURNS boolean
 LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp
 AS $tracked$
@@ -223,8 +235,9 @@ $tracked$;
 COMMENT ON FUNCTION _is_tracked_as_asked(segmentation_settings) IS
     'Part of segmentations: whether the triggers and notes that are there are the ones asked for.';
 
--- Puts the triggers where they are missing. What was written before they are committed is not noted, so that everybody is:
--- the next refresh reads all orders once. The triggers come last because their lock keeps writers out until the commit.
+-- Puts the triggers where they are missing. What was written before they are committed is not noted, so that everybody
+-- is: the next refresh reads all orders once. The triggers come last because their lock keeps writers out until the
+-- commit.
 CREATE FUNCTION _keep_tracking(s segmentation_settings) RETURNS void
 LANGUAGE plpgsql VOLATILE SET search_path = pg_catalog, pg_temp
 AS $track$
@@ -236,7 +249,8 @@ DECLARE
     changed bigint;
 BEGIN
     FOR unseen IN SELECT * FROM @extschema@._unseen_writes(s) LOOP
-        RAISE NOTICE '%: % cannot be tracked: %; every refresh reads all orders', s.name, unseen.relation, unseen.reason;
+        RAISE NOTICE '%: % cannot be tracked: %; every refresh reads all orders',
+            s.name, unseen.relation, unseen.reason;
     END LOOP;
     IF NOT @extschema@._trigger_function_is_current(s) THEN
         EXECUTE format('DROP FUNCTION IF EXISTS %s() CASCADE', function_name);
@@ -244,7 +258,8 @@ BEGIN
     END IF;
     FOR missing IN SELECT * FROM @extschema@._order_triggers(s) AS t WHERE NOT t.is_there LOOP
         is_new := true;
-        EXECUTE format('CREATE TRIGGER %I AFTER %s ON %s%s', missing.name, missing.event, missing.relation, missing.transition)
+        EXECUTE format('CREATE TRIGGER %I AFTER %s ON %s', missing.name, missing.event, missing.relation)
+            || missing.transition
             || format(' FOR EACH STATEMENT EXECUTE FUNCTION %s(%s)', function_name, missing.argument);
     END LOOP;
     EXECUTE format('UPDATE %s SET order_tables = $1 WHERE order_tables IS DISTINCT FROM $1',
@@ -259,8 +274,8 @@ $track$;
 COMMENT ON FUNCTION _keep_tracking(segmentation_settings) IS
     'Part of segmentations: puts the triggers on the orders where they are missing.';
 
--- Takes all notes. Returns the SELECT of the customers to compute again, or NULL: everybody. Notes are marked first and deleted when
--- they were worked off, so that those that come meanwhile stay.
+-- Takes all notes. Returns the SELECT of the customers to compute again, or NULL: everybody. Notes are marked first and
+-- deleted when they were worked off, so that those that come meanwhile stay.
 CREATE FUNCTION _take_notes(s segmentation_settings, rebuild boolean) RETURNS text
 LANGUAGE plpgsql VOLATILE SET search_path = pg_catalog, pg_temp
 AS $take$
@@ -278,7 +293,8 @@ BEGIN
     EXECUTE format('UPDATE %s SET taken = true', noted);
     EXECUTE format('SELECT EXISTS (SELECT FROM %s WHERE taken AND %I IS NULL)', noted, (@extschema@._keys(s))[1])
         INTO everybody;
-    EXECUTE format('SELECT order_tables IS DISTINCT FROM $1 FROM %s', @extschema@._hold(s, 'status', 'ACCESS SHARE MODE'))
+    EXECUTE format('SELECT order_tables IS DISTINCT FROM $1 FROM %s',
+                   @extschema@._hold(s, 'status', 'ACCESS SHARE MODE'))
         INTO are_other_tables USING @extschema@._order_tables(s)::oid[];
     IF rebuild OR everybody OR are_other_tables OR NOT @extschema@._trigger_function_is_current(s)
         OR NOT @extschema@._hold_notes(to_regclass(noted)::oid, quote_ident(current_user)::regrole::oid)

@@ -1,8 +1,9 @@
 -- segmentation: views
 
--- What analysts and reporting tools read. Every text is a SELECT over the segmentation's own tables, so that a view can be
--- refreshed without the shop's tables, after a restore for example. What changes by itself every day (as_of, recency_days)
--- stays out of the materialized views: a refresh then writes only the rows of customers for whom something changed.
+-- What analysts and reporting tools read. Every text is a SELECT over the segmentation's own tables, so that a view can
+-- be refreshed without the shop's tables, after a restore for example. What changes by itself every day (as_of,
+-- recency_days) stays out of the materialized views: a refresh then writes only the rows of customers for whom
+-- something changed.
 
 CREATE FUNCTION _facts_sql(s segmentation_settings) RETURNS text
 LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp
@@ -11,7 +12,8 @@ DECLARE
     histories text := @extschema@._relation(s, 'histories');
     customers text := format(
 $sql$(
-    SELECT h.*, NULL::pg_catalog.text AS membership, NULL::pg_catalog.text[] AS channels, NULL::pg_catalog.date AS last_contacted_on
+    SELECT h.*, NULL::pg_catalog.text AS membership, NULL::pg_catalog.text[] AS channels,
+           NULL::pg_catalog.date AS last_contacted_on
     FROM %s AS h
 ) AS k$sql$, histories);
     engagement text := 'NULL::@extschema@.engagement_history';
@@ -25,16 +27,19 @@ $sql$(
     FROM %s AS h
     FULL JOIN %s AS c ON %s
 ) AS k$sql$,
-            (SELECT string_agg(format('coalesce(h.%1$I, c.%1$I) AS %1$I', k.name), ', ') FROM unnest(@extschema@._keys(s)) AS k (name)),
+            (SELECT string_agg(format('coalesce(h.%1$I, c.%1$I) AS %1$I', k.name), ', ')
+             FROM unnest(@extschema@._keys(s)) AS k (name)),
             histories, @extschema@._relation(s, 'profiles'), @extschema@._same_key(s, 'h', 'c'));
     END IF;
     IF s.engagement IS NOT NULL THEN
         engagement := 'coalesce(e.engagement, @extschema@.no_engagement())';
-        joined := format(E'\nLEFT JOIN %s AS e ON %s', @extschema@._relation(s, 'engagement'), @extschema@._same_key(s, 'e', 'k'));
+        joined := format(E'\nLEFT JOIN %s AS e ON %s',
+                         @extschema@._relation(s, 'engagement'), @extschema@._same_key(s, 'e', 'k'));
     END IF;
     IF s.contacts IS NOT NULL THEN
         contacts := 'coalesce(l.contacts, ''[]''::@extschema@.contact_history)';
-        joined := joined || format(E'\nLEFT JOIN %s AS l ON %s', @extschema@._relation(s, 'contacts'), @extschema@._same_key(s, 'l', 'k'));
+        joined := joined || format(E'\nLEFT JOIN %s AS l ON %s',
+                                   @extschema@._relation(s, 'contacts'), @extschema@._same_key(s, 'l', 'k'));
     END IF;
     RETURN format(
 $sql$SELECT %s, p.as_of, p.policy, k.history, %s AS engagement, k.membership, k.channels, k.last_contacted_on,
@@ -44,10 +49,11 @@ CROSS JOIN %s%s$sql$,
         @extschema@._key_list(s, 'k'), engagement, contacts, @extschema@._relation(s, 'status'), customers, joined);
 END
 $facts$;
-COMMENT ON FUNCTION _facts_sql(segmentation_settings) IS 'Part of segmentations: the SELECT of everything that is known of a customer.';
+COMMENT ON FUNCTION _facts_sql(segmentation_settings) IS
+    'Part of segmentations: the SELECT of everything that is known of a customer.';
 
--- The day from which on a customer who has to wait may be contacted stands in wait_until: action_due_on of the others is as_of,
--- another one every day.
+-- The day from which on a customer who has to wait may be contacted stands in wait_until: action_due_on of the others
+-- is as_of, another one every day.
 CREATE FUNCTION _customers_sql(s segmentation_settings) RETURNS text
 LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp
 AS $customers$
@@ -88,7 +94,8 @@ $sql$SELECT c.*, p.as_of, p.as_of - c.last_purchase_on AS recency_days, coalesce
 FROM %s AS c
 CROSS JOIN %s AS p$sql$, @extschema@._relation(s, 'customers'), @extschema@._relation(s, 'status'))
 $today$;
-COMMENT ON FUNCTION _customers_today_sql(segmentation_settings) IS 'Part of segmentations: the SELECT of the customers with what changes every day.';
+COMMENT ON FUNCTION _customers_today_sql(segmentation_settings) IS
+    'Part of segmentations: the SELECT of the customers with what changes every day.';
 
 CREATE FUNCTION _segments_sql(s segmentation_settings) RETURNS text
 LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp
@@ -104,10 +111,12 @@ $sql$SELECT lifecycle_state, coalesce(rfm_segment, lifecycle_state) AS rfm_segme
 FROM %s
 GROUP BY 1, 2, 3$sql$, @extschema@._relation(s, 'customers'))
 $segments$;
-COMMENT ON FUNCTION _segments_sql(segmentation_settings) IS 'Part of segmentations: the SELECT of one row a lifecycle state and RFM segment.';
+COMMENT ON FUNCTION _segments_sql(segmentation_settings) IS
+    'Part of segmentations: the SELECT of one row a lifecycle state and RFM segment.';
 
--- The last twelve months that are over, each from the end of the one before to its own. Steps of a month have to begin on a
--- 31st to end where their months end: where the first end is none, they begin a month earlier, and that month is left out.
+-- The last twelve months that are over, each from the end of the one before to its own. Steps of a month have to begin
+-- on a 31st to end where their months end: where the first end is none, they begin a month earlier, and that month is
+-- left out.
 CREATE FUNCTION _movement_sql(s segmentation_settings) RETURNS text
 LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp
 AS $movement$
@@ -118,7 +127,8 @@ $sql$SELECT m.from_day, m.to_day, m.from_state, m.to_state,
        sum(m.revenue_after) AS revenue_after
 FROM (
     SELECT e.to_day, e.from_day,
-           CASE WHEN extract(day FROM e.from_day) = 31 THEN e.from_day ELSE date_trunc('month', e.from_day::timestamp)::date - 1 END AS stepped_from
+           CASE WHEN extract(day FROM e.from_day) = 31 THEN e.from_day
+                ELSE date_trunc('month', e.from_day::timestamp)::date - 1 END AS stepped_from
     FROM (
         SELECT date_trunc('month', (as_of + 1)::timestamp)::date - 1 AS to_day,
                (date_trunc('month', (as_of + 1)::timestamp) - interval '12 months')::date - 1 AS from_day
@@ -132,7 +142,8 @@ CROSS JOIN LATERAL @extschema@.state_movements(
 WHERE m.from_day >= d.from_day
 GROUP BY 1, 2, 3, 4$sql$, @extschema@._relation(s, 'status'), @extschema@._relation(s, 'facts'))
 $movement$;
-COMMENT ON FUNCTION _movement_sql(segmentation_settings) IS 'Part of segmentations: the SELECT of who moved between states, month by month.';
+COMMENT ON FUNCTION _movement_sql(segmentation_settings) IS
+    'Part of segmentations: the SELECT of who moved between states, month by month.';
 
 -- A year after the month of the first purchase, month by month; a month that is not over on as_of is left out.
 CREATE FUNCTION _cohorts_sql(s segmentation_settings) RETURNS text
@@ -157,11 +168,13 @@ SELECT c.first_month, n.months_after, c.customers,
        coalesce(m.revenue, 0) AS revenue
 FROM cohorts AS c
 CROSS JOIN generate_series(0, 12) AS n (months_after)
-LEFT JOIN months AS m ON m.months_after = n.months_after AND m.month = (c.first_month + make_interval(months => n.months_after))::date
+LEFT JOIN months AS m ON m.months_after = n.months_after
+    AND m.month = (c.first_month + make_interval(months => n.months_after))::date
 WHERE (c.first_month + make_interval(months => n.months_after + 1))::date - 1 <= (SELECT as_of FROM %3$s)$sql$,
         @extschema@._relation(s, 'customers'), @extschema@._relation(s, 'facts'), @extschema@._relation(s, 'status'))
 $cohorts$;
-COMMENT ON FUNCTION _cohorts_sql(segmentation_settings) IS 'Part of segmentations: the SELECT of one row a month of first purchase and month after it.';
+COMMENT ON FUNCTION _cohorts_sql(segmentation_settings) IS
+    'Part of segmentations: the SELECT of one row a month of first purchase and month after it.';
 
 CREATE FUNCTION _actions_sql(s segmentation_settings) RETURNS text
 LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp
@@ -175,4 +188,5 @@ $sql$SELECT coalesce(action_rule, '') AS action_rule, coalesce(action_channel, '
 FROM %s
 GROUP BY 1, 2, 3, 4, 5$sql$, @extschema@._relation(s, 'customers'))
 $actions$;
-COMMENT ON FUNCTION _actions_sql(segmentation_settings) IS 'Part of segmentations: the SELECT of one row a rule of next_action and channel.';
+COMMENT ON FUNCTION _actions_sql(segmentation_settings) IS
+    'Part of segmentations: the SELECT of one row a rule of next_action and channel.';
