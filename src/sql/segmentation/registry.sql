@@ -84,9 +84,9 @@ AS $owner$
 $owner$;
 COMMENT ON FUNCTION _schema_owner(text) IS 'Part of segmentations: the oid of the role that owns a schema.';
 
--- Whoever owns a schema can rename it, and drop and replace everything in it. She is trusted where she could do harm
--- anyway: a role that the current user is or is a member of, or a superuser. A superuser is a member of every role, so
--- that only superusers count.
+-- Whoever owns a schema can rename it, and drop and replace everything in it. That role is trusted where it could do
+-- harm anyway: one that the current user is or is a member of, or a superuser. A superuser is a member of every role,
+-- so that only superusers count.
 CREATE FUNCTION _schema_is_safe(schema text) RETURNS boolean
 LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp
 AS $safe$
@@ -127,7 +127,7 @@ DECLARE
 BEGIN
     place.name := name;
     place.schema := schema;
-    EXECUTE format('SELECT t.* FROM %s AS t', @extschema@._hold(place, 'settings', lock_mode)) INTO s;
+    EXECUTE format('SELECT t.* FROM ONLY %s AS t', @extschema@._hold(place, 'settings', lock_mode)) INTO s;
     GET DIAGNOSTICS found_rows = ROW_COUNT;
     IF found_rows > 0 AND s.settings_version IS DISTINCT FROM @extschema@._settings_version() THEN
         RAISE EXCEPTION 'segmentation "%" has settings of version %, of which this version of pg_rfm knows nothing',

@@ -128,8 +128,8 @@ $hinder$;
 COMMENT ON FUNCTION _transition_tables_hinder_attaching() IS
     'Part of segmentations: whether this server refuses to attach a table that has a trigger with transition tables.';
 
--- The tables of orders of which some writes fire no trigger of ours: those that a logical subscription fills, and those
--- that somebody writes to through a parent that is not tracked.
+-- The tables of orders of which some writes fire no trigger of the segmentation: those that a logical subscription
+-- fills, and those that somebody writes to through a parent that is not tracked.
 CREATE FUNCTION _unseen_writes(s segmentation_settings) RETURNS TABLE (relation regclass, reason text)
 LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp
 AS $unseen$
