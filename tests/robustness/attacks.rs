@@ -171,7 +171,8 @@ fn what_is_read_is_locked_and_checked_first() {
                 &format!(
                     "BEGIN; DROP TABLE reports.s_{table} CASCADE;
                      CREATE VIEW reports.s_{table} AS
-                     SELECT attacks.gain() AS name, '{{}}'::jsonb AS settings, current_date AS as_of, 1::bigint AS customers,
+                     SELECT attacks.gain() AS name, 1 AS settings_version, 'shop.orders' AS orders, 'trigger' AS track,
+                            current_date AS as_of, 1::bigint AS customers,
                             now() AS refreshed_at, 1 AS seconds, 1 AS customer_id, true AS taken;
                      GRANT ALL ON reports.s_{table} TO PUBLIC"
                 ),
