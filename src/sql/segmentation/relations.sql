@@ -81,8 +81,8 @@ $relations$;
 COMMENT ON FUNCTION _relations(segmentation_settings, boolean) IS
     'Part of segmentations: the relations that one can have, and which of them its settings ask for.';
 
--- What the columns of the relations say, besides those of segment_customer, which say what customer_columns() says. A name
--- means the same wherever it stands, but for a few of the relation NAME_suffix alone.
+-- What the columns of the relations say; those of segment_customer say what customer_columns() says. A name means the
+-- same wherever it stands, but for a few of the relation NAME_suffix alone.
 CREATE FUNCTION _column_comments() RETURNS TABLE (suffix text, name text, comment text, comment_ja text)
 LANGUAGE sql IMMUTABLE PARALLEL SAFE SET search_path = pg_catalog, pg_temp
 AS $columns$
