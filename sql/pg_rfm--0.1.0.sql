@@ -558,6 +558,9 @@ AS 'MODULE_PATHNAME', 'source_columns_wrapper';
 -- Somebody may have the right to create functions in the extension's schema. So that no function of theirs is called in
 -- the place of one of these, every argument that is NULL is given with its type, which makes the extension's own
 -- function the exact match.
+--
+-- What is called many times in a refresh is PL/pgSQL, which keeps its plans; a function in SQL is planned at every
+-- call.
 
 -- A table of this type, owned by its creator, is what makes a segmentation: the type is how it is found. All columns
 -- are of built-in types, so that reading a row of such a table runs no code of whoever owns it: a typed table can have
@@ -755,8 +758,8 @@ $only_owner$;
 COMMENT ON FUNCTION _only_owner() IS 'Part of segmentations: refuses to let others than the owner write the settings.';
 
 CREATE FUNCTION _relation(s segmentation_settings, suffix text) RETURNS text
-LANGUAGE sql IMMUTABLE PARALLEL SAFE SET search_path = pg_catalog, pg_temp
-AS $relation$ SELECT format('%I.%I', s.schema, s.name || '_' || suffix) $relation$;
+LANGUAGE plpgsql IMMUTABLE PARALLEL SAFE SET search_path = pg_catalog, pg_temp
+AS $relation$ BEGIN RETURN format('%I.%I', s.schema, s.name || '_' || suffix); END $relation$;
 COMMENT ON FUNCTION _relation(segmentation_settings, text) IS
     'Part of segmentations: the quoted name of one of its relations.';
 
@@ -783,9 +786,12 @@ COMMENT ON FUNCTION _today(segmentation_settings, date) IS
 
 -- The tables and views that the settings name.
 CREATE FUNCTION _sources(s segmentation_settings) RETURNS TABLE (source text, relation text)
-LANGUAGE sql IMMUTABLE PARALLEL SAFE SET search_path = pg_catalog, pg_temp
+LANGUAGE plpgsql IMMUTABLE PARALLEL SAFE ROWS 4 SET search_path = pg_catalog, pg_temp
 AS $sources$
-    VALUES ('orders', s.orders), ('engagement', s.engagement), ('contacts', s.contacts), ('customers', s.customers)
+BEGIN
+    RETURN QUERY
+        VALUES ('orders', s.orders), ('engagement', s.engagement), ('contacts', s.contacts), ('customers', s.customers);
+END
 $sources$;
 COMMENT ON FUNCTION _sources(segmentation_settings) IS
     'Part of segmentations: the names of the shop''s tables; NULL where there is none.';
@@ -926,8 +932,10 @@ COMMENT ON FUNCTION _without_columns(segmentation_settings, text) IS
 -- The operator that says whether two keys of a type are equal: that of its btree order, whatever its schema.
 CREATE FUNCTION _equality(type oid) RETURNS text
 LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp
+SET plan_cache_mode = force_generic_plan -- to plan it takes longer than to run it
 AS $equality$
 DECLARE
+    base oid := @extschema@._base_type(type);
     operator text;
 BEGIN
     SELECT format('OPERATOR(%I.%s)', n.nspname, o.oprname) INTO operator
@@ -945,7 +953,7 @@ BEGIN
     JOIN pg_operator AS o ON o.oid = a.amopopr
     JOIN pg_namespace AS n ON n.oid = o.oprnamespace
     JOIN pg_type AS i ON i.oid = c.opcintype
-    WHERE b.oid = @extschema@._base_type(type)
+    WHERE b.oid = base
     ORDER BY c.opcintype = b.oid DESC, i.typispreferred DESC
     LIMIT 1;
     IF operator IS NULL THEN
@@ -959,8 +967,8 @@ COMMENT ON FUNCTION _equality(oid) IS 'Part of segmentations: the operator for e
 
 -- The key columns: the tenant's, where there is one, and the customer's, named as in the orders.
 CREATE FUNCTION _keys(s segmentation_settings) RETURNS text[]
-LANGUAGE sql IMMUTABLE PARALLEL SAFE SET search_path = pg_catalog, pg_temp
-AS $keys$ SELECT array_remove(ARRAY[s.tenant, s.customer], NULL) $keys$;
+LANGUAGE plpgsql IMMUTABLE PARALLEL SAFE SET search_path = pg_catalog, pg_temp
+AS $keys$ BEGIN RETURN array_remove(ARRAY[s.tenant, s.customer], NULL); END $keys$;
 COMMENT ON FUNCTION _keys(segmentation_settings) IS 'Part of segmentations: the key columns.';
 
 CREATE FUNCTION _key_list(s segmentation_settings, alias text DEFAULT NULL) RETURNS text
@@ -1439,68 +1447,71 @@ CREATE FUNCTION _relations(s segmentation_settings, with_queries boolean DEFAULT
     place integer, suffix text, kind text, is_wanted boolean, reason text, is_readable boolean, keys text[], query text,
     comment text
 )
-LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp
+LANGUAGE plpgsql STABLE ROWS 15 SET search_path = pg_catalog, pg_temp
 AS $relations$
-    SELECT r.place, r.suffix, r.kind, r.is_asked_for OR s.settings_version IS NULL, r.reason, r.is_readable, r.keys,
-           r.query, r.comment
-    FROM (
-        SELECT @extschema@._keys(s) AS customer, 'every segmentation has it' AS always,
-               coalesce('views => ' || quote_literal(s.views::text),
-                        'views is not given, and this is one of the usual five') AS chosen
-    ) AS t
-    CROSS JOIN LATERAL (VALUES
-        (1, 'settings', 'TABLE', true, t.always, false, '{name}'::text[], NULL,
-            'Settings of a segmentation of pg_rfm. Only its owner writes them: they hold SQL that runs with the '
-            'owner''s rights.'),
-        (2, 'policies', 'TABLE', true, t.always, false, '{valid_from}', NULL,
-            'Each policy that was in force, with its first day.'),
-        (3, 'histories', 'TABLE', true, t.always, false, t.customer,
-            CASE WHEN with_queries THEN @extschema@._histories_sql(s) END,
-            format('Purchase histories of %s.', s.orders)),
-        (4, 'engagement', 'TABLE', s.engagement IS NOT NULL, 'engagement => ' || quote_literal(s.engagement), false,
-            t.customer,
-            CASE WHEN with_queries AND s.engagement IS NOT NULL THEN @extschema@._engagement_sql(s) END,
-            format('Engagement histories of %s.', s.engagement)),
-        (5, 'contacts', 'TABLE', s.contacts IS NOT NULL, 'contacts => ' || quote_literal(s.contacts), false,
-            t.customer,
-            CASE WHEN with_queries AND s.contacts IS NOT NULL THEN @extschema@._contacts_sql(s) END,
-            format('Logs of contacts of %s.', s.contacts)),
-        (6, 'profiles', 'TABLE', s.customers IS NOT NULL, 'customers => ' || quote_literal(s.customers), false,
-            t.customer,
-            CASE WHEN with_queries AND s.customers IS NOT NULL THEN @extschema@._profiles_sql(s) END,
-            format('Memberships, channels and last contacts of %s.', s.customers)),
-        (7, 'status', 'TABLE', true, t.always, true, '{segmentation}', NULL,
-            'The day and policy that the views answer for, and figures of the last refresh: one row.'),
-        (8, 'noted', 'TABLE', s.track = 'trigger', 'track => ' || quote_literal(s.track), false, NULL, NULL,
-            'Customers whose orders changed since the last refresh; a row without a key: all of them.'),
-        (9, 'facts', 'VIEW', true, t.always, true, NULL,
-            CASE WHEN with_queries THEN @extschema@._facts_sql(s) END,
-            'All that is known of a customer: the arguments of segment_customer and its like. Prospects have no '
-            'history.'),
-        (10, 'customers', 'MATERIALIZED VIEW', true, t.always, true, t.customer,
-            CASE WHEN with_queries THEN @extschema@._customers_sql(s) END,
-            'One row a customer, as of the day in the status table.'),
-        (11, 'customers_today', 'VIEW', true, t.always, true, NULL,
-            CASE WHEN with_queries THEN @extschema@._customers_today_sql(s) END,
-            'The customers with what changes by itself every day.'),
-        (12, 'segments', 'MATERIALIZED VIEW', 'segments' = ANY (s.views) IS NOT FALSE, t.chosen, true,
-            '{lifecycle_state,rfm_segment}',
-            CASE WHEN with_queries THEN @extschema@._segments_sql(s) END,
-            'How many customers and how much revenue, by lifecycle state and RFM segment.'),
-        (13, 'movement', 'MATERIALIZED VIEW', 'movement' = ANY (s.views) IS NOT FALSE, t.chosen, true,
-            '{from_day,to_day,from_state,to_state}',
-            CASE WHEN with_queries THEN @extschema@._movement_sql(s) END,
-            'Who moved from which lifecycle state to which in each of the last twelve months that are over; '
-            'who was still a prospect at its end is left out.'),
-        (14, 'cohorts', 'MATERIALIZED VIEW', 'cohorts' = ANY (s.views) IS NOT FALSE, t.chosen, true,
-            '{first_month,months_after}',
-            CASE WHEN with_queries THEN @extschema@._cohorts_sql(s) END,
-            'What those who first bought in a month did in the year after it, month by month.'),
-        (15, 'actions', 'MATERIALIZED VIEW', 'actions' = ANY (s.views) IS NOT FALSE, t.chosen, true,
-            '{action_rule,action_channel}',
-            CASE WHEN with_queries THEN @extschema@._actions_sql(s) END,
-            'How many customers wait for which next step, by channel.')
-    ) AS r (place, suffix, kind, is_asked_for, reason, is_readable, keys, query, comment)
+DECLARE
+    keys_of_customers text[] := @extschema@._keys(s);
+    always text := 'every segmentation has it';
+    chosen text := coalesce('views => ' || quote_literal(s.views::text),
+                            'views is not given, and this is one of the usual five');
+BEGIN
+    RETURN QUERY
+        SELECT r.place, r.suffix, r.kind, r.is_asked_for OR s.settings_version IS NULL, r.reason, r.is_readable, r.keys,
+               r.query, r.comment
+        FROM (VALUES
+            (1, 'settings', 'TABLE', true, always, false, '{name}'::text[], NULL,
+                'Settings of a segmentation of pg_rfm. Only its owner writes them: they hold SQL that runs with the '
+                'owner''s rights.'),
+            (2, 'policies', 'TABLE', true, always, false, '{valid_from}', NULL,
+                'Each policy that was in force, with its first day.'),
+            (3, 'histories', 'TABLE', true, always, false, keys_of_customers,
+                CASE WHEN with_queries THEN @extschema@._histories_sql(s) END,
+                format('Purchase histories of %s.', s.orders)),
+            (4, 'engagement', 'TABLE', s.engagement IS NOT NULL, 'engagement => ' || quote_literal(s.engagement),
+                false, keys_of_customers,
+                CASE WHEN with_queries AND s.engagement IS NOT NULL THEN @extschema@._engagement_sql(s) END,
+                format('Engagement histories of %s.', s.engagement)),
+            (5, 'contacts', 'TABLE', s.contacts IS NOT NULL, 'contacts => ' || quote_literal(s.contacts),
+                false, keys_of_customers,
+                CASE WHEN with_queries AND s.contacts IS NOT NULL THEN @extschema@._contacts_sql(s) END,
+                format('Logs of contacts of %s.', s.contacts)),
+            (6, 'profiles', 'TABLE', s.customers IS NOT NULL, 'customers => ' || quote_literal(s.customers),
+                false, keys_of_customers,
+                CASE WHEN with_queries AND s.customers IS NOT NULL THEN @extschema@._profiles_sql(s) END,
+                format('Memberships, channels and last contacts of %s.', s.customers)),
+            (7, 'status', 'TABLE', true, always, true, '{segmentation}', NULL,
+                'The day and policy that the views answer for, and figures of the last refresh: one row.'),
+            (8, 'noted', 'TABLE', s.track = 'trigger', 'track => ' || quote_literal(s.track), false, NULL, NULL,
+                'Customers whose orders changed since the last refresh; a row without a key: all of them.'),
+            (9, 'facts', 'VIEW', true, always, true, NULL,
+                CASE WHEN with_queries THEN @extschema@._facts_sql(s) END,
+                'All that is known of a customer: the arguments of segment_customer and its like. Prospects have no '
+                'history.'),
+            (10, 'customers', 'MATERIALIZED VIEW', true, always, true, keys_of_customers,
+                CASE WHEN with_queries THEN @extschema@._customers_sql(s) END,
+                'One row a customer, as of the day in the status table.'),
+            (11, 'customers_today', 'VIEW', true, always, true, NULL,
+                CASE WHEN with_queries THEN @extschema@._customers_today_sql(s) END,
+                'The customers with what changes by itself every day.'),
+            (12, 'segments', 'MATERIALIZED VIEW', 'segments' = ANY (s.views) IS NOT FALSE, chosen, true,
+                '{lifecycle_state,rfm_segment}',
+                CASE WHEN with_queries THEN @extschema@._segments_sql(s) END,
+                'How many customers and how much revenue, by lifecycle state and RFM segment.'),
+            (13, 'movement', 'MATERIALIZED VIEW', 'movement' = ANY (s.views) IS NOT FALSE, chosen, true,
+                '{from_day,to_day,from_state,to_state}',
+                CASE WHEN with_queries THEN @extschema@._movement_sql(s) END,
+                'Who moved from which lifecycle state to which in each of the last twelve months that are over; '
+                'who was still a prospect at its end is left out.'),
+            (14, 'cohorts', 'MATERIALIZED VIEW', 'cohorts' = ANY (s.views) IS NOT FALSE, chosen, true,
+                '{first_month,months_after}',
+                CASE WHEN with_queries THEN @extschema@._cohorts_sql(s) END,
+                'What those who first bought in a month did in the year after it, month by month.'),
+            (15, 'actions', 'MATERIALIZED VIEW', 'actions' = ANY (s.views) IS NOT FALSE, chosen, true,
+                '{action_rule,action_channel}',
+                CASE WHEN with_queries THEN @extschema@._actions_sql(s) END,
+                'How many customers wait for which next step, by channel.')
+        ) AS r (place, suffix, kind, is_asked_for, reason, is_readable, keys, query, comment);
+END
 $relations$;
 COMMENT ON FUNCTION _relations(segmentation_settings, boolean) IS
     'Part of segmentations: the relations that one can have, and which of them its settings ask for.';
@@ -1632,38 +1643,42 @@ COMMENT ON FUNCTION _list_segmentations() IS 'Part of segmentations: all of them
 -- put a relation of their own in the place of one, and whoever was granted TRIGGER can put a trigger on one: to read or
 -- write it would run what they put there with the rights of whoever reads or writes.
 CREATE FUNCTION _objection(s segmentation_settings, suffixes text[]) RETURNS text
-LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp
+LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp
+SET plan_cache_mode = force_generic_plan -- to plan it takes longer than to run it
 AS $objection$
-    SELECT string_agg(o.objection, '; ' ORDER BY o.objection)
-    FROM (
-        SELECT c.oid::regclass || CASE
-            WHEN pg_get_userbyid(c.relowner) <> current_user THEN ' belongs to somebody else'
-            WHEN c.relkind <> CASE r.kind WHEN 'TABLE' THEN 'r' WHEN 'VIEW' THEN 'v' ELSE 'm' END
-                THEN ' is no ' || lower(r.kind)
-            WHEN r.suffix = 'settings' AND c.reloftype <> '@extschema@.segmentation_settings'::regtype
-                THEN ' is no table of settings'
-            WHEN g.triggers IS NOT NULL THEN ' has triggers that are not of pg_rfm: ' || g.triggers
-            WHEN u.rules IS NOT NULL THEN ' has rules that are not of pg_rfm: ' || u.rules
-            END AS objection
-        FROM @extschema@._relations(s) AS r
-        JOIN pg_class AS c ON c.oid = to_regclass(@extschema@._relation(s, r.suffix))
-        CROSS JOIN LATERAL (
-            SELECT string_agg(t.tgname, ', ' ORDER BY t.tgname) AS triggers
-            FROM pg_trigger AS t
-            WHERE t.tgrelid = c.oid AND NOT t.tgisinternal
-                AND NOT (r.suffix = 'settings' AND t.tgfoid = '@extschema@._only_owner()'::regprocedure)
-        ) AS g
-        CROSS JOIN LATERAL (
-            SELECT string_agg(w.rulename, ', ' ORDER BY w.rulename) AS rules
-            FROM pg_rewrite AS w WHERE w.ev_class = c.oid AND w.rulename <> '_RETURN'
-        ) AS u
-        WHERE r.suffix = ANY (suffixes)
-        UNION ALL
-        SELECT f.oid::regprocedure || ' belongs to somebody else'
-        FROM pg_proc AS f
-        WHERE 'noted' = ANY (suffixes) AND f.oid = to_regprocedure(@extschema@._trigger_function(s))
-            AND pg_get_userbyid(f.proowner) <> current_user
-    ) AS o
+BEGIN
+    RETURN (
+        SELECT string_agg(o.objection, '; ' ORDER BY o.objection)
+        FROM (
+            SELECT c.oid::regclass || CASE
+                WHEN pg_get_userbyid(c.relowner) <> current_user THEN ' belongs to somebody else'
+                WHEN c.relkind <> CASE r.kind WHEN 'TABLE' THEN 'r' WHEN 'VIEW' THEN 'v' ELSE 'm' END
+                    THEN ' is no ' || lower(r.kind)
+                WHEN r.suffix = 'settings' AND c.reloftype <> '@extschema@.segmentation_settings'::regtype
+                    THEN ' is no table of settings'
+                WHEN g.triggers IS NOT NULL THEN ' has triggers that are not of pg_rfm: ' || g.triggers
+                WHEN u.rules IS NOT NULL THEN ' has rules that are not of pg_rfm: ' || u.rules
+                END AS objection
+            FROM @extschema@._relations(s) AS r
+            JOIN pg_class AS c ON c.oid = to_regclass(@extschema@._relation(s, r.suffix))
+            CROSS JOIN LATERAL (
+                SELECT string_agg(t.tgname, ', ' ORDER BY t.tgname) AS triggers
+                FROM pg_trigger AS t
+                WHERE t.tgrelid = c.oid AND NOT t.tgisinternal
+                    AND NOT (r.suffix = 'settings' AND t.tgfoid = '@extschema@._only_owner()'::regprocedure)
+            ) AS g
+            CROSS JOIN LATERAL (
+                SELECT string_agg(w.rulename, ', ' ORDER BY w.rulename) AS rules
+                FROM pg_rewrite AS w WHERE w.ev_class = c.oid AND w.rulename <> '_RETURN'
+            ) AS u
+            WHERE r.suffix = ANY (suffixes)
+            UNION ALL
+            SELECT f.oid::regprocedure || ' belongs to somebody else'
+            FROM pg_proc AS f
+            WHERE 'noted' = ANY (suffixes) AND f.oid = to_regprocedure(@extschema@._trigger_function(s))
+                AND pg_get_userbyid(f.proowner) <> current_user
+        ) AS o);
+END
 $objection$;
 COMMENT ON FUNCTION _objection(segmentation_settings, text[]) IS
     'Part of segmentations: why relations of one must not be used; NULL: nothing is wrong.';
