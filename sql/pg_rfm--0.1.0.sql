@@ -1068,18 +1068,29 @@ COMMENT ON FUNCTION _day(segmentation_settings, regclass, text, text) IS
 
 CREATE FUNCTION _text(alias text, column_name text) RETURNS text
 LANGUAGE sql IMMUTABLE PARALLEL SAFE SET search_path = pg_catalog, pg_temp
-AS $text$ SELECT coalesce(alias || '.' || quote_ident(column_name), 'NULL') || '::pg_catalog.text' $text$;
+AS $text$
+    SELECT CASE WHEN column_name IS NULL THEN 'NULL::pg_catalog.text'
+                ELSE format('%s.%I::pg_catalog.text', alias, column_name) END
+$text$;
 COMMENT ON FUNCTION _text(text, text) IS 'Part of segmentations: a column as text; NULL where there is none.';
 
 -- The rows of the orders that count: those with a key, that the filter lets through. `among` is a SELECT of keys; with
 -- it, only the orders of these customers. The filter stands on lines of its own so that a comment in it ends.
 CREATE FUNCTION _order_rows(s segmentation_settings, among text DEFAULT NULL) RETURNS text
-LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp
+LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp
 AS $rows$
-    SELECT format('%s AS o WHERE %s', @extschema@._source_table(s, 'orders'), @extschema@._has_key(s, 'orders', 'o'))
-        || coalesce(' AND EXISTS (SELECT FROM ' || among || ' AS t WHERE ' || @extschema@._same_key(s, 't', 'o') || ')',
-                    '')
-        || coalesce(E' AND (\n' || s.order_filter || E'\n)', '')
+DECLARE
+    conditions text := @extschema@._has_key(s, 'orders', 'o');
+BEGIN
+    IF among IS NOT NULL THEN
+        conditions := conditions
+            || format(' AND EXISTS (SELECT FROM %s AS t WHERE %s)', among, @extschema@._same_key(s, 't', 'o'));
+    END IF;
+    IF s.order_filter IS NOT NULL THEN
+        conditions := conditions || format(E' AND (\n%s\n)', s.order_filter);
+    END IF;
+    RETURN format('%s AS o WHERE %s', @extschema@._source_table(s, 'orders'), conditions);
+END
 $rows$;
 COMMENT ON FUNCTION _order_rows(segmentation_settings, text) IS
     'Part of segmentations: FROM and WHERE of the rows of the orders that count.';
@@ -1093,19 +1104,21 @@ DECLARE
     keys text := @extschema@._key_list(s, 'o');
     day text := @extschema@._day(s, @extschema@._source_table(s, 'orders'), 'o', s.ordered_at);
     amount text := format('o.%I::pg_catalog.numeric', s.amount);
-    discounted text := 'o.' || quote_ident(s.discounted);
-    order_id text := 'o.' || quote_ident(s.order_id);
     rows text := @extschema@._order_rows(s, among);
+    discounted text := '';
 BEGIN
-    IF order_id IS NULL THEN
-        RETURN format('SELECT %s, %s AS ordered_on, %s AS amount', keys, day, amount)
-            || coalesce(', ' || discounted || ' AS discounted', '')
-            || format(' FROM %s', rows);
+    IF s.order_id IS NULL THEN
+        IF s.discounted IS NOT NULL THEN
+            discounted := format(', o.%I AS discounted', s.discounted);
+        END IF;
+        RETURN format('SELECT %s, %s AS ordered_on, %s AS amount%s FROM %s', keys, day, amount, discounted, rows);
     END IF;
-    RETURN format('SELECT %s, pg_catalog.min(%s) AS ordered_on, pg_catalog.sum(%s) AS amount', keys, day, amount)
-        || coalesce(', pg_catalog.bool_or(' || discounted || ') AS discounted', '')
-        || format(' FROM %s', rows)
-        || format(' GROUP BY %s, %s, CASE WHEN %2$s IS NULL THEN %3$s END', keys, order_id, day);
+    IF s.discounted IS NOT NULL THEN
+        discounted := format(', pg_catalog.bool_or(o.%I) AS discounted', s.discounted);
+    END IF;
+    RETURN
+        format('SELECT %s, pg_catalog.min(%s) AS ordered_on, pg_catalog.sum(%s) AS amount%s', keys, day, amount, discounted)
+        || format(' FROM %s GROUP BY %s, o.%I, CASE WHEN o.%3$I IS NULL THEN %4$s END', rows, keys, s.order_id, day);
 END
 $orders$;
 COMMENT ON FUNCTION _orders_sql(segmentation_settings, text) IS
@@ -1182,7 +1195,8 @@ DECLARE
     relation regclass := @extschema@._source_table(s, 'customers');
     last_contacted_on text := coalesce(@extschema@._day(s, relation, 'c', s.customers_last_contacted_on),
                                        'NULL::pg_catalog.date');
-    consents text := coalesce('c.' || quote_ident(s.customers_consents), 'NULL') || '::pg_catalog.jsonb';
+    consents text := CASE WHEN s.customers_consents IS NULL THEN 'NULL::pg_catalog.jsonb'
+                          ELSE format('c.%I::pg_catalog.jsonb', s.customers_consents) END;
     channels text := 'NULL::pg_catalog.text[]';
 BEGIN
     IF num_nonnulls(s.customers_email, s.customers_phone, s.customers_postal_address, s.customers_line_id) > 0 THEN
@@ -2452,8 +2466,8 @@ DECLARE
     target text := @extschema@._hold(s, suffix, 'ROW EXCLUSIVE MODE');
     keys text := @extschema@._key_list(s);
     same_key text := @extschema@._same_key(s, 'f', 't');
-    is_compared text := coalesce(
-        'EXISTS (SELECT FROM ' || among || ' AS a WHERE ' || @extschema@._same_key(s, 'a', 't') || ')', 'true');
+    is_compared text := CASE WHEN among IS NULL THEN 'true'
+        ELSE format('EXISTS (SELECT FROM %s AS a WHERE %s)', among, @extschema@._same_key(s, 'a', 't')) END;
     columns text;
     new_values text;
     is_unchanged text;
@@ -2709,7 +2723,7 @@ DECLARE
     moment text := format('o.%I', s.ordered_at);
     day text := @extschema@._day(s, @extschema@._source_table(s, 'orders'), 'o', s.ordered_at);
     amount text := format('o.%I', s.amount); -- not cast: PostgreSQL 13 has no infinite numeric
-    order_id text := 'o.' || quote_ident(s.order_id);
+    order_id text := CASE WHEN s.order_id IS NOT NULL THEN format('o.%I', s.order_id) END;
     shown text := format('left(CAST(ROW(%s, %s, %s) AS text), 120)', keys, moment, amount);
     findings text[];
     effects text[];
@@ -2758,9 +2772,10 @@ LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp
 AS $audit$
 DECLARE
     relation regclass := @extschema@._source_table(s, 'orders');
-    order_rows text := format('%s AS o', relation) || coalesce(E' WHERE (\n' || s.order_filter || E'\n)', '');
-    repeated text := concat_ws(', ', @extschema@._key_list(s, 'o'), 'o.' || quote_ident(s.ordered_at),
-                               'o.' || quote_ident(s.amount), 'o.' || quote_ident(s.order_id));
+    order_rows text := format('%s AS o', relation)
+        || CASE WHEN s.order_filter IS NULL THEN '' ELSE format(E' WHERE (\n%s\n)', s.order_filter) END;
+    repeated text := format('%s, o.%I, o.%I', @extschema@._key_list(s, 'o'), s.ordered_at, s.amount)
+        || CASE WHEN s.order_id IS NULL THEN '' ELSE format(', o.%I', s.order_id) END;
     effect_of_repeated text := CASE WHEN s.order_id IS NULL
         THEN 'each is an order of its own; if they are lines of one order, name order_id'
         ELSE 'lines of one order that are alike: all of them are summed' END;
