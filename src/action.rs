@@ -4,19 +4,12 @@ mod condition;
 
 pub use condition::Condition;
 
-use crate::contact::Contact;
-use crate::contact::{ContactCalendar, ContactFacts};
 use crate::day::Day;
-use crate::decimal::Decimal;
-use crate::dormancy::{DormancyCategory, DormancyReason};
-use crate::engagement::EngagementHistory;
+use crate::facts::Facts;
 use crate::finding::{Contradictions, Finding, Severity};
 use crate::labels::labels;
-use crate::lifecycle::{LifecycleState, PurchaseStage};
-use crate::membership::Membership;
-use crate::rfm::Scores;
-use crate::vip::VipTier;
 use serde::Deserialize;
+use serde_json::{Map, Value, json};
 
 /// The rules of the one next step.
 #[derive(Debug, Deserialize)]
@@ -96,131 +89,112 @@ labels! {
     }
 }
 
-/// All that rules can ask about; `None` is unknown, and a condition on something unknown does not match.
-#[derive(Clone, Debug, Default)]
-pub struct Facts<'a> {
-    /// The day the question is asked for.
-    pub as_of: Option<Day>,
-    /// First purchase day.
-    pub first_purchase_on: Option<Day>,
-    /// Last purchase day.
-    pub last_purchase_on: Option<Day>,
-    /// Days since the last purchase.
-    pub recency_days: Option<i64>,
-    /// Days since the first purchase.
-    pub tenure_days: Option<i64>,
-    /// Days from the first to the last purchase.
-    pub span_days: Option<i64>,
-    /// Days between the last two purchase days.
-    pub last_gap_days: Option<i64>,
-    /// Number of purchases.
-    pub orders: Option<i64>,
-    /// Number of days with a purchase.
-    pub purchase_days: Option<i64>,
-    /// M, in currency units.
-    pub monetary: Option<Decimal>,
-    /// M by purchase, in currency units.
-    pub average_order_value: Option<Decimal>,
-    /// Share 0..1 of purchases of known discount that were discounted.
-    pub discount_share: Option<Decimal>,
-    /// Digits.
-    pub scores: Option<Scores>,
-    /// Name for the digits.
-    pub rfm_segment: Option<&'a str>,
-    /// Lifecycle state.
-    pub lifecycle_state: Option<LifecycleState>,
-    /// Purchase stage.
-    pub purchase_stage: Option<PurchaseStage>,
-    /// Value score, 0..100.
-    pub value_score: Option<Decimal>,
-    /// Relation score, 0..100.
-    pub relation_score: Option<Decimal>,
-    /// VIP score, 0..100.
-    pub vip_score: Option<Decimal>,
-    /// VIP tier.
-    pub vip_tier: Option<VipTier>,
-    /// VIP tier on the last purchase day.
-    pub last_tier: Option<VipTier>,
-    /// Kind of dormant customer.
-    pub dormancy_category: Option<DormancyCategory>,
-    /// Reason for dormancy.
-    pub dormancy_reason: Option<DormancyReason>,
-    /// Days since the last day with a refund and no purchase.
-    pub refund_only_days_ago: Option<i64>,
-    /// Membership.
-    pub membership: Option<Membership>,
-    /// How the customer can be and was contacted.
-    pub contact: ContactFacts<'a>,
-    /// Everything but buying.
-    pub engagement: Option<&'a EngagementHistory>,
-}
-
-impl<'a> Facts<'a> {
-    /// When the customer may be contacted; `None` where the day is unknown.
-    pub fn contact_calendar(&self, policy: &'a Contact) -> Option<ContactCalendar<'a>> {
-        Some(ContactCalendar { facts: self.contact, engagement: self.engagement, as_of: self.as_of?, policy })
-    }
-}
-
 /// The next step of one customer.
 #[derive(Clone, Copy, Debug)]
 pub struct NextStep<'a> {
-    rule: Option<&'a ActionRule>,
+    rules: &'a [ActionRule],
+    /// The place of the rule that decided; `None` where none matches.
+    decided_by: Option<usize>,
 }
 
 impl<'a> NextStep<'a> {
     /// The step of the first rule that matches.
-    pub fn of(facts: &Facts<'a>, rules: &'a NextAction, contact: &'a Contact) -> Self {
-        NextStep { rule: rules.rules.iter().find(|rule| rule.when.holds(facts, contact)) }
+    pub fn of(facts: &Facts<'a>, policy: &'a NextAction) -> Self {
+        NextStep { rules: &policy.rules, decided_by: policy.rules.iter().position(|rule| rule.when.holds(facts)) }
+    }
+
+    /// The rule; `None` where no rule matches.
+    fn rule(self) -> Option<&'a ActionRule> {
+        self.decided_by.map(|place| &self.rules[place])
     }
 
     /// The action's name.
     pub fn action(self) -> &'a str {
-        self.rule.map_or(NO_ACTION, |rule| &rule.action)
+        self.rule().map_or(NO_ACTION, |rule| &rule.action)
     }
 
     /// The rule's id; `None` where no rule matches.
     pub fn rule_id(self) -> Option<&'a str> {
-        self.rule.map(|rule| rule.id.as_str())
+        self.rule().map(|rule| rule.id.as_str())
     }
 
     /// What the action wants to bring about.
     pub fn behavior(self) -> Behavior {
-        self.rule.map_or(Behavior::None, |rule| rule.behavior)
-    }
-
-    /// The rule; `None` where no rule matches.
-    pub fn rule(self) -> Option<&'a ActionRule> {
-        self.rule
+        self.rule().map_or(Behavior::None, |rule| rule.behavior)
     }
 
     /// The channels in order of preference and what in the policy says so; `None` where no rule matches.
-    pub fn preferred_channels(self, facts: &Facts<'a>, policy: &'a Contact) -> Option<(&'a [String], &'static str)> {
-        Some(policy.preferred_channels(self.rule?.channels.as_deref(), facts.lifecycle_state))
+    fn preferred_channels(self, facts: &Facts<'a>) -> Option<(&'a [String], &'static str)> {
+        let policy = facts.calendar?.policy;
+        Some(policy.preferred_channels(self.rule()?.channels.as_deref(), facts.lifecycle_state))
     }
 
     /// The first channel of the rule, or of the policy, over which the customer can be reached and which is not used up,
     /// and from when that is so: `as_of`, or the day on which the first of those that are used up is free again. `None`
     /// where there is none or channels are not tracked.
-    fn open_channel(self, facts: &Facts<'a>, policy: &'a Contact) -> Option<(&'a str, Day)> {
-        let (preferred, _) = self.preferred_channels(facts, policy)?;
-        facts.contact_calendar(policy)?.channel(preferred)
+    fn open_channel(self, facts: &Facts<'a>) -> Option<(&'a str, Day)> {
+        let (preferred, _) = self.preferred_channels(facts)?;
+        facts.calendar?.channel(preferred)
     }
 
     /// The channel to use: the first in order of preference over which the customer can be reached and which is not used
     /// up; `None` where there is none or channels are not tracked.
-    pub fn channel(self, facts: &Facts<'a>, policy: &'a Contact) -> Option<&'a str> {
-        self.open_channel(facts, policy).map(|(channel, _)| channel)
+    pub fn channel(self, facts: &Facts<'a>) -> Option<&'a str> {
+        self.open_channel(facts).map(|(channel, _)| channel)
     }
 
     /// The day to do it: for [`WAIT`] the first day on which a contact is allowed again, else `as_of`, or the first day on
     /// which a channel for it is not used up.
-    pub fn due_on(self, facts: &Facts<'a>, policy: &'a Contact) -> Option<Day> {
+    pub fn due_on(self, facts: &Facts<'a>) -> Option<Day> {
         let as_of = facts.as_of?;
         let free_on = match self.action() {
-            WAIT => facts.contact_calendar(policy)?.allowed_from(),
-            _ => self.open_channel(facts, policy).map(|(_, from)| from),
+            WAIT => facts.calendar?.allowed_from(),
+            _ => self.open_channel(facts).map(|(_, from)| from),
         };
         Some(free_on.map_or(as_of, |day| day.max(as_of)))
+    }
+
+    /// The action, the rules that were tried and every fact that they asked about, for explanations.
+    pub fn reasons(self, facts: &Facts<'a>) -> Value {
+        let before = &self.rules[..self.decided_by.unwrap_or(self.rules.len())];
+        let mut asked = Map::new();
+        for rule in before.iter().chain(self.rule()) {
+            rule.when.collect_facts(facts, &mut asked);
+        }
+        json!({
+            "action": self.action(),
+            "rule": self.rule_id(),
+            "title": self.rule().map(|rule| rule.title.as_str()),
+            "behavior": self.behavior(),
+            "when": self.rule().map(|rule| rule.when.as_written()),
+            "tried_before": before.iter().map(|rule| rule.id.as_str()).collect::<Vec<_>>(),
+            "facts_asked": asked,
+        })
+    }
+
+    /// The channel and what it was chosen from, for explanations.
+    pub fn channel_reasons(self, facts: &Facts<'a>) -> Value {
+        let preferred = self.preferred_channels(facts);
+        json!({
+            "channel": self.channel(facts),
+            "preferred": preferred.map(|(channels, _)| channels),
+            "preferred_by": preferred.map(|(_, by)| by),
+            "reachable": facts.calendar.map(|calendar| calendar.facts.channels),
+        })
+    }
+
+    /// The day and the limits that it was decided by, for explanations.
+    pub fn due_reasons(self, facts: &Facts<'a>) -> Value {
+        let mut reasons = json!({
+            "on": self.due_on(facts),
+            "rule": match self.action() {
+                WAIT => "the first day a contact is allowed again",
+                _ => "as_of, or the first day on which a channel for it is not used up",
+            },
+        });
+        if let (Some(reasons), Some(calendar)) = (reasons.as_object_mut(), facts.calendar) {
+            calendar.add_reasons(reasons);
+        }
+        reasons
     }
 }

@@ -1,6 +1,6 @@
 //! Over which channels a customer can be reached, judged by the shape of her addresses and by her consents.
 //!
-//! An address that is not one is no error: it reaches nobody. Text is read in its compatibility form (Unicode NFKC), so
+//! What is no address, such as "none" or "n/a", is ignored: the customer cannot be reached by it. Text is read in its compatibility form (Unicode NFKC), so
 //! that full-width digits and letters are what they look like.
 
 use std::borrow::Cow;

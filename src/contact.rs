@@ -10,6 +10,7 @@ use crate::engagement::EngagementHistory;
 use crate::finding::Contradictions;
 use crate::lifecycle::LifecycleState;
 use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value, json};
 use std::collections::BTreeMap;
 
 /// How often and over which channels a customer may be contacted.
@@ -136,6 +137,16 @@ impl<'a> ContactCalendar<'a> {
         // The contact that fills the limit leaves the window after so many days.
         let free = |limit: &ContactLimit| Some(later(log.latest_but(limit.contacts, channel, self.as_of)?, limit.days));
         limits.iter().filter_map(free).max()
+    }
+
+    /// Adds the day from which on a contact is allowed and the limits that say so, for explanations.
+    pub fn add_reasons(&self, reasons: &mut Map<String, Value>) {
+        let policy = self.policy;
+        reasons.insert("contact_allowed_from".to_owned(), json!(self.allowed_from()));
+        reasons.insert("min_days_between".to_owned(), json!(policy.min_days_between));
+        reasons.insert("limits".to_owned(), json!(policy.limits));
+        reasons.insert("channel_limits".to_owned(), json!(policy.channel_limits));
+        reasons.insert("quiet_days_after_complaint".to_owned(), json!(policy.quiet_days_after_complaint));
     }
 
     /// Whether a contact is allowed; `None` where nothing is known about contacts.

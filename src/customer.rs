@@ -2,22 +2,22 @@
 
 use std::cell::OnceCell;
 
-use crate::action::{Facts, NextStep};
-use crate::contact::ContactFacts;
+use crate::action::NextStep;
+use crate::contact::{ContactCalendar, ContactFacts};
+use crate::countdown::{Countdown, DaysSince};
 use crate::day::Day;
 use crate::decimal::{Decimal, Millionths};
-use crate::dormancy::{self, DormancyCategory, DormancyReason, Evidence};
+use crate::dormancy::{DormancyCategory, DormancyReason, ReasonDecision};
 use crate::engagement::EngagementHistory;
 use crate::error::Result;
+use crate::facts::Facts;
 use crate::history::{NO_PURCHASES, PurchaseHistory, Purchases, average_order_value};
 use crate::host;
-use crate::lifecycle::{self, LifecycleState, PurchaseStage, Rhythm};
+use crate::lifecycle::{self, LifecycleState, PurchaseStage, Rhythm, StateDecision};
 use crate::membership::Membership;
-use crate::memory;
 use crate::policy::Policy;
-use crate::rfm::Frequency;
-use crate::rfm::{Scores, ValueScore};
-use crate::vip::{self, CandidateFacts, KindPoints, VipTier};
+use crate::rfm::{Frequency, ScoreDecision, Scores, ValueScore};
+use crate::vip::{self, CandidateFacts, KindPoints, TierDecision, TierFacts, VipTier};
 
 /// A customer as seen on a day; everything after it is invisible.
 #[derive(Clone, Debug)]
@@ -31,22 +31,11 @@ pub struct Customer<'a> {
     membership: Option<Membership>,
     purchases: Option<Purchases>,
     monetary: Decimal,
+    rhythm: Rhythm,
     /// Computed when first asked for: most lifecycle states need none.
     scores: OnceCell<Option<Scores>>,
-    rhythm: Rhythm,
-}
-
-/// What decides a VIP tier.
-#[derive(Clone, Copy, Debug)]
-pub struct TierFacts {
-    /// The day of the tier.
-    pub on: Day,
-    /// What she bought up to then; `None` for a prospect.
-    pub buying: Option<CandidateFacts>,
-    /// The value score; `None` for a prospect.
-    pub value: Option<ValueScore>,
-    /// The relation score; `None` where engagement is not tracked.
-    pub relation: Option<Millionths>,
+    /// Told by every comparison with days that pass.
+    countdown: Countdown,
 }
 
 impl<'a> Customer<'a> {
@@ -69,14 +58,15 @@ impl<'a> Customer<'a> {
             membership,
             purchases: history.purchases(as_of),
             monetary: history.monetary(as_of),
-            scores: OnceCell::new(),
             rhythm: Rhythm::walk(history.gaps(as_of), &policy.lifecycle, membership),
+            scores: OnceCell::new(),
+            countdown: Countdown::default(),
         }
     }
 
     /// The same customer on a later day if nothing more happens until then.
     pub fn on_later_day(&self, day: Day) -> Self {
-        Customer { as_of: day, scores: OnceCell::new(), ..self.clone() }
+        Customer { as_of: day, scores: OnceCell::new(), countdown: Countdown::default(), ..self.clone() }
     }
 
     /// The same customer as she was seen on an earlier day.
@@ -127,9 +117,29 @@ impl<'a> Customer<'a> {
         })
     }
 
+    /// Days since the last purchase, whose comparisons tell when they come out differently; `None` for a prospect.
+    fn recency(&self) -> Option<DaysSince<'_>> {
+        self.purchases().map(|purchases| DaysSince::new(purchases.recency_days(self.as_of), &self.countdown))
+    }
+
     /// R, F and M digits; `None` for a prospect.
     pub fn scores(&self) -> Option<Scores> {
-        *self.scores.get_or_init(|| self.scores_at(self.as_of, self.monetary))
+        *self.scores.get_or_init(|| Some(self.scores_by(self.recency()?, self.monetary)))
+    }
+
+    fn scores_by(&self, recency: DaysSince, monetary: Decimal) -> Scores {
+        Scores::of(recency, self.frequency(), monetary, &self.policy.rfm)
+    }
+
+    /// The digits and what made them; `None` for a prospect.
+    pub fn score_decision(&self) -> Option<ScoreDecision<'a>> {
+        Some(ScoreDecision {
+            scores: self.scores()?,
+            recency_days: self.recency()?.days(),
+            frequency: (self.policy.frequency, self.frequency()),
+            monetary: self.monetary,
+            cuts: &self.policy.rfm,
+        })
     }
 
     /// The name for the digits; `None` for a prospect.
@@ -137,93 +147,111 @@ impl<'a> Customer<'a> {
         self.scores().map(|scores| scores.segment(&self.policy.segments))
     }
 
-    /// The digits on a day from the last purchase on, with the M of that day.
-    fn scores_at(&self, day: Day, monetary: Decimal) -> Option<Scores> {
-        let purchases = self.purchases()?;
-        Some(Scores::of(purchases.recency_days(day), self.frequency(), monetary, &self.policy.rfm))
-    }
-
     /// The relation score, exactly; `None` where engagement is not tracked.
     pub fn relation_score(&self) -> Option<Millionths> {
-        self.relation_score_at(self.as_of)
+        let (engagement, policy) = (self.engagement?, &self.policy.relation);
+        Some(vip::relation_score(engagement, self.as_of, self.events_until(), policy, &self.countdown))
     }
 
-    fn relation_score_at(&self, day: Day) -> Option<Millionths> {
-        let known_until = self.known_until.min(day);
-        self.engagement.map(|engagement| vip::relation_score(engagement, day, known_until, &self.policy.relation))
+    /// The last day whose events are known.
+    fn events_until(&self) -> Day {
+        self.known_until.min(self.as_of)
+    }
+
+    /// The exact value score, 0..100; `None` for a prospect.
+    pub fn exact_value_score(&self) -> Option<ValueScore> {
+        self.scores().map(|scores| scores.value_score(&self.policy.rfm))
     }
 
     /// The value score, 0..100, rounded to 2 decimals; `None` for a prospect.
     pub fn value_score(&self) -> Result<Option<Decimal>> {
-        self.scores().map(|scores| scores.value_score(&self.policy.rfm).rounded()).transpose()
+        self.exact_value_score().map(ValueScore::rounded).transpose()
     }
 
     /// The VIP score, 0..100, rounded once to 2 decimals; `None` for a prospect.
     pub fn vip_score(&self) -> Result<Option<Decimal>> {
-        let value = self.scores().map(|scores| scores.value_score(&self.policy.rfm));
+        let value = self.exact_value_score();
         value.map(|value| vip::vip_score(value, self.relation_score(), &self.policy.vip)).transpose()
     }
 
     /// What each kind of event adds to the relation score; `None` where engagement is not tracked.
     pub fn relation_points(&self) -> Option<impl Iterator<Item = KindPoints<'a>>> {
-        let (engagement, known_until) = (self.engagement?, self.known_until.min(self.as_of));
-        Some(vip::relation_points(engagement, self.as_of, known_until, &self.policy.relation))
+        Some(vip::relation_points(self.engagement?, self.as_of, self.events_until(), &self.policy.relation))
     }
 
     /// The VIP tier.
     pub fn vip_tier(&self) -> VipTier {
-        self.tier_by(&self.tier_facts())
+        self.tier_decision().tier
     }
 
-    /// The VIP tier on the last purchase day; `None` for a prospect.
-    pub fn last_tier(&self) -> Option<VipTier> {
-        Some(self.tier_by(&self.last_tier_facts()?))
+    /// The VIP tier and what decided it.
+    pub fn tier_decision(&self) -> TierDecision<'a> {
+        let buying = self.recency().and_then(|recency| self.candidate_facts(recency, self.monetary));
+        let facts = TierFacts {
+            on: self.as_of,
+            buying,
+            value: self.exact_value_score(),
+            relation: self.relation_score(),
+            membership: self.membership,
+        };
+        TierDecision::of(&facts, &self.policy.vip)
     }
 
-    /// What decides the VIP tier.
-    pub fn tier_facts(&self) -> TierFacts {
-        self.tier_facts_at(self.as_of, self.monetary, self.scores())
+    /// The VIP tier on the last purchase day and what decided it, with the events up to then and today's membership; `None`
+    /// for a prospect.
+    pub fn last_tier_decision(&self) -> Option<TierDecision<'a>> {
+        let on = self.purchases()?.last;
+        // What was on a day that is past never changes.
+        let countdown = Countdown::default();
+        let recency = DaysSince::new(0, &countdown);
+        let monetary = self.history.monetary(on);
+        let relation_policy = &self.policy.relation;
+        let known_until = self.known_until.min(on);
+        let facts = TierFacts {
+            on,
+            buying: self.candidate_facts(recency, monetary),
+            value: Some(self.scores_by(recency, monetary).value_score(&self.policy.rfm)),
+            relation: self
+                .engagement
+                .map(|engagement| vip::relation_score(engagement, on, known_until, relation_policy, &countdown)),
+            membership: self.membership,
+        };
+        Some(TierDecision::of(&facts, &self.policy.vip))
     }
 
-    /// What decides the VIP tier on the last purchase day; `None` for a prospect.
-    pub fn last_tier_facts(&self) -> Option<TierFacts> {
-        let last = self.purchases()?.last;
-        let monetary = self.history.monetary(last);
-        Some(self.tier_facts_at(last, monetary, self.scores_at(last, monetary)))
-    }
-
-    /// What decides the tier on a day from the last purchase on, with the M and the digits of that day: there are no more
-    /// purchases and gaps than now.
-    fn tier_facts_at(&self, day: Day, monetary: Decimal, scores: Option<Scores>) -> TierFacts {
-        TierFacts {
-            on: day,
-            buying: self.purchases().map(|purchases| CandidateFacts {
-                span_days: purchases.span_days(),
-                frequency: self.frequency(),
-                purchase_days: purchases.purchase_days.into(),
-                recency_days: purchases.recency_days(day),
-                monetary,
-                dormant_limit: self.rhythm.limits.dormant,
-            }),
-            value: scores.map(|scores| scores.value_score(&self.policy.rfm)),
-            relation: self.relation_score_at(day),
-        }
-    }
-
-    fn tier_by(&self, facts: &TierFacts) -> VipTier {
-        let policy = &self.policy.vip;
-        let is_candidate = facts.buying.as_ref().is_some_and(|buying| buying.is_candidate(policy));
-        vip::vip_tier(is_candidate, facts.value, facts.relation, self.membership, policy)
+    /// What decides whether she is a candidate on a day from the last purchase on: there are no more purchases and gaps
+    /// than now. `None` for a prospect.
+    fn candidate_facts<'c>(&self, recency: DaysSince<'c>, monetary: Decimal) -> Option<CandidateFacts<'c>> {
+        let purchases = self.purchases()?;
+        Some(CandidateFacts {
+            span_days: purchases.span_days(),
+            frequency: self.frequency(),
+            purchase_days: purchases.purchase_days.into(),
+            recency,
+            monetary,
+            dormant_limit: self.rhythm.limits.dormant,
+        })
     }
 
     /// The lifecycle state.
     pub fn lifecycle_state(&self) -> LifecycleState {
-        let Some(purchases) = self.purchases() else {
+        let Some(recency) = self.recency() else {
             return LifecycleState::Prospect;
         };
-        let recency_days = purchases.recency_days(self.as_of);
         let is_vip = || self.vip_tier() == VipTier::Vip;
-        lifecycle::state_of_buyer(recency_days, self.frequency(), &self.rhythm, &self.policy.lifecycle, is_vip)
+        lifecycle::state_of_buyer(recency, self.frequency(), &self.rhythm, &self.policy.lifecycle, is_vip)
+    }
+
+    /// The lifecycle state and what decided it.
+    pub fn state_decision(&self) -> StateDecision<'_> {
+        StateDecision {
+            state: self.lifecycle_state(),
+            recency_days: self.recency().map(DaysSince::days),
+            frequency: self.frequency(),
+            rhythm: &self.rhythm,
+            membership: self.membership,
+            policy: &self.policy.lifecycle,
+        }
     }
 
     /// The purchase stage; `None` for a prospect.
@@ -233,64 +261,48 @@ impl<'a> Customer<'a> {
 
     /// The reason she would be dormant for; `None` for a prospect.
     pub fn dormancy_reason(&self) -> Option<DormancyReason> {
-        self.dormancy_evidence().map(|(reason, _)| reason)
+        self.reason_decision().map(|decision| decision.reason)
     }
 
-    /// The reason she would be dormant for and what spoke for it; `None` for a prospect.
-    pub fn dormancy_evidence(&self) -> Option<(DormancyReason, Evidence)> {
+    /// The reason she would be dormant for and what decided it; `None` for a prospect.
+    pub fn reason_decision(&self) -> Option<ReasonDecision<'_>> {
         let refund_only_on = self.history.last_refund_only_on(self.as_of);
         let limits = &self.policy.dormancy_reason;
-        Some(dormancy::reason(self.purchases()?, refund_only_on, self.engagement, self.as_of, limits))
+        Some(ReasonDecision::of(self.purchases()?, refund_only_on, self.engagement, self.as_of, limits))
     }
 
     /// The first day after `as_of` on which the lifecycle state changes if nothing more happens; `None` if it never does.
     pub fn next_transition_on(&self) -> Option<Day> {
-        let state = self.lifecycle_state();
-        let mut days = self.days_of_change();
-        memory::sort(&mut days, Ord::cmp);
-        days.into_iter().find(|&day| {
+        self.next_change_of(Self::lifecycle_state)
+    }
+
+    /// The first day after `as_of` on which an answer changes if nothing more happens; `None` if it never does.
+    ///
+    /// The answer must be found by comparisons that tell the countdown: only the days that they tell are looked at.
+    fn next_change_of<T: PartialEq>(&self, answer: impl Fn(&Self) -> T) -> Option<Day> {
+        let mut seen = self.on_later_day(self.as_of);
+        let now = answer(&seen);
+        loop {
             // A look at a million events for each of a million days takes its time.
             host::check();
-            self.on_later_day(day).lifecycle_state() != state
-        })
+            seen = self.on_later_day(seen.as_of.plus(seen.countdown.days()?)?);
+            if answer(&seen) != now {
+                return Some(seen.as_of);
+            }
+        }
     }
 
-    /// All later days on which something that the state depends on passes a limit, in any order.
-    fn days_of_change(&self) -> Vec<Day> {
-        let Some(purchases) = self.purchases() else {
-            return Vec::new();
-        };
-        let limits = self.rhythm.limits;
-        let recency_limits = [
-            limits.at_risk,
-            limits.dormant,
-            self.policy.lifecycle.winback_window_days.into(),
-            self.policy.vip.max_recency_days.into(),
-        ];
-        let cuts = self.policy.rfm.recency_cuts.iter().filter_map(|cut| cut.floor());
-        // Dormancy ends everything: nothing that comes after it matters.
-        let passed = recency_limits.into_iter().chain(cuts).filter(|&limit| limit <= limits.dormant);
-        let passed = passed.filter_map(|limit| purchases.last.plus(limit + 1));
-        let dormant_on = purchases.last.plus(limits.dormant + 1);
-        let window_days = i64::from(self.policy.relation.window_days);
-        let events = self.engagement.into_iter().flat_map(|engagement| engagement.entries());
-        let left_window = events
-            .filter(|&(kind, day, _)| day <= self.known_until && self.policy.relation.kinds.contains_key(kind))
-            .filter_map(|(_, day, _)| day.plus(window_days))
-            .filter(|&day| dormant_on.is_none_or(|dormant_on| day < dormant_on));
-        memory::collect(passed.chain(left_window).filter(|&day| day > self.as_of))
-    }
-
-    /// All facts that rules can ask about.
+    /// All facts that rules can ask about: the next step is not among them.
     ///
     /// # Errors
     /// [`ErrorKind::NumberOutOfRange`](crate::error::ErrorKind::NumberOutOfRange) when an average does not fit.
     pub fn facts(&self, contact: ContactFacts<'a>) -> Result<Facts<'a>> {
         let purchases = self.purchases();
-        let scores = self.scores();
         let state = self.lifecycle_state();
         let orders = purchases.map_or(0, |purchases| purchases.orders);
         let is_dormant = state == LifecycleState::Dormant;
+        let (engagement, as_of) = (self.engagement, self.as_of);
+        let calendar = ContactCalendar { facts: contact, engagement, as_of, policy: &self.policy.contact };
         Ok(Facts {
             as_of: Some(self.as_of),
             first_purchase_on: purchases.map(|purchases| purchases.first),
@@ -306,21 +318,22 @@ impl<'a> Customer<'a> {
                 .map(|purchases| average_order_value(self.monetary, purchases.orders))
                 .transpose()?,
             discount_share: purchases.and_then(Purchases::discount_share),
-            scores,
-            rfm_segment: scores.map(|scores| scores.segment(&self.policy.segments)),
+            scores: self.scores(),
+            rfm_segment: self.rfm_segment(),
             lifecycle_state: Some(state),
             purchase_stage: self.purchase_stage(),
             value_score: self.value_score()?,
-            relation_score: self.relation_score().map(shown_score).transpose()?,
+            relation_score: self.relation_score().map(vip::shown_score).transpose()?,
             vip_score: self.vip_score()?,
             vip_tier: Some(self.vip_tier()),
-            last_tier: self.last_tier(),
+            last_tier: self.last_tier_decision().map(|decision| decision.tier),
             dormancy_category: DormancyCategory::of(orders, self.membership).filter(|_| is_dormant),
             dormancy_reason: self.dormancy_reason(),
             refund_only_days_ago: self.history.last_refund_only_on(self.as_of).map(|day| self.as_of.days_since(day)),
             membership: self.membership,
-            contact,
-            engagement: self.engagement,
+            calendar: Some(calendar),
+            engagement,
+            ..Facts::default()
         })
     }
 
@@ -329,19 +342,25 @@ impl<'a> Customer<'a> {
     /// # Errors
     /// As [`facts`](Self::facts).
     pub fn next_step(&self) -> Result<NextStep<'a>> {
-        Ok(self.next_step_of(&self.facts(ContactFacts::default())?))
+        Ok(NextStep::of(&self.facts(ContactFacts::default())?, &self.policy.next_action))
     }
 
-    /// The one next step by facts already found.
-    pub fn next_step_of(&self, facts: &Facts<'a>) -> NextStep<'a> {
-        NextStep::of(facts, &self.policy.next_action, &self.policy.contact)
+    /// All that is known of her, the next step included, and how that step was found.
+    ///
+    /// # Errors
+    /// As [`facts`](Self::facts).
+    pub fn answers(&self, contact: ContactFacts<'a>) -> Result<(Facts<'a>, NextStep<'a>)> {
+        let facts = self.facts(contact)?;
+        let step = NextStep::of(&facts, &self.policy.next_action);
+        let answers = Facts {
+            next_action: Some(step.action()),
+            action_rule: step.rule_id(),
+            action_behavior: Some(step.behavior().name()),
+            action_channel: step.channel(&facts),
+            action_due_on: step.due_on(&facts),
+            next_transition_on: self.next_transition_on(),
+            ..facts
+        };
+        Ok((answers, step))
     }
-}
-
-/// A relation score as it is shown: rounded to 2 decimals.
-///
-/// # Errors
-/// None for a score from 0 to 100.
-pub fn shown_score(score: Millionths) -> Result<Decimal> {
-    Decimal::quotient(score.get(), Millionths::ONE.into(), 2)
 }

@@ -1,13 +1,14 @@
 //! Why a customer is dormant, and what kind of dormant customer she is.
 
 use crate::day::Day;
-use crate::decimal::Millionths;
+use crate::decimal::{Decimal, Millionths};
 use crate::engagement::EngagementHistory;
 use crate::finding::Contradictions;
 use crate::history::Purchases;
 use crate::labels::labels;
 use crate::membership::Membership;
 use serde::Deserialize;
+use serde_json::{Value, json};
 
 /// When which reason for dormancy is assumed.
 #[derive(Debug, Deserialize)]
@@ -74,8 +75,18 @@ impl DormancyCategory {
         })
     }
 
+    /// The category of a dormant customer and the rule that decided, for explanations; `None` of others.
+    pub fn reasons(category: Option<Self>, orders: i64, membership: Option<Membership>) -> Value {
+        json!({
+            "category": category,
+            "orders": orders,
+            "membership": membership,
+            "decided_by": category.map_or("only of dormant customers", Self::rule_in_words),
+        })
+    }
+
     /// The category's rule in words.
-    pub fn rule_in_words(self) -> &'static str {
+    fn rule_in_words(self) -> &'static str {
         match self {
             DormancyCategory::Paused => "membership is paused",
             DormancyCategory::Cancelled => "membership is withdrawn",
@@ -99,7 +110,7 @@ labels! {
         Overstocked = "overstocked", "Overstocked", "余っている";
         /// It never became a habit.
         Unhabituated = "unhabituated", "Not a habit", "習慣化していない";
-        /// Drifted away.
+        /// None of the other reasons is known.
         Drifted = "drifted", "Drifted away", "自然離脱";
     }
 }
@@ -139,7 +150,7 @@ pub fn complained_on(engagement: &EngagementHistory, as_of: Day) -> Option<Day> 
 
 /// What spoke for a reason for dormancy.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Evidence {
+enum Evidence {
     /// The customer said so, last on this day.
     Stated(Day),
     /// An event that shows dissatisfaction: its kind and last day.
@@ -158,8 +169,87 @@ pub enum Evidence {
     Nothing,
 }
 
-/// The reason a buyer would be dormant for at `as_of`, and what spoke for it; first match wins.
-pub fn reason(
+/// The reason a buyer would be dormant for, and what decided it.
+#[derive(Clone, Copy, Debug)]
+pub struct ReasonDecision<'a> {
+    /// The reason.
+    pub reason: DormancyReason,
+    evidence: Evidence,
+    purchases: &'a Purchases,
+    policy: &'a DormancyReasonLimits,
+}
+
+impl<'a> ReasonDecision<'a> {
+    /// Decides the reason at `as_of`; the first rule that matches wins.
+    pub fn of(
+        purchases: &'a Purchases,
+        last_refund_only_on: Option<Day>,
+        engagement: Option<&EngagementHistory>,
+        as_of: Day,
+        policy: &'a DormancyReasonLimits,
+    ) -> Self {
+        let (reason, evidence) = reason(purchases, last_refund_only_on, engagement, as_of, policy);
+        ReasonDecision { reason, evidence, purchases, policy }
+    }
+
+    /// The reason, the rule that decided and the numbers that it looked at, for explanations; amounts have `money_scale`
+    /// decimals.
+    pub fn reasons(&self, money_scale: u8) -> Value {
+        let ReasonDecision { reason, evidence, purchases, policy } = *self;
+        let money = |units| Decimal::new(units, money_scale);
+        let (kind, on) = match evidence {
+            Evidence::Stated(day) => (Some(reason.stated_kind()), Some(day)),
+            Evidence::Event(kind, day) => (Some(kind), Some(day)),
+            Evidence::RefundOnly(day) => (None, Some(day)),
+            _ => (None, None),
+        };
+        json!({
+            "reason": reason,
+            "decided_by": { "rule": evidence.rule_in_words(), "kind": kind, "on": on },
+            "events_count_from": purchases.previous,
+            "discounts": {
+                "discounted_purchases": purchases.discounted,
+                "of_known_discount": purchases.discount_known,
+                "min_purchases": policy.discount_min_purchases,
+                "min_share": policy.discount_min_share,
+            },
+            "amounts": {
+                "last_purchase_day": money(purchases.last_amount),
+                "purchase_days_before": money(purchases.earlier_amount),
+                "number_of_days_before": purchases.purchase_days - 1,
+                "min_ratio": policy.overstock_amount_ratio,
+            },
+            "burst": {
+                "purchase_days": purchases.purchase_days,
+                "min_purchase_days": policy.overstock_min_purchase_days,
+                "span_days": purchases.span_days(),
+                "max_span_days": policy.overstock_max_span_days,
+            },
+            "habit": {
+                "purchase_days": purchases.purchase_days,
+                "max_purchase_days": policy.unhabituated_max_purchase_days,
+            },
+        })
+    }
+}
+
+impl Evidence {
+    /// The rule that looked for it in words.
+    fn rule_in_words(self) -> &'static str {
+        match self {
+            Evidence::Stated(_) => "the latest reason the customer gave",
+            Evidence::Event(..) => "an event that shows dissatisfaction",
+            Evidence::RefundOnly(_) => "a day with a refund and no purchase",
+            Evidence::Discounts => "discounts: enough purchases, and the share of them",
+            Evidence::LastAmount => "amounts: the last purchase day against the mean of those before",
+            Evidence::Burst => "burst: enough purchase days within so few days",
+            Evidence::FewPurchaseDays => "habit: at most so many purchase days",
+            Evidence::Nothing => "none of the rules before",
+        }
+    }
+}
+
+fn reason(
     purchases: &Purchases,
     last_refund_only_on: Option<Day>,
     engagement: Option<&EngagementHistory>,

@@ -6,9 +6,9 @@ use std::fmt;
 use serde::{Deserialize, Deserializer};
 
 use crate::bytes::Reader;
-use crate::dated::{Dated, Key, check_count, check_name, put_name, read_name};
 use crate::day::Day;
 use crate::error::{Error, Result};
+use crate::event_history::{EventHistory, Key, check_count, check_name, put_name, read_name};
 use crate::{json, memory};
 
 /// The kind of an event.
@@ -47,13 +47,19 @@ impl Key for Kind {
 /// One customer's events by kind and day.
 ///
 /// No history at all (NULL) means that the shop does not track engagement; the empty one means that nothing happened.
-pub type EngagementHistory = Dated<Kind>;
+pub type EngagementHistory = EventHistory<Kind>;
 
 impl EngagementHistory {
     /// How many events of a kind lie after `after` (all where that is `None`) and not after `until`.
     pub fn count(&self, kind: &str, after: Option<Day>, until: Day) -> i64 {
         let in_time = |&&(day, _): &&(Day, u32)| day <= until && after.is_none_or(|after| day > after);
         self.of_kind(kind).iter().filter(in_time).map(|&(_, count)| i64::from(count)).sum()
+    }
+
+    /// The first day with an event of a kind after `after` (ever where that is `None`) and not after `until`.
+    pub fn first_on(&self, kind: &str, after: Option<Day>, until: Day) -> Option<Day> {
+        let mut days = self.of_kind(kind).iter().map(|&(day, _)| day);
+        days.find(|&day| after.is_none_or(|after| day > after)).filter(|&day| day <= until)
     }
 
     /// The last day with an event of a kind, not after `until`.

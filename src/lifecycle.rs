@@ -4,11 +4,14 @@ mod range;
 
 pub use range::LimitRange;
 
+use crate::countdown::DaysSince;
 use crate::decimal::Millionths;
 use crate::finding::Contradictions;
 use crate::labels::labels;
 use crate::membership::Membership;
+use crate::vip::VipTier;
 use serde::Deserialize;
+use serde_json::{Value, json};
 
 labels! {
     /// Whose rhythm sets the limits of the lifecycle.
@@ -123,7 +126,7 @@ labels! {
         Winback = "winback", "Winback", "復活";
         /// Keeps buying and contributes.
         Vip = "vip", "VIP", "優良";
-        /// Is being raised.
+        /// Has bought too seldom to have a habit.
         New = "new", "New", "新規";
         /// Bought recently.
         Active = "active", "Active", "継続";
@@ -135,7 +138,7 @@ labels! {
     PurchaseStage "purchase stage" {
         /// First purchase.
         First = "first", "First purchase", "初回";
-        /// Being raised.
+        /// Has bought again, not yet often enough for a habit.
         Nurture = "nurture", "Nurture", "育成";
         /// Buys as a habit.
         Established = "established", "Established", "定着";
@@ -154,6 +157,16 @@ impl PurchaseStage {
         } else {
             Some(PurchaseStage::Established)
         }
+    }
+
+    /// The stage and the limits it was decided by, for explanations.
+    pub fn reasons(self, frequency: i64, limits: &PurchaseStageLimits) -> Value {
+        json!({
+            "stage": self,
+            "frequency": frequency,
+            "nurture_min_orders": limits.nurture_min_orders,
+            "established_min_orders": limits.established_min_orders,
+        })
     }
 }
 
@@ -220,7 +233,7 @@ impl Rhythm {
 }
 
 /// What membership adds to both limits.
-pub fn grace_days(policy: &Lifecycle, membership: Option<Membership>) -> i64 {
+fn grace_days(policy: &Lifecycle, membership: Option<Membership>) -> i64 {
     match membership {
         Some(Membership::Continuing) => policy.continuing_grace_days.into(),
         _ => 0,
@@ -257,18 +270,18 @@ fn own_limit(gaps: i64, days: i64, ratio: Millionths, policy: &Lifecycle) -> i64
 
 /// The state of somebody who has bought; `is_vip` is asked only where the rules get that far.
 pub fn state_of_buyer(
-    recency_days: i64,
+    recency: DaysSince,
     frequency: i64,
     rhythm: &Rhythm,
     policy: &Lifecycle,
     is_vip: impl FnOnce() -> bool,
 ) -> LifecycleState {
     let came_back = rhythm.came_back();
-    if recency_days > rhythm.limits.dormant {
+    if recency.exceed(rhythm.limits.dormant) {
         LifecycleState::Dormant
-    } else if recency_days > rhythm.limits.at_risk {
+    } else if recency.exceed(rhythm.limits.at_risk) {
         LifecycleState::AtRisk
-    } else if came_back && recency_days <= i64::from(policy.winback_window_days) {
+    } else if came_back && !recency.exceed(policy.winback_window_days.into()) {
         LifecycleState::Winback
     } else if is_vip() {
         LifecycleState::Vip
@@ -276,6 +289,79 @@ pub fn state_of_buyer(
         LifecycleState::New
     } else {
         LifecycleState::Active
+    }
+}
+
+/// The lifecycle state of a customer and what decided it.
+#[derive(Clone, Copy, Debug)]
+pub struct StateDecision<'a> {
+    /// The state.
+    pub state: LifecycleState,
+    /// Days since the last purchase; `None` for a prospect.
+    pub recency_days: Option<i64>,
+    /// F.
+    pub frequency: i64,
+    /// The limits and the last gap.
+    pub rhythm: &'a Rhythm,
+    /// Her membership; `None` where it is unknown.
+    pub membership: Option<Membership>,
+    /// The policy's limits.
+    pub policy: &'a Lifecycle,
+}
+
+impl StateDecision<'_> {
+    /// The state and the rules up to the one that decided, which is the first that holds, for explanations.
+    pub fn reasons(&self, vip_tier: VipTier) -> Value {
+        let StateDecision { state, rhythm, policy, .. } = *self;
+        let rules = LifecycleState::ALL[..state.rule_number()].iter().map(|rule| {
+            let when = rule.rule_in_words(rhythm, policy);
+            json!({ "rule": rule.rule_number(), "state": rule, "when": when, "met": *rule == state })
+        });
+        json!({
+            "state": state,
+            "decided_by": format!("rule {}: {}", state.rule_number(), state.rule_in_words(rhythm, policy)),
+            "rules_tried": rules.collect::<Vec<_>>(),
+            "recency_days": self.recency_days,
+            "frequency": self.frequency,
+            "vip_tier": vip_tier,
+            "limits": self.limits(),
+            "last_gap": rhythm.last_gap.map(|gap| json!({
+                "days": gap.days,
+                "dormant_after_days": gap.dormant_limit,
+                "was_absence": gap.was_absence(),
+            })),
+        })
+    }
+
+    /// The limits that hold, and where they come from.
+    fn limits(&self) -> Value {
+        let (rhythm, policy) = (self.rhythm, self.policy);
+        json!({
+            "cycle": policy.cycle,
+            "at_risk_after_days": rhythm.limits.at_risk,
+            "dormant_after_days": rhythm.limits.dormant,
+            "grace_days": grace_days(policy, self.membership),
+            "winback_window_days": policy.winback_window_days,
+            "new_max_orders": policy.new_max_orders,
+            "from": match policy.cycle {
+                Cycle::Fixed => json!({
+                    "at_risk_after_days": policy.at_risk_after_days,
+                    "dormant_after_days": policy.dormant_after_days,
+                }),
+                Cycle::Own => json!({
+                    "gaps": rhythm.counted_gaps,
+                    "counted_days": rhythm.counted_days,
+                    "prior_gaps": policy.prior_gaps,
+                    "store_gap_days": policy.store_gap_days,
+                    "at_risk_ratio": policy.at_risk_ratio,
+                    "dormant_ratio": policy.dormant_ratio,
+                    "min_days": policy.min_days,
+                    "max_days": policy.max_days,
+                    "rule": "ceil(ratio * (counted_days + prior_gaps * store_gap_days) / (gaps + prior_gaps)), \
+                             within min_days and max_days, then grace_days more",
+                }),
+            },
+        })
     }
 }
 
@@ -288,12 +374,12 @@ pub fn dormant_year(recency_days: i64, policy: &Lifecycle) -> Option<i64> {
 
 impl LifecycleState {
     /// The rules are tried in the order of the list, so its place there, from 1, is the number of the rule that decided.
-    pub fn rule_number(self) -> usize {
+    fn rule_number(self) -> usize {
         1 + Self::ALL.iter().take_while(|&&state| state != self).count()
     }
 
     /// The state's rule in words, with the numbers that hold for a customer of this rhythm.
-    pub fn rule_in_words(self, rhythm: &Rhythm, policy: &Lifecycle) -> String {
+    fn rule_in_words(self, rhythm: &Rhythm, policy: &Lifecycle) -> String {
         match self {
             LifecycleState::Prospect => "no purchase up to as_of".to_owned(),
             LifecycleState::Dormant => format!("recency_days > {}", rhythm.limits.dormant),
@@ -311,6 +397,7 @@ impl LifecycleState {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::countdown::Countdown;
     use crate::policy::Document;
 
     fn rhythm(policy: &str, gaps: &[i64], membership: Option<Membership>) -> Rhythm {
@@ -357,7 +444,8 @@ mod tests {
         let policy = &document.policy().unwrap().lifecycle;
         let state = |recency, frequency, gap: Option<i64>, vip| {
             let rhythm = Rhythm::walk(gap.into_iter(), policy, None);
-            state_of_buyer(recency, frequency, &rhythm, policy, || vip).name()
+            let countdown = Countdown::default();
+            state_of_buyer(DaysSince::new(recency, &countdown), frequency, &rhythm, policy, || vip).name()
         };
         assert_eq!(state(61, 9, None, true), "dormant");
         assert_eq!(state(60, 9, None, true), "at_risk");
@@ -389,6 +477,8 @@ mod tests {
         let document = Document::parse(r#"{"lifecycle": {"winback_window_days": 7}}"#).unwrap();
         let policy = &document.policy().unwrap().lifecycle;
         let rhythm = Rhythm::walk([100].into_iter(), policy, None);
-        assert_eq!(state_of_buyer(8, 2, &rhythm, policy, || false), LifecycleState::Active);
+        let countdown = Countdown::default();
+        let state = state_of_buyer(DaysSince::new(8, &countdown), 2, &rhythm, policy, || false);
+        assert_eq!(state, LifecycleState::Active);
     }
 }

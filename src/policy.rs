@@ -6,8 +6,8 @@
 mod check;
 mod document;
 mod findings;
-mod nobody;
 mod preset;
+mod unreachable;
 
 pub use document::Document;
 pub use preset::{PRESETS, Preset, preset};

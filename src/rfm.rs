@@ -2,12 +2,14 @@
 
 mod reach;
 
+use crate::countdown::DaysSince;
 use crate::decimal::{Decimal, Millionths};
 use crate::error::{Error, ErrorKind, Result};
 use crate::finding::Contradictions;
 use crate::history::MAX_DAYS;
 use crate::labels::labels;
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
+use serde_json::{Value, json};
 
 labels! {
     /// What F counts.
@@ -108,7 +110,7 @@ pub struct SegmentRule {
 }
 
 /// Ranges of digits, both ends included; a dimension that is left out matches every digit.
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, Serialize)]
 #[serde(deny_unknown_fields)]
 pub struct DigitRanges {
     /// Recency digits.
@@ -147,12 +149,18 @@ pub fn best_digit(cuts: &[Decimal]) -> u8 {
     1 + cuts.len() as u8
 }
 
+/// `best digit - number of cuts strictly below`: the recency digit is counted down, and falls as days pass.
+fn recency_digit(recency: DaysSince, cuts: &[Decimal]) -> u8 {
+    // Whole days exceed a cut when they exceed its whole part; no number of days exceeds a cut beyond all whole numbers.
+    let exceeded = cuts.iter().take_while(|cut| cut.floor().is_some_and(|days| recency.exceed(days)));
+    best_digit(cuts) - exceeded.count() as u8
+}
+
 impl Scores {
     /// Scores days since the last purchase, F and M (currency units) by the policy's cuts.
-    pub fn of(recency_days: i64, frequency: i64, monetary: Decimal, cuts: &RfmCuts) -> Self {
-        let worst_first = digit(recency_days.into(), &cuts.recency_cuts);
+    pub fn of(recency: DaysSince, frequency: i64, monetary: Decimal, cuts: &RfmCuts) -> Self {
         Scores {
-            r: best_digit(&cuts.recency_cuts) + 1 - worst_first,
+            r: recency_digit(recency, &cuts.recency_cuts),
             f: digit(frequency.into(), &cuts.frequency_cuts),
             m: digit(monetary, &cuts.monetary_cuts),
         }
@@ -195,6 +203,20 @@ impl Scores {
         within(self.r, ranges.r) && within(self.f, ranges.f) && within(self.m, ranges.m)
     }
 
+    /// The segment and the rule that named it, for explanations.
+    pub fn segment_reasons(self, segments: &Segments) -> Value {
+        let position = self.segment_rule(segments);
+        let matched = position.and_then(|position| segments.rules[position].any.iter().find(|r| self.within(r)));
+        json!({
+            "segment": self.segment(segments),
+            "decided_by": match position {
+                Some(position) => format!("segments.rules[{position}]"),
+                None => "segments.default".to_owned(),
+            },
+            "digits_within": matched,
+        })
+    }
+
     /// The value score.
     pub fn value_score(self, cuts: &RfmCuts) -> ValueScore {
         let steps = [&cuts.recency_cuts, &cuts.frequency_cuts, &cuts.monetary_cuts].map(|cuts| cuts.len() as i128);
@@ -203,6 +225,53 @@ impl Scores {
             numerator: 100 * (r * steps[1] * steps[2] + steps[0] * f * steps[2] + steps[0] * steps[1] * m),
             denominator: 3 * steps[0] * steps[1] * steps[2],
         }
+    }
+}
+
+/// The digits of a customer and what made them.
+#[derive(Clone, Copy, Debug)]
+pub struct ScoreDecision<'a> {
+    /// The digits.
+    pub scores: Scores,
+    /// Days since the last purchase.
+    pub recency_days: i64,
+    /// What F counts, and F.
+    pub frequency: (Frequency, i64),
+    /// M, in currency units.
+    pub monetary: Decimal,
+    /// The cuts.
+    pub cuts: &'a RfmCuts,
+}
+
+impl ScoreDecision<'_> {
+    /// The code and what made each digit, for explanations.
+    pub fn reasons(&self) -> Value {
+        let dimension = |fact: &str, value: Decimal, cuts: &[Decimal], digit: u8| json!({ "fact": fact, "value": value, "cuts": cuts, "digit": digit, "best_digit": best_digit(cuts) });
+        let (counted, frequency) = self.frequency;
+        let (scores, cuts) = (self.scores, self.cuts);
+        json!({
+            "score": scores.code(),
+            "r": dimension("recency_days", self.recency_days.into(), &cuts.recency_cuts, scores.r),
+            "f": dimension(counted.name(), frequency.into(), &cuts.frequency_cuts, scores.f),
+            "m": dimension("monetary", self.monetary, &cuts.monetary_cuts, scores.m),
+            "rule": "digit: 1 + number of cuts below the value; for r counted down from the best digit",
+        })
+    }
+
+    /// The value score and the digits that made it, for explanations.
+    ///
+    /// # Errors
+    /// As [`ValueScore::rounded`].
+    pub fn value_reasons(&self) -> Result<Value> {
+        let dimension = |digit: u8, cuts: &[Decimal]| json!({ "digit": digit, "best_digit": best_digit(cuts) });
+        let (scores, cuts) = (self.scores, self.cuts);
+        Ok(json!({
+            "score": scores.value_score(cuts).rounded()?,
+            "r": dimension(scores.r, &cuts.recency_cuts),
+            "f": dimension(scores.f, &cuts.frequency_cuts),
+            "m": dimension(scores.m, &cuts.monetary_cuts),
+            "rule": "mean of (digit - 1) / (best_digit - 1) * 100",
+        }))
     }
 }
 
@@ -230,11 +299,12 @@ impl ValueScore {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::countdown::Countdown;
     use crate::policy::Document;
 
     fn scores(document: &Document, recency: i64, frequency: i64, monetary: &str) -> i32 {
-        let cuts = &document.policy().unwrap().rfm;
-        Scores::of(recency, frequency, Decimal::parse(monetary).unwrap(), cuts).code()
+        let (cuts, countdown) = (&document.policy().unwrap().rfm, Countdown::default());
+        Scores::of(DaysSince::new(recency, &countdown), frequency, Decimal::parse(monetary).unwrap(), cuts).code()
     }
 
     #[test]

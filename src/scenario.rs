@@ -16,8 +16,8 @@ use serde::Deserialize;
 use serde_json::Value;
 
 use crate::action::{Behavior, Condition};
-use crate::dated::check_name;
 use crate::error::{Error, ErrorKind, Result};
+use crate::event_history::check_name;
 use crate::json::{self, canonical};
 use crate::labels::labels;
 

@@ -1,5 +1,6 @@
 //! Who is a VIP, on two axes: what a customer buys and what ties her to the shop.
 
+use crate::countdown::{Countdown, DaysSince};
 use crate::day::Day;
 use crate::decimal::{Decimal, Millionths};
 use crate::engagement::EngagementHistory;
@@ -9,6 +10,7 @@ use crate::labels::labels;
 use crate::membership::Membership;
 use crate::rfm::ValueScore;
 use serde::Deserialize;
+use serde_json::{Map, Value, json};
 use std::collections::BTreeMap;
 
 /// Who is a VIP, and how the VIP score is made.
@@ -109,11 +111,21 @@ labels! {
 }
 
 /// The relation score at `as_of`, 0..100: `least(100, sum over kinds of least(count, cap) * weight)`, events of the last
-/// window_days that are known: those up to `known_until`.
-pub fn relation_score(engagement: &EngagementHistory, as_of: Day, known_until: Day, policy: &Relation) -> Millionths {
-    let points = relation_points(engagement, as_of, known_until, policy).map(|kind| kind.points);
-    let hundred = 100 * i128::from(Millionths::ONE);
-    Millionths(points.sum::<i128>().min(hundred) as i64)
+/// window_days that are known: those up to `known_until`. `countdown` is told when the first of them leaves the window.
+pub fn relation_score(
+    engagement: &EngagementHistory,
+    as_of: Day,
+    known_until: Day,
+    policy: &Relation,
+    countdown: &Countdown,
+) -> Millionths {
+    let points = relation_points(engagement, as_of, known_until, policy).map(|kind| {
+        if let Some(oldest) = kind.oldest {
+            countdown.tell(i64::from(policy.window_days) - as_of.days_since(oldest));
+        }
+        kind.points
+    });
+    Millionths(points.sum::<i128>().min(HUNDRED.get()) as i64)
 }
 
 /// What one kind of event adds to the relation score.
@@ -125,6 +137,8 @@ pub struct KindPoints<'a> {
     pub policy: &'a KindWeight,
     /// How many events there were.
     pub count: i64,
+    /// The day of the oldest of them.
+    pub oldest: Option<Day>,
     /// `least(count, cap) * weight`, in millionths.
     pub points: i128,
 }
@@ -139,7 +153,14 @@ pub fn relation_points<'a>(
     let window_start = as_of.plus(-i64::from(policy.window_days));
     policy.kinds.iter().map(move |(kind, policy)| {
         let count = engagement.count(kind, window_start, known_until);
-        KindPoints { kind, policy, count, points: i128::from(count.min(policy.cap.into())) * policy.weight.get() }
+        let oldest = engagement.first_on(kind, window_start, known_until);
+        KindPoints {
+            kind,
+            policy,
+            count,
+            oldest,
+            points: i128::from(count.min(policy.cap.into())) * policy.weight.get(),
+        }
     })
 }
 
@@ -159,7 +180,7 @@ pub fn vip_score(value: ValueScore, relation: Option<Millionths>, policy: &Vip) 
 
 /// What decides whether somebody is a VIP candidate.
 #[derive(Clone, Copy, Debug)]
-pub struct CandidateFacts {
+pub struct CandidateFacts<'a> {
     /// Days from the first to the last purchase.
     pub span_days: i64,
     /// F.
@@ -167,7 +188,7 @@ pub struct CandidateFacts {
     /// Days with a purchase.
     pub purchase_days: i64,
     /// Days since the last purchase.
-    pub recency_days: i64,
+    pub recency: DaysSince<'a>,
     /// M.
     pub monetary: Decimal,
     /// The dormant limit that holds.
@@ -176,100 +197,256 @@ pub struct CandidateFacts {
 
 /// One condition of being a candidate.
 #[derive(Clone, Copy, Debug)]
-pub struct Requirement {
+struct Requirement {
     /// What is asked about.
-    pub fact: &'static str,
+    fact: &'static str,
     /// What it is.
-    pub value: Decimal,
+    value: Decimal,
     /// What it must be.
-    pub bound: Bound,
+    threshold: Threshold,
+    /// Whether it is.
+    is_met: bool,
 }
 
-/// A bound on a number.
+/// What a number must reach or not exceed.
 #[derive(Clone, Copy, Debug)]
-pub enum Bound {
+enum Threshold {
     /// Not less; `None`: the policy sets no limit, and nothing reaches it.
     AtLeast(Option<Decimal>),
     /// Not more.
-    AtMost(Decimal),
+    AtMost(i64),
 }
 
 impl Requirement {
-    fn at_least(fact: &'static str, value: i64, limit: u32) -> Self {
-        Requirement { fact, value: value.into(), bound: Bound::AtLeast(Some(i64::from(limit).into())) }
+    fn at_least(fact: &'static str, value: Decimal, limit: Option<Decimal>) -> Self {
+        let is_met = limit.is_some_and(|limit| value >= limit);
+        Requirement { fact, value, threshold: Threshold::AtLeast(limit), is_met }
     }
 
-    fn at_most(fact: &'static str, value: i64, limit: i64) -> Self {
-        Requirement { fact, value: value.into(), bound: Bound::AtMost(limit.into()) }
+    fn at_least_whole(fact: &'static str, value: i64, limit: u32) -> Self {
+        Self::at_least(fact, value.into(), Some(i64::from(limit).into()))
     }
 
-    /// Whether the customer meets it.
-    pub fn is_met(&self) -> bool {
-        match self.bound {
-            Bound::AtLeast(limit) => limit.is_some_and(|limit| self.value >= limit),
-            Bound::AtMost(limit) => self.value <= limit,
+    fn recency_at_most(recency: DaysSince, limit: i64) -> Self {
+        let (value, is_met) = (recency.days().into(), !recency.exceed(limit));
+        Requirement { fact: "recency_days", value, threshold: Threshold::AtMost(limit), is_met }
+    }
+
+    fn reasons(&self) -> Value {
+        let Requirement { fact, value, threshold, is_met } = self;
+        match threshold {
+            Threshold::AtLeast(limit) => json!({ "fact": fact, "value": value, "at_least": limit, "met": is_met }),
+            Threshold::AtMost(limit) => json!({ "fact": fact, "value": value, "at_most": limit, "met": is_met }),
         }
     }
 }
 
-impl CandidateFacts {
+/// Conditions that a candidate meets all.
+#[derive(Clone, Copy, Debug)]
+struct Requirements([Requirement; 4]);
+
+impl Requirements {
+    fn are_met(&self) -> bool {
+        self.0.iter().all(|requirement| requirement.is_met)
+    }
+
+    fn reasons(&self) -> Value {
+        self.0.iter().map(Requirement::reasons).collect()
+    }
+}
+
+impl CandidateFacts<'_> {
     /// What a candidate by frequency meets; the span keeps out who bought in one burst.
-    pub fn by_frequency(&self, policy: &Vip) -> [Requirement; 4] {
-        [
-            Requirement::at_least("span_days", self.span_days, policy.min_span_days),
-            Requirement::at_least("frequency", self.frequency, policy.min_orders),
-            Requirement::at_least("purchase_days", self.purchase_days, policy.min_purchase_days),
-            Requirement::at_most("recency_days", self.recency_days, policy.max_recency_days.into()),
-        ]
+    fn by_frequency(&self, policy: &Vip) -> Requirements {
+        Requirements([
+            Requirement::at_least_whole("span_days", self.span_days, policy.min_span_days),
+            Requirement::at_least_whole("frequency", self.frequency, policy.min_orders),
+            Requirement::at_least_whole("purchase_days", self.purchase_days, policy.min_purchase_days),
+            Requirement::recency_at_most(self.recency, policy.max_recency_days.into()),
+        ])
     }
 
     /// What a candidate by lifetime value meets.
-    pub fn by_lifetime_value(&self, policy: &Vip) -> [Requirement; 4] {
-        [
-            Requirement::at_least("span_days", self.span_days, policy.min_span_days),
-            Requirement { fact: "monetary", value: self.monetary, bound: Bound::AtLeast(policy.monetary_cut) },
-            Requirement::at_least("purchase_days", self.purchase_days, policy.monetary_min_purchase_days),
-            Requirement::at_most("recency_days", self.recency_days, self.dormant_limit),
-        ]
-    }
-
-    /// Whether the customer buys like a VIP, by frequency or by lifetime value, and not in one burst.
-    pub fn is_candidate(&self, policy: &Vip) -> bool {
-        [self.by_frequency(policy), self.by_lifetime_value(policy)]
-            .iter()
-            .any(|all| all.iter().all(Requirement::is_met))
+    fn by_lifetime_value(&self, policy: &Vip) -> Requirements {
+        Requirements([
+            Requirement::at_least_whole("span_days", self.span_days, policy.min_span_days),
+            Requirement::at_least("monetary", self.monetary, policy.monetary_cut),
+            Requirement::at_least_whole("purchase_days", self.purchase_days, policy.monetary_min_purchase_days),
+            Requirement::recency_at_most(self.recency, self.dormant_limit),
+        ])
     }
 }
 
-/// Whether a customer is tied to the shop, by the relation score, or by the value score where engagement is not tracked.
-pub fn is_tied(value: Option<ValueScore>, relation: Option<Millionths>, policy: &Vip) -> bool {
-    match relation {
-        Some(relation) => relation >= policy.min_relation_score,
-        None => policy.untracked_min_value_score.is_some_and(|limit| value.is_some_and(|value| value.at_least(limit))),
-    }
+/// What decides the tier of a customer on a day.
+#[derive(Clone, Copy, Debug)]
+pub struct TierFacts<'a> {
+    /// The day of the tier.
+    pub on: Day,
+    /// What she bought up to then; `None` for a prospect.
+    pub buying: Option<CandidateFacts<'a>>,
+    /// The value score; `None` for a prospect.
+    pub value: Option<ValueScore>,
+    /// The relation score; `None` where engagement is not tracked.
+    pub relation: Option<Millionths>,
+    /// Her membership; `None` where it is unknown.
+    pub membership: Option<Membership>,
 }
 
-/// Whether the membership is one that a VIP may have; unknown passes.
-pub fn may_be_vip(membership: Option<Membership>, policy: &Vip) -> bool {
-    membership.is_none_or(|membership| policy.memberships.contains(&membership))
-}
-
-/// The tier of somebody who is a candidate or not; `value` is `None` for a prospect, `relation` where engagement is not
-/// tracked.
-pub fn vip_tier(
-    is_candidate: bool,
+/// The tier of a customer on a day and what decided it.
+#[derive(Clone, Copy, Debug)]
+pub struct TierDecision<'a> {
+    /// The tier.
+    pub tier: VipTier,
+    on: Day,
+    /// What candidates by frequency and by lifetime value meet; `None` for a prospect.
+    by_frequency: Option<Requirements>,
+    by_lifetime_value: Option<Requirements>,
+    /// Whether she is tied to the shop: by the relation score, or by the value score where engagement is not tracked.
+    is_tied: bool,
     value: Option<ValueScore>,
     relation: Option<Millionths>,
+    /// Whether her membership is one that a VIP may have; unknown passes.
+    has_membership: bool,
     membership: Option<Membership>,
-    policy: &Vip,
-) -> VipTier {
-    let tied = is_tied(value, relation, policy);
-    match (is_candidate, relation) {
-        (true, _) if tied && may_be_vip(membership, policy) => VipTier::Vip,
-        (true, _) => VipTier::Candidate,
-        (false, Some(_)) if tied => VipTier::Supporter,
-        (false, _) => VipTier::Regular,
+    policy: &'a Vip,
+}
+
+impl<'a> TierDecision<'a> {
+    /// Decides the tier.
+    pub fn of(facts: &TierFacts, policy: &'a Vip) -> Self {
+        let TierFacts { on, buying, value, relation, membership } = *facts;
+        let by_frequency = buying.map(|buying| buying.by_frequency(policy));
+        let by_lifetime_value = buying.map(|buying| buying.by_lifetime_value(policy));
+        let is_candidate = [&by_frequency, &by_lifetime_value].into_iter().flatten().any(Requirements::are_met);
+        let is_tied = match relation {
+            Some(relation) => relation >= policy.min_relation_score,
+            None => {
+                policy.untracked_min_value_score.is_some_and(|limit| value.is_some_and(|value| value.at_least(limit)))
+            }
+        };
+        let has_membership = membership.is_none_or(|membership| policy.memberships.contains(&membership));
+        let tier = tier_of(is_candidate, is_tied, has_membership, relation.is_some());
+        TierDecision {
+            tier,
+            on,
+            by_frequency,
+            by_lifetime_value,
+            is_tied,
+            value,
+            relation,
+            has_membership,
+            membership,
+            policy,
+        }
     }
+
+    /// The tier and every limit it was decided by, for explanations.
+    ///
+    /// # Errors
+    /// None for a policy that does not contradict itself.
+    pub fn reasons(&self) -> Result<Value> {
+        let value = self.value.map(|value| Decimal::quotient(value.numerator, value.denominator, 6)).transpose()?;
+        let are_met = |requirements: &Option<Requirements>| requirements.as_ref().is_some_and(Requirements::are_met);
+        Ok(json!({
+            "tier": self.tier,
+            "on": self.on,
+            "candidate": match (are_met(&self.by_frequency), are_met(&self.by_lifetime_value)) {
+                (true, true) => "by frequency and by lifetime value",
+                (true, false) => "by frequency",
+                (false, true) => "by lifetime value",
+                (false, false) => "no",
+            },
+            "by_frequency": self.by_frequency.as_ref().map(Requirements::reasons),
+            "by_lifetime_value": self.by_lifetime_value.as_ref().map(Requirements::reasons),
+            "tie": match self.relation {
+                Some(relation) => json!({
+                    "fact": "relation_score",
+                    "value": relation,
+                    "at_least": self.policy.min_relation_score,
+                    "met": self.is_tied,
+                }),
+                None => json!({
+                    "fact": "value_score, because engagement is not tracked",
+                    "value": value.map(Decimal::normalized),
+                    "at_least": self.policy.untracked_min_value_score,
+                    "met": self.is_tied,
+                }),
+            },
+            "membership": {
+                "value": self.membership,
+                "one_of": self.policy.memberships,
+                "met": self.has_membership,
+            },
+        }))
+    }
+}
+
+fn tier_of(is_candidate: bool, is_tied: bool, has_membership: bool, is_tracked: bool) -> VipTier {
+    match is_candidate {
+        true if is_tied && has_membership => VipTier::Vip,
+        true => VipTier::Candidate,
+        false if is_tied && is_tracked => VipTier::Supporter,
+        false => VipTier::Regular,
+    }
+}
+
+/// The relation score and the points that made it, for explanations; `points` is `None` where engagement is not tracked.
+///
+/// # Errors
+/// As [`shown_score`].
+pub fn relation_reasons<'a>(
+    points: Option<impl Iterator<Item = KindPoints<'a>>>,
+    score: Option<Millionths>,
+    as_of: Day,
+    policy: &Relation,
+) -> Result<Value> {
+    let shown = |millionths: i128| Decimal::new(millionths, 6).normalized();
+    let mut sum = 0;
+    let kinds: Option<Map<_, _>> = points.map(|points| {
+        points
+            .map(|KindPoints { kind, policy: KindWeight { weight, cap }, count, points, .. }| {
+                sum += points;
+                (kind.to_owned(), json!({ "count": count, "cap": cap, "weight": weight, "points": shown(points) }))
+            })
+            .collect()
+    });
+    Ok(json!({
+        "score": score.map(shown_score).transpose()?,
+        "sum_of_points": kinds.as_ref().map(|_| shown(sum)),
+        "kinds": kinds,
+        "window_days": policy.window_days,
+        "from_day": as_of.plus(1 - i64::from(policy.window_days)),
+        "to_day": as_of,
+        "rule": match score {
+            Some(_) => "least(100, sum of least(count, cap) * weight)",
+            None => "engagement is not tracked",
+        },
+    }))
+}
+
+/// A relation score as it is shown: rounded to 2 decimals.
+///
+/// # Errors
+/// None for a score from 0 to 100.
+pub fn shown_score(score: Millionths) -> Result<Decimal> {
+    Decimal::quotient(score.get(), Millionths::ONE.into(), 2)
+}
+
+/// The VIP score and the scores that made it, for explanations.
+///
+/// # Errors
+/// As [`vip_score`].
+pub fn vip_score_reasons(value: ValueScore, relation: Option<Millionths>, policy: &Vip) -> Result<Value> {
+    Ok(json!({
+        "score": vip_score(value, relation, policy)?,
+        "value_score": value.rounded()?,
+        "relation_score": relation.map(shown_score).transpose()?,
+        "value_weight": policy.value_weight,
+        "rule": match relation {
+            Some(_) => "value_weight * value_score + (1 - value_weight) * relation_score, rounded once",
+            None => "the value score alone: engagement is not tracked",
+        },
+    }))
 }
 
 #[cfg(test)]
@@ -283,7 +460,14 @@ mod tests {
         let policy = &document.policy().unwrap().relation;
         let score = |events: &[(&str, i32, u32)]| {
             let events = events.iter().map(|&(kind, day, count)| (kind, Day(day), count));
-            relation_score(&EngagementHistory::new(events).unwrap(), Day(1000), Day(1000), policy).to_string()
+            relation_score(
+                &EngagementHistory::new(events).unwrap(),
+                Day(1000),
+                Day(1000),
+                policy,
+                &Countdown::default(),
+            )
+            .to_string()
         };
         assert_eq!(score(&[]), "0");
         assert_eq!(score(&[("review", 1000, 2), ("survey", 700, 1), ("referral", 636, 1)]), "50");
@@ -307,36 +491,29 @@ mod tests {
     fn a_burst_of_bulk_buying_is_no_candidate() {
         let document = Document::parse(r#"{"vip": {"monetary_cut": 100000}}"#).unwrap();
         let policy = &document.policy().unwrap().vip;
+        let countdown = Countdown::default();
         let steady = CandidateFacts {
             span_days: 84,
             frequency: 4,
             purchase_days: 3,
-            recency_days: 45,
+            recency: DaysSince::new(45, &countdown),
             monetary: Decimal::from(1),
             dormant_limit: 60,
         };
-        assert!(steady.is_candidate(policy));
-        assert!(
-            !CandidateFacts {
-                span_days: 83,
-                frequency: 100,
-                purchase_days: 80,
-                monetary: Decimal::from(9_000_000),
-                ..steady
-            }
-            .is_candidate(policy)
-        );
-        assert!(!CandidateFacts { recency_days: 46, ..steady }.is_candidate(policy));
-        assert!(!CandidateFacts { purchase_days: 2, ..steady }.is_candidate(policy));
-        let rich = CandidateFacts {
-            purchase_days: 2,
-            frequency: 2,
-            recency_days: 60,
-            monetary: Decimal::from(100_000),
-            ..steady
+        let is_candidate = |buying: CandidateFacts| {
+            let facts = TierFacts { on: Day(0), buying: Some(buying), value: None, relation: None, membership: None };
+            TierDecision::of(&facts, policy).tier == VipTier::Candidate
         };
-        assert!(rich.is_candidate(policy));
-        assert!(!CandidateFacts { recency_days: 61, ..rich }.is_candidate(policy));
+        let after = |days| DaysSince::new(days, &countdown);
+        assert!(is_candidate(steady));
+        let bulk = CandidateFacts { frequency: 100, purchase_days: 80, monetary: Decimal::from(9_000_000), ..steady };
+        assert!(!is_candidate(CandidateFacts { span_days: 83, ..bulk }));
+        assert!(!is_candidate(CandidateFacts { recency: after(46), ..steady }));
+        assert!(!is_candidate(CandidateFacts { purchase_days: 2, ..steady }));
+        let monetary = Decimal::from(100_000);
+        let rich = CandidateFacts { purchase_days: 2, frequency: 2, recency: after(60), monetary, ..steady };
+        assert!(is_candidate(rich));
+        assert!(!is_candidate(CandidateFacts { recency: after(61), ..rich }));
     }
 
     #[test]
@@ -345,8 +522,19 @@ mod tests {
         let policy = &document.policy().unwrap().vip;
         let value = |percent| Some(ValueScore { numerator: percent, denominator: 1 });
         let relation = |points: i64| Some(Millionths(points * Millionths::ONE));
-        let tier =
-            |candidate, value, relation, membership| vip_tier(candidate, value, relation, membership, policy).name();
+        let countdown = Countdown::default();
+        let buying = CandidateFacts {
+            span_days: 84,
+            frequency: 4,
+            purchase_days: 3,
+            recency: DaysSince::new(0, &countdown),
+            monetary: Decimal::from(1),
+            dormant_limit: 60,
+        };
+        let tier = |candidate: bool, value, relation, membership| {
+            let buying = candidate.then_some(buying);
+            TierDecision::of(&TierFacts { on: Day(0), buying, value, relation, membership }, policy).tier.name()
+        };
         assert_eq!(tier(true, value(0), relation(50), None), "vip");
         assert_eq!(tier(true, value(100), relation(49), None), "candidate");
         assert_eq!(tier(true, value(90), None, None), "vip");

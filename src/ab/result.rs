@@ -20,7 +20,7 @@ pub struct GroupResult {
 }
 
 impl GroupResult {
-    /// Nobody.
+    /// A group without customers.
     pub const EMPTY: GroupResult =
         GroupResult { customers: 0, responders: 0, revenue: 0, squares: U256::ZERO, scale: 0 };
 

@@ -6,14 +6,10 @@ use std::fmt;
 use serde::de::{Deserialize, Deserializer, Error as _, MapAccess, Visitor};
 use serde_json::Value as Json;
 
-use super::Facts;
-use crate::contact::Contact;
+use crate::column::{self, Column, SqlType, Value, whole};
 use crate::day::Day;
 use crate::decimal::Decimal;
-use crate::dormancy::{DormancyCategory, DormancyReason};
-use crate::lifecycle::{LifecycleState, PurchaseStage};
-use crate::membership::Membership;
-use crate::vip::VipTier;
+use crate::facts::Facts;
 
 /// A condition: all of its tests and one of its `any` must hold.
 ///
@@ -29,7 +25,7 @@ pub struct Condition {
 /// Something to ask about.
 #[derive(Debug)]
 enum Fact {
-    Named(&'static NamedFact),
+    Column(&'static Column),
     EngagementCount(String),
     EngagementLastOn(String),
 }
@@ -48,132 +44,25 @@ enum Bound {
     Below,
 }
 
-/// What a fact is; values of different kinds are never compared.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
-enum Value<'a> {
-    Text(Cow<'a, str>),
-    Number(Decimal),
-    Flag(bool),
-    On(Day),
-}
-
-/// A fact that has a name of its own.
-struct NamedFact {
-    /// Its name in a condition.
-    key: &'static str,
-    /// How JSON is read as an expectation of it.
-    read: fn(&Json) -> Result<Value<'static>, String>,
-    /// How it is found.
-    find: for<'a> fn(&Facts<'a>, &'a Contact) -> Option<Value<'a>>,
-}
-
-impl fmt::Debug for NamedFact {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.key)
-    }
-}
-
 /// The fact whose expectations are names of the policy's own segments.
 const RFM_SEGMENT: &str = "rfm_segment";
 
-static NAMED_FACTS: &[NamedFact] = &[
-    NamedFact { key: "first_purchase_on", read: day, find: |facts, _| facts.first_purchase_on.map(Value::On) },
-    NamedFact { key: "last_purchase_on", read: day, find: |facts, _| facts.last_purchase_on.map(Value::On) },
-    NamedFact { key: "recency_days", read: number, find: |facts, _| facts.recency_days.map(integer) },
-    NamedFact { key: "tenure_days", read: number, find: |facts, _| facts.tenure_days.map(integer) },
-    NamedFact { key: "span_days", read: number, find: |facts, _| facts.span_days.map(integer) },
-    NamedFact { key: "last_gap_days", read: number, find: |facts, _| facts.last_gap_days.map(integer) },
-    NamedFact { key: "orders", read: number, find: |facts, _| facts.orders.map(integer) },
-    NamedFact { key: "purchase_days", read: number, find: |facts, _| facts.purchase_days.map(integer) },
-    NamedFact { key: "monetary", read: number, find: |facts, _| facts.monetary.map(Value::Number) },
-    NamedFact {
-        key: "average_order_value",
-        read: number,
-        find: |facts, _| facts.average_order_value.map(Value::Number),
-    },
-    NamedFact { key: "discount_share", read: number, find: |facts, _| facts.discount_share.map(Value::Number) },
-    NamedFact { key: "r_score", read: number, find: |facts, _| facts.scores.map(|scores| integer(scores.r.into())) },
-    NamedFact { key: "f_score", read: number, find: |facts, _| facts.scores.map(|scores| integer(scores.f.into())) },
-    NamedFact { key: "m_score", read: number, find: |facts, _| facts.scores.map(|scores| integer(scores.m.into())) },
-    NamedFact {
-        key: "rfm_score",
-        read: number,
-        find: |facts, _| facts.scores.map(|scores| integer(scores.code().into())),
-    },
-    NamedFact { key: RFM_SEGMENT, read: any_text, find: |facts, _| facts.rfm_segment.map(label) },
-    NamedFact {
-        key: "lifecycle_state",
-        read: |json| named(json, LifecycleState::from_name),
-        find: |facts, _| facts.lifecycle_state.map(|state| label(state.name())),
-    },
-    NamedFact {
-        key: "purchase_stage",
-        read: |json| named(json, PurchaseStage::from_name),
-        find: |facts, _| facts.purchase_stage.map(|stage| label(stage.name())),
-    },
-    NamedFact { key: "value_score", read: number, find: |facts, _| facts.value_score.map(Value::Number) },
-    NamedFact { key: "relation_score", read: number, find: |facts, _| facts.relation_score.map(Value::Number) },
-    NamedFact { key: "vip_score", read: number, find: |facts, _| facts.vip_score.map(Value::Number) },
-    NamedFact {
-        key: "vip_tier",
-        read: |json| named(json, VipTier::from_name),
-        find: |facts, _| facts.vip_tier.map(|tier| label(tier.name())),
-    },
-    NamedFact {
-        key: "last_tier",
-        read: |json| named(json, VipTier::from_name),
-        find: |facts, _| facts.last_tier.map(|tier| label(tier.name())),
-    },
-    NamedFact {
-        key: "dormancy_category",
-        read: |json| named(json, DormancyCategory::from_name),
-        find: |facts, _| facts.dormancy_category.map(|category| label(category.name())),
-    },
-    NamedFact {
-        key: "dormancy_reason",
-        read: |json| named(json, DormancyReason::from_name),
-        find: |facts, _| facts.dormancy_reason.map(|reason| label(reason.name())),
-    },
-    NamedFact {
-        key: "membership",
-        read: |json| named(json, Membership::from_name),
-        find: |facts, _| facts.membership.map(|membership| label(membership.name())),
-    },
-    NamedFact { key: "refund_only_days_ago", read: number, find: |facts, _| facts.refund_only_days_ago.map(integer) },
-    NamedFact {
-        key: "channel_count",
-        read: number,
-        find: |facts, _| facts.contact.channels.map(|channels| integer(channels.len() as i64)),
-    },
-    NamedFact {
-        key: "contact_allowed",
-        read: flag,
-        find: |facts, contact| facts.contact_calendar(contact)?.is_allowed().map(Value::Flag),
-    },
-    NamedFact {
-        key: "days_since_contact",
-        read: number,
-        find: |facts, contact| facts.contact_calendar(contact)?.days_since_contact().map(integer),
-    },
-];
-
-fn integer(value: i64) -> Value<'static> {
-    Value::Number(value.into())
+/// Reads JSON as an expectation of a column.
+fn expected(column: &Column, json: &Json) -> Result<Value<'static>, String> {
+    match column.sql_type {
+        SqlType::Date => day(json),
+        SqlType::Integer | SqlType::Bigint | SqlType::Numeric => number(json),
+        SqlType::Boolean => flag(json),
+        SqlType::Text => text(json, column.check_label),
+    }
 }
 
-fn label(text: &str) -> Value<'_> {
-    Value::Text(Cow::Borrowed(text))
-}
-
-fn any_text(json: &Json) -> Result<Value<'static>, String> {
+fn text(json: &Json, check_label: Option<fn(&str) -> crate::error::Result<()>>) -> Result<Value<'static>, String> {
     let text = json.as_str().ok_or_else(|| format!("expected a text, not {json}"))?;
+    if let Some(check_label) = check_label {
+        check_label(text).map_err(|error| format!("{}. {}", error.message, error.hint.unwrap_or_default()))?;
+    }
     Ok(Value::Text(Cow::Owned(text.to_owned())))
-}
-
-fn named<T>(json: &Json, from_name: impl Fn(&str) -> crate::error::Result<T>) -> Result<Value<'static>, String> {
-    let text = json.as_str().ok_or_else(|| format!("expected a text, not {json}"))?;
-    from_name(text).map_err(|error| format!("{}. {}", error.message, error.hint.unwrap_or_default()))?;
-    any_text(json)
 }
 
 fn number(json: &Json) -> Result<Value<'static>, String> {
@@ -192,21 +81,10 @@ fn day(json: &Json) -> Result<Value<'static>, String> {
     Day::parse(text).map(Value::On).map_err(|error| error.message)
 }
 
-impl serde::Serialize for Value<'_> {
-    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        match self {
-            Value::Text(text) => text.serialize(serializer),
-            Value::Number(number) => number.serialize(serializer),
-            Value::Flag(flag) => flag.serialize(serializer),
-            Value::On(day) => day.serialize(serializer),
-        }
-    }
-}
-
 impl Fact {
     fn key(&self) -> String {
         match self {
-            Fact::Named(fact) => fact.key.to_owned(),
+            Fact::Column(column) => column.name.to_owned(),
             Fact::EngagementCount(kind) => format!("engagement.{kind}.count"),
             Fact::EngagementLastOn(kind) => format!("engagement.{kind}.last_on"),
         }
@@ -217,23 +95,23 @@ impl Fact {
             let count = kind.strip_suffix(".count").map(|kind| Fact::EngagementCount(kind.to_owned()));
             return count.or_else(|| kind.strip_suffix(".last_on").map(|kind| Fact::EngagementLastOn(kind.to_owned())));
         }
-        NAMED_FACTS.iter().find(|fact| fact.key == key).map(Fact::Named)
+        column::known_to_rules().find(|column| column.name == key).map(Fact::Column)
     }
 
     fn read(&self, json: &Json) -> Result<Value<'static>, String> {
         match self {
-            Fact::Named(fact) => (fact.read)(json),
+            Fact::Column(column) => expected(column, json),
             Fact::EngagementCount(_) | Fact::EngagementLastOn(_) => number(json),
         }
     }
 
-    fn find<'a>(&self, facts: &Facts<'a>, contact: &'a Contact) -> Option<Value<'a>> {
+    fn find<'a>(&self, facts: &Facts<'a>) -> Option<Value<'a>> {
         match self {
-            Fact::Named(fact) => (fact.find)(facts, contact),
-            Fact::EngagementCount(kind) => Some(integer(facts.engagement?.count(kind, None, facts.as_of?))),
+            Fact::Column(column) => (column.find)(facts),
+            Fact::EngagementCount(kind) => Some(whole(facts.engagement?.count(kind, None, facts.as_of?))),
             Fact::EngagementLastOn(kind) => {
                 let as_of = facts.as_of?;
-                facts.engagement?.last_on(kind, as_of).map(|day| integer(as_of.days_since(day)))
+                facts.engagement?.last_on(kind, as_of).map(|day| whole(as_of.days_since(day)))
             }
         }
     }
@@ -283,12 +161,11 @@ fn bound(fact: &Fact, key: &str, json: &Json) -> Result<(Bound, Value<'static>),
 
 impl Condition {
     /// Whether the condition holds for a customer.
-    pub fn holds<'a>(&self, facts: &Facts<'a>, contact: &'a Contact) -> bool {
+    pub fn holds(&self, facts: &Facts) -> bool {
         let met = |(fact, expectation): &(Fact, Expectation)| {
-            fact.find(facts, contact).is_some_and(|value| expectation.met_by(&value))
+            fact.find(facts).is_some_and(|value| expectation.met_by(&value))
         };
-        self.tests.iter().all(met)
-            && (self.any.is_empty() || self.any.iter().any(|condition| condition.holds(facts, contact)))
+        self.tests.iter().all(met) && (self.any.is_empty() || self.any.iter().any(|condition| condition.holds(facts)))
     }
 
     /// Whether it asks nothing and holds for everybody.
@@ -302,16 +179,11 @@ impl Condition {
     }
 
     /// Adds every fact it asks about with what is known of it; null is unknown.
-    pub fn collect_facts<'a>(
-        &self,
-        facts: &Facts<'a>,
-        contact: &'a Contact,
-        found: &mut serde_json::Map<String, Json>,
-    ) {
+    pub fn collect_facts(&self, facts: &Facts, found: &mut serde_json::Map<String, Json>) {
         for (fact, _) in &self.tests {
-            found.insert(fact.key(), serde_json::json!(fact.find(facts, contact)));
+            found.insert(fact.key(), serde_json::json!(fact.find(facts)));
         }
-        self.any.iter().for_each(|condition| condition.collect_facts(facts, contact, found));
+        self.any.iter().for_each(|condition| condition.collect_facts(facts, found));
     }
 
     /// The segment names it asks for.
@@ -323,7 +195,7 @@ impl Condition {
 
     fn collect_segment_names<'a>(&'a self, names: &mut Vec<&'a str>) {
         for test in &self.tests {
-            if let (Fact::Named(NamedFact { key: RFM_SEGMENT, .. }), Expectation::OneOf(values)) = test {
+            if let (Fact::Column(Column { name: RFM_SEGMENT, .. }), Expectation::OneOf(values)) = test {
                 names.extend(values.iter().filter_map(|value| match value {
                     Value::Text(name) => Some(name.as_ref()),
                     _ => None,
@@ -355,7 +227,7 @@ impl<'de> Deserialize<'de> for Condition {
                         continue;
                     }
                     let fact = Fact::from_key(&key).ok_or_else(|| {
-                        let known: Vec<_> = NAMED_FACTS.iter().map(|fact| fact.key).collect();
+                        let known: Vec<_> = column::known_to_rules().map(|column| column.name).collect();
                         let known = known.join(", ");
                         A::Error::custom(format!(
                             "unknown fact {key:?}; known are {known}, engagement.<kind>.count and engagement.<kind>.last_on"
@@ -379,12 +251,10 @@ impl<'de> Deserialize<'de> for Condition {
 mod tests {
     use super::*;
     use crate::engagement::EngagementHistory;
-    use crate::policy::Document;
+    use crate::membership::Membership;
 
     fn holds(condition: &str, facts: &Facts) -> bool {
-        let condition: Condition = serde_json::from_str(condition).unwrap();
-        let document = Document::empty();
-        condition.holds(facts, &document.policy().unwrap().contact)
+        serde_json::from_str::<Condition>(condition).unwrap().holds(facts)
     }
 
     #[test]

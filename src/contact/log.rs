@@ -5,9 +5,9 @@ use std::fmt;
 use serde::{Deserialize, Deserializer};
 
 use crate::bytes::Reader;
-use crate::dated::{Dated, Key, check_count, check_name, put_name, read_name};
 use crate::day::Day;
 use crate::error::{Error, Result};
+use crate::event_history::{EventHistory, Key, check_count, check_name, put_name, read_name};
 use crate::{json, memory};
 
 /// The group whose members get nothing: an entry with it is no contact, it says that the customer belongs to it.
@@ -96,7 +96,7 @@ impl Key for ContactKey {
 /// One customer's contacts.
 ///
 /// No history at all (NULL) means that the shop keeps no log; the empty one means that she was never contacted.
-pub type ContactHistory = Dated<ContactKey>;
+pub type ContactHistory = EventHistory<ContactKey>;
 
 impl ContactHistory {
     /// The days of contacts up to `as_of` over a channel (over all of them where that is `None`), each as often as she was

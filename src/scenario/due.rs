@@ -4,12 +4,12 @@
 //! says, so the same day asked twice gives the same answer, and a day that was missed is made up for by asking on a later one.
 
 use super::{Plan, Scenario, Step, StopCondition};
-use crate::action::Facts;
 use crate::contact::{ContactFacts, ContactHistory};
 use crate::customer::Customer;
 use crate::day::Day;
 use crate::dormancy;
 use crate::error::{Error, ErrorKind, Result};
+use crate::facts::Facts;
 use crate::labels::labels;
 
 labels! {
@@ -71,12 +71,12 @@ impl Scenarios {
         if self.0.is_empty() {
             return Ok(Vec::new());
         }
-        let asked = Asked { customer, contact, facts: customer.facts(contact)? };
+        let visit = Visit { customer, contact, facts: customer.facts(contact)? };
         let mut first = None;
         self.0
             .iter()
             .map(|scenario| {
-                let due = asked.due_step(&scenario.plan, first)?;
+                let due = visit.due_step(&scenario.plan, first)?;
                 if first.is_none() && matches!(due.why, Why::Due | Why::WaitingForDay | Why::Suppressed) {
                     first = Some(scenario.plan.name.as_str());
                 }
@@ -158,18 +158,18 @@ impl Plan {
 }
 
 /// A customer on the day that is asked for.
-struct Asked<'a, 'c> {
+struct Visit<'a, 'c> {
     customer: &'c Customer<'a>,
     contact: ContactFacts<'a>,
     facts: Facts<'a>,
 }
 
-impl<'a> Asked<'a, '_> {
+impl<'a> Visit<'a, '_> {
     fn due_step(&self, plan: &'a Plan, first: Option<&'a str>) -> Result<DueStep<'a>> {
         let as_of = self.customer.as_of();
         let nothing = |why| DueStep { plan, step: None, channel: None, due_on: None, why, waits_for: None };
         let logged = Logged::read(plan, self.contact.log, as_of);
-        let is_in = self.is_in(plan, &self.facts);
+        let is_in = plan.enter_when.holds(&self.facts);
         let ended = logged.run.as_ref().map(|run| (run, self.end_of(plan, run, is_in)));
         let (step, due_on) = match ended {
             None if !is_in => return Ok(nothing(Why::NotInSegment)),
@@ -202,7 +202,7 @@ impl<'a> Asked<'a, '_> {
     fn send(&self, next: DueStep<'a>, step: &'a Step) -> DueStep<'a> {
         let as_of = self.customer.as_of();
         let policy = &self.customer.policy().contact;
-        let Some(calendar) = self.facts.contact_calendar(policy) else {
+        let Some(calendar) = self.facts.calendar else {
             return next;
         };
         let (preferred, _) = policy.preferred_channels(step.channels.as_deref(), self.facts.lifecycle_state);
@@ -219,10 +219,6 @@ impl<'a> Asked<'a, '_> {
                 DueStep { channel: channel.map(|(channel, _)| channel), due_on: Some(as_of), why: Why::Due, ..next }
             }
         }
-    }
-
-    fn is_in(&self, plan: &Plan, facts: &Facts<'a>) -> bool {
-        plan.enter_when.holds(facts, &self.customer.policy().contact)
     }
 
     /// What ended a run; `None` where it goes on.
@@ -255,7 +251,7 @@ impl<'a> Asked<'a, '_> {
             let Some(before) = since.plus(-1).filter(|&day| earliest.is_none_or(|earliest| day >= earliest)) else {
                 break;
             };
-            if !self.is_in(plan, &self.customer.on_earlier_day(before).facts(self.contact)?) {
+            if !plan.enter_when.holds(&self.customer.on_earlier_day(before).facts(self.contact)?) {
                 break;
             }
             since = before;

@@ -203,7 +203,7 @@ pub const MESSAGES: &[Message] = &[
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::dated::check_name;
+    use crate::event_history::check_name;
 
     #[test]
     fn every_message_has_its_own_key_and_something_to_say() {

@@ -6,11 +6,9 @@ use std::io::Write;
 use pgrx::prelude::*;
 use pgrx::{FromDatum, IntoDatum, direct_function_call, direct_function_call_as_datum, pg_sys};
 
-use super::customer::{column, row};
+use super::call::{argument, call_site, column, row};
 use super::datum::{RawDatum, jsonb_text, new_varlena, varlena_bytes};
 use super::error::OrRaise;
-use super::orders::argument;
-use super::question::call_site;
 use crate::ab::Factor;
 use crate::ab::compare::{Comparison, Difference, Verdict, verdict};
 use crate::ab::group::{Test, uuid_text};

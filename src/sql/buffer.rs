@@ -8,17 +8,17 @@ use pgrx::pg_sys;
 use super::error::raise;
 use crate::error::{Error, ErrorKind};
 
-/// Plain data: any copy of its bytes is the value.
+/// PlainData data: any copy of its bytes is the value.
 ///
 /// # Safety
 /// The type holds no pointers that the bytes own, and is aligned to 8 bytes or less: PostgreSQL's allocator gives no more.
-pub unsafe trait Plain: Copy {}
+pub unsafe trait PlainData: Copy {}
 
 /// What a buffer begins with: says whose state it is, so that no aggregate takes that of another for its own.
 ///
 /// # Safety
-/// As [`Plain`]; no two types have the same `KIND`.
-pub unsafe trait Header: Plain {
+/// As [`PlainData`]; no two types have the same `KIND`.
+pub unsafe trait Header: PlainData {
     /// A number from 1 to 3.
     const KIND: u32;
 }
@@ -97,14 +97,14 @@ impl<H: Header> Buffer<H> {
     }
 
     /// The items, all of one type since the last [`clear`](Self::clear).
-    pub fn items<T: Plain>(&self) -> &[T] {
+    pub fn items<T: PlainData>(&self) -> &[T] {
         const { assert!(align_of::<T>() <= 8 && Self::HEAD.is_multiple_of(align_of::<T>())) }
         // SAFETY: `len` bytes after the head were written by push, aligned because head and items are.
         unsafe { std::slice::from_raw_parts(self.first().cast(), self.0.as_ref().len as usize / size_of::<T>()) }
     }
 
     /// A copy of the items in Rust's memory. A failed allocation there would end the server process, so it is tried first.
-    pub fn to_vec<T: Plain>(&self) -> Vec<T> {
+    pub fn to_vec<T: PlainData>(&self) -> Vec<T> {
         let items = self.items::<T>();
         let mut copy = Vec::new();
         if copy.try_reserve_exact(items.len()).is_err() {
@@ -116,7 +116,7 @@ impl<H: Header> Buffer<H> {
     }
 
     /// The items, to change them.
-    pub fn items_mut<T: Plain>(&mut self) -> &mut [T] {
+    pub fn items_mut<T: PlainData>(&mut self) -> &mut [T] {
         const { assert!(align_of::<T>() <= 8 && Self::HEAD.is_multiple_of(align_of::<T>())) }
         // SAFETY: as in `items`, and `&mut self` makes it the only reference.
         unsafe { std::slice::from_raw_parts_mut(self.first().cast(), self.0.as_ref().len as usize / size_of::<T>()) }
@@ -134,14 +134,14 @@ impl<H: Header> Buffer<H> {
     }
 
     /// Whether one more item of this type needs a larger allocation.
-    pub fn is_full_for<T: Plain>(&self) -> bool {
+    pub fn is_full_for<T: PlainData>(&self) -> bool {
         // SAFETY: the head was written in `new`.
         let head = unsafe { self.0.as_ref() };
         head.capacity() - (head.len as usize) < size_of::<T>()
     }
 
     /// Appends an item.
-    pub fn push<T: Plain>(&mut self, item: T) {
+    pub fn push<T: PlainData>(&mut self, item: T) {
         self.reserve(size_of::<T>());
         // SAFETY: there is room for one more item.
         unsafe {
@@ -153,13 +153,13 @@ impl<H: Header> Buffer<H> {
     }
 
     /// Appends all items.
-    pub fn extend<T: Plain>(&mut self, items: &[T]) {
+    pub fn extend<T: PlainData>(&mut self, items: &[T]) {
         self.reserve(size_of_val(items));
         items.iter().for_each(|&item| self.push(item));
     }
 
     /// Keeps the first `count` items.
-    pub fn truncate<T: Plain>(&mut self, count: usize) {
+    pub fn truncate<T: PlainData>(&mut self, count: usize) {
         assert!(count * size_of::<T>() <= self.byte_len());
         // SAFETY: the head was written in `new`.
         unsafe { self.0.as_mut() }.len = (count * size_of::<T>()) as u32;
@@ -195,4 +195,4 @@ impl<H: Header> Buffer<H> {
 }
 
 // SAFETY: a byte is plain.
-unsafe impl Plain for u8 {}
+unsafe impl PlainData for u8 {}

@@ -3,9 +3,9 @@
 use pgrx::prelude::*;
 use pgrx::{IntoDatum, pg_sys};
 
+use super::call::argument;
 use super::datum::{RawDatum, jsonb_text, varlena_bytes};
 use super::error::OrRaise;
-use super::orders::argument;
 use crate::channels::{Addresses, Consents};
 
 #[pg_extern(sql = false)]

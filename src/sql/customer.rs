@@ -1,15 +1,17 @@
 //! Functions of one customer's histories on one day.
 
+use pgrx::pg_sys;
 use pgrx::prelude::*;
-use pgrx::{FromDatum, IntoDatum, PgMemoryContexts, pg_sys};
 
+use super::call::{column, read, row};
 use super::datum::{Channels, RawDatum};
 use super::error::OrRaise;
 use super::history::integer;
-use super::orders::argument;
 use super::types::{SegmentPolicy, policy_of};
+use crate::column::{COLUMNS, SqlType, Value};
 use crate::contact::{ContactFacts, ContactHistory};
-use crate::customer::{Customer, shown_score};
+use crate::countdown::Countdown;
+use crate::customer::Customer;
 use crate::day::Day;
 use crate::decimal::Decimal;
 use crate::engagement::EngagementHistory;
@@ -158,94 +160,32 @@ fn relation_score(
     policy: default!(Option<SegmentPolicy>, "NULL"),
 ) -> Option<Decimal> {
     let as_of = as_of?;
-    let score = vip::relation_score(&engagement?, as_of, as_of, &policy_of(&policy).relation);
-    Some(shown_score(score).or_raise())
+    let (relation, countdown) = (&policy_of(&policy).relation, Countdown::default());
+    let score = vip::relation_score(&engagement?, as_of, as_of, relation, &countdown);
+    Some(vip::shown_score(score).or_raise())
 }
 
-/// A value as a column of a row; `None` is NULL.
-pub fn column<T: IntoDatum>(value: Option<T>) -> Option<pg_sys::Datum> {
-    value.and_then(IntoDatum::into_datum)
+/// The number of columns of `segment_customer`.
+const WIDTH: usize = COLUMNS.len();
+
+/// The columns of `segment_customer`.
+fn columns<'a>(customer: &Customer<'a>, contact: ContactFacts<'a>) -> [Option<pg_sys::Datum>; WIDTH] {
+    let (facts, _) = customer.answers(contact).or_raise();
+    std::array::from_fn(|place| datum((COLUMNS[place].find)(&facts)?, COLUMNS[place].sql_type))
 }
 
-/// The columns of `segment_customer`, in the order of `segment_customer.sql`.
-fn columns<'a>(customer: &Customer<'a>, contact: ContactFacts<'a>) -> [Option<pg_sys::Datum>; 26] {
-    let facts = customer.facts(contact).or_raise();
-    let step = customer.next_step_of(&facts);
-    let contact_policy = &customer.policy().contact;
-    [
-        column(facts.first_purchase_on),
-        column(facts.last_purchase_on),
-        column(facts.recency_days.map(integer)),
-        column(facts.orders),
-        column(facts.purchase_days.map(integer)),
-        column(facts.monetary),
-        column(facts.scores.map(|scores| i32::from(scores.r))),
-        column(facts.scores.map(|scores| i32::from(scores.f))),
-        column(facts.scores.map(|scores| i32::from(scores.m))),
-        column(facts.scores.map(|scores| scores.code())),
-        column(facts.rfm_segment),
-        column(facts.lifecycle_state.map(|state| state.name())),
-        column(facts.purchase_stage.map(|stage| stage.name())),
-        column(facts.value_score),
-        column(facts.relation_score),
-        column(facts.vip_score),
-        column(facts.vip_tier.map(|tier| tier.name())),
-        column(facts.last_tier.map(|tier| tier.name())),
-        column(facts.dormancy_category.map(|category| category.name())),
-        column(facts.dormancy_reason.map(|reason| reason.name())),
-        column(Some(step.action())),
-        column(step.rule_id()),
-        column(Some(step.behavior().name())),
-        column(step.channel(&facts, contact_policy)),
-        column(step.due_on(&facts, contact_policy)),
-        column(customer.next_transition_on()),
-    ]
-}
-
-/// The row type of a function that returns one, found once a query and kept in fn_extra.
-///
-/// # Safety
-/// `fcinfo` must be a live call frame of a function that returns a row.
-pub unsafe fn row_type(fcinfo: pg_sys::FunctionCallInfo) -> pg_sys::TupleDesc {
-    // SAFETY: fn_extra is NULL or the description that this function put there, in memory that lives as long as flinfo.
-    unsafe {
-        let flinfo = (*fcinfo).flinfo;
-        if (*flinfo).fn_extra.is_null() {
-            let description = PgMemoryContexts::For((*flinfo).fn_mcxt).switch_to(|_| {
-                let mut description = std::ptr::null_mut();
-                pg_sys::get_call_result_type(fcinfo, std::ptr::null_mut(), &mut description);
-                pg_sys::BlessTupleDesc(description)
-            });
-            (*flinfo).fn_extra = description.cast();
-        }
-        (*flinfo).fn_extra.cast()
+/// A value as a datum of an SQL type.
+fn datum(value: Value, sql_type: SqlType) -> Option<pg_sys::Datum> {
+    match value {
+        Value::Text(text) => column(Some(&*text)),
+        Value::On(day) => column(Some(day)),
+        Value::Flag(flag) => column(Some(flag)),
+        Value::Number(number) => match sql_type {
+            SqlType::Integer => column(number.floor().map(integer)),
+            SqlType::Bigint => column(number.floor()),
+            _ => column(Some(number)),
+        },
     }
-}
-
-/// A row of these columns.
-///
-/// # Safety
-/// As [`row_type`]; the columns must have the types of the row.
-pub unsafe fn row<const N: usize>(
-    fcinfo: pg_sys::FunctionCallInfo,
-    columns: [Option<pg_sys::Datum>; N],
-) -> pg_sys::Datum {
-    let mut values = columns.map(|column| column.unwrap_or(pg_sys::Datum::null()));
-    let mut nulls = columns.map(|column| column.is_none());
-    // SAFETY: the arrays are as long as the row has columns.
-    unsafe {
-        let tuple = pg_sys::heap_form_tuple(row_type(fcinfo), values.as_mut_ptr(), nulls.as_mut_ptr());
-        pg_sys::HeapTupleHeaderGetDatum((*tuple).t_data)
-    }
-}
-
-/// An argument as a value; `None` where it is NULL.
-///
-/// # Safety
-/// `fcinfo` must be a live call frame; argument `index` must have the SQL type of `T`.
-pub unsafe fn read<T: FromDatum>(fcinfo: pg_sys::FunctionCallInfo, index: usize) -> Option<T> {
-    // SAFETY: the caller promises the type.
-    unsafe { argument(fcinfo, index).and_then(|datum| T::from_datum(datum, false)) }
 }
 
 #[pg_extern(sql = false)]
@@ -275,4 +215,21 @@ fn segment_customer(fcinfo: pg_sys::FunctionCallInfo) -> Option<RawDatum> {
     }
 }
 
-extension_sql_file!("segment_customer.sql", name = "segment_customer", requires = ["types"]);
+#[pg_extern(immutable, strict, parallel_safe, cost = 10)]
+#[allow(clippy::type_complexity)]
+fn customer_columns() -> TableIterator<
+    'static,
+    (
+        name!(place, i32),
+        name!(name, &'static str),
+        name!(type, &'static str),
+        name!(description, &'static str),
+        name!(description_ja, &'static str),
+    ),
+> {
+    TableIterator::new(
+        (1..).zip(COLUMNS).map(|(place, column)| (place, column.name, column.sql_type.name(), column.en, column.ja)),
+    )
+}
+
+extension_sql_file!("segment_customer.sql", name = "segment_customer", requires = ["types", customer_columns]);

@@ -3,16 +3,16 @@
 use pgrx::prelude::*;
 use pgrx::{IntoDatum, pg_sys};
 
-use super::buffer::{self, Buffer, Plain};
+use super::buffer::{self, Buffer, PlainData};
+use super::call::{aggregate_context, argument};
 use super::datum::{RawDatum, finite_day, new_varlena, varlena_bytes};
 use super::error::OrRaise;
-use super::orders::{aggregate_context, argument};
 use crate::bytes::Reader;
 use crate::contact::{ContactKey, ContactKind};
-use crate::dated::{Dated, Key};
 use crate::day::Day;
 use crate::engagement::Kind;
 use crate::error::Result;
+use crate::event_history::{EventHistory, Key};
 use crate::host::Steps;
 use crate::memory;
 
@@ -22,7 +22,7 @@ use crate::memory;
 struct NoHeader {}
 
 // SAFETY: it has no bytes.
-unsafe impl Plain for NoHeader {}
+unsafe impl PlainData for NoHeader {}
 // SAFETY: as above; the number is its own.
 unsafe impl buffer::Header for NoHeader {
     const KIND: u32 = 2;
@@ -39,7 +39,7 @@ const FIRST_BYTES: usize = 64;
 const MERGE_BYTES: usize = 65_536;
 
 /// More than an entry has: four names, day, count.
-const MAX_ENTRY_BYTES: usize = 4 * (1 + crate::dated::MAX_NAME_BYTES) + 4 + 4;
+const MAX_ENTRY_BYTES: usize = 4 * (1 + crate::event_history::MAX_NAME_BYTES) + 4 + 4;
 
 impl Events {
     fn add<K: Key>(&mut self, key: K::Ref<'_>, day: Day, count: u32) {
@@ -58,7 +58,7 @@ impl Events {
         Ok(())
     }
 
-    fn add_history<K: Key>(&mut self, history: &Dated<K>) {
+    fn add_history<K: Key>(&mut self, history: &EventHistory<K>) {
         history.entries().for_each(|(key, day, count)| self.add::<K>(key, day, count));
     }
 
@@ -76,7 +76,7 @@ impl Events {
         Ok(())
     }
 
-    fn history<K: Key>(&self) -> Result<Dated<K>> {
+    fn history<K: Key>(&self) -> Result<EventHistory<K>> {
         let mut reader = Reader::part(K::TYPE_NAME, self.items::<u8>());
         let (mut entries, mut steps) = (Vec::new(), Steps::default());
         while !reader.is_empty() {
@@ -85,12 +85,12 @@ impl Events {
             let (day, count) = (i32::from_ne_bytes(reader.array()?), u32::from_ne_bytes(reader.array()?));
             memory::push(&mut entries, (key, Day(day), count));
         }
-        Dated::collected(entries)
+        EventHistory::collected(entries)
     }
 }
 
 // SAFETY: bytes.
-unsafe impl<const N: usize> Plain for [u8; N] {}
+unsafe impl<const N: usize> PlainData for [u8; N] {}
 
 /// The state of a call: that of its first argument, or a new one.
 ///
@@ -150,7 +150,7 @@ unsafe fn collect_stored<K: Key>(fcinfo: pg_sys::FunctionCallInfo) -> Option<Raw
             Some(history) => {
                 let mut events = events_or_new(fcinfo);
                 events.merge_if_full::<K>().or_raise();
-                events.add_history(&Dated::<K>::from_bytes(varlena_bytes(history)).or_raise());
+                events.add_history(&EventHistory::<K>::from_bytes(varlena_bytes(history)).or_raise());
                 Some(RawDatum(events.as_datum()))
             }
         }
@@ -216,7 +216,7 @@ fn deserialize_events(fcinfo: pg_sys::FunctionCallInfo) -> Option<RawDatum> {
 /// `fcinfo` must be a live call frame of a function with this argument.
 unsafe fn finish<K: Key>(fcinfo: pg_sys::FunctionCallInfo) -> Option<RawDatum>
 where
-    Dated<K>: IntoDatum,
+    EventHistory<K>: IntoDatum,
 {
     // SAFETY: the caller promises the argument.
     unsafe {

@@ -4,10 +4,9 @@ use pgrx::datum::Interval;
 use pgrx::prelude::*;
 use pgrx::{FromDatum, pg_sys};
 
-use super::customer::{column, row};
+use super::call::{argument, column, row};
 use super::datum::RawDatum;
 use super::error::OrRaise;
-use super::orders::argument;
 use super::types::{SegmentPolicy, policy_of};
 use crate::calendar::{Step, days_between};
 use crate::customer::Customer;

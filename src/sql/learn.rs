@@ -3,11 +3,11 @@
 use pgrx::prelude::*;
 use pgrx::{IntoDatum, pg_sys};
 
-use super::buffer::{self, Buffer, Plain};
+use super::buffer::{self, Buffer, PlainData};
+use super::call::{aggregate_context, argument, call_site};
 use super::datum::{RawDatum, new_varlena, varlena_bytes};
 use super::error::{OrRaise, raise};
-use super::orders::{aggregate_context, argument};
-use super::question::{Asked, Policies, Question, call_site};
+use super::question::{Asked, Policies, Question};
 use super::types::{SegmentPolicy, document_of, policy_of};
 use crate::customer::Customer;
 use crate::decimal::MAX_SCALE;
@@ -19,21 +19,21 @@ use crate::memory;
 /// What a state knows besides its observations.
 #[derive(Clone, Copy)]
 #[repr(C)]
-struct Header {
+struct CustomersHeader {
     question: Question,
     unit: MoneyUnit,
 }
 
 // SAFETY: plain parts.
-unsafe impl Plain for Header {}
+unsafe impl PlainData for CustomersHeader {}
 // SAFETY: as above; the number is its own.
-unsafe impl buffer::Header for Header {
+unsafe impl buffer::Header for CustomersHeader {
     const KIND: u32 = 3;
 }
 // SAFETY: integers and one of an enum, packed to 8 bytes; a buffer of this header holds nothing else.
-unsafe impl Plain for Observation {}
+unsafe impl PlainData for Observation {}
 
-type Observations = Buffer<Header>;
+type Observations = Buffer<CustomersHeader>;
 
 const FIRST_BYTES: usize = 8192;
 
@@ -135,7 +135,7 @@ unsafe fn observations_or_new(fcinfo: pg_sys::FunctionCallInfo, asked: Asked) ->
             None => {
                 let context = aggregate_context(fcinfo);
                 let question = call_site(fcinfo, |_| Policies::default()).keep((*fcinfo).flinfo, asked);
-                let header = Header { question, unit: MoneyUnit { scale: 0, coarse: 0 } };
+                let header = CustomersHeader { question, unit: MoneyUnit { scale: 0, coarse: 0 } };
                 Observations::new(context, header, FIRST_BYTES)
             }
         }
@@ -170,7 +170,7 @@ fn combine_customers(fcinfo: pg_sys::FunctionCallInfo) -> Option<RawDatum> {
             None => argument(fcinfo, 0).map(RawDatum),
             Some(other) => {
                 let mut other = Observations::from_datum(other);
-                let Header { question, unit } = *other.header();
+                let CustomersHeader { question, unit } = *other.header();
                 let mut observations = observations_or_new(fcinfo, Asked::from(question));
                 Asked::from(question).check_same(observations.header().question, "base").or_raise();
                 observations.add_all(unit, other.items().iter().copied()).or_raise();
@@ -189,7 +189,7 @@ fn serialize_customers(fcinfo: pg_sys::FunctionCallInfo) -> Option<RawDatum> {
         argument(fcinfo, 0).map(|state| {
             let mut observations = Observations::from_datum(state);
             observations.fit().or_raise();
-            let Header { question, unit } = *observations.header();
+            let CustomersHeader { question, unit } = *observations.header();
             let mut bytes = Vec::new();
             question.write(&mut bytes);
             bytes.extend([unit.scale, unit.coarse]);
@@ -214,7 +214,7 @@ fn deserialize_customers(fcinfo: pg_sys::FunctionCallInfo) -> Option<RawDatum> {
             let (asked, unit, observations) = read_state(varlena_bytes(bytes)).unwrap_or_else(|| {
                 raise(Error::new(ErrorKind::InvalidBinary, "not the serialized state of an aggregate"));
             });
-            let header = Header { question: asked.copied(), unit };
+            let header = CustomersHeader { question: asked.copied(), unit };
             let mut state = Observations::new(pg_sys::CurrentMemoryContext, header, FIRST_BYTES);
             state.extend(&observations);
             RawDatum(state.as_datum())
@@ -255,7 +255,7 @@ fn finish_policy(fcinfo: pg_sys::FunctionCallInfo) -> Option<RawDatum> {
         aggregate_context(fcinfo);
         argument(fcinfo, 0).map(|state| Observations::from_datum(state))?
     };
-    let Header { question, mut unit } = *state.header();
+    let CustomersHeader { question, mut unit } = *state.header();
     let base = question.policy();
     // Counted in a copy: a final function leaves the state as it is.
     let mut observations: Vec<Observation> = state.to_vec();

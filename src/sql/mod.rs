@@ -8,6 +8,7 @@
 //! | `types.rs`, `types.sql` | the types, their operators and casts |
 //! | `orders.rs`, `events.rs`, `aggregates.sql` | the aggregates over order rows, events and contacts |
 //! | `buffer.rs`, `question.rs`, `zone.rs` | what these stand on: memory that PostgreSQL counts, the day and policy asked for, days in the session's time zone |
+//! | `call.rs` | the arguments of a call, what a function keeps between calls, the rows it returns |
 //! | `history.rs` | accessors of a purchase history |
 //! | `customer.rs` | functions of one customer's histories, `segment_customer` |
 //! | `learn.rs`, `learn.sql` | learning a policy from all customers |
@@ -16,7 +17,7 @@
 //! | `timeline.rs` | the lifecycle of one customer over time |
 //! | `kpi.rs`, `kpi.sql` | what KPIs are made of: questions about a history, the aggregate `proportion` |
 //! | `ab.rs`, `ab.sql` | A/B tests: groups, results, comparison, sample size |
-//! | `plain.rs` | the same on plain numbers |
+//! | `from_numbers.rs` | the same from plain numbers, without a history |
 //! | `explain.rs` | why the answers of one customer are what they are |
 //! | `policy.rs` | policies and lists of labels |
 //! | `stored.rs`, `stored.sql` | the table of named policies |
@@ -29,6 +30,7 @@
 
 mod ab;
 mod buffer;
+mod call;
 mod channels;
 mod column_guess;
 mod customer;
@@ -36,6 +38,7 @@ mod datum;
 mod error;
 mod events;
 mod explain;
+mod from_numbers;
 mod history;
 mod kpi;
 mod learn;
@@ -43,7 +46,7 @@ mod memory;
 mod notes;
 mod numeric;
 mod orders;
-mod plain;
+
 mod policy;
 mod question;
 mod scenario;
@@ -69,6 +72,7 @@ extension_sql_file!(
         policy::dormancy_reasons,
         policy::policy_presets,
         policy::next_actions,
+        customer::customer_columns,
         scenario::scenario_presets,
         scenario::message_keys,
         scenario::due_step_reasons,

@@ -9,9 +9,9 @@ use std::ffi::{c_char, c_int};
 use pgrx::prelude::*;
 use pgrx::{PgRelation, pg_sys};
 
+use super::call::argument;
 use super::datum::RawDatum;
 use super::error::raise;
-use super::orders::argument;
 use crate::error::{Error, ErrorKind};
 
 /// The table of notes with this oid, locked for writing until the transaction ends, so that nobody drops or changes it.

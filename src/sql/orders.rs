@@ -6,12 +6,12 @@ use std::rc::Rc;
 use pgrx::prelude::*;
 use pgrx::{IntoDatum, pg_sys};
 
-use super::buffer::{self, Buffer, Plain};
+use super::buffer::{self, Buffer, PlainData};
+use super::call::{aggregate_context, argument, call_site};
 use super::datum::{RawDatum, finite_day, new_varlena, varlena_bytes};
 use super::error::{OrRaise, raise};
-use super::memory::ensure_reserve;
 use super::numeric;
-use super::question::{Asked, Policies, Question, call_site};
+use super::question::{Asked, Policies, Question};
 use super::types::policy_of;
 use super::zone::{DAY_MICROS, local_day};
 use crate::customer::Customer;
@@ -20,36 +20,6 @@ use crate::decimal::Decimal;
 use crate::error::{Error, ErrorKind, Result};
 use crate::history::{MAX_DAYS, PackedOrder, PurchaseDay, PurchaseHistory, merge_days, rescale_days, too_many_days};
 use crate::memory;
-
-/// Argument `index` of a call; `None` for NULL.
-///
-/// # Safety
-/// `fcinfo` must be a live call frame with more than `index` arguments.
-pub unsafe fn argument(fcinfo: pg_sys::FunctionCallInfo, index: usize) -> Option<pg_sys::Datum> {
-    ensure_reserve();
-    // SAFETY: the caller promises that the argument is there.
-    let argument = unsafe { *(*fcinfo).args.as_ptr().add(index) };
-    (!argument.isnull).then_some(argument.value)
-}
-
-/// The memory context of the aggregate that makes this call.
-///
-/// # Safety
-/// `fcinfo` must be a live call frame.
-pub unsafe fn aggregate_context(fcinfo: pg_sys::FunctionCallInfo) -> pg_sys::MemoryContext {
-    let mut context = std::ptr::null_mut();
-    // SAFETY: the caller promises a live call frame.
-    if unsafe { pg_sys::AggCheckCallContext(fcinfo, &mut context) } == 0 {
-        raise(
-            Error::new(
-                ErrorKind::InvalidParameter,
-                "this function is a part of an aggregate and cannot be called by itself",
-            )
-            .hint("Call the aggregate, for example purchase_history(ordered_on, amount)."),
-        );
-    }
-    context
-}
 
 /// How the items of a state are kept.
 #[derive(Clone, Copy, PartialEq)]
@@ -63,7 +33,7 @@ enum Form {
 /// What a state knows besides its rows.
 #[derive(Clone, Copy)]
 #[repr(C)]
-struct Header {
+struct OrdersHeader {
     question: Question,
     /// Decimals of the amounts.
     scale: u8,
@@ -71,22 +41,22 @@ struct Header {
 }
 
 // SAFETY: plain parts; PurchaseDay is packed to 8 bytes.
-unsafe impl Plain for Header {}
+unsafe impl PlainData for OrdersHeader {}
 // SAFETY: as above; the number is its own.
-unsafe impl buffer::Header for Header {
+unsafe impl buffer::Header for OrdersHeader {
     const KIND: u32 = 1;
 }
 // SAFETY: an integer.
-unsafe impl Plain for PackedOrder {}
+unsafe impl PlainData for PackedOrder {}
 // SAFETY: integers, packed to 8 bytes.
-unsafe impl Plain for PurchaseDay {}
+unsafe impl PlainData for PurchaseDay {}
 
 /// The rows collected for one group.
-type Rows = Buffer<Header>;
+type Rows = Buffer<OrdersHeader>;
 
-impl Header {
+impl OrdersHeader {
     fn new(question: Question) -> Self {
-        Header { question, scale: 0, form: Form::Orders }
+        OrdersHeader { question, scale: 0, form: Form::Orders }
     }
 }
 
@@ -292,7 +262,7 @@ unsafe fn rows_or_new(fcinfo: pg_sys::FunctionCallInfo, question: impl FnOnce() 
     unsafe {
         match argument(fcinfo, 0) {
             Some(state) => Rows::from_datum(state),
-            None => Rows::new(aggregate_context(fcinfo), Header::new(question()), FIRST_BYTES),
+            None => Rows::new(aggregate_context(fcinfo), OrdersHeader::new(question()), FIRST_BYTES),
         }
     }
 }
@@ -400,7 +370,7 @@ fn deserialize_orders(fcinfo: pg_sys::FunctionCallInfo) -> Option<RawDatum> {
                 raise(Error::new(ErrorKind::InvalidBinary, "not the serialized state of an aggregate"));
             });
             CHANGES.set(CHANGES.get() + 1);
-            let mut rows = Rows::new(pg_sys::CurrentMemoryContext, Header::new(asked.copied()), FIRST_BYTES);
+            let mut rows = Rows::new(pg_sys::CurrentMemoryContext, OrdersHeader::new(asked.copied()), FIRST_BYTES);
             rows.add_history(&PurchaseHistory::from_bytes(history).or_raise()).or_raise();
             RawDatum(rows.as_datum())
         })

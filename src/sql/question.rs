@@ -4,7 +4,7 @@ use std::ptr::NonNull;
 
 use pgrx::{PgMemoryContexts, pg_sys};
 
-use super::buffer::Plain;
+use super::buffer::PlainData;
 use super::datum::{finite_day, new_varlena, varlena_bytes};
 use super::error::{OrRaise, raise};
 use super::types::SegmentPolicy;
@@ -27,7 +27,7 @@ pub struct Question {
 }
 
 // SAFETY: the pointer in it is not owned.
-unsafe impl Plain for Question {}
+unsafe impl PlainData for Question {}
 
 impl Question {
     /// No question: rows are collected for later.
@@ -153,24 +153,5 @@ impl Policies {
             }
         }
         Question { as_of: asked.as_of, policy: self.0.first().copied() }
-    }
-}
-
-/// What a function keeps for a query, made at the first call, in memory that lives as long as flinfo.
-///
-/// # Safety
-/// `fcinfo` must be a live call frame, and every call of its function must ask for the same type.
-pub unsafe fn call_site<'a, T>(
-    fcinfo: pg_sys::FunctionCallInfo,
-    new: impl FnOnce(*mut pg_sys::FmgrInfo) -> T,
-) -> &'a mut T {
-    // SAFETY: fn_extra is NULL or what this function put there.
-    unsafe {
-        let flinfo = (*fcinfo).flinfo;
-        if (*flinfo).fn_extra.is_null() {
-            let site = new(flinfo);
-            (*flinfo).fn_extra = PgMemoryContexts::For((*flinfo).fn_mcxt).leak_and_drop_on_delete(site).cast();
-        }
-        &mut *(*flinfo).fn_extra.cast()
     }
 }

@@ -14,3 +14,4 @@ ALTER FUNCTION message_keys() ROWS 29;
 ALTER FUNCTION due_step_reasons() ROWS 11;
 ALTER FUNCTION ab_verdicts() ROWS 3;
 ALTER FUNCTION ab_factors() ROWS 3;
+ALTER FUNCTION customer_columns() ROWS 26;

@@ -3,19 +3,18 @@
 use std::cell::RefCell;
 use std::rc::Rc;
 
+use pgrx::pg_sys;
 use pgrx::prelude::*;
-use pgrx::{PgMemoryContexts, pg_sys};
 
-use super::customer::{column, read, row_type};
+use super::call::{ResultRows, argument, column, read};
 use super::datum::{Channels, RawDatum, check_size, varlena_bytes};
-use super::error::{OrRaise, raise};
-use super::orders::argument;
+use super::error::OrRaise;
 use super::types::{Recent, SegmentPolicy, policy_of};
 use crate::contact::{ContactCalendar, ContactFacts, ContactHistory};
 use crate::customer::Customer;
 use crate::day::Day;
 use crate::engagement::EngagementHistory;
-use crate::error::{Error, ErrorKind, Result};
+use crate::error::Result;
 use crate::finding::Finding;
 use crate::history::PurchaseHistory;
 use crate::membership::Membership;
@@ -154,35 +153,11 @@ fn columns(due: &DueStep) -> [Option<pg_sys::Datum>; 9] {
     ]
 }
 
-/// The rows of a function that returns all of them at once.
-///
-/// # Safety
-/// `fcinfo` must be a live call frame of a function that returns a set of rows.
-unsafe fn new_rows(fcinfo: pg_sys::FunctionCallInfo) -> *mut pg_sys::Tuplestorestate {
-    // SAFETY: PostgreSQL gives a ReturnSetInfo to functions that return sets; what is made lives as long as the query.
-    unsafe {
-        let result = (*fcinfo).resultinfo.cast::<pg_sys::ReturnSetInfo>();
-        if result.is_null() || (*result).allowedModes & pg_sys::SetFunctionReturnMode::SFRM_Materialize as i32 == 0 {
-            raise(
-                Error::new(ErrorKind::InvalidParameter, "due_steps returns rows, which cannot be used here")
-                    .hint("Call it in FROM: CROSS JOIN LATERAL due_steps(...)."),
-            );
-        }
-        let random_access = (*result).allowedModes & pg_sys::SetFunctionReturnMode::SFRM_Materialize_Random as i32 != 0;
-        let memory = (*(*result).econtext).ecxt_per_query_memory;
-        let rows = PgMemoryContexts::For(memory)
-            .switch_to(|_| pg_sys::tuplestore_begin_heap(random_access, false, pg_sys::work_mem));
-        (*result).returnMode = pg_sys::SetFunctionReturnMode::SFRM_Materialize;
-        (*result).setResult = rows;
-        rows
-    }
-}
-
 #[pg_extern(sql = false)]
 fn due_steps(fcinfo: pg_sys::FunctionCallInfo) -> Option<RawDatum> {
     // SAFETY: scenario.sql declares these arguments and the columns.
     unsafe {
-        let rows = new_rows(fcinfo);
+        let mut rows = ResultRows::new("due_steps", fcinfo);
         let (Some(scenarios), Some(as_of)) = (argument(fcinfo, 0), read::<Day>(fcinfo, 2)) else {
             return None;
         };
@@ -196,12 +171,8 @@ fn due_steps(fcinfo: pg_sys::FunctionCallInfo) -> Option<RawDatum> {
         let channels = channels.as_ref().map(|channels| &*channels.0);
         let contact = ContactFacts { channels, last_contacted_on: None, log: log.as_ref() };
         let customer = Customer::new(history.as_ref(), as_of, policy_of(&policy), engagement.as_ref(), membership);
-        let row_type = row_type(fcinfo);
         for due in scenarios.due_steps(&customer, contact).or_raise() {
-            let columns = columns(&due);
-            let mut values = columns.map(|column| column.unwrap_or(pg_sys::Datum::null()));
-            let mut nulls = columns.map(|column| column.is_none());
-            pg_sys::tuplestore_putvalues(rows, row_type, values.as_mut_ptr(), nulls.as_mut_ptr());
+            rows.push(columns(&due));
         }
         None
     }

@@ -1,5 +1,18 @@
 -- scenario
 
+CREATE TYPE due_step AS (
+    scenario text,
+    step text,
+    channel text,
+    offer text,
+    message_key text,
+    due_on date,
+    due boolean,
+    why text,
+    waits_for text
+);
+COMMENT ON TYPE due_step IS 'A row of due_steps: the step of one scenario for a customer, the day it is due, and why.';
+
 CREATE FUNCTION due_steps(
     scenarios scenario[],
     history purchase_history,
@@ -8,17 +21,8 @@ CREATE FUNCTION due_steps(
     engagement engagement_history DEFAULT NULL,
     membership text DEFAULT NULL,
     channels text[] DEFAULT NULL,
-    contacts contact_history DEFAULT NULL,
-    OUT scenario text,
-    OUT step text,
-    OUT channel text,
-    OUT offer text,
-    OUT message_key text,
-    OUT due_on date,
-    OUT due boolean,
-    OUT why text,
-    OUT waits_for text
-) RETURNS SETOF record
+    contacts contact_history DEFAULT NULL
+) RETURNS SETOF due_step
     AS 'MODULE_PATHNAME', 'due_steps_wrapper' LANGUAGE c IMMUTABLE PARALLEL SAFE COST 300 ROWS 5;
 COMMENT ON FUNCTION due_steps(
     scenario[], purchase_history, date, segment_policy, engagement_history, text, text[], contact_history

@@ -1,5 +1,36 @@
 -- segment_customer
 
+-- The columns are those of the table in src/column.rs, which a test compares.
+CREATE TYPE customer_segment AS (
+    first_purchase_on date,
+    last_purchase_on date,
+    recency_days integer,
+    orders bigint,
+    purchase_days integer,
+    monetary numeric,
+    r_score integer,
+    f_score integer,
+    m_score integer,
+    rfm_score integer,
+    rfm_segment text,
+    lifecycle_state text,
+    purchase_stage text,
+    value_score numeric,
+    relation_score numeric,
+    vip_score numeric,
+    vip_tier text,
+    last_tier text,
+    dormancy_category text,
+    dormancy_reason text,
+    next_action text,
+    action_rule text,
+    action_behavior text,
+    action_channel text,
+    action_due_on date,
+    next_transition_on date
+);
+COMMENT ON TYPE customer_segment IS 'A row of segment_customer; customer_columns() says what each column means.';
+
 CREATE FUNCTION segment_customer(
     history purchase_history,
     as_of date,
@@ -8,31 +39,9 @@ CREATE FUNCTION segment_customer(
     membership text DEFAULT NULL,
     channels text[] DEFAULT NULL,
     last_contacted_on date DEFAULT NULL,
-    contacts contact_history DEFAULT NULL,
-    OUT first_purchase_on date,
-    OUT last_purchase_on date,
-    OUT recency_days integer,
-    OUT orders bigint,
-    OUT purchase_days integer,
-    OUT monetary numeric,
-    OUT r_score integer,
-    OUT f_score integer,
-    OUT m_score integer,
-    OUT rfm_score integer,
-    OUT rfm_segment text,
-    OUT lifecycle_state text,
-    OUT purchase_stage text,
-    OUT value_score numeric,
-    OUT relation_score numeric,
-    OUT vip_score numeric,
-    OUT vip_tier text,
-    OUT last_tier text,
-    OUT dormancy_category text,
-    OUT dormancy_reason text,
-    OUT next_action text,
-    OUT action_rule text,
-    OUT action_behavior text,
-    OUT action_channel text,
-    OUT action_due_on date,
-    OUT next_transition_on date
-) AS 'MODULE_PATHNAME', 'segment_customer_wrapper' LANGUAGE c IMMUTABLE PARALLEL SAFE COST 150;
+    contacts contact_history DEFAULT NULL
+) RETURNS customer_segment
+    AS 'MODULE_PATHNAME', 'segment_customer_wrapper' LANGUAGE c IMMUTABLE PARALLEL SAFE COST 150;
+
+COMMENT ON FUNCTION customer_columns() IS
+    'The columns of segment_customer in order, with their types and what they say in English and Japanese.';

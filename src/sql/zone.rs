@@ -12,21 +12,21 @@ const SECOND_MICROS: i64 = 1_000_000;
 /// Seconds from 1970-01-01, where the time zone data counts from, to 2000-01-01.
 const EPOCH_SECONDS: i64 = 946_684_800;
 
-/// A stretch of time in which the offset does not change: `from <= t < until`, in seconds since 1970.
-struct Stretch {
+/// A time in which the offset does not change: `from <= t < until`, in seconds since 1970.
+struct OffsetPeriod {
     from: i64,
     until: i64,
     offset: i64,
 }
 
-/// The stretches of one zone that were met so far.
+/// The periods of one zone that were met so far.
 struct Known {
     zone: *const pg_sys::pg_tz,
-    stretches: Vec<Stretch>,
+    periods: Vec<OffsetPeriod>,
 }
 
 thread_local! {
-    static KNOWN: RefCell<Known> = const { RefCell::new(Known { zone: std::ptr::null(), stretches: Vec::new() }) };
+    static KNOWN: RefCell<Known> = const { RefCell::new(Known { zone: std::ptr::null(), periods: Vec::new() }) };
 }
 
 /// The day of a finite timestamp (microseconds since 2000-01-01 UTC) in the session's time zone, exactly as
@@ -37,10 +37,10 @@ pub fn local_day(micros: i64) -> Day {
         // SAFETY: PostgreSQL sets session_timezone before any statement runs and never frees a zone.
         let zone = unsafe { pg_sys::session_timezone };
         if !std::ptr::eq(zone, known.zone) {
-            *known = Known { zone, stretches: Vec::new() };
+            *known = Known { zone, periods: Vec::new() };
         }
-        match known.stretches.iter().find(|stretch| (stretch.from..stretch.until).contains(&seconds)) {
-            Some(stretch) => stretch.offset,
+        match known.periods.iter().find(|period| (period.from..period.until).contains(&seconds)) {
+            Some(period) => period.offset,
             None => look_up(known, seconds),
         }
     });
@@ -65,10 +65,10 @@ fn look_up(known: &mut Known, seconds: i64) -> i64 {
     if found == 0 {
         until = i64::MAX;
     }
-    // The stretch may be known already from a later time on.
-    match known.stretches.iter_mut().find(|stretch| stretch.until == until) {
-        Some(stretch) => stretch.from = seconds,
-        None => known.stretches.push(Stretch { from: seconds, until, offset }),
+    // The period may be known already from a later time on.
+    match known.periods.iter_mut().find(|period| period.until == until) {
+        Some(period) => period.from = seconds,
+        None => known.periods.push(OffsetPeriod { from: seconds, until, offset }),
     }
     offset
 }

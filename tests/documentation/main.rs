@@ -4,5 +4,6 @@
 mod common;
 
 mod examples;
+mod pages;
 mod shop;
 mod year;

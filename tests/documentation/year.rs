@@ -1,35 +1,11 @@
-//! The year of the worked shop (sql/examples/shop/year.sql): it prints what is committed, the README shows a part of that, and
+//! The year of the worked shop (sql/examples/shop/year.sql): it prints what is committed, and
 //! what it wrote into the log keeps to the rules, each counted here in plain SQL from the shop's own tables.
 
 use crate::common::*;
 
 /// What the checks stand on: what the year sent, by Tokyo's days; all contacts, the shop's own newsletters included; the steps
 /// as the documents have them, from 1.
-const PLAIN: &str = r#"
-    CREATE SCHEMA plain;
-    CREATE TABLE plain.contacts AS
-    SELECT customer_id, channel, (contacted_at AT TIME ZONE 'Asia/Tokyo')::date AS day, scenario, step, "group" AS grp, cost,
-           scenario IN (SELECT name FROM scenarios) AS of_the_year
-    FROM contacts WHERE "group" IS DISTINCT FROM 'holdout';
-    CREATE INDEX ON plain.contacts (customer_id);
-    CREATE TABLE plain.sent AS SELECT * FROM plain.contacts WHERE of_the_year;
-    CREATE TABLE plain.steps AS
-    SELECT name AS scenario, s ->> 'id' AS step, n, (s ->> 'after_days')::int AS after_days, s -> 'channels' AS channels,
-           scenario::jsonb -> 'stop_when' AS stop_when, (scenario::jsonb ->> 'reenter_after_days')::int AS reenter
-    FROM scenarios, jsonb_array_elements(scenario::jsonb -> 'steps') WITH ORDINALITY AS e (s, n);
-    -- Each message beside the one before it in its scenario, and the day its round began.
-    CREATE TABLE plain.rounds AS
-    SELECT *, max(day) FILTER (WHERE n = 1) OVER (PARTITION BY customer_id, scenario ORDER BY day) AS began
-    FROM (
-        SELECT c.*, n, after_days, stop_when, reenter, channels,
-               lag(n) OVER w AS n_before, lag(after_days) OVER w AS after_before, lag(day) OVER w AS day_before
-        FROM plain.sent AS c JOIN plain.steps USING (scenario, step)
-        WINDOW w AS (PARTITION BY customer_id, scenario ORDER BY day)
-    ) AS r;
-    CREATE TABLE plain.limits (channel text, contacts int, days int);
-    INSERT INTO plain.limits VALUES (NULL, 1, 7), (NULL, 4, 60), ('postal', 2, 60), ('phone', 1, 60);
-    ANALYZE;
-"#;
+const PLAIN: &str = include_str!("year_contacts.sql");
 
 /// Rows that break a rule; and how many rows there are that could.
 const RULES: &[(&str, &str, u32, &str)] = &[
@@ -114,9 +90,9 @@ const RULES: &[(&str, &str, u32, &str)] = &[
     ),
     (
         "costs and answers in the window, counted one by one",
-        "SELECT FROM waking_answers WHERE reactivated",
+        "SELECT FROM reactivation_answers WHERE reactivated",
         80,
-        "SELECT \"group\", (result).customers, (result).responders, (result).revenue, cost FROM waking_groups
+        "SELECT \"group\", (result).customers, (result).responders, (result).revenue, cost FROM reactivation_groups
          EXCEPT
          SELECT \"group\", count(*), count(*) FILTER (WHERE bought), sum(revenue), coalesce(sum(cost), 0)
          FROM campaign_members AS m
@@ -153,25 +129,4 @@ fn the_year_prints_what_is_committed_and_keeps_to_its_rules() {
     }
 
     assert_recorded("sql/examples/shop/year.out", &trimmed(&printed));
-}
-
-#[test]
-fn the_readme_shows_a_part_of_it() {
-    let [script, printed, readme] = ["sql/examples/shop/year.sql", "sql/examples/shop/year.out", "README.md"].map(read);
-    let blocks = |language: &str| -> Vec<String> {
-        let fence = format!("```{language}\n");
-        let blocks = readme.split(&fence).skip(1);
-        blocks.filter_map(|block| block.split("```").next()).map(str::to_owned).collect()
-    };
-    let results = blocks("year");
-    let shown: Vec<&str> = results.iter().flat_map(|block| block.lines()).filter(|line| *line != "...").collect();
-    assert!(shown.len() > 20);
-    for line in shown {
-        assert!(printed.lines().any(|printed| printed == line), "not in year.out: {line}");
-    }
-    let calls = blocks("plpgsql");
-    assert_eq!(calls.len(), 2);
-    for call in calls {
-        assert!(script.contains(&call), "not in year.sql: {call}");
-    }
 }

@@ -74,74 +74,13 @@ fn a_shops_own_tables_and_functions_of_the_same_names_do_not_disturb() {
 
 /// One column for each type of argument, and for those whose value must be a word of a list.
 fn facts(database: &Database, schema: &str) {
-    database.psql(&format!(
-        r#"SET search_path = "{schema}";
-           CREATE TABLE public.facts AS
-           SELECT n AS customer, n AS "integer", n::bigint AS "bigint", n * 2.25 AS "numeric", n * 0.37::float8 AS "double precision",
-                  111 * (1 + n % 5) AS score, 2 + n % 3 AS nth, 6 * n AS recency_days, n % 2 = 0 AS "boolean", '2025-06-30'::date - n * 17 % 90 AS "date", '2025-06-30'::date AS as_of,
-                  n * 0.01::float8 AS base_rate, 0.05::float8 AS lift, 0.8::float8 AS power, 0.05::float8 AS alpha, 'k' || n AS customer_key, 'spring' AS test,
-                  '[{{"group": "a", "share": 0.5}}, {{"group": "b", "share": 0.5}}]'::jsonb AS groups, md5(n::text)::uuid AS "uuid",
-                  format('(1000,%s,,,,5000,,%s)', n, n + 1000000)::ab_result AS "ab_result",
-                  '2025-01-01'::date AS from_day, '2025-06-30'::date AS to_day, '1 month'::interval AS "interval",
-                  '2025-06-01 12:00'::timestamp - make_interval(days => n) AS "timestamp without time zone",
-                  '2025-06-01 12:00+00'::timestamptz - make_interval(days => n) AS "timestamp with time zone",
-                  (ARRAY['continuing', 'paused', '03', 'ad_hoc'])[1 + n % 4] AS membership,
-                  (ARRAY['dormant', 'at_risk', 'vip', 'active', 'prospect'])[1 + n % 5] AS lifecycle_state,
-                  (ARRAY['drifted', 'overstocked', 'competitor'])[1 + n % 3] AS dormancy_reason,
-                  (ARRAY['review', 'referral', 'complaint'])[1 + n % 3] AS kind, 'annual_365' AS name,
-                  'aki@example.jp' AS email, '090-1234-' || 5000 + n AS phone, '港区芝1-1-' || n AS postal_address, 'aki' || n AS line_id,
-                  jsonb_build_object('email', n % 2 = 0, 'sms', true, 'postal', n % 3 = 0) AS consents,
-                  ARRAY['email', 'postal'] AS "text[]", '{{"frequency": "purchase_days"}}'::jsonb AS "jsonb",
-                  format('{{"2024-%s-03": {{"orders": 2, "discounted": 1, "amount": %s.50}}, "2025-05-01": {{"orders": 1, "amount": 7}}}}',
-                         lpad((1 + n % 12)::text, 2, '0'), n * 100)::purchase_history AS purchase_history,
-                  format('{{"review": {{"2025-01-%s": 2}}}}', lpad((1 + n % 28)::text, 2, '0'))::engagement_history
-                      AS engagement_history,
-                  contact_history('email', '2025-06-01'::date - n, 'at_risk_check_in', 'check_in', NULL) AS contact_history,
-                  (ARRAY['email', 'postal', NULL])[1 + n % 3] AS channel, 'at_risk_check_in' AS scenario_name, 'check_in' AS step,
-                  (ARRAY['a', 'holdout', NULL])[1 + n % 3] AS "group", 'vip_advocacy' AS preset,
-                  (preset_scenario('at_risk_check_in')::jsonb || '{{"enter_when": {{"rfm_segment": "kings"}}}}')::scenario AS scenario,
-                  ARRAY[preset_scenario('at_risk_check_in'), preset_scenario('reactivation_drifted')] AS _scenario,
-                  format('{{"vip": {{"min_span_days": 10, "monetary_cut": 100}}}}')::segment_policy AS segment_policy
-           FROM generate_series(1, 40) AS n GROUP BY n;
-           INSERT INTO segment_policies (name, policy, valid_from) VALUES ('annual_365', '{{"frequency": "purchase_days"}}', '1990-01-01')"#
-    ));
+    database.psql(&format!("SET search_path = \"{schema}\"; {}", include_str!("facts.sql")));
 }
 
 /// What each function of the extension that people can call answers: its signature and a digest. The calls are made from
 /// the catalog, so that no function is forgotten; a type of argument without a value in `facts` fails.
 fn answers(database: &Database, schema: &str, path: &str) -> Vec<(String, String)> {
-    let functions = database.psql(
-        "SELECT p.proname, p.prokind,
-                array_to_string(ARRAY(SELECT coalesce(quote_ident(c.attname), 'no value for ' || format_type(t.oid, NULL))
-                                      FROM unnest(p.proargtypes) WITH ORDINALITY AS a (type, position)
-                                      JOIN pg_type AS t ON t.oid = a.type
-                                      -- Two arguments of one name are two things.
-                                      CROSS JOIN LATERAL (
-                                          SELECT CASE WHEN p.proname = 'preset_scenario' THEN 'preset'
-                                                      WHEN p.proname = 'contact_history' AND p.proargnames[position] = 'scenario'
-                                                      THEN 'scenario_name'
-                                                      ELSE p.proargnames[position] END AS argument) AS w
-                                      LEFT JOIN LATERAL (
-                                          SELECT attname FROM pg_attribute
-                                          WHERE attrelid = 'public.facts'::regclass AND attnum > 0 AND atttypid = a.type
-                                                AND attname IN (w.argument, t.typname, format_type(t.oid, NULL))
-                                          ORDER BY attname = w.argument DESC NULLS LAST LIMIT 1) AS c ON true
-                                      ORDER BY position), ', '),
-                array_to_string(ARRAY(SELECT t.typname FROM unnest(p.proargtypes) WITH ORDINALITY AS a (type, position)
-                                      JOIN pg_type AS t ON t.oid = a.type ORDER BY position), ', ')
-         FROM pg_depend AS d JOIN pg_proc AS p ON d.classid = 'pg_proc'::regclass AND d.objid = p.oid
-         WHERE d.refclassid = 'pg_extension'::regclass AND d.deptype = 'e'
-               AND d.refobjid = (SELECT oid FROM pg_extension WHERE extname = 'pg_rfm')
-               -- What takes or gives PostgreSQL's internal values cannot be called by hand.
-               AND NOT 'internal'::regtype = ANY (p.proargtypes::oid[]) AND NOT 'cstring'::regtype = ANY (p.proargtypes::oid[])
-               AND p.prorettype NOT IN ('internal'::regtype, 'cstring'::regtype)
-               -- Nor is a part of an aggregate meant to be, or a trigger.
-               AND p.proname !~ '^_'
-               -- Segmentations have tests of their own.
-               AND (p.proname = 'stored_policy'
-                    OR p.prolang NOT IN (SELECT l.oid FROM pg_language AS l WHERE l.lanname IN ('sql', 'plpgsql')))
-         ORDER BY 1, 4",
-    );
+    let functions = database.psql(include_str!("callable_functions.sql"));
     let mut script = format!("SET search_path = {path}; SET jit = off;\n");
     let mut signatures = Vec::new();
     for line in functions.lines() {

@@ -19,7 +19,7 @@ fn installs_into_its_schema_and_drops_without_a_trace() {
     batch(&mut client, "DROP EXTENSION pg_rfm");
     let left =
         "SELECT count(*) FROM pg_depend WHERE refclassid = 'pg_namespace'::regclass AND refobjid = 'rfm'::regnamespace";
-    assert_eq!(client.query_one(left, &[]).expect("pg_depend can be read").get::<_, i64>(0), 0);
+    assert_eq!(count(&mut client, left), 0);
 }
 
 #[test]

@@ -3,8 +3,7 @@
 use std::thread;
 use std::time::Duration;
 
-use crate::common::{Database, batch, expect_error, program};
-use postgres::Client;
+use crate::common::*;
 
 /// A shop of superusers with a role that attacks it, and a table in which code of hers says whose rights it had.
 struct Scene {
@@ -68,10 +67,6 @@ impl Drop for Scene {
 const CREATE: &str =
     "SELECT create_segmentation('s', 'shop.orders', schema => 'reports', as_of => '2026-06-30', track => 'trigger')";
 
-fn number(client: &mut Client, sql: &str) -> i64 {
-    client.query_one(sql, &[]).unwrap_or_else(|error| panic!("{error}: {sql}")).get(0)
-}
-
 /// The schema is given away after the segmentation was made: its new owner replaces the table that the trigger function writes.
 #[test]
 fn notes_are_not_written_to_a_table_of_the_schemas_owner() {
@@ -89,7 +84,7 @@ fn notes_are_not_written_to_a_table_of_the_schemas_owner() {
     // The shop goes on writing.
     batch(&mut client, "INSERT INTO shop.orders VALUES (500, '2026-06-01', 7); TRUNCATE shop.orders");
     assert_eq!(scene.gained(), [""; 0]);
-    assert_eq!(number(&mut client, "SELECT count(*) FROM reports.s_noted"), 0);
+    assert_eq!(count(&mut client, "SELECT count(*) FROM reports.s_noted"), 0);
     // Whoever owns the schema is not trusted any more; once she is, what was not noted is found.
     assert_eq!(expect_error(&mut client, "SELECT refresh_segmentation('s')").0, "42501");
     batch(&mut client, "INSERT INTO shop.orders VALUES (500, '2026-06-01', 7)");
@@ -97,13 +92,13 @@ fn notes_are_not_written_to_a_table_of_the_schemas_owner() {
         &mut client,
         "ALTER SCHEMA reports OWNER TO postgres; DROP TABLE reports.s_noted; SELECT refresh_segmentation('s')",
     );
-    assert_eq!(number(&mut client, "SELECT count(*) FROM reports.s_customers"), 1);
+    assert_eq!(count(&mut client, "SELECT count(*) FROM reports.s_customers"), 1);
     for customers in [2, 3] {
         batch(
             &mut client,
             &format!("INSERT INTO shop.orders VALUES ({customers}, '2026-06-01', 7); SELECT refresh_segmentation('s')"),
         );
-        assert_eq!(number(&mut client, "SELECT count(*) FROM reports.s_customers"), customers);
+        assert_eq!(count(&mut client, "SELECT count(*) FROM reports.s_customers"), customers);
     }
     assert_eq!(scene.gained(), [""; 0]);
 }
@@ -137,7 +132,7 @@ fn triggers_on_the_notes_do_not_run() {
         assert_eq!(scene.gained(), [""; 0], "{table}");
     }
     batch(&mut client, "SELECT refresh_segmentation('s')");
-    assert_eq!(number(&mut client, "SELECT count(*) FROM reports.s_customers"), 21);
+    assert_eq!(count(&mut client, "SELECT count(*) FROM reports.s_customers"), 21);
 }
 
 /// The table is replaced by a view in a transaction that ends while the reader waits for its lock. The schema belongs to a role
@@ -225,7 +220,7 @@ fn a_schema_of_others_is_refused() {
     batch(&mut scene.client(&analyst), &format!("{}; SELECT rfm.drop_segmentation('s')", create("hers", "trigger")));
 
     // public belongs to the owner of the database from PostgreSQL 14 on.
-    if number(&mut client, "SELECT current_setting('server_version_num')::bigint") >= 140_000 {
+    if count(&mut client, "SELECT current_setting('server_version_num')::bigint") >= 140_000 {
         let database = &scene.database.name;
         batch(
             &mut client,
@@ -248,12 +243,6 @@ fn a_schema_of_others_is_refused() {
 
 // ---- Writes that no trigger of ours sees ---------------------------------------------------------------------------
 
-/// What the server says beside the result.
-fn said(scene: &Scene, sql: &str) -> String {
-    let psql = program("psql").args(["-X", "-q", "-d", &scene.database.name, "-c", sql]).output().expect("psql starts");
-    String::from_utf8_lossy(&psql.stderr).into_owned()
-}
-
 /// What a subscription fills, or a parent that is not tracked, is read anew by every refresh, and that is said.
 #[test]
 fn writes_that_fire_no_triggers_are_not_missed() {
@@ -266,13 +255,13 @@ fn writes_that_fire_no_triggers_are_not_missed() {
     batch(&mut client, CREATE);
     batch(&mut client, "SELECT refresh_segmentation('s')");
     batch(&mut client, "INSERT INTO shop.all_orders VALUES (500, '2026-06-01', 7); SELECT refresh_segmentation('s')");
-    assert_eq!(number(&mut client, "SELECT count(*) FROM reports.s_customers"), 21);
-    let unseen = said(&scene, "SELECT refresh_segmentation('s')");
+    assert_eq!(count(&mut client, "SELECT count(*) FROM reports.s_customers"), 21);
+    let unseen = scene.database.said("SELECT refresh_segmentation('s')");
     let expected = "s: shop.orders cannot be tracked: what is written through shop.all_orders fires no triggers of its children; every refresh reads all orders";
     assert!(unseen.contains(expected), "{unseen}");
     batch(&mut client, "ALTER TABLE shop.all_orders DETACH PARTITION shop.orders");
     batch(&mut client, "SELECT refresh_segmentation('s'); SELECT refresh_segmentation('s')");
-    assert_eq!(number(&mut client, "SELECT count(*) FROM reports.s_status WHERE NOT rebuilt"), 1);
+    assert_eq!(count(&mut client, "SELECT count(*) FROM reports.s_status WHERE NOT rebuilt"), 1);
 
     // A subscription without a publisher does for the catalog.
     batch(
@@ -281,10 +270,10 @@ fn writes_that_fire_no_triggers_are_not_missed() {
          INSERT INTO pg_subscription_rel (srsubid, srrelid, srsubstate) SELECT oid, 'shop.orders'::regclass, 'r' FROM pg_subscription WHERE subname = 'incoming';
          SET session_replication_role = replica; INSERT INTO shop.orders VALUES (501, '2026-06-01', 7); RESET session_replication_role",
     );
-    let unseen = said(&scene, "SELECT refresh_segmentation('s')");
+    let unseen = scene.database.said("SELECT refresh_segmentation('s')");
     let expected = "s: shop.orders cannot be tracked: a logical subscription fills it, which fires no triggers of statements; every refresh reads all orders";
     assert!(unseen.contains(expected), "{unseen}");
-    assert_eq!(number(&mut client, "SELECT count(*) FROM reports.s_customers"), 22);
-    assert_eq!(number(&mut client, "SELECT count(*) FROM reports.s_status WHERE rebuilt"), 1);
+    assert_eq!(count(&mut client, "SELECT count(*) FROM reports.s_customers"), 22);
+    assert_eq!(count(&mut client, "SELECT count(*) FROM reports.s_status WHERE rebuilt"), 1);
     batch(&mut client, "ALTER SUBSCRIPTION incoming SET (slot_name = NONE); DROP SUBSCRIPTION incoming");
 }

@@ -2,7 +2,6 @@
 
 use crate::common::*;
 use crate::shop::*;
-use std::process::Stdio;
 
 #[test]
 fn a_plain_role_segments_and_an_application_without_rights_writes() {
@@ -343,10 +342,7 @@ fn settings_are_dumped_by_readers_and_written_by_the_owner_alone() {
              GRANT ALL ON ALL TABLES IN SCHEMA public, sales TO {role}; GRANT SELECT ON ALL TABLES IN SCHEMA rfm TO {role}"
         ),
     );
-    let dump =
-        program("pg_dump").args(["-U", &role, &database.name]).stdout(Stdio::null()).stderr(Stdio::piped()).output();
-    let dump = dump.expect("pg_dump runs");
-    assert!(dump.status.success(), "{}", String::from_utf8_lossy(&dump.stderr));
+    run(program("pg_dump").args(["-U", &role, &database.name]));
     batch(&mut client, &format!("SET ROLE {role}"));
     for write in [
         "UPDATE shop_settings SET name = name",
@@ -379,12 +375,9 @@ fn no_table_is_replaced_during_a_refresh() {
     );
     // Reading the orders stops at a lock that we hold.
     batch(&mut gate, "SELECT pg_advisory_lock(7)");
-    let pid = client.query_one("SELECT pg_backend_pid()", &[]).expect("a pid").get::<_, i32>(0);
+    let refreshing = backend(&mut client);
     let refreshed = std::thread::spawn(move || refresh(&mut client));
-    let waits = format!("SELECT count(*) FROM pg_stat_activity WHERE pid = {pid} AND wait_event = 'advisory'");
-    while count(&mut gate, &waits) == 0 {
-        std::thread::sleep(std::time::Duration::from_millis(10));
-    }
+    wait_until_blocked(&mut gate, refreshing);
     batch(&mut mallory, &format!("SET ROLE {role}; SET lock_timeout = '200ms'"));
     assert_eq!(expect_error(&mut mallory, "DROP TABLE hers.shop_policies").0, "55P03");
     batch(&mut gate, "SELECT pg_advisory_unlock(7)");

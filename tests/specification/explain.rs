@@ -81,7 +81,7 @@ impl Properties {
 #[test]
 fn results_and_decisions_agree_with_segment_customer() {
     let (_database, mut client) = explained("explain");
-    let explained: i64 = client.query_one("SELECT count(*) FROM explained", &[]).expect("rows").get(0);
+    let explained = count(&mut client, "SELECT count(*) FROM explained");
     assert_eq!(explained, 2000 * (DAYS.len() * POLICIES.len()) as i64);
     let mut properties = Properties::default();
 

@@ -176,10 +176,7 @@ impl<'a> Machine<'a> {
         let log = self.log();
         let facts = self.shopper.customer(day).facts(self.shopper.contact(&log)).unwrap();
         for (plan, place) in self.plans.iter().zip(&mut self.places) {
-            place.in_since = plan
-                .enter_when
-                .holds(&facts, &self.shopper.policy.policy().unwrap().contact)
-                .then(|| place.in_since.unwrap_or(day));
+            place.in_since = plan.enter_when.holds(&facts).then(|| place.in_since.unwrap_or(day));
         }
     }
 

@@ -1,9 +1,8 @@
 //! Stored policies: the version of a day, and a past that nothing changes.
 
-use crate::common::{Database, batch, expect_error, program};
+use crate::common::*;
 use std::fs;
 use std::path::PathBuf;
-use std::process::Output;
 
 /// Versions of `shop` for 2024, for 2025 up to yesterday, since yesterday and from tomorrow; `new` from today.
 const VERSIONS: &str = r#"
@@ -73,7 +72,7 @@ fn unknown_names_and_days_are_refused() {
 
     batch(&mut client, VERSIONS);
     batch(&mut client, "SET DateStyle = 'SQL, DMY'");
-    let today = client.query_one("SELECT to_char(CURRENT_DATE, 'YYYY-MM-DD')", &[]).unwrap().get::<_, String>(0);
+    let today = text(&mut client, "SELECT to_char(CURRENT_DATE, 'YYYY-MM-DD')");
     let known = format!("Known are: new (from {today}), shop (from 2024-01-01).");
     let (sqlstate, message, hint) = refused(&mut client, "'shopp', '2025-01-01'");
     assert_eq!((sqlstate.as_str(), message.as_str()), ("22023", "unknown stored policy: \"shopp\""));
@@ -93,7 +92,7 @@ fn the_past_cannot_be_changed() {
     let database = stored("stored_past");
     let mut client = database.client();
     let all = "SELECT string_agg(p::text, E'\\n' ORDER BY p::text) FROM segment_policies AS p";
-    let before = client.query_one(all, &[]).unwrap().get::<_, String>(0);
+    let before = text(&mut client, all);
 
     for row in ["valid_from = '2024-01-01'", "name = 'new'"] {
         for change in [r#"policy = '{"frequency": "orders"}'"#, "valid_from = valid_from + 1", "name = 'other'"] {
@@ -120,7 +119,7 @@ fn the_past_cannot_be_changed() {
     ] {
         assert_eq!(expect_error(&mut client, sql).0, "23001", "{sql}");
     }
-    assert_eq!(client.query_one(all, &[]).unwrap().get::<_, String>(0), before);
+    assert_eq!(text(&mut client, all), before);
 }
 
 #[test]
@@ -245,29 +244,7 @@ fn everybody_reads_and_the_owner_writes() {
 #[test]
 fn a_materialized_view_and_parallel_workers_can_use_it() {
     let database = stored("stored_view");
-    let answers = database.psql(
-        r#"CREATE TABLE public.orders AS
-           SELECT n % 500 AS customer, date '2025-01-01' - n % 500 % 97 AS ordered_on, 1000::numeric AS amount
-           FROM generate_series(1, 20000) AS n;
-           ANALYZE public.orders;
-           CREATE MATERIALIZED VIEW public.states AS
-           SELECT customer, lifecycle_state(purchase_history(ordered_on, amount), '2025-03-08'::date,
-                                            (SELECT stored_policy('shop', '2024-06-01'))) AS state
-           FROM public.orders GROUP BY customer;
-           CREATE UNIQUE INDEX ON public.states (customer);
-           SET search_path = '';
-           REFRESH MATERIALIZED VIEW public.states;
-           REFRESH MATERIALIZED VIEW CONCURRENTLY public.states;
-           SELECT count(*), count(*) FILTER (WHERE v.state IS DISTINCT FROM d.state), count(DISTINCT v.state)
-           FROM public.states AS v
-           FULL JOIN (SELECT customer, rfm.lifecycle_state(rfm.purchase_history(ordered_on, amount), '2025-03-08'::date,
-                                                           '{"lifecycle": {"dormant_after_days": 71}}') AS state
-                      FROM public.orders GROUP BY customer) AS d USING (customer);
-           SET parallel_setup_cost = 0; SET parallel_tuple_cost = 0; SET min_parallel_table_scan_size = 0;
-           -- once a row, in the workers
-           SELECT bool_and((rfm.stored_policy('shop', ordered_on)::text LIKE '%71%') = (ordered_on < '2025-01-01')), count(*)
-           FROM public.orders;"#,
-    );
+    let answers = database.psql(include_str!("stored_policy_view.sql"));
     assert_eq!(answers, "500|0|2\nt|20000\n");
     let plan = database.psql(
         "SET parallel_setup_cost = 0; SET parallel_tuple_cost = 0; SET min_parallel_table_scan_size = 0;
@@ -305,12 +282,11 @@ fn a_dump_keeps_the_rows() {
         let (empty, file) = (Database::new("stored_restore"), dump_file(&database, arguments));
         batch(&mut empty.client(), "DROP EXTENSION pg_rfm; DROP SCHEMA rfm");
         let path = file.to_str().expect("the path is UTF-8");
-        let loaded = if arguments == ["-Fc"] {
-            program("pg_restore").args(["--exit-on-error", "-d", &empty.name, path]).output()
+        if arguments == ["-Fc"] {
+            run(program("pg_restore").args(["--exit-on-error", "-d", &empty.name, path]));
         } else {
-            program("psql").args(["-X", "-q", "-v", "ON_ERROR_STOP=1", "-f", path, &empty.name]).output()
-        };
-        succeeded(&loaded.expect("the program starts"));
+            run(program("psql").args(["-X", "-q", "-v", "ON_ERROR_STOP=1", "-f", path, &empty.name]));
+        }
         assert_eq!(empty.psql(rows), expected, "{arguments:?}");
         let (sqlstate, ..) = expect_error(&mut empty.client(), "DELETE FROM rfm.segment_policies WHERE name = 'shop'");
         assert_eq!(sqlstate, "23001");
@@ -320,14 +296,8 @@ fn a_dump_keeps_the_rows() {
 
 fn dump_file(database: &Database, arguments: &[&str]) -> PathBuf {
     let file = std::env::temp_dir().join(format!("{}{}.dump", database.name, arguments.concat()));
-    let dump = program("pg_dump").args(arguments).arg("-f").arg(&file).arg(&database.name).output();
-    succeeded(&dump.expect("pg_dump starts"));
+    run(program("pg_dump").args(arguments).arg("-f").arg(&file).arg(&database.name));
     file
-}
-
-#[track_caller]
-fn succeeded(output: &Output) {
-    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
 }
 
 #[test]

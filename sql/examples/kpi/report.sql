@@ -45,7 +45,7 @@ LIMIT 10;
 \echo 'Movement month by month: into and out of dormancy, the last twelve months'
 SELECT to_day AS month_end,
        sum(customers) FILTER (WHERE from_state = 'dormant')                               AS were_dormant,
-       sum(customers) FILTER (WHERE from_state = 'dormant' AND to_state <> 'dormant')     AS woke_up,
+       sum(customers) FILTER (WHERE from_state = 'dormant' AND to_state <> 'dormant')     AS reactivated,
        sum(revenue_after) FILTER (WHERE from_state = 'dormant' AND to_state <> 'dormant') AS revenue,
        sum(customers) FILTER (WHERE from_state <> 'dormant' AND to_state = 'dormant')     AS became_dormant
 FROM kpi_movement GROUP BY to_day ORDER BY to_day DESC LIMIT 12;

@@ -164,7 +164,7 @@ WHERE day BETWEEN '2025-06-01' AND '2026-06-30' ORDER BY day, scenario;
 -- ---- What came of it -------------------------------------------------------------------------------------------------------
 
 -- Everybody chosen whose 90 days are over, with what she bought in them, her first day not counted: nobody answers before.
-CREATE VIEW waking_answers AS
+CREATE VIEW reactivation_answers AS
 SELECT "group", customer_id,
        bought_between(history, joined_on + 1, joined_on + window_days, as_of) AS reactivated,
        revenue_between(history, joined_on + 1, joined_on + window_days) AS revenue,
@@ -173,28 +173,28 @@ SELECT "group", customer_id,
               AND (contacted_at AT TIME ZONE 'Asia/Tokyo')::date BETWEEN joined_on AND joined_on + window_days) AS cost
 FROM campaign_members AS m JOIN campaigns USING (campaign) JOIN shop_facts USING (customer_id);
 
-CREATE VIEW waking_groups AS
+CREATE VIEW reactivation_groups AS
 SELECT "group", ab_result(reactivated, revenue) AS result, sum(cost) FILTER (WHERE reactivated IS NOT NULL) AS cost
-FROM waking_answers GROUP BY "group";
+FROM reactivation_answers GROUP BY "group";
 
 \echo 'Reactivated within 90 days'
 SELECT "group", (result).customers, (result).responders AS reactivated, (result).rate, (result).rate_low, (result).rate_high,
        (result).revenue, (result).revenue_per_head AS per_head
-FROM waking_groups ORDER BY "group" <> 'holdout', "group";
+FROM reactivation_groups ORDER BY "group" <> 'holdout', "group";
 
 \echo 'Against the holdout; the last row: whoever was addressed, with a coupon or without'
 WITH groups AS (
-    TABLE waking_groups
+    TABLE reactivation_groups
     UNION ALL
     SELECT 'addressed', ab_result(reactivated, revenue), sum(cost) FILTER (WHERE reactivated IS NOT NULL)
-    FROM waking_answers WHERE "group" <> 'holdout'
+    FROM reactivation_answers WHERE "group" <> 'holdout'
 )
 SELECT t."group", c.lift, c.lift_low, c.lift_high, c.p_value,
        c.revenue_lift, c.revenue_lift_low AS low, c.revenue_lift_high AS high, c.verdict, t.cost, round(t.cost / nullif((t.result).responders, 0)) AS per_reactivated,
        round(t.cost / nullif(c.lift * (t.result).customers, 0)) AS per_one_more,
        round(c.revenue_lift * (t.result).customers - t.cost) AS gain
 FROM groups AS t
-JOIN waking_groups AS h ON h."group" = 'holdout' AND t."group" <> 'holdout'
+JOIN reactivation_groups AS h ON h."group" = 'holdout' AND t."group" <> 'holdout'
 CROSS JOIN LATERAL ab_compare(t.result, h.result, :planned) AS c
 ORDER BY t."group" = 'addressed', t."group";
 
@@ -211,7 +211,7 @@ GROUP BY 1 ORDER BY 1;
 
 \echo 'Quarter by quarter: who was reactivated, and who became dormant'
 SELECT date_trunc('quarter', to_day)::date AS quarter,
-       sum(customers) FILTER (WHERE from_state = 'dormant' AND to_state <> 'dormant') AS woke,
+       sum(customers) FILTER (WHERE from_state = 'dormant' AND to_state <> 'dormant') AS reactivated,
        sum(revenue_after) FILTER (WHERE from_state = 'dormant' AND to_state <> 'dormant') AS revenue,
        sum(customers) FILTER (WHERE from_state <> 'dormant' AND to_state = 'dormant') AS became_dormant
 FROM shop_movement WHERE to_day > '2025-06-30' GROUP BY 1 ORDER BY 1;

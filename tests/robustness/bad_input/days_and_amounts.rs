@@ -3,10 +3,7 @@
 use super::*;
 
 fn backend_megabytes(client: &mut Client) -> Option<u64> {
-    let pid: i32 = client.query_one("SELECT pg_backend_pid()", &[]).expect("a pid").get(0);
-    let status = std::fs::read_to_string(format!("/proc/{pid}/status")).ok()?;
-    let peak = status.lines().find_map(|line| line.strip_prefix("VmHWM:"))?;
-    Some(peak.trim().trim_end_matches(" kB").parse::<u64>().ok()? / 1024)
+    memory(&backend(client).to_string(), "VmHWM").map(|kilobytes| kilobytes / 1024)
 }
 
 #[test]

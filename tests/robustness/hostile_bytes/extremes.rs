@@ -55,10 +55,7 @@ fn memory_stays_in_proportion_to_the_input() {
 }
 
 fn peak_megabytes() -> u64 {
-    let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
-    let peak = status.lines().find_map(|line| line.strip_prefix("VmHWM:"));
-    peak.and_then(|peak| peak.trim().trim_end_matches(" kB").parse::<u64>().ok())
-        .map_or(0, |kilobytes| kilobytes / 1024)
+    memory("self", "VmHWM").map_or(0, |kilobytes| kilobytes / 1024)
 }
 
 /// Every number of the policy, alone and together with others, at the largest and smallest value that the policy accepts.

@@ -45,10 +45,7 @@ fn ask_everything(
             ContactFacts { channels: Some(&channels), last_contacted_on: Some(as_of), log: None },
             ContactFacts { channels: Some(&[]), last_contacted_on: Some(Day::MIN), log: None },
         ] {
-            if let Ok(facts) = customer.facts(contact) {
-                let step = customer.next_step_of(&facts);
-                let _ = (step.action(), step.channel(&facts, &policy.contact), step.due_on(&facts, &policy.contact));
-            }
+            let _ = customer.answers(contact);
         }
         let _ = customer.next_transition_on();
         if let Some(history) = history {

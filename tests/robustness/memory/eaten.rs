@@ -59,8 +59,7 @@ fn a_session_without_any_memory_gets_errors() {
         assert_alive(&mut watcher);
         // The memory is there again, and so are the answers.
         assert!(limit(process, None));
-        let score = client.query_one("SELECT rfm_score(20, 3, 15000)", &[]).expect("the session goes on");
-        assert!(score.get::<_, Option<i32>>(0).is_some());
+        assert!(one::<Option<i32>>(&mut client, "SELECT rfm_score(20, 3, 15000)").is_some());
     }
     assert!(refused > 0);
 }

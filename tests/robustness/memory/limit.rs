@@ -10,21 +10,13 @@ use std::process::Command;
 pub const ANSWERS: &[&str] =
     &["53200", "54000", "22P02", "22P03", "22023", "22003", "22008", "0A000", "57014", "21000"];
 
-/// The process of a session.
-pub fn process(client: &mut Client) -> i32 {
-    client.query_one("SELECT pg_backend_pid()", &[]).expect("a session").get(0)
-}
-
 /// Lets a process take so many kilobytes more than it has, or as many as it likes; `false` where that cannot be done here.
 pub fn limit(process: i32, kilobytes: Option<u64>) -> bool {
-    let folder = format!("/proc/{process}");
-    let (Ok(status), Ok(owner)) = (fs::read_to_string(format!("{folder}/status")), fs::metadata(&folder)) else {
+    let (Some(size), Ok(owner)) = (memory(&process.to_string(), "VmSize"), fs::metadata(format!("/proc/{process}")))
+    else {
         return false;
     };
-    let size =
-        status.lines().find_map(|line| line.strip_prefix("VmSize:")?.trim().strip_suffix(" kB")?.parse::<u64>().ok());
-    let size = size.expect("a process has a size") << 10;
-    let bytes = kilobytes.map_or("unlimited".to_owned(), |kilobytes| (size + (kilobytes << 10)).to_string());
+    let bytes = kilobytes.map_or("unlimited".to_owned(), |kilobytes| ((size + kilobytes) << 10).to_string());
     let mut prlimit = Command::new("prlimit");
     prlimit.args(["--pid", &process.to_string(), &format!("--as={bytes}:unlimited")]);
     // Root without all its rights may become the server's user, who may.
@@ -42,7 +34,7 @@ pub fn limited(client: &mut Client, kilobytes: u64) -> Option<i32> {
         "SET statement_timeout = '10s'; SET max_parallel_workers_per_gather = 0; SET client_min_messages = error;
          SELECT recency_days('{}'::purchase_history, '2024-01-01')",
     );
-    let process = process(client);
+    let process = backend(client);
     if limit(process, Some(kilobytes)) {
         return Some(process);
     }
@@ -66,5 +58,5 @@ pub fn state_of<T>(outcome: Result<T, postgres::Error>, what: &str, megabytes: u
 
 /// What the other tests ask at the end: a session that was there before still is.
 pub fn assert_alive(watcher: &mut Client) {
-    assert_eq!(watcher.query_one("SELECT 1", &[]).expect("the server went on").get::<_, i32>(0), 1);
+    assert_eq!(one::<i32>(watcher, "SELECT 1"), 1);
 }

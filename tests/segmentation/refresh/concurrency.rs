@@ -3,6 +3,7 @@
 use super::shops::*;
 use super::*;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::thread;
 
 /// One less is busy, whatever happened.
 struct Leaving<'a>(&'a AtomicUsize);
@@ -87,7 +88,7 @@ fn a_second_refresh_waits_or_is_told_so() {
             )
         );
     }
-    let backend = pid(&mut second);
+    let backend = backend(&mut second);
     batch(&mut watcher, "INSERT INTO orders VALUES (9003, 's1', 3, '2026-06-02', 100)"); // writers wait for nobody
     thread::scope(|scope| {
         let waiting = scope.spawn(|| refresh(&mut second));

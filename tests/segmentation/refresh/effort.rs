@@ -3,6 +3,7 @@
 use super::shops::*;
 use super::*;
 use postgres::SimpleQueryMessage;
+use std::thread;
 
 /// Bytes of write-ahead log that a statement writes.
 fn wal(client: &mut Client, sql: &str) -> i64 {
@@ -107,7 +108,7 @@ fn the_shop_goes_on_while_views_are_made_anew() {
     // Reading the orders stops at a lock that we hold.
     batch(&mut gate, "SELECT pg_advisory_lock(7)");
     let mut other = quiet(&database);
-    let other_pid = pid(&mut other);
+    let other_pid = backend(&mut other);
     let altered = thread::spawn(move || {
         let filter = "pg_catalog.pg_advisory_xact_lock_shared(7) IS NOT NULL";
         batch(&mut other, &format!("SELECT rfm.alter_segmentation('shop', lang => 'ja', order_filter => '{filter}')"));

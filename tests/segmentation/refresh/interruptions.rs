@@ -4,8 +4,9 @@ use super::shops::*;
 use super::*;
 use postgres::NoTls;
 use std::io::{BufRead, BufReader};
-use std::path::Path;
 use std::process::{Child, Command, Stdio};
+use std::thread;
+use std::time::{Duration, Instant};
 
 #[test]
 fn a_refresh_that_is_rolled_back_changes_nothing() {
@@ -152,7 +153,7 @@ fn stopped_at(
 ) -> Result<(), postgres::Error> {
     let [mut blocker, mut watcher, mut refresher] = [connect(), connect(), connect()];
     batch(&mut blocker, &format!("BEGIN; {block}"));
-    let backend = pid(&mut refresher);
+    let backend = backend(&mut refresher);
     let refreshing = thread::spawn(move || refresher.batch_execute("SELECT rfm.refresh_segmentation('shop')"));
     wait_until_blocked(&mut watcher, backend);
     meanwhile(&mut watcher, &mut blocker, backend);
@@ -228,7 +229,7 @@ struct Server {
 
 impl Server {
     fn start() -> Server {
-        let mut process = Command::new(Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/support/cluster.sh"))
+        let mut process = Command::new(file("tests/support/cluster.sh"))
             // A commit that was not waited for may be lost with the backend: that is not what is tested.
             .env("PG_RFM_SETTINGS", "synchronous_commit=on")
             .args(["run", "kill", "bash", "-c", "echo \"$PGHOST\"; exec cat"])
@@ -293,7 +294,7 @@ fn killed_at_every_step() {
     let (before, noted) = (contents(&mut client), notes(&mut client));
     let mut refresher = server.connect();
     batch(&mut refresher, "BEGIN; SELECT refresh_segmentation('shop')");
-    let backend = pid(&mut refresher);
+    let backend = backend(&mut refresher);
     kill(backend, &mut client);
     assert!(refresher.batch_execute("COMMIT").is_err());
     client = server.connect();

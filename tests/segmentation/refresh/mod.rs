@@ -15,8 +15,6 @@ mod shops;
 use crate::common::*;
 use crate::shop::refresh;
 use std::fmt::Write as _;
-use std::thread;
-use std::time::{Duration, Instant};
 
 const VIEWS: [&str; 5] = ["shop_customers", "shop_segments", "shop_movement", "shop_cohorts", "shop_actions"];
 
@@ -86,20 +84,4 @@ fn contents(client: &mut Client) -> String {
 
 fn notes(client: &mut Client) -> String {
     one(client, "SELECT coalesce(string_agg(t::text, ';' ORDER BY t::text), '') FROM shop_noted AS t")
-}
-
-/// Waits until the backend waits for a lock.
-fn wait_until_blocked(client: &mut Client, pid: i32) {
-    for _ in 0..3000 {
-        let waits = format!("SELECT count(*) FROM pg_stat_activity WHERE pid = {pid} AND wait_event_type = 'Lock'");
-        if one::<i64>(client, &waits) == 1 {
-            return;
-        }
-        thread::sleep(Duration::from_millis(10));
-    }
-    panic!("nothing blocks backend {pid}");
-}
-
-fn pid(client: &mut Client) -> i32 {
-    one(client, "SELECT pg_backend_pid()")
 }

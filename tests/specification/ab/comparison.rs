@@ -1,4 +1,4 @@
-//! Comparison.
+//! Intervals, p-values, verdicts and sample sizes.
 
 use super::*;
 
@@ -134,7 +134,7 @@ fn verdicts_follow_their_rules() {
         // The interval excludes 0, Fisher's test does not.
         (("4", "8"), ("0", "8"), "NULL", "keep_testing"),
         (("0", "8"), ("4", "8"), "NULL", "keep_testing"),
-        // Nobody.
+        // A group without customers.
         (("", "0"), ("100", "1000"), "NULL", "keep_testing"),
         (("100", "1000"), ("", "0"), "5", "keep_testing"),
     ] {

@@ -1,4 +1,4 @@
-//! Groups.
+//! Who is in which group: the published hash, the shares, and that neither time nor other customers change it.
 
 use super::*;
 use std::fmt::Write as _;

@@ -19,6 +19,5 @@ fn reference<const N: usize>(name: &str) -> Vec<[String; N]> {
 }
 
 fn number(client: &mut Client, sql: &str) -> f64 {
-    let sql = format!("SELECT ({sql})::float8");
-    client.query_one(&sql, &[]).unwrap_or_else(|error| panic!("{error:?}: {sql}")).get(0)
+    one(client, &format!("SELECT ({sql})::float8"))
 }

@@ -1,4 +1,4 @@
-//! Results.
+//! Results of groups, counted by plain SQL.
 
 use super::*;
 

@@ -51,17 +51,17 @@ type Days = Vec<(Day, u32)>;
 
 /// One customer's history: days and counts by key, in order of key.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Dated<K> {
+pub struct EventHistory<K> {
     keys: Vec<(K, Days)>,
 }
 
-impl<K> Default for Dated<K> {
+impl<K> Default for EventHistory<K> {
     fn default() -> Self {
-        Dated { keys: Vec::new() }
+        EventHistory { keys: Vec::new() }
     }
 }
 
-impl<K: Key> Dated<K> {
+impl<K: Key> EventHistory<K> {
     /// A history from entries in any order; counts of one key and day are added up.
     ///
     /// # Errors
@@ -77,7 +77,7 @@ impl<K: Key> Dated<K> {
     /// As [`new`](Self::new), for entries that are collected already.
     pub(crate) fn collected(mut entries: Vec<(K::Ref<'_>, Day, u32)>) -> Result<Self> {
         memory::sort(&mut entries, |a, b| (a.0, a.1).cmp(&(b.0, b.1)));
-        let (mut history, mut steps) = (Dated::default(), Steps::default());
+        let (mut history, mut steps) = (EventHistory::default(), Steps::default());
         for of_key in entries.chunk_by(|a, b| a.0 == b.0) {
             steps.step();
             let key = of_key[0].0;

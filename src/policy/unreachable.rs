@@ -3,6 +3,7 @@
 //! Each is asked for the customers who come closest to it: whatever they buy, and whenever one looks at them.
 
 use super::Policy;
+use crate::countdown::{Countdown, DaysSince};
 use crate::day::{LONGEST_GAP, LONGEST_RECENCY};
 use crate::decimal::Decimal;
 use crate::finding::{Finding, Reason, Severity, because};
@@ -258,7 +259,12 @@ impl Policy {
                 .all(|membership| vip.memberships.contains(membership)),
         };
         let cuts = &self.rfm;
-        let least = Scores::of(crowd.recency_days, crowd.frequency, crowd.monetary.unwrap_or(ANY_REFUND), cuts);
+        let least = Scores::of(
+            DaysSince::new(crowd.recency_days, &Countdown::default()),
+            crowd.frequency,
+            crowd.monetary.unwrap_or(ANY_REFUND),
+            cuts,
+        );
         may_be_vip
             && vip.min_relation_score.0 == 0
             && vip.untracked_min_value_score.is_some_and(|limit| least.value_score(cuts).at_least(limit))
@@ -266,7 +272,9 @@ impl Policy {
 
     /// Whether a customer of so many purchase days can be tied to the shop, by the best relation score or the best value score.
     fn can_be_tied(&self, days: i64) -> bool {
-        let best = Scores::of(0, self.frequency.most_of(days), ANY_AMOUNT, &self.rfm).value_score(&self.rfm);
+        let best =
+            Scores::of(DaysSince::new(0, &Countdown::default()), self.frequency.most_of(days), ANY_AMOUNT, &self.rfm)
+                .value_score(&self.rfm);
         self.relation.most() >= self.vip.min_relation_score.get()
             || self.vip.untracked_min_value_score.is_some_and(|limit| best.at_least(limit))
     }

@@ -4,10 +4,12 @@ use pgrx::prelude::*;
 
 use super::error::{OrRaise, raise};
 use super::types::{SegmentPolicy, policy_of};
-use crate::action::{Facts, NextStep};
+use crate::action::NextStep;
+use crate::countdown::{Countdown, DaysSince};
 use crate::decimal::{Decimal, Millionths};
 use crate::dormancy::{DormancyCategory, DormancyReason};
 use crate::error::{Error, ErrorKind, Result};
+use crate::facts::Facts;
 use crate::lifecycle::Cycle;
 use crate::lifecycle::{LifecycleState, PurchaseStage, Rhythm, dormant_year, state_of_buyer};
 use crate::membership::Membership;
@@ -41,7 +43,9 @@ fn scores(
     policy: &Policy,
 ) -> Option<Scores> {
     let (recency_days, frequency) = buyer(recency_days, orders).or_raise()?;
-    Some(Scores::of(recency_days, frequency, monetary.unwrap_or(Decimal::ZERO), &policy.rfm))
+    let countdown = Countdown::default();
+    let recency = DaysSince::new(recency_days, &countdown);
+    Some(Scores::of(recency, frequency, monetary.unwrap_or(Decimal::ZERO), &policy.rfm))
 }
 
 // Every function stands twice, with `orders` as `integer` and as `bigint`, so that a bare literal and a count(*) both fit.
@@ -117,7 +121,9 @@ fn lifecycle_state(
         return LifecycleState::Prospect.name();
     };
     let rhythm = Rhythm::walk(last_gap_days.map(i64::from).into_iter(), &policy.lifecycle, membership);
-    state_of_buyer(recency_days, frequency, &rhythm, &policy.lifecycle, || is_vip == Some(true)).name()
+    let countdown = Countdown::default();
+    let recency = DaysSince::new(recency_days, &countdown);
+    state_of_buyer(recency, frequency, &rhythm, &policy.lifecycle, || is_vip == Some(true)).name()
 }
 
 #[pg_extern(immutable, parallel_safe, cost = 20, name = "vip_score")]
@@ -200,7 +206,7 @@ fn next_action(
         dormancy_reason: dormancy_reason.map(|reason| DormancyReason::from_name(reason).or_raise()),
         ..Facts::default()
     };
-    Some(NextStep::of(&facts, &policy.next_action, &policy.contact).action().to_owned())
+    Some(NextStep::of(&facts, &policy.next_action).action().to_owned())
 }
 
 #[pg_extern(immutable, parallel_safe, cost = 10, name = "dormancy_category")]

@@ -1,0 +1,409 @@
+//! The one table of what has a name and a value for each customer: the columns of `segment_customer` and what the rules can
+//! ask about besides. The SQL row type, the comments of the views and the conditions of rules are made or checked from it.
+
+use std::borrow::Cow;
+
+use crate::day::Day;
+use crate::decimal::Decimal;
+use crate::dormancy::{DormancyCategory, DormancyReason};
+use crate::error::Result;
+use crate::facts::Facts;
+use crate::labels::labels;
+use crate::lifecycle::{LifecycleState, PurchaseStage};
+use crate::membership::Membership;
+use crate::vip::VipTier;
+
+labels! {
+    /// The SQL type of a column.
+    SqlType "type" {
+        /// A calendar day.
+        Date = "date", "Date", "日付";
+        /// A whole number of 32 bits.
+        Integer = "integer", "Whole number", "整数";
+        /// A whole number of 64 bits.
+        Bigint = "bigint", "Large whole number", "大きな整数";
+        /// An exact decimal number.
+        Numeric = "numeric", "Decimal number", "小数";
+        /// A text.
+        Text = "text", "Text", "文字列";
+        /// True or false.
+        Boolean = "boolean", "True or false", "真偽値";
+    }
+}
+
+/// A value of a column; values of different kinds are never compared.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Value<'a> {
+    /// A text.
+    Text(Cow<'a, str>),
+    /// A number; whole numbers have no decimals.
+    Number(Decimal),
+    /// True or false.
+    Flag(bool),
+    /// A day.
+    On(Day),
+}
+
+impl serde::Serialize for Value<'_> {
+    fn serialize<S: serde::Serializer>(&self, serializer: S) -> std::result::Result<S::Ok, S::Error> {
+        match self {
+            Value::Text(text) => text.serialize(serializer),
+            Value::Number(number) => number.serialize(serializer),
+            Value::Flag(flag) => flag.serialize(serializer),
+            Value::On(day) => day.serialize(serializer),
+        }
+    }
+}
+
+/// A whole number as a value.
+pub fn whole(value: i64) -> Value<'static> {
+    Value::Number(value.into())
+}
+
+fn text(text: &str) -> Value<'_> {
+    Value::Text(Cow::Borrowed(text))
+}
+
+/// Something that has a name and a value for each customer.
+#[derive(Debug)]
+pub struct Column {
+    /// Its name in SQL and in conditions.
+    pub name: &'static str,
+    /// Its type in SQL.
+    pub sql_type: SqlType,
+    /// Refuses a text that is none of its labels; `None` where any text may be.
+    pub check_label: Option<fn(&str) -> Result<()>>,
+    /// Its value for a customer; `None` is NULL.
+    pub find: for<'a> fn(&Facts<'a>) -> Option<Value<'a>>,
+    /// What it says, in English.
+    pub en: &'static str,
+    /// What it says, in Japanese.
+    pub ja: &'static str,
+}
+
+/// The columns of `segment_customer`, in order.
+pub static COLUMNS: &[Column] = &[
+    Column {
+        name: "first_purchase_on",
+        sql_type: SqlType::Date,
+        check_label: None,
+        find: |facts| facts.first_purchase_on.map(Value::On),
+        en: "First purchase day.",
+        ja: "初回購入日。",
+    },
+    Column {
+        name: "last_purchase_on",
+        sql_type: SqlType::Date,
+        check_label: None,
+        find: |facts| facts.last_purchase_on.map(Value::On),
+        en: "Last purchase day.",
+        ja: "最終購入日。",
+    },
+    Column {
+        name: "recency_days",
+        sql_type: SqlType::Integer,
+        check_label: None,
+        find: |facts| facts.recency_days.map(whole),
+        en: "Days from the last purchase to as_of.",
+        ja: "最終購入日から as_of までの日数。",
+    },
+    Column {
+        name: "orders",
+        sql_type: SqlType::Bigint,
+        check_label: None,
+        find: |facts| facts.orders.map(whole),
+        en: "Number of purchases.",
+        ja: "購入回数。",
+    },
+    Column {
+        name: "purchase_days",
+        sql_type: SqlType::Integer,
+        check_label: None,
+        find: |facts| facts.purchase_days.map(whole),
+        en: "Number of days with a purchase.",
+        ja: "購入日数。",
+    },
+    Column {
+        name: "monetary",
+        sql_type: SqlType::Numeric,
+        check_label: None,
+        find: |facts| facts.monetary.map(Value::Number),
+        en: "Sum of all amounts, refunds included, in currency units.",
+        ja: "購入金額の合計（返金込み、通貨単位）。",
+    },
+    Column {
+        name: "r_score",
+        sql_type: SqlType::Integer,
+        check_label: None,
+        find: |facts| facts.scores.map(|scores| whole(scores.r.into())),
+        en: "Recency digit, 1 worst.",
+        ja: "R（最終購入日）の点数。1 が最低。",
+    },
+    Column {
+        name: "f_score",
+        sql_type: SqlType::Integer,
+        check_label: None,
+        find: |facts| facts.scores.map(|scores| whole(scores.f.into())),
+        en: "Frequency digit, 1 worst.",
+        ja: "F（購入頻度）の点数。1 が最低。",
+    },
+    Column {
+        name: "m_score",
+        sql_type: SqlType::Integer,
+        check_label: None,
+        find: |facts| facts.scores.map(|scores| whole(scores.m.into())),
+        en: "Monetary digit, 1 worst.",
+        ja: "M（購入金額）の点数。1 が最低。",
+    },
+    Column {
+        name: "rfm_score",
+        sql_type: SqlType::Integer,
+        check_label: None,
+        find: |facts| facts.scores.map(|scores| whole(scores.code().into())),
+        en: "The three digits, for example 543; NULL for a prospect.",
+        ja: "3 つの点数を並べた数（例: 543）。見込み客は NULL。",
+    },
+    Column {
+        name: "rfm_segment",
+        sql_type: SqlType::Text,
+        check_label: None,
+        find: |facts| facts.rfm_segment.map(text),
+        en: "Name of the RFM segment; NULL for a prospect.",
+        ja: "RFM セグメントの名前。見込み客は NULL。",
+    },
+    Column {
+        name: "lifecycle_state",
+        sql_type: SqlType::Text,
+        check_label: Some(|name| LifecycleState::from_name(name).map(|_| ())),
+        find: |facts| facts.lifecycle_state.map(|state| text(state.name())),
+        en: "prospect, new, active, vip, at_risk, dormant or winback.",
+        ja: "顧客の状態: prospect、new、active、vip、at_risk、dormant、winback のいずれか。",
+    },
+    Column {
+        name: "purchase_stage",
+        sql_type: SqlType::Text,
+        check_label: Some(|name| PurchaseStage::from_name(name).map(|_| ())),
+        find: |facts| facts.purchase_stage.map(|stage| text(stage.name())),
+        en: "first, nurture or established; NULL for a prospect.",
+        ja: "購入段階: first、nurture、established のいずれか。見込み客は NULL。",
+    },
+    Column {
+        name: "value_score",
+        sql_type: SqlType::Numeric,
+        check_label: None,
+        find: |facts| facts.value_score.map(Value::Number),
+        en: "What the customer buys, 0 to 100.",
+        ja: "購入面の評価、0 から 100。",
+    },
+    Column {
+        name: "relation_score",
+        sql_type: SqlType::Numeric,
+        check_label: None,
+        find: |facts| facts.relation_score.map(Value::Number),
+        en: "What ties the customer to the shop, 0 to 100; NULL: not tracked.",
+        ja: "店との結びつきの評価、0 から 100。NULL は記録なし。",
+    },
+    Column {
+        name: "vip_score",
+        sql_type: SqlType::Numeric,
+        check_label: None,
+        find: |facts| facts.vip_score.map(Value::Number),
+        en: "Both together, 0 to 100; ranks, does not decide.",
+        ja: "両方を合わせた点数、0 から 100。順位付け用で、判定はしない。",
+    },
+    Column {
+        name: "vip_tier",
+        sql_type: SqlType::Text,
+        check_label: Some(|name| VipTier::from_name(name).map(|_| ())),
+        find: |facts| facts.vip_tier.map(|tier| text(tier.name())),
+        en: "vip, candidate, supporter or regular.",
+        ja: "VIP 区分: vip、candidate、supporter、regular のいずれか。",
+    },
+    Column {
+        name: "last_tier",
+        sql_type: SqlType::Text,
+        check_label: Some(|name| VipTier::from_name(name).map(|_| ())),
+        find: |facts| facts.last_tier.map(|tier| text(tier.name())),
+        en: "The VIP tier on the last purchase day.",
+        ja: "最終購入日の VIP 区分。",
+    },
+    Column {
+        name: "dormancy_category",
+        sql_type: SqlType::Text,
+        check_label: Some(|name| DormancyCategory::from_name(name).map(|_| ())),
+        find: |facts| facts.dormancy_category.map(|category| text(category.name())),
+        en: "paused, cancelled, member_silent, bought_once or ad_hoc; NULL unless dormant.",
+        ja: "休眠の種類: paused、cancelled、member_silent、bought_once、ad_hoc のいずれか。休眠でなければ NULL。",
+    },
+    Column {
+        name: "dormancy_reason",
+        sql_type: SqlType::Text,
+        check_label: Some(|name| DormancyReason::from_name(name).map(|_| ())),
+        find: |facts| facts.dormancy_reason.map(|reason| text(reason.name())),
+        en: "Why the customer is dormant, or would be; NULL for a prospect.",
+        ja: "休眠の理由（休眠していない顧客では想定される理由）。見込み客は NULL。",
+    },
+    Column {
+        name: "next_action",
+        sql_type: SqlType::Text,
+        check_label: None,
+        find: |facts| facts.next_action.map(text),
+        en: "The one next step.",
+        ja: "次の一手。",
+    },
+    Column {
+        name: "action_rule",
+        sql_type: SqlType::Text,
+        check_label: None,
+        find: |facts| facts.action_rule.map(text),
+        en: "The rule of the policy that decided the next step; NULL: no rule did.",
+        ja: "次の一手を決めたポリシーのルール。NULL はどのルールにも当てはまらない。",
+    },
+    Column {
+        name: "action_behavior",
+        sql_type: SqlType::Text,
+        check_label: None,
+        find: |facts| facts.action_behavior.map(text),
+        en: "What the step is to bring about: experience, continuation, co_creation, advocacy, reactivation, care or none.",
+        ja: "次の一手のねらい: experience、continuation、co_creation、advocacy、reactivation、care、none のいずれか。",
+    },
+    Column {
+        name: "action_channel",
+        sql_type: SqlType::Text,
+        check_label: None,
+        find: |facts| facts.action_channel.map(text),
+        en: "The channel for the next step; NULL: there is none, or channels are not tracked.",
+        ja: "次の一手の連絡手段。NULL は手段がない、または記録なし。",
+    },
+    Column {
+        name: "action_due_on",
+        sql_type: SqlType::Date,
+        check_label: None,
+        find: |facts| facts.action_due_on.map(Value::On),
+        en: "Day of the next step: as_of, or the first day on which a contact is allowed again.",
+        ja: "次の一手の日: as_of、または連絡が再び許される最初の日。",
+    },
+    Column {
+        name: "next_transition_on",
+        sql_type: SqlType::Date,
+        check_label: None,
+        find: |facts| facts.next_transition_on.map(Value::On),
+        en: "The day the lifecycle state changes if nothing more happens; NULL: never.",
+        ja: "このまま何も起きない場合に顧客の状態が変わる日。NULL は変わらない。",
+    },
+];
+
+/// What the rules can ask about besides the columns.
+pub static FURTHER_FACTS: &[Column] = &[
+    Column {
+        name: "tenure_days",
+        sql_type: SqlType::Integer,
+        check_label: None,
+        find: |facts| facts.tenure_days.map(whole),
+        en: "Days from the first purchase to as_of.",
+        ja: "初回購入日から as_of までの日数。",
+    },
+    Column {
+        name: "span_days",
+        sql_type: SqlType::Integer,
+        check_label: None,
+        find: |facts| facts.span_days.map(whole),
+        en: "Days from the first to the last purchase.",
+        ja: "初回購入日から最終購入日までの日数。",
+    },
+    Column {
+        name: "last_gap_days",
+        sql_type: SqlType::Integer,
+        check_label: None,
+        find: |facts| facts.last_gap_days.map(whole),
+        en: "Days between the last two purchase days.",
+        ja: "直近 2 回の購入日の間隔（日数）。",
+    },
+    Column {
+        name: "average_order_value",
+        sql_type: SqlType::Numeric,
+        check_label: None,
+        find: |facts| facts.average_order_value.map(Value::Number),
+        en: "monetary / orders, rounded to 6 decimals.",
+        ja: "monetary / orders（小数第 6 位に四捨五入）。",
+    },
+    Column {
+        name: "discount_share",
+        sql_type: SqlType::Numeric,
+        check_label: None,
+        find: |facts| facts.discount_share.map(Value::Number),
+        en: "Share of purchases of known discount that were discounted, 0 to 1.",
+        ja: "値引き購入の割合、0 から 1。",
+    },
+    Column {
+        name: "membership",
+        sql_type: SqlType::Text,
+        check_label: Some(|name| Membership::from_name(name).map(|_| ())),
+        find: |facts| facts.membership.map(|membership| text(membership.name())),
+        en: "continuing, paused, withdrawn or ad_hoc; NULL: unknown.",
+        ja: "会員種別: continuing、paused、withdrawn、ad_hoc のいずれか。NULL は不明。",
+    },
+    Column {
+        name: "refund_only_days_ago",
+        sql_type: SqlType::Integer,
+        check_label: None,
+        find: |facts| facts.refund_only_days_ago.map(whole),
+        en: "Days since the last day with a refund and no purchase.",
+        ja: "返金のみの日からの日数。",
+    },
+    Column {
+        name: "channel_count",
+        sql_type: SqlType::Integer,
+        check_label: None,
+        find: |facts| facts.calendar?.facts.channels.map(|channels| whole(channels.len() as i64)),
+        en: "Number of channels over which the customer can be reached; NULL: not tracked.",
+        ja: "連絡できる手段の数。NULL は記録なし。",
+    },
+    Column {
+        name: "contact_allowed",
+        sql_type: SqlType::Boolean,
+        check_label: None,
+        find: |facts| facts.calendar?.is_allowed().map(Value::Flag),
+        en: "Whether a contact is allowed on as_of; NULL: contacts are not tracked.",
+        ja: "as_of に連絡してよいか。NULL は記録なし。",
+    },
+    Column {
+        name: "days_since_contact",
+        sql_type: SqlType::Integer,
+        check_label: None,
+        find: |facts| facts.calendar?.days_since_contact().map(whole),
+        en: "Days since the last contact.",
+        ja: "最後の連絡からの日数。",
+    },
+];
+
+/// The first column that is known only when the rules have been asked.
+const FIRST_OF_STEP: &str = "next_action";
+
+/// What the rules can ask about.
+pub fn known_to_rules() -> impl Iterator<Item = &'static Column> {
+    COLUMNS.iter().take_while(|column| column.name != FIRST_OF_STEP).chain(FURTHER_FACTS)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A row type is written in SQL, because the extension's script is; this is what keeps it equal to the table.
+    #[test]
+    fn the_row_type_has_these_columns() {
+        let columns: Vec<_> =
+            COLUMNS.iter().map(|column| format!("    {} {}", column.name, column.sql_type.name())).collect();
+        let expected = format!("CREATE TYPE customer_segment AS (\n{}\n);", columns.join(",\n"));
+        let script = include_str!("sql/segment_customer.sql");
+        assert!(script.contains(&expected), "src/sql/segment_customer.sql must hold:\n{expected}");
+    }
+
+    #[test]
+    fn every_name_stands_once() {
+        let mut names: Vec<_> = COLUMNS.iter().chain(FURTHER_FACTS).map(|column| column.name).collect();
+        names.sort_unstable();
+        assert!(names.windows(2).all(|pair| pair[0] != pair[1]));
+        assert!(COLUMNS.iter().any(|column| column.name == FIRST_OF_STEP));
+    }
+}
