@@ -206,7 +206,7 @@ const ORDER_NUMBERS: &[&str] = &[
 
 /// A column of a table.
 #[derive(Clone, Copy, Debug)]
-pub struct Column<'a> {
+pub struct TableColumn<'a> {
     /// Its name.
     pub name: &'a str,
     /// The short name of its type, such as `int8`; of a domain, the type it stands on; empty for a type that is not built in.
@@ -218,13 +218,12 @@ pub struct Column<'a> {
 /// Where a role's column is to come from.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Wanted<'a> {
-    /// The shop named it, or said with `None` that there is none.
-    Named(Option<&'a str>),
-    /// It is guessed. A column called like the orders' column of the same role comes first, where there is one of that name.
-    Guessed {
-        /// The orders' column of the same role.
-        like_orders: Option<&'a str>,
-    },
+    /// The shop named it.
+    Named(&'a str),
+    /// The shop said that there is none.
+    Nothing,
+    /// It is guessed.
+    Guess,
 }
 
 /// Which column a role gets.
@@ -260,40 +259,34 @@ impl Role {
 
     /// Which of the columns of a table is it.
     ///
-    /// A column that whoever asks may not read is not guessed, unless nothing else can be what is needed: then reading it
-    /// says which right is missing.
-    pub fn choose(&self, columns: &[Column], wanted: Wanted) -> Choice {
+    /// `like_orders` is the orders' column of the same role: keys of other sources are called like it first, and a part of the
+    /// key that the orders have is needed everywhere. A column that whoever asks may not read is not guessed, unless nothing
+    /// else can be what is needed: then reading it says which right is missing.
+    pub fn choose(&self, columns: &[TableColumn], wanted: Wanted, like_orders: Option<&str>) -> Choice {
         let place = |name: &str| columns.iter().position(|column| column.name == name);
-        match wanted {
-            Wanted::Named(Some(name)) => place(name).map_or(Choice::Unknown, |place| self.checked(columns, place)),
-            Wanted::Named(None) => self.nothing(),
-            Wanted::Guessed { like_orders } => match (like_orders, like_orders.and_then(place)) {
-                (_, Some(place)) => self.checked(columns, place),
-                (Some(_), None) => match self.guess(columns) {
-                    Choice::None => Choice::Missing,
-                    choice => choice,
-                },
-                (None, None) => self.guess(columns),
+        let choice = match wanted {
+            Wanted::Named(name) => place(name).map_or(Choice::Unknown, |place| self.checked(columns, place)),
+            Wanted::Nothing => Choice::None,
+            Wanted::Guess => match like_orders.and_then(place) {
+                Some(place) => self.checked(columns, place),
+                None => self.guess(columns),
             },
-        }
+        };
+        if choice == Choice::None && (self.is_required || like_orders.is_some()) { Choice::Missing } else { choice }
     }
 
     fn is_called(&self, name: &str) -> bool {
         self.names.iter().any(|names| is_one_of(name, names))
     }
 
-    fn nothing(&self) -> Choice {
-        if self.is_required { Choice::Missing } else { Choice::None }
-    }
-
-    fn checked(&self, columns: &[Column], place: usize) -> Choice {
+    fn checked(&self, columns: &[TableColumn], place: usize) -> Choice {
         if self.kind.fits(columns[place].type_name) { Choice::Column(place) } else { Choice::Unfit(place) }
     }
 
-    fn guess(&self, columns: &[Column]) -> Choice {
-        let fits = |column: &Column| self.is_called(column.name) && self.kind.fits(column.type_name);
+    fn guess(&self, columns: &[TableColumn]) -> Choice {
+        let fits = |column: &TableColumn| self.is_called(column.name) && self.kind.fits(column.type_name);
         let found = |only_readable: bool| -> Vec<usize> {
-            let usable = |column: &Column| fits(column) && (column.is_readable || !only_readable);
+            let usable = |column: &TableColumn| fits(column) && (column.is_readable || !only_readable);
             columns.iter().enumerate().filter(|(_, column)| usable(column)).map(|(place, _)| place).collect()
         };
         let mut places = found(true);
@@ -301,7 +294,7 @@ impl Role {
             places = found(false);
         }
         match places[..] {
-            [] => self.nothing(),
+            [] => Choice::None,
             [place] => Choice::Column(place),
             _ => Choice::Ambiguous(places),
         }
@@ -324,15 +317,13 @@ fn is_one_of(name: &str, names: &[&str]) -> bool {
 mod tests {
     use super::*;
 
-    fn columns<'a>(columns: &[(&'a str, &'a str)]) -> Vec<Column<'a>> {
-        columns.iter().map(|&(name, type_name)| Column { name, type_name, is_readable: true }).collect()
+    fn columns<'a>(columns: &[(&'a str, &'a str)]) -> Vec<TableColumn<'a>> {
+        columns.iter().map(|&(name, type_name)| TableColumn { name, type_name, is_readable: true }).collect()
     }
 
     fn role(source: &str, name: &str) -> &'static Role {
         Role::find(source, name).unwrap_or_else(|| panic!("{source}.{name}"))
     }
-
-    const GUESSED: Wanted = Wanted::Guessed { like_orders: None };
 
     #[test]
     fn orders_are_found_by_their_names_and_types() {
@@ -355,7 +346,11 @@ mod tests {
             ),
         ] {
             for (name, expected) in [("customer", customer), ("ordered_at", day), ("amount", amount)] {
-                assert_eq!(role("orders", name).choose(&table, GUESSED), Choice::Column(expected), "{name}: {table:?}");
+                assert_eq!(
+                    role("orders", name).choose(&table, Wanted::Guess, None),
+                    Choice::Column(expected),
+                    "{name}: {table:?}"
+                );
             }
         }
     }
@@ -363,10 +358,10 @@ mod tests {
     #[test]
     fn several_are_an_ambiguity_and_none_is_missing_where_one_is_needed() {
         let table = columns(&[("customer_id", "int4"), ("USER_ID", "int4"), ("the sum", "int4")]);
-        assert_eq!(role("orders", "customer").choose(&table, GUESSED), Choice::Ambiguous(vec![0, 1]));
-        assert_eq!(role("orders", "amount").choose(&table, GUESSED), Choice::Missing);
-        assert_eq!(role("customers", "email").choose(&table, GUESSED), Choice::None);
-        assert_eq!(role("orders", "customer").choose(&[], GUESSED), Choice::Missing);
+        assert_eq!(role("orders", "customer").choose(&table, Wanted::Guess, None), Choice::Ambiguous(vec![0, 1]));
+        assert_eq!(role("orders", "amount").choose(&table, Wanted::Guess, None), Choice::Missing);
+        assert_eq!(role("customers", "email").choose(&table, Wanted::Guess, None), Choice::None);
+        assert_eq!(role("orders", "customer").choose(&[], Wanted::Guess, None), Choice::Missing);
     }
 
     #[test]
@@ -374,32 +369,34 @@ mod tests {
         let names = ["tenant", "order_id", "currency", "discounted"];
         let table = columns(&names.map(|name| (name, "bool")));
         for (place, name) in names.into_iter().enumerate() {
-            assert_eq!(role("orders", name).choose(&table, GUESSED), Choice::None, "{name}");
-            assert_eq!(role("orders", name).choose(&table, Wanted::Named(Some(name))), Choice::Column(place), "{name}");
+            assert_eq!(role("orders", name).choose(&table, Wanted::Guess, None), Choice::None, "{name}");
+            assert_eq!(role("orders", name).choose(&table, Wanted::Named(name), None), Choice::Column(place), "{name}");
         }
     }
 
     #[test]
     fn a_name_that_is_given_counts_as_it_is_written() {
         let table = columns(&[("Amount", "numeric"), ("amount", "text"), ("customer_id", "int4")]);
-        let amount = |wanted| role("orders", "amount").choose(&table, wanted);
-        assert_eq!(amount(Wanted::Named(Some("Amount"))), Choice::Column(0));
-        assert_eq!(amount(Wanted::Named(Some("amount"))), Choice::Unfit(1));
-        assert_eq!(amount(Wanted::Named(Some("AMOUNT"))), Choice::Unknown);
-        assert_eq!(amount(Wanted::Named(None)), Choice::Missing);
+        let amount = |wanted| role("orders", "amount").choose(&table, wanted, None);
+        assert_eq!(amount(Wanted::Named("Amount")), Choice::Column(0));
+        assert_eq!(amount(Wanted::Named("amount")), Choice::Unfit(1));
+        assert_eq!(amount(Wanted::Named("AMOUNT")), Choice::Unknown);
+        assert_eq!(amount(Wanted::Nothing), Choice::Missing);
         let email = columns(&[("email", "text")]);
-        assert_eq!(role("customers", "email").choose(&email, Wanted::Named(None)), Choice::None);
+        assert_eq!(role("customers", "email").choose(&email, Wanted::Nothing, None), Choice::None);
     }
 
     #[test]
     fn other_sources_have_their_keys_called_like_those_of_the_orders() {
-        let like = |name| Wanted::Guessed { like_orders: Some(name) };
         let table = columns(&[("buyer", "int4"), ("customer_id", "int4"), ("shop", "int4")]);
-        assert_eq!(role("engagement", "customer").choose(&table, like("buyer")), Choice::Column(0));
-        assert_eq!(role("engagement", "customer").choose(&table, like("client")), Choice::Column(1));
-        assert_eq!(role("engagement", "tenant").choose(&table, like("shop")), Choice::Column(2));
-        assert_eq!(role("engagement", "tenant").choose(&table, like("store")), Choice::Missing);
-        assert_eq!(role("engagement", "tenant").choose(&table, GUESSED), Choice::None);
+        assert_eq!(role("engagement", "customer").choose(&table, Wanted::Guess, Some("buyer")), Choice::Column(0));
+        assert_eq!(role("engagement", "customer").choose(&table, Wanted::Guess, Some("client")), Choice::Column(1));
+        assert_eq!(role("engagement", "tenant").choose(&table, Wanted::Guess, Some("shop")), Choice::Column(2));
+        assert_eq!(role("engagement", "tenant").choose(&table, Wanted::Guess, Some("store")), Choice::Missing);
+        // A part of the key is needed, even where the shop says that there is none.
+        assert_eq!(role("engagement", "tenant").choose(&table, Wanted::Nothing, Some("shop")), Choice::Missing);
+        assert_eq!(role("engagement", "tenant").choose(&table, Wanted::Nothing, None), Choice::None);
+        assert_eq!(role("engagement", "tenant").choose(&table, Wanted::Guess, None), Choice::None);
     }
 
     #[test]
@@ -407,11 +404,11 @@ mod tests {
         let mut table = columns(&[("customer_id", "int4"), ("user_id", "int4"), ("email", "text")]);
         table[0].is_readable = false;
         table[2].is_readable = false;
-        assert_eq!(role("customers", "customer").choose(&table, GUESSED), Choice::Column(1));
-        assert_eq!(role("customers", "email").choose(&table, GUESSED), Choice::None);
+        assert_eq!(role("customers", "customer").choose(&table, Wanted::Guess, None), Choice::Column(1));
+        assert_eq!(role("customers", "email").choose(&table, Wanted::Guess, None), Choice::None);
         table[1].is_readable = false;
-        assert_eq!(role("customers", "customer").choose(&table, GUESSED), Choice::Ambiguous(vec![0, 1]));
-        assert_eq!(role("customers", "customer").choose(&table[..1], GUESSED), Choice::Column(0));
+        assert_eq!(role("customers", "customer").choose(&table, Wanted::Guess, None), Choice::Ambiguous(vec![0, 1]));
+        assert_eq!(role("customers", "customer").choose(&table[..1], Wanted::Guess, None), Choice::Column(0));
     }
 
     #[test]

@@ -4,7 +4,7 @@
 use pgrx::prelude::*;
 
 use super::error::{OrRaise, raise};
-use crate::column_guess::{Choice, Column, ROLES, Role, Wanted, is_called_like_an_order_number};
+use crate::column_guess::{Choice, ROLES, Role, TableColumn, Wanted, is_called_like_an_order_number};
 use crate::error::{Error, ErrorKind, shown};
 use crate::memory;
 
@@ -55,14 +55,18 @@ fn choose_column(
         )));
     }
     let columns =
-        names.iter().zip(types.iter()).zip(is_readable.iter()).map(|((name, type_name), is_readable)| Column {
+        names.iter().zip(types.iter()).zip(is_readable.iter()).map(|((name, type_name), is_readable)| TableColumn {
             name: name.unwrap_or_default(),
             type_name: type_name.unwrap_or_default(),
             is_readable: is_readable.unwrap_or_default(),
         });
     let columns = memory::collect(columns);
-    let wanted = if is_named.unwrap_or_default() { Wanted::Named(named) } else { Wanted::Guessed { like_orders } };
-    let (outcome, places) = match role.choose(&columns, wanted) {
+    let wanted = match named {
+        _ if !is_named.unwrap_or_default() => Wanted::Guess,
+        Some(name) => Wanted::Named(name),
+        None => Wanted::Nothing,
+    };
+    let (outcome, places) = match role.choose(&columns, wanted, like_orders) {
         Choice::Column(place) => ("found", vec![place]),
         Choice::None => ("absent", vec![]),
         Choice::Ambiguous(places) => ("ambiguous", places),

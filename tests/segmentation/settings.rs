@@ -169,6 +169,30 @@ fn relations_are_those_that_are_asked_for() {
     assert_eq!(count(&mut client, "SELECT count(*) FROM segmentation_relations"), 0);
 }
 
+/// A part of the key is needed in every source.
+#[test]
+fn a_tenant_of_the_orders_is_needed_in_all_sources() {
+    let (_database, mut client) = with_orders("settings_tenant");
+    batch(
+        &mut client,
+        "CREATE TABLE people (customer_id int, email text);
+         SELECT create_segmentation('shop', 'sales.orders', as_of => '2026-06-30', customers => 'people')",
+    );
+    for columns in ["", ", customers_columns => '{\"tenant\": null}'"] {
+        let alter = format!("SELECT alter_segmentation('shop', tenant => 'order_no'{columns})");
+        let (sqlstate, message, hint) = expect_error(&mut client, &alter);
+        assert_eq!(
+            (sqlstate.as_str(), message.as_str(), hint.as_str()),
+            (
+                "42703",
+                "public.people has no column that is known to be customers.tenant",
+                "Name one of its columns: customer_id, email."
+            )
+        );
+    }
+    refresh(&mut client);
+}
+
 /// What is not asked for is not the segmentation's: a table of that name stays.
 #[test]
 fn what_is_not_asked_for_is_not_touched() {

@@ -15,7 +15,7 @@ DECLARE
     moment text := format('o.%I', s.ordered_at);
     day text := @extschema@._day(s, @extschema@._source_table(s, 'orders'), 'o', s.ordered_at);
     amount text := format('o.%I', s.amount); -- not cast: PostgreSQL 13 has no infinite numeric
-    order_id text := 'o.' || quote_ident(s.order_id);
+    order_id text := CASE WHEN s.order_id IS NOT NULL THEN format('o.%I', s.order_id) END;
     shown text := format('left(CAST(ROW(%s, %s, %s) AS text), 120)', keys, moment, amount);
     findings text[];
     effects text[];
@@ -64,9 +64,10 @@ LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp
 AS $audit$
 DECLARE
     relation regclass := @extschema@._source_table(s, 'orders');
-    order_rows text := format('%s AS o', relation) || coalesce(E' WHERE (\n' || s.order_filter || E'\n)', '');
-    repeated text := concat_ws(', ', @extschema@._key_list(s, 'o'), 'o.' || quote_ident(s.ordered_at),
-                               'o.' || quote_ident(s.amount), 'o.' || quote_ident(s.order_id));
+    order_rows text := format('%s AS o', relation)
+        || CASE WHEN s.order_filter IS NULL THEN '' ELSE format(E' WHERE (\n%s\n)', s.order_filter) END;
+    repeated text := format('%s, o.%I, o.%I', @extschema@._key_list(s, 'o'), s.ordered_at, s.amount)
+        || CASE WHEN s.order_id IS NULL THEN '' ELSE format(', o.%I', s.order_id) END;
     effect_of_repeated text := CASE WHEN s.order_id IS NULL
         THEN 'each is an order of its own; if they are lines of one order, name order_id'
         ELSE 'lines of one order that are alike: all of them are summed' END;

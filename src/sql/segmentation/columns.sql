@@ -2,9 +2,12 @@
 
 -- The tables and views that the settings name.
 CREATE FUNCTION _sources(s segmentation_settings) RETURNS TABLE (source text, relation text)
-LANGUAGE sql IMMUTABLE PARALLEL SAFE SET search_path = pg_catalog, pg_temp
+LANGUAGE plpgsql IMMUTABLE PARALLEL SAFE ROWS 4 SET search_path = pg_catalog, pg_temp
 AS $sources$
-    VALUES ('orders', s.orders), ('engagement', s.engagement), ('contacts', s.contacts), ('customers', s.customers)
+BEGIN
+    RETURN QUERY
+        VALUES ('orders', s.orders), ('engagement', s.engagement), ('contacts', s.contacts), ('customers', s.customers);
+END
 $sources$;
 COMMENT ON FUNCTION _sources(segmentation_settings) IS
     'Part of segmentations: the names of the shop''s tables; NULL where there is none.';
@@ -145,8 +148,10 @@ COMMENT ON FUNCTION _without_columns(segmentation_settings, text) IS
 -- The operator that says whether two keys of a type are equal: that of its btree order, whatever its schema.
 CREATE FUNCTION _equality(type oid) RETURNS text
 LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp
+SET plan_cache_mode = force_generic_plan -- to plan it takes longer than to run it
 AS $equality$
 DECLARE
+    base oid := @extschema@._base_type(type);
     operator text;
 BEGIN
     SELECT format('OPERATOR(%I.%s)', n.nspname, o.oprname) INTO operator
@@ -164,7 +169,7 @@ BEGIN
     JOIN pg_operator AS o ON o.oid = a.amopopr
     JOIN pg_namespace AS n ON n.oid = o.oprnamespace
     JOIN pg_type AS i ON i.oid = c.opcintype
-    WHERE b.oid = @extschema@._base_type(type)
+    WHERE b.oid = base
     ORDER BY c.opcintype = b.oid DESC, i.typispreferred DESC
     LIMIT 1;
     IF operator IS NULL THEN
@@ -178,8 +183,8 @@ COMMENT ON FUNCTION _equality(oid) IS 'Part of segmentations: the operator for e
 
 -- The key columns: the tenant's, where there is one, and the customer's, named as in the orders.
 CREATE FUNCTION _keys(s segmentation_settings) RETURNS text[]
-LANGUAGE sql IMMUTABLE PARALLEL SAFE SET search_path = pg_catalog, pg_temp
-AS $keys$ SELECT array_remove(ARRAY[s.tenant, s.customer], NULL) $keys$;
+LANGUAGE plpgsql IMMUTABLE PARALLEL SAFE SET search_path = pg_catalog, pg_temp
+AS $keys$ BEGIN RETURN array_remove(ARRAY[s.tenant, s.customer], NULL); END $keys$;
 COMMENT ON FUNCTION _keys(segmentation_settings) IS 'Part of segmentations: the key columns.';
 
 CREATE FUNCTION _key_list(s segmentation_settings, alias text DEFAULT NULL) RETURNS text

@@ -23,8 +23,8 @@ DECLARE
     target text := @extschema@._hold(s, suffix, 'ROW EXCLUSIVE MODE');
     keys text := @extschema@._key_list(s);
     same_key text := @extschema@._same_key(s, 'f', 't');
-    is_compared text := coalesce(
-        'EXISTS (SELECT FROM ' || among || ' AS a WHERE ' || @extschema@._same_key(s, 'a', 't') || ')', 'true');
+    is_compared text := CASE WHEN among IS NULL THEN 'true'
+        ELSE format('EXISTS (SELECT FROM %s AS a WHERE %s)', among, @extschema@._same_key(s, 'a', 't')) END;
     columns text;
     new_values text;
     is_unchanged text;

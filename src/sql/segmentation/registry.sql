@@ -16,38 +16,42 @@ COMMENT ON FUNCTION _list_segmentations() IS 'Part of segmentations: all of them
 -- put a relation of their own in the place of one, and whoever was granted TRIGGER can put a trigger on one: to read or
 -- write it would run what they put there with the rights of whoever reads or writes.
 CREATE FUNCTION _objection(s segmentation_settings, suffixes text[]) RETURNS text
-LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp
+LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp
+SET plan_cache_mode = force_generic_plan -- to plan it takes longer than to run it
 AS $objection$
-    SELECT string_agg(o.objection, '; ' ORDER BY o.objection)
-    FROM (
-        SELECT c.oid::regclass || CASE
-            WHEN pg_get_userbyid(c.relowner) <> current_user THEN ' belongs to somebody else'
-            WHEN c.relkind <> CASE r.kind WHEN 'TABLE' THEN 'r' WHEN 'VIEW' THEN 'v' ELSE 'm' END
-                THEN ' is no ' || lower(r.kind)
-            WHEN r.suffix = 'settings' AND c.reloftype <> '@extschema@.segmentation_settings'::regtype
-                THEN ' is no table of settings'
-            WHEN g.triggers IS NOT NULL THEN ' has triggers that are not of pg_rfm: ' || g.triggers
-            WHEN u.rules IS NOT NULL THEN ' has rules that are not of pg_rfm: ' || u.rules
-            END AS objection
-        FROM @extschema@._relations(s) AS r
-        JOIN pg_class AS c ON c.oid = to_regclass(@extschema@._relation(s, r.suffix))
-        CROSS JOIN LATERAL (
-            SELECT string_agg(t.tgname, ', ' ORDER BY t.tgname) AS triggers
-            FROM pg_trigger AS t
-            WHERE t.tgrelid = c.oid AND NOT t.tgisinternal
-                AND NOT (r.suffix = 'settings' AND t.tgfoid = '@extschema@._only_owner()'::regprocedure)
-        ) AS g
-        CROSS JOIN LATERAL (
-            SELECT string_agg(w.rulename, ', ' ORDER BY w.rulename) AS rules
-            FROM pg_rewrite AS w WHERE w.ev_class = c.oid AND w.rulename <> '_RETURN'
-        ) AS u
-        WHERE r.suffix = ANY (suffixes)
-        UNION ALL
-        SELECT f.oid::regprocedure || ' belongs to somebody else'
-        FROM pg_proc AS f
-        WHERE 'noted' = ANY (suffixes) AND f.oid = to_regprocedure(@extschema@._trigger_function(s))
-            AND pg_get_userbyid(f.proowner) <> current_user
-    ) AS o
+BEGIN
+    RETURN (
+        SELECT string_agg(o.objection, '; ' ORDER BY o.objection)
+        FROM (
+            SELECT c.oid::regclass || CASE
+                WHEN pg_get_userbyid(c.relowner) <> current_user THEN ' belongs to somebody else'
+                WHEN c.relkind <> CASE r.kind WHEN 'TABLE' THEN 'r' WHEN 'VIEW' THEN 'v' ELSE 'm' END
+                    THEN ' is no ' || lower(r.kind)
+                WHEN r.suffix = 'settings' AND c.reloftype <> '@extschema@.segmentation_settings'::regtype
+                    THEN ' is no table of settings'
+                WHEN g.triggers IS NOT NULL THEN ' has triggers that are not of pg_rfm: ' || g.triggers
+                WHEN u.rules IS NOT NULL THEN ' has rules that are not of pg_rfm: ' || u.rules
+                END AS objection
+            FROM @extschema@._relations(s) AS r
+            JOIN pg_class AS c ON c.oid = to_regclass(@extschema@._relation(s, r.suffix))
+            CROSS JOIN LATERAL (
+                SELECT string_agg(t.tgname, ', ' ORDER BY t.tgname) AS triggers
+                FROM pg_trigger AS t
+                WHERE t.tgrelid = c.oid AND NOT t.tgisinternal
+                    AND NOT (r.suffix = 'settings' AND t.tgfoid = '@extschema@._only_owner()'::regprocedure)
+            ) AS g
+            CROSS JOIN LATERAL (
+                SELECT string_agg(w.rulename, ', ' ORDER BY w.rulename) AS rules
+                FROM pg_rewrite AS w WHERE w.ev_class = c.oid AND w.rulename <> '_RETURN'
+            ) AS u
+            WHERE r.suffix = ANY (suffixes)
+            UNION ALL
+            SELECT f.oid::regprocedure || ' belongs to somebody else'
+            FROM pg_proc AS f
+            WHERE 'noted' = ANY (suffixes) AND f.oid = to_regprocedure(@extschema@._trigger_function(s))
+                AND pg_get_userbyid(f.proowner) <> current_user
+        ) AS o);
+END
 $objection$;
 COMMENT ON FUNCTION _objection(segmentation_settings, text[]) IS
     'Part of segmentations: why relations of one must not be used; NULL: nothing is wrong.';

@@ -7,6 +7,9 @@
 -- Somebody may have the right to create functions in the extension's schema. So that no function of theirs is called in
 -- the place of one of these, every argument that is NULL is given with its type, which makes the extension's own
 -- function the exact match.
+--
+-- What is called many times in a refresh is PL/pgSQL, which keeps its plans; a function in SQL is planned at every
+-- call.
 
 -- A table of this type, owned by its creator, is what makes a segmentation: the type is how it is found. All columns
 -- are of built-in types, so that reading a row of such a table runs no code of whoever owns it: a typed table can have
@@ -204,8 +207,8 @@ $only_owner$;
 COMMENT ON FUNCTION _only_owner() IS 'Part of segmentations: refuses to let others than the owner write the settings.';
 
 CREATE FUNCTION _relation(s segmentation_settings, suffix text) RETURNS text
-LANGUAGE sql IMMUTABLE PARALLEL SAFE SET search_path = pg_catalog, pg_temp
-AS $relation$ SELECT format('%I.%I', s.schema, s.name || '_' || suffix) $relation$;
+LANGUAGE plpgsql IMMUTABLE PARALLEL SAFE SET search_path = pg_catalog, pg_temp
+AS $relation$ BEGIN RETURN format('%I.%I', s.schema, s.name || '_' || suffix); END $relation$;
 COMMENT ON FUNCTION _relation(segmentation_settings, text) IS
     'Part of segmentations: the quoted name of one of its relations.';
 

@@ -57,18 +57,29 @@ COMMENT ON FUNCTION _day(segmentation_settings, regclass, text, text) IS
 
 CREATE FUNCTION _text(alias text, column_name text) RETURNS text
 LANGUAGE sql IMMUTABLE PARALLEL SAFE SET search_path = pg_catalog, pg_temp
-AS $text$ SELECT coalesce(alias || '.' || quote_ident(column_name), 'NULL') || '::pg_catalog.text' $text$;
+AS $text$
+    SELECT CASE WHEN column_name IS NULL THEN 'NULL::pg_catalog.text'
+                ELSE format('%s.%I::pg_catalog.text', alias, column_name) END
+$text$;
 COMMENT ON FUNCTION _text(text, text) IS 'Part of segmentations: a column as text; NULL where there is none.';
 
 -- The rows of the orders that count: those with a key, that the filter lets through. `among` is a SELECT of keys; with
 -- it, only the orders of these customers. The filter stands on lines of its own so that a comment in it ends.
 CREATE FUNCTION _order_rows(s segmentation_settings, among text DEFAULT NULL) RETURNS text
-LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp
+LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp
 AS $rows$
-    SELECT format('%s AS o WHERE %s', @extschema@._source_table(s, 'orders'), @extschema@._has_key(s, 'orders', 'o'))
-        || coalesce(' AND EXISTS (SELECT FROM ' || among || ' AS t WHERE ' || @extschema@._same_key(s, 't', 'o') || ')',
-                    '')
-        || coalesce(E' AND (\n' || s.order_filter || E'\n)', '')
+DECLARE
+    conditions text := @extschema@._has_key(s, 'orders', 'o');
+BEGIN
+    IF among IS NOT NULL THEN
+        conditions := conditions
+            || format(' AND EXISTS (SELECT FROM %s AS t WHERE %s)', among, @extschema@._same_key(s, 't', 'o'));
+    END IF;
+    IF s.order_filter IS NOT NULL THEN
+        conditions := conditions || format(E' AND (\n%s\n)', s.order_filter);
+    END IF;
+    RETURN format('%s AS o WHERE %s', @extschema@._source_table(s, 'orders'), conditions);
+END
 $rows$;
 COMMENT ON FUNCTION _order_rows(segmentation_settings, text) IS
     'Part of segmentations: FROM and WHERE of the rows of the orders that count.';
@@ -82,19 +93,22 @@ DECLARE
     keys text := @extschema@._key_list(s, 'o');
     day text := @extschema@._day(s, @extschema@._source_table(s, 'orders'), 'o', s.ordered_at);
     amount text := format('o.%I::pg_catalog.numeric', s.amount);
-    discounted text := 'o.' || quote_ident(s.discounted);
-    order_id text := 'o.' || quote_ident(s.order_id);
     rows text := @extschema@._order_rows(s, among);
+    discounted text := '';
 BEGIN
-    IF order_id IS NULL THEN
-        RETURN format('SELECT %s, %s AS ordered_on, %s AS amount', keys, day, amount)
-            || coalesce(', ' || discounted || ' AS discounted', '')
-            || format(' FROM %s', rows);
+    IF s.order_id IS NULL THEN
+        IF s.discounted IS NOT NULL THEN
+            discounted := format(', o.%I AS discounted', s.discounted);
+        END IF;
+        RETURN format('SELECT %s, %s AS ordered_on, %s AS amount%s FROM %s', keys, day, amount, discounted, rows);
     END IF;
-    RETURN format('SELECT %s, pg_catalog.min(%s) AS ordered_on, pg_catalog.sum(%s) AS amount', keys, day, amount)
-        || coalesce(', pg_catalog.bool_or(' || discounted || ') AS discounted', '')
-        || format(' FROM %s', rows)
-        || format(' GROUP BY %s, %s, CASE WHEN %2$s IS NULL THEN %3$s END', keys, order_id, day);
+    IF s.discounted IS NOT NULL THEN
+        discounted := format(', pg_catalog.bool_or(o.%I) AS discounted', s.discounted);
+    END IF;
+    RETURN
+        format('SELECT %s, pg_catalog.min(%s) AS ordered_on, pg_catalog.sum(%s) AS amount%s',
+               keys, day, amount, discounted)
+        || format(' FROM %s GROUP BY %s, o.%I, CASE WHEN o.%3$I IS NULL THEN %4$s END', rows, keys, s.order_id, day);
 END
 $orders$;
 COMMENT ON FUNCTION _orders_sql(segmentation_settings, text) IS
@@ -171,7 +185,8 @@ DECLARE
     relation regclass := @extschema@._source_table(s, 'customers');
     last_contacted_on text := coalesce(@extschema@._day(s, relation, 'c', s.customers_last_contacted_on),
                                        'NULL::pg_catalog.date');
-    consents text := coalesce('c.' || quote_ident(s.customers_consents), 'NULL') || '::pg_catalog.jsonb';
+    consents text := CASE WHEN s.customers_consents IS NULL THEN 'NULL::pg_catalog.jsonb'
+                          ELSE format('c.%I::pg_catalog.jsonb', s.customers_consents) END;
     channels text := 'NULL::pg_catalog.text[]';
 BEGIN
     IF num_nonnulls(s.customers_email, s.customers_phone, s.customers_postal_address, s.customers_line_id) > 0 THEN
