@@ -944,6 +944,9 @@ COMMENT ON FUNCTION customer_columns() IS
 -- Somebody may have the right to create functions in the extension's schema. So that no function of theirs is called in
 -- the place of one of these, every argument that is NULL is given with its type, which makes the extension's own
 -- function the exact match.
+--
+-- What is called many times in a refresh is PL/pgSQL, which keeps its plans; a function in SQL is planned at every
+-- call.
 
 -- A table of this type, owned by its creator, is what makes a segmentation: the type is how it is found. All columns
 -- are of built-in types, so that reading a row of such a table runs no code of whoever owns it: a typed table can have
@@ -1141,8 +1144,8 @@ $only_owner$;
 COMMENT ON FUNCTION _only_owner() IS 'Part of segmentations: refuses to let others than the owner write the settings.';
 
 CREATE FUNCTION _relation(s segmentation_settings, suffix text) RETURNS text
-LANGUAGE sql IMMUTABLE PARALLEL SAFE SET search_path = pg_catalog, pg_temp
-AS $relation$ SELECT format('%I.%I', s.schema, s.name || '_' || suffix) $relation$;
+LANGUAGE plpgsql IMMUTABLE PARALLEL SAFE SET search_path = pg_catalog, pg_temp
+AS $relation$ BEGIN RETURN format('%I.%I', s.schema, s.name || '_' || suffix); END $relation$;
 COMMENT ON FUNCTION _relation(segmentation_settings, text) IS
     'Part of segmentations: the quoted name of one of its relations.';
 
@@ -1169,9 +1172,12 @@ COMMENT ON FUNCTION _today(segmentation_settings, date) IS
 
 -- The tables and views that the settings name.
 CREATE FUNCTION _sources(s segmentation_settings) RETURNS TABLE (source text, relation text)
-LANGUAGE sql IMMUTABLE PARALLEL SAFE SET search_path = pg_catalog, pg_temp
+LANGUAGE plpgsql IMMUTABLE PARALLEL SAFE ROWS 4 SET search_path = pg_catalog, pg_temp
 AS $sources$
-    VALUES ('orders', s.orders), ('engagement', s.engagement), ('contacts', s.contacts), ('customers', s.customers)
+BEGIN
+    RETURN QUERY
+        VALUES ('orders', s.orders), ('engagement', s.engagement), ('contacts', s.contacts), ('customers', s.customers);
+END
 $sources$;
 COMMENT ON FUNCTION _sources(segmentation_settings) IS
     'Part of segmentations: the names of the shop''s tables; NULL where there is none.';
@@ -1312,8 +1318,10 @@ COMMENT ON FUNCTION _without_columns(segmentation_settings, text) IS
 -- The operator that says whether two keys of a type are equal: that of its btree order, whatever its schema.
 CREATE FUNCTION _equality(type oid) RETURNS text
 LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp
+SET plan_cache_mode = force_generic_plan -- to plan it takes longer than to run it
 AS $equality$
 DECLARE
+    base oid := @extschema@._base_type(type);
     operator text;
 BEGIN
     SELECT format('OPERATOR(%I.%s)', n.nspname, o.oprname) INTO operator
@@ -1331,7 +1339,7 @@ BEGIN
     JOIN pg_operator AS o ON o.oid = a.amopopr
     JOIN pg_namespace AS n ON n.oid = o.oprnamespace
     JOIN pg_type AS i ON i.oid = c.opcintype
-    WHERE b.oid = @extschema@._base_type(type)
+    WHERE b.oid = base
     ORDER BY c.opcintype = b.oid DESC, i.typispreferred DESC
     LIMIT 1;
     IF operator IS NULL THEN
@@ -1345,8 +1353,8 @@ COMMENT ON FUNCTION _equality(oid) IS 'Part of segmentations: the operator for e
 
 -- The key columns: the tenant's, where there is one, and the customer's, named as in the orders.
 CREATE FUNCTION _keys(s segmentation_settings) RETURNS text[]
-LANGUAGE sql IMMUTABLE PARALLEL SAFE SET search_path = pg_catalog, pg_temp
-AS $keys$ SELECT array_remove(ARRAY[s.tenant, s.customer], NULL) $keys$;
+LANGUAGE plpgsql IMMUTABLE PARALLEL SAFE SET search_path = pg_catalog, pg_temp
+AS $keys$ BEGIN RETURN array_remove(ARRAY[s.tenant, s.customer], NULL); END $keys$;
 COMMENT ON FUNCTION _keys(segmentation_settings) IS 'Part of segmentations: the key columns.';
 
 CREATE FUNCTION _key_list(s segmentation_settings, alias text DEFAULT NULL) RETURNS text
@@ -1446,18 +1454,29 @@ COMMENT ON FUNCTION _day(segmentation_settings, regclass, text, text) IS
 
 CREATE FUNCTION _text(alias text, column_name text) RETURNS text
 LANGUAGE sql IMMUTABLE PARALLEL SAFE SET search_path = pg_catalog, pg_temp
-AS $text$ SELECT coalesce(alias || '.' || quote_ident(column_name), 'NULL') || '::pg_catalog.text' $text$;
+AS $text$
+    SELECT CASE WHEN column_name IS NULL THEN 'NULL::pg_catalog.text'
+                ELSE format('%s.%I::pg_catalog.text', alias, column_name) END
+$text$;
 COMMENT ON FUNCTION _text(text, text) IS 'Part of segmentations: a column as text; NULL where there is none.';
 
 -- The rows of the orders that count: those with a key, that the filter lets through. `among` is a SELECT of keys; with
 -- it, only the orders of these customers. The filter stands on lines of its own so that a comment in it ends.
 CREATE FUNCTION _order_rows(s segmentation_settings, among text DEFAULT NULL) RETURNS text
-LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp
+LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp
 AS $rows$
-    SELECT format('%s AS o WHERE %s', @extschema@._source_table(s, 'orders'), @extschema@._has_key(s, 'orders', 'o'))
-        || coalesce(' AND EXISTS (SELECT FROM ' || among || ' AS t WHERE ' || @extschema@._same_key(s, 't', 'o') || ')',
-                    '')
-        || coalesce(E' AND (\n' || s.order_filter || E'\n)', '')
+DECLARE
+    conditions text := @extschema@._has_key(s, 'orders', 'o');
+BEGIN
+    IF among IS NOT NULL THEN
+        conditions := conditions
+            || format(' AND EXISTS (SELECT FROM %s AS t WHERE %s)', among, @extschema@._same_key(s, 't', 'o'));
+    END IF;
+    IF s.order_filter IS NOT NULL THEN
+        conditions := conditions || format(E' AND (\n%s\n)', s.order_filter);
+    END IF;
+    RETURN format('%s AS o WHERE %s', @extschema@._source_table(s, 'orders'), conditions);
+END
 $rows$;
 COMMENT ON FUNCTION _order_rows(segmentation_settings, text) IS
     'Part of segmentations: FROM and WHERE of the rows of the orders that count.';
@@ -1471,19 +1490,22 @@ DECLARE
     keys text := @extschema@._key_list(s, 'o');
     day text := @extschema@._day(s, @extschema@._source_table(s, 'orders'), 'o', s.ordered_at);
     amount text := format('o.%I::pg_catalog.numeric', s.amount);
-    discounted text := 'o.' || quote_ident(s.discounted);
-    order_id text := 'o.' || quote_ident(s.order_id);
     rows text := @extschema@._order_rows(s, among);
+    discounted text := '';
 BEGIN
-    IF order_id IS NULL THEN
-        RETURN format('SELECT %s, %s AS ordered_on, %s AS amount', keys, day, amount)
-            || coalesce(', ' || discounted || ' AS discounted', '')
-            || format(' FROM %s', rows);
+    IF s.order_id IS NULL THEN
+        IF s.discounted IS NOT NULL THEN
+            discounted := format(', o.%I AS discounted', s.discounted);
+        END IF;
+        RETURN format('SELECT %s, %s AS ordered_on, %s AS amount%s FROM %s', keys, day, amount, discounted, rows);
     END IF;
-    RETURN format('SELECT %s, pg_catalog.min(%s) AS ordered_on, pg_catalog.sum(%s) AS amount', keys, day, amount)
-        || coalesce(', pg_catalog.bool_or(' || discounted || ') AS discounted', '')
-        || format(' FROM %s', rows)
-        || format(' GROUP BY %s, %s, CASE WHEN %2$s IS NULL THEN %3$s END', keys, order_id, day);
+    IF s.discounted IS NOT NULL THEN
+        discounted := format(', pg_catalog.bool_or(o.%I) AS discounted', s.discounted);
+    END IF;
+    RETURN
+        format('SELECT %s, pg_catalog.min(%s) AS ordered_on, pg_catalog.sum(%s) AS amount%s',
+               keys, day, amount, discounted)
+        || format(' FROM %s GROUP BY %s, o.%I, CASE WHEN o.%3$I IS NULL THEN %4$s END', rows, keys, s.order_id, day);
 END
 $orders$;
 COMMENT ON FUNCTION _orders_sql(segmentation_settings, text) IS
@@ -1560,7 +1582,8 @@ DECLARE
     relation regclass := @extschema@._source_table(s, 'customers');
     last_contacted_on text := coalesce(@extschema@._day(s, relation, 'c', s.customers_last_contacted_on),
                                        'NULL::pg_catalog.date');
-    consents text := coalesce('c.' || quote_ident(s.customers_consents), 'NULL') || '::pg_catalog.jsonb';
+    consents text := CASE WHEN s.customers_consents IS NULL THEN 'NULL::pg_catalog.jsonb'
+                          ELSE format('c.%I::pg_catalog.jsonb', s.customers_consents) END;
     channels text := 'NULL::pg_catalog.text[]';
 BEGIN
     IF num_nonnulls(s.customers_email, s.customers_phone, s.customers_postal_address, s.customers_line_id) > 0 THEN
@@ -2027,38 +2050,42 @@ COMMENT ON FUNCTION _list_segmentations() IS 'Part of segmentations: all of them
 -- put a relation of their own in the place of one, and whoever was granted TRIGGER can put a trigger on one: to read or
 -- write it would run what they put there with the rights of whoever reads or writes.
 CREATE FUNCTION _objection(s segmentation_settings, suffixes text[]) RETURNS text
-LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp
+LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp
+SET plan_cache_mode = force_generic_plan -- to plan it takes longer than to run it
 AS $objection$
-    SELECT string_agg(o.objection, '; ' ORDER BY o.objection)
-    FROM (
-        SELECT c.oid::regclass || CASE
-            WHEN pg_get_userbyid(c.relowner) <> current_user THEN ' belongs to somebody else'
-            WHEN c.relkind <> CASE r.kind WHEN 'TABLE' THEN 'r' WHEN 'VIEW' THEN 'v' ELSE 'm' END
-                THEN ' is no ' || lower(r.kind)
-            WHEN r.suffix = 'settings' AND c.reloftype <> '@extschema@.segmentation_settings'::regtype
-                THEN ' is no table of settings'
-            WHEN g.triggers IS NOT NULL THEN ' has triggers that are not of pg_rfm: ' || g.triggers
-            WHEN u.rules IS NOT NULL THEN ' has rules that are not of pg_rfm: ' || u.rules
-            END AS objection
-        FROM @extschema@._relations(s) AS r
-        JOIN pg_class AS c ON c.oid = to_regclass(@extschema@._relation(s, r.suffix))
-        CROSS JOIN LATERAL (
-            SELECT string_agg(t.tgname, ', ' ORDER BY t.tgname) AS triggers
-            FROM pg_trigger AS t
-            WHERE t.tgrelid = c.oid AND NOT t.tgisinternal
-                AND NOT (r.suffix = 'settings' AND t.tgfoid = '@extschema@._only_owner()'::regprocedure)
-        ) AS g
-        CROSS JOIN LATERAL (
-            SELECT string_agg(w.rulename, ', ' ORDER BY w.rulename) AS rules
-            FROM pg_rewrite AS w WHERE w.ev_class = c.oid AND w.rulename <> '_RETURN'
-        ) AS u
-        WHERE r.suffix = ANY (suffixes)
-        UNION ALL
-        SELECT f.oid::regprocedure || ' belongs to somebody else'
-        FROM pg_proc AS f
-        WHERE 'noted' = ANY (suffixes) AND f.oid = to_regprocedure(@extschema@._trigger_function(s))
-            AND pg_get_userbyid(f.proowner) <> current_user
-    ) AS o
+BEGIN
+    RETURN (
+        SELECT string_agg(o.objection, '; ' ORDER BY o.objection)
+        FROM (
+            SELECT c.oid::regclass || CASE
+                WHEN pg_get_userbyid(c.relowner) <> current_user THEN ' belongs to somebody else'
+                WHEN c.relkind <> CASE r.kind WHEN 'TABLE' THEN 'r' WHEN 'VIEW' THEN 'v' ELSE 'm' END
+                    THEN ' is no ' || lower(r.kind)
+                WHEN r.suffix = 'settings' AND c.reloftype <> '@extschema@.segmentation_settings'::regtype
+                    THEN ' is no table of settings'
+                WHEN g.triggers IS NOT NULL THEN ' has triggers that are not of pg_rfm: ' || g.triggers
+                WHEN u.rules IS NOT NULL THEN ' has rules that are not of pg_rfm: ' || u.rules
+                END AS objection
+            FROM @extschema@._relations(s) AS r
+            JOIN pg_class AS c ON c.oid = to_regclass(@extschema@._relation(s, r.suffix))
+            CROSS JOIN LATERAL (
+                SELECT string_agg(t.tgname, ', ' ORDER BY t.tgname) AS triggers
+                FROM pg_trigger AS t
+                WHERE t.tgrelid = c.oid AND NOT t.tgisinternal
+                    AND NOT (r.suffix = 'settings' AND t.tgfoid = '@extschema@._only_owner()'::regprocedure)
+            ) AS g
+            CROSS JOIN LATERAL (
+                SELECT string_agg(w.rulename, ', ' ORDER BY w.rulename) AS rules
+                FROM pg_rewrite AS w WHERE w.ev_class = c.oid AND w.rulename <> '_RETURN'
+            ) AS u
+            WHERE r.suffix = ANY (suffixes)
+            UNION ALL
+            SELECT f.oid::regprocedure || ' belongs to somebody else'
+            FROM pg_proc AS f
+            WHERE 'noted' = ANY (suffixes) AND f.oid = to_regprocedure(@extschema@._trigger_function(s))
+                AND pg_get_userbyid(f.proowner) <> current_user
+        ) AS o);
+END
 $objection$;
 COMMENT ON FUNCTION _objection(segmentation_settings, text[]) IS
     'Part of segmentations: why relations of one must not be used; NULL: nothing is wrong.';
@@ -2832,8 +2859,8 @@ DECLARE
     target text := @extschema@._hold(s, suffix, 'ROW EXCLUSIVE MODE');
     keys text := @extschema@._key_list(s);
     same_key text := @extschema@._same_key(s, 'f', 't');
-    is_compared text := coalesce(
-        'EXISTS (SELECT FROM ' || among || ' AS a WHERE ' || @extschema@._same_key(s, 'a', 't') || ')', 'true');
+    is_compared text := CASE WHEN among IS NULL THEN 'true'
+        ELSE format('EXISTS (SELECT FROM %s AS a WHERE %s)', among, @extschema@._same_key(s, 'a', 't')) END;
     columns text;
     new_values text;
     is_unchanged text;
@@ -3089,7 +3116,7 @@ DECLARE
     moment text := format('o.%I', s.ordered_at);
     day text := @extschema@._day(s, @extschema@._source_table(s, 'orders'), 'o', s.ordered_at);
     amount text := format('o.%I', s.amount); -- not cast: PostgreSQL 13 has no infinite numeric
-    order_id text := 'o.' || quote_ident(s.order_id);
+    order_id text := CASE WHEN s.order_id IS NOT NULL THEN format('o.%I', s.order_id) END;
     shown text := format('left(CAST(ROW(%s, %s, %s) AS text), 120)', keys, moment, amount);
     findings text[];
     effects text[];
@@ -3138,9 +3165,10 @@ LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp
 AS $audit$
 DECLARE
     relation regclass := @extschema@._source_table(s, 'orders');
-    order_rows text := format('%s AS o', relation) || coalesce(E' WHERE (\n' || s.order_filter || E'\n)', '');
-    repeated text := concat_ws(', ', @extschema@._key_list(s, 'o'), 'o.' || quote_ident(s.ordered_at),
-                               'o.' || quote_ident(s.amount), 'o.' || quote_ident(s.order_id));
+    order_rows text := format('%s AS o', relation)
+        || CASE WHEN s.order_filter IS NULL THEN '' ELSE format(E' WHERE (\n%s\n)', s.order_filter) END;
+    repeated text := format('%s, o.%I, o.%I', @extschema@._key_list(s, 'o'), s.ordered_at, s.amount)
+        || CASE WHEN s.order_id IS NULL THEN '' ELSE format(', o.%I', s.order_id) END;
     effect_of_repeated text := CASE WHEN s.order_id IS NULL
         THEN 'each is an order of its own; if they are lines of one order, name order_id'
         ELSE 'lines of one order that are alike: all of them are summed' END;
