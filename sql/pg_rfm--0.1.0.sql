@@ -145,51 +145,6 @@ CREATE TYPE scenario (
 /* </end connected objects> */
 
 /* <begin connected objects> */
--- src/sql/customer.rs
--- requires:
---   types
-
--- segment_customer
-
-CREATE FUNCTION segment_customer(
-    history purchase_history,
-    as_of date,
-    policy segment_policy DEFAULT NULL,
-    engagement engagement_history DEFAULT NULL,
-    membership text DEFAULT NULL,
-    channels text[] DEFAULT NULL,
-    last_contacted_on date DEFAULT NULL,
-    contacts contact_history DEFAULT NULL,
-    OUT first_purchase_on date,
-    OUT last_purchase_on date,
-    OUT recency_days integer,
-    OUT orders bigint,
-    OUT purchase_days integer,
-    OUT monetary numeric,
-    OUT r_score integer,
-    OUT f_score integer,
-    OUT m_score integer,
-    OUT rfm_score integer,
-    OUT rfm_segment text,
-    OUT lifecycle_state text,
-    OUT purchase_stage text,
-    OUT value_score numeric,
-    OUT relation_score numeric,
-    OUT vip_score numeric,
-    OUT vip_tier text,
-    OUT last_tier text,
-    OUT dormancy_category text,
-    OUT dormancy_reason text,
-    OUT next_action text,
-    OUT action_rule text,
-    OUT action_behavior text,
-    OUT action_channel text,
-    OUT action_due_on date,
-    OUT next_transition_on date
-) AS 'MODULE_PATHNAME', 'segment_customer_wrapper' LANGUAGE c IMMUTABLE PARALLEL SAFE COST 150;
-/* </end connected objects> */
-
-/* <begin connected objects> */
 -- src/sql/learn.rs
 -- requires:
 --   types
@@ -536,6 +491,437 @@ CREATE  FUNCTION "_source_columns"() RETURNS TABLE (
 IMMUTABLE STRICT PARALLEL SAFE  COST 10
 LANGUAGE c /* Rust */
 AS 'MODULE_PATHNAME', 'source_columns_wrapper';
+/* </end connected objects> */
+
+/* <begin connected objects> */
+-- src/sql/view_rows.rs
+-- pg_rfm::sql::view_rows::_write_view_rows
+CREATE  FUNCTION "_write_view_rows"(
+	"view" oid, /* pg_sys :: Oid */
+	"changes" TEXT /* & str */
+) RETURNS bigint /* i64 */
+STRICT 
+LANGUAGE c /* Rust */
+AS 'MODULE_PATHNAME', 'write_view_rows_wrapper';
+/* </end connected objects> */
+
+/* <begin connected objects> */
+-- src/sql/ab.rs
+-- pg_rfm::sql::ab::ab_compare
+-- Skipped due to `#[pgrx(sql = false)]`
+/* </end connected objects> */
+
+/* <begin connected objects> */
+-- src/sql/ab.rs
+-- pg_rfm::sql::ab::ab_factors
+CREATE  FUNCTION "ab_factors"() RETURNS TABLE (
+	"factor" TEXT,  /* & '_ str */
+	"sort_order" INT,  /* i32 */
+	"weight" numeric,  /* Decimal */
+	"label_en" TEXT,  /* & '_ str */
+	"label_ja" TEXT  /* & '_ str */
+)
+IMMUTABLE STRICT PARALLEL SAFE COST 10
+LANGUAGE c /* Rust */
+AS 'MODULE_PATHNAME', 'ab_factors_wrapper';
+/* </end connected objects> */
+
+/* <begin connected objects> */
+-- src/sql/ab.rs
+-- pg_rfm::sql::ab::ab_group_of_bigint
+-- Skipped due to `#[pgrx(sql = false)]`
+/* </end connected objects> */
+
+/* <begin connected objects> */
+-- src/sql/ab.rs
+-- pg_rfm::sql::ab::ab_group_of_text
+-- Skipped due to `#[pgrx(sql = false)]`
+/* </end connected objects> */
+
+/* <begin connected objects> */
+-- src/sql/ab.rs
+-- pg_rfm::sql::ab::ab_group_of_uuid
+-- Skipped due to `#[pgrx(sql = false)]`
+/* </end connected objects> */
+
+/* <begin connected objects> */
+-- src/sql/ab.rs
+-- pg_rfm::sql::ab::ab_sample_size
+CREATE  FUNCTION "ab_sample_size"(
+	"base_rate" double precision, /* Option < f64 > */
+	"lift" double precision, /* Option < f64 > */
+	"power" double precision DEFAULT 0.8, /* Option < f64 > */
+	"alpha" double precision DEFAULT 0.05 /* Option < f64 > */
+) RETURNS bigint /* Option < i64 > */
+IMMUTABLE PARALLEL SAFE COST 10
+LANGUAGE c /* Rust */
+AS 'MODULE_PATHNAME', 'ab_sample_size_wrapper';
+/* </end connected objects> */
+
+/* <begin connected objects> */
+-- src/sql/ab.rs
+-- pg_rfm::sql::ab::ab_verdicts
+CREATE  FUNCTION "ab_verdicts"() RETURNS TABLE (
+	"verdict" TEXT,  /* & '_ str */
+	"sort_order" INT,  /* i32 */
+	"label_en" TEXT,  /* & '_ str */
+	"label_ja" TEXT  /* & '_ str */
+)
+IMMUTABLE STRICT PARALLEL SAFE COST 10
+LANGUAGE c /* Rust */
+AS 'MODULE_PATHNAME', 'ab_verdicts_wrapper';
+/* </end connected objects> */
+
+/* <begin connected objects> */
+-- src/sql/ab.rs
+-- requires:
+--   types
+--   ab_sample_size
+--   ab_verdicts
+--   ab_factors
+
+-- ab
+
+CREATE FUNCTION ab_group(customer_key bigint, test text, groups jsonb) RETURNS text
+    AS 'MODULE_PATHNAME', 'ab_group_of_bigint_wrapper' LANGUAGE c IMMUTABLE STRICT PARALLEL SAFE COST 5;
+CREATE FUNCTION ab_group(customer_key text, test text, groups jsonb) RETURNS text
+    AS 'MODULE_PATHNAME', 'ab_group_of_text_wrapper' LANGUAGE c IMMUTABLE STRICT PARALLEL SAFE COST 5;
+CREATE FUNCTION ab_group(customer_key uuid, test text, groups jsonb) RETURNS text
+    AS 'MODULE_PATHNAME', 'ab_group_of_uuid_wrapper' LANGUAGE c IMMUTABLE STRICT PARALLEL SAFE COST 5;
+COMMENT ON FUNCTION ab_group(bigint, text, jsonb) IS
+    'The group of a customer in a test, always the same; groups as [{"group": name, "share": part of 1}, ...]. Smaller integers too.';
+COMMENT ON FUNCTION ab_group(text, text, jsonb) IS
+    'The group of a customer in a test, always the same; the text of an integer or uuid gives the group of that.';
+COMMENT ON FUNCTION ab_group(uuid, text, jsonb) IS
+    'The group of a customer in a test, always the same; groups as [{"group": name, "share": part of 1}, ...].';
+
+CREATE TYPE ab_result AS (
+    customers bigint,
+    responders bigint,
+    rate numeric,
+    rate_low numeric,
+    rate_high numeric,
+    revenue numeric,
+    revenue_per_head numeric,
+    revenue_squares numeric
+);
+COMMENT ON TYPE ab_result IS
+    'What came of one group of a test; all NULL but the customers where there are none.';
+COMMENT ON COLUMN ab_result.customers IS 'Customers who can be judged, one a row.';
+COMMENT ON COLUMN ab_result.responders IS 'How many of them responded.';
+COMMENT ON COLUMN ab_result.rate IS 'responders / customers, 0 to 1, rounded to 6 decimals.';
+COMMENT ON COLUMN ab_result.rate_low IS 'Lower bound of the 95 % interval (Wilson), rounded to 6 decimals.';
+COMMENT ON COLUMN ab_result.rate_high IS 'Upper bound of the 95 % interval (Wilson), rounded to 6 decimals.';
+COMMENT ON COLUMN ab_result.revenue IS 'Sum of all amounts in currency units, exact.';
+COMMENT ON COLUMN ab_result.revenue_per_head IS 'revenue / customers, responders or not, rounded to 6 decimals.';
+COMMENT ON COLUMN ab_result.revenue_squares IS 'Sum of the squares of all amounts, exact: what ab_compare needs for an interval.';
+
+CREATE FUNCTION _collect_result(bytea, responded boolean, amount numeric) RETURNS bytea
+    AS 'MODULE_PATHNAME', 'collect_result_wrapper' LANGUAGE c IMMUTABLE PARALLEL SAFE;
+CREATE FUNCTION _combine_results(bytea, bytea) RETURNS bytea
+    AS 'MODULE_PATHNAME', 'combine_results_wrapper' LANGUAGE c IMMUTABLE STRICT PARALLEL SAFE;
+CREATE FUNCTION _finish_result(bytea) RETURNS ab_result
+    AS 'MODULE_PATHNAME', 'finish_result_wrapper' LANGUAGE c IMMUTABLE STRICT PARALLEL SAFE COST 10;
+CREATE AGGREGATE ab_result(responded boolean, amount numeric) (
+    SFUNC = _collect_result, STYPE = bytea, SSPACE = 80, INITCOND = '', FINALFUNC = _finish_result,
+    FINALFUNC_MODIFY = READ_ONLY, COMBINEFUNC = _combine_results, PARALLEL = SAFE
+);
+COMMENT ON FUNCTION _collect_result(bytea, boolean, numeric) IS 'Part of the aggregate ab_result: takes a customer.';
+COMMENT ON FUNCTION _combine_results(bytea, bytea) IS 'Part of the aggregate ab_result: joins two states.';
+COMMENT ON FUNCTION _finish_result(bytea) IS 'Part of the aggregate ab_result: makes its row.';
+COMMENT ON AGGREGATE ab_result(boolean, numeric) IS
+    'What came of one group of a test, one row a customer: responders, rate with interval, revenue. responded NULL: left out; amount NULL: 0.';
+
+CREATE TYPE ab_comparison AS (
+    lift numeric,
+    lift_low numeric,
+    lift_high numeric,
+    relative_lift numeric,
+    p_value numeric,
+    p_method text,
+    revenue_lift numeric,
+    revenue_lift_low numeric,
+    revenue_lift_high numeric,
+    verdict text
+);
+COMMENT ON TYPE ab_comparison IS
+    'A group of a test beside its control; all NULL but the verdict where one of them has no customers.';
+COMMENT ON COLUMN ab_comparison.lift IS 'Rate minus the control''s rate, -1 to 1, rounded to 6 decimals.';
+COMMENT ON COLUMN ab_comparison.lift_low IS 'Lower bound of its 95 % interval (Newcombe 1998, method 10), rounded to 6 decimals.';
+COMMENT ON COLUMN ab_comparison.lift_high IS 'Upper bound of its 95 % interval (Newcombe 1998, method 10), rounded to 6 decimals.';
+COMMENT ON COLUMN ab_comparison.relative_lift IS 'lift by the control''s rate, rounded to 6 decimals; NULL where that is 0.';
+COMMENT ON COLUMN ab_comparison.p_value IS
+    'Two-sided probability of a lift at least as great where there is none, rounded to 6 decimals.';
+COMMENT ON COLUMN ab_comparison.p_method IS
+    'fisher (exact test) where fewer than 5 are expected in a cell of the table, otherwise z (two-proportion test, pooled).';
+COMMENT ON COLUMN ab_comparison.revenue_lift IS 'Revenue per head minus the control''s, rounded to 6 decimals.';
+COMMENT ON COLUMN ab_comparison.revenue_lift_low IS
+    'Lower bound of its 95 % interval (Welch), rounded to 6 decimals; NULL with fewer than two customers in a group.';
+COMMENT ON COLUMN ab_comparison.revenue_lift_high IS
+    'Upper bound of its 95 % interval (Welch), rounded to 6 decimals; NULL with fewer than two customers in a group.';
+COMMENT ON COLUMN ab_comparison.verdict IS 'roll_out, keep_testing or stop: ab_verdicts() lists them.';
+
+CREATE FUNCTION ab_compare(treatment ab_result, control ab_result, planned_customers bigint DEFAULT NULL) RETURNS ab_comparison
+    AS 'MODULE_PATHNAME', 'ab_compare_wrapper' LANGUAGE c IMMUTABLE PARALLEL SAFE COST 50;
+COMMENT ON FUNCTION ab_compare(ab_result, ab_result, bigint) IS
+    'A group beside its control: lift with interval and p-value, revenue per head, verdict; planned_customers of each group from ab_sample_size. NULL where a result is.';
+
+COMMENT ON FUNCTION ab_sample_size(double precision, double precision, double precision, double precision) IS
+    'Customers needed in each group to find a lift (difference of rates) over base_rate: two-sided, pooled z test (Fleiss 4.14).';
+COMMENT ON FUNCTION ab_verdicts() IS
+    'All verdicts of ab_compare in order, with English and Japanese labels.';
+COMMENT ON FUNCTION ab_factors() IS
+    'What a test can change, with its weight in the effect (together 1) and English and Japanese labels.';
+/* </end connected objects> */
+
+/* <begin connected objects> */
+-- src/sql/history.rs
+-- pg_rfm::sql::history::average_order_value
+CREATE  FUNCTION "average_order_value"(
+	"history" purchase_history, /* Option < PurchaseHistory > */
+	"as_of" date /* Option < Day > */
+) RETURNS numeric /* Option < Decimal > */
+IMMUTABLE PARALLEL SAFE  COST 20
+LANGUAGE c /* Rust */
+AS 'MODULE_PATHNAME', 'average_order_value_of_wrapper';
+/* </end connected objects> */
+
+/* <begin connected objects> */
+-- src/sql/kpi.rs
+-- pg_rfm::sql::kpi::bought_between
+CREATE  FUNCTION "bought_between"(
+	"history" purchase_history, /* Option < PurchaseHistory > */
+	"from_day" date, /* Option < Day > */
+	"to_day" date, /* Option < Day > */
+	"as_of" date /* Option < Day > */
+) RETURNS bool /* Option < bool > */
+IMMUTABLE PARALLEL SAFE COST 20
+LANGUAGE c /* Rust */
+AS 'MODULE_PATHNAME', 'bought_between_wrapper';
+/* </end connected objects> */
+
+/* <begin connected objects> */
+-- src/sql/policy.rs
+-- pg_rfm::sql::policy::check_policy
+CREATE  FUNCTION "check_policy"(
+	"policy" segment_policy /* Option < SegmentPolicy > */
+) RETURNS TABLE (
+	"severity" TEXT,  /* & '_ str */
+	"path" TEXT,  /* String */
+	"message" TEXT  /* String */
+)
+IMMUTABLE PARALLEL SAFE COST 1000
+LANGUAGE c /* Rust */
+AS 'MODULE_PATHNAME', 'check_policy_wrapper';
+/* </end connected objects> */
+
+/* <begin connected objects> */
+-- src/sql/scenario.rs
+-- pg_rfm::sql::scenario::check_scenario
+CREATE  FUNCTION "check_scenario"(
+	"scenario" scenario, /* Option < Scenario > */
+	"policy" segment_policy DEFAULT NULL /* Option < SegmentPolicy > */
+) RETURNS TABLE (
+	"severity" TEXT,  /* & '_ str */
+	"path" TEXT,  /* String */
+	"message" TEXT  /* String */
+)
+IMMUTABLE PARALLEL SAFE COST 1000
+LANGUAGE c /* Rust */
+AS 'MODULE_PATHNAME', 'check_scenario_wrapper';
+/* </end connected objects> */
+
+/* <begin connected objects> */
+-- src/sql/events.rs
+-- pg_rfm::sql::events::collect_contact
+-- Skipped due to `#[pgrx(sql = false)]`
+/* </end connected objects> */
+
+/* <begin connected objects> */
+-- src/sql/events.rs
+-- pg_rfm::sql::events::collect_contacts
+-- Skipped due to `#[pgrx(sql = false)]`
+/* </end connected objects> */
+
+/* <begin connected objects> */
+-- src/sql/learn.rs
+-- pg_rfm::sql::learn::collect_customer
+-- Skipped due to `#[pgrx(sql = false)]`
+/* </end connected objects> */
+
+/* <begin connected objects> */
+-- src/sql/events.rs
+-- pg_rfm::sql::events::collect_engagement
+-- Skipped due to `#[pgrx(sql = false)]`
+/* </end connected objects> */
+
+/* <begin connected objects> */
+-- src/sql/events.rs
+-- pg_rfm::sql::events::collect_event
+-- Skipped due to `#[pgrx(sql = false)]`
+/* </end connected objects> */
+
+/* <begin connected objects> */
+-- src/sql/orders.rs
+-- pg_rfm::sql::orders::collect_history
+-- Skipped due to `#[pgrx(sql = false)]`
+/* </end connected objects> */
+
+/* <begin connected objects> */
+-- src/sql/orders.rs
+-- pg_rfm::sql::orders::collect_order
+-- Skipped due to `#[pgrx(sql = false)]`
+/* </end connected objects> */
+
+/* <begin connected objects> */
+-- src/sql/orders.rs
+-- pg_rfm::sql::orders::collect_order_until
+-- Skipped due to `#[pgrx(sql = false)]`
+/* </end connected objects> */
+
+/* <begin connected objects> */
+-- src/sql/ab.rs
+-- pg_rfm::sql::ab::collect_result
+-- Skipped due to `#[pgrx(sql = false)]`
+/* </end connected objects> */
+
+/* <begin connected objects> */
+-- src/sql/learn.rs
+-- pg_rfm::sql::learn::combine_customers
+-- Skipped due to `#[pgrx(sql = false)]`
+/* </end connected objects> */
+
+/* <begin connected objects> */
+-- src/sql/events.rs
+-- pg_rfm::sql::events::combine_events
+-- Skipped due to `#[pgrx(sql = false)]`
+/* </end connected objects> */
+
+/* <begin connected objects> */
+-- src/sql/orders.rs
+-- pg_rfm::sql::orders::combine_orders
+-- Skipped due to `#[pgrx(sql = false)]`
+/* </end connected objects> */
+
+/* <begin connected objects> */
+-- src/sql/ab.rs
+-- pg_rfm::sql::ab::combine_results
+-- Skipped due to `#[pgrx(sql = false)]`
+/* </end connected objects> */
+
+/* <begin connected objects> */
+-- src/sql/scenario.rs
+-- pg_rfm::sql::scenario::contact_allowed_on
+CREATE  FUNCTION "contact_allowed_on"(
+	"contacts" contact_history, /* Option < ContactHistory > */
+	"as_of" date, /* Option < Day > */
+	"policy" segment_policy DEFAULT NULL, /* Option < SegmentPolicy > */
+	"engagement" engagement_history DEFAULT NULL, /* Option < EngagementHistory > */
+	"channel" TEXT DEFAULT NULL /* Option < & str > */
+) RETURNS date /* Option < Day > */
+IMMUTABLE PARALLEL SAFE COST 20
+LANGUAGE c /* Rust */
+AS 'MODULE_PATHNAME', 'contact_allowed_on_wrapper';
+/* </end connected objects> */
+
+/* <begin connected objects> */
+-- src/sql/types.rs
+-- pg_rfm::sql::types::contact_history_in
+-- Skipped due to `#[pgrx(sql = false)]`
+/* </end connected objects> */
+
+/* <begin connected objects> */
+-- src/sql/types.rs
+-- pg_rfm::sql::types::contact_history_out
+-- Skipped due to `#[pgrx(sql = false)]`
+/* </end connected objects> */
+
+/* <begin connected objects> */
+-- src/sql/types.rs
+-- pg_rfm::sql::types::contact_history_plus
+CREATE  FUNCTION "contact_history_plus"(
+	"c1" contact_history, /* ContactHistory */
+	"c2" contact_history /* ContactHistory */
+) RETURNS contact_history /* ContactHistory */
+IMMUTABLE STRICT PARALLEL SAFE COST 20
+LANGUAGE c /* Rust */
+AS 'MODULE_PATHNAME', 'contact_history_plus_wrapper';
+/* </end connected objects> */
+
+/* <begin connected objects> */
+-- src/sql/types.rs
+-- pg_rfm::sql::types::contact_history_recv
+-- Skipped due to `#[pgrx(sql = false)]`
+/* </end connected objects> */
+
+/* <begin connected objects> */
+-- src/sql/customer.rs
+-- pg_rfm::sql::customer::customer_columns
+CREATE  FUNCTION "customer_columns"() RETURNS TABLE (
+	"place" INT,  /* i32 */
+	"name" TEXT,  /* & '_ str */
+	"type" TEXT,  /* & '_ str */
+	"description" TEXT,  /* & '_ str */
+	"description_ja" TEXT  /* & '_ str */
+)
+IMMUTABLE STRICT PARALLEL SAFE COST 10
+LANGUAGE c /* Rust */
+AS 'MODULE_PATHNAME', 'customer_columns_wrapper';
+/* </end connected objects> */
+
+/* <begin connected objects> */
+-- src/sql/customer.rs
+-- requires:
+--   types
+--   customer_columns
+
+-- segment_customer
+
+-- The columns are those of the table in src/column.rs, which a test compares.
+CREATE TYPE customer_segment AS (
+    first_purchase_on date,
+    last_purchase_on date,
+    recency_days integer,
+    orders bigint,
+    purchase_days integer,
+    monetary numeric,
+    r_score integer,
+    f_score integer,
+    m_score integer,
+    rfm_score integer,
+    rfm_segment text,
+    lifecycle_state text,
+    purchase_stage text,
+    value_score numeric,
+    relation_score numeric,
+    vip_score numeric,
+    vip_tier text,
+    last_tier text,
+    dormancy_category text,
+    dormancy_reason text,
+    next_action text,
+    action_rule text,
+    action_behavior text,
+    action_channel text,
+    action_due_on date,
+    next_transition_on date
+);
+COMMENT ON TYPE customer_segment IS 'A row of segment_customer; customer_columns() says what each column means.';
+
+CREATE FUNCTION segment_customer(
+    history purchase_history,
+    as_of date,
+    policy segment_policy DEFAULT NULL,
+    engagement engagement_history DEFAULT NULL,
+    membership text DEFAULT NULL,
+    channels text[] DEFAULT NULL,
+    last_contacted_on date DEFAULT NULL,
+    contacts contact_history DEFAULT NULL
+) RETURNS customer_segment
+    AS 'MODULE_PATHNAME', 'segment_customer_wrapper' LANGUAGE c IMMUTABLE PARALLEL SAFE COST 150;
+
+COMMENT ON FUNCTION customer_columns() IS
+    'The columns of segment_customer in order, with their types and what they say in English and Japanese.';
 /* </end connected objects> */
 
 /* <begin connected objects> */
@@ -3328,367 +3714,6 @@ COMMENT ON FUNCTION audit_orders IS
 /* </end connected objects> */
 
 /* <begin connected objects> */
--- src/sql/view_rows.rs
--- pg_rfm::sql::view_rows::_write_view_rows
-CREATE  FUNCTION "_write_view_rows"(
-	"view" oid, /* pg_sys :: Oid */
-	"changes" TEXT /* & str */
-) RETURNS bigint /* i64 */
-STRICT 
-LANGUAGE c /* Rust */
-AS 'MODULE_PATHNAME', 'write_view_rows_wrapper';
-/* </end connected objects> */
-
-/* <begin connected objects> */
--- src/sql/ab.rs
--- pg_rfm::sql::ab::ab_compare
--- Skipped due to `#[pgrx(sql = false)]`
-/* </end connected objects> */
-
-/* <begin connected objects> */
--- src/sql/ab.rs
--- pg_rfm::sql::ab::ab_factors
-CREATE  FUNCTION "ab_factors"() RETURNS TABLE (
-	"factor" TEXT,  /* & '_ str */
-	"sort_order" INT,  /* i32 */
-	"weight" numeric,  /* Decimal */
-	"label_en" TEXT,  /* & '_ str */
-	"label_ja" TEXT  /* & '_ str */
-)
-IMMUTABLE STRICT PARALLEL SAFE COST 10
-LANGUAGE c /* Rust */
-AS 'MODULE_PATHNAME', 'ab_factors_wrapper';
-/* </end connected objects> */
-
-/* <begin connected objects> */
--- src/sql/ab.rs
--- pg_rfm::sql::ab::ab_group_of_bigint
--- Skipped due to `#[pgrx(sql = false)]`
-/* </end connected objects> */
-
-/* <begin connected objects> */
--- src/sql/ab.rs
--- pg_rfm::sql::ab::ab_group_of_text
--- Skipped due to `#[pgrx(sql = false)]`
-/* </end connected objects> */
-
-/* <begin connected objects> */
--- src/sql/ab.rs
--- pg_rfm::sql::ab::ab_group_of_uuid
--- Skipped due to `#[pgrx(sql = false)]`
-/* </end connected objects> */
-
-/* <begin connected objects> */
--- src/sql/ab.rs
--- pg_rfm::sql::ab::ab_sample_size
-CREATE  FUNCTION "ab_sample_size"(
-	"base_rate" double precision, /* Option < f64 > */
-	"lift" double precision, /* Option < f64 > */
-	"power" double precision DEFAULT 0.8, /* Option < f64 > */
-	"alpha" double precision DEFAULT 0.05 /* Option < f64 > */
-) RETURNS bigint /* Option < i64 > */
-IMMUTABLE PARALLEL SAFE COST 10
-LANGUAGE c /* Rust */
-AS 'MODULE_PATHNAME', 'ab_sample_size_wrapper';
-/* </end connected objects> */
-
-/* <begin connected objects> */
--- src/sql/ab.rs
--- pg_rfm::sql::ab::ab_verdicts
-CREATE  FUNCTION "ab_verdicts"() RETURNS TABLE (
-	"verdict" TEXT,  /* & '_ str */
-	"sort_order" INT,  /* i32 */
-	"label_en" TEXT,  /* & '_ str */
-	"label_ja" TEXT  /* & '_ str */
-)
-IMMUTABLE STRICT PARALLEL SAFE COST 10
-LANGUAGE c /* Rust */
-AS 'MODULE_PATHNAME', 'ab_verdicts_wrapper';
-/* </end connected objects> */
-
-/* <begin connected objects> */
--- src/sql/ab.rs
--- requires:
---   types
---   ab_sample_size
---   ab_verdicts
---   ab_factors
-
--- ab
-
-CREATE FUNCTION ab_group(customer_key bigint, test text, groups jsonb) RETURNS text
-    AS 'MODULE_PATHNAME', 'ab_group_of_bigint_wrapper' LANGUAGE c IMMUTABLE STRICT PARALLEL SAFE COST 5;
-CREATE FUNCTION ab_group(customer_key text, test text, groups jsonb) RETURNS text
-    AS 'MODULE_PATHNAME', 'ab_group_of_text_wrapper' LANGUAGE c IMMUTABLE STRICT PARALLEL SAFE COST 5;
-CREATE FUNCTION ab_group(customer_key uuid, test text, groups jsonb) RETURNS text
-    AS 'MODULE_PATHNAME', 'ab_group_of_uuid_wrapper' LANGUAGE c IMMUTABLE STRICT PARALLEL SAFE COST 5;
-COMMENT ON FUNCTION ab_group(bigint, text, jsonb) IS
-    'The group of a customer in a test, always the same; groups as [{"group": name, "share": part of 1}, ...]. Smaller integers too.';
-COMMENT ON FUNCTION ab_group(text, text, jsonb) IS
-    'The group of a customer in a test, always the same; the text of an integer or uuid gives the group of that.';
-COMMENT ON FUNCTION ab_group(uuid, text, jsonb) IS
-    'The group of a customer in a test, always the same; groups as [{"group": name, "share": part of 1}, ...].';
-
-CREATE TYPE ab_result AS (
-    customers bigint,
-    responders bigint,
-    rate numeric,
-    rate_low numeric,
-    rate_high numeric,
-    revenue numeric,
-    revenue_per_head numeric,
-    revenue_squares numeric
-);
-COMMENT ON TYPE ab_result IS
-    'What came of one group of a test; all NULL but the customers where there are none.';
-COMMENT ON COLUMN ab_result.customers IS 'Customers who can be judged, one a row.';
-COMMENT ON COLUMN ab_result.responders IS 'How many of them responded.';
-COMMENT ON COLUMN ab_result.rate IS 'responders / customers, 0 to 1, rounded to 6 decimals.';
-COMMENT ON COLUMN ab_result.rate_low IS 'Lower bound of the 95 % interval (Wilson), rounded to 6 decimals.';
-COMMENT ON COLUMN ab_result.rate_high IS 'Upper bound of the 95 % interval (Wilson), rounded to 6 decimals.';
-COMMENT ON COLUMN ab_result.revenue IS 'Sum of all amounts in currency units, exact.';
-COMMENT ON COLUMN ab_result.revenue_per_head IS 'revenue / customers, responders or not, rounded to 6 decimals.';
-COMMENT ON COLUMN ab_result.revenue_squares IS 'Sum of the squares of all amounts, exact: what ab_compare needs for an interval.';
-
-CREATE FUNCTION _collect_result(bytea, responded boolean, amount numeric) RETURNS bytea
-    AS 'MODULE_PATHNAME', 'collect_result_wrapper' LANGUAGE c IMMUTABLE PARALLEL SAFE;
-CREATE FUNCTION _combine_results(bytea, bytea) RETURNS bytea
-    AS 'MODULE_PATHNAME', 'combine_results_wrapper' LANGUAGE c IMMUTABLE STRICT PARALLEL SAFE;
-CREATE FUNCTION _finish_result(bytea) RETURNS ab_result
-    AS 'MODULE_PATHNAME', 'finish_result_wrapper' LANGUAGE c IMMUTABLE STRICT PARALLEL SAFE COST 10;
-CREATE AGGREGATE ab_result(responded boolean, amount numeric) (
-    SFUNC = _collect_result, STYPE = bytea, SSPACE = 80, INITCOND = '', FINALFUNC = _finish_result,
-    FINALFUNC_MODIFY = READ_ONLY, COMBINEFUNC = _combine_results, PARALLEL = SAFE
-);
-COMMENT ON FUNCTION _collect_result(bytea, boolean, numeric) IS 'Part of the aggregate ab_result: takes a customer.';
-COMMENT ON FUNCTION _combine_results(bytea, bytea) IS 'Part of the aggregate ab_result: joins two states.';
-COMMENT ON FUNCTION _finish_result(bytea) IS 'Part of the aggregate ab_result: makes its row.';
-COMMENT ON AGGREGATE ab_result(boolean, numeric) IS
-    'What came of one group of a test, one row a customer: responders, rate with interval, revenue. responded NULL: left out; amount NULL: 0.';
-
-CREATE TYPE ab_comparison AS (
-    lift numeric,
-    lift_low numeric,
-    lift_high numeric,
-    relative_lift numeric,
-    p_value numeric,
-    p_method text,
-    revenue_lift numeric,
-    revenue_lift_low numeric,
-    revenue_lift_high numeric,
-    verdict text
-);
-COMMENT ON TYPE ab_comparison IS
-    'A group of a test beside its control; all NULL but the verdict where one of them has no customers.';
-COMMENT ON COLUMN ab_comparison.lift IS 'Rate minus the control''s rate, -1 to 1, rounded to 6 decimals.';
-COMMENT ON COLUMN ab_comparison.lift_low IS 'Lower bound of its 95 % interval (Newcombe 1998, method 10), rounded to 6 decimals.';
-COMMENT ON COLUMN ab_comparison.lift_high IS 'Upper bound of its 95 % interval (Newcombe 1998, method 10), rounded to 6 decimals.';
-COMMENT ON COLUMN ab_comparison.relative_lift IS 'lift by the control''s rate, rounded to 6 decimals; NULL where that is 0.';
-COMMENT ON COLUMN ab_comparison.p_value IS
-    'Two-sided probability of a lift at least as great where there is none, rounded to 6 decimals.';
-COMMENT ON COLUMN ab_comparison.p_method IS
-    'fisher (exact test) where fewer than 5 are expected in a cell of the table, otherwise z (two-proportion test, pooled).';
-COMMENT ON COLUMN ab_comparison.revenue_lift IS 'Revenue per head minus the control''s, rounded to 6 decimals.';
-COMMENT ON COLUMN ab_comparison.revenue_lift_low IS
-    'Lower bound of its 95 % interval (Welch), rounded to 6 decimals; NULL with fewer than two customers in a group.';
-COMMENT ON COLUMN ab_comparison.revenue_lift_high IS
-    'Upper bound of its 95 % interval (Welch), rounded to 6 decimals; NULL with fewer than two customers in a group.';
-COMMENT ON COLUMN ab_comparison.verdict IS 'roll_out, keep_testing or stop: ab_verdicts() lists them.';
-
-CREATE FUNCTION ab_compare(treatment ab_result, control ab_result, planned_customers bigint DEFAULT NULL) RETURNS ab_comparison
-    AS 'MODULE_PATHNAME', 'ab_compare_wrapper' LANGUAGE c IMMUTABLE PARALLEL SAFE COST 50;
-COMMENT ON FUNCTION ab_compare(ab_result, ab_result, bigint) IS
-    'A group beside its control: lift with interval and p-value, revenue per head, verdict; planned_customers of each group from ab_sample_size. NULL where a result is.';
-
-COMMENT ON FUNCTION ab_sample_size(double precision, double precision, double precision, double precision) IS
-    'Customers needed in each group to find a lift (difference of rates) over base_rate: two-sided, pooled z test (Fleiss 4.14).';
-COMMENT ON FUNCTION ab_verdicts() IS
-    'All verdicts of ab_compare in order, with English and Japanese labels.';
-COMMENT ON FUNCTION ab_factors() IS
-    'What a test can change, with its weight in the effect (together 1) and English and Japanese labels.';
-/* </end connected objects> */
-
-/* <begin connected objects> */
--- src/sql/history.rs
--- pg_rfm::sql::history::average_order_value
-CREATE  FUNCTION "average_order_value"(
-	"history" purchase_history, /* Option < PurchaseHistory > */
-	"as_of" date /* Option < Day > */
-) RETURNS numeric /* Option < Decimal > */
-IMMUTABLE PARALLEL SAFE  COST 20
-LANGUAGE c /* Rust */
-AS 'MODULE_PATHNAME', 'average_order_value_of_wrapper';
-/* </end connected objects> */
-
-/* <begin connected objects> */
--- src/sql/kpi.rs
--- pg_rfm::sql::kpi::bought_between
-CREATE  FUNCTION "bought_between"(
-	"history" purchase_history, /* Option < PurchaseHistory > */
-	"from_day" date, /* Option < Day > */
-	"to_day" date, /* Option < Day > */
-	"as_of" date /* Option < Day > */
-) RETURNS bool /* Option < bool > */
-IMMUTABLE PARALLEL SAFE COST 20
-LANGUAGE c /* Rust */
-AS 'MODULE_PATHNAME', 'bought_between_wrapper';
-/* </end connected objects> */
-
-/* <begin connected objects> */
--- src/sql/policy.rs
--- pg_rfm::sql::policy::check_policy
-CREATE  FUNCTION "check_policy"(
-	"policy" segment_policy /* Option < SegmentPolicy > */
-) RETURNS TABLE (
-	"severity" TEXT,  /* & '_ str */
-	"path" TEXT,  /* String */
-	"message" TEXT  /* String */
-)
-IMMUTABLE PARALLEL SAFE COST 1000
-LANGUAGE c /* Rust */
-AS 'MODULE_PATHNAME', 'check_policy_wrapper';
-/* </end connected objects> */
-
-/* <begin connected objects> */
--- src/sql/scenario.rs
--- pg_rfm::sql::scenario::check_scenario
-CREATE  FUNCTION "check_scenario"(
-	"scenario" scenario, /* Option < Scenario > */
-	"policy" segment_policy DEFAULT NULL /* Option < SegmentPolicy > */
-) RETURNS TABLE (
-	"severity" TEXT,  /* & '_ str */
-	"path" TEXT,  /* String */
-	"message" TEXT  /* String */
-)
-IMMUTABLE PARALLEL SAFE COST 1000
-LANGUAGE c /* Rust */
-AS 'MODULE_PATHNAME', 'check_scenario_wrapper';
-/* </end connected objects> */
-
-/* <begin connected objects> */
--- src/sql/events.rs
--- pg_rfm::sql::events::collect_contact
--- Skipped due to `#[pgrx(sql = false)]`
-/* </end connected objects> */
-
-/* <begin connected objects> */
--- src/sql/events.rs
--- pg_rfm::sql::events::collect_contacts
--- Skipped due to `#[pgrx(sql = false)]`
-/* </end connected objects> */
-
-/* <begin connected objects> */
--- src/sql/learn.rs
--- pg_rfm::sql::learn::collect_customer
--- Skipped due to `#[pgrx(sql = false)]`
-/* </end connected objects> */
-
-/* <begin connected objects> */
--- src/sql/events.rs
--- pg_rfm::sql::events::collect_engagement
--- Skipped due to `#[pgrx(sql = false)]`
-/* </end connected objects> */
-
-/* <begin connected objects> */
--- src/sql/events.rs
--- pg_rfm::sql::events::collect_event
--- Skipped due to `#[pgrx(sql = false)]`
-/* </end connected objects> */
-
-/* <begin connected objects> */
--- src/sql/orders.rs
--- pg_rfm::sql::orders::collect_history
--- Skipped due to `#[pgrx(sql = false)]`
-/* </end connected objects> */
-
-/* <begin connected objects> */
--- src/sql/orders.rs
--- pg_rfm::sql::orders::collect_order
--- Skipped due to `#[pgrx(sql = false)]`
-/* </end connected objects> */
-
-/* <begin connected objects> */
--- src/sql/orders.rs
--- pg_rfm::sql::orders::collect_order_until
--- Skipped due to `#[pgrx(sql = false)]`
-/* </end connected objects> */
-
-/* <begin connected objects> */
--- src/sql/ab.rs
--- pg_rfm::sql::ab::collect_result
--- Skipped due to `#[pgrx(sql = false)]`
-/* </end connected objects> */
-
-/* <begin connected objects> */
--- src/sql/learn.rs
--- pg_rfm::sql::learn::combine_customers
--- Skipped due to `#[pgrx(sql = false)]`
-/* </end connected objects> */
-
-/* <begin connected objects> */
--- src/sql/events.rs
--- pg_rfm::sql::events::combine_events
--- Skipped due to `#[pgrx(sql = false)]`
-/* </end connected objects> */
-
-/* <begin connected objects> */
--- src/sql/orders.rs
--- pg_rfm::sql::orders::combine_orders
--- Skipped due to `#[pgrx(sql = false)]`
-/* </end connected objects> */
-
-/* <begin connected objects> */
--- src/sql/ab.rs
--- pg_rfm::sql::ab::combine_results
--- Skipped due to `#[pgrx(sql = false)]`
-/* </end connected objects> */
-
-/* <begin connected objects> */
--- src/sql/scenario.rs
--- pg_rfm::sql::scenario::contact_allowed_on
-CREATE  FUNCTION "contact_allowed_on"(
-	"contacts" contact_history, /* Option < ContactHistory > */
-	"as_of" date, /* Option < Day > */
-	"policy" segment_policy DEFAULT NULL, /* Option < SegmentPolicy > */
-	"engagement" engagement_history DEFAULT NULL, /* Option < EngagementHistory > */
-	"channel" TEXT DEFAULT NULL /* Option < & str > */
-) RETURNS date /* Option < Day > */
-IMMUTABLE PARALLEL SAFE COST 20
-LANGUAGE c /* Rust */
-AS 'MODULE_PATHNAME', 'contact_allowed_on_wrapper';
-/* </end connected objects> */
-
-/* <begin connected objects> */
--- src/sql/types.rs
--- pg_rfm::sql::types::contact_history_in
--- Skipped due to `#[pgrx(sql = false)]`
-/* </end connected objects> */
-
-/* <begin connected objects> */
--- src/sql/types.rs
--- pg_rfm::sql::types::contact_history_out
--- Skipped due to `#[pgrx(sql = false)]`
-/* </end connected objects> */
-
-/* <begin connected objects> */
--- src/sql/types.rs
--- pg_rfm::sql::types::contact_history_plus
-CREATE  FUNCTION "contact_history_plus"(
-	"c1" contact_history, /* ContactHistory */
-	"c2" contact_history /* ContactHistory */
-) RETURNS contact_history /* ContactHistory */
-IMMUTABLE STRICT PARALLEL SAFE COST 20
-LANGUAGE c /* Rust */
-AS 'MODULE_PATHNAME', 'contact_history_plus_wrapper';
-/* </end connected objects> */
-
-/* <begin connected objects> */
--- src/sql/types.rs
--- pg_rfm::sql::types::contact_history_recv
--- Skipped due to `#[pgrx(sql = false)]`
-/* </end connected objects> */
-
-/* <begin connected objects> */
 -- src/sql/policy.rs
 -- pg_rfm::sql::policy::default_policy
 CREATE  FUNCTION "default_policy"() RETURNS segment_policy /* SegmentPolicy */
@@ -3742,8 +3767,8 @@ AS 'MODULE_PATHNAME', 'dormancy_categories_wrapper';
 /* </end connected objects> */
 
 /* <begin connected objects> */
--- src/sql/plain.rs
--- pg_rfm::sql::plain::dormancy_category
+-- src/sql/from_numbers.rs
+-- pg_rfm::sql::from_numbers::dormancy_category
 CREATE  FUNCTION "dormancy_category"(
 	"orders" bigint, /* Option < i64 > */
 	"membership" text /* Option < Membership > */
@@ -3754,8 +3779,8 @@ AS 'MODULE_PATHNAME', 'dormancy_category_of_bigint_wrapper';
 /* </end connected objects> */
 
 /* <begin connected objects> */
--- src/sql/plain.rs
--- pg_rfm::sql::plain::dormancy_category
+-- src/sql/from_numbers.rs
+-- pg_rfm::sql::from_numbers::dormancy_category
 CREATE  FUNCTION "dormancy_category"(
 	"orders" INT, /* Option < i32 > */
 	"membership" text /* Option < Membership > */
@@ -3795,8 +3820,8 @@ AS 'MODULE_PATHNAME', 'dormancy_reasons_wrapper';
 /* </end connected objects> */
 
 /* <begin connected objects> */
--- src/sql/plain.rs
--- pg_rfm::sql::plain::dormant_year
+-- src/sql/from_numbers.rs
+-- pg_rfm::sql::from_numbers::dormant_year
 CREATE  FUNCTION "dormant_year"(
 	"recency_days" INT, /* Option < i32 > */
 	"policy" segment_policy DEFAULT NULL /* Option < SegmentPolicy > */
@@ -4025,8 +4050,8 @@ AS 'MODULE_PATHNAME', 'lifecycle_state_wrapper';
 /* </end connected objects> */
 
 /* <begin connected objects> */
--- src/sql/plain.rs
--- pg_rfm::sql::plain::lifecycle_state
+-- src/sql/from_numbers.rs
+-- pg_rfm::sql::from_numbers::lifecycle_state
 CREATE  FUNCTION "lifecycle_state"(
 	"recency_days" INT, /* Option < i32 > */
 	"orders" bigint, /* Option < i64 > */
@@ -4041,8 +4066,8 @@ AS 'MODULE_PATHNAME', 'lifecycle_state_of_bigint_wrapper';
 /* </end connected objects> */
 
 /* <begin connected objects> */
--- src/sql/plain.rs
--- pg_rfm::sql::plain::lifecycle_state
+-- src/sql/from_numbers.rs
+-- pg_rfm::sql::from_numbers::lifecycle_state
 CREATE  FUNCTION "lifecycle_state"(
 	"recency_days" INT, /* Option < i32 > */
 	"orders" INT, /* Option < i32 > */
@@ -4164,8 +4189,8 @@ AS 'MODULE_PATHNAME', 'next_action_wrapper';
 /* </end connected objects> */
 
 /* <begin connected objects> */
--- src/sql/plain.rs
--- pg_rfm::sql::plain::next_action
+-- src/sql/from_numbers.rs
+-- pg_rfm::sql::from_numbers::next_action
 CREATE  FUNCTION "next_action"(
 	"lifecycle_state" TEXT, /* Option < & str > */
 	"orders" bigint, /* Option < i64 > */
@@ -4179,8 +4204,8 @@ AS 'MODULE_PATHNAME', 'next_action_of_bigint_wrapper';
 /* </end connected objects> */
 
 /* <begin connected objects> */
--- src/sql/plain.rs
--- pg_rfm::sql::plain::next_action
+-- src/sql/from_numbers.rs
+-- pg_rfm::sql::from_numbers::next_action
 CREATE  FUNCTION "next_action"(
 	"lifecycle_state" TEXT, /* Option < & str > */
 	"orders" INT, /* Option < i32 > */
@@ -4525,8 +4550,8 @@ AS 'MODULE_PATHNAME', 'rfm_score_wrapper';
 /* </end connected objects> */
 
 /* <begin connected objects> */
--- src/sql/plain.rs
--- pg_rfm::sql::plain::rfm_score
+-- src/sql/from_numbers.rs
+-- pg_rfm::sql::from_numbers::rfm_score
 CREATE  FUNCTION "rfm_score"(
 	"recency_days" INT, /* Option < i32 > */
 	"orders" bigint, /* Option < i64 > */
@@ -4539,8 +4564,8 @@ AS 'MODULE_PATHNAME', 'rfm_score_of_bigint_wrapper';
 /* </end connected objects> */
 
 /* <begin connected objects> */
--- src/sql/plain.rs
--- pg_rfm::sql::plain::rfm_score
+-- src/sql/from_numbers.rs
+-- pg_rfm::sql::from_numbers::rfm_score
 CREATE  FUNCTION "rfm_score"(
 	"recency_days" INT, /* Option < i32 > */
 	"orders" INT, /* Option < i32 > */
@@ -4566,8 +4591,8 @@ AS 'MODULE_PATHNAME', 'rfm_segment_wrapper';
 /* </end connected objects> */
 
 /* <begin connected objects> */
--- src/sql/plain.rs
--- pg_rfm::sql::plain::rfm_segment
+-- src/sql/from_numbers.rs
+-- pg_rfm::sql::from_numbers::rfm_segment
 CREATE  FUNCTION "rfm_segment"(
 	"score" INT, /* Option < i32 > */
 	"policy" segment_policy DEFAULT NULL /* Option < SegmentPolicy > */
@@ -4618,6 +4643,19 @@ AS 'MODULE_PATHNAME', 'scenario_presets_wrapper';
 
 -- scenario
 
+CREATE TYPE due_step AS (
+    scenario text,
+    step text,
+    channel text,
+    offer text,
+    message_key text,
+    due_on date,
+    due boolean,
+    why text,
+    waits_for text
+);
+COMMENT ON TYPE due_step IS 'A row of due_steps: the step of one scenario for a customer, the day it is due, and why.';
+
 CREATE FUNCTION due_steps(
     scenarios scenario[],
     history purchase_history,
@@ -4626,17 +4664,8 @@ CREATE FUNCTION due_steps(
     engagement engagement_history DEFAULT NULL,
     membership text DEFAULT NULL,
     channels text[] DEFAULT NULL,
-    contacts contact_history DEFAULT NULL,
-    OUT scenario text,
-    OUT step text,
-    OUT channel text,
-    OUT offer text,
-    OUT message_key text,
-    OUT due_on date,
-    OUT due boolean,
-    OUT why text,
-    OUT waits_for text
-) RETURNS SETOF record
+    contacts contact_history DEFAULT NULL
+) RETURNS SETOF due_step
     AS 'MODULE_PATHNAME', 'due_steps_wrapper' LANGUAGE c IMMUTABLE PARALLEL SAFE COST 300 ROWS 5;
 COMMENT ON FUNCTION due_steps(
     scenario[], purchase_history, date, segment_policy, engagement_history, text, text[], contact_history
@@ -4999,8 +5028,8 @@ AS 'MODULE_PATHNAME', 'vip_score_wrapper';
 /* </end connected objects> */
 
 /* <begin connected objects> */
--- src/sql/plain.rs
--- pg_rfm::sql::plain::vip_score
+-- src/sql/from_numbers.rs
+-- pg_rfm::sql::from_numbers::vip_score
 CREATE  FUNCTION "vip_score"(
 	"recency_days" INT, /* Option < i32 > */
 	"orders" bigint, /* Option < i64 > */
@@ -5014,8 +5043,8 @@ AS 'MODULE_PATHNAME', 'vip_score_of_bigint_wrapper';
 /* </end connected objects> */
 
 /* <begin connected objects> */
--- src/sql/plain.rs
--- pg_rfm::sql::plain::vip_score
+-- src/sql/from_numbers.rs
+-- pg_rfm::sql::from_numbers::vip_score
 CREATE  FUNCTION "vip_score"(
 	"recency_days" INT, /* Option < i32 > */
 	"orders" INT, /* Option < i32 > */
@@ -5068,6 +5097,7 @@ AS 'MODULE_PATHNAME', 'vip_tiers_wrapper';
 --   policy::dormancy_reasons
 --   policy::policy_presets
 --   policy::next_actions
+--   customer::customer_columns
 --   scenario::scenario_presets
 --   scenario::message_keys
 --   scenario::due_step_reasons
@@ -5090,6 +5120,7 @@ ALTER FUNCTION message_keys() ROWS 29;
 ALTER FUNCTION due_step_reasons() ROWS 11;
 ALTER FUNCTION ab_verdicts() ROWS 3;
 ALTER FUNCTION ab_factors() ROWS 3;
+ALTER FUNCTION customer_columns() ROWS 26;
 /* </end connected objects> */
 
 /* <begin connected objects> */
