@@ -27,8 +27,12 @@ impl Database {
         let mut server = connect("postgres");
         let template = template(&mut server);
         let database = Self::create(&mut server, name, &format!("TEMPLATE {template}"));
-        // Settings of a database are not copied with it.
-        batch(&mut server, &format!("ALTER DATABASE {} SET search_path = public, rfm", database.name));
+        // Settings of a database are not copied with it. Compiling the queries of the tests takes longer than running them.
+        let name = &database.name;
+        batch(
+            &mut server,
+            &format!("ALTER DATABASE {name} SET search_path = public, rfm; ALTER DATABASE {name} SET jit = off"),
+        );
         database
     }
 

@@ -19,5 +19,5 @@ pub use processes::{backend, memory, wait_until_blocked};
 pub use programs::{fed, program, run, run_with_input};
 pub use queries::{assert_same_rows, batch, count, expect_error, one, text};
 pub use random::Random;
-pub use roles::Roles;
+pub use roles::{Roles, as_owner_of_the_database};
 pub use server::{server_has, server_has_extension};

@@ -219,24 +219,17 @@ fn everybody_reads_and_the_owner_writes() {
     batch(&mut client, &format!("RESET ROLE; DROP OWNED BY {name}_reader; DROP ROLE {name}_reader"));
 
     // Of a trusted extension, whoever created it: here the owner of the database.
-    batch(
-        &mut client,
+    batch(&mut client, "DROP EXTENSION pg_rfm");
+    as_owner_of_the_database(
+        &database,
         &format!(
-            "DROP EXTENSION pg_rfm;
-             CREATE ROLE {name}_owner;
-             ALTER DATABASE {name} OWNER TO {name}_owner;
-             SET ROLE {name}_owner;
-             CREATE SCHEMA shop;
+            "CREATE SCHEMA shop;
              CREATE EXTENSION pg_rfm SCHEMA shop;
              SET search_path = shop;
              {insert};
              GRANT INSERT ON segment_policies TO PUBLIC;
              SELECT stored_policy('mine');
-             DROP EXTENSION pg_rfm;
-             RESET ROLE;
-             DROP OWNED BY {name}_owner;
-             ALTER DATABASE {name} OWNER TO postgres;
-             DROP ROLE {name}_owner"
+             DROP EXTENSION pg_rfm"
         ),
     );
 }
