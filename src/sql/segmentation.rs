@@ -24,6 +24,7 @@ extension_sql_file!(
     requires = [
         "stored",
         "segment_customer",
+        view_columns::view_columns,
         "channels",
         "notes",
         column_guess::source_columns,
