@@ -186,15 +186,14 @@ impl<'a> Customer<'a> {
 
     /// The VIP tier and what decided it.
     pub fn tier_decision(&self) -> TierDecision<'a> {
-        let buying = self.recency().and_then(|recency| self.candidate_facts(recency, self.monetary));
         let facts = TierFacts {
             on: self.as_of,
-            buying,
+            buying: self.candidate_facts(self.as_of, self.monetary),
             value: self.exact_value_score(),
             relation: self.relation_score(),
             membership: self.membership,
         };
-        TierDecision::of(&facts, &self.policy.vip)
+        TierDecision::of(facts, &self.policy.vip, &self.countdown)
     }
 
     /// The VIP tier on the last purchase day and what decided it, with the events up to then and today's membership; `None`
@@ -203,31 +202,29 @@ impl<'a> Customer<'a> {
         let on = self.purchases()?.last;
         // What was on a day that is past never changes.
         let countdown = Countdown::default();
-        let recency = DaysSince::new(0, &countdown);
         let monetary = self.history.monetary(on);
-        let relation_policy = &self.policy.relation;
-        let known_until = self.known_until.min(on);
+        let (known_until, policy) = (self.known_until.min(on), self.policy);
+        let scores = self.scores_by(DaysSince::new(0, &countdown), monetary);
+        let relation = |engagement| vip::relation_score(engagement, on, known_until, &policy.relation, &countdown);
         let facts = TierFacts {
             on,
-            buying: self.candidate_facts(recency, monetary),
-            value: Some(self.scores_by(recency, monetary).value_score(&self.policy.rfm)),
-            relation: self
-                .engagement
-                .map(|engagement| vip::relation_score(engagement, on, known_until, relation_policy, &countdown)),
+            buying: self.candidate_facts(on, monetary),
+            value: Some(scores.value_score(&policy.rfm)),
+            relation: self.engagement.map(relation),
             membership: self.membership,
         };
-        Some(TierDecision::of(&facts, &self.policy.vip))
+        Some(TierDecision::of(facts, &policy.vip, &countdown))
     }
 
-    /// What decides whether she is a candidate on a day from the last purchase on: there are no more purchases and gaps
-    /// than now. `None` for a prospect.
-    fn candidate_facts<'c>(&self, recency: DaysSince<'c>, monetary: Decimal) -> Option<CandidateFacts<'c>> {
+    /// What decides whether she is a candidate on a day from the last purchase on, with the M of that day: there are no more
+    /// purchases and gaps than now. `None` for a prospect.
+    fn candidate_facts(&self, on: Day, monetary: Decimal) -> Option<CandidateFacts> {
         let purchases = self.purchases()?;
         Some(CandidateFacts {
             span_days: purchases.span_days(),
             frequency: self.frequency(),
             purchase_days: purchases.purchase_days.into(),
-            recency,
+            recency_days: purchases.recency_days(on),
             monetary,
             dormant_limit: self.rhythm.limits.dormant,
         })

@@ -52,14 +52,15 @@ pub type EngagementHistory = EventHistory<Kind>;
 impl EngagementHistory {
     /// How many events of a kind lie after `after` (all where that is `None`) and not after `until`.
     pub fn count(&self, kind: &str, after: Option<Day>, until: Day) -> i64 {
-        let in_time = |&&(day, _): &&(Day, u32)| day <= until && after.is_none_or(|after| day > after);
-        self.of_kind(kind).iter().filter(in_time).map(|&(_, count)| i64::from(count)).sum()
+        self.count_and_oldest(kind, after, until).0
     }
 
-    /// The first day with an event of a kind after `after` (ever where that is `None`) and not after `until`.
-    pub fn first_on(&self, kind: &str, after: Option<Day>, until: Day) -> Option<Day> {
-        let mut days = self.of_kind(kind).iter().map(|&(day, _)| day);
-        days.find(|&day| after.is_none_or(|after| day > after)).filter(|&day| day <= until)
+    /// The same, and the day of the oldest of these events.
+    pub fn count_and_oldest(&self, kind: &str, after: Option<Day>, until: Day) -> (i64, Option<Day>) {
+        let in_time = |&&(day, _): &&(Day, u32)| day <= until && after.is_none_or(|after| day > after);
+        let mut events = self.of_kind(kind).iter().filter(in_time).peekable();
+        let oldest = events.peek().map(|&&(day, _)| day);
+        (events.map(|&(_, count)| i64::from(count)).sum(), oldest)
     }
 
     /// The last day with an event of a kind, not after `until`.

@@ -151,9 +151,12 @@ pub fn best_digit(cuts: &[Decimal]) -> u8 {
 
 /// `best digit - number of cuts strictly below`: the recency digit is counted down, and falls as days pass.
 fn recency_digit(recency: DaysSince, cuts: &[Decimal]) -> u8 {
-    // Whole days exceed a cut when they exceed its whole part; no number of days exceeds a cut beyond all whole numbers.
-    let exceeded = cuts.iter().take_while(|cut| cut.floor().is_some_and(|days| recency.exceed(days)));
-    best_digit(cuts) - exceeded.count() as u8
+    let worst_first = digit(recency.days().into(), cuts);
+    // The next cut in time: whole days exceed it when they exceed its whole part.
+    if let Some(days) = cuts.get(usize::from(worst_first) - 1).and_then(|cut| cut.floor()) {
+        recency.exceed(days);
+    }
+    best_digit(cuts) + 1 - worst_first
 }
 
 impl Scores {

@@ -152,8 +152,7 @@ pub fn relation_points<'a>(
 ) -> impl Iterator<Item = KindPoints<'a>> {
     let window_start = as_of.plus(-i64::from(policy.window_days));
     policy.kinds.iter().map(move |(kind, policy)| {
-        let count = engagement.count(kind, window_start, known_until);
-        let oldest = engagement.first_on(kind, window_start, known_until);
+        let (count, oldest) = engagement.count_and_oldest(kind, window_start, known_until);
         KindPoints {
             kind,
             policy,
@@ -180,7 +179,7 @@ pub fn vip_score(value: ValueScore, relation: Option<Millionths>, policy: &Vip) 
 
 /// What decides whether somebody is a VIP candidate.
 #[derive(Clone, Copy, Debug)]
-pub struct CandidateFacts<'a> {
+pub struct CandidateFacts {
     /// Days from the first to the last purchase.
     pub span_days: i64,
     /// F.
@@ -188,7 +187,7 @@ pub struct CandidateFacts<'a> {
     /// Days with a purchase.
     pub purchase_days: i64,
     /// Days since the last purchase.
-    pub recency: DaysSince<'a>,
+    pub recency_days: i64,
     /// M.
     pub monetary: Decimal,
     /// The dormant limit that holds.
@@ -255,35 +254,37 @@ impl Requirements {
     }
 }
 
-impl CandidateFacts<'_> {
+impl CandidateFacts {
     /// What a candidate by frequency meets; the span keeps out who bought in one burst.
-    fn by_frequency(&self, policy: &Vip) -> Requirements {
+    fn by_frequency(&self, policy: &Vip, countdown: &Countdown) -> Requirements {
+        let recency = DaysSince::new(self.recency_days, countdown);
         Requirements([
             Requirement::at_least_whole("span_days", self.span_days, policy.min_span_days),
             Requirement::at_least_whole("frequency", self.frequency, policy.min_orders),
             Requirement::at_least_whole("purchase_days", self.purchase_days, policy.min_purchase_days),
-            Requirement::recency_at_most(self.recency, policy.max_recency_days.into()),
+            Requirement::recency_at_most(recency, policy.max_recency_days.into()),
         ])
     }
 
     /// What a candidate by lifetime value meets.
-    fn by_lifetime_value(&self, policy: &Vip) -> Requirements {
+    fn by_lifetime_value(&self, policy: &Vip, countdown: &Countdown) -> Requirements {
+        let recency = DaysSince::new(self.recency_days, countdown);
         Requirements([
             Requirement::at_least_whole("span_days", self.span_days, policy.min_span_days),
             Requirement::at_least("monetary", self.monetary, policy.monetary_cut),
             Requirement::at_least_whole("purchase_days", self.purchase_days, policy.monetary_min_purchase_days),
-            Requirement::recency_at_most(self.recency, self.dormant_limit),
+            Requirement::recency_at_most(recency, self.dormant_limit),
         ])
     }
 }
 
 /// What decides the tier of a customer on a day.
 #[derive(Clone, Copy, Debug)]
-pub struct TierFacts<'a> {
+pub struct TierFacts {
     /// The day of the tier.
     pub on: Day,
     /// What she bought up to then; `None` for a prospect.
-    pub buying: Option<CandidateFacts<'a>>,
+    pub buying: Option<CandidateFacts>,
     /// The value score; `None` for a prospect.
     pub value: Option<ValueScore>,
     /// The relation score; `None` where engagement is not tracked.
@@ -297,27 +298,21 @@ pub struct TierFacts<'a> {
 pub struct TierDecision<'a> {
     /// The tier.
     pub tier: VipTier,
-    on: Day,
-    /// What candidates by frequency and by lifetime value meet; `None` for a prospect.
-    by_frequency: Option<Requirements>,
-    by_lifetime_value: Option<Requirements>,
-    /// Whether she is tied to the shop: by the relation score, or by the value score where engagement is not tracked.
+    facts: TierFacts,
+    /// Whether the customer is tied to the shop: by the relation score, or by the value score where engagement is not tracked.
     is_tied: bool,
-    value: Option<ValueScore>,
-    relation: Option<Millionths>,
-    /// Whether her membership is one that a VIP may have; unknown passes.
+    /// Whether the membership is one that a VIP may have; unknown passes.
     has_membership: bool,
-    membership: Option<Membership>,
     policy: &'a Vip,
 }
 
 impl<'a> TierDecision<'a> {
-    /// Decides the tier.
-    pub fn of(facts: &TierFacts, policy: &'a Vip) -> Self {
-        let TierFacts { on, buying, value, relation, membership } = *facts;
-        let by_frequency = buying.map(|buying| buying.by_frequency(policy));
-        let by_lifetime_value = buying.map(|buying| buying.by_lifetime_value(policy));
-        let is_candidate = [&by_frequency, &by_lifetime_value].into_iter().flatten().any(Requirements::are_met);
+    /// Decides the tier; `countdown` is told when a recency comes out differently.
+    pub fn of(facts: TierFacts, policy: &'a Vip, countdown: &Countdown) -> Self {
+        let TierFacts { buying, value, relation, membership, .. } = facts;
+        let is_candidate = buying.is_some_and(|buying| {
+            buying.by_frequency(policy, countdown).are_met() || buying.by_lifetime_value(policy, countdown).are_met()
+        });
         let is_tied = match relation {
             Some(relation) => relation >= policy.min_relation_score,
             None => {
@@ -326,18 +321,7 @@ impl<'a> TierDecision<'a> {
         };
         let has_membership = membership.is_none_or(|membership| policy.memberships.contains(&membership));
         let tier = tier_of(is_candidate, is_tied, has_membership, relation.is_some());
-        TierDecision {
-            tier,
-            on,
-            by_frequency,
-            by_lifetime_value,
-            is_tied,
-            value,
-            relation,
-            has_membership,
-            membership,
-            policy,
-        }
+        TierDecision { tier, facts, is_tied, has_membership, policy }
     }
 
     /// The tier and every limit it was decided by, for explanations.
@@ -345,36 +329,40 @@ impl<'a> TierDecision<'a> {
     /// # Errors
     /// None for a policy that does not contradict itself.
     pub fn reasons(&self) -> Result<Value> {
-        let value = self.value.map(|value| Decimal::quotient(value.numerator, value.denominator, 6)).transpose()?;
+        let TierDecision { facts: TierFacts { on, buying, value, relation, membership }, policy, .. } = *self;
+        let value = value.map(|value| Decimal::quotient(value.numerator, value.denominator, 6)).transpose()?;
+        let countdown = Countdown::default();
+        let by_frequency = buying.map(|buying| buying.by_frequency(policy, &countdown));
+        let by_lifetime_value = buying.map(|buying| buying.by_lifetime_value(policy, &countdown));
         let are_met = |requirements: &Option<Requirements>| requirements.as_ref().is_some_and(Requirements::are_met);
         Ok(json!({
             "tier": self.tier,
-            "on": self.on,
-            "candidate": match (are_met(&self.by_frequency), are_met(&self.by_lifetime_value)) {
+            "on": on,
+            "candidate": match (are_met(&by_frequency), are_met(&by_lifetime_value)) {
                 (true, true) => "by frequency and by lifetime value",
                 (true, false) => "by frequency",
                 (false, true) => "by lifetime value",
                 (false, false) => "no",
             },
-            "by_frequency": self.by_frequency.as_ref().map(Requirements::reasons),
-            "by_lifetime_value": self.by_lifetime_value.as_ref().map(Requirements::reasons),
-            "tie": match self.relation {
+            "by_frequency": by_frequency.as_ref().map(Requirements::reasons),
+            "by_lifetime_value": by_lifetime_value.as_ref().map(Requirements::reasons),
+            "tie": match relation {
                 Some(relation) => json!({
                     "fact": "relation_score",
                     "value": relation,
-                    "at_least": self.policy.min_relation_score,
+                    "at_least": policy.min_relation_score,
                     "met": self.is_tied,
                 }),
                 None => json!({
                     "fact": "value_score, because engagement is not tracked",
                     "value": value.map(Decimal::normalized),
-                    "at_least": self.policy.untracked_min_value_score,
+                    "at_least": policy.untracked_min_value_score,
                     "met": self.is_tied,
                 }),
             },
             "membership": {
-                "value": self.membership,
-                "one_of": self.policy.memberships,
+                "value": membership,
+                "one_of": policy.memberships,
                 "met": self.has_membership,
             },
         }))
@@ -496,24 +484,23 @@ mod tests {
             span_days: 84,
             frequency: 4,
             purchase_days: 3,
-            recency: DaysSince::new(45, &countdown),
+            recency_days: 45,
             monetary: Decimal::from(1),
             dormant_limit: 60,
         };
         let is_candidate = |buying: CandidateFacts| {
             let facts = TierFacts { on: Day(0), buying: Some(buying), value: None, relation: None, membership: None };
-            TierDecision::of(&facts, policy).tier == VipTier::Candidate
+            TierDecision::of(facts, policy, &countdown).tier == VipTier::Candidate
         };
-        let after = |days| DaysSince::new(days, &countdown);
         assert!(is_candidate(steady));
         let bulk = CandidateFacts { frequency: 100, purchase_days: 80, monetary: Decimal::from(9_000_000), ..steady };
         assert!(!is_candidate(CandidateFacts { span_days: 83, ..bulk }));
-        assert!(!is_candidate(CandidateFacts { recency: after(46), ..steady }));
+        assert!(!is_candidate(CandidateFacts { recency_days: 46, ..steady }));
         assert!(!is_candidate(CandidateFacts { purchase_days: 2, ..steady }));
         let monetary = Decimal::from(100_000);
-        let rich = CandidateFacts { purchase_days: 2, frequency: 2, recency: after(60), monetary, ..steady };
+        let rich = CandidateFacts { purchase_days: 2, frequency: 2, recency_days: 60, monetary, ..steady };
         assert!(is_candidate(rich));
-        assert!(!is_candidate(CandidateFacts { recency: after(61), ..rich }));
+        assert!(!is_candidate(CandidateFacts { recency_days: 61, ..rich }));
     }
 
     #[test]
@@ -527,13 +514,14 @@ mod tests {
             span_days: 84,
             frequency: 4,
             purchase_days: 3,
-            recency: DaysSince::new(0, &countdown),
+            recency_days: 0,
             monetary: Decimal::from(1),
             dormant_limit: 60,
         };
         let tier = |candidate: bool, value, relation, membership| {
             let buying = candidate.then_some(buying);
-            TierDecision::of(&TierFacts { on: Day(0), buying, value, relation, membership }, policy).tier.name()
+            let facts = TierFacts { on: Day(0), buying, value, relation, membership };
+            TierDecision::of(facts, policy, &countdown).tier.name()
         };
         assert_eq!(tier(true, value(0), relation(50), None), "vip");
         assert_eq!(tier(true, value(100), relation(49), None), "candidate");
