@@ -26,7 +26,7 @@ labels! {
         /// Another scenario goes first.
         OtherScenarioFirst = "other_scenario_first", "Another scenario goes first", "他シナリオ優先";
         /// She belongs to the group that gets nothing.
-        HoldOut = "holdout", "Holdout", "対照群（送付なし）";
+        Holdout = "holdout", "Holdout", "対照群（送付なし）";
         /// She complained.
         StoppedComplained = "stopped_complained", "Stopped: complained", "停止：苦情";
         /// She bought.
@@ -120,8 +120,8 @@ struct Logged {
 }
 
 impl Logged {
-    /// Reads the log up to `as_of`. Steps that the scenario does not have are not its own, entries in any order are one
-    /// course of days. The first step begins another run where re-entry allowed it; else it is the same one over again.
+    /// Reads the log up to `as_of`, in order of day. Steps that the scenario does not have are left out. The first step in the
+    /// log begins another run where the customer was allowed to enter again by then; otherwise it belongs to the run it is in.
     fn read(plan: &Plan, log: Option<&ContactHistory>, as_of: Day) -> Self {
         let mut logged = Logged { run: None, is_held_out: false };
         let mut steps = Vec::new();
@@ -186,7 +186,7 @@ impl<'a> Visit<'a, '_> {
             Some((_, Some(why))) => return Ok(nothing(why)),
         };
         if logged.is_held_out {
-            return Ok(nothing(Why::HoldOut));
+            return Ok(nothing(Why::Holdout));
         }
         let next = DueStep { step: Some(step), ..nothing(Why::OtherScenarioFirst) };
         if first.is_some() {

@@ -274,7 +274,7 @@ COMMENT ON COLUMN segmentations.notes_waiting IS
 COMMENT ON COLUMN segmentations.age IS 'Time since the last refresh.';
 GRANT SELECT ON segmentations TO PUBLIC;
 
--- The relations of the caller's own segmentations, for the same reason, and in the order of the catalogue.
+-- The relations of the caller's own segmentations, for the same reason, and in the order of _relations.
 CREATE FUNCTION _segmentation_relations() RETURNS TABLE (
     segmentation text, schema text, relation text, kind text, reason text, comment text
 )

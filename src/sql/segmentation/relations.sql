@@ -1,6 +1,6 @@
 -- segmentation: relations
 
--- The catalogue: the relations that a segmentation can have, in the order in which they are made; they are dropped in
+-- The catalog of relations: those that a segmentation can have, in the order in which they are made; they are dropped in
 -- the opposite order. Locks and checks, building and dropping, grants, segmentation_sql and the view
 -- segmentation_relations go by it.
 --
