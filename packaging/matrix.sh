@@ -105,7 +105,7 @@ run_tests() {
 summary() {
 	awk -v version="$1" -v minor="$2" -v seconds="$3" -v exit_status="$4" '
 		/^test result: / { passed += $4; failed += $6; skipped += $8; suites++ }
-		/^SKIPPED: / { skipped++; passed-- }
+		/^skipped: / { skipped++; passed-- }
 		END {
 			verdict = exit_status == 0 && suites ? "ok" : failed ? "FAILED" : "BROKEN, see the log"
 			printf "%-10s  %-9s  %6d  %6d  %7d  %7d  %s\n", version, minor, passed, failed, skipped, seconds, verdict

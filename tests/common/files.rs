@@ -36,7 +36,7 @@ pub fn data(path: &str) -> Option<PathBuf> {
     let shared = env::var_os("PG_RFM_SHARED").map_or_else(|| file("../shared"), PathBuf::from);
     let found = Some(shared.join("data").join(path)).filter(|path| path.exists());
     if found.is_none() {
-        eprintln!("SKIPPED: the data set {path} is not in $PG_RFM_SHARED/data");
+        eprintln!("skipped: the data set {path} is not in $PG_RFM_SHARED/data");
     }
     found
 }

@@ -2,7 +2,7 @@
 //! the Python package `lifetimes`.
 //!
 //! The committed sample is always there. The large data sets are not part of the repository; a test that needs one says
-//! `SKIPPED` where it is absent (`cargo test -- --nocapture` shows it).
+//! "skipped" where it is absent (`cargo test -- --nocapture` shows it).
 
 use crate::common::*;
 use std::path::Path;

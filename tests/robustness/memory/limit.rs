@@ -39,7 +39,7 @@ pub fn limited(client: &mut Client, kilobytes: u64) -> Option<i32> {
         return Some(process);
     }
     eprintln!(
-        "SKIPPED: the memory of a server process cannot be limited here (needs Linux, prlimit and the server's user)"
+        "skipped: the memory of a server process cannot be limited here (needs Linux, prlimit and the server's user)"
     );
     None
 }
