@@ -174,7 +174,7 @@ impl<'a> Visit<'a, '_> {
         let (step, due_on) = match ended {
             None if !is_in => return Ok(nothing(Why::NotInSegment)),
             None => (&plan.steps[0], self.first_step_on(plan, None)?),
-            // The days between two steps are kept, so what was late stays late and nothing goes out at once.
+            // Two steps keep the days between them: where one was late, the next is as late.
             Some((run, None)) => {
                 let step = &plan.steps[run.furthest + 1];
                 let wait = step.after_days - plan.steps[run.furthest].after_days;
@@ -241,9 +241,9 @@ impl<'a> Visit<'a, '_> {
         }
     }
 
-    /// The day of the first step of somebody who is in the segment and has not got it: so many days after the first of the
-    /// days without a gap on which the entry condition holds, not before `earliest`. Where that is past, it is due since;
-    /// so it is enough to look back as many days as the step waits.
+    /// The day of the first step for a customer in the segment who has not got it: as many days as the step waits after the
+    /// day since which the entry condition has held without interruption, or after `earliest`, whichever is later. The step is
+    /// due at once where that day is past, so it is enough to look back as many days as the step waits.
     fn first_step_on(&self, plan: &Plan, earliest: Option<Day>) -> Result<Day> {
         let wait = plan.steps[0].after_days;
         let mut since = self.customer.as_of();
