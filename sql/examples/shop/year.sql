@@ -73,7 +73,7 @@ CREATE FUNCTION chance(customer integer, choice text) RETURNS integer LANGUAGE s
     SELECT ('x' || substr(md5(choice || customer), 1, 7))::bit(28)::integer % 100
 $$;
 
--- Made up: who is chosen comes back by herself in 3 of 100 cases; a message is answered in 4 of 100, with a coupon in 1. Who
+-- Made up: who is chosen comes back unasked in 3 of 100 cases; a message is answered in 4 of 100, with a coupon in 1. Who
 -- answers buys up to three times, a coupon takes 30 % off the first order.
 CREATE PROCEDURE answers(today date) LANGUAGE sql AS $$
     INSERT INTO orders (order_id, customer_id, ordered_on, amount, discount)
