@@ -43,17 +43,17 @@ COMMENT ON FUNCTION reachable_channels(text, text, text, text, jsonb) IS
 -- src/sql/notes.rs
 -- notes
 
-CREATE FUNCTION _hold_notes(notes oid, owner oid) RETURNS boolean
-    AS 'MODULE_PATHNAME', 'hold_notes_wrapper' LANGUAGE c VOLATILE STRICT;
-COMMENT ON FUNCTION _hold_notes(oid, oid) IS
+CREATE FUNCTION _lock_and_check_notes(notes oid, owner oid) RETURNS boolean
+    AS 'MODULE_PATHNAME', 'lock_and_check_notes_wrapper' LANGUAGE c VOLATILE STRICT;
+COMMENT ON FUNCTION _lock_and_check_notes(oid, oid) IS
     'Part of segmentations: locks the table of notes; false where it is not there or not a plain table of the owner, who must be the current user.';
 
 CREATE FUNCTION _note(notes oid, VARIADIC keys "any") RETURNS void
     AS 'MODULE_PATHNAME', 'note_customer_wrapper' LANGUAGE c VOLATILE;
 CREATE FUNCTION _note(notes oid) RETURNS void
     AS 'MODULE_PATHNAME', 'note_customer_wrapper' LANGUAGE c VOLATILE;
-COMMENT ON FUNCTION _note(oid, "any") IS 'Part of segmentations: notes a customer in a table that _hold_notes holds.';
-COMMENT ON FUNCTION _note(oid) IS 'Part of segmentations: notes everybody in a table that _hold_notes holds.';
+COMMENT ON FUNCTION _note(oid, "any") IS 'Part of segmentations: notes a customer in a table that _lock_and_check_notes has locked.';
+COMMENT ON FUNCTION _note(oid) IS 'Part of segmentations: notes everybody in a table that _lock_and_check_notes holds.';
 /* </end connected objects> */
 
 /* <begin connected objects> */
@@ -335,7 +335,7 @@ SELECT pg_catalog.pg_extension_config_dump('segment_policies', 'WHERE true ORDER
 
 -- Everybody who may use the schema may read: policies hold thresholds, no customers, and views call stored_policy() with
 -- the rights of whoever reads them. Only the owner writes, who is whoever created the extension (of a trusted extension the
--- superuser would be otherwise), until she grants it.
+-- superuser would be otherwise), until that right is granted.
 ALTER TABLE segment_policies OWNER TO @extowner@;
 GRANT SELECT ON segment_policies TO PUBLIC;
 
@@ -1085,8 +1085,8 @@ AS $arguments$
     ('readers', 'text[]', 'NULL', true, true, true, false,
         'Roles that may read the views; public is everybody. NULL: only the owner.'),
     ('views', 'text[]', 'NULL', true, true, false, false,
-        'The materialized views that are made: customers in any case, segments, movement, cohorts, actions. '
-        'NULL: these five.')
+        'The materialized views to make beside customers, which is made in any case: segments, movement, cohorts, '
+        'actions. NULL: these four.')
 $arguments$;
 COMMENT ON FUNCTION segmentation_arguments() IS
     'The arguments of create_segmentation: type, default, whether alter_segmentation changes it and reset sets it '
@@ -1126,9 +1126,9 @@ $refuse$;
 COMMENT ON FUNCTION _refuse(text, text) IS 'Part of segmentations: refuses an argument.';
 
 -- The only place where settings are written by names that stand in a text. A name that is no setting is an error.
-CREATE FUNCTION _with(s segmentation_settings, changes jsonb) RETURNS segmentation_settings
+CREATE FUNCTION _with_changes(s segmentation_settings, changes jsonb) RETURNS segmentation_settings
 LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp
-AS $with$
+AS $changes$
 DECLARE
     unknown text := (
         SELECT string_agg(quote_ident(c.name), ', ' ORDER BY c.name)
@@ -1141,8 +1141,9 @@ BEGIN
     END IF;
     RETURN jsonb_populate_record(s, changes);
 END
-$with$;
-COMMENT ON FUNCTION _with(segmentation_settings, jsonb) IS 'Part of segmentations: settings with some of them changed.';
+$changes$;
+COMMENT ON FUNCTION _with_changes(segmentation_settings, jsonb) IS
+    'Part of segmentations: settings with some of them changed.';
 
 -- The trigger function of the tables of settings: they hold SQL that runs with their owner's rights, so that nobody
 -- else writes them.
@@ -1314,7 +1315,7 @@ BEGIN
                       HINT = format('It must be %s. A view over the table can cast it.', wanted.types);
         END CASE;
     END LOOP;
-    RETURN @extschema@._with(s, found);
+    RETURN @extschema@._with_changes(s, found);
 END
 $columns$;
 COMMENT ON FUNCTION _with_columns(segmentation_settings, text, jsonb) IS
@@ -1324,7 +1325,7 @@ COMMENT ON FUNCTION _with_columns(segmentation_settings, text, jsonb) IS
 CREATE FUNCTION _without_columns(s segmentation_settings, source text) RETURNS segmentation_settings
 LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp
 AS $none$
-    SELECT @extschema@._with(s, (SELECT jsonb_object_agg(c.setting, NULL::text)
+    SELECT @extschema@._with_changes(s, (SELECT jsonb_object_agg(c.setting, NULL::text)
                                  FROM @extschema@._source_columns() AS c WHERE c.source = $2))
 $none$;
 COMMENT ON FUNCTION _without_columns(segmentation_settings, text) IS
@@ -1763,9 +1764,9 @@ $segments$;
 COMMENT ON FUNCTION _segments_sql(segmentation_settings) IS
     'Part of segmentations: the SELECT of one row a lifecycle state and RFM segment.';
 
--- The last twelve months that are over, each from the end of the one before to its own. Steps of a month have to begin
--- on a 31st to end where their months end: where the first end is none, they begin a month earlier, and that month is
--- left out.
+-- The last twelve months that are over, each from the end of the one before to its own. Steps of a month keep to the
+-- ends of months only if they start on a 31st. If the first end is no 31st, start at the end of the month before, which
+-- is one, and drop that extra month.
 CREATE FUNCTION _movement_sql(s segmentation_settings) RETURNS text
 LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp
 AS $movement$
@@ -1848,8 +1849,8 @@ COMMENT ON FUNCTION _actions_sql(segmentation_settings) IS
 
 -- segmentation: relations
 
--- The catalogue: the relations that a segmentation can have, in the order in which they are made; they are dropped in
--- the opposite order. Locks and checks, building and dropping, grants, segmentation_sql and the view
+-- The catalog of relations: those that a segmentation can have, in the order in which they are made; they are dropped
+-- in the opposite order. Locks and checks, building and dropping, grants, segmentation_sql and the view
 -- segmentation_relations go by it.
 --
 --   suffix       the relation is called NAME_suffix
@@ -1870,7 +1871,7 @@ AS $relations$
     FROM (
         SELECT @extschema@._keys(s) AS customer, 'every segmentation has it' AS always,
                coalesce('views => ' || quote_literal(s.views::text),
-                        'views is not given, and this is one of the usual five') AS chosen
+                        'made unless views leaves it out') AS chosen
     ) AS t
     CROSS JOIN LATERAL (VALUES
         (1, 'settings', 'TABLE', true, t.always, false, '{name}'::text[], NULL,
@@ -2033,9 +2034,9 @@ COMMENT ON FUNCTION _objection(segmentation_settings, text[]) IS
 -- A table or view of a segmentation, to be used: locked first, then checked. Its name means this relation until the
 -- transaction ends, because a relation that is locked is neither dropped nor renamed. A materialized view cannot be
 -- locked so: REFRESH locks and checks it.
-CREATE FUNCTION _hold(s segmentation_settings, suffix text, lock_mode text) RETURNS text
+CREATE FUNCTION _lock_and_check(s segmentation_settings, suffix text, lock_mode text) RETURNS text
 LANGUAGE plpgsql VOLATILE SET search_path = pg_catalog, pg_temp
-AS $hold$
+AS $lock$
 DECLARE
     relation text := @extschema@._relation(s, suffix);
     objection text;
@@ -2047,8 +2048,8 @@ BEGIN
     END IF;
     RETURN relation;
 END
-$hold$;
-COMMENT ON FUNCTION _hold(segmentation_settings, text, text) IS
+$lock$;
+COMMENT ON FUNCTION _lock_and_check(segmentation_settings, text, text) IS
     'Part of segmentations: the name of one of its tables, locked and checked.';
 
 -- Whose a schema is; of one that belongs to the database's owner, as public does by default, that role.
@@ -2105,7 +2106,7 @@ DECLARE
 BEGIN
     place.name := name;
     place.schema := schema;
-    EXECUTE format('SELECT t.* FROM ONLY %s AS t', @extschema@._hold(place, 'settings', lock_mode)) INTO s;
+    EXECUTE format('SELECT t.* FROM ONLY %s AS t', @extschema@._lock_and_check(place, 'settings', lock_mode)) INTO s;
     GET DIAGNOSTICS found_rows = ROW_COUNT;
     IF found_rows > 0 AND s.settings_version IS DISTINCT FROM @extschema@._settings_version() THEN
         RAISE EXCEPTION 'segmentation "%" has settings of version %, of which this version of pg_rfm knows nothing',
@@ -2160,9 +2161,9 @@ COMMENT ON FUNCTION _own_settings(text, text) IS
     'Part of segmentations: the settings of one of the caller''s own; an error where it is another''s.';
 
 -- The settings of one of the caller's own, locked against other refreshes and changes until the end of the transaction.
-CREATE FUNCTION _open(name text, wait boolean DEFAULT true) RETURNS segmentation_settings
+CREATE FUNCTION _lock_own(name text, wait boolean DEFAULT true) RETURNS segmentation_settings
 LANGUAGE plpgsql VOLATILE SET search_path = pg_catalog, pg_temp
-AS $open$
+AS $lock_own$
 DECLARE
     s @extschema@.segmentation_settings;
     objection text;
@@ -2180,7 +2181,7 @@ BEGIN
             USING ERRCODE = 'lock_not_available', HINT = 'Wait for it (wait => true), or try again later.';
     END;
     -- A relation that is locked cannot be replaced by another one until the transaction ends.
-    PERFORM @extschema@._hold(s, r.suffix, 'ACCESS SHARE MODE') FROM @extschema@._relations(s) AS r
+    PERFORM @extschema@._lock_and_check(s, r.suffix, 'ACCESS SHARE MODE') FROM @extschema@._relations(s) AS r
     WHERE r.kind = 'TABLE' AND r.is_wanted AND to_regclass(@extschema@._relation(s, r.suffix)) IS NOT NULL;
     objection := @extschema@._objection(
         s, ARRAY(SELECT r.suffix FROM @extschema@._relations(s) AS r WHERE r.is_wanted));
@@ -2189,8 +2190,9 @@ BEGIN
     END IF;
     RETURN s;
 END
-$open$;
-COMMENT ON FUNCTION _open(text, boolean) IS 'Part of segmentations: the settings of one of the caller''s own, locked.';
+$lock_own$;
+COMMENT ON FUNCTION _lock_own(text, boolean) IS
+    'Part of segmentations: the settings of one of the caller''s own, locked.';
 
 -- Figures stand only in the tables of the caller's own: reading those of others could run what they put there.
 CREATE FUNCTION _segmentation_figures() RETURNS TABLE (
@@ -2212,11 +2214,12 @@ BEGIN
                 s := @extschema@._read_settings(listed.name, listed.schema, 'ACCESS SHARE MODE');
                 source := s.orders; policy := coalesce(s.policy, 'default'); track := s.track;
                 EXECUTE format('SELECT as_of, customers, refreshed_at, seconds FROM %s',
-                               @extschema@._hold(s, 'status', 'ACCESS SHARE MODE'))
+                               @extschema@._lock_and_check(s, 'status', 'ACCESS SHARE MODE'))
                     INTO as_of, customers, refreshed_at, seconds;
                 days_behind := @extschema@._today(s, NULL::date) - as_of;
                 IF s.track = 'trigger' THEN
-                    EXECUTE format('SELECT count(*) FROM %s', @extschema@._hold(s, 'noted', 'ACCESS SHARE MODE'))
+                    EXECUTE format('SELECT count(*) FROM %s',
+                                   @extschema@._lock_and_check(s, 'noted', 'ACCESS SHARE MODE'))
                         INTO notes_waiting;
                 END IF;
             EXCEPTION WHEN undefined_table OR wrong_object_type OR insufficient_privilege OR feature_not_supported THEN
@@ -2248,7 +2251,7 @@ COMMENT ON COLUMN segmentations.notes_waiting IS
 COMMENT ON COLUMN segmentations.age IS 'Time since the last refresh.';
 GRANT SELECT ON segmentations TO PUBLIC;
 
--- The relations of the caller's own segmentations, for the same reason, and in the order of the catalogue.
+-- The relations of the caller's own segmentations, for the same reason, and in the order of _relations.
 CREATE FUNCTION _segmentation_relations() RETURNS TABLE (
     segmentation text, schema text, relation text, kind text, reason text, comment text
 )
@@ -2308,7 +2311,7 @@ DECLARE
     relation regclass;
     kind pg_class;
 BEGIN
-    s := @extschema@._with(
+    s := @extschema@._with_changes(
         s, given - columns_of_orders - '{engagement_columns,contacts_columns,customers_columns}'::text[]);
     s.settings_version := @extschema@._settings_version();
     s.time_zone := coalesce(s.time_zone, current_setting('TimeZone'));
@@ -2490,7 +2493,7 @@ DECLARE
         CROSS JOIN LATERAL (SELECT @extschema@._base_type(a.atttypid) AS base) AS t
         WHERE a.attrelid = histories::regclass AND a.attname = ANY (@extschema@._keys(s)));
 BEGIN
-    -- taken: whether the refresh that is running works it off.
+    -- taken: whether the refresh that is running reads the orders of this customer.
     EXECUTE format('CREATE TABLE %s AS SELECT %s, NULL::boolean AS taken FROM %s WHERE false', noted, keys, histories);
     -- It has no key: without this a publication of all tables would let nobody take notes.
     EXECUTE format('ALTER TABLE %s REPLICA IDENTITY FULL', noted);
@@ -2529,9 +2532,9 @@ BEGIN
         format(
 $body$
 BEGIN
-    IF pg_catalog.to_regprocedure('@extschema@._hold_notes(oid, oid)') IS NULL THEN
+    IF pg_catalog.to_regprocedure('@extschema@._lock_and_check_notes(oid, oid)') IS NULL THEN
         RAISE WARNING 'pg_rfm is not there: changes of %% are not noted', TG_RELID::pg_catalog.regclass;
-    ELSIF NOT @extschema@._hold_notes(%s, %s) THEN
+    ELSIF NOT @extschema@._lock_and_check_notes(%s, %s) THEN
         RAISE WARNING '%%: the notes are not there, or not of its owner: changes of %% are not noted until the next '
             'refresh_segmentation', %L, TG_RELID::pg_catalog.regclass;
 $body$, notes, owner, s.name)
@@ -2671,7 +2674,7 @@ COMMENT ON FUNCTION _order_triggers(segmentation_settings) IS
     'Part of segmentations: the triggers that note changes, and which of them are there and see.';
 
 -- Whether the trigger function does what it must: it names the notes and their owner by oid, which are others after a
--- restore or where the segmentation was given to another role. Until both agreed again nothing was noted.
+-- restore or where the segmentation was given to another role. As long as they differ, nothing is noted.
 CREATE FUNCTION _trigger_function_is_current(s segmentation_settings) RETURNS boolean
 LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp
 AS $current$
@@ -2722,11 +2725,11 @@ BEGIN
             || format(' FOR EACH STATEMENT EXECUTE FUNCTION %s(%s)', function_name, missing.argument);
     END LOOP;
     EXECUTE format('UPDATE %s SET order_tables = $1 WHERE order_tables IS DISTINCT FROM $1',
-                   @extschema@._hold(s, 'status', 'ROW EXCLUSIVE MODE'))
+                   @extschema@._lock_and_check(s, 'status', 'ROW EXCLUSIVE MODE'))
         USING @extschema@._order_tables(s)::oid[]; -- not regclass: a dump without the orders could not be restored
     GET DIAGNOSTICS changed = ROW_COUNT;
     IF is_new OR changed > 0 THEN
-        EXECUTE format('INSERT INTO %s DEFAULT VALUES', @extschema@._hold(s, 'noted', 'ROW EXCLUSIVE MODE'));
+        EXECUTE format('INSERT INTO %s DEFAULT VALUES', @extschema@._lock_and_check(s, 'noted', 'ROW EXCLUSIVE MODE'));
     END IF;
 END
 $track$;
@@ -2734,7 +2737,7 @@ COMMENT ON FUNCTION _keep_tracking(segmentation_settings) IS
     'Part of segmentations: puts the triggers on the orders where they are missing.';
 
 -- Takes all notes. Returns the SELECT of the customers to compute again, or NULL: everybody. Notes are marked first and
--- deleted when they were worked off, so that those that come meanwhile stay.
+-- deleted when the histories are up to date, so that notes written meanwhile stay.
 CREATE FUNCTION _take_notes(s segmentation_settings, rebuild boolean) RETURNS text
 LANGUAGE plpgsql VOLATILE SET search_path = pg_catalog, pg_temp
 AS $take$
@@ -2748,15 +2751,15 @@ BEGIN
         PERFORM @extschema@._comment_relations(s);
         RETURN NULL;
     END IF;
-    noted := @extschema@._hold(s, 'noted', 'ROW EXCLUSIVE MODE');
+    noted := @extschema@._lock_and_check(s, 'noted', 'ROW EXCLUSIVE MODE');
     EXECUTE format('UPDATE %s SET taken = true', noted);
     EXECUTE format('SELECT EXISTS (SELECT FROM %s WHERE taken AND %I IS NULL)', noted, (@extschema@._keys(s))[1])
         INTO everybody;
     EXECUTE format('SELECT order_tables IS DISTINCT FROM $1 FROM %s',
-                   @extschema@._hold(s, 'status', 'ACCESS SHARE MODE'))
+                   @extschema@._lock_and_check(s, 'status', 'ACCESS SHARE MODE'))
         INTO are_other_tables USING @extschema@._order_tables(s)::oid[];
     IF rebuild OR everybody OR are_other_tables OR NOT @extschema@._trigger_function_is_current(s)
-        OR NOT @extschema@._hold_notes(to_regclass(noted)::oid, quote_ident(current_user)::regrole::oid)
+        OR NOT @extschema@._lock_and_check_notes(to_regclass(noted)::oid, quote_ident(current_user)::regrole::oid)
         OR EXISTS (SELECT FROM @extschema@._order_triggers(s) AS t WHERE NOT t.sees)
         OR EXISTS (SELECT FROM @extschema@._unseen_writes(s)) THEN
         RETURN NULL;
@@ -2796,7 +2799,7 @@ CREATE FUNCTION _write_differences(s segmentation_settings, suffix text, query t
 LANGUAGE plpgsql VOLATILE SET search_path = pg_catalog, pg_temp
 AS $write$
 DECLARE
-    target text := @extschema@._hold(s, suffix, 'ROW EXCLUSIVE MODE');
+    target text := @extschema@._lock_and_check(s, suffix, 'ROW EXCLUSIVE MODE');
     keys text := @extschema@._key_list(s);
     same_key text := @extschema@._same_key(s, 'f', 't');
     is_compared text := CASE WHEN among IS NULL THEN 'true'
@@ -2887,12 +2890,13 @@ BEGIN
 
     IF NOT learn THEN
         EXECUTE format('SELECT policy FROM %s ORDER BY valid_from <= $1 DESC, abs(valid_from - $1) LIMIT 1',
-                       @extschema@._hold(s, 'policies', 'ACCESS SHARE MODE'))
+                       @extschema@._lock_and_check(s, 'policies', 'ACCESS SHARE MODE'))
             INTO found USING on_day;
         RETURN found;
     END IF;
     EXECUTE format('SELECT @extschema@.learn_policy(history, $1, @extschema@.default_policy()) FROM %s '
-                   'WHERE @extschema@.orders(history, $1) > 0', @extschema@._hold(s, 'histories', 'ACCESS SHARE MODE'))
+                   'WHERE @extschema@.orders(history, $1) > 0',
+                   @extschema@._lock_and_check(s, 'histories', 'ACCESS SHARE MODE'))
         INTO found USING on_day;
     RETURN coalesce(found, @extschema@.default_policy());
 END
@@ -2900,8 +2904,8 @@ $policy$;
 COMMENT ON FUNCTION _policy_on(segmentation_settings, date, boolean) IS
     'Part of segmentations: the policy that holds on a day, learned anew if asked.';
 
--- Writes down the day and policy that the views answer for, and the policy as a new version where it is another one.
--- Returns whether day or policy are others than before.
+-- Writes down the day and policy that the views answer for, and the policy as a new version where it changed.
+-- Returns whether the day or the policy changed.
 CREATE FUNCTION _set_day_and_policy(s segmentation_settings, on_day date, learn boolean) RETURNS boolean
 LANGUAGE plpgsql VOLATILE SET search_path = pg_catalog, pg_temp
 AS $set$
@@ -2914,10 +2918,10 @@ $sql$INSERT INTO %1$s (valid_from, policy)
 SELECT $1, $2
 WHERE (SELECT p.policy FROM %1$s AS p ORDER BY p.valid_from DESC LIMIT 1) OPERATOR(@extschema@.=) $2 IS NOT TRUE
 ON CONFLICT (valid_from) DO UPDATE SET policy = EXCLUDED.policy$sql$,
-        @extschema@._hold(s, 'policies', 'ROW EXCLUSIVE MODE'))
+        @extschema@._lock_and_check(s, 'policies', 'ROW EXCLUSIVE MODE'))
         USING on_day, policy;
     EXECUTE format('UPDATE %s SET as_of = $1, policy = $2 WHERE as_of <> $1 OR policy OPERATOR(@extschema@.<>) $2',
-                   @extschema@._hold(s, 'status', 'ROW EXCLUSIVE MODE'))
+                   @extschema@._lock_and_check(s, 'status', 'ROW EXCLUSIVE MODE'))
         USING on_day, policy;
     GET DIAGNOSTICS changed = ROW_COUNT;
     RETURN changed > 0;
@@ -2953,13 +2957,13 @@ AS $refresh$
 DECLARE
     started timestamptz := clock_timestamp();
     since timestamptz := started;
-    status text := @extschema@._hold(s, 'status', 'ROW SHARE MODE');
+    status text := @extschema@._lock_and_check(s, 'status', 'ROW SHARE MODE');
     touched text; -- a SELECT of the customers whose orders are read; NULL: everybody
     currency text;
-    mirror record;
+    stored_table record;
     written bigint;
     histories_written bigint := 0;
-    is_another boolean;
+    views_are_stale boolean;
     view record;
     rows bigint;
 BEGIN
@@ -2980,33 +2984,33 @@ BEGIN
 
     currency := @extschema@._currency(s, touched, currency);
     PERFORM @extschema@._refuse_double_profiles(s);
-    is_another := rebuild;
-    FOR mirror IN SELECT * FROM @extschema@._relations(s, true) AS r
+    views_are_stale := rebuild;
+    FOR stored_table IN SELECT * FROM @extschema@._relations(s, true) AS r
                   WHERE r.is_wanted AND r.kind = 'TABLE' AND r.query IS NOT NULL ORDER BY r.place LOOP
-        IF mirror.suffix = 'histories' AND touched IS NOT NULL THEN
+        IF stored_table.suffix = 'histories' AND touched IS NOT NULL THEN
             written := @extschema@._write_differences(
-                s, mirror.suffix, @extschema@._histories_sql(s, touched), touched);
-            PERFORM @extschema@._report(s, mirror.suffix || ' of noted customers', written, since);
+                s, stored_table.suffix, @extschema@._histories_sql(s, touched), touched);
+            PERFORM @extschema@._report(s, stored_table.suffix || ' of noted customers', written, since);
         ELSE
-            written := @extschema@._write_differences(s, mirror.suffix, mirror.query);
-            PERFORM @extschema@._report(s, mirror.suffix, written, since);
+            written := @extschema@._write_differences(s, stored_table.suffix, stored_table.query);
+            PERFORM @extschema@._report(s, stored_table.suffix, written, since);
         END IF;
-        IF mirror.suffix = 'histories' THEN
+        IF stored_table.suffix = 'histories' THEN
             histories_written := written;
         END IF;
-        is_another := is_another OR written > 0;
+        views_are_stale := views_are_stale OR written > 0;
         since := clock_timestamp();
     END LOOP;
     IF s.track = 'trigger' THEN
         EXECUTE format('DELETE FROM %s WHERE taken', @extschema@._relation(s, 'noted'));
     END IF;
 
-    is_another := @extschema@._set_day_and_policy(s, @extschema@._today(s, on_day), learn) OR is_another;
+    views_are_stale := @extschema@._set_day_and_policy(s, @extschema@._today(s, on_day), learn) OR views_are_stale;
     FOR view IN
         SELECT r.suffix, r.keys, c.oid::regclass AS name, c.relispopulated
         FROM @extschema@._relations(s) AS r
         JOIN pg_class AS c ON c.oid = @extschema@._relation(s, r.suffix)::regclass
-        WHERE r.is_wanted AND r.kind = 'MATERIALIZED VIEW' AND (is_another OR NOT c.relispopulated)
+        WHERE r.is_wanted AND r.kind = 'MATERIALIZED VIEW' AND (views_are_stale OR NOT c.relispopulated)
         ORDER BY r.place
     LOOP
         since := clock_timestamp();
@@ -3021,7 +3025,7 @@ BEGIN
     END LOOP;
 
     EXECUTE format('SELECT count(*) FROM %s', @extschema@._relation(s, 'customers')) INTO rows;
-    EXECUTE format('UPDATE %s', @extschema@._hold(s, 'status', 'ROW EXCLUSIVE MODE'))
+    EXECUTE format('UPDATE %s', @extschema@._lock_and_check(s, 'status', 'ROW EXCLUSIVE MODE'))
         || ' SET refreshed_at = $1, seconds = $2, rebuilt = $3, histories_written = $4, customers = $5, currency = $6'
         USING clock_timestamp(), round(extract(epoch FROM clock_timestamp() - started)::numeric, 3), touched IS NULL,
               histories_written, rows, currency;
@@ -3480,7 +3484,7 @@ DECLARE
     s @extschema@.segmentation_settings;
     taken text;
 BEGIN
-    s := @extschema@._with(s, jsonb_build_object('name', given ->> 'name', 'schema', given ->> 'schema'));
+    s := @extschema@._with_changes(s, jsonb_build_object('name', given ->> 'name', 'schema', given ->> 'schema'));
     IF s.name IS NULL OR s.name = '' OR octet_length(s.name) > 47 THEN
         PERFORM @extschema@._refuse(format('a segmentation cannot be called %L', s.name),
                                     'Its name has 1 to 47 bytes: the names of its views begin with it.');
@@ -3531,7 +3535,7 @@ LANGUAGE plpgsql VOLATILE SECURITY INVOKER SET search_path = pg_catalog, pg_temp
 SET jit = off -- it costs more than it saves
 AS $refresh$
 DECLARE
-    s @extschema@.segmentation_settings := @extschema@._open(name, wait);
+    s @extschema@.segmentation_settings := @extschema@._lock_own(name, wait);
 BEGIN
     IF NOT isfinite(as_of) THEN
         PERFORM @extschema@._refuse(format('as_of is %s', as_of), 'Give a finite day, or none for today.');
@@ -3548,7 +3552,7 @@ CREATE FUNCTION _alter_segmentation(name text, given jsonb, reset text[]) RETURN
 LANGUAGE plpgsql VOLATILE SECURITY INVOKER SET search_path = pg_catalog, pg_temp
 AS $alter$
 DECLARE
-    old @extschema@.segmentation_settings := @extschema@._open(name);
+    old @extschema@.segmentation_settings := @extschema@._lock_own(name);
     s @extschema@.segmentation_settings := old;
     resettable text[] := ARRAY(SELECT a.argument FROM @extschema@.segmentation_arguments() AS a WHERE a.can_be_reset);
     leave_views jsonb := (SELECT jsonb_object_agg(a.argument, NULL::text)
@@ -3561,16 +3565,16 @@ BEGIN
                                         format('These can: %s.', array_to_string(resettable, ', ')));
         END IF;
         given := given - argument - (argument || '_columns');
-        s := @extschema@._with(s, jsonb_build_object(argument, NULL));
+        s := @extschema@._with_changes(s, jsonb_build_object(argument, NULL));
     END LOOP;
     s := @extschema@._checked_settings(s, given);
     PERFORM @extschema@._refuse_early(s);
-    -- _open has locked and checked the table.
+    -- _lock_own has locked and checked the table.
     EXECUTE format('DELETE FROM %s', @extschema@._relation(s, 'settings'));
     EXECUTE format('INSERT INTO %s SELECT ($1).*', @extschema@._relation(s, 'settings')) USING s;
 
     -- Where only settings change that leave the views in their place, readers do not wait.
-    IF @extschema@._with(old, leave_views) IS NOT DISTINCT FROM @extschema@._with(s, leave_views)
+    IF @extschema@._with_changes(old, leave_views) IS NOT DISTINCT FROM @extschema@._with_changes(s, leave_views)
         AND @extschema@._key_types_hold(s) THEN
         PERFORM @extschema@._build_or_refresh(
             s, 'refresh', old.order_filter IS DISTINCT FROM s.order_filter, NULL::date, given ? 'policy');
@@ -3589,7 +3593,7 @@ CREATE FUNCTION drop_segmentation(name text) RETURNS text
 LANGUAGE plpgsql VOLATILE SECURITY INVOKER SET search_path = pg_catalog, pg_temp
 AS $drop$
 BEGIN
-    PERFORM @extschema@._drop_relations(@extschema@._open(name), true);
+    PERFORM @extschema@._drop_relations(@extschema@._lock_own(name), true);
     RETURN name;
 END
 $drop$;
@@ -3968,12 +3972,6 @@ AS 'MODULE_PATHNAME', 'first_purchase_on_wrapper';
 /* </end connected objects> */
 
 /* <begin connected objects> */
--- src/sql/notes.rs
--- pg_rfm::sql::notes::hold_notes
--- Skipped due to `#[pgrx(sql = false)]`
-/* </end connected objects> */
-
-/* <begin connected objects> */
 -- src/sql/history.rs
 -- pg_rfm::sql::history::last_gap_days
 CREATE  FUNCTION "last_gap_days"(
@@ -4056,6 +4054,12 @@ CREATE  FUNCTION "lifecycle_states"() RETURNS TABLE (
 IMMUTABLE STRICT PARALLEL SAFE COST 10
 LANGUAGE c /* Rust */
 AS 'MODULE_PATHNAME', 'lifecycle_states_wrapper';
+/* </end connected objects> */
+
+/* <begin connected objects> */
+-- src/sql/notes.rs
+-- pg_rfm::sql::notes::lock_and_check_notes
+-- Skipped due to `#[pgrx(sql = false)]`
 /* </end connected objects> */
 
 /* <begin connected objects> */
@@ -4638,7 +4642,7 @@ COMMENT ON FUNCTION due_steps(
 COMMENT ON FUNCTION preset_scenario(text) IS 'A ready-made scenario; scenario_presets() lists them.';
 COMMENT ON FUNCTION scenario_presets() IS 'The ready-made scenarios in order of priority.';
 COMMENT ON FUNCTION check_scenario(scenario, segment_policy) IS
-    'What a scenario asks for in vain or the policy delays: rows of severity, path and message; none for NULL.';
+    'What in a scenario has no effect or is delayed by the policy: rows of severity, path and message; none for NULL.';
 COMMENT ON FUNCTION message_keys() IS
     'The messages that steps name, with titles in English and Japanese and a line in Japanese that invites the customer.';
 COMMENT ON FUNCTION due_step_reasons() IS 'What due_steps says in why, with labels in English and Japanese.';
@@ -4910,7 +4914,7 @@ COMMENT ON FUNCTION revenue_between(purchase_history, date, date) IS
 COMMENT ON FUNCTION purchases_by_month(purchase_history, date) IS
     'The calendar months up to as_of in which something happened, from that of the first purchase on, with orders and revenue.';
 COMMENT ON FUNCTION state_movements(purchase_history, date, date, interval, segment_policy, engagement_history, text) IS
-    'One customer''s lifecycle state from step to step, with the revenue of as many days before and after; no rows while she is a prospect.';
+    'One customer''s lifecycle state from step to step, with the revenue of as many days before and after; no rows as long as the customer is a prospect.';
 /* </end connected objects> */
 
 /* <begin connected objects> */

@@ -33,7 +33,7 @@ impl NextAction {
     }
 
     /// The rules that are never tried.
-    pub fn find_vain_rules(&self, found: &mut Vec<Finding>) {
+    pub fn find_unreachable_rules(&self, found: &mut Vec<Finding>) {
         let Some(always) = self.rules.iter().position(|rule| rule.when.is_always()) else { return };
         for (position, rule) in self.rules.iter().enumerate().skip(always + 1) {
             let before = &self.rules[always].id;

@@ -14,15 +14,15 @@ use serde_json::{Value, json};
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct DormancyReasonLimits {
-    /// Discount only: at least so many purchases of known discount,
+    /// Discount only: at least so many purchases of which it is known whether they were discounted.
     pub discount_min_purchases: u32,
-    /// and at least this share 0..1 of them discounted.
+    /// Discount only: at least this share 0..1 of these purchases was discounted.
     pub discount_min_share: Millionths,
-    /// Overstocked: the last purchase day's amount is at least so many times the mean of those before it;
+    /// Overstocked: the last purchase day's amount is at least so many times the mean of those before it.
     pub overstock_amount_ratio: Millionths,
-    /// or at least so many purchase days
+    /// Overstocked as well: at least so many purchase days, if all of them lie within `overstock_max_span_days`.
     pub overstock_min_purchase_days: u32,
-    /// within so many days from first to last.
+    /// Overstocked as well: at most so many days from the first to the last of `overstock_min_purchase_days` or more.
     pub overstock_max_span_days: u32,
     /// Unhabituated: at most so many purchase days.
     pub unhabituated_max_purchase_days: u32,

@@ -86,8 +86,8 @@ impl Lifecycle {
             "lifecycle.min_days",
             format!("{} is above lifecycle.max_days, {}", self.min_days, self.max_days),
         );
-        let is_list = self.reactivation_min_days >= 1;
-        found.require(is_list, "lifecycle.reactivation_min_days", "it must be at least 1");
+        let is_positive = self.reactivation_min_days >= 1;
+        found.require(is_positive, "lifecycle.reactivation_min_days", "it must be at least 1");
     }
 }
 

@@ -1,6 +1,6 @@
 //! Recency, frequency, monetary: a digit each, a code of the three, a name for the code.
 
-mod reach;
+mod reachable_scores;
 
 use crate::countdown::DaysSince;
 use crate::decimal::{Decimal, Millionths};

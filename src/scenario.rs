@@ -201,7 +201,11 @@ mod tests {
             (r#""title": "A""#, r#""title": """#, "title: the title is empty"),
             (r#""priority": 1"#, r#""priority": -1"#, "priority: "),
             (r#""care""#, r#""caring""#, "behavior: unknown behavior"),
-            (r#""at_risk""#, r#""sleeping""#, "enter_when: lifecycle_state: unknown lifecycle state: \"sleeping\""),
+            (
+                r#""at_risk""#,
+                r#""no_such_state""#,
+                "enter_when: lifecycle_state: unknown lifecycle state: \"no_such_state\"",
+            ),
             (r#""lifecycle_state""#, r#""state""#, "enter_when: unknown fact \"state\""),
             (r#"["bought"]"#, r#"["paid"]"#, "stop_when[0]: unknown stop condition: \"paid\". Use one of: complained"),
             (r#"["bought"]"#, r#""bought""#, "stop_when: "),

@@ -62,11 +62,11 @@ impl<'a> Timeline<'a> {
         Ok(Timeline { history, policy, engagement, membership, happenings, next: Some(from), to })
     }
 
-    /// The ends of a life up to `as_of`, longer and longer: from the last purchase, from the second to last, the fourth to
-    /// last and so on, and at last from the day before the first, when she still was a prospect. None for a prospect.
+    /// Timelines that all end on `as_of` and begin ever earlier: on the last purchase day, the second to last, the fourth to
+    /// last and so on, and finally on the day before the first, when the customer still was a prospect. None for a prospect.
     ///
-    /// Whoever asks for the last change only need not walk through a life from its beginning.
-    pub fn ends_of_life(
+    /// The last change of state is found in the first of them that has one, mostly without reading the history from its start.
+    pub fn ever_longer_tails(
         history: Option<&'a PurchaseHistory>,
         as_of: Day,
         policy: &'a Policy,
@@ -134,10 +134,10 @@ pub struct Since {
 }
 
 impl Since {
-    /// Reads it off the end of a life up to the day asked for; `None` where the present state is the only one in it.
-    pub fn of(end_of_life: impl Iterator<Item = Stretch>) -> Option<Self> {
+    /// The last change of state in a tail of a timeline; `None` where the tail has one state only.
+    pub fn of(tail: impl Iterator<Item = Stretch>) -> Option<Self> {
         let (mut before, mut present) = (None, None);
-        for stretch in merged(end_of_life) {
+        for stretch in merged(tail) {
             before = present.replace(stretch);
         }
         Some(Since { since: present?.from, previous: before?.state })
@@ -187,7 +187,7 @@ mod tests {
         let document = Document::empty();
         let policy = document.policy().unwrap();
         let h = history(&[100, 110, 120, 300]);
-        let asked = |day| Timeline::ends_of_life(Some(&h), Day(day), policy, None, None).find_map(Since::of);
+        let asked = |day| Timeline::ever_longer_tails(Some(&h), Day(day), policy, None, None).find_map(Since::of);
         let found = |since, previous| Some(Since { since: Day(since), previous });
         assert_eq!(asked(99), None);
         assert_eq!(asked(105), found(100, LifecycleState::Prospect));

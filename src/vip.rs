@@ -21,15 +21,15 @@ pub struct Vip {
     pub value_weight: Millionths,
     /// A candidate's first and last purchase lie at least so many days apart.
     pub min_span_days: u32,
-    /// A candidate by frequency has at least this F,
+    /// A candidate by frequency has at least this F.
     pub min_orders: u32,
-    /// at least so many purchase days,
+    /// A candidate by frequency has at least so many purchase days.
     pub min_purchase_days: u32,
-    /// and bought within so many days.
+    /// A candidate by frequency bought within so many days.
     pub max_recency_days: u32,
-    /// A candidate by lifetime value has at least this M, in currency units; null: nobody,
+    /// A candidate by lifetime value has at least this M, in currency units; null: nobody is.
     pub monetary_cut: Option<Decimal>,
-    /// and at least so many purchase days.
+    /// A candidate by lifetime value has at least so many purchase days.
     pub monetary_min_purchase_days: u32,
     /// Memberships a VIP may have; unknown membership passes.
     pub memberships: Vec<Membership>,

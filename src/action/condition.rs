@@ -296,7 +296,7 @@ mod tests {
             r#"{"orders": "3"}"#,
             r#"{"orders": null}"#,
             r#"{"orders": {"min": 3}}"#,
-            r#"{"lifecycle_state": "sleeping"}"#,
+            r#"{"lifecycle_state": "no_such_state"}"#,
             r#"{"lifecycle_state": {"at_least": "vip"}}"#,
             r#"{"contact_allowed": 1}"#,
             r#"{"engagement.review": 1}"#,

@@ -90,7 +90,7 @@ impl TypicalGaps<'_> {
 
     /// Whether a number of days n can lie between both limits: `at_risk_ratio * typical <= n < dormant_ratio * typical`
     /// and `min_days <= n < max_days`. Few gaps leave out some of the typical gaps in between, which matters only for a
-    /// store's gap or a dormant limit that is absurdly short: then this may say yes in vain, but never no.
+    /// store's gap or a dormant limit that is absurdly short: then this may say yes where it is no, but never the other way round.
     fn can_be_at_risk(&self, longest: i128) -> bool {
         let (at_risk, dormant) = (self.policy.at_risk_ratio.get(), self.policy.dormant_ratio.get());
         let start = self.policy.store_gap_days.get();

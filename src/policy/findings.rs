@@ -1,5 +1,5 @@
-//! Everything worth saying of a policy: its contradictions, or else what it says in vain. What concerns one section alone is
-//! found by the section's own module; which states, tiers and stages are out of reach stands in `nobody.rs`.
+//! Everything worth saying of a policy: its contradictions, or else what in it can have no effect. What concerns one section
+//! alone is found by the section's own module; which states, tiers and stages are out of reach stands in `unreachable.rs`.
 
 use super::{Document, Policy};
 use crate::error::Result;
@@ -13,7 +13,7 @@ impl Document {
     pub fn check(&self) -> Result<Vec<Finding>> {
         let contradictions = self.contradictions()?;
         if contradictions.is_empty() {
-            return Ok(self.policy()?.said_in_vain());
+            return Ok(self.policy()?.without_effect());
         }
         let finding = |Contradiction { path, message }| Finding::new(Severity::Error, path, message);
         Ok(contradictions.into_iter().map(finding).collect())
@@ -21,13 +21,14 @@ impl Document {
 }
 
 impl Policy {
-    fn said_in_vain(&self) -> Vec<Finding> {
+    /// What in the policy can have no effect.
+    fn without_effect(&self) -> Vec<Finding> {
         let mut found = Vec::new();
         let most_frequency = self.frequency.most();
-        self.rfm.find_vain_digits(most_frequency, &mut found);
-        self.segments.find_vain_rules(&self.rfm, most_frequency, &mut found);
-        self.find_vain_labels(&mut found);
-        self.next_action.find_vain_rules(&mut found);
+        self.rfm.find_unreachable_digits(most_frequency, &mut found);
+        self.segments.find_unreachable_rules(&self.rfm, most_frequency, &mut found);
+        self.find_unreachable_labels(&mut found);
+        self.next_action.find_unreachable_rules(&mut found);
         found
     }
 }
@@ -71,7 +72,7 @@ mod tests {
     }
 
     #[test]
-    fn rules_in_vain_are_named() {
+    fn rules_without_effect_are_named() {
         let found = findings(
             r#"{"segments": {"rules": [{"name": "all", "any": [{}]}, {"name": "late", "any": [{"r": [1, 1]}]}]},
                 "lifecycle": {"at_risk_after_days": 60}, "purchase_stage": {"nurture_min_orders": 4},

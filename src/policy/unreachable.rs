@@ -31,7 +31,7 @@ const ANY_AMOUNT: Decimal = Decimal::new(i128::MAX, 0);
 
 impl Policy {
     /// What is to be said of states, tiers and stages that are out of reach.
-    pub(super) fn find_vain_labels(&self, found: &mut Vec<Finding>) {
+    pub(super) fn find_unreachable_labels(&self, found: &mut Vec<Finding>) {
         let reasons = [
             ("at_risk", self.why_not_at_risk()),
             ("dormant", self.why_not_dormant(LONGEST_RECENCY)),

@@ -1,4 +1,4 @@
-//! What a scenario says in vain, or otherwise than a policy.
+//! What in a scenario can have no effect with a policy, or another one than it says.
 
 use super::{MESSAGES, Plan};
 use crate::finding::{Finding, Severity};

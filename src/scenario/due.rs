@@ -26,7 +26,7 @@ labels! {
         /// Another scenario goes first.
         OtherScenarioFirst = "other_scenario_first", "Another scenario goes first", "他シナリオ優先";
         /// She belongs to the group that gets nothing.
-        HoldOut = "holdout", "Holdout", "対照群（送付なし）";
+        Holdout = "holdout", "Holdout", "対照群（送付なし）";
         /// She complained.
         StoppedComplained = "stopped_complained", "Stopped: complained", "停止：苦情";
         /// She bought.
@@ -120,8 +120,8 @@ struct Logged {
 }
 
 impl Logged {
-    /// Reads the log up to `as_of`. Steps that the scenario does not have are not its own, entries in any order are one
-    /// course of days. The first step begins another run where re-entry allowed it; else it is the same one over again.
+    /// Reads the log up to `as_of`, in order of day. Steps that the scenario does not have are left out. The first step in the
+    /// log begins another run where the customer was allowed to enter again by then; otherwise it belongs to the run it is in.
     fn read(plan: &Plan, log: Option<&ContactHistory>, as_of: Day) -> Self {
         let mut logged = Logged { run: None, is_held_out: false };
         let mut steps = Vec::new();
@@ -174,7 +174,7 @@ impl<'a> Visit<'a, '_> {
         let (step, due_on) = match ended {
             None if !is_in => return Ok(nothing(Why::NotInSegment)),
             None => (&plan.steps[0], self.first_step_on(plan, None)?),
-            // The days between two steps are kept, so what was late stays late and nothing goes out at once.
+            // Two steps keep the days between them: where one was late, the next is as late.
             Some((run, None)) => {
                 let step = &plan.steps[run.furthest + 1];
                 let wait = step.after_days - plan.steps[run.furthest].after_days;
@@ -186,7 +186,7 @@ impl<'a> Visit<'a, '_> {
             Some((_, Some(why))) => return Ok(nothing(why)),
         };
         if logged.is_held_out {
-            return Ok(nothing(Why::HoldOut));
+            return Ok(nothing(Why::Holdout));
         }
         let next = DueStep { step: Some(step), ..nothing(Why::OtherScenarioFirst) };
         if first.is_some() {
@@ -241,9 +241,9 @@ impl<'a> Visit<'a, '_> {
         }
     }
 
-    /// The day of the first step of somebody who is in the segment and has not got it: so many days after the first of the
-    /// days without a gap on which the entry condition holds, not before `earliest`. Where that is past, it is due since;
-    /// so it is enough to look back as many days as the step waits.
+    /// The day of the first step for a customer in the segment who has not got it: as many days as the step waits after the
+    /// day since which the entry condition has held without interruption, or after `earliest`, whichever is later. The step is
+    /// due at once where that day is past, so it is enough to look back as many days as the step waits.
     fn first_step_on(&self, plan: &Plan, earliest: Option<Day>) -> Result<Day> {
         let wait = plan.steps[0].after_days;
         let mut since = self.customer.as_of();

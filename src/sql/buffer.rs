@@ -8,7 +8,7 @@ use pgrx::pg_sys;
 use super::error::raise;
 use crate::error::{Error, ErrorKind};
 
-/// PlainData data: any copy of its bytes is the value.
+/// Plain data: a bytewise copy is a valid value.
 ///
 /// # Safety
 /// The type holds no pointers that the bytes own, and is aligned to 8 bytes or less: PostgreSQL's allocator gives no more.

@@ -36,7 +36,7 @@ fn held(notes: pg_sys::Oid) -> Option<PgRelation> {
 
 /// (notes oid, owner oid): whether the notes can be written.
 #[pg_extern(sql = false)]
-fn hold_notes(notes: pg_sys::Oid, owner: pg_sys::Oid) -> bool {
+fn lock_and_check_notes(notes: pg_sys::Oid, owner: pg_sys::Oid) -> bool {
     // SAFETY: it only reads who the current user is.
     owner == unsafe { pg_sys::GetUserId() } && held(notes).is_some()
 }

@@ -6,7 +6,7 @@ use pgrx::{PgMemoryContexts, pg_sys};
 
 use super::buffer::PlainData;
 use super::datum::{finite_day, new_varlena, varlena_bytes};
-use super::error::{OrRaise, raise};
+use super::error::OrRaise;
 use super::types::SegmentPolicy;
 use crate::day::Day;
 use crate::error::{Error, ErrorKind, Result};
@@ -96,10 +96,7 @@ impl<'a> Asked<'a> {
 
     /// The question with a copy of the policy in the current memory context.
     pub fn copied(self) -> Question {
-        let copy = |bytes| {
-            NonNull::new(new_varlena(bytes).cast_mut_ptr())
-                .unwrap_or_else(|| raise(Error::new(ErrorKind::LimitExceeded, "out of memory")))
-        };
+        let copy = |bytes| NonNull::new(new_varlena(bytes).cast_mut_ptr()).expect("palloc never returns NULL");
         Question { as_of: self.as_of, policy: self.policy.map(copy) }
     }
 

@@ -32,7 +32,7 @@ COMMENT ON FUNCTION due_steps(
 COMMENT ON FUNCTION preset_scenario(text) IS 'A ready-made scenario; scenario_presets() lists them.';
 COMMENT ON FUNCTION scenario_presets() IS 'The ready-made scenarios in order of priority.';
 COMMENT ON FUNCTION check_scenario(scenario, segment_policy) IS
-    'What a scenario asks for in vain or the policy delays: rows of severity, path and message; none for NULL.';
+    'What in a scenario has no effect or is delayed by the policy: rows of severity, path and message; none for NULL.';
 COMMENT ON FUNCTION message_keys() IS
     'The messages that steps name, with titles in English and Japanese and a line in Japanese that invites the customer.';
 COMMENT ON FUNCTION due_step_reasons() IS 'What due_steps says in why, with labels in English and Japanese.';

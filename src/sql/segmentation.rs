@@ -7,7 +7,7 @@
 //! | `columns.sql` | the shop's tables and which of their columns is what, keys |
 //! | `source.sql` | SELECTs over the shop's own tables |
 //! | `views.sql` | SELECTs of the views |
-//! | `relations.sql` | the catalogue: which relations there are, why, and what they hold; comments |
+//! | `relations.sql` | the catalog of relations: which there are, why, and what they hold; comments |
 //! | `registry.sql` | whose segmentations there are, locked and checked before they are read |
 //! | `check.sql` | settings checked, with defaults and columns filled in |
 //! | `tracking.sql` | triggers that note whose orders change |

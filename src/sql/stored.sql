@@ -30,7 +30,7 @@ SELECT pg_catalog.pg_extension_config_dump('segment_policies', 'WHERE true ORDER
 
 -- Everybody who may use the schema may read: policies hold thresholds, no customers, and views call stored_policy() with
 -- the rights of whoever reads them. Only the owner writes, who is whoever created the extension (of a trusted extension the
--- superuser would be otherwise), until she grants it.
+-- superuser would be otherwise), until that right is granted.
 ALTER TABLE segment_policies OWNER TO @extowner@;
 GRANT SELECT ON segment_policies TO PUBLIC;
 

@@ -56,7 +56,7 @@ fn since(
     membership: Option<Membership>,
 ) -> Option<Since> {
     let mut ends =
-        Timeline::ends_of_life(history.as_ref(), as_of?, policy_of(&policy), engagement.as_ref(), membership);
+        Timeline::ever_longer_tails(history.as_ref(), as_of?, policy_of(&policy), engagement.as_ref(), membership);
     ends.find_map(|end| {
         Since::of(end.inspect(|_| {
             check_for_interrupts!();

@@ -77,7 +77,7 @@ const RULES: &[(&str, &str, u32, &str)] = &[
          WHERE campaign = 'waking_2025' AND m.\"group\" = 'holdout' AND reactivates",
     ),
     (
-        "everybody else got something on her first day, with her group in the log from then on",
+        "everybody else got something on the first day, with the group in the log from then on",
         "SELECT FROM plain.sent WHERE grp IS NOT NULL",
         2_000,
         "SELECT customer_id FROM campaign_members AS m

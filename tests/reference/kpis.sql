@@ -135,7 +135,7 @@ FROM (
 ) AS q
 CROSS JOIN LATERAL plain.estimate(bought, dormant) AS e;
 
-CREATE VIEW plain.kpi_lapse AS
+CREATE VIEW plain.kpi_became_dormant AS
 SELECT state, e.*
 FROM (
     SELECT before.lifecycle_state AS state,

@@ -101,11 +101,11 @@ CREATE FUNCTION plain.response(as_of date) RETURNS TABLE (
     WITH since AS (
         SELECT customer_id, bool_or(amount >= 0) AS bought, sum(amount) AS revenue
         FROM public.orders WHERE ordered_on > as_of - 90 AND ordered_on <= as_of GROUP BY customer_id
-    ), slept AS (
+    ), were_dormant AS (
         SELECT p.dormant_year, p.dormancy_category, coalesce(s.bought, false)::integer AS bought, coalesce(s.revenue, 0) AS revenue
         FROM plain.dormant() AS p LEFT JOIN since AS s USING (customer_id)
     )
-    SELECT dormant_year, dormancy_category, sum(bought), count(*), sum(revenue) FROM slept GROUP BY 1, 2
+    SELECT dormant_year, dormancy_category, sum(bought), count(*), sum(revenue) FROM were_dormant GROUP BY 1, 2
     UNION ALL
-    SELECT dormant_year, NULL, sum(bought), count(*), sum(revenue) FROM slept GROUP BY 1
+    SELECT dormant_year, NULL, sum(bought), count(*), sum(revenue) FROM were_dormant GROUP BY 1
 $$;

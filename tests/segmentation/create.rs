@@ -249,7 +249,7 @@ fn search_paths_and_time_zones_of_the_session_do_not_matter() {
         ("purchase_history", "date, numeric"),
         ("segment_customer", "integer"),
         ("refresh_segmentation", "text, boolean, boolean, date"),
-        ("_open", "text, boolean"),
+        ("_lock_own", "text, boolean"),
         ("_refresh", "jsonb, boolean, date, boolean"),
     ] {
         if name == "format" {

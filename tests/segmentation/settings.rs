@@ -42,7 +42,7 @@ fn a_setting_that_there_is_not_is_refused() {
         ("SELECT s.time_zon FROM shop_settings AS s", "42703", "time_zon"),
         ("SELECT alter_segmentation('shop', time_zon => 'UTC')", "42883", "time_zon"),
         (
-            "SELECT _with(NULL::segmentation_settings, '{\"time_zon\": \"UTC\", \"lang\": \"ja\"}')",
+            "SELECT _with_changes(NULL::segmentation_settings, '{\"time_zon\": \"UTC\", \"lang\": \"ja\"}')",
             "22023",
             "settings of a segmentation have no time_zon",
         ),
@@ -136,7 +136,7 @@ fn relations_are_those_that_are_asked_for() {
         "SELECT alter_segmentation('shop', reset => '{views}', customers => 'people', engagement => 'events', contacts => 'sent',
                                    track => 'trigger')",
     );
-    let usual = "views is not given, and this is one of the usual five";
+    let usual = "made unless views leaves it out";
     let all = ["segments", "movement", "cohorts", "actions"].map(|view| format!("{view}: {usual}"));
     let sources = [
         "engagement: engagement => 'public.events'",

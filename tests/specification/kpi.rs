@@ -10,7 +10,7 @@ const VIEWS: &[&str] = &[
     "kpi_retention",
     "kpi_cohort_revenue",
     "kpi_reactivation",
-    "kpi_lapse",
+    "kpi_became_dormant",
     "kpi_revenue_share",
 ];
 

@@ -287,7 +287,7 @@ impl<'a> Machine<'a> {
                 }
             };
             if self.held_out == Some(&plan.name) {
-                tale.why = Why::HoldOut;
+                tale.why = Why::Holdout;
             } else if first.is_some() {
                 (tale.why, tale.step, tale.waits_for) = (Why::OtherScenarioFirst, Some(step), first.clone());
             } else if on > day {

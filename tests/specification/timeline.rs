@@ -112,7 +112,7 @@ proptest! {
     fn since_is_the_first_day_of_the_present_state(shopper in shopper(), as_of in 0i32..600) {
         let policy = shopper.policy.policy().unwrap();
         let (h, engagement) = (Some(&shopper.history), shopper.engagement.as_ref());
-        let found = Timeline::ends_of_life(h, Day(as_of), policy, engagement, shopper.membership).find_map(Since::of);
+        let found = Timeline::ever_longer_tails(h, Day(as_of), policy, engagement, shopper.membership).find_map(Since::of);
         let state = shopper.state(as_of);
         if state == LifecycleState::Prospect {
             prop_assert_eq!(found, None);

@@ -29,10 +29,10 @@ INSERT INTO public.campaigns VALUES
     ('revival_letter', 'offer',
      '[{"group": "holdout", "share": 0.34}, {"group": "coupon", "share": 0.33}, {"group": "letter", "share": 0.33}]',
      'holdout', 60, 553, 120),
-    ('letter_colour', 'creative', '[{"group": "white", "share": 0.5}, {"group": "green", "share": 0.5}]', 'white', 30, 900, 0),
+    ('letter_color', 'creative', '[{"group": "white", "share": 0.5}, {"group": "green", "share": 0.5}]', 'white', 30, 900, 0),
     ('autumn_offer', 'offer', '[{"group": "holdout", "share": 0.5}, {"group": "sample", "share": 0.5}]', 'holdout', 60, 900, 300);
 
--- Everybody who was chosen, those in the holdout too, with the day her window begins.
+-- Everybody who was chosen, those in the holdout too, with the day their window begins.
 CREATE TABLE public.campaign_customers (
     campaign    text NOT NULL REFERENCES public.campaigns,
     customer_id int NOT NULL,
@@ -42,7 +42,7 @@ CREATE TABLE public.campaign_customers (
 
 INSERT INTO public.campaign_customers
 SELECT campaign, customer_id, begins_on
-FROM (VALUES ('revival_letter', date '2025-06-02'), ('letter_colour', '2025-09-01'), ('autumn_offer', '2025-11-03'))
+FROM (VALUES ('revival_letter', date '2025-06-02'), ('letter_color', '2025-09-01'), ('autumn_offer', '2025-11-03'))
          AS c (campaign, begins_on),
      generate_series(1, 2000) AS s (customer_id);
 
@@ -50,7 +50,7 @@ FROM (VALUES ('revival_letter', date '2025-06-02'), ('letter_colour', '2025-09-0
 INSERT INTO public.orders
 SELECT customer_id, c.begins_on + (c.days * chance(customer_id, c.campaign || 'answered'))::int,
        CASE grp WHEN 'coupon' THEN 1500 ELSE 3000 END + 100 * (50 * chance(customer_id, c.campaign || 'spent'))::int
-FROM (VALUES ('revival_letter', date '2025-06-02', 55), ('letter_colour', '2025-09-01', 29), ('autumn_offer', '2025-11-03', 20))
+FROM (VALUES ('revival_letter', date '2025-06-02', 55), ('letter_color', '2025-09-01', 29), ('autumn_offer', '2025-11-03', 20))
          AS c (campaign, begins_on, days)
 JOIN public.campaigns USING (campaign),
      generate_series(1, 2000) AS s (customer_id),

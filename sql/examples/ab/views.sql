@@ -4,8 +4,9 @@
 --   public.campaign_customers  (campaign, customer_id, begins_on), everybody chosen, those of the holdout too
 --   public.report_day          (as_of date), one row: the day you ask for
 --
--- The attribution window of a customer are the window_days days from begins_on on, that day included. While it is not over
--- on as_of she is in no figure; every group has the same window, so what would have come by itself comes in the holdout too.
+-- The attribution window of a customer are the window_days days from begins_on on, that day included. Customers whose window
+-- is not over on as_of are in no figure; every group has the same window, so what would have come by itself comes in the
+-- holdout too.
 
 CREATE VIEW public.campaign_answers AS
 SELECT c.campaign, c.control, c.planned_customers, c.contact_cost, m.customer_id,

@@ -30,8 +30,8 @@ SELECT * FROM kpi_cohort_revenue WHERE months_after IN (0, 1, 3, 6, 12) ORDER BY
 \echo 'Reactivation: dormant 90 days ago, bought since'
 SELECT * FROM kpi_reactivation ORDER BY segment NULLS LAST;
 
-\echo 'Lapse: neither dormant nor at risk 180 days ago, dormant now'
-SELECT * FROM kpi_lapse ORDER BY state NULLS LAST;
+\echo 'Became dormant: neither dormant nor at risk 180 days ago, dormant now'
+SELECT * FROM kpi_became_dormant ORDER BY state NULLS LAST;
 
 \echo 'Share of revenue'
 SELECT part, customers, least, revenue, share FROM kpi_revenue_share ORDER BY decile;

@@ -85,10 +85,10 @@ FROM public.kpi_customers
 WHERE rfm.lifecycle_state(h, as_of - 90, policy) = 'dormant'
 GROUP BY GROUPING SETS ((rfm.rfm_segment(h, as_of - 90, policy)), ());
 
--- Lapse rate: of those who were neither dormant nor at risk 180 days before as_of, how many are dormant on as_of, by their
--- state then. The row without a state is all of them. Take more days than your policy's dormant limit less its at-risk
+-- Who became dormant: of those who were neither dormant nor at risk 180 days before as_of, how many are dormant on as_of, by
+-- their state then. The row without a state is all of them. Take more days than your policy's dormant limit less its at-risk
 -- limit, or nobody has had the time to become dormant.
-CREATE VIEW public.kpi_lapse AS
+CREATE VIEW public.kpi_became_dormant AS
 SELECT rfm.lifecycle_state(h, as_of - 180, policy) AS state,
        (rfm.proportion(rfm.lifecycle_state(h, as_of, policy) = 'dormant')).*
 FROM public.kpi_customers

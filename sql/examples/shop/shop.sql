@@ -1,6 +1,6 @@
 -- A small worked shop: a mail-order house for skin care, 2,000 customers, two and a half years up to 2026-06-30. Amounts are yen.
 --
---   psql -d shop -f shop.sql      in a database with pg_rfm in schema rfm
+--   psql -d worked_shop -f shop.sql      in a database with pg_rfm in schema rfm
 --
 -- Nothing here is random: every choice is a digest of the customer's number and the choice's name, so that the same shop
 -- comes out on every machine. Names, addresses and numbers are made up; example.jp and example.com belong to nobody.
@@ -67,7 +67,7 @@ CREATE FUNCTION pg_temp.wide(word text) RETURNS text LANGUAGE sql IMMUTABLE AS $
     SELECT translate(word, 'abcdefghijklmnopqrstuvwxyz0123456789-@.', 'ａｂｃｄｅｆｇｈｉｊｋｌｍｎｏｐｑｒｓｔｕｖｗｘｙｚ０１２３４５６７８９－＠．')
 $$;
 
--- What kind of customer somebody is, and the numbers that make her orders. Days count from 2024-01-01; 911 is 2026-06-30.
+-- What kind of customer somebody is, and the numbers that make the orders. Days count from 2024-01-01; 911 is 2026-06-30.
 CREATE TEMPORARY TABLE plan AS
 WITH kinds AS (
     SELECT c,

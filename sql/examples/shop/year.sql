@@ -1,7 +1,7 @@
 -- A year of the worked shop, 2025-07-01 to 2026-06-30: every Tuesday the scenarios say what to send, what is sent goes into the
 -- log, and at the end of the year the holdout tells what came of it. In a database of its own; takes ten to twenty seconds:
 --
---   psql -d shop -f shop.sql -f year.sql      with pg_rfm in schema rfm; what it prints is in year.out
+--   psql -d worked_year -f shop.sql -f year.sql      with pg_rfm in schema rfm; what it prints is in year.out
 --
 -- The shop goes on as shop.sql has it, with its newsletters and its letter of last autumn; orders after the day asked for are
 -- not known yet. How customers answer is made up, as in shop.sql, of digests: see answers().
@@ -27,7 +27,7 @@ SELECT create_segmentation('shop', orders => 'orders', discounted => 'discounted
                            engagement => 'events', contacts => 'contacts', policy => policy::text, as_of => as_of, time_zone => 'Asia/Tokyo')
 FROM segmentation \g /dev/null
 
--- The thirteen presets. Memberships are today's, so that a customer is taken for paused before she was; who is to be reactivated has
+-- The thirteen presets. Memberships are today's, so that a customer is taken for paused even before that began; who is to be reactivated has
 -- to be dormant as well.
 CREATE TABLE scenarios AS
 SELECT name, priority, behavior = 'reactivation' AS reactivates,
@@ -73,7 +73,7 @@ CREATE FUNCTION chance(customer integer, choice text) RETURNS integer LANGUAGE s
     SELECT ('x' || substr(md5(choice || customer), 1, 7))::bit(28)::integer % 100
 $$;
 
--- Made up: who is chosen comes back by herself in 3 of 100 cases; a message is answered in 4 of 100, with a coupon in 1. Who
+-- Made up: who is chosen comes back unasked in 3 of 100 cases; a message is answered in 4 of 100, with a coupon in 1. Who
 -- answers buys up to three times, a coupon takes 30 % off the first order.
 CREATE PROCEDURE answers(today date) LANGUAGE sql AS $$
     INSERT INTO orders (order_id, customer_id, ordered_on, amount, discount)
@@ -100,14 +100,14 @@ CREATE PROCEDURE tuesday(today date) LANGUAGE sql AS $$
     -- What is known today.
     SELECT refresh_segmentation('shop', as_of => today);
 
-    -- Whom to reactivate for the first time: her group, and with it the first day of her 90.
+    -- Whom to reactivate for the first time: their group, and with it the first day of their 90.
     INSERT INTO campaign_members (campaign, customer_id, "group", joined_on)
     SELECT campaign, customer_id, ab_group(customer_id, campaign, groups), today
     FROM steps_today CROSS JOIN campaigns
     WHERE due AND reactivates
     ON CONFLICT DO NOTHING;
 
-    -- The log keeps her out of everything that reactivates. Of other scenarios she is no holdout: who complains is called.
+    -- The log keeps the holdout out of everything that reactivates, and of nothing else: who complains is called.
     INSERT INTO contacts (customer_id, contacted_at, scenario, "group", cost)
     SELECT customer_id, (today + time '10:00') AT TIME ZONE 'Asia/Tokyo', name, 'holdout', 0
     FROM campaign_members CROSS JOIN scenarios
@@ -163,7 +163,7 @@ WHERE day BETWEEN '2025-06-01' AND '2026-06-30' ORDER BY day, scenario;
 
 -- ---- What came of it -------------------------------------------------------------------------------------------------------
 
--- Everybody chosen whose 90 days are over, with what she bought in them, her first day not counted: nobody answers before.
+-- Everybody chosen whose 90 days are over, with what they bought in them, the first day not counted: nobody answers before.
 CREATE VIEW reactivation_answers AS
 SELECT "group", customer_id,
        bought_between(history, joined_on + 1, joined_on + window_days, as_of) AS reactivated,

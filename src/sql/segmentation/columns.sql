@@ -129,7 +129,7 @@ BEGIN
                       HINT = format('It must be %s. A view over the table can cast it.', wanted.types);
         END CASE;
     END LOOP;
-    RETURN @extschema@._with(s, found);
+    RETURN @extschema@._with_changes(s, found);
 END
 $columns$;
 COMMENT ON FUNCTION _with_columns(segmentation_settings, text, jsonb) IS
@@ -139,7 +139,7 @@ COMMENT ON FUNCTION _with_columns(segmentation_settings, text, jsonb) IS
 CREATE FUNCTION _without_columns(s segmentation_settings, source text) RETURNS segmentation_settings
 LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp
 AS $none$
-    SELECT @extschema@._with(s, (SELECT jsonb_object_agg(c.setting, NULL::text)
+    SELECT @extschema@._with_changes(s, (SELECT jsonb_object_agg(c.setting, NULL::text)
                                  FROM @extschema@._source_columns() AS c WHERE c.source = $2))
 $none$;
 COMMENT ON FUNCTION _without_columns(segmentation_settings, text) IS

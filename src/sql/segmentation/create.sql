@@ -7,7 +7,7 @@ DECLARE
     s @extschema@.segmentation_settings;
     taken text;
 BEGIN
-    s := @extschema@._with(s, jsonb_build_object('name', given ->> 'name', 'schema', given ->> 'schema'));
+    s := @extschema@._with_changes(s, jsonb_build_object('name', given ->> 'name', 'schema', given ->> 'schema'));
     IF s.name IS NULL OR s.name = '' OR octet_length(s.name) > 47 THEN
         PERFORM @extschema@._refuse(format('a segmentation cannot be called %L', s.name),
                                     'Its name has 1 to 47 bytes: the names of its views begin with it.');
@@ -58,7 +58,7 @@ LANGUAGE plpgsql VOLATILE SECURITY INVOKER SET search_path = pg_catalog, pg_temp
 SET jit = off -- it costs more than it saves
 AS $refresh$
 DECLARE
-    s @extschema@.segmentation_settings := @extschema@._open(name, wait);
+    s @extschema@.segmentation_settings := @extschema@._lock_own(name, wait);
 BEGIN
     IF NOT isfinite(as_of) THEN
         PERFORM @extschema@._refuse(format('as_of is %s', as_of), 'Give a finite day, or none for today.');
@@ -75,7 +75,7 @@ CREATE FUNCTION _alter_segmentation(name text, given jsonb, reset text[]) RETURN
 LANGUAGE plpgsql VOLATILE SECURITY INVOKER SET search_path = pg_catalog, pg_temp
 AS $alter$
 DECLARE
-    old @extschema@.segmentation_settings := @extschema@._open(name);
+    old @extschema@.segmentation_settings := @extschema@._lock_own(name);
     s @extschema@.segmentation_settings := old;
     resettable text[] := ARRAY(SELECT a.argument FROM @extschema@.segmentation_arguments() AS a WHERE a.can_be_reset);
     leave_views jsonb := (SELECT jsonb_object_agg(a.argument, NULL::text)
@@ -88,16 +88,16 @@ BEGIN
                                         format('These can: %s.', array_to_string(resettable, ', ')));
         END IF;
         given := given - argument - (argument || '_columns');
-        s := @extschema@._with(s, jsonb_build_object(argument, NULL));
+        s := @extschema@._with_changes(s, jsonb_build_object(argument, NULL));
     END LOOP;
     s := @extschema@._checked_settings(s, given);
     PERFORM @extschema@._refuse_early(s);
-    -- _open has locked and checked the table.
+    -- _lock_own has locked and checked the table.
     EXECUTE format('DELETE FROM %s', @extschema@._relation(s, 'settings'));
     EXECUTE format('INSERT INTO %s SELECT ($1).*', @extschema@._relation(s, 'settings')) USING s;
 
     -- Where only settings change that leave the views in their place, readers do not wait.
-    IF @extschema@._with(old, leave_views) IS NOT DISTINCT FROM @extschema@._with(s, leave_views)
+    IF @extschema@._with_changes(old, leave_views) IS NOT DISTINCT FROM @extschema@._with_changes(s, leave_views)
         AND @extschema@._key_types_hold(s) THEN
         PERFORM @extschema@._build_or_refresh(
             s, 'refresh', old.order_filter IS DISTINCT FROM s.order_filter, NULL::date, given ? 'policy');
@@ -116,7 +116,7 @@ CREATE FUNCTION drop_segmentation(name text) RETURNS text
 LANGUAGE plpgsql VOLATILE SECURITY INVOKER SET search_path = pg_catalog, pg_temp
 AS $drop$
 BEGIN
-    PERFORM @extschema@._drop_relations(@extschema@._open(name), true);
+    PERFORM @extschema@._drop_relations(@extschema@._lock_own(name), true);
     RETURN name;
 END
 $drop$;

@@ -20,7 +20,7 @@ CREATE FUNCTION _write_differences(s segmentation_settings, suffix text, query t
 LANGUAGE plpgsql VOLATILE SET search_path = pg_catalog, pg_temp
 AS $write$
 DECLARE
-    target text := @extschema@._hold(s, suffix, 'ROW EXCLUSIVE MODE');
+    target text := @extschema@._lock_and_check(s, suffix, 'ROW EXCLUSIVE MODE');
     keys text := @extschema@._key_list(s);
     same_key text := @extschema@._same_key(s, 'f', 't');
     is_compared text := CASE WHEN among IS NULL THEN 'true'
@@ -111,12 +111,13 @@ BEGIN
 
     IF NOT learn THEN
         EXECUTE format('SELECT policy FROM %s ORDER BY valid_from <= $1 DESC, abs(valid_from - $1) LIMIT 1',
-                       @extschema@._hold(s, 'policies', 'ACCESS SHARE MODE'))
+                       @extschema@._lock_and_check(s, 'policies', 'ACCESS SHARE MODE'))
             INTO found USING on_day;
         RETURN found;
     END IF;
     EXECUTE format('SELECT @extschema@.learn_policy(history, $1, @extschema@.default_policy()) FROM %s '
-                   'WHERE @extschema@.orders(history, $1) > 0', @extschema@._hold(s, 'histories', 'ACCESS SHARE MODE'))
+                   'WHERE @extschema@.orders(history, $1) > 0',
+                   @extschema@._lock_and_check(s, 'histories', 'ACCESS SHARE MODE'))
         INTO found USING on_day;
     RETURN coalesce(found, @extschema@.default_policy());
 END
@@ -124,8 +125,8 @@ $policy$;
 COMMENT ON FUNCTION _policy_on(segmentation_settings, date, boolean) IS
     'Part of segmentations: the policy that holds on a day, learned anew if asked.';
 
--- Writes down the day and policy that the views answer for, and the policy as a new version where it is another one.
--- Returns whether day or policy are others than before.
+-- Writes down the day and policy that the views answer for, and the policy as a new version where it changed.
+-- Returns whether the day or the policy changed.
 CREATE FUNCTION _set_day_and_policy(s segmentation_settings, on_day date, learn boolean) RETURNS boolean
 LANGUAGE plpgsql VOLATILE SET search_path = pg_catalog, pg_temp
 AS $set$
@@ -138,10 +139,10 @@ $sql$INSERT INTO %1$s (valid_from, policy)
 SELECT $1, $2
 WHERE (SELECT p.policy FROM %1$s AS p ORDER BY p.valid_from DESC LIMIT 1) OPERATOR(@extschema@.=) $2 IS NOT TRUE
 ON CONFLICT (valid_from) DO UPDATE SET policy = EXCLUDED.policy$sql$,
-        @extschema@._hold(s, 'policies', 'ROW EXCLUSIVE MODE'))
+        @extschema@._lock_and_check(s, 'policies', 'ROW EXCLUSIVE MODE'))
         USING on_day, policy;
     EXECUTE format('UPDATE %s SET as_of = $1, policy = $2 WHERE as_of <> $1 OR policy OPERATOR(@extschema@.<>) $2',
-                   @extschema@._hold(s, 'status', 'ROW EXCLUSIVE MODE'))
+                   @extschema@._lock_and_check(s, 'status', 'ROW EXCLUSIVE MODE'))
         USING on_day, policy;
     GET DIAGNOSTICS changed = ROW_COUNT;
     RETURN changed > 0;
@@ -177,13 +178,13 @@ AS $refresh$
 DECLARE
     started timestamptz := clock_timestamp();
     since timestamptz := started;
-    status text := @extschema@._hold(s, 'status', 'ROW SHARE MODE');
+    status text := @extschema@._lock_and_check(s, 'status', 'ROW SHARE MODE');
     touched text; -- a SELECT of the customers whose orders are read; NULL: everybody
     currency text;
-    mirror record;
+    stored_table record;
     written bigint;
     histories_written bigint := 0;
-    is_another boolean;
+    views_are_stale boolean;
     view record;
     rows bigint;
 BEGIN
@@ -204,33 +205,33 @@ BEGIN
 
     currency := @extschema@._currency(s, touched, currency);
     PERFORM @extschema@._refuse_double_profiles(s);
-    is_another := rebuild;
-    FOR mirror IN SELECT * FROM @extschema@._relations(s, true) AS r
+    views_are_stale := rebuild;
+    FOR stored_table IN SELECT * FROM @extschema@._relations(s, true) AS r
                   WHERE r.is_wanted AND r.kind = 'TABLE' AND r.query IS NOT NULL ORDER BY r.place LOOP
-        IF mirror.suffix = 'histories' AND touched IS NOT NULL THEN
+        IF stored_table.suffix = 'histories' AND touched IS NOT NULL THEN
             written := @extschema@._write_differences(
-                s, mirror.suffix, @extschema@._histories_sql(s, touched), touched);
-            PERFORM @extschema@._report(s, mirror.suffix || ' of noted customers', written, since);
+                s, stored_table.suffix, @extschema@._histories_sql(s, touched), touched);
+            PERFORM @extschema@._report(s, stored_table.suffix || ' of noted customers', written, since);
         ELSE
-            written := @extschema@._write_differences(s, mirror.suffix, mirror.query);
-            PERFORM @extschema@._report(s, mirror.suffix, written, since);
+            written := @extschema@._write_differences(s, stored_table.suffix, stored_table.query);
+            PERFORM @extschema@._report(s, stored_table.suffix, written, since);
         END IF;
-        IF mirror.suffix = 'histories' THEN
+        IF stored_table.suffix = 'histories' THEN
             histories_written := written;
         END IF;
-        is_another := is_another OR written > 0;
+        views_are_stale := views_are_stale OR written > 0;
         since := clock_timestamp();
     END LOOP;
     IF s.track = 'trigger' THEN
         EXECUTE format('DELETE FROM %s WHERE taken', @extschema@._relation(s, 'noted'));
     END IF;
 
-    is_another := @extschema@._set_day_and_policy(s, @extschema@._today(s, on_day), learn) OR is_another;
+    views_are_stale := @extschema@._set_day_and_policy(s, @extschema@._today(s, on_day), learn) OR views_are_stale;
     FOR view IN
         SELECT r.suffix, r.keys, c.oid::regclass AS name, c.relispopulated
         FROM @extschema@._relations(s) AS r
         JOIN pg_class AS c ON c.oid = @extschema@._relation(s, r.suffix)::regclass
-        WHERE r.is_wanted AND r.kind = 'MATERIALIZED VIEW' AND (is_another OR NOT c.relispopulated)
+        WHERE r.is_wanted AND r.kind = 'MATERIALIZED VIEW' AND (views_are_stale OR NOT c.relispopulated)
         ORDER BY r.place
     LOOP
         since := clock_timestamp();
@@ -245,7 +246,7 @@ BEGIN
     END LOOP;
 
     EXECUTE format('SELECT count(*) FROM %s', @extschema@._relation(s, 'customers')) INTO rows;
-    EXECUTE format('UPDATE %s', @extschema@._hold(s, 'status', 'ROW EXCLUSIVE MODE'))
+    EXECUTE format('UPDATE %s', @extschema@._lock_and_check(s, 'status', 'ROW EXCLUSIVE MODE'))
         || ' SET refreshed_at = $1, seconds = $2, rebuilt = $3, histories_written = $4, customers = $5, currency = $6'
         USING clock_timestamp(), round(extract(epoch FROM clock_timestamp() - started)::numeric, 3), touched IS NULL,
               histories_written, rows, currency;

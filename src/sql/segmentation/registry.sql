@@ -59,9 +59,9 @@ COMMENT ON FUNCTION _objection(segmentation_settings, text[]) IS
 -- A table or view of a segmentation, to be used: locked first, then checked. Its name means this relation until the
 -- transaction ends, because a relation that is locked is neither dropped nor renamed. A materialized view cannot be
 -- locked so: REFRESH locks and checks it.
-CREATE FUNCTION _hold(s segmentation_settings, suffix text, lock_mode text) RETURNS text
+CREATE FUNCTION _lock_and_check(s segmentation_settings, suffix text, lock_mode text) RETURNS text
 LANGUAGE plpgsql VOLATILE SET search_path = pg_catalog, pg_temp
-AS $hold$
+AS $lock$
 DECLARE
     relation text := @extschema@._relation(s, suffix);
     objection text;
@@ -73,8 +73,8 @@ BEGIN
     END IF;
     RETURN relation;
 END
-$hold$;
-COMMENT ON FUNCTION _hold(segmentation_settings, text, text) IS
+$lock$;
+COMMENT ON FUNCTION _lock_and_check(segmentation_settings, text, text) IS
     'Part of segmentations: the name of one of its tables, locked and checked.';
 
 -- Whose a schema is; of one that belongs to the database's owner, as public does by default, that role.
@@ -131,7 +131,7 @@ DECLARE
 BEGIN
     place.name := name;
     place.schema := schema;
-    EXECUTE format('SELECT t.* FROM ONLY %s AS t', @extschema@._hold(place, 'settings', lock_mode)) INTO s;
+    EXECUTE format('SELECT t.* FROM ONLY %s AS t', @extschema@._lock_and_check(place, 'settings', lock_mode)) INTO s;
     GET DIAGNOSTICS found_rows = ROW_COUNT;
     IF found_rows > 0 AND s.settings_version IS DISTINCT FROM @extschema@._settings_version() THEN
         RAISE EXCEPTION 'segmentation "%" has settings of version %, of which this version of pg_rfm knows nothing',
@@ -186,9 +186,9 @@ COMMENT ON FUNCTION _own_settings(text, text) IS
     'Part of segmentations: the settings of one of the caller''s own; an error where it is another''s.';
 
 -- The settings of one of the caller's own, locked against other refreshes and changes until the end of the transaction.
-CREATE FUNCTION _open(name text, wait boolean DEFAULT true) RETURNS segmentation_settings
+CREATE FUNCTION _lock_own(name text, wait boolean DEFAULT true) RETURNS segmentation_settings
 LANGUAGE plpgsql VOLATILE SET search_path = pg_catalog, pg_temp
-AS $open$
+AS $lock_own$
 DECLARE
     s @extschema@.segmentation_settings;
     objection text;
@@ -206,7 +206,7 @@ BEGIN
             USING ERRCODE = 'lock_not_available', HINT = 'Wait for it (wait => true), or try again later.';
     END;
     -- A relation that is locked cannot be replaced by another one until the transaction ends.
-    PERFORM @extschema@._hold(s, r.suffix, 'ACCESS SHARE MODE') FROM @extschema@._relations(s) AS r
+    PERFORM @extschema@._lock_and_check(s, r.suffix, 'ACCESS SHARE MODE') FROM @extschema@._relations(s) AS r
     WHERE r.kind = 'TABLE' AND r.is_wanted AND to_regclass(@extschema@._relation(s, r.suffix)) IS NOT NULL;
     objection := @extschema@._objection(
         s, ARRAY(SELECT r.suffix FROM @extschema@._relations(s) AS r WHERE r.is_wanted));
@@ -215,8 +215,9 @@ BEGIN
     END IF;
     RETURN s;
 END
-$open$;
-COMMENT ON FUNCTION _open(text, boolean) IS 'Part of segmentations: the settings of one of the caller''s own, locked.';
+$lock_own$;
+COMMENT ON FUNCTION _lock_own(text, boolean) IS
+    'Part of segmentations: the settings of one of the caller''s own, locked.';
 
 -- Figures stand only in the tables of the caller's own: reading those of others could run what they put there.
 CREATE FUNCTION _segmentation_figures() RETURNS TABLE (
@@ -238,11 +239,12 @@ BEGIN
                 s := @extschema@._read_settings(listed.name, listed.schema, 'ACCESS SHARE MODE');
                 source := s.orders; policy := coalesce(s.policy, 'default'); track := s.track;
                 EXECUTE format('SELECT as_of, customers, refreshed_at, seconds FROM %s',
-                               @extschema@._hold(s, 'status', 'ACCESS SHARE MODE'))
+                               @extschema@._lock_and_check(s, 'status', 'ACCESS SHARE MODE'))
                     INTO as_of, customers, refreshed_at, seconds;
                 days_behind := @extschema@._today(s, NULL::date) - as_of;
                 IF s.track = 'trigger' THEN
-                    EXECUTE format('SELECT count(*) FROM %s', @extschema@._hold(s, 'noted', 'ACCESS SHARE MODE'))
+                    EXECUTE format('SELECT count(*) FROM %s',
+                                   @extschema@._lock_and_check(s, 'noted', 'ACCESS SHARE MODE'))
                         INTO notes_waiting;
                 END IF;
             EXCEPTION WHEN undefined_table OR wrong_object_type OR insufficient_privilege OR feature_not_supported THEN
@@ -274,7 +276,7 @@ COMMENT ON COLUMN segmentations.notes_waiting IS
 COMMENT ON COLUMN segmentations.age IS 'Time since the last refresh.';
 GRANT SELECT ON segmentations TO PUBLIC;
 
--- The relations of the caller's own segmentations, for the same reason, and in the order of the catalogue.
+-- The relations of the caller's own segmentations, for the same reason, and in the order of _relations.
 CREATE FUNCTION _segmentation_relations() RETURNS TABLE (
     segmentation text, schema text, relation text, kind text, reason text, comment text
 )

@@ -1,7 +1,7 @@
 -- segmentation: relations
 
--- The catalogue: the relations that a segmentation can have, in the order in which they are made; they are dropped in
--- the opposite order. Locks and checks, building and dropping, grants, segmentation_sql and the view
+-- The catalog of relations: those that a segmentation can have, in the order in which they are made; they are dropped
+-- in the opposite order. Locks and checks, building and dropping, grants, segmentation_sql and the view
 -- segmentation_relations go by it.
 --
 --   suffix       the relation is called NAME_suffix
@@ -22,7 +22,7 @@ AS $relations$
     FROM (
         SELECT @extschema@._keys(s) AS customer, 'every segmentation has it' AS always,
                coalesce('views => ' || quote_literal(s.views::text),
-                        'views is not given, and this is one of the usual five') AS chosen
+                        'made unless views leaves it out') AS chosen
     ) AS t
     CROSS JOIN LATERAL (VALUES
         (1, 'settings', 'TABLE', true, t.always, false, '{name}'::text[], NULL,

@@ -133,8 +133,8 @@ AS $arguments$
     ('readers', 'text[]', 'NULL', true, true, true, false,
         'Roles that may read the views; public is everybody. NULL: only the owner.'),
     ('views', 'text[]', 'NULL', true, true, false, false,
-        'The materialized views that are made: customers in any case, segments, movement, cohorts, actions. '
-        'NULL: these five.')
+        'The materialized views to make beside customers, which is made in any case: segments, movement, cohorts, '
+        'actions. NULL: these four.')
 $arguments$;
 COMMENT ON FUNCTION segmentation_arguments() IS
     'The arguments of create_segmentation: type, default, whether alter_segmentation changes it and reset sets it '
@@ -174,9 +174,9 @@ $refuse$;
 COMMENT ON FUNCTION _refuse(text, text) IS 'Part of segmentations: refuses an argument.';
 
 -- The only place where settings are written by names that stand in a text. A name that is no setting is an error.
-CREATE FUNCTION _with(s segmentation_settings, changes jsonb) RETURNS segmentation_settings
+CREATE FUNCTION _with_changes(s segmentation_settings, changes jsonb) RETURNS segmentation_settings
 LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp
-AS $with$
+AS $changes$
 DECLARE
     unknown text := (
         SELECT string_agg(quote_ident(c.name), ', ' ORDER BY c.name)
@@ -189,8 +189,9 @@ BEGIN
     END IF;
     RETURN jsonb_populate_record(s, changes);
 END
-$with$;
-COMMENT ON FUNCTION _with(segmentation_settings, jsonb) IS 'Part of segmentations: settings with some of them changed.';
+$changes$;
+COMMENT ON FUNCTION _with_changes(segmentation_settings, jsonb) IS
+    'Part of segmentations: settings with some of them changed.';
 
 -- The trigger function of the tables of settings: they hold SQL that runs with their owner's rights, so that nobody
 -- else writes them.

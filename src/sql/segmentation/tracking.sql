@@ -31,7 +31,7 @@ DECLARE
         CROSS JOIN LATERAL (SELECT @extschema@._base_type(a.atttypid) AS base) AS t
         WHERE a.attrelid = histories::regclass AND a.attname = ANY (@extschema@._keys(s)));
 BEGIN
-    -- taken: whether the refresh that is running works it off.
+    -- taken: whether the refresh that is running reads the orders of this customer.
     EXECUTE format('CREATE TABLE %s AS SELECT %s, NULL::boolean AS taken FROM %s WHERE false', noted, keys, histories);
     -- It has no key: without this a publication of all tables would let nobody take notes.
     EXECUTE format('ALTER TABLE %s REPLICA IDENTITY FULL', noted);
@@ -70,9 +70,9 @@ BEGIN
         format(
 $body$
 BEGIN
-    IF pg_catalog.to_regprocedure('@extschema@._hold_notes(oid, oid)') IS NULL THEN
+    IF pg_catalog.to_regprocedure('@extschema@._lock_and_check_notes(oid, oid)') IS NULL THEN
         RAISE WARNING 'pg_rfm is not there: changes of %% are not noted', TG_RELID::pg_catalog.regclass;
-    ELSIF NOT @extschema@._hold_notes(%s, %s) THEN
+    ELSIF NOT @extschema@._lock_and_check_notes(%s, %s) THEN
         RAISE WARNING '%%: the notes are not there, or not of its owner: changes of %% are not noted until the next '
             'refresh_segmentation', %L, TG_RELID::pg_catalog.regclass;
 $body$, notes, owner, s.name)
@@ -212,7 +212,7 @@ COMMENT ON FUNCTION _order_triggers(segmentation_settings) IS
     'Part of segmentations: the triggers that note changes, and which of them are there and see.';
 
 -- Whether the trigger function does what it must: it names the notes and their owner by oid, which are others after a
--- restore or where the segmentation was given to another role. Until both agreed again nothing was noted.
+-- restore or where the segmentation was given to another role. As long as they differ, nothing is noted.
 CREATE FUNCTION _trigger_function_is_current(s segmentation_settings) RETURNS boolean
 LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp
 AS $current$
@@ -263,11 +263,11 @@ BEGIN
             || format(' FOR EACH STATEMENT EXECUTE FUNCTION %s(%s)', function_name, missing.argument);
     END LOOP;
     EXECUTE format('UPDATE %s SET order_tables = $1 WHERE order_tables IS DISTINCT FROM $1',
-                   @extschema@._hold(s, 'status', 'ROW EXCLUSIVE MODE'))
+                   @extschema@._lock_and_check(s, 'status', 'ROW EXCLUSIVE MODE'))
         USING @extschema@._order_tables(s)::oid[]; -- not regclass: a dump without the orders could not be restored
     GET DIAGNOSTICS changed = ROW_COUNT;
     IF is_new OR changed > 0 THEN
-        EXECUTE format('INSERT INTO %s DEFAULT VALUES', @extschema@._hold(s, 'noted', 'ROW EXCLUSIVE MODE'));
+        EXECUTE format('INSERT INTO %s DEFAULT VALUES', @extschema@._lock_and_check(s, 'noted', 'ROW EXCLUSIVE MODE'));
     END IF;
 END
 $track$;
@@ -275,7 +275,7 @@ COMMENT ON FUNCTION _keep_tracking(segmentation_settings) IS
     'Part of segmentations: puts the triggers on the orders where they are missing.';
 
 -- Takes all notes. Returns the SELECT of the customers to compute again, or NULL: everybody. Notes are marked first and
--- deleted when they were worked off, so that those that come meanwhile stay.
+-- deleted when the histories are up to date, so that notes written meanwhile stay.
 CREATE FUNCTION _take_notes(s segmentation_settings, rebuild boolean) RETURNS text
 LANGUAGE plpgsql VOLATILE SET search_path = pg_catalog, pg_temp
 AS $take$
@@ -289,15 +289,15 @@ BEGIN
         PERFORM @extschema@._comment_relations(s);
         RETURN NULL;
     END IF;
-    noted := @extschema@._hold(s, 'noted', 'ROW EXCLUSIVE MODE');
+    noted := @extschema@._lock_and_check(s, 'noted', 'ROW EXCLUSIVE MODE');
     EXECUTE format('UPDATE %s SET taken = true', noted);
     EXECUTE format('SELECT EXISTS (SELECT FROM %s WHERE taken AND %I IS NULL)', noted, (@extschema@._keys(s))[1])
         INTO everybody;
     EXECUTE format('SELECT order_tables IS DISTINCT FROM $1 FROM %s',
-                   @extschema@._hold(s, 'status', 'ACCESS SHARE MODE'))
+                   @extschema@._lock_and_check(s, 'status', 'ACCESS SHARE MODE'))
         INTO are_other_tables USING @extschema@._order_tables(s)::oid[];
     IF rebuild OR everybody OR are_other_tables OR NOT @extschema@._trigger_function_is_current(s)
-        OR NOT @extschema@._hold_notes(to_regclass(noted)::oid, quote_ident(current_user)::regrole::oid)
+        OR NOT @extschema@._lock_and_check_notes(to_regclass(noted)::oid, quote_ident(current_user)::regrole::oid)
         OR EXISTS (SELECT FROM @extschema@._order_triggers(s) AS t WHERE NOT t.sees)
         OR EXISTS (SELECT FROM @extschema@._unseen_writes(s)) THEN
         RETURN NULL;

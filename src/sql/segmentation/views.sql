@@ -114,9 +114,9 @@ $segments$;
 COMMENT ON FUNCTION _segments_sql(segmentation_settings) IS
     'Part of segmentations: the SELECT of one row a lifecycle state and RFM segment.';
 
--- The last twelve months that are over, each from the end of the one before to its own. Steps of a month have to begin
--- on a 31st to end where their months end: where the first end is none, they begin a month earlier, and that month is
--- left out.
+-- The last twelve months that are over, each from the end of the one before to its own. Steps of a month keep to the
+-- ends of months only if they start on a 31st. If the first end is no 31st, start at the end of the month before, which
+-- is one, and drop that extra month.
 CREATE FUNCTION _movement_sql(s segmentation_settings) RETURNS text
 LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp
 AS $movement$

@@ -19,7 +19,7 @@ impl RfmCuts {
     }
 
     /// The digits that nobody gets.
-    pub fn find_vain_digits(&self, most_frequency: i64, found: &mut Vec<Finding>) {
+    pub fn find_unreachable_digits(&self, most_frequency: i64, found: &mut Vec<Finding>) {
         let digits = self.reachable_digits(most_frequency);
         for (((path, _), letter), digits) in self.dimensions().into_iter().zip(["r", "f", "m"]).zip(digits) {
             for digit in digits.unreachable() {
@@ -43,7 +43,7 @@ impl RfmCuts {
 
 impl Segments {
     /// The rules that no score reaches, and the scores that no rule names.
-    pub fn find_vain_rules(&self, cuts: &RfmCuts, most_frequency: i64, found: &mut Vec<Finding>) {
+    pub fn find_unreachable_rules(&self, cuts: &RfmCuts, most_frequency: i64, found: &mut Vec<Finding>) {
         let scores = cuts.reachable_scores(most_frequency);
         let names: Vec<&str> = scores.iter().map(|scores| scores.segment(self)).collect();
         for (position, SegmentRule { name, .. }) in self.rules.iter().enumerate() {
