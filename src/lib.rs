@@ -10,10 +10,10 @@ pub mod bytes;
 pub mod calendar;
 pub mod channels;
 pub mod column;
+pub mod column_guess;
 pub mod contact;
 pub mod countdown;
 pub mod customer;
-
 pub mod day;
 pub mod decimal;
 pub mod dormancy;

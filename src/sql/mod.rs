@@ -21,7 +21,9 @@
 //! | `explain.rs` | why the answers of one customer are what they are |
 //! | `policy.rs` | policies and lists of labels |
 //! | `stored.rs`, `stored.sql` | the table of named policies |
+//! | `column_guess.rs` | which column of a shop's table is what |
 //! | `notes.rs`, `notes.sql` | notes of changed customers, as triggers write them |
+//! | `view_columns.rs` | what the columns of a segmentation's relations say |
 //! | `view_rows.rs` | writes single rows of a materialized view |
 //! | `segmentation.rs`, `segmentation/` | tables, materialized views and triggers for a shop's reports, made by one call |
 //! | `rows.sql` | how many rows each list has, for the planner |
@@ -31,6 +33,7 @@ mod ab;
 mod buffer;
 mod call;
 mod channels;
+mod column_guess;
 mod customer;
 mod datum;
 mod error;
@@ -52,6 +55,7 @@ mod segmentation;
 mod stored;
 mod timeline;
 mod types;
+mod view_columns;
 mod view_rows;
 mod zone;
 

@@ -1,0 +1,119 @@
+-- segmentation: relations
+
+-- The catalogue: the relations that a segmentation can have, in the order in which they are made; they are dropped in
+-- the opposite order. Locks and checks, building and dropping, grants, segmentation_sql and the view
+-- segmentation_relations go by it.
+--
+--   suffix       the relation is called NAME_suffix
+--   is_wanted    whether the settings ask for it; everything where somebody deleted them, so that a drop finds it all
+--   reason       why it is there
+--   is_readable  whether the readers may read it
+--   keys         the columns of its unique key
+--   query        the SELECT that fills or defines it, only with `with_queries`: it takes the shop's tables to be there
+--   comment      what it is for
+CREATE FUNCTION _relations(s segmentation_settings, with_queries boolean DEFAULT false) RETURNS TABLE (
+    place integer, suffix text, kind text, is_wanted boolean, reason text, is_readable boolean, keys text[], query text,
+    comment text
+)
+LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp
+AS $relations$
+    SELECT r.place, r.suffix, r.kind, r.is_asked_for OR s.settings_version IS NULL, r.reason, r.is_readable, r.keys,
+           r.query, r.comment
+    FROM (
+        SELECT @extschema@._keys(s) AS customer, 'every segmentation has it' AS always,
+               coalesce('views => ' || quote_literal(s.views::text),
+                        'views is not given, and this is one of the usual five') AS chosen
+    ) AS t
+    CROSS JOIN LATERAL (VALUES
+        (1, 'settings', 'TABLE', true, t.always, false, '{name}'::text[], NULL,
+            'Settings of a segmentation of pg_rfm. Only its owner writes them: they hold SQL that runs with the '
+            'owner''s rights.'),
+        (2, 'policies', 'TABLE', true, t.always, false, '{valid_from}', NULL,
+            'Each policy that was in force, with its first day.'),
+        (3, 'histories', 'TABLE', true, t.always, false, t.customer,
+            CASE WHEN with_queries THEN @extschema@._histories_sql(s) END,
+            format('Purchase histories of %s.', s.orders)),
+        (4, 'engagement', 'TABLE', s.engagement IS NOT NULL, 'engagement => ' || quote_literal(s.engagement), false,
+            t.customer,
+            CASE WHEN with_queries AND s.engagement IS NOT NULL THEN @extschema@._engagement_sql(s) END,
+            format('Engagement histories of %s.', s.engagement)),
+        (5, 'contacts', 'TABLE', s.contacts IS NOT NULL, 'contacts => ' || quote_literal(s.contacts), false,
+            t.customer,
+            CASE WHEN with_queries AND s.contacts IS NOT NULL THEN @extschema@._contacts_sql(s) END,
+            format('Logs of contacts of %s.', s.contacts)),
+        (6, 'profiles', 'TABLE', s.customers IS NOT NULL, 'customers => ' || quote_literal(s.customers), false,
+            t.customer,
+            CASE WHEN with_queries AND s.customers IS NOT NULL THEN @extschema@._profiles_sql(s) END,
+            format('Memberships, channels and last contacts of %s.', s.customers)),
+        (7, 'status', 'TABLE', true, t.always, true, '{segmentation}', NULL,
+            'The day and policy that the views answer for, and figures of the last refresh: one row.'),
+        (8, 'noted', 'TABLE', s.track = 'trigger', 'track => ' || quote_literal(s.track), false, NULL, NULL,
+            'Customers whose orders changed since the last refresh; a row without a key: all of them.'),
+        (9, 'facts', 'VIEW', true, t.always, true, NULL,
+            CASE WHEN with_queries THEN @extschema@._facts_sql(s) END,
+            'All that is known of a customer: the arguments of segment_customer and its like. Prospects have no '
+            'history.'),
+        (10, 'customers', 'MATERIALIZED VIEW', true, t.always, true, t.customer,
+            CASE WHEN with_queries THEN @extschema@._customers_sql(s) END,
+            'One row a customer, as of the day in the status table.'),
+        (11, 'customers_today', 'VIEW', true, t.always, true, NULL,
+            CASE WHEN with_queries THEN @extschema@._customers_today_sql(s) END,
+            'The customers with what changes by itself every day.'),
+        (12, 'segments', 'MATERIALIZED VIEW', 'segments' = ANY (s.views) IS NOT FALSE, t.chosen, true,
+            '{lifecycle_state,rfm_segment}',
+            CASE WHEN with_queries THEN @extschema@._segments_sql(s) END,
+            'How many customers and how much revenue, by lifecycle state and RFM segment.'),
+        (13, 'movement', 'MATERIALIZED VIEW', 'movement' = ANY (s.views) IS NOT FALSE, t.chosen, true,
+            '{from_day,to_day,from_state,to_state}',
+            CASE WHEN with_queries THEN @extschema@._movement_sql(s) END,
+            'Who moved from which lifecycle state to which in each of the last twelve months that are over; '
+            'who was still a prospect at its end is left out.'),
+        (14, 'cohorts', 'MATERIALIZED VIEW', 'cohorts' = ANY (s.views) IS NOT FALSE, t.chosen, true,
+            '{first_month,months_after}',
+            CASE WHEN with_queries THEN @extschema@._cohorts_sql(s) END,
+            'What those who first bought in a month did in the year after it, month by month.'),
+        (15, 'actions', 'MATERIALIZED VIEW', 'actions' = ANY (s.views) IS NOT FALSE, t.chosen, true,
+            '{action_rule,action_channel}',
+            CASE WHEN with_queries THEN @extschema@._actions_sql(s) END,
+            'How many customers wait for which next step, by channel.')
+    ) AS r (place, suffix, kind, is_asked_for, reason, is_readable, keys, query, comment)
+$relations$;
+COMMENT ON FUNCTION _relations(segmentation_settings, boolean) IS
+    'Part of segmentations: the relations that one can have, and which of them its settings ask for.';
+
+-- The comment on a column of NAME_suffix in the language of the segmentation.
+CREATE FUNCTION _column_comment(s segmentation_settings, suffix text, name text) RETURNS text
+LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp
+AS $comment$
+    SELECT format(CASE s.lang WHEN 'ja' THEN c.comment_ja ELSE c.comment END, s.orders)
+    FROM @extschema@._view_columns() AS c
+    WHERE c.name IN (_column_comment.name, '') AND coalesce(c.suffix, _column_comment.suffix) = _column_comment.suffix
+    ORDER BY c.name = '', c.suffix
+    LIMIT 1
+$comment$;
+COMMENT ON FUNCTION _column_comment(segmentation_settings, text, text) IS
+    'Part of segmentations: the comment on a column of one of its relations.';
+
+-- Puts a comment on every relation and every column. The columns of the settings have theirs from the type.
+CREATE FUNCTION _comment_relations(s segmentation_settings) RETURNS void
+LANGUAGE plpgsql VOLATILE SET search_path = pg_catalog, pg_temp
+AS $comment$
+DECLARE
+    part record;
+    found record;
+BEGIN
+    FOR part IN SELECT r.*, @extschema@._relation(s, r.suffix) AS name
+                FROM @extschema@._relations(s) AS r WHERE r.is_wanted LOOP
+        EXECUTE format('COMMENT ON %s %s IS %L', part.kind, part.name, part.comment);
+        FOR found IN
+            SELECT a.attname, @extschema@._column_comment(s, part.suffix, a.attname) AS comment
+            FROM pg_attribute AS a
+            WHERE a.attrelid = to_regclass(part.name) AND a.attnum > 0 AND part.suffix <> 'settings'
+        LOOP
+            EXECUTE format('COMMENT ON COLUMN %s.%I IS %L', part.name, found.attname, found.comment);
+        END LOOP;
+    END LOOP;
+END
+$comment$;
+COMMENT ON FUNCTION _comment_relations(segmentation_settings) IS
+    'Part of segmentations: puts a comment on every relation and column.';
