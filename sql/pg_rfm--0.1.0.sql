@@ -2404,7 +2404,7 @@ BEGIN
     END IF;
     IF @extschema@._keys(s) && '{ordered_on,amount,discounted,kind,happened_on}'
         OR @extschema@._keys(s) && '{channel,contacted_on,scenario,step,test_group}'
-        OR EXISTS (SELECT FROM @extschema@._column_comments() AS c WHERE c.name = ANY (@extschema@._keys(s))) THEN
+        OR EXISTS (SELECT FROM @extschema@._view_columns() AS c WHERE c.name = ANY (@extschema@._keys(s))) THEN
         PERFORM @extschema@._refuse(
             format('a key column is called like a column of ours: %s', array_to_string(@extschema@._keys(s), ', ')),
             'A view over the orders can give it another name.');
@@ -5111,6 +5111,8 @@ AS 'MODULE_PATHNAME', 'vip_tiers_wrapper';
 --   policy::policy_presets
 --   policy::next_actions
 --   customer::customer_columns
+--   view_columns::view_columns
+--   column_guess::source_columns
 --   scenario::scenario_presets
 --   scenario::message_keys
 --   scenario::due_step_reasons
@@ -5134,6 +5136,8 @@ ALTER FUNCTION due_step_reasons() ROWS 11;
 ALTER FUNCTION ab_verdicts() ROWS 3;
 ALTER FUNCTION ab_factors() ROWS 3;
 ALTER FUNCTION customer_columns() ROWS 26;
+ALTER FUNCTION _view_columns() ROWS 71;
+ALTER FUNCTION _source_columns() ROWS 27;
 /* </end connected objects> */
 
 /* <begin connected objects> */

@@ -75,6 +75,8 @@ extension_sql_file!(
         policy::policy_presets,
         policy::next_actions,
         customer::customer_columns,
+        view_columns::view_columns,
+        column_guess::source_columns,
         scenario::scenario_presets,
         scenario::message_keys,
         scenario::due_step_reasons,

@@ -70,7 +70,7 @@ BEGIN
     END IF;
     IF @extschema@._keys(s) && '{ordered_on,amount,discounted,kind,happened_on}'
         OR @extschema@._keys(s) && '{channel,contacted_on,scenario,step,test_group}'
-        OR EXISTS (SELECT FROM @extschema@._column_comments() AS c WHERE c.name = ANY (@extschema@._keys(s))) THEN
+        OR EXISTS (SELECT FROM @extschema@._view_columns() AS c WHERE c.name = ANY (@extschema@._keys(s))) THEN
         PERFORM @extschema@._refuse(
             format('a key column is called like a column of ours: %s', array_to_string(@extschema@._keys(s), ', ')),
             'A view over the orders can give it another name.');
