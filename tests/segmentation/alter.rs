@@ -130,7 +130,8 @@ fn learning_lies_over_the_policy_in_force() {
     };
     let learned = text(&mut client, in_force);
     assert_eq!(learned, text(&mut client, &by_hand(ours)));
-    let kept = "SELECT concat_ws(' ', p ->> 'frequency', p #>> '{vip,min_orders}', p #>> '{lifecycle,winback_window_days}',
+    let kept =
+        "SELECT concat_ws(' ', p ->> 'frequency', p #>> '{vip,min_orders}', p #>> '{lifecycle,winback_window_days}',
                                  left(p #>> '{learned,limits}', 7), p #>> '{learned,customers}' > '0')
                 FROM (SELECT policy::jsonb AS p FROM shop_status) AS s";
     assert_eq!(text(&mut client, kept), "purchase_days 6 45 mean_sd t");
