@@ -4,14 +4,21 @@
 //! learned depends on how often each value occurs and on nothing else, so observations of equal value are counted
 //! together, and order, plan and workers never matter.
 
+mod return_chance;
+
+pub use return_chance::{ReturnChance, ReturnCurve};
+
+use std::fmt;
+
 use serde_json::{Value, json};
 
 use crate::customer::Customer;
 use crate::day::Day;
-use crate::decimal::{Decimal, MAX_SCALE, amount_out_of_range, power_of_ten};
+use crate::decimal::{Decimal, MAX_SCALE, Millionths, amount_out_of_range, power_of_ten};
 use crate::error::{Error, ErrorKind, Result};
 use crate::memory;
-use crate::policy::{Document, Learn, Method};
+use crate::policy::{Document, Learn, Method, Policy};
+use return_chance::{FirstBelow, MIN_AT_RISK, kaplan_meier};
 
 /// What is observed of customers.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -223,6 +230,11 @@ impl Sample<'_> {
         Values { observations, count: observations.iter().map(|observation| observation.count).sum() }
     }
 
+    /// The chance to come back, by the days without a purchase; `None` where too few gaps last as long as the window.
+    pub fn return_curve(&self, policy: &Learn) -> Option<ReturnCurve<'_>> {
+        ReturnCurve::new(self.values(Dimension::Gap), self.values(Dimension::Recency), policy.return_window_days)
+    }
+
     /// The base policy with what was learned laid over it, and a section `learned` that says from what.
     ///
     /// # Errors
@@ -246,20 +258,20 @@ impl Sample<'_> {
                 json!("percentile_cont at 20, 40, 60, 80 %; monetary_cut: the top 1 % by monetary, ties in")
             }
         };
-        learned["limits"] = match too_few(gaps.count, policy.learn.min_gaps, "gaps") {
-            Some(kept) => kept,
-            None => match self.gap_limits(&policy.learn)? {
-                None => json!("kept: too many intervals are still open for the limits to be seen"),
-                Some(limits) => {
+        match too_few(gaps.count, policy.learn.min_gaps, "gaps") {
+            Some(kept) => learned["limits"] = kept,
+            None => {
+                let LearnedLimits { limits, said } = self.learn_limits(policy)?;
+                if let Some(limits) = limits {
                     overlay["lifecycle"] = json!({
                         "store_gap_days": number(limits.store_gap),
                         "at_risk_after_days": limits.at_risk as i64,
                         "dormant_after_days": limits.dormant.max(limits.at_risk + 1) as i64,
                     });
-                    json!(how(policy.learn.method))
                 }
-            },
-        };
+                said.into_iter().for_each(|(key, text)| learned[key] = json!(text));
+            }
+        }
         learned["monetary"] = match self.unit.coarse {
             0 => json!("exact"),
             digits => {
@@ -267,7 +279,7 @@ impl Sample<'_> {
             }
         };
         overlay["learned"] = learned;
-        base.overlay(&Document::parse(&overlay.to_string())?)
+        base.without_learned().overlay(&Document::parse(&overlay.to_string())?)
     }
 
     /// The `ceil(1 % of n)`-th largest M.
@@ -277,17 +289,55 @@ impl Sample<'_> {
         Quantile { numerator: value, denominator: 1 }.decimal(self.unit)
     }
 
-    fn gap_limits(&self, policy: &Learn) -> Result<Option<GapLimits>> {
-        let gaps = self.values(Dimension::Gap);
-        match policy.method {
-            Method::Percentile => Ok(Some(GapLimits {
-                store_gap: gaps.quantile(1, 2)?.decimal(ONES)?,
-                at_risk: gaps.quantile(3, 4)?.ceil(),
-                dormant: gaps.quantile(9, 10)?.ceil(),
-            })),
-            Method::MeanSd => mean_sd_limits(&gaps).map(Some),
-            Method::KaplanMeier => Ok(kaplan_meier_limits(&gaps, &self.values(Dimension::Recency))),
+    fn learn_limits(&self, base: &Policy) -> Result<LearnedLimits> {
+        let (gaps, open) = (self.values(Dimension::Gap), self.values(Dimension::Recency));
+        match base.learn.method {
+            Method::ReturnProbability => match self.return_curve(&base.learn) {
+                None => Ok(LearnedLimits::kept(format!(
+                    "fewer than {MIN_AT_RISK} gaps, open ones included, last for {} days (learn.return_window_days)",
+                    base.learn.return_window_days
+                ))),
+                Some(curve) => Ok(return_probability_limits(curve, base, gaps.quantile(1, 2)?.decimal(ONES)?)),
+            },
+            Method::Percentile => {
+                let limits = GapLimits {
+                    store_gap: gaps.quantile(1, 2)?.decimal(ONES)?,
+                    at_risk: gaps.quantile(3, 4)?.ceil(),
+                    dormant: gaps.quantile(9, 10)?.ceil(),
+                };
+                Ok(limits.by("percentile: gaps at 50, 75 and 90 % (percentile_cont), the limits rounded up"))
+            }
+            Method::MeanSd => Ok(mean_sd_limits(&gaps)?
+                .by("mean_sd: mean gap, mean + 1 and + 2 standard deviations (sample), the limits rounded up")),
+            Method::KaplanMeier => Ok(match kaplan_meier_limits(gaps, open) {
+                None => LearnedLimits::kept("too many intervals are still open for the limits to be seen"),
+                Some(limits) => {
+                    limits.by("kaplan_meier: gaps at 50, 75 and 90 % of the product-limit estimate, open gaps censored")
+                }
+            }),
         }
+    }
+}
+
+impl GapLimits {
+    /// These limits, found so.
+    fn by(self, how: impl Into<String>) -> LearnedLimits {
+        LearnedLimits { limits: Some(self), said: vec![("limits", how.into())] }
+    }
+}
+
+/// What gaps say about the limits.
+struct LearnedLimits {
+    /// `None` where the base's stay.
+    limits: Option<GapLimits>,
+    /// What the section `learned` says of them, by key.
+    said: Vec<(&'static str, String)>,
+}
+
+impl LearnedLimits {
+    /// The base's limits stay.
+    fn kept(why: impl fmt::Display) -> Self {
+        LearnedLimits { limits: None, said: vec![("limits", format!("kept: {why}"))] }
     }
 }
 
@@ -297,13 +347,34 @@ fn too_few(count: u64, needed: u32, of_what: &str) -> Option<Value> {
     (count < needed).then(|| json!(format!("kept: {count} {of_what}, at least {needed} are needed")))
 }
 
-fn how(method: Method) -> &'static str {
-    match method {
-        Method::Percentile => "percentile: gaps at 50, 75 and 90 % (percentile_cont), the limits rounded up",
-        Method::MeanSd => "mean_sd: mean gap, mean + 1 and + 2 standard deviations (sample), the limits rounded up",
-        Method::KaplanMeier => {
-            "kaplan_meier: gaps at 50, 75 and 90 % of the product-limit estimate, open gaps censored"
+/// The first days after which the chance to come back is below the shares of the policy. Where it is not as far as the gaps
+/// tell, they tell only that the limit is at least so long: it is, and the base's limit stays where it is longer.
+fn return_probability_limits(curve: ReturnCurve, base: &Policy, store_gap: Decimal) -> LearnedLimits {
+    let Learn { return_window_days, at_risk_below, dormant_below, .. } = base.learn;
+    let (at_risk, dormant) = (curve.first_below(at_risk_below), curve.first_below(dormant_below));
+    if at_risk == FirstBelow::After(0) {
+        // A limit of no days would make everybody at risk on the day after the purchase.
+        let chance = curve.rows().next().map(|row| row.chance().to_string()).unwrap_or_default();
+        return LearnedLimits::kept(format!(
+            "on the day of a purchase the chance to come back within {return_window_days} days is {chance} already, below \
+             learn.at_risk_below, {at_risk_below}"
+        ));
+    }
+    let limit = |found: FirstBelow, share: Millionths, base: u32| match found {
+        FirstBelow::After(days) => (days, format!("after {days} days the chance is below {share}")),
+        FirstBelow::NotUpTo(days) => {
+            let limit = days.max(base.into());
+            let stays = if limit > days { format!("; the base's {limit} stay") } else { String::new() };
+            (limit, format!("after at least {days} days: until then the chance is not below {share}{stays}"))
         }
+    };
+    let (at_risk, at_risk_said) = limit(at_risk, at_risk_below, base.lifecycle.at_risk_after_days);
+    let (dormant, dormant_said) = limit(dormant, dormant_below, base.lifecycle.dormant_after_days);
+    let how =
+        format!("return_probability: the chance to come back within {return_window_days} days, open gaps included");
+    LearnedLimits {
+        limits: Some(GapLimits { store_gap, at_risk, dormant }),
+        said: vec![("limits", how), ("at_risk", at_risk_said), ("dormant", dormant_said)],
     }
 }
 
@@ -330,27 +401,9 @@ fn mean_sd_limits(gaps: &Values) -> Result<GapLimits> {
     Ok(GapLimits { store_gap: Decimal::quotient(sum, count, 6)?.normalized(), at_risk: least(1), dormant: least(2) })
 }
 
-/// The product-limit estimate: for each length of a gap, ascending, the share of intervals that stays open longer.
-///
-/// An interval still open after t days was at risk of closing on every day up to t, and says nothing about later ones.
-fn kaplan_meier<'a>(gaps: &'a Values, open: &'a Values) -> impl Iterator<Item = (i128, f64)> {
-    let (mut share, mut closed, mut passed) = (1.0, 0, 0);
-    let mut shorter = open.observations.iter().peekable();
-    gaps.observations.iter().map(move |gap| {
-        // Both ascend, so no interval is looked at twice.
-        while let Some(interval) = shorter.next_if(|interval| { interval.value } < { gap.value }) {
-            passed += interval.count;
-        }
-        let at_risk = gaps.count - closed + open.count - passed;
-        closed += gap.count;
-        share *= 1.0 - gap.count as f64 / at_risk as f64;
-        (gap.value, share)
-    })
-}
-
 /// The first days after which at most 50, 25 and 10 % of the intervals stay open; `None` where the estimate never falls so
 /// low.
-fn kaplan_meier_limits(gaps: &Values, open: &Values) -> Option<GapLimits> {
+fn kaplan_meier_limits(gaps: Values, open: Values) -> Option<GapLimits> {
     // A share that is 0.1 in exact arithmetic must not miss 0.1 by the last bit.
     let first = |limit: f64| kaplan_meier(gaps, open).find(|&(_, share)| share <= limit + 1e-12).map(|(days, _)| days);
     Some(GapLimits { store_gap: Decimal::new(first(0.5)?, 0), at_risk: first(0.25)?, dormant: first(0.1)? })
@@ -368,7 +421,7 @@ fn numbers(decimals: &[Decimal]) -> Value {
 mod tests {
     use super::*;
 
-    fn observed(values: &[(Dimension, i128)]) -> Vec<Observation> {
+    pub fn observed(values: &[(Dimension, i128)]) -> Vec<Observation> {
         let observation = |&(dimension, value): &(Dimension, i128)| Observation { dimension, count: 1, value };
         let mut observations: Vec<_> = values.iter().map(observation).collect();
         let kept = count_equal(&mut observations);
@@ -425,18 +478,54 @@ mod tests {
         assert_eq!(limits("kaplan_meier"), expect("50", "75", "90"));
     }
 
-    /// The remission times of 21 patients under 6-MP (Freireich et al. 1963), the textbook example of the estimate: S(23) = 0.448.
+    /// Chances of a window of 20 days, worked by hand: of 200 gaps 100 end on day 10, and of the 100 that last longer 20 end
+    /// on day 30 and 80 are open since 40 days. After 0 days half come back, after 10 a fifth; 20 is the last day before which a
+    /// whole window lies.
     #[test]
-    fn kaplan_meier_of_the_textbook() {
-        let closed = [6, 6, 6, 7, 10, 13, 16, 22, 23].map(|weeks| (Dimension::Gap, weeks));
-        let open = [6, 9, 10, 11, 17, 19, 20, 25, 32, 32, 34, 35].map(|weeks| (Dimension::Recency, weeks));
-        let observations = observed(&[&closed[..], &open].concat());
-        let sample = Sample { unit: ONES, observations: &observations };
-        let (gaps, open) = (sample.values(Dimension::Gap), sample.values(Dimension::Recency));
-        let thousandths: Vec<_> =
-            kaplan_meier(&gaps, &open).map(|(weeks, share)| (weeks, (share * 1000.0).round() as i32)).collect();
-        assert_eq!(thousandths, [(6, 857), (7, 807), (10, 753), (13, 690), (16, 627), (22, 538), (23, 448)]);
-        assert!(kaplan_meier_limits(&gaps, &open).is_none());
+    fn limits_by_the_chance_to_come_back() {
+        let of = |dimension, days, times| std::iter::repeat_n((dimension, days), times);
+        let gaps: Vec<_> = of(Dimension::Gap, 10, 100)
+            .chain(of(Dimension::Gap, 30, 20))
+            .chain(of(Dimension::Recency, 40, 80))
+            .collect();
+        let limits = |window: u32, at_risk: &str, dormant: &str, base: &str| {
+            let policy = learned(
+                &format!(
+                    r#"{{"learn": {{"return_window_days": {window}, "at_risk_below": {at_risk}, "dormant_below": {dormant}}}, {base}}}"#
+                ),
+                &gaps,
+            );
+            let lifecycle = &policy["lifecycle"];
+            let days = format!("{} {}", lifecycle["at_risk_after_days"], lifecycle["dormant_after_days"]);
+            let said = |key: &str| policy["learned"][key].as_str().unwrap_or_default().to_owned();
+            (days, said("limits"), said("at_risk"), said("dormant"))
+        };
+        let short = r#""lifecycle": {"at_risk_after_days": 1, "dormant_after_days": 2}"#;
+        let default = r#""frequency": "orders""#;
+        let (days, how, at_risk, dormant) = limits(20, "0.4", "0.2", short);
+        assert_eq!(days, "10 20");
+        assert_eq!(how, "return_probability: the chance to come back within 20 days, open gaps included");
+        assert_eq!(at_risk, "after 10 days the chance is below 0.4");
+        assert_eq!(dormant, "after at least 20 days: until then the chance is not below 0.2");
+        // A longer limit of the base is at least so long too.
+        let (days, _, _, dormant) = limits(20, "0.4", "0.2", default);
+        assert_eq!(days, "10 60");
+        assert_eq!(dormant, "after at least 20 days: until then the chance is not below 0.2; the base's 60 stay");
+        assert_eq!(limits(40, "0.6", "0.4", default).0, "30 60");
+        // Dormant comes at least one day later.
+        assert_eq!(limits(20, "0.4", "0.3", default).0, "10 11");
+        assert_eq!(limits(20, "0.2", "0.1", short).0, "20 21");
+        // On the day of a purchase the chance is half: nobody is at risk so soon.
+        let (days, how, ..) = limits(20, "0.6", "0.2", default);
+        assert_eq!(days, "null null");
+        assert_eq!(
+            how,
+            "kept: on the day of a purchase the chance to come back within 20 days is 0.500000 already, below \
+             learn.at_risk_below, 0.6"
+        );
+        let (days, how, ..) = limits(41, "0.4", "0.2", default);
+        assert_eq!(days, "null null");
+        assert_eq!(how, "kept: fewer than 50 gaps, open ones included, last for 41 days (learn.return_window_days)");
     }
 
     #[test]

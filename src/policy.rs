@@ -6,10 +6,12 @@
 mod check;
 mod document;
 mod findings;
+mod learn;
 mod preset;
 mod unreachable;
 
 pub use document::Document;
+pub use learn::{Learn, Method};
 pub use preset::{PRESETS, Preset, preset};
 
 use serde::Deserialize;
@@ -17,7 +19,6 @@ use serde::Deserialize;
 use crate::action::NextAction;
 use crate::contact::Contact;
 use crate::dormancy::DormancyReasonLimits;
-use crate::labels::labels;
 use crate::lifecycle::{Lifecycle, PurchaseStageLimits};
 use crate::rfm::{Frequency, RfmCuts, Segments};
 use crate::vip::{Relation, Vip};
@@ -48,33 +49,8 @@ pub struct Policy {
     pub contact: Contact,
     /// The rules of the one next step.
     pub next_action: NextAction,
-    /// How much data learning needs.
+    /// How limits are learned, and from how much data.
     pub learn: Learn,
     /// What was learned from which data; written by learning, read by people.
     pub learned: Option<serde_json::Map<String, serde_json::Value>>,
-}
-
-labels! {
-    /// How the limits and the store's gap are learned from the gaps.
-    Method "method" {
-        /// The median, the 75th and the 90th percentile (percentile_cont).
-        Percentile = "percentile", "Percentiles", "パーセンタイル";
-        /// The mean, and one and two standard deviations (of a sample) above it.
-        MeanSd = "mean_sd", "Mean and standard deviations", "平均と標準偏差";
-        /// As percentile, with the last, still open gap of every customer counted as an interval that is at least so long:
-        /// the product-limit estimate of Kaplan and Meier (1958).
-        KaplanMeier = "kaplan_meier", "Kaplan-Meier", "カプラン・マイヤー法";
-    }
-}
-
-/// How much data learning needs; with less, the base policy's values stay.
-#[derive(Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct Learn {
-    /// How limits are learned from gaps.
-    pub method: Method,
-    /// For cut points.
-    pub min_customers: u32,
-    /// For limits.
-    pub min_gaps: u32,
 }

@@ -54,7 +54,7 @@ impl Proportion {
     /// E. B. Wilson, Probable inference, the law of succession, and statistical inference, Journal of the American
     /// Statistical Association 22 (1927), 209-212.
     pub fn wilson_interval(self) -> Option<(Decimal, Decimal)> {
-        self.wilson_bounds().map(|(low, high)| (rounded(low), rounded(high)))
+        self.wilson_bounds().map(|(low, high)| (rounded_share(low), rounded_share(high)))
     }
 
     /// The same before rounding.
@@ -70,7 +70,7 @@ impl Proportion {
 }
 
 /// A share in 6 decimals.
-fn rounded(share: f64) -> Decimal {
+pub(crate) fn rounded_share(share: f64) -> Decimal {
     Decimal::new((share * UNIT).round() as i128, SCALE)
 }
 

@@ -21,6 +21,7 @@ impl Policy {
         self.dormancy_reason.check(&mut found);
         self.contact.check(&mut found);
         self.next_action.check(|name| self.segments.has(name), &mut found);
+        self.learn.check(&mut found);
         found.0
     }
 
@@ -80,6 +81,12 @@ mod tests {
                 r#"{"contact": {"channel_limits": {"sms": [{"contacts": 0, "days": 9}]}}}"#,
                 "contact.channel_limits.sms[0]",
             ),
+            (r#"{"learn": {"return_window_days": 0}}"#, "learn.return_window_days: it must be at least 1"),
+            (
+                r#"{"learn": {"at_risk_below": 1.1}}"#,
+                "learn.at_risk_below: it must be above 0 and at most 1, it is 1.1",
+            ),
+            (r#"{"learn": {"dormant_below": 0.4}}"#, "learn.dormant_below: 0.4 is above learn.at_risk_below, 0.333333"),
             (r#"{"version": 2}"#, "version"),
         ] {
             let message = contradiction(text);

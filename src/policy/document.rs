@@ -75,6 +75,16 @@ impl Document {
         Ok(merged)
     }
 
+    /// This document without what an earlier learning said of itself.
+    pub fn without_learned(&self) -> Self {
+        canonical::room(self.size);
+        let mut value = self.value.clone();
+        if let Value::Object(sections) = &mut value {
+            sections.remove("learned");
+        }
+        Document { value, size: self.size, policy: OnceLock::new() }
+    }
+
     /// The effective policy.
     ///
     /// # Errors

@@ -28,6 +28,7 @@ impl Policy {
         self.rfm.find_unreachable_digits(most_frequency, &mut found);
         self.segments.find_unreachable_rules(&self.rfm, most_frequency, &mut found);
         self.find_unreachable_labels(&mut found);
+        self.find_learned_contradictions(&mut found);
         self.next_action.find_unreachable_rules(&mut found);
         found
     }
@@ -96,6 +97,41 @@ mod tests {
             findings(own)[1].starts_with("warning lifecycle.at_risk_ratio")
                 || findings(own)[0].starts_with("warning lifecycle.at_risk_ratio")
         );
+    }
+
+    /// A warning on either side of the limits, for each number of digits; the middle digit of three or five may be anybody's.
+    #[test]
+    fn learned_limits_and_cuts_contradict_each_other() {
+        let with = |cuts: &str, at_risk: u32, dormant: u32| {
+            let found = findings(&format!(
+                r#"{{"learned": {{}}, "rfm": {{"recency_cuts": {cuts}}},
+                    "lifecycle": {{"at_risk_after_days": {at_risk}, "dormant_after_days": {dormant}}}}}"#
+            ));
+            let found = found.into_iter().filter(|finding| finding.starts_with("warning rfm.recency_cuts: customers "));
+            found.map(|finding| finding.replace("warning rfm.recency_cuts: customers ", "")).collect::<Vec<_>>()
+        };
+        assert_eq!(
+            with("[141, 432, 485, 512]", 31, 94),
+            ["dormant after 94 days (lifecycle.dormant_after_days) have r = 4 or better up to 432"]
+        );
+        assert_eq!(
+            with("[7, 14.5, 30.5, 60]", 31, 94),
+            ["not at risk up to 31 days (lifecycle.at_risk_after_days) have r = 2 or worse after 30"]
+        );
+        assert!(with("[7, 31, 31, 400]", 31, 94).is_empty());
+        assert!(with("[7, 94.5, 400, 500]", 31, 94).is_empty());
+        for (cuts, digits) in [("[95]", "2"), ("[95, 95]", "3"), ("[9, 95, 95]", "3"), ("[9, 9, 95, 95, 95]", "4")] {
+            let expected =
+                format!("dormant after 94 days (lifecycle.dormant_after_days) have r = {digits} or better up to 95");
+            assert_eq!(with(cuts, 31, 94), [expected], "{cuts}");
+        }
+        for (cuts, digits) in [("[30]", "1"), ("[30, 30]", "1"), ("[30, 30, 95]", "2"), ("[9, 9, 30, 95, 95]", "3")] {
+            let expected =
+                format!("not at risk up to 31 days (lifecycle.at_risk_after_days) have r = {digits} or worse after 30");
+            assert_eq!(with(cuts, 31, 94), [expected], "{cuts}");
+        }
+        // Whoever wrote cuts and limits herself knows them.
+        assert_eq!(findings(r#"{"rfm": {"recency_cuts": [141, 432, 485, 512]}}"#).len(), 1);
     }
 
     #[test]

@@ -5,6 +5,7 @@ use pgrx::{FromDatum, IntoDatum, PgMemoryContexts, pg_sys};
 use super::error::raise;
 use super::memory::ensure_reserve;
 use crate::error::{Error, ErrorKind};
+use crate::memory;
 
 /// Argument `index` of a call; `None` for NULL.
 ///
@@ -113,6 +114,33 @@ pub unsafe fn row<const N: usize>(
     unsafe {
         let tuple = pg_sys::heap_form_tuple(row_type(fcinfo, N), values.as_mut_ptr(), nulls.as_mut_ptr());
         pg_sys::HeapTupleHeaderGetDatum((*tuple).t_data)
+    }
+}
+
+/// An array of rows of these columns.
+///
+/// # Safety
+/// `fcinfo` must be a live call frame of a function that returns an array of rows; the columns must have the types of the row.
+pub unsafe fn row_array<const N: usize>(
+    fcinfo: pg_sys::FunctionCallInfo,
+    rows: impl Iterator<Item = [Option<pg_sys::Datum>; N]>,
+) -> pg_sys::Datum {
+    // SAFETY: the function is in the catalog, with the type of its result; what is made lives as long as the result.
+    unsafe {
+        let element = pg_sys::get_element_type(pg_sys::get_func_rettype((*(*fcinfo).flinfo).fn_oid));
+        let row_type = pg_sys::lookup_rowtype_tupdesc_copy(element, -1);
+        check_number(N, (*row_type).natts as usize);
+        let row = |columns: [Option<pg_sys::Datum>; N]| {
+            let mut values = columns.map(|column| column.unwrap_or(pg_sys::Datum::null()));
+            let mut nulls = columns.map(|column| column.is_none());
+            let tuple = pg_sys::heap_form_tuple(row_type, values.as_mut_ptr(), nulls.as_mut_ptr());
+            pg_sys::HeapTupleHeaderGetDatum((*tuple).t_data)
+        };
+        let mut elements = memory::collect(rows.map(row));
+        let (length, by_value, alignment) = (-1, false, b'd' as std::ffi::c_char);
+        let count = elements.len() as i32;
+        let array = pg_sys::construct_array(elements.as_mut_ptr(), count, element, length, by_value, alignment);
+        pg_sys::Datum::from(array)
     }
 }
 

@@ -1,10 +1,10 @@
-//! The aggregate `learn_policy` over all customers' histories.
+//! The aggregates over all customers' histories: `learn_policy` and `return_curve`.
 
 use pgrx::prelude::*;
 use pgrx::{IntoDatum, pg_sys};
 
 use super::buffer::{self, Buffer, PlainData};
-use super::call::{aggregate_context, argument, call_site};
+use super::call::{aggregate_context, argument, call_site, column, row_array};
 use super::datum::{RawDatum, new_varlena, varlena_bytes};
 use super::error::{OrRaise, raise};
 use super::question::{Asked, Policies, Question};
@@ -142,12 +142,13 @@ unsafe fn observations_or_new(fcinfo: pg_sys::FunctionCallInfo, asked: Asked) ->
     }
 }
 
-/// (state, history, as_of, base): observes a customer.
+/// (state, history, as_of, base): observes a customer. `return_curve` leaves out the base, which is then the default.
 #[pg_extern(sql = false)]
 fn collect_customer(fcinfo: pg_sys::FunctionCallInfo) -> Option<RawDatum> {
     // SAFETY: learn.sql declares the arguments so.
     unsafe {
-        let asked = Asked::new(argument(fcinfo, 2), argument(fcinfo, 3));
+        let base = if (*fcinfo).nargs > 3 { argument(fcinfo, 3) } else { None };
+        let asked = Asked::new(argument(fcinfo, 2), base);
         let mut observations = observations_or_new(fcinfo, asked);
         let question = observations.header().question;
         asked.check_same(question, "base").or_raise();
@@ -247,22 +248,56 @@ fn read_state(bytes: &[u8]) -> Option<(Asked<'_>, MoneyUnit, Vec<Observation>)> 
     (*scale <= MAX_SCALE).then_some((asked, unit, observations))
 }
 
-/// (state): the learned policy.
-#[pg_extern(sql = false)]
-fn finish_policy(fcinfo: pg_sys::FunctionCallInfo) -> Option<RawDatum> {
-    // SAFETY: learn.sql declares the arguments so.
+/// The day and the base asked for, and what was observed, counted.
+///
+/// # Safety
+/// `fcinfo` must be a live call frame of a final function whose first argument is `internal`.
+unsafe fn observed(fcinfo: pg_sys::FunctionCallInfo) -> Option<(Question, MoneyUnit, Vec<Observation>)> {
+    // SAFETY: as for observations_or_new.
     let mut state = unsafe {
         aggregate_context(fcinfo);
         argument(fcinfo, 0).map(|state| Observations::from_datum(state))?
     };
     let CustomersHeader { question, mut unit } = *state.header();
-    let base = question.policy();
     // Counted in a copy: a final function leaves the state as it is.
     let mut observations: Vec<Observation> = state.to_vec();
     let kept = count_within(&mut observations, &mut unit, MOST_VALUES).or_raise();
-    let sample = Sample { unit, observations: &observations[..kept] };
+    observations.truncate(kept);
+    Some((question, unit, observations))
+}
+
+/// (state): the learned policy.
+#[pg_extern(sql = false)]
+fn finish_policy(fcinfo: pg_sys::FunctionCallInfo) -> Option<RawDatum> {
+    // SAFETY: learn.sql declares the arguments so.
+    let (question, unit, observations) = unsafe { observed(fcinfo)? };
+    let base = question.policy();
+    let sample = Sample { unit, observations: &observations };
     let learned = sample.learn(document_of(&base), question.as_of()?).or_raise();
     SegmentPolicy::from(learned).into_datum().map(RawDatum)
+}
+
+/// (state): the chance to come back, by the days without a purchase.
+#[pg_extern(sql = false)]
+fn finish_curve(fcinfo: pg_sys::FunctionCallInfo) -> Option<RawDatum> {
+    // SAFETY: learn.sql declares the arguments so.
+    let (question, unit, observations) = unsafe { observed(fcinfo)? };
+    question.as_of()?;
+    let base = question.policy();
+    let sample = Sample { unit, observations: &observations };
+    let rows = sample.return_curve(&policy_of(&base).learn).into_iter().flat_map(|curve| curve.rows()).map(|row| {
+        let (low, high) = row.interval();
+        // A curve ends after a hundred years; counts of customers fit.
+        [
+            column(Some(row.silent_days as i32)),
+            column(Some(row.chance())),
+            column(Some(low)),
+            column(Some(high)),
+            column(Some(row.at_risk as i64)),
+        ]
+    });
+    // SAFETY: the columns are those of return_chance.
+    Some(RawDatum(unsafe { row_array(fcinfo, rows) }))
 }
 
 extension_sql_file!("learn.sql", name = "learn", requires = ["types"]);

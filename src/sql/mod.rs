@@ -11,7 +11,7 @@
 //! | `call.rs` | the arguments of a call, what a function keeps between calls, the rows it returns |
 //! | `history.rs` | accessors of a purchase history |
 //! | `customer.rs` | functions of one customer's histories, `segment_customer` |
-//! | `learn.rs`, `learn.sql` | learning a policy from all customers |
+//! | `learn.rs`, `learn.sql` | learning a policy from all customers, the chance that they come back |
 //! | `channels.rs`, `channels.sql` | over which channels a customer can be reached |
 //! | `scenario.rs`, `scenario.sql` | step scenarios, when a customer may be contacted |
 //! | `timeline.rs` | the lifecycle of one customer over time |

@@ -109,3 +109,40 @@ fn policies_by_name_document_or_learned() {
     batch(&mut client, "SELECT alter_segmentation('shop', reset => '{policy}')");
     assert_eq!(text(&mut client, in_force), "{}");
 }
+
+/// Learning changes what it learned, and no word of anything else.
+#[test]
+fn learning_lies_over_the_policy_in_force() {
+    let (_database, mut client) = shop("segmentation_learn");
+    let in_force = "SELECT policy::text FROM shop_status";
+    let ours = r#"{"frequency": "purchase_days", "vip": {"min_orders": 6}, "lifecycle": {"winback_window_days": 45}, "learn": {"method": "mean_sd"}}"#;
+    batch(
+        &mut client,
+        &format!(
+            "SELECT alter_segmentation('shop', policy => '{ours}');
+             SELECT alter_segmentation('shop', policy => 'learn')"
+        ),
+    );
+    let by_hand = |base: &str| {
+        format!(
+            "SELECT learn_policy(history, as_of, '{base}')::text FROM shop_histories, shop_status WHERE orders(history, as_of) > 0"
+        )
+    };
+    let learned = text(&mut client, in_force);
+    assert_eq!(learned, text(&mut client, &by_hand(ours)));
+    let kept =
+        "SELECT concat_ws(' ', p ->> 'frequency', p #>> '{vip,min_orders}', p #>> '{lifecycle,winback_window_days}',
+                                 left(p #>> '{learned,limits}', 7), p #>> '{learned,customers}' > '0')
+                FROM (SELECT policy::jsonb AS p FROM shop_status) AS s";
+    assert_eq!(text(&mut client, kept), "purchase_days 6 45 mean_sd t");
+    // Anew over what was learned, and over another policy.
+    batch(&mut client, "SELECT alter_segmentation('shop', policy => 'learn')");
+    assert_eq!(text(&mut client, in_force), learned);
+    batch(
+        &mut client,
+        "SELECT alter_segmentation('shop', policy => 'annual_365');
+         SELECT alter_segmentation('shop', policy => 'learn')",
+    );
+    let preset = text(&mut client, "SELECT preset_policy('annual_365')::text");
+    assert_eq!(text(&mut client, in_force), text(&mut client, &by_hand(&preset)));
+}

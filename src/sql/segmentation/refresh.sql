@@ -81,7 +81,7 @@ COMMENT ON FUNCTION _currency(segmentation_settings, text, text) IS
     'Part of segmentations: the only currency of the orders; an error where there are several.';
 
 -- The policy that holds on a day, by the settings: the default, a document, a stored policy, a preset, or what was
--- learned last up to it.
+-- learned last up to it. What is learned lies over the policy that was in force, and at creation over the default.
 CREATE FUNCTION _policy_on(s segmentation_settings, on_day date, learn boolean) RETURNS segment_policy
 LANGUAGE plpgsql VOLATILE SET search_path = pg_catalog, pg_temp
 AS $policy$
@@ -90,6 +90,7 @@ DECLARE
     is_stored boolean := EXISTS (SELECT FROM @extschema@.segment_policies AS p WHERE p.name = given);
     is_preset boolean := EXISTS (SELECT FROM @extschema@.policy_presets() AS p WHERE p.name = given);
     found @extschema@.segment_policy;
+    limits jsonb;
 BEGIN
     IF given IS NULL THEN
         RETURN @extschema@.default_policy();
@@ -109,17 +110,21 @@ BEGIN
                                 (SELECT string_agg(p.name, ', ') FROM @extschema@.policy_presets() AS p));
     END IF;
 
+    EXECUTE format('SELECT policy FROM %s ORDER BY valid_from <= $1 DESC, abs(valid_from - $1) LIMIT 1',
+                   @extschema@._lock_and_check(s, 'policies', 'ACCESS SHARE MODE'))
+        INTO found USING on_day;
     IF NOT learn THEN
-        EXECUTE format('SELECT policy FROM %s ORDER BY valid_from <= $1 DESC, abs(valid_from - $1) LIMIT 1',
-                       @extschema@._lock_and_check(s, 'policies', 'ACCESS SHARE MODE'))
-            INTO found USING on_day;
         RETURN found;
     END IF;
-    EXECUTE format('SELECT @extschema@.learn_policy(history, $1, @extschema@.default_policy()) FROM %s '
-                   'WHERE @extschema@.orders(history, $1) > 0',
-                   @extschema@._lock_and_check(s, 'histories', 'ACCESS SHARE MODE'))
-        INTO found USING on_day;
-    RETURN coalesce(found, @extschema@.default_policy());
+    found := coalesce(found, @extschema@.default_policy());
+    EXECUTE format('SELECT coalesce(@extschema@.learn_policy(history, $1, $2), $2) FROM %s '
+                   'WHERE @extschema@.orders(history, $1) > 0', @extschema@._lock_and_check(s, 'histories', 'ACCESS SHARE MODE'))
+        INTO found USING on_day, found;
+    limits := @extschema@.effective_policy(found) -> 'lifecycle';
+    RAISE NOTICE '%: learned over the policy in force: at risk after % days, dormant after % (%)', s.name,
+        limits ->> 'at_risk_after_days', limits ->> 'dormant_after_days',
+        coalesce(found::jsonb #>> '{learned,limits}', 'nobody has bought');
+    RETURN found;
 END
 $policy$;
 COMMENT ON FUNCTION _policy_on(segmentation_settings, date, boolean) IS

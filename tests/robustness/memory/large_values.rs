@@ -80,6 +80,7 @@ fn large_values_can_be_cancelled() {
         "SELECT count(*) FROM large, LATERAL state_timeline(h, '0001-01-01', '9999-12-31', NULL, e) WHERE name = 'many days'".to_owned(),
         "SELECT count(*) FROM large, LATERAL segment_history(h, '0001-01-01', '9999-12-31', '40 days') WHERE name = 'many days'".to_owned(),
         "SELECT learn_policy(h, '9999-12-31', NULL) FROM large, generate_series(1, 100) i".to_owned(),
+        "SELECT return_curve(h, '9999-12-31') FROM large, generate_series(1, 100) i".to_owned(),
         "SELECT explain_customer(h, '2024-01-01', NULL, e, NULL, NULL, NULL, c) FROM large, generate_series(1, 100)".to_owned(),
     ] {
         for wait in [40, 200] {
