@@ -10,7 +10,7 @@ labels! {
     Severity "severity" {
         /// The policy cannot be used.
         Error = "error", "Error", "エラー";
-        /// A part of the policy has no effect.
+        /// A part of the policy has no effect, or contradicts another.
         Warning = "warning", "Warning", "警告";
         /// Worth knowing.
         Info = "info", "Information", "情報";

@@ -1,5 +1,6 @@
-//! Everything worth saying of a policy: its contradictions, or else what it says in vain. What concerns one section alone is
-//! found by the section's own module; which states, tiers and stages are out of reach stands in `nobody.rs`.
+//! Everything worth saying of a policy: its contradictions, or else what it says in vain and which labels contradict each
+//! other. What concerns one section alone is found by the section's own module; which states, tiers and stages are out of
+//! reach stands in `unreachable.rs`, which digits and states contradict each other in `agreement.rs`.
 
 use super::{Document, Policy};
 use crate::error::Result;
@@ -27,6 +28,7 @@ impl Policy {
         self.rfm.find_vain_digits(most_frequency, &mut found);
         self.segments.find_vain_rules(&self.rfm, most_frequency, &mut found);
         self.find_vain_labels(&mut found);
+        self.find_contradicting_labels(&mut found);
         self.next_action.find_vain_rules(&mut found);
         found
     }
@@ -84,6 +86,34 @@ mod tests {
         assert!(found[1].starts_with("warning lifecycle.at_risk_after_days"));
         assert!(found[2].starts_with("warning purchase_stage.nurture_min_orders"));
         assert!(found[3].starts_with("warning next_action.rules[1]: rule b is never tried: a before it"));
+    }
+
+    #[test]
+    fn digits_and_states_that_contradict_are_named() {
+        // The default's cuts are 30, 60, 90, 180.
+        let long = findings(r#"{"lifecycle": {"at_risk_after_days": 180, "dormant_after_days": 365}}"#);
+        let expected = "warning rfm.recency_cuts[2]: who last bought 91 to 195 days ago can be neither at risk nor dormant and \
+                        has one of the lower digits, r = 2 or less";
+        assert_eq!(long[1..], [expected]);
+        let short = findings(r#"{"lifecycle": {"at_risk_after_days": 20, "dormant_after_days": 40}}"#);
+        let expected = "warning rfm.recency_cuts[1]: who last bought 41 to 60 days ago can be dormant and has one of the \
+                        upper digits, r = 4 or more";
+        assert_eq!(short[1..], [expected]);
+        // Two digits have no middle; of fractions whole days count.
+        let two = |cut| {
+            let rules = r#""segments": {"rules": [{"name": "all", "any": [{}]}]}"#;
+            let text = format!(
+                r#"{{"rfm": {{"recency_cuts": [{cut}]}}, {rules},
+                    "lifecycle": {{"at_risk_after_days": 30, "dormant_after_days": 60}}}}"#
+            );
+            findings(&text).iter().filter(|finding| finding.contains("recency_cuts")).count()
+        };
+        assert_eq!([44.9, 45.0, 60.9, 61.0].map(two), [1, 0, 0, 1]);
+        // Of the own cycle, the limits that everybody begins with: 45 and 90, with grace 60 and 105.
+        let own = |dormant_ratio| {
+            findings(&format!(r#"{{"lifecycle": {{"cycle": "own", "dormant_ratio": {dormant_ratio}}}}}"#)).len()
+        };
+        assert_eq!([2.0, 1.9].map(own), [1, 2]);
     }
 
     #[test]

@@ -76,7 +76,13 @@ fn everybody_is_in_it() {
         ),
         ("memberships", 100, "SELECT membership FROM memberships()", "SELECT membership FROM customers".to_owned()),
         ("years", 100, "SELECT generate_series(1, 3)", "SELECT dormant_year FROM customer_segments".to_owned()),
-        ("actions", 1, "SELECT action FROM next_actions()", "SELECT next_action FROM customer_segments".to_owned()),
+        (
+            // The shop tracks engagement, and these views know no log of contacts.
+            "actions",
+            1,
+            "SELECT action FROM next_actions() WHERE action NOT IN ('send_customer_letter', 'follow_up_complaint')",
+            "SELECT next_action FROM customer_segments".to_owned(),
+        ),
         (
             "channels",
             100,
@@ -92,7 +98,8 @@ fn everybody_is_in_it() {
         (
             "reasons stated and other trouble",
             5,
-            "SELECT 'stated_' || reason FROM dormancy_reasons() UNION ALL SELECT unnest('{complaint,return,low_rating}'::text[])",
+            "SELECT 'stated_' || reason FROM dormancy_reasons() UNION ALL
+             SELECT unnest('{complaint,return,low_rating,complaint_resolved,return_resolved}'::text[])",
             "SELECT kind FROM events".to_owned(),
         ),
     ] {

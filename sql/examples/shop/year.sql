@@ -27,7 +27,7 @@ SELECT create_segmentation('shop', orders => 'orders', discounted => 'discounted
                            engagement => 'events', contacts => 'contacts', policy => policy::text, as_of => as_of, time_zone => 'Asia/Tokyo')
 FROM segmentation \g /dev/null
 
--- The thirteen presets. Memberships are today's, so that a customer is taken for paused before she was; who is to be reactivated has
+-- All presets. Memberships are today's, so that a customer is taken for paused before she was; who is to be reactivated has
 -- to be dormant as well.
 CREATE TABLE scenarios AS
 SELECT name, priority, behavior = 'reactivation' AS reactivates,
