@@ -447,6 +447,53 @@ COMMENT ON FUNCTION stored_policy(text) IS
 /* </end connected objects> */
 
 /* <begin connected objects> */
+-- src/sql/column_guess.rs
+-- pg_rfm::sql::column_guess::_choose_column
+CREATE  FUNCTION "_choose_column"(
+	"source" TEXT, /* Option < & str > */
+	"role" TEXT, /* Option < & str > */
+	"names" TEXT[], /* :: std :: option :: Option < Array < & str > > */
+	"types" TEXT[], /* :: std :: option :: Option < Array < & str > > */
+	"is_readable" bool[], /* :: std :: option :: Option < Array < bool > > */
+	"is_named" bool, /* Option < bool > */
+	"named" TEXT, /* Option < & str > */
+	"like_orders" TEXT /* Option < & str > */
+) RETURNS TABLE (
+	"outcome" TEXT,  /* & '_ str */
+	"places" INT[]  /* Vec < i32 > */
+)
+IMMUTABLE PARALLEL SAFE  COST 100
+LANGUAGE c /* Rust */
+AS 'MODULE_PATHNAME', 'choose_column_wrapper';
+/* </end connected objects> */
+
+/* <begin connected objects> */
+-- src/sql/column_guess.rs
+-- pg_rfm::sql::column_guess::_is_called_like_an_order_number
+CREATE  FUNCTION "_is_called_like_an_order_number"(
+	"name" TEXT /* & str */
+) RETURNS bool /* bool */
+IMMUTABLE STRICT PARALLEL SAFE  COST 10
+LANGUAGE c /* Rust */
+AS 'MODULE_PATHNAME', 'is_called_like_order_number_wrapper';
+/* </end connected objects> */
+
+/* <begin connected objects> */
+-- src/sql/column_guess.rs
+-- pg_rfm::sql::column_guess::_source_columns
+CREATE  FUNCTION "_source_columns"() RETURNS TABLE (
+	"source" TEXT,  /* & '_ str */
+	"role" TEXT,  /* & '_ str */
+	"setting" TEXT,  /* String */
+	"is_required" bool,  /* bool */
+	"types" TEXT  /* Option < & '_ str > */
+)
+IMMUTABLE STRICT PARALLEL SAFE  COST 10
+LANGUAGE c /* Rust */
+AS 'MODULE_PATHNAME', 'source_columns_wrapper';
+/* </end connected objects> */
+
+/* <begin connected objects> */
 -- src/sql/view_rows.rs
 -- pg_rfm::sql::view_rows::_write_view_rows
 CREATE  FUNCTION "_write_view_rows"(
@@ -884,33 +931,206 @@ COMMENT ON FUNCTION customer_columns() IS
 --   segment_customer
 --   channels
 --   notes
+--   column_guess::source_columns
+--   column_guess::choose_column
+--   column_guess::is_called_like_order_number
 
 -- segmentation: settings
 
--- A segmentation NAME is a handful of ordinary relations in a schema of the shop's, owned by whoever created it:
---   NAME_settings     what create_segmentation was told: one row
---   NAME_status       as_of, the policy and figures of the last refresh: one row
---   NAME_policies     each policy that was in force, with its first day
---   NAME_histories    one row a customer with an order: the purchase history
---   NAME_engagement   one row a customer with events (where a table of events is named)
---   NAME_contacts     one row a customer who was contacted (where a log of contacts is named)
---   NAME_profiles     one row a customer of the customers' table (where one is named)
---   NAME_noted        customers whose orders changed since the last refresh (track => 'trigger')
---   NAME_facts        a view: all of that, one row a customer
---   NAME_customers, _segments, _movement, _cohorts, _actions: the materialized views; NAME_customers_today: a view
--- Nothing of it is a member of the extension: it is dumped, restored and granted like any other relation.
+-- A segmentation NAME is a handful of ordinary relations in a schema of the shop's, owned by whoever created it;
+-- relations.sql lists them. None is a member of the extension: they are dumped, restored and granted like any other
+-- relation.
+--
+-- Somebody may have the right to create functions in the extension's schema. So that no function of theirs is called in
+-- the place of one of these, every argument that is NULL is given with its type, which makes the extension's own
+-- function the exact match.
+--
+-- What is called many times in a refresh is PL/pgSQL, which keeps its plans; a function in SQL is planned at every
+-- call.
 
--- Whoever may create functions in the extension's schema must not get hers called by ours: every argument that is NULL is typed, so
--- that ours are the exact match.
-
--- Tables of this type are found by it. Settings are kept as one document so that alter_segmentation can lay one over another.
-CREATE TYPE segmentation_settings AS (name text, settings jsonb);
+-- A table of this type, owned by its creator, is what makes a segmentation: the type is how it is found. All columns
+-- are of built-in types, so that reading a row of such a table runs no code of whoever owns it: a typed table can have
+-- no other columns, no column of it can become one of a domain, and a default or a generated column plays no part in
+-- reading.
+CREATE TYPE segmentation_settings AS (
+    name text,
+    schema text,
+    settings_version integer,
+    orders text,
+    customer text,
+    ordered_at text,
+    amount text,
+    tenant text,
+    discounted text,
+    order_id text,
+    currency text,
+    order_filter text,
+    time_zone text,
+    policy text,
+    engagement text,
+    engagement_tenant text,
+    engagement_customer text,
+    engagement_kind text,
+    engagement_happened_at text,
+    contacts text,
+    contacts_tenant text,
+    contacts_customer text,
+    contacts_channel text,
+    contacts_contacted_at text,
+    contacts_scenario text,
+    contacts_step text,
+    contacts_group text,
+    customers text,
+    customers_tenant text,
+    customers_customer text,
+    customers_membership text,
+    customers_email text,
+    customers_phone text,
+    customers_postal_address text,
+    customers_line_id text,
+    customers_consents text,
+    customers_last_contacted_on text,
+    as_of date,
+    lang text,
+    track text,
+    readers text[],
+    views text[]
+);
 COMMENT ON TYPE segmentation_settings IS
-    'Row type of the settings of a segmentation: a table of this type, owned by its creator, is what makes one.';
-COMMENT ON COLUMN segmentation_settings.name IS 'What the segmentation is called; the first part of the names of its relations.';
-COMMENT ON COLUMN segmentation_settings.settings IS 'The arguments of create_segmentation, columns found by name included.';
+    'What a segmentation was told, one column a setting; a table of this type, owned by its creator, is what makes '
+    'one.';
 
--- The trigger function of these tables: they hold SQL that runs with their owner's rights, so that nobody else writes them.
+-- The version of the settings that this script writes and reads. A script that gives a setting another meaning raises
+-- it, and brings the rows of the versions before up to date when it meets them.
+CREATE FUNCTION _settings_version() RETURNS integer
+LANGUAGE sql IMMUTABLE PARALLEL SAFE SET search_path = pg_catalog, pg_temp
+AS $version$ SELECT 1 $version$;
+COMMENT ON FUNCTION _settings_version() IS
+    'Part of segmentations: the version of the settings that this version of the extension knows.';
+
+-- The arguments of create_segmentation in their order. create_segmentation, alter_segmentation and audit_orders are
+-- declared from this list (create.sql), settings are explained by it.
+CREATE FUNCTION segmentation_arguments() RETURNS TABLE (
+    argument text, type text, default_value text, can_be_altered boolean, can_be_reset boolean, leaves_views boolean,
+    is_audited boolean, meaning text
+)
+LANGUAGE sql IMMUTABLE PARALLEL SAFE ROWS 24 SET search_path = pg_catalog, pg_temp
+AS $arguments$
+    VALUES
+    ('name', 'text', NULL, false, false, false, false,
+        'What the segmentation is called, 1 to 47 bytes; the names of its relations begin with it.'),
+    ('orders', 'regclass', NULL, true, false, false, true,
+        'The table or view of orders: one row an order, or a line of one.'),
+    ('customer', 'text', 'NULL', true, false, false, true,
+        'The column of the orders with the key of the customer. NULL: found by its name, as are ordered_at and '
+        'amount.'),
+    ('ordered_at', 'text', 'NULL', true, false, false, true,
+        'The column of the orders with their day or moment.'),
+    ('amount', 'text', 'NULL', true, false, false, true,
+        'The column of the orders with the amount in currency units; a negative one is a refund.'),
+    ('tenant', 'text', 'NULL', true, true, false, true,
+        'The column of the orders that tells several shops apart: the first part of the key of a customer. '
+        'NULL: one shop.'),
+    ('discounted', 'text', 'NULL', true, true, false, true,
+        'The boolean column of the orders that says which were discounted. NULL: not known.'),
+    ('order_id', 'text', 'NULL', true, true, false, true,
+        'The column of the orders with their number, where a row is a line of an order. NULL: each row is an order.'),
+    ('currency', 'text', 'NULL', true, true, false, true,
+        'The column of the orders with their currency, of which there must be only one. NULL: not checked.'),
+    ('order_filter', 'text', 'NULL', true, true, true, true,
+        'An SQL condition on the rows of the orders, run with an empty search path and the owner''s rights. '
+        'NULL: all rows.'),
+    ('time_zone', 'text', 'pg_catalog.current_setting(''TimeZone'')', true, false, false, true,
+        'The time zone of calendar days and of today.'),
+    ('policy', 'text', 'NULL', true, true, true, false,
+        'A name in segment_policies, a preset, a JSON document, or learn. NULL: the default.'),
+    ('engagement', 'regclass', 'NULL', true, true, false, false,
+        'A table of events: reviews, referrals, complaints and others. NULL: not tracked.'),
+    ('engagement_columns', 'jsonb', 'NULL', true, false, false, false,
+        'Columns of it that are not found by their names: tenant, customer, kind, happened_at.'),
+    ('contacts', 'regclass', 'NULL', true, true, false, false,
+        'A log of what was sent to customers. NULL: none is kept.'),
+    ('contacts_columns', 'jsonb', 'NULL', true, false, false, false,
+        'Columns of it that are not found by their names: tenant, customer, channel, contacted_at, scenario, step, '
+        'group.'),
+    ('customers', 'regclass', 'NULL', true, true, false, true,
+        'The table of customers, one row a customer. NULL: customers are those with an order.'),
+    ('customers_columns', 'jsonb', 'NULL', true, false, false, true,
+        'Columns of it that are not found by their names: tenant, customer, membership, email, phone, postal_address, '
+        'line_id, consents, last_contacted_on.'),
+    ('schema', 'text', 'pg_catalog.current_schema()', false, false, false, false,
+        'The schema of its relations.'),
+    ('as_of', 'date', 'NULL', true, true, true, true,
+        'The day the views answer for. NULL: today at each refresh.'),
+    ('lang', 'text', '''en''', true, false, false, false,
+        'The language of labels and titles: en or ja.'),
+    ('track', 'text', '''none''', true, false, false, false,
+        'trigger: triggers on the orders note whose orders change, so that a refresh reads only these; none: it reads '
+        'all orders.'),
+    ('readers', 'text[]', 'NULL', true, true, true, false,
+        'Roles that may read the views; public is everybody. NULL: only the owner.'),
+    ('views', 'text[]', 'NULL', true, true, false, false,
+        'The materialized views that are made: customers in any case, segments, movement, cohorts, actions. '
+        'NULL: these five.')
+$arguments$;
+COMMENT ON FUNCTION segmentation_arguments() IS
+    'The arguments of create_segmentation: type, default, whether alter_segmentation changes it and reset sets it '
+    'back, whether the views stay in their place then, whether audit_orders takes it, and what it means.';
+
+-- What a column of the settings says stands in the lists of arguments and of columns.
+DO $comments$
+DECLARE
+    setting record;
+BEGIN
+    FOR setting IN
+        SELECT a.argument AS name, a.meaning FROM @extschema@.segmentation_arguments() AS a
+        WHERE a.type OPERATOR(pg_catalog.<>) 'jsonb'
+        UNION ALL
+        SELECT c.setting, pg_catalog.format('The column of %s that is its %s. NULL: there is none.', c.source, c.role)
+        FROM @extschema@._source_columns() AS c WHERE c.source OPERATOR(pg_catalog.<>) 'orders'
+        UNION ALL
+        VALUES ('settings_version', 'The version of the settings; another version of pg_rfm may not know it.')
+    LOOP
+        EXECUTE pg_catalog.format('COMMENT ON COLUMN @extschema@.segmentation_settings.%I IS %L',
+                                  setting.name, setting.meaning);
+    END LOOP;
+END
+$comments$;
+COMMENT ON COLUMN segmentation_settings.name IS
+    'What the segmentation is called; if the tables were renamed since, their names count.';
+COMMENT ON COLUMN segmentation_settings.schema IS
+    'Where its relations are; if the schema was renamed since, the place of the table counts.';
+
+CREATE FUNCTION _refuse(message text, hint text) RETURNS void
+LANGUAGE plpgsql IMMUTABLE SET search_path = pg_catalog, pg_temp
+AS $refuse$
+BEGIN
+    RAISE EXCEPTION '%', message USING ERRCODE = 'invalid_parameter_value', HINT = hint;
+END
+$refuse$;
+COMMENT ON FUNCTION _refuse(text, text) IS 'Part of segmentations: refuses an argument.';
+
+-- The only place where settings are written by names that stand in a text. A name that is no setting is an error.
+CREATE FUNCTION _with(s segmentation_settings, changes jsonb) RETURNS segmentation_settings
+LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp
+AS $with$
+DECLARE
+    unknown text := (
+        SELECT string_agg(quote_ident(c.name), ', ' ORDER BY c.name)
+        FROM jsonb_object_keys(changes) AS c (name)
+        WHERE NOT to_jsonb(jsonb_populate_record(s, '{}')) ? c.name);
+BEGIN
+    IF unknown IS NOT NULL THEN
+        PERFORM @extschema@._refuse(format('settings of a segmentation have no %s', unknown),
+                                    'TABLE NAME_settings shows what they have.');
+    END IF;
+    RETURN jsonb_populate_record(s, changes);
+END
+$with$;
+COMMENT ON FUNCTION _with(segmentation_settings, jsonb) IS 'Part of segmentations: settings with some of them changed.';
+
+-- The trigger function of the tables of settings: they hold SQL that runs with their owner's rights, so that nobody
+-- else writes them.
 CREATE FUNCTION _only_owner() RETURNS trigger
 LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp
 AS $only_owner$
@@ -923,191 +1143,203 @@ END
 $only_owner$;
 COMMENT ON FUNCTION _only_owner() IS 'Part of segmentations: refuses to let others than the owner write the settings.';
 
--- One of the segmentation's relations, quoted.
-CREATE FUNCTION _relation(s jsonb, suffix text) RETURNS text
-LANGUAGE sql IMMUTABLE PARALLEL SAFE SET search_path = pg_catalog, pg_temp
-AS $relation$ SELECT format('%I.%I', s ->> 'schema', (s ->> 'name') || '_' || suffix) $relation$;
-COMMENT ON FUNCTION _relation(jsonb, text) IS 'Part of segmentations: the quoted name of one of its relations.';
+CREATE FUNCTION _relation(s segmentation_settings, suffix text) RETURNS text
+LANGUAGE plpgsql IMMUTABLE PARALLEL SAFE SET search_path = pg_catalog, pg_temp
+AS $relation$ BEGIN RETURN format('%I.%I', s.schema, s.name || '_' || suffix); END $relation$;
+COMMENT ON FUNCTION _relation(segmentation_settings, text) IS
+    'Part of segmentations: the quoted name of one of its relations.';
 
--- The columns that a source may have, and the names under which they are looked for where none is given. Without names: only
--- a column that is given is taken, because guessing wrong would change the result. Japanese names are written in escapes: the
--- script must be readable in a database of any encoding, to be refused there.
-CREATE FUNCTION _source_columns() RETURNS TABLE (source text, role text, required boolean, types text, names text[])
+CREATE FUNCTION _trigger_function(s segmentation_settings) RETURNS text
 LANGUAGE sql IMMUTABLE PARALLEL SAFE SET search_path = pg_catalog, pg_temp
-AS $columns$
-    WITH customer AS (
-        SELECT E'{customer_id,customer,customer_no,customer_number,customer_key,customer_code,cust_id,client_id,user_id,buyer_id,member_id,\u9867\u5ba2ID,\u9867\u5ba2\u756a\u53f7,\u9867\u5ba2\u30b3\u30fc\u30c9,\u4f1a\u54e1ID,\u4f1a\u54e1\u756a\u53f7}'::text[] AS names
-    )
-    VALUES
-    ('orders', 'tenant', false, 'key', '{}'::text[]),
-    ('orders', 'customer', true, 'key', (SELECT k.names FROM customer AS k)),
-    ('orders', 'ordered_at', true, 'day', E'{ordered_at,ordered_on,order_date,order_datetime,order_time,order_timestamp,order_ts,order_day,purchased_at,purchased_on,purchase_date,invoice_date,\u6ce8\u6587\u65e5,\u6ce8\u6587\u65e5\u6642,\u8cfc\u5165\u65e5,\u8cfc\u5165\u65e5\u6642,\u53d7\u6ce8\u65e5}'),
-    ('orders', 'amount', true, 'amount', E'{amount,total_amount,order_amount,order_total,order_value,grand_total,total_price,total,\u91d1\u984d,\u6ce8\u6587\u91d1\u984d,\u8cfc\u5165\u91d1\u984d,\u5408\u8a08\u91d1\u984d,\u58f2\u4e0a\u91d1\u984d}'),
-    ('orders', 'discounted', false, 'boolean', '{}'),
-    ('orders', 'order_id', false, 'key', '{}'),
-    ('orders', 'currency', false, 'text', '{}'),
-    ('engagement', 'tenant', false, 'key', '{}'),
-    ('engagement', 'customer', true, 'key', (SELECT k.names FROM customer AS k)),
-    ('engagement', 'kind', true, 'text', E'{kind,event_kind,event_type,event,type,\u7a2e\u985e,\u7a2e\u5225}'),
-    ('engagement', 'happened_at', true, 'day', E'{happened_at,happened_on,occurred_at,occurred_on,event_date,event_time,\u767a\u751f\u65e5,\u767a\u751f\u65e5\u6642}'),
-    ('contacts', 'tenant', false, 'key', '{}'),
-    ('contacts', 'customer', true, 'key', (SELECT k.names FROM customer AS k)),
-    ('contacts', 'channel', true, 'text', '{channel}'),
-    ('contacts', 'contacted_at', true, 'day', '{contacted_at,contacted_on,sent_at,sent_on}'),
-    ('contacts', 'scenario', false, 'text', '{scenario}'),
-    ('contacts', 'step', false, 'text', '{step}'),
-    ('contacts', 'group', false, 'text', '{group,test_group}'),
-    ('customers', 'tenant', false, 'key', '{}'),
-    ('customers', 'customer', true, 'key', (SELECT k.names || '{id}' FROM customer AS k)),
-    ('customers', 'membership', false, 'text', E'{membership,membership_status,\u4f1a\u54e1\u533a\u5206}'),
-    ('customers', 'email', false, 'text', E'{email,e_mail,email_address,mail_address,\u30e1\u30fc\u30eb\u30a2\u30c9\u30ec\u30b9}'),
-    ('customers', 'phone', false, 'text', E'{phone,phone_number,telephone,tel,\u96fb\u8a71\u756a\u53f7}'),
-    ('customers', 'postal_address', false, 'text', E'{postal_address,address,\u4f4f\u6240}'),
-    ('customers', 'line_id', false, 'text', '{line_id,line_user_id}'),
-    ('customers', 'consents', false, 'jsonb', '{consents}'),
-    ('customers', 'last_contacted_on', false, 'day', E'{last_contacted_on,last_contacted_at,\u6700\u7d42\u9023\u7d61\u65e5}')
-$columns$;
-COMMENT ON FUNCTION _source_columns() IS
-    'Part of segmentations: the columns of the sources, their types and the names under which they are found.';
+AS $trigger_function$ SELECT @extschema@._relation(s, 'note_orders') || '()' $trigger_function$;
+COMMENT ON FUNCTION _trigger_function(segmentation_settings) IS
+    'Part of segmentations: the quoted name of the function that its triggers on the orders call.';
 
--- A table or view of the settings. Kept as text: whoever drops or renames it is told by name what is missing.
-CREATE FUNCTION _source_table(s jsonb, source text) RETURNS regclass
+-- Today by the segmentation's clock, unless a day is fixed.
+CREATE FUNCTION _today(s segmentation_settings, on_day date) RETURNS date
+LANGUAGE sql VOLATILE SET search_path = pg_catalog, pg_temp
+AS $today$ SELECT coalesce(on_day, s.as_of, (clock_timestamp() AT TIME ZONE s.time_zone)::date) $today$;
+COMMENT ON FUNCTION _today(segmentation_settings, date) IS
+    'Part of segmentations: the day asked for; by default today in the segmentation''s time zone.';
+/* </end connected objects> */
+
+/* <begin connected objects> */
+-- src/sql/segmentation.rs
+-- requires:
+--   segmentation_settings
+
+-- segmentation: columns of the shop's tables
+
+-- The tables and views that the settings name.
+CREATE FUNCTION _sources(s segmentation_settings) RETURNS TABLE (source text, relation text)
+LANGUAGE plpgsql IMMUTABLE PARALLEL SAFE ROWS 4 SET search_path = pg_catalog, pg_temp
+AS $sources$
+BEGIN
+    RETURN QUERY
+        VALUES ('orders', s.orders), ('engagement', s.engagement), ('contacts', s.contacts), ('customers', s.customers);
+END
+$sources$;
+COMMENT ON FUNCTION _sources(segmentation_settings) IS
+    'Part of segmentations: the names of the shop''s tables; NULL where there is none.';
+
+-- A table or view of the settings. They keep its name, not its oid, so that the message names what was dropped or
+-- renamed.
+CREATE FUNCTION _source_table(s segmentation_settings, source text) RETURNS regclass
 LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp
 AS $table$
 DECLARE
-    found regclass := to_regclass(s ->> source);
+    named text := (SELECT t.relation FROM @extschema@._sources(s) AS t WHERE t.source = _source_table.source);
+    found regclass := to_regclass(named);
     kind "char";
 BEGIN
     IF coalesce(found::oid, 0) = 0 THEN
-        RAISE EXCEPTION 'there is no relation % (%)', s ->> source, source
+        RAISE EXCEPTION 'there is no relation % (%)', named, source
             USING ERRCODE = 'undefined_table',
-                  HINT = format('Was it renamed or dropped? alter_segmentation(%L, %s => ...) names another one.', s ->> 'name', source);
+                  HINT = format('Was it renamed or dropped? alter_segmentation(%L, %s => ...) names another one.',
+                                s.name, source);
     END IF;
     SELECT c.relkind INTO kind FROM pg_class AS c WHERE c.oid = found;
     IF kind NOT IN ('r', 'p', 'v', 'm', 'f') THEN
         RAISE EXCEPTION '% (%) is no table or view', found, source
-            USING ERRCODE = 'wrong_object_type', HINT = 'Name a table, partitioned table, foreign table, view or materialized view.';
+            USING ERRCODE = 'wrong_object_type',
+                  HINT = 'Name a table, partitioned table, foreign table, view or materialized view.';
     END IF;
     RETURN found;
 END
 $table$;
-COMMENT ON FUNCTION _source_table(jsonb, text) IS 'Part of segmentations: a source as named in the settings; an error where it is gone.';
+COMMENT ON FUNCTION _source_table(segmentation_settings, text) IS
+    'Part of segmentations: a source as named in the settings; an error where it is gone.';
 
--- What a column's type is good for; domains count as what they stand on.
-CREATE FUNCTION _fits(type oid, types text) RETURNS boolean
+-- A domain is used as the type it stands on.
+CREATE FUNCTION _base_type(type oid) RETURNS oid
 LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp
-AS $fits$
+AS $base$
     WITH RECURSIVE base AS (
-        SELECT t.oid, t.typbasetype FROM pg_type AS t WHERE t.oid = $1
+        SELECT t.oid, t.typbasetype FROM pg_type AS t WHERE t.oid = type
         UNION ALL
-        SELECT t.oid, t.typbasetype FROM base AS b JOIN pg_type AS t ON t.oid = b.typbasetype WHERE b.typbasetype <> 0
+        SELECT t.oid, t.typbasetype FROM base AS b JOIN pg_type AS t ON t.oid = b.typbasetype
     )
-    SELECT CASE $2
-        WHEN 'day' THEN b.oid IN ('date'::regtype, 'timestamp'::regtype, 'timestamptz'::regtype)
-        WHEN 'amount' THEN b.oid IN ('int2'::regtype, 'int4'::regtype, 'int8'::regtype, 'numeric'::regtype, 'float4'::regtype, 'float8'::regtype)
-        WHEN 'boolean' THEN b.oid = 'bool'::regtype
-        WHEN 'jsonb' THEN b.oid IN ('json'::regtype, 'jsonb'::regtype)
-        ELSE true END
-    FROM base AS b WHERE b.typbasetype = 0
-$fits$;
-COMMENT ON FUNCTION _fits(oid, text) IS 'Part of segmentations: whether a column of that type can be used as a day, an amount and so on.';
+    SELECT b.oid FROM base AS b WHERE b.typbasetype = 0
+$base$;
+COMMENT ON FUNCTION _base_type(oid) IS 'Part of segmentations: a type, of a domain the one that it stands on.';
 
--- The columns of a source by role: those that are named, and those found by their names. `like_orders` are the key columns of
--- the orders: a source that has columns of these names is joined by them. A column that the caller may not read is not found,
--- unless it is the only one that could be what is needed: reading it then says what is missing.
-CREATE FUNCTION _find_columns(relation regclass, source text, given jsonb, like_orders jsonb) RETURNS jsonb
+-- The columns of a source that the settings name, by role: a JSON null where it is settled that there is none.
+CREATE FUNCTION _settled_columns(s segmentation_settings, source text) RETURNS jsonb
+LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp
+AS $settled$
+    SELECT jsonb_object_agg(c.role, to_jsonb(s) -> c.setting)
+    FROM @extschema@._source_columns() AS c WHERE c.source = $2
+$settled$;
+COMMENT ON FUNCTION _settled_columns(segmentation_settings, text) IS
+    'Part of segmentations: the columns of a source that the settings name, by role.';
+
+-- The settings with the columns of a source: those that are settled, and for every other role the one that is guessed.
+-- The keys of the other sources are looked for under the names they have in the orders first.
+CREATE FUNCTION _with_columns(s segmentation_settings, source text, settled jsonb) RETURNS segmentation_settings
 LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp
 AS $columns$
 DECLARE
-    columns jsonb := (SELECT coalesce(jsonb_object_agg(a.attname, a.atttypid::bigint), '{}') FROM pg_attribute AS a
-                      WHERE a.attrelid = relation AND a.attnum > 0 AND NOT a.attisdropped);
-    known text := (SELECT string_agg(quote_ident(a.attname), ', ' ORDER BY a.attnum) FROM pg_attribute AS a
-                   WHERE a.attrelid = relation AND a.attnum > 0 AND NOT a.attisdropped);
-    unknown text := (SELECT quote_ident(min(g.role)) FROM jsonb_object_keys(given) AS g (role)
-                     WHERE g.role NOT IN (SELECT c.role FROM @extschema@._source_columns() AS c WHERE c.source = _find_columns.source));
+    relation regclass := @extschema@._source_table(s, source);
+    of_orders jsonb := CASE source WHEN 'orders' THEN '{}'::jsonb
+                                   ELSE jsonb_build_object('tenant', s.tenant, 'customer', s.customer) END;
+    names text[];
+    types text[];
+    are_readable boolean[];
+    listed text;
+    unknown text;
     wanted record;
-    matches text[];
-    readable text[];
     argument text;
+    choice record;
     found jsonb := '{}';
 BEGIN
+    SELECT quote_ident(min(g.role)) INTO unknown FROM jsonb_object_keys(settled) AS g (role)
+    WHERE g.role NOT IN (SELECT c.role FROM @extschema@._source_columns() AS c WHERE c.source = _with_columns.source);
     IF unknown IS NOT NULL THEN
-        RAISE EXCEPTION '%_columns: % is not known', source, unknown
-            USING ERRCODE = 'invalid_parameter_value',
-                  HINT = format('Known are: %s.', (SELECT string_agg(c.role, ', ') FROM @extschema@._source_columns() AS c
-                                                   WHERE c.source = _find_columns.source));
+        PERFORM @extschema@._refuse(
+            format('%s_columns: %s is not known', source, unknown),
+            format('Known are: %s.', (SELECT string_agg(c.role, ', ') FROM @extschema@._source_columns() AS c
+                                      WHERE c.source = _with_columns.source)));
     END IF;
-    FOR wanted IN SELECT * FROM @extschema@._source_columns() AS c WHERE c.source = _find_columns.source LOOP
-        argument := concat_ws('.', nullif(source, 'orders'), wanted.role);
-        IF given ? wanted.role THEN
-            matches := array_remove(ARRAY[given ->> wanted.role], NULL);
-        ELSIF columns ? (like_orders ->> wanted.role) THEN
-            matches := ARRAY[like_orders ->> wanted.role];
-        ELSE
-            matches := ARRAY(SELECT c.name FROM jsonb_each(columns) AS c (name, type)
-                             WHERE lower(c.name) IN (SELECT lower(n) FROM unnest(wanted.names) AS n)
-                                 AND @extschema@._fits(c.type::text::oid, wanted.types));
-            readable := ARRAY(SELECT m FROM unnest(matches) AS m WHERE has_column_privilege(relation, m, 'SELECT'));
-            IF readable <> '{}' OR NOT wanted.required THEN
-                matches := readable;
-            END IF;
-        END IF;
+    -- Types by their names in the catalog: format_type quotes them where quote_all_identifiers is on.
+    SELECT array_agg(a.attname::text ORDER BY a.attnum),
+           array_agg(CASE t.typnamespace WHEN 'pg_catalog'::regnamespace THEN t.typname::text ELSE '' END
+                     ORDER BY a.attnum),
+           array_agg(has_column_privilege(relation, a.attnum, 'SELECT') ORDER BY a.attnum),
+           string_agg(quote_ident(a.attname), ', ' ORDER BY a.attnum)
+    INTO names, types, are_readable, listed
+    FROM pg_attribute AS a
+    JOIN pg_type AS t ON t.oid = @extschema@._base_type(a.atttypid)
+    WHERE a.attrelid = relation AND a.attnum > 0 AND NOT a.attisdropped;
 
-        IF cardinality(matches) > 1 THEN
+    FOR wanted IN SELECT * FROM @extschema@._source_columns() AS c WHERE c.source = _with_columns.source LOOP
+        argument := concat_ws('.', nullif(source, 'orders'), wanted.role);
+        SELECT * INTO choice FROM @extschema@._choose_column(
+            source, wanted.role, coalesce(names, '{}'), coalesce(types, '{}'), coalesce(are_readable, '{}'),
+            settled ? wanted.role, settled ->> wanted.role, of_orders ->> wanted.role);
+        CASE choice.outcome
+        WHEN 'found', 'absent' THEN
+            -- What is absent is settled too: a column that is added later does not come in by its name.
+            found := found || jsonb_build_object(wanted.setting, names[choice.places[1]]);
+        WHEN 'ambiguous' THEN
             RAISE EXCEPTION '% has several columns that could be %: %', relation, argument,
-                (SELECT string_agg(quote_ident(m), ', ' ORDER BY m) FROM unnest(matches) AS m)
+                (SELECT string_agg(quote_ident(names[p]), ', ' ORDER BY names[p]) FROM unnest(choice.places) AS p)
                 USING ERRCODE = 'ambiguous_column', HINT = 'Name the one that is meant.';
-        ELSIF matches = '{}' AND (wanted.required OR like_orders ->> wanted.role IS NOT NULL) THEN
+        WHEN 'missing' THEN
             RAISE EXCEPTION '% has no column that is known to be %', relation, argument
-                USING ERRCODE = 'undefined_column', HINT = format('Name one of its columns: %s.', known);
-        ELSIF matches <> '{}' AND NOT columns ? matches[1] THEN
-            RAISE EXCEPTION '% has no column %, which is named as %', relation, quote_ident(matches[1]), argument
-                USING ERRCODE = 'undefined_column', HINT = format('Its columns: %s.', known);
-        ELSIF matches <> '{}' AND NOT @extschema@._fits((columns ->> matches[1])::oid, wanted.types) THEN
-            RAISE EXCEPTION 'column % of % is %, which cannot be %', quote_ident(matches[1]), relation,
-                (columns ->> matches[1])::oid::regtype, argument
+                USING ERRCODE = 'undefined_column', HINT = format('Name one of its columns: %s.', listed);
+        WHEN 'unknown' THEN
+            RAISE EXCEPTION '% has no column %, which is named as %',
+                relation, quote_ident(settled ->> wanted.role), argument
+                USING ERRCODE = 'undefined_column', HINT = format('Its columns: %s.', listed);
+        WHEN 'unfit' THEN
+            RAISE EXCEPTION 'column % of % is %, which cannot be %', quote_ident(names[choice.places[1]]), relation,
+                (SELECT a.atttypid::regtype FROM pg_attribute AS a
+                 WHERE a.attrelid = relation AND a.attname = names[choice.places[1]]), argument
                 USING ERRCODE = 'datatype_mismatch',
-                      HINT = CASE wanted.types WHEN 'day' THEN 'It must be a date, timestamp or timestamptz.'
-                                               WHEN 'amount' THEN 'It must be a number: integer, numeric or double precision.'
-                                               WHEN 'boolean' THEN 'It must be a boolean.'
-                                               ELSE 'It must be json or jsonb.' END || ' A view over the table can cast it.';
-        END IF;
-        -- Absent is said too: a column that is added later must not come in by its name.
-        found := found || jsonb_build_object(wanted.role, matches[1]);
+                      HINT = format('It must be %s. A view over the table can cast it.', wanted.types);
+        END CASE;
     END LOOP;
-    RETURN found;
+    RETURN @extschema@._with(s, found);
 END
 $columns$;
-COMMENT ON FUNCTION _find_columns(regclass, text, jsonb, jsonb) IS
-    'Part of segmentations: the columns of a source by role, named or found by their names.';
+COMMENT ON FUNCTION _with_columns(segmentation_settings, text, jsonb) IS
+    'Part of segmentations: settings with the columns of a source, named or guessed.';
+
+-- The settings where a source is not named: it has no columns.
+CREATE FUNCTION _without_columns(s segmentation_settings, source text) RETURNS segmentation_settings
+LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp
+AS $none$
+    SELECT @extschema@._with(s, (SELECT jsonb_object_agg(c.setting, NULL::text)
+                                 FROM @extschema@._source_columns() AS c WHERE c.source = $2))
+$none$;
+COMMENT ON FUNCTION _without_columns(segmentation_settings, text) IS
+    'Part of segmentations: settings without columns of a source.';
 
 -- The operator that says whether two keys of a type are equal: that of its btree order, whatever its schema.
 CREATE FUNCTION _equality(type oid) RETURNS text
 LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp
+SET plan_cache_mode = force_generic_plan -- to plan it takes longer than to run it
 AS $equality$
 DECLARE
+    base oid := @extschema@._base_type(type);
     operator text;
 BEGIN
-    WITH RECURSIVE base AS (
-        SELECT t.oid, t.typbasetype, t.typtype, t.typcategory FROM pg_type AS t WHERE t.oid = type
-        UNION ALL
-        SELECT t.oid, t.typbasetype, t.typtype, t.typcategory FROM base AS b JOIN pg_type AS t ON t.oid = b.typbasetype
-    )
     SELECT format('OPERATOR(%I.%s)', n.nspname, o.oprname) INTO operator
-    FROM base AS b
+    FROM pg_type AS b
     JOIN pg_opclass AS c ON c.opcdefault AND (
         c.opcintype = b.oid
         OR c.opcintype = 'anyenum'::regtype AND b.typtype = 'e'
         OR c.opcintype = 'anyarray'::regtype AND b.typcategory = 'A'
         OR EXISTS (SELECT FROM pg_cast AS k
-                   WHERE k.castsource = b.oid AND k.casttarget = c.opcintype AND k.castmethod = 'b' AND k.castcontext = 'i'))
+                   WHERE k.castsource = b.oid AND k.casttarget = c.opcintype
+                       AND k.castmethod = 'b' AND k.castcontext = 'i'))
     JOIN pg_am AS m ON m.oid = c.opcmethod AND m.amname = 'btree'
     JOIN pg_amop AS a ON a.amopfamily = c.opcfamily AND a.amopstrategy = 3
         AND a.amoplefttype = c.opcintype AND a.amoprighttype = c.opcintype
     JOIN pg_operator AS o ON o.oid = a.amopopr
     JOIN pg_namespace AS n ON n.oid = o.oprnamespace
     JOIN pg_type AS i ON i.oid = c.opcintype
-    WHERE b.typbasetype = 0
+    WHERE b.oid = base
     ORDER BY c.opcintype = b.oid DESC, i.typispreferred DESC
     LIMIT 1;
     IF operator IS NULL THEN
@@ -1120,573 +1352,279 @@ $equality$;
 COMMENT ON FUNCTION _equality(oid) IS 'Part of segmentations: the operator for equal keys of a type, with its schema.';
 
 -- The key columns: the tenant's, where there is one, and the customer's, named as in the orders.
-CREATE FUNCTION _keys(s jsonb) RETURNS text[]
-LANGUAGE sql IMMUTABLE PARALLEL SAFE SET search_path = pg_catalog, pg_temp
-AS $keys$ SELECT array_remove(ARRAY[s #>> '{columns,orders,tenant}', s #>> '{columns,orders,customer}'], NULL) $keys$;
-COMMENT ON FUNCTION _keys(jsonb) IS 'Part of segmentations: the key columns.';
+CREATE FUNCTION _keys(s segmentation_settings) RETURNS text[]
+LANGUAGE plpgsql IMMUTABLE PARALLEL SAFE SET search_path = pg_catalog, pg_temp
+AS $keys$ BEGIN RETURN array_remove(ARRAY[s.tenant, s.customer], NULL); END $keys$;
+COMMENT ON FUNCTION _keys(segmentation_settings) IS 'Part of segmentations: the key columns.';
 
--- A list of the key columns, of an alias or without.
-CREATE FUNCTION _key_list(s jsonb, alias text DEFAULT NULL) RETURNS text
+CREATE FUNCTION _key_list(s segmentation_settings, alias text DEFAULT NULL) RETURNS text
 LANGUAGE sql IMMUTABLE PARALLEL SAFE SET search_path = pg_catalog, pg_temp
 AS $keys$
     SELECT string_agg(coalesce(alias || '.', '') || quote_ident(k.name), ', ' ORDER BY k.place)
     FROM unnest(@extschema@._keys(s)) WITH ORDINALITY AS k (name, place)
 $keys$;
-COMMENT ON FUNCTION _key_list(jsonb, text) IS 'Part of segmentations: the quoted key columns of an alias.';
+COMMENT ON FUNCTION _key_list(segmentation_settings, text) IS
+    'Part of segmentations: the quoted key columns, of an alias or without.';
 
--- The condition that two rows are of the same customer.
-CREATE FUNCTION _same_key(s jsonb, one text, other text) RETURNS text
+CREATE FUNCTION _same_key(s segmentation_settings, one text, other text) RETURNS text
 LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp
 AS $same$
-    SELECT string_agg(format('%s.%I %s %s.%I', one, k.name, @extschema@._equality(a.atttypid), other, k.name), ' AND ' ORDER BY k.place)
+    SELECT string_agg(format('%s.%I %s %s.%I', one, k.name, @extschema@._equality(a.atttypid), other, k.name), ' AND '
+                      ORDER BY k.place)
     FROM unnest(@extschema@._keys(s)) WITH ORDINALITY AS k (name, place)
     JOIN pg_attribute AS a ON a.attrelid = @extschema@._source_table(s, 'orders') AND a.attname = k.name
 $same$;
-COMMENT ON FUNCTION _same_key(jsonb, text, text) IS 'Part of segmentations: the condition that two rows have the same key.';
+COMMENT ON FUNCTION _same_key(segmentation_settings, text, text) IS
+    'Part of segmentations: the condition that two rows are of the same customer.';
 
--- The arguments of create_segmentation as settings; what is not given is left out, and looked for or defaulted later.
-CREATE FUNCTION _given_settings(
-    orders regclass, tenant text, customer text, ordered_at text, amount text, discounted text, order_id text, currency text,
-    order_filter text, time_zone text, policy text, engagement regclass, engagement_columns jsonb, contacts regclass, contacts_columns jsonb, customers regclass,
-    customers_columns jsonb, as_of date, lang text, track text, readers text[]
-) RETURNS jsonb
+-- Whether the key columns of the orders are of the types they had when the tables were made.
+CREATE FUNCTION _key_types_hold(s segmentation_settings) RETURNS boolean
 LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp
-AS $given$
-    SELECT jsonb_strip_nulls(jsonb_build_object(
-        'orders', orders, 'order_filter', order_filter, 'time_zone', time_zone, 'policy', policy, 'engagement', engagement,
-        'contacts', contacts, 'customers', customers, 'as_of', as_of, 'lang', lang, 'track', track, 'readers', readers
-    )) || jsonb_build_object('columns', jsonb_build_object(
-        'orders', jsonb_strip_nulls(jsonb_build_object(
-            'tenant', tenant, 'customer', customer, 'ordered_at', ordered_at, 'amount', amount, 'discounted', discounted,
-            'order_id', order_id, 'currency', currency)),
-        'engagement', coalesce(engagement_columns, '{}'),
-        'contacts', coalesce(contacts_columns, '{}'),
-        'customers', coalesce(customers_columns, '{}')))
-$given$;
-COMMENT ON FUNCTION _given_settings(regclass, text, text, text, text, text, text, text, text, text, text, regclass, jsonb, regclass, jsonb, regclass, jsonb, date, text, text, text[]) IS
-    'Part of segmentations: the arguments of create_segmentation as one document.';
-
-CREATE FUNCTION _invalid(message text, hint text) RETURNS void
-LANGUAGE plpgsql IMMUTABLE SET search_path = pg_catalog, pg_temp
-AS $invalid$
-BEGIN
-    RAISE EXCEPTION '%', message USING ERRCODE = 'invalid_parameter_value', HINT = hint;
-END
-$invalid$;
-COMMENT ON FUNCTION _invalid(text, text) IS 'Part of segmentations: refuses an argument.';
-
--- The settings with defaults and columns filled in; an error where they cannot be meant.
-CREATE FUNCTION _checked_settings(given jsonb) RETURNS jsonb
-LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp
-AS $checked$
-DECLARE
-    s jsonb := jsonb_build_object('time_zone', current_setting('TimeZone'), 'lang', 'en', 'track', 'none') || given;
-    source text;
-    relation regclass;
-    kind pg_class;
-BEGIN
-    IF NOT s ? 'orders' THEN
-        PERFORM @extschema@._invalid('orders is NULL', 'Name the table of orders: orders => ''sales.orders''.');
-    ELSIF s ->> 'lang' NOT IN ('en', 'ja') THEN
-        PERFORM @extschema@._invalid(format('lang is "%s"', s ->> 'lang'), 'Labels exist in en and ja.');
-    ELSIF s ->> 'track' NOT IN ('none', 'trigger') THEN
-        PERFORM @extschema@._invalid(format('track is "%s"', s ->> 'track'), 'It is none or trigger.');
-    ELSIF NOT isfinite(coalesce((s ->> 'as_of')::date, '2000-01-01')) THEN
-        PERFORM @extschema@._invalid(format('as_of is %s', s ->> 'as_of'), 'Give a finite day, or none for today at each refresh.');
-    END IF;
-    PERFORM clock_timestamp() AT TIME ZONE (s ->> 'time_zone');
-
-    FOREACH source IN ARRAY ARRAY['orders', 'engagement', 'contacts', 'customers'] LOOP
-        IF jsonb_typeof(s #> ARRAY['columns', source]) <> 'object' THEN
-            PERFORM @extschema@._invalid(format('%s_columns is a JSON %s', source, jsonb_typeof(s #> ARRAY['columns', source])),
-                                         'Give an object of columns, for example {"customer": "buyer_id"}.');
-        ELSIF s ->> source IS NULL THEN
-            IF s #> ARRAY['columns', source] <> '{}' THEN
-                PERFORM @extschema@._invalid(format('%s_columns are given without %1$s', source), format('Name the table too: %s => ...', source));
-            END IF;
-            CONTINUE;
-        END IF;
-        relation := @extschema@._source_table(s, source);
-        SELECT * INTO kind FROM pg_class AS c WHERE c.oid = relation;
-        IF kind.relpersistence = 't' THEN
-            PERFORM @extschema@._invalid(format('%s is a temporary table', relation), 'A refresh from another session would not see it.');
-        ELSIF source = 'orders' AND s ->> 'track' = 'trigger' AND kind.relkind NOT IN ('r', 'p') THEN
-            PERFORM @extschema@._invalid(format('%s is no table: it can have no triggers that note changes', relation),
-                                         'Use track => ''none'': each refresh reads all orders.');
-        END IF;
-        s := jsonb_set(s, ARRAY['columns', source], @extschema@._find_columns(
-            relation, source, s #> ARRAY['columns', source],
-            CASE source WHEN 'orders' THEN '{}' ELSE jsonb_build_object('tenant', s #> '{columns,orders,tenant}',
-                                                                        'customer', s #> '{columns,orders,customer}') END));
-    END LOOP;
-    PERFORM @extschema@._same_key(s, 'a', 'b'); -- an error where a key has no order
-    IF s ? 'order_filter' THEN
-        -- By itself, so that the message shows it and not our SQL, and not between parentheses, which it could close.
-        EXECUTE format(E'SELECT FROM %s AS o WHERE CASE WHEN\n%s\nTHEN true END LIMIT 0', @extschema@._source_table(s, 'orders'), s ->> 'order_filter');
-    END IF;
-    IF @extschema@._keys(s) && '{ordered_on,amount,discounted,kind,happened_on,channel,contacted_on,scenario,step,test_group}'
-        OR EXISTS (SELECT FROM @extschema@._view_columns() AS c WHERE c.name = ANY (@extschema@._keys(s))) THEN
-        PERFORM @extschema@._invalid(
-            format('a key column is called like a column of ours: %s', array_to_string(@extschema@._keys(s), ', ')),
-            'A view over the orders can give it another name.');
-    END IF;
-    RETURN s;
-END
-$checked$;
-COMMENT ON FUNCTION _checked_settings(jsonb) IS 'Part of segmentations: settings with defaults and found columns; refuses what cannot be meant.';
-/* </end connected objects> */
-
-/* <begin connected objects> */
--- src/sql/segmentation.rs
--- requires:
---   segmentation_settings
-
--- segmentation: registry
-
--- Only from the catalog: the tables of others may hold anything.
-CREATE FUNCTION _list_segmentations() RETURNS TABLE (name text, schema text, owner text, relation text)
-LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp
-AS $list$
-    SELECT left(c.relname, -length('_settings')), n.nspname, pg_get_userbyid(c.relowner), c.oid::regclass::text
-    FROM pg_class AS c
-    JOIN pg_namespace AS n ON n.oid = c.relnamespace
-    WHERE c.reloftype = '@extschema@.segmentation_settings'::regtype AND c.relname LIKE '%\_settings' AND c.relkind = 'r'
-$list$;
-COMMENT ON FUNCTION _list_segmentations() IS 'Part of segmentations: all of them, from the catalog.';
-
--- All relations a segmentation can have, in the order in which they can be dropped.
-CREATE FUNCTION _segmentation_relations() RETURNS TABLE (suffix text, kind text)
-LANGUAGE sql IMMUTABLE PARALLEL SAFE SET search_path = pg_catalog, pg_temp
-AS $relations$
-    VALUES ('actions', 'MATERIALIZED VIEW'), ('cohorts', 'MATERIALIZED VIEW'), ('movement', 'MATERIALIZED VIEW'),
-           ('segments', 'MATERIALIZED VIEW'), ('customers_today', 'VIEW'), ('customers', 'MATERIALIZED VIEW'), ('facts', 'VIEW'),
-           ('noted', 'TABLE'), ('profiles', 'TABLE'), ('contacts', 'TABLE'), ('engagement', 'TABLE'), ('histories', 'TABLE'), ('status', 'TABLE'),
-           ('policies', 'TABLE'), ('settings', 'TABLE')
-$relations$;
-COMMENT ON FUNCTION _segmentation_relations() IS 'Part of segmentations: the relations one can have.';
-
--- Why relations of a segmentation must not be used; NULL where nothing is wrong with them. Whoever owns the schema can put a
--- relation of hers in the place of one, and whoever was granted TRIGGER can put a trigger on one: to read or write it would run
--- what they put there with the rights of whoever reads or writes.
-CREATE FUNCTION _objection(s jsonb, suffixes text[]) RETURNS text
-LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp
-AS $objection$
-    SELECT string_agg(o.objection, '; ' ORDER BY o.objection)
-    FROM (
-        SELECT c.oid::regclass || CASE
-            WHEN pg_get_userbyid(c.relowner) <> current_user THEN ' belongs to somebody else'
-            WHEN c.relkind <> CASE r.kind WHEN 'TABLE' THEN 'r' WHEN 'VIEW' THEN 'v' ELSE 'm' END THEN ' is no ' || lower(r.kind)
-            WHEN g.triggers IS NOT NULL THEN ' has triggers that are not of pg_rfm: ' || g.triggers
-            WHEN u.rules IS NOT NULL THEN ' has rules that are not of pg_rfm: ' || u.rules
-            END AS objection
-        FROM @extschema@._segmentation_relations() AS r
-        JOIN pg_class AS c ON c.oid = to_regclass(@extschema@._relation(s, r.suffix))
-        CROSS JOIN LATERAL (
-            SELECT string_agg(t.tgname, ', ' ORDER BY t.tgname) AS triggers
-            FROM pg_trigger AS t
-            WHERE t.tgrelid = c.oid AND NOT t.tgisinternal
-                AND NOT (r.suffix = 'settings' AND t.tgfoid = '@extschema@._only_owner()'::regprocedure)
-        ) AS g
-        CROSS JOIN LATERAL (
-            SELECT string_agg(w.rulename, ', ' ORDER BY w.rulename) AS rules
-            FROM pg_rewrite AS w WHERE w.ev_class = c.oid AND w.rulename <> '_RETURN'
-        ) AS u
-        WHERE r.suffix = ANY (suffixes)
-        UNION ALL
-        SELECT f.oid::regprocedure || ' belongs to somebody else'
-        FROM pg_proc AS f
-        WHERE 'noted' = ANY (suffixes) AND f.oid = to_regprocedure(@extschema@._relation(s, 'note_orders') || '()')
-            AND pg_get_userbyid(f.proowner) <> current_user
-    ) AS o
-$objection$;
-COMMENT ON FUNCTION _objection(jsonb, text[]) IS 'Part of segmentations: why relations of one must not be used; NULL: nothing is wrong.';
-
--- A table or view of a segmentation, to be used: locked first, then checked. Its name means this relation until the transaction ends,
--- because a relation that is locked is neither dropped nor renamed. A materialized view cannot be locked so: REFRESH locks and checks it.
-CREATE FUNCTION _hold(s jsonb, suffix text, lock_mode text) RETURNS text
-LANGUAGE plpgsql VOLATILE SET search_path = pg_catalog, pg_temp
 AS $hold$
-DECLARE
-    relation text := @extschema@._relation(s, suffix);
-    objection text;
-BEGIN
-    EXECUTE format('LOCK TABLE ONLY %s IN %s', relation, lock_mode);
-    objection := @extschema@._objection(s, ARRAY[suffix]);
-    IF objection IS NOT NULL THEN
-        RAISE EXCEPTION 'segmentation "%": %', s ->> 'name', objection USING ERRCODE = 'insufficient_privilege';
-    END IF;
-    RETURN relation;
-END
+    SELECT coalesce(bool_and(o.atttypid = h.atttypid), false)
+    FROM unnest(@extschema@._keys(s)) AS k (name)
+    JOIN pg_attribute AS o ON o.attrelid = @extschema@._source_table(s, 'orders') AND o.attname = k.name
+    JOIN pg_attribute AS h ON h.attrelid = to_regclass(@extschema@._relation(s, 'histories')) AND h.attname = k.name
 $hold$;
-COMMENT ON FUNCTION _hold(jsonb, text, text) IS 'Part of segmentations: the name of one of its tables, locked and checked.';
-
--- Whose a schema is; of one that belongs to the database's owner, as public does by default, that role.
-CREATE FUNCTION _schema_owner(schema text) RETURNS oid
-LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp
-AS $owner$
-    SELECT CASE pg_get_userbyid(n.nspowner)
-        WHEN 'pg_database_owner' THEN (SELECT d.datdba FROM pg_database AS d WHERE d.datname = current_database())
-        ELSE n.nspowner END
-    FROM pg_namespace AS n WHERE n.nspname = schema
-$owner$;
-COMMENT ON FUNCTION _schema_owner(text) IS 'Part of segmentations: the oid of the role that owns a schema.';
-
--- Whoever owns a schema can rename it, and drop and replace everything in it. She is trusted where she could do harm anyway: a role
--- that the current user is or is a member of, or a superuser. A superuser is a member of every role, so that only superusers count.
-CREATE FUNCTION _schema_is_safe(schema text) RETURNS boolean
-LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp
-AS $safe$
-    SELECT coalesce(o.rolsuper OR NOT me.rolsuper AND pg_has_role(me.oid, o.oid, 'MEMBER'), false)
-    FROM pg_roles AS me
-    LEFT JOIN pg_roles AS o ON o.oid = @extschema@._schema_owner(schema)
-    WHERE me.rolname = current_user
-$safe$;
-COMMENT ON FUNCTION _schema_is_safe(text) IS 'Part of segmentations: whether the owner of a schema is trusted by the current user.';
-
-CREATE FUNCTION _refuse_unsafe_schema(s jsonb) RETURNS void
-LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp
-AS $unsafe$
-BEGIN
-    IF NOT @extschema@._schema_is_safe(s ->> 'schema') THEN
-        RAISE EXCEPTION 'schema % belongs to %, who could replace what is in it and so act as %', quote_ident(s ->> 'schema'),
-            @extschema@._schema_owner(s ->> 'schema')::regrole, quote_ident(current_user)
-            USING ERRCODE = 'insufficient_privilege',
-                  HINT = format('Use a schema of your own: CREATE SCHEMA %1$s AUTHORIZATION %2$s, then schema => %1$L.',
-                                'segments', quote_ident(current_user));
-    END IF;
-END
-$unsafe$;
-COMMENT ON FUNCTION _refuse_unsafe_schema(jsonb) IS 'Part of segmentations: an error where the schema belongs to somebody who is not trusted.';
-
--- A segmentation of the current user. What is stored is SQL that runs with the rights of whoever refreshes, so that it has to be
--- her own: nobody else's, whatever their rights, superusers included. The settings are locked before they are read.
-CREATE FUNCTION _own_settings(name text, lock_mode text DEFAULT 'ACCESS SHARE MODE') RETURNS jsonb
-LANGUAGE plpgsql VOLATILE SET search_path = pg_catalog, pg_temp
-AS $own$
-DECLARE
-    owned record;
-    stranger text;
-    s jsonb;
-    given jsonb;
-BEGIN
-    SELECT min(l.relation) AS relation, min(l.schema) AS schema, count(*) AS places, string_agg(l.relation, ', ' ORDER BY l.relation) AS relations
-    INTO owned FROM @extschema@._list_segmentations() AS l WHERE l.name = _own_settings.name AND l.owner = current_user;
-    IF owned.places > 1 THEN
-        -- REASSIGN OWNED can bring that about.
-        RAISE EXCEPTION 'you own several segmentations "%": %', name, owned.relations
-            USING ERRCODE = 'ambiguous_alias', HINT = 'Give the relations of one of them to another role: ALTER TABLE ... OWNER TO ...';
-    ELSIF owned.places = 1 THEN
-        s := jsonb_build_object('name', name, 'schema', owned.schema);
-        EXECUTE 'SELECT settings FROM ' || @extschema@._hold(s, 'settings', lock_mode) INTO given;
-        RETURN coalesce(given, '{}') || s;
-    END IF;
-    SELECT string_agg(quote_ident(l.owner), ', ') INTO stranger FROM @extschema@._list_segmentations() AS l WHERE l.name = _own_settings.name;
-    IF stranger IS NOT NULL THEN
-        RAISE EXCEPTION 'segmentation "%" belongs to %, not to %', name, stranger, quote_ident(current_user)
-            USING ERRCODE = 'insufficient_privilege', HINT = format('SET ROLE %s first.', stranger);
-    END IF;
-    RAISE EXCEPTION 'there is no segmentation "%"', name
-        USING ERRCODE = 'undefined_object',
-              HINT = coalesce('Yours are: ' || (SELECT string_agg(l.name, ', ' ORDER BY l.name)
-                                                FROM @extschema@._list_segmentations() AS l WHERE l.owner = current_user) || '.',
-                              'create_segmentation makes one.');
-END
-$own$;
-COMMENT ON FUNCTION _own_settings(text, text) IS 'Part of segmentations: the settings of one of the caller''s own; an error where it is another''s.';
-
--- The settings of one of the caller's own, locked against other refreshes and changes until the end of the transaction.
-CREATE FUNCTION _open(name text, wait boolean DEFAULT true) RETURNS jsonb
-LANGUAGE plpgsql VOLATILE SET search_path = pg_catalog, pg_temp
-AS $open$
-DECLARE
-    s jsonb;
-    objection text;
-BEGIN
-    IF pg_is_in_recovery() OR current_setting('transaction_read_only')::boolean THEN
-        RAISE EXCEPTION 'segmentation "%" cannot be changed here: %', name,
-            CASE WHEN pg_is_in_recovery() THEN 'this server is a standby' ELSE 'the transaction is read-only' END
-            USING ERRCODE = 'read_only_sql_transaction', HINT = 'Refresh it on the primary, in a transaction that may write.';
-    END IF;
-    BEGIN
-        s := @extschema@._own_settings(name, CASE WHEN wait THEN 'EXCLUSIVE MODE' ELSE 'EXCLUSIVE MODE NOWAIT' END);
-    EXCEPTION WHEN lock_not_available THEN
-        RAISE EXCEPTION 'segmentation "%" is being refreshed or changed by another session', name
-            USING ERRCODE = 'lock_not_available', HINT = 'Wait for it (wait => true), or try again later.';
-    END;
-    -- What is locked is not replaced while we work.
-    PERFORM @extschema@._hold(s, r.suffix, 'ACCESS SHARE MODE') FROM @extschema@._segmentation_relations() AS r
-    WHERE r.kind = 'TABLE' AND to_regclass(@extschema@._relation(s, r.suffix)) IS NOT NULL;
-    objection := @extschema@._objection(s, ARRAY(SELECT r.suffix FROM @extschema@._segmentation_relations() AS r));
-    IF objection IS NOT NULL THEN
-        RAISE EXCEPTION 'segmentation "%": %', name, objection USING ERRCODE = 'insufficient_privilege';
-    END IF;
-    RETURN s;
-END
-$open$;
-COMMENT ON FUNCTION _open(text, boolean) IS 'Part of segmentations: the settings of one of the caller''s own, locked.';
-
--- Figures stand only in the tables of the caller's own: reading those of others could run what they put there.
-CREATE FUNCTION _segmentation_figures() RETURNS TABLE (
-    name text, schema text, owner text, source text, policy text, track text, as_of date, customers bigint, refreshed_at timestamptz,
-    seconds numeric, days_behind integer, notes_waiting bigint
-)
-LANGUAGE plpgsql VOLATILE SECURITY INVOKER SET search_path = pg_catalog, pg_temp
-AS $figures$
-DECLARE
-    listed record;
-    s jsonb;
-BEGIN
-    FOR listed IN SELECT * FROM @extschema@._list_segmentations() AS l ORDER BY l.name, l.owner LOOP
-        name := listed.name; schema := listed.schema; owner := listed.owner;
-        source := NULL; policy := NULL; track := NULL; as_of := NULL; customers := NULL; refreshed_at := NULL; seconds := NULL;
-        days_behind := NULL; notes_waiting := NULL;
-        IF listed.owner = current_user AND @extschema@._schema_is_safe(listed.schema) THEN
-            BEGIN
-                s := jsonb_build_object('name', name, 'schema', schema);
-                EXECUTE 'SELECT settings FROM ' || @extschema@._hold(s, 'settings', 'ACCESS SHARE MODE') INTO s;
-                s := coalesce(s, '{}') || jsonb_build_object('name', name, 'schema', schema);
-                source := s ->> 'orders'; policy := coalesce(s ->> 'policy', 'default'); track := s ->> 'track';
-                EXECUTE 'SELECT as_of, customers, refreshed_at, seconds FROM ' || @extschema@._hold(s, 'status', 'ACCESS SHARE MODE')
-                    INTO as_of, customers, refreshed_at, seconds;
-                days_behind := @extschema@._today(s, NULL::date) - as_of;
-                IF track = 'trigger' THEN
-                    EXECUTE 'SELECT count(*) FROM ' || @extschema@._hold(s, 'noted', 'ACCESS SHARE MODE') INTO notes_waiting;
-                END IF;
-            EXCEPTION WHEN undefined_table OR wrong_object_type OR insufficient_privilege THEN
-                NULL; -- what is broken has no more figures, and does not hide those of the others
-            END;
-        END IF;
-        RETURN NEXT;
-    END LOOP;
-END
-$figures$;
-COMMENT ON FUNCTION _segmentation_figures() IS 'Part of segmentations: what the view segmentations shows.';
-
-CREATE VIEW segmentations AS
-SELECT f.*, pg_catalog.now() OPERATOR(pg_catalog.-) f.refreshed_at AS age FROM @extschema@._segmentation_figures() AS f;
-COMMENT ON VIEW segmentations IS 'All segmentations; with figures those of the current user.';
-COMMENT ON COLUMN segmentations.name IS 'What it is called.';
-COMMENT ON COLUMN segmentations.schema IS 'Where its relations are.';
-COMMENT ON COLUMN segmentations.owner IS 'Who may refresh it.';
-COMMENT ON COLUMN segmentations.source IS 'The table of orders; NULL for those of others, as all that follows.';
-COMMENT ON COLUMN segmentations.policy IS 'The policy asked for.';
-COMMENT ON COLUMN segmentations.track IS 'How changes are found: trigger, or none.';
-COMMENT ON COLUMN segmentations.as_of IS 'The day its views answer for.';
-COMMENT ON COLUMN segmentations.customers IS 'Number of customers.';
-COMMENT ON COLUMN segmentations.refreshed_at IS 'When the last refresh ended.';
-COMMENT ON COLUMN segmentations.seconds IS 'How long it took.';
-COMMENT ON COLUMN segmentations.days_behind IS 'Days from as_of to today.';
-COMMENT ON COLUMN segmentations.notes_waiting IS 'Notes of changed customers that wait for a refresh; NULL where none are taken.';
-COMMENT ON COLUMN segmentations.age IS 'Time since the last refresh.';
-GRANT SELECT ON segmentations TO PUBLIC;
+COMMENT ON FUNCTION _key_types_hold(segmentation_settings) IS
+    'Part of segmentations: whether the key columns still have the types they had.';
 /* </end connected objects> */
 
 /* <begin connected objects> */
 -- src/sql/segmentation.rs
 -- requires:
---   segmentation_registry
+--   segmentation_columns
 
--- segmentation: sources
+-- segmentation: SELECTs over the shop's tables
 
--- SELECTs over the shop's own tables, made of the settings. They are the only SQL that reads them, and are made anew each time:
--- a column that was renamed is missed by name. `among` limits them to the customers of a table of keys; NULL is everybody.
+-- They are the only SQL that reads the shop's tables, and are made of the settings anew each time: a column that was
+-- renamed is missed by name.
 
-CREATE FUNCTION _among(s jsonb, alias text, key_columns text[], among text) RETURNS text
+-- The key columns of a source as they are called there: the tenant's, or NULL, and the customer's.
+CREATE FUNCTION _source_keys(s segmentation_settings, source text) RETURNS text[]
+LANGUAGE plpgsql IMMUTABLE PARALLEL SAFE SET search_path = pg_catalog, pg_temp
+AS $keys$
+BEGIN
+    RETURN CASE source
+        WHEN 'orders' THEN ARRAY[s.tenant, s.customer]
+        WHEN 'engagement' THEN ARRAY[s.engagement_tenant, s.engagement_customer]
+        WHEN 'contacts' THEN ARRAY[s.contacts_tenant, s.contacts_customer]
+        WHEN 'customers' THEN ARRAY[s.customers_tenant, s.customers_customer] END;
+END
+$keys$;
+COMMENT ON FUNCTION _source_keys(segmentation_settings, text) IS
+    'Part of segmentations: the key columns of a source as they are called there.';
+
+-- The keys of another source, named like those of the orders and of their types and collations, but not cut to their
+-- length: a longer key is another customer.
+CREATE FUNCTION _keys_as_in_orders(s segmentation_settings, source text, alias text) RETURNS text
 LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp
-AS $among$
+AS $keys$
+    SELECT string_agg(
+        format('%s.%I::%s%s AS %I', alias, k.there, format_type(a.atttypid, -1),
+               ' COLLATE ' || nullif(a.attcollation, 0)::regcollation, a.attname), ', ' ORDER BY k.place)
+    FROM unnest(@extschema@._source_keys(s, source), @extschema@._source_keys(s, 'orders'))
+        WITH ORDINALITY AS k (there, here, place)
+    JOIN pg_attribute AS a ON a.attrelid = @extschema@._source_table(s, 'orders') AND a.attname = k.here
+$keys$;
+COMMENT ON FUNCTION _keys_as_in_orders(segmentation_settings, text, text) IS
+    'Part of segmentations: the key columns of another source, named and typed as in the orders.';
+
+CREATE FUNCTION _has_key(s segmentation_settings, source text, alias text) RETURNS text
+LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp
+AS $has_key$
     SELECT string_agg(format('%s.%I IS NOT NULL', alias, k.name), ' AND ')
-        || coalesce(' AND EXISTS (SELECT FROM ' || among || ' AS t WHERE ' || @extschema@._same_key(s, 't', alias) || ')', '')
-    FROM unnest(key_columns) AS k (name)
-$among$;
-COMMENT ON FUNCTION _among(jsonb, text, text[], text) IS 'Part of segmentations: the condition that a row has a key, and one of those asked for.';
+    FROM unnest(@extschema@._source_keys(s, source)) AS k (name) WHERE k.name IS NOT NULL
+$has_key$;
+COMMENT ON FUNCTION _has_key(segmentation_settings, text, text) IS
+    'Part of segmentations: the condition that a row of a source has a key.';
 
 -- The calendar day of a column in the segmentation's time zone.
-CREATE FUNCTION _day(s jsonb, relation regclass, alias text, column_name text) RETURNS text
+CREATE FUNCTION _day(s segmentation_settings, relation regclass, alias text, column_name text) RETURNS text
 LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp
 AS $day$
-    WITH RECURSIVE base AS (
-        SELECT t.oid, t.typbasetype FROM pg_attribute AS a JOIN pg_type AS t ON t.oid = a.atttypid
-        WHERE a.attrelid = relation AND a.attname = column_name
-        UNION ALL
-        SELECT t.oid, t.typbasetype FROM base AS b JOIN pg_type AS t ON t.oid = b.typbasetype
-    )
-    SELECT CASE b.oid
-        WHEN 'timestamptz'::regtype THEN format('(%s.%I AT TIME ZONE %L)::pg_catalog.date', alias, column_name, s ->> 'time_zone')
+    SELECT CASE @extschema@._base_type(a.atttypid)
+        WHEN 'timestamptz'::regtype
+            THEN format('(%s.%I AT TIME ZONE %L)::pg_catalog.date', alias, column_name, s.time_zone)
         ELSE format('%s.%I::pg_catalog.date', alias, column_name) END
-    FROM base AS b WHERE b.typbasetype = 0
+    FROM pg_attribute AS a WHERE a.attrelid = relation AND a.attname = column_name
 $day$;
-COMMENT ON FUNCTION _day(jsonb, regclass, text, text) IS
+COMMENT ON FUNCTION _day(segmentation_settings, regclass, text, text) IS
     'Part of segmentations: the calendar day of a date, timestamp or timestamptz in the segmentation''s time zone.';
 
--- The rows of the orders that count: those with a key, that the filter lets through. The filter stands on lines of its own
--- so that a comment in it ends.
-CREATE FUNCTION _order_rows(s jsonb, among text DEFAULT NULL) RETURNS text
-LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp
-AS $rows$
-    SELECT format('%s AS o WHERE %s', @extschema@._source_table(s, 'orders'),
-                  @extschema@._among(s, 'o', @extschema@._keys(s), among))
-        || coalesce(E' AND (\n' || (s ->> 'order_filter') || E'\n)', '')
-$rows$;
-COMMENT ON FUNCTION _order_rows(jsonb, text) IS 'Part of segmentations: FROM and WHERE of the rows of the orders that count.';
+CREATE FUNCTION _text(alias text, column_name text) RETURNS text
+LANGUAGE sql IMMUTABLE PARALLEL SAFE SET search_path = pg_catalog, pg_temp
+AS $text$
+    SELECT CASE WHEN column_name IS NULL THEN 'NULL::pg_catalog.text'
+                ELSE format('%s.%I::pg_catalog.text', alias, column_name) END
+$text$;
+COMMENT ON FUNCTION _text(text, text) IS 'Part of segmentations: a column as text; NULL where there is none.';
 
--- One row an order: the lines of an order are summed, and an order is discounted if one of its lines is. Lines without an
--- order number are one order a day.
-CREATE FUNCTION _orders_sql(s jsonb, among text DEFAULT NULL) RETURNS text
+-- The rows of the orders that count: those with a key, that the filter lets through. `among` is a SELECT of keys; with
+-- it, only the orders of these customers. The filter stands on lines of its own so that a comment in it ends.
+CREATE FUNCTION _order_rows(s segmentation_settings, among text DEFAULT NULL) RETURNS text
+LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp
+AS $rows$
+DECLARE
+    conditions text := @extschema@._has_key(s, 'orders', 'o');
+BEGIN
+    IF among IS NOT NULL THEN
+        conditions := conditions
+            || format(' AND EXISTS (SELECT FROM %s AS t WHERE %s)', among, @extschema@._same_key(s, 't', 'o'));
+    END IF;
+    IF s.order_filter IS NOT NULL THEN
+        conditions := conditions || format(E' AND (\n%s\n)', s.order_filter);
+    END IF;
+    RETURN format('%s AS o WHERE %s', @extschema@._source_table(s, 'orders'), conditions);
+END
+$rows$;
+COMMENT ON FUNCTION _order_rows(segmentation_settings, text) IS
+    'Part of segmentations: FROM and WHERE of the rows of the orders that count.';
+
+-- One row an order: the lines of an order are summed, and an order is discounted if one of its lines is. Lines without
+-- an order number are one order a day.
+CREATE FUNCTION _orders_sql(s segmentation_settings, among text DEFAULT NULL) RETURNS text
 LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp
 AS $orders$
 DECLARE
-    c jsonb := s #> '{columns,orders}';
     keys text := @extschema@._key_list(s, 'o');
-    day text := @extschema@._day(s, @extschema@._source_table(s, 'orders'), 'o', c ->> 'ordered_at');
-    amount text := format('o.%I::pg_catalog.numeric', c ->> 'amount');
-    discounted text := 'o.' || quote_ident(c ->> 'discounted');
+    day text := @extschema@._day(s, @extschema@._source_table(s, 'orders'), 'o', s.ordered_at);
+    amount text := format('o.%I::pg_catalog.numeric', s.amount);
+    rows text := @extschema@._order_rows(s, among);
+    discounted text := '';
 BEGIN
-    IF c ->> 'order_id' IS NULL THEN
-        RETURN format('SELECT %s, %s AS ordered_on, %s AS amount%s FROM %s', keys, day, amount,
-                      coalesce(', ' || discounted || ' AS discounted', ''), @extschema@._order_rows(s, among));
+    IF s.order_id IS NULL THEN
+        IF s.discounted IS NOT NULL THEN
+            discounted := format(', o.%I AS discounted', s.discounted);
+        END IF;
+        RETURN format('SELECT %s, %s AS ordered_on, %s AS amount%s FROM %s', keys, day, amount, discounted, rows);
     END IF;
-    RETURN format('SELECT %s, pg_catalog.min(%s) AS ordered_on, pg_catalog.sum(%s) AS amount%s FROM %s '
-                  'GROUP BY %1$s, o.%6$I, CASE WHEN o.%6$I IS NULL THEN %2$s END', keys, day, amount,
-                  coalesce(', pg_catalog.bool_or(' || discounted || ') AS discounted', ''),
-                  @extschema@._order_rows(s, among), c ->> 'order_id');
+    IF s.discounted IS NOT NULL THEN
+        discounted := format(', pg_catalog.bool_or(o.%I) AS discounted', s.discounted);
+    END IF;
+    RETURN
+        format('SELECT %s, pg_catalog.min(%s) AS ordered_on, pg_catalog.sum(%s) AS amount%s',
+               keys, day, amount, discounted)
+        || format(' FROM %s GROUP BY %s, o.%I, CASE WHEN o.%3$I IS NULL THEN %4$s END', rows, keys, s.order_id, day);
 END
 $orders$;
-COMMENT ON FUNCTION _orders_sql(jsonb, text) IS 'Part of segmentations: the SELECT of the orders, one row an order.';
+COMMENT ON FUNCTION _orders_sql(segmentation_settings, text) IS
+    'Part of segmentations: the SELECT of the orders, one row an order.';
 
--- Where everybody is read, orders with a key of fixed length, a number or uuid, are sorted by it first: half a million groups in a
--- hash table cost cache misses, which take longer. Texts are dearer to compare. OFFSET 0 keeps the planner from reading the
--- whole table along an index instead.
-CREATE FUNCTION _histories_sql(s jsonb, among text DEFAULT NULL) RETURNS text
-LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp
+-- Where everybody is read, orders with a key of fixed length, a number or uuid, are sorted by it first: half a million
+-- groups in a hash table cost cache misses, which take longer. Texts are dearer to compare. OFFSET 0 keeps the planner
+-- from reading the whole table along an index instead.
+CREATE FUNCTION _histories_sql(s segmentation_settings, among text DEFAULT NULL) RETURNS text
+LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp
 AS $histories$
-    SELECT format('SELECT %s, @extschema@.purchase_history(r.ordered_on, r.amount%s) AS history FROM (%s) AS r GROUP BY %1$s',
-                  @extschema@._key_list(s, 'r'), CASE WHEN s #>> '{columns,orders,discounted}' IS NOT NULL THEN ', r.discounted' END,
-                  CASE WHEN among IS NULL AND k.are_short
-                      THEN format('SELECT * FROM (%s OFFSET 0) AS r ORDER BY %s', @extschema@._orders_sql(s, among), @extschema@._key_list(s, 'r'))
-                      ELSE @extschema@._orders_sql(s, among) END)
-    FROM (
-        SELECT bool_and(a.attlen > 0) AS are_short FROM pg_attribute AS a
-        WHERE a.attrelid = @extschema@._source_table(s, 'orders') AND a.attname = ANY (@extschema@._keys(s))
-    ) AS k
+DECLARE
+    keys text := @extschema@._key_list(s, 'r');
+    discounted text := CASE WHEN s.discounted IS NOT NULL THEN ', r.discounted' ELSE '' END;
+    orders text := @extschema@._orders_sql(s, among);
+    keys_are_short boolean := (
+        SELECT bool_and(a.attlen > 0) FROM pg_attribute AS a
+        WHERE a.attrelid = @extschema@._source_table(s, 'orders') AND a.attname = ANY (@extschema@._keys(s)));
+BEGIN
+    IF among IS NULL AND keys_are_short THEN
+        orders := format('SELECT * FROM (%s OFFSET 0) AS r ORDER BY %s', orders, keys);
+    END IF;
+    RETURN format('SELECT %s, @extschema@.purchase_history(r.ordered_on, r.amount%s) AS history', keys, discounted)
+        || format(' FROM (%s) AS r GROUP BY %s', orders, keys);
+END
 $histories$;
-COMMENT ON FUNCTION _histories_sql(jsonb, text) IS 'Part of segmentations: the SELECT of the purchase histories, one row a customer.';
+COMMENT ON FUNCTION _histories_sql(segmentation_settings, text) IS
+    'Part of segmentations: the SELECT of the purchase histories, one row a customer.';
 
--- The keys of another source, as those of the orders: named like them and of their types and collations, but
--- not cut to their length: what is longer is another customer.
-CREATE FUNCTION _foreign_keys(s jsonb, source text, alias text) RETURNS text
-LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp
-AS $keys$
-    SELECT string_agg(format('%s.%I::%s%s AS %I', alias, s #>> ARRAY['columns', source, k.role], format_type(a.atttypid, -1),
-                             ' COLLATE ' || nullif(a.attcollation, 0)::regcollation, a.attname), ', ' ORDER BY k.role DESC)
-    FROM unnest(ARRAY['tenant', 'customer']) AS k (role)
-    JOIN pg_attribute AS a ON a.attrelid = @extschema@._source_table(s, 'orders')
-        AND a.attname = s #>> ARRAY['columns', 'orders', k.role]
-$keys$;
-COMMENT ON FUNCTION _foreign_keys(jsonb, text, text) IS 'Part of segmentations: the key columns of another source, named and typed as in the orders.';
-
-CREATE FUNCTION _foreign_key_columns(s jsonb, source text) RETURNS text[]
-LANGUAGE sql IMMUTABLE PARALLEL SAFE SET search_path = pg_catalog, pg_temp
-AS $keys$
-    SELECT array_remove(ARRAY[s #>> ARRAY['columns', source, 'tenant'], s #>> ARRAY['columns', source, 'customer']], NULL)
-$keys$;
-COMMENT ON FUNCTION _foreign_key_columns(jsonb, text) IS 'Part of segmentations: the key columns of another source as they are called there.';
-
--- A column of a source c as text; NULL where the source has none.
-CREATE FUNCTION _text(s jsonb, source text, role text) RETURNS text
-LANGUAGE sql IMMUTABLE PARALLEL SAFE SET search_path = pg_catalog, pg_temp
-AS $text$ SELECT coalesce('c.' || quote_ident(s #>> ARRAY['columns', source, role]), 'NULL') || '::pg_catalog.text' $text$;
-COMMENT ON FUNCTION _text(jsonb, text, text) IS 'Part of segmentations: a column of a source as text, or NULL.';
-
-CREATE FUNCTION _engagement_sql(s jsonb) RETURNS text
-LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp
+CREATE FUNCTION _engagement_sql(s segmentation_settings) RETURNS text
+LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp
 AS $engagement$
-    SELECT format('SELECT %s, @extschema@.engagement_history(r.kind, r.happened_on) AS engagement '
-                  'FROM (SELECT %s, e.%I::pg_catalog.text AS kind, %s AS happened_on FROM %s AS e WHERE %s) AS r GROUP BY %1$s',
-                  @extschema@._key_list(s, 'r'), @extschema@._foreign_keys(s, 'engagement', 'e'),
-                  s #>> '{columns,engagement,kind}',
-                  @extschema@._day(s, @extschema@._source_table(s, 'engagement'), 'e', s #>> '{columns,engagement,happened_at}'),
-                  @extschema@._source_table(s, 'engagement'),
-                  @extschema@._among(s, 'e', @extschema@._foreign_key_columns(s, 'engagement'), NULL::text))
+DECLARE
+    relation regclass := @extschema@._source_table(s, 'engagement');
+    keys text := @extschema@._key_list(s, 'r');
+    events text := format('SELECT %s, %s AS kind, %s AS happened_on FROM %s AS e WHERE %s',
+        @extschema@._keys_as_in_orders(s, 'engagement', 'e'), @extschema@._text('e', s.engagement_kind),
+        @extschema@._day(s, relation, 'e', s.engagement_happened_at), relation,
+        @extschema@._has_key(s, 'engagement', 'e'));
+BEGIN
+    RETURN format('SELECT %s, @extschema@.engagement_history(r.kind, r.happened_on) AS engagement', keys)
+        || format(' FROM (%s) AS r GROUP BY %s', events, keys);
+END
 $engagement$;
-COMMENT ON FUNCTION _engagement_sql(jsonb) IS 'Part of segmentations: the SELECT of the engagement histories, one row a customer with events.';
+COMMENT ON FUNCTION _engagement_sql(segmentation_settings) IS
+    'Part of segmentations: the SELECT of the engagement histories, one row a customer with events.';
 
-CREATE FUNCTION _contacts_sql(s jsonb) RETURNS text
-LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp
+CREATE FUNCTION _contacts_sql(s segmentation_settings) RETURNS text
+LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp
 AS $contacts$
-    SELECT format('SELECT %s, @extschema@.contact_history(r.channel, r.contacted_on, r.scenario, r.step, r.test_group) AS contacts '
-                  'FROM (SELECT %s, c.%I::pg_catalog.text AS channel, %s AS contacted_on, %s AS scenario, %s AS step, %s AS test_group '
-                  'FROM %s AS c WHERE %s) AS r GROUP BY %1$s',
-                  @extschema@._key_list(s, 'r'), @extschema@._foreign_keys(s, 'contacts', 'c'), s #>> '{columns,contacts,channel}',
-                  @extschema@._day(s, @extschema@._source_table(s, 'contacts'), 'c', s #>> '{columns,contacts,contacted_at}'),
-                  @extschema@._text(s, 'contacts', 'scenario'), @extschema@._text(s, 'contacts', 'step'),
-                  @extschema@._text(s, 'contacts', 'group'), @extschema@._source_table(s, 'contacts'),
-                  @extschema@._among(s, 'c', @extschema@._foreign_key_columns(s, 'contacts'), NULL::text))
+DECLARE
+    relation regclass := @extschema@._source_table(s, 'contacts');
+    keys text := @extschema@._key_list(s, 'r');
+    log text := format('SELECT %s, %s AS channel, %s AS contacted_on, %s AS scenario, %s AS step, %s AS test_group',
+        @extschema@._keys_as_in_orders(s, 'contacts', 'c'), @extschema@._text('c', s.contacts_channel),
+        @extschema@._day(s, relation, 'c', s.contacts_contacted_at), @extschema@._text('c', s.contacts_scenario),
+        @extschema@._text('c', s.contacts_step), @extschema@._text('c', s.contacts_group))
+        || format(' FROM %s AS c WHERE %s', relation, @extschema@._has_key(s, 'contacts', 'c'));
+BEGIN
+    RETURN format('SELECT %s, ', keys)
+        || '@extschema@.contact_history(r.channel, r.contacted_on, r.scenario, r.step, r.test_group) AS contacts'
+        || format(' FROM (%s) AS r GROUP BY %s', log, keys);
+END
 $contacts$;
-COMMENT ON FUNCTION _contacts_sql(jsonb) IS 'Part of segmentations: the SELECT of the logs of contacts, one row a customer who was contacted.';
+COMMENT ON FUNCTION _contacts_sql(segmentation_settings) IS
+    'Part of segmentations: the SELECT of the logs of contacts, one row a customer who was contacted.';
 
--- What is known of a customer besides orders and events. Channels are NULL, not tracked, where the table has no address.
-CREATE FUNCTION _profiles_sql(s jsonb) RETURNS text
+-- What is known of a customer besides orders and events. Channels are NULL, not tracked, where the table has no
+-- address.
+CREATE FUNCTION _profiles_sql(s segmentation_settings) RETURNS text
 LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp
 AS $profiles$
 DECLARE
-    c jsonb := s #> '{columns,customers}';
     relation regclass := @extschema@._source_table(s, 'customers');
+    last_contacted_on text := coalesce(@extschema@._day(s, relation, 'c', s.customers_last_contacted_on),
+                                       'NULL::pg_catalog.date');
+    consents text := CASE WHEN s.customers_consents IS NULL THEN 'NULL::pg_catalog.jsonb'
+                          ELSE format('c.%I::pg_catalog.jsonb', s.customers_consents) END;
     channels text := 'NULL::pg_catalog.text[]';
 BEGIN
-    IF c ->> 'email' IS NOT NULL OR c ->> 'phone' IS NOT NULL OR c ->> 'postal_address' IS NOT NULL OR c ->> 'line_id' IS NOT NULL THEN
-        channels := format('@extschema@.reachable_channels(%s)', (
-            SELECT string_agg(coalesce('c.' || quote_ident(c ->> a.role) || '::pg_catalog.' || a.type, 'NULL::pg_catalog.' || a.type), ', ' ORDER BY a.place)
-            FROM (VALUES (1, 'email', 'text'), (2, 'phone', 'text'), (3, 'postal_address', 'text'), (4, 'line_id', 'text'),
-                         (5, 'consents', 'jsonb')) AS a (place, role, type)));
+    IF num_nonnulls(s.customers_email, s.customers_phone, s.customers_postal_address, s.customers_line_id) > 0 THEN
+        channels := format('@extschema@.reachable_channels(%s, %s, %s, %s, %s)',
+            @extschema@._text('c', s.customers_email), @extschema@._text('c', s.customers_phone),
+            @extschema@._text('c', s.customers_postal_address), @extschema@._text('c', s.customers_line_id), consents);
     END IF;
     RETURN format('SELECT %s, %s AS membership, %s AS channels, %s AS last_contacted_on FROM %s AS c WHERE %s',
-                  @extschema@._foreign_keys(s, 'customers', 'c'),
-                  @extschema@._text(s, 'customers', 'membership'), channels,
-                  coalesce(@extschema@._day(s, relation, 'c', c ->> 'last_contacted_on'), 'NULL::pg_catalog.date'), relation,
-                  @extschema@._among(s, 'c', @extschema@._foreign_key_columns(s, 'customers'), NULL::text));
+        @extschema@._keys_as_in_orders(s, 'customers', 'c'), @extschema@._text('c', s.customers_membership), channels,
+        last_contacted_on, relation, @extschema@._has_key(s, 'customers', 'c'));
 END
 $profiles$;
-COMMENT ON FUNCTION _profiles_sql(jsonb) IS 'Part of segmentations: the SELECT of memberships, channels and last contacts, one row a customer.';
+COMMENT ON FUNCTION _profiles_sql(segmentation_settings) IS
+    'Part of segmentations: the SELECT of memberships, channels and last contacts, one row a customer.';
 
-CREATE FUNCTION _refuse_double_profiles(s jsonb) RETURNS void
+CREATE FUNCTION _refuse_double_profiles(s segmentation_settings) RETURNS void
 LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp
 AS $double$
 DECLARE
+    keys text := @extschema@._key_list(s, 'c');
+    relation regclass;
+    rows text;
     example text;
 BEGIN
-    IF s ->> 'customers' IS NULL THEN
+    IF s.customers IS NULL THEN
         RETURN;
     END IF;
-    EXECUTE format('SELECT pg_catalog.concat_ws('', '', %s) FROM (SELECT %s FROM %s AS c WHERE %s) AS c GROUP BY %1$s HAVING count(*) > 1 LIMIT 1',
-                   @extschema@._key_list(s, 'c'), @extschema@._foreign_keys(s, 'customers', 'c'), @extschema@._source_table(s, 'customers'),
-                   @extschema@._among(s, 'c', @extschema@._foreign_key_columns(s, 'customers'), NULL::text)) INTO example;
+    relation := @extschema@._source_table(s, 'customers');
+    rows := format('SELECT %s FROM %s AS c WHERE %s', @extschema@._keys_as_in_orders(s, 'customers', 'c'), relation,
+                   @extschema@._has_key(s, 'customers', 'c'));
+    EXECUTE format($sql$SELECT concat_ws(', ', %s) FROM (%s) AS c$sql$, keys, rows)
+        || format(' GROUP BY %s HAVING count(*) > 1 LIMIT 1', keys) INTO example;
     IF example IS NOT NULL THEN
-        RAISE EXCEPTION '% has several rows of customer %', @extschema@._source_table(s, 'customers'), example
-            USING ERRCODE = 'unique_violation', HINT = 'It must have one row a customer; a view over it can choose which one.';
+        RAISE EXCEPTION '% has several rows of customer %', relation, example
+            USING ERRCODE = 'unique_violation',
+                  HINT = 'It must have one row a customer; a view over it can choose which one.';
     END IF;
 END
 $double$;
-COMMENT ON FUNCTION _refuse_double_profiles(jsonb) IS 'Part of segmentations: an error where the customers'' table has two rows of one customer.';
-
--- The tables that mirror the sources, in the order in which they are filled; the histories are the first.
-CREATE FUNCTION _mirrors(s jsonb, touched text DEFAULT NULL) RETURNS TABLE (place integer, suffix text, query text, among text, comment text)
-LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp
-AS $mirrors$
-BEGIN
-    RETURN QUERY SELECT 1, 'histories', @extschema@._histories_sql(s, touched), touched, format('Purchase histories of %s.', s ->> 'orders');
-    IF s ->> 'engagement' IS NOT NULL THEN
-        RETURN QUERY SELECT 2, 'engagement', @extschema@._engagement_sql(s), NULL, format('Engagement histories of %s.', s ->> 'engagement');
-    END IF;
-    IF s ->> 'contacts' IS NOT NULL THEN
-        RETURN QUERY SELECT 3, 'contacts', @extschema@._contacts_sql(s), NULL, format('Logs of contacts of %s.', s ->> 'contacts');
-    END IF;
-    IF s ->> 'customers' IS NOT NULL THEN
-        RETURN QUERY SELECT 4, 'profiles', @extschema@._profiles_sql(s), NULL,
-                            format('Memberships, channels and last contacts of %s.', s ->> 'customers');
-    END IF;
-END
-$mirrors$;
-COMMENT ON FUNCTION _mirrors(jsonb, text) IS 'Part of segmentations: the tables that mirror the sources, with their SELECTs.';
+COMMENT ON FUNCTION _refuse_double_profiles(segmentation_settings) IS
+    'Part of segmentations: an error where the customers'' table has two rows of one customer.';
 /* </end connected objects> */
 
 /* <begin connected objects> */
@@ -1696,41 +1634,46 @@ COMMENT ON FUNCTION _mirrors(jsonb, text) IS 'Part of segmentations: the tables 
 
 -- segmentation: views
 
--- What analysts and reporting tools read. Every text is a SELECT over the segmentation's own tables, so that a view can be
--- refreshed without the shop's tables, after a restore for example. What changes by itself every day (as_of, recency_days)
--- stays out of the materialized views: a refresh then writes only the rows of customers for whom something changed.
+-- What analysts and reporting tools read. Every text is a SELECT over the segmentation's own tables, so that a view can
+-- be refreshed without the shop's tables, after a restore for example. What changes by itself every day (as_of,
+-- recency_days) stays out of the materialized views: a refresh then writes only the rows of customers for whom
+-- something changed.
 
-CREATE FUNCTION _facts_sql(s jsonb) RETURNS text
+CREATE FUNCTION _facts_sql(s segmentation_settings) RETURNS text
 LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp
 AS $facts$
 DECLARE
     histories text := @extschema@._relation(s, 'histories');
     customers text := format(
 $sql$(
-    SELECT h.*, NULL::pg_catalog.text AS membership, NULL::pg_catalog.text[] AS channels, NULL::pg_catalog.date AS last_contacted_on
+    SELECT h.*, NULL::pg_catalog.text AS membership, NULL::pg_catalog.text[] AS channels,
+           NULL::pg_catalog.date AS last_contacted_on
     FROM %s AS h
 ) AS k$sql$, histories);
     engagement text := 'NULL::@extschema@.engagement_history';
     contacts text := 'NULL::@extschema@.contact_history';
     joined text := '';
 BEGIN
-    IF s ->> 'customers' IS NOT NULL THEN
+    IF s.customers IS NOT NULL THEN
         customers := format(
 $sql$(
     SELECT %s, h.history, c.membership, c.channels, c.last_contacted_on
     FROM %s AS h
     FULL JOIN %s AS c ON %s
 ) AS k$sql$,
-            (SELECT string_agg(format('coalesce(h.%1$I, c.%1$I) AS %1$I', k.name), ', ') FROM unnest(@extschema@._keys(s)) AS k (name)),
+            (SELECT string_agg(format('coalesce(h.%1$I, c.%1$I) AS %1$I', k.name), ', ')
+             FROM unnest(@extschema@._keys(s)) AS k (name)),
             histories, @extschema@._relation(s, 'profiles'), @extschema@._same_key(s, 'h', 'c'));
     END IF;
-    IF s ->> 'engagement' IS NOT NULL THEN
+    IF s.engagement IS NOT NULL THEN
         engagement := 'coalesce(e.engagement, @extschema@.no_engagement())';
-        joined := format(E'\nLEFT JOIN %s AS e ON %s', @extschema@._relation(s, 'engagement'), @extschema@._same_key(s, 'e', 'k'));
+        joined := format(E'\nLEFT JOIN %s AS e ON %s',
+                         @extschema@._relation(s, 'engagement'), @extschema@._same_key(s, 'e', 'k'));
     END IF;
-    IF s ->> 'contacts' IS NOT NULL THEN
+    IF s.contacts IS NOT NULL THEN
         contacts := 'coalesce(l.contacts, ''[]''::@extschema@.contact_history)';
-        joined := joined || format(E'\nLEFT JOIN %s AS l ON %s', @extschema@._relation(s, 'contacts'), @extschema@._same_key(s, 'l', 'k'));
+        joined := joined || format(E'\nLEFT JOIN %s AS l ON %s',
+                                   @extschema@._relation(s, 'contacts'), @extschema@._same_key(s, 'l', 'k'));
     END IF;
     RETURN format(
 $sql$SELECT %s, p.as_of, p.policy, k.history, %s AS engagement, k.membership, k.channels, k.last_contacted_on,
@@ -1740,11 +1683,12 @@ CROSS JOIN %s%s$sql$,
         @extschema@._key_list(s, 'k'), engagement, contacts, @extschema@._relation(s, 'status'), customers, joined);
 END
 $facts$;
-COMMENT ON FUNCTION _facts_sql(jsonb) IS 'Part of segmentations: the SELECT of everything that is known of a customer.';
+COMMENT ON FUNCTION _facts_sql(segmentation_settings) IS
+    'Part of segmentations: the SELECT of everything that is known of a customer.';
 
--- The day from which on a customer who has to wait may be contacted stands in wait_until: action_due_on of the others is as_of,
--- another one every day.
-CREATE FUNCTION _customers_sql(s jsonb) RETURNS text
+-- The day from which on a customer who has to wait may be contacted stands in wait_until: action_due_on of the others
+-- is as_of, another one every day.
+CREATE FUNCTION _customers_sql(s segmentation_settings) RETURNS text
 LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp
 AS $customers$
     SELECT format(
@@ -1771,12 +1715,12 @@ LEFT JOIN @extschema@.vip_tiers() AS t ON t.tier = s.vip_tier
 LEFT JOIN (
     SELECT n.* FROM %5$s AS p CROSS JOIN LATERAL @extschema@.next_actions(p.policy) AS n
 ) AS a ON a.rule = s.action_rule$sql$,
-        @extschema@._key_list(s, 'f'), 'label_' || (s ->> 'lang'), CASE s ->> 'lang' WHEN 'ja' THEN 'title_ja' ELSE 'title' END,
+        @extschema@._key_list(s, 'f'), 'label_' || s.lang, CASE s.lang WHEN 'ja' THEN 'title_ja' ELSE 'title' END,
         @extschema@._relation(s, 'facts'), @extschema@._relation(s, 'status'))
 $customers$;
-COMMENT ON FUNCTION _customers_sql(jsonb) IS 'Part of segmentations: the SELECT of one row a customer.';
+COMMENT ON FUNCTION _customers_sql(segmentation_settings) IS 'Part of segmentations: the SELECT of one row a customer.';
 
-CREATE FUNCTION _customers_today_sql(s jsonb) RETURNS text
+CREATE FUNCTION _customers_today_sql(s segmentation_settings) RETURNS text
 LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp
 AS $today$
     SELECT format(
@@ -1784,9 +1728,10 @@ $sql$SELECT c.*, p.as_of, p.as_of - c.last_purchase_on AS recency_days, coalesce
 FROM %s AS c
 CROSS JOIN %s AS p$sql$, @extschema@._relation(s, 'customers'), @extschema@._relation(s, 'status'))
 $today$;
-COMMENT ON FUNCTION _customers_today_sql(jsonb) IS 'Part of segmentations: the SELECT of the customers with what changes every day.';
+COMMENT ON FUNCTION _customers_today_sql(segmentation_settings) IS
+    'Part of segmentations: the SELECT of the customers with what changes every day.';
 
-CREATE FUNCTION _segments_sql(s jsonb) RETURNS text
+CREATE FUNCTION _segments_sql(s segmentation_settings) RETURNS text
 LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp
 AS $segments$
     SELECT format(
@@ -1800,11 +1745,13 @@ $sql$SELECT lifecycle_state, coalesce(rfm_segment, lifecycle_state) AS rfm_segme
 FROM %s
 GROUP BY 1, 2, 3$sql$, @extschema@._relation(s, 'customers'))
 $segments$;
-COMMENT ON FUNCTION _segments_sql(jsonb) IS 'Part of segmentations: the SELECT of one row a lifecycle state and RFM segment.';
+COMMENT ON FUNCTION _segments_sql(segmentation_settings) IS
+    'Part of segmentations: the SELECT of one row a lifecycle state and RFM segment.';
 
--- The last twelve months that are over, each from the end of the one before to its own. Steps of a month have to begin on a
--- 31st to end where their months end: where the first end is none, they begin a month earlier, and that month is left out.
-CREATE FUNCTION _movement_sql(s jsonb) RETURNS text
+-- The last twelve months that are over, each from the end of the one before to its own. Steps of a month have to begin
+-- on a 31st to end where their months end: where the first end is none, they begin a month earlier, and that month is
+-- left out.
+CREATE FUNCTION _movement_sql(s segmentation_settings) RETURNS text
 LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp
 AS $movement$
     SELECT format(
@@ -1814,7 +1761,8 @@ $sql$SELECT m.from_day, m.to_day, m.from_state, m.to_state,
        sum(m.revenue_after) AS revenue_after
 FROM (
     SELECT e.to_day, e.from_day,
-           CASE WHEN extract(day FROM e.from_day) = 31 THEN e.from_day ELSE date_trunc('month', e.from_day::timestamp)::date - 1 END AS stepped_from
+           CASE WHEN extract(day FROM e.from_day) = 31 THEN e.from_day
+                ELSE date_trunc('month', e.from_day::timestamp)::date - 1 END AS stepped_from
     FROM (
         SELECT date_trunc('month', (as_of + 1)::timestamp)::date - 1 AS to_day,
                (date_trunc('month', (as_of + 1)::timestamp) - interval '12 months')::date - 1 AS from_day
@@ -1828,10 +1776,11 @@ CROSS JOIN LATERAL @extschema@.state_movements(
 WHERE m.from_day >= d.from_day
 GROUP BY 1, 2, 3, 4$sql$, @extschema@._relation(s, 'status'), @extschema@._relation(s, 'facts'))
 $movement$;
-COMMENT ON FUNCTION _movement_sql(jsonb) IS 'Part of segmentations: the SELECT of who moved between states, month by month.';
+COMMENT ON FUNCTION _movement_sql(segmentation_settings) IS
+    'Part of segmentations: the SELECT of who moved between states, month by month.';
 
 -- A year after the month of the first purchase, month by month; a month that is not over on as_of is left out.
-CREATE FUNCTION _cohorts_sql(s jsonb) RETURNS text
+CREATE FUNCTION _cohorts_sql(s segmentation_settings) RETURNS text
 LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp
 AS $cohorts$
     SELECT format(
@@ -1853,13 +1802,15 @@ SELECT c.first_month, n.months_after, c.customers,
        coalesce(m.revenue, 0) AS revenue
 FROM cohorts AS c
 CROSS JOIN generate_series(0, 12) AS n (months_after)
-LEFT JOIN months AS m ON m.months_after = n.months_after AND m.month = (c.first_month + make_interval(months => n.months_after))::date
+LEFT JOIN months AS m ON m.months_after = n.months_after
+    AND m.month = (c.first_month + make_interval(months => n.months_after))::date
 WHERE (c.first_month + make_interval(months => n.months_after + 1))::date - 1 <= (SELECT as_of FROM %3$s)$sql$,
         @extschema@._relation(s, 'customers'), @extschema@._relation(s, 'facts'), @extschema@._relation(s, 'status'))
 $cohorts$;
-COMMENT ON FUNCTION _cohorts_sql(jsonb) IS 'Part of segmentations: the SELECT of one row a month of first purchase and month after it.';
+COMMENT ON FUNCTION _cohorts_sql(segmentation_settings) IS
+    'Part of segmentations: the SELECT of one row a month of first purchase and month after it.';
 
-CREATE FUNCTION _actions_sql(s jsonb) RETURNS text
+CREATE FUNCTION _actions_sql(s segmentation_settings) RETURNS text
 LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp
 AS $actions$
     SELECT format(
@@ -1871,29 +1822,8 @@ $sql$SELECT coalesce(action_rule, '') AS action_rule, coalesce(action_channel, '
 FROM %s
 GROUP BY 1, 2, 3, 4, 5$sql$, @extschema@._relation(s, 'customers'))
 $actions$;
-COMMENT ON FUNCTION _actions_sql(jsonb) IS 'Part of segmentations: the SELECT of one row a rule of next_action and channel.';
-
--- The relations that read, in the order in which they stand on each other, and the key of those that are materialized.
-CREATE FUNCTION _segmentation_views(s jsonb) RETURNS TABLE (place integer, suffix text, kind text, keys text[], query text, comment text)
-LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp
-AS $views$
-    VALUES
-    (1, 'facts', 'VIEW', NULL::text[], @extschema@._facts_sql(s),
-        'All that is known of a customer: the arguments of segment_customer and its like. Prospects have no history.'),
-    (2, 'customers', 'MATERIALIZED VIEW', @extschema@._keys(s), @extschema@._customers_sql(s),
-        'One row a customer, as of the day in the status table.'),
-    (3, 'customers_today', 'VIEW', NULL, @extschema@._customers_today_sql(s),
-        'The customers with what changes by itself every day.'),
-    (4, 'segments', 'MATERIALIZED VIEW', '{lifecycle_state,rfm_segment}', @extschema@._segments_sql(s),
-        'How many customers and how much revenue, by lifecycle state and RFM segment.'),
-    (5, 'movement', 'MATERIALIZED VIEW', '{from_day,to_day,from_state,to_state}', @extschema@._movement_sql(s),
-        'Who moved from which lifecycle state to which in each of the last twelve months that are over; who was still a prospect at its end is left out.'),
-    (6, 'cohorts', 'MATERIALIZED VIEW', '{first_month,months_after}', @extschema@._cohorts_sql(s),
-        'What those who first bought in a month did in the year after it, month by month.'),
-    (7, 'actions', 'MATERIALIZED VIEW', '{action_rule,action_channel}', @extschema@._actions_sql(s),
-        'How many customers wait for which next step, by channel.')
-$views$;
-COMMENT ON FUNCTION _segmentation_views(jsonb) IS 'Part of segmentations: the views with their keys and their SELECTs, in the order in which they are made.';
+COMMENT ON FUNCTION _actions_sql(segmentation_settings) IS
+    'Part of segmentations: the SELECT of one row a rule of next_action and channel.';
 /* </end connected objects> */
 
 /* <begin connected objects> */
@@ -1901,114 +1831,676 @@ COMMENT ON FUNCTION _segmentation_views(jsonb) IS 'Part of segmentations: the vi
 -- requires:
 --   segmentation_views
 
--- segmentation: columns of the views
+-- segmentation: relations
 
--- What each column of the views says; a name means the same wherever it stands.
-CREATE FUNCTION _view_columns() RETURNS TABLE (name text, comment text)
+-- The catalogue: the relations that a segmentation can have, in the order in which they are made; they are dropped in
+-- the opposite order. Locks and checks, building and dropping, grants, segmentation_sql and the view
+-- segmentation_relations go by it.
+--
+--   suffix       the relation is called NAME_suffix
+--   is_wanted    whether the settings ask for it; everything where somebody deleted them, so that a drop finds it all
+--   reason       why it is there
+--   is_readable  whether the readers may read it
+--   keys         the columns of its unique key
+--   query        the SELECT that fills or defines it, only with `with_queries`: it takes the shop's tables to be there
+--   comment      what it is for
+CREATE FUNCTION _relations(s segmentation_settings, with_queries boolean DEFAULT false) RETURNS TABLE (
+    place integer, suffix text, kind text, is_wanted boolean, reason text, is_readable boolean, keys text[], query text,
+    comment text
+)
+LANGUAGE plpgsql STABLE ROWS 15 SET search_path = pg_catalog, pg_temp
+AS $relations$
+DECLARE
+    keys_of_customers text[] := @extschema@._keys(s);
+    always text := 'every segmentation has it';
+    chosen text := coalesce('views => ' || quote_literal(s.views::text),
+                            'views is not given, and this is one of the usual five');
+BEGIN
+    RETURN QUERY
+        SELECT r.place, r.suffix, r.kind, r.is_asked_for OR s.settings_version IS NULL, r.reason, r.is_readable, r.keys,
+               r.query, r.comment
+        FROM (VALUES
+            (1, 'settings', 'TABLE', true, always, false, '{name}'::text[], NULL,
+                'Settings of a segmentation of pg_rfm. Only its owner writes them: they hold SQL that runs with the '
+                'owner''s rights.'),
+            (2, 'policies', 'TABLE', true, always, false, '{valid_from}', NULL,
+                'Each policy that was in force, with its first day.'),
+            (3, 'histories', 'TABLE', true, always, false, keys_of_customers,
+                CASE WHEN with_queries THEN @extschema@._histories_sql(s) END,
+                format('Purchase histories of %s.', s.orders)),
+            (4, 'engagement', 'TABLE', s.engagement IS NOT NULL, 'engagement => ' || quote_literal(s.engagement),
+                false, keys_of_customers,
+                CASE WHEN with_queries AND s.engagement IS NOT NULL THEN @extschema@._engagement_sql(s) END,
+                format('Engagement histories of %s.', s.engagement)),
+            (5, 'contacts', 'TABLE', s.contacts IS NOT NULL, 'contacts => ' || quote_literal(s.contacts),
+                false, keys_of_customers,
+                CASE WHEN with_queries AND s.contacts IS NOT NULL THEN @extschema@._contacts_sql(s) END,
+                format('Logs of contacts of %s.', s.contacts)),
+            (6, 'profiles', 'TABLE', s.customers IS NOT NULL, 'customers => ' || quote_literal(s.customers),
+                false, keys_of_customers,
+                CASE WHEN with_queries AND s.customers IS NOT NULL THEN @extschema@._profiles_sql(s) END,
+                format('Memberships, channels and last contacts of %s.', s.customers)),
+            (7, 'status', 'TABLE', true, always, true, '{segmentation}', NULL,
+                'The day and policy that the views answer for, and figures of the last refresh: one row.'),
+            (8, 'noted', 'TABLE', s.track = 'trigger', 'track => ' || quote_literal(s.track), false, NULL, NULL,
+                'Customers whose orders changed since the last refresh; a row without a key: all of them.'),
+            (9, 'facts', 'VIEW', true, always, true, NULL,
+                CASE WHEN with_queries THEN @extschema@._facts_sql(s) END,
+                'All that is known of a customer: the arguments of segment_customer and its like. Prospects have no '
+                'history.'),
+            (10, 'customers', 'MATERIALIZED VIEW', true, always, true, keys_of_customers,
+                CASE WHEN with_queries THEN @extschema@._customers_sql(s) END,
+                'One row a customer, as of the day in the status table.'),
+            (11, 'customers_today', 'VIEW', true, always, true, NULL,
+                CASE WHEN with_queries THEN @extschema@._customers_today_sql(s) END,
+                'The customers with what changes by itself every day.'),
+            (12, 'segments', 'MATERIALIZED VIEW', 'segments' = ANY (s.views) IS NOT FALSE, chosen, true,
+                '{lifecycle_state,rfm_segment}',
+                CASE WHEN with_queries THEN @extschema@._segments_sql(s) END,
+                'How many customers and how much revenue, by lifecycle state and RFM segment.'),
+            (13, 'movement', 'MATERIALIZED VIEW', 'movement' = ANY (s.views) IS NOT FALSE, chosen, true,
+                '{from_day,to_day,from_state,to_state}',
+                CASE WHEN with_queries THEN @extschema@._movement_sql(s) END,
+                'Who moved from which lifecycle state to which in each of the last twelve months that are over; '
+                'who was still a prospect at its end is left out.'),
+            (14, 'cohorts', 'MATERIALIZED VIEW', 'cohorts' = ANY (s.views) IS NOT FALSE, chosen, true,
+                '{first_month,months_after}',
+                CASE WHEN with_queries THEN @extschema@._cohorts_sql(s) END,
+                'What those who first bought in a month did in the year after it, month by month.'),
+            (15, 'actions', 'MATERIALIZED VIEW', 'actions' = ANY (s.views) IS NOT FALSE, chosen, true,
+                '{action_rule,action_channel}',
+                CASE WHEN with_queries THEN @extschema@._actions_sql(s) END,
+                'How many customers wait for which next step, by channel.')
+        ) AS r (place, suffix, kind, is_asked_for, reason, is_readable, keys, query, comment);
+END
+$relations$;
+COMMENT ON FUNCTION _relations(segmentation_settings, boolean) IS
+    'Part of segmentations: the relations that one can have, and which of them its settings ask for.';
+
+-- What each column of the relations says; a name means the same wherever it stands. The columns of segment_customer say
+-- here what they say there, but for those that are never NULL in a view.
+CREATE FUNCTION _column_comments() RETURNS TABLE (name text, comment text)
 LANGUAGE sql IMMUTABLE PARALLEL SAFE SET search_path = pg_catalog, pg_temp
 AS $columns$
-    VALUES
-    ('as_of', 'The day the question is asked for; everything after it is invisible.'),
-    ('policy', 'The policy that decided.'),
-    ('history', 'The customer''s purchases by day; NULL for a prospect.'),
-    ('engagement', 'The customer''s events; NULL where no table of events is named.'),
-    ('membership', 'Membership as given by the customers'' table.'),
-    ('contacts', 'The log of what was sent to the customer; NULL where none is named.'),
-    ('channels', 'Channels over which the customer can be reached; NULL where no address is tracked.'),
-    ('first_purchase_on', 'First purchase day.'),
-    ('last_purchase_on', 'Last purchase day.'),
-    ('recency_days', 'Days from the last purchase to as_of.'),
-    ('orders', 'Number of purchases.'),
-    ('purchase_days', 'Number of days with a purchase.'),
-    ('monetary', 'Sum of all amounts, refunds included, in currency units.'),
-    ('average_order_value', 'monetary / orders, rounded to 6 decimals.'),
-    ('r_score', 'Recency digit, 1 worst.'),
-    ('f_score', 'Frequency digit, 1 worst.'),
-    ('m_score', 'Monetary digit, 1 worst.'),
-    ('rfm_score', 'The three digits, for example 543; NULL for a prospect.'),
-    ('rfm_segment', 'Name of the RFM segment; of prospects in NAME_segments: prospect.'),
-    ('lifecycle_state', 'prospect, new, active, vip, at_risk, dormant or winback.'),
-    ('lifecycle_label', 'The lifecycle state in the language of the segmentation.'),
-    ('state_since', 'First day of the present lifecycle state; NULL for a prospect.'),
-    ('previous_state', 'The lifecycle state before the present one.'),
-    ('next_transition_on', 'The day the lifecycle state changes if nothing more happens; NULL: never.'),
-    ('purchase_stage', 'first, nurture or established.'),
-    ('stage_label', 'The purchase stage in the language of the segmentation.'),
-    ('value_score', 'What the customer buys, 0 to 100.'),
-    ('relation_score', 'What ties the customer to the shop, 0 to 100; NULL: not tracked.'),
-    ('vip_score', 'Both together, 0 to 100; ranks, does not decide.'),
-    ('vip_tier', 'vip, candidate, supporter or regular.'),
-    ('tier_label', 'The VIP tier in the language of the segmentation.'),
-    ('last_tier', 'The VIP tier on the last purchase day.'),
-    ('dormancy_category', 'paused, cancelled, member_silent, bought_once or ad_hoc; NULL unless dormant.'),
-    ('dormancy_reason', 'Why the customer is dormant, or would be; NULL for a prospect.'),
-    ('reachable_by', 'Channels over which the customer can be reached, separated by commas; NULL: not tracked.'),
-    ('last_contacted_on', 'Day of the last contact.'),
-    ('next_action', 'The one next step.'),
-    ('action_title', 'The next step in the language of the segmentation.'),
-    ('action_rule', 'The rule of the policy that decided the next step; NULL, in NAME_actions empty: no rule did.'),
-    ('action_behavior', 'What the step is to bring about: experience, continuation, co_creation, advocacy, winback, care or none.'),
-    ('action_channel', 'The channel for the next step; in NAME_actions none where there is none or channels are not tracked.'),
-    ('wait_until', 'First day on which a contact is allowed again (of a group: the earliest); NULL: now.'),
-    ('action_due_on', 'Day of the next step: as_of, or the first day on which a contact is allowed again.'),
-    ('customers', 'Number of customers.'),
-    ('customer_share', 'Share of all customers, 0 to 1.'),
-    ('revenue', 'Sum of all amounts, refunds included, in currency units.'),
-    ('revenue_share', 'Share of all revenue, 0 to 1.'),
-    ('vips', 'Number of customers of tier vip.'),
-    ('from_day', 'Last day of the month before.'),
-    ('to_day', 'Last day of the month.'),
-    ('from_state', 'Lifecycle state on from_day.'),
-    ('to_state', 'Lifecycle state on to_day.'),
-    ('revenue_before', 'Their revenue in as many days up to from_day as the month has.'),
-    ('revenue_after', 'Their revenue in the month.'),
-    ('first_month', 'First day of the month of the first purchase.'),
-    ('months_after', 'Calendar months after it; 0 is the month itself.'),
-    ('active_customers', 'How many of them bought in that month.'),
-    ('active_share', 'active_customers / customers, 0 to 1.'),
-    ('segmentation', 'Name of the segmentation.'),
-    ('refreshed_at', 'When the last refresh ended.'),
-    ('seconds', 'How long it took.'),
-    ('rebuilt', 'Whether it read all orders, not only those of noted customers.'),
-    ('histories_written', 'Number of purchase histories that were another than before.'),
-    ('currency', 'The only currency of the orders; NULL where no column is named.'),
-    ('time_zone', 'Time zone of the calendar days.'),
-    ('order_tables', 'OIDs of the tables of orders that carry triggers; others after a restore: all orders are read once.'),
-    ('valid_from', 'First day of the policy.')
+    WITH own (name, comment) AS (
+        VALUES
+        ('as_of', 'The day the question is asked for; everything after it is invisible.'),
+        ('policy', 'The policy that decided.'),
+        ('history', 'The customer''s purchases by day; NULL for a prospect.'),
+        ('engagement', 'The customer''s events; NULL where no table of events is named.'),
+        ('membership', 'Membership as given by the customers'' table.'),
+        ('contacts', 'The log of what was sent to the customer; NULL where none is named.'),
+        ('channels', 'Channels over which the customer can be reached; NULL where no address is tracked.'),
+        ('average_order_value', 'monetary / orders, rounded to 6 decimals.'),
+        ('rfm_segment', 'Name of the RFM segment; of prospects in NAME_segments: prospect.'),
+        ('lifecycle_label', 'The lifecycle state in the language of the segmentation.'),
+        ('state_since', 'First day of the present lifecycle state; NULL for a prospect.'),
+        ('previous_state', 'The lifecycle state before the present one.'),
+        ('stage_label', 'The purchase stage in the language of the segmentation.'),
+        ('tier_label', 'The VIP tier in the language of the segmentation.'),
+        ('reachable_by', 'Channels over which the customer can be reached, separated by commas; NULL: not tracked.'),
+        ('last_contacted_on', 'Day of the last contact.'),
+        ('action_title', 'The next step in the language of the segmentation.'),
+        ('action_rule', 'The rule of the policy that decided the next step; NULL, in NAME_actions empty: no rule did.'),
+        ('action_channel',
+            'The channel for the next step; in NAME_actions none where there is none or channels are not tracked.'),
+        ('wait_until', 'First day on which a contact is allowed again (of a group: the earliest); NULL: now.'),
+        ('customers', 'Number of customers.'),
+        ('customer_share', 'Share of all customers, 0 to 1.'),
+        ('revenue', 'Sum of all amounts, refunds included, in currency units.'),
+        ('revenue_share', 'Share of all revenue, 0 to 1.'),
+        ('vips', 'Number of customers of tier vip.'),
+        ('from_day', 'Last day of the month before.'),
+        ('to_day', 'Last day of the month.'),
+        ('from_state', 'Lifecycle state on from_day.'),
+        ('to_state', 'Lifecycle state on to_day.'),
+        ('revenue_before', 'Their revenue in as many days up to from_day as the month has.'),
+        ('revenue_after', 'Their revenue in the month.'),
+        ('first_month', 'First day of the month of the first purchase.'),
+        ('months_after', 'Calendar months after it; 0 is the month itself.'),
+        ('active_customers', 'How many of them bought in that month.'),
+        ('active_share', 'active_customers / customers, 0 to 1.'),
+        ('segmentation', 'Name of the segmentation.'),
+        ('refreshed_at', 'When the last refresh ended.'),
+        ('seconds', 'How long it took.'),
+        ('rebuilt', 'Whether it read all orders, not only those of noted customers.'),
+        ('histories_written', 'Number of purchase histories that were another than before.'),
+        ('currency', 'The only currency of the orders; NULL where no column is named.'),
+        ('time_zone', 'Time zone of the calendar days.'),
+        ('order_tables',
+            'OIDs of the tables of orders that carry triggers; others after a restore: all orders are read once.'),
+        ('valid_from', 'First day of the policy.')
+    )
+    SELECT o.name, o.comment FROM own AS o
+    UNION ALL
+    SELECT c.name, c.description FROM @extschema@.customer_columns() AS c
+    WHERE c.name NOT IN (SELECT o.name FROM own AS o)
 $columns$;
-COMMENT ON FUNCTION _view_columns() IS 'Part of segmentations: what each column of the views says.';
+COMMENT ON FUNCTION _column_comments() IS 'Part of segmentations: what each column of the relations says.';
 
-CREATE FUNCTION _comment_columns(s jsonb) RETURNS void
+-- Puts a comment on every relation and every column. The columns of the settings have theirs from the type.
+CREATE FUNCTION _comment_relations(s segmentation_settings) RETURNS void
 LANGUAGE plpgsql VOLATILE SET search_path = pg_catalog, pg_temp
 AS $comment$
 DECLARE
+    part record;
     found record;
 BEGIN
-    FOR found IN
-        SELECT r.relation, a.attname, coalesce(v.comment, format('Key of the customer, as in %s.', s ->> 'orders')) AS comment
-        FROM (SELECT @extschema@._relation(s, n.suffix) AS relation FROM @extschema@._segmentation_relations() AS n WHERE n.suffix <> 'settings') AS r
-        JOIN pg_attribute AS a ON a.attrelid = to_regclass(r.relation) AND a.attnum > 0
-        LEFT JOIN @extschema@._view_columns() AS v ON v.name = a.attname
-    LOOP
-        EXECUTE format('COMMENT ON COLUMN %s.%I IS %L', found.relation, found.attname, found.comment);
+    FOR part IN SELECT r.*, @extschema@._relation(s, r.suffix) AS name
+                FROM @extschema@._relations(s) AS r WHERE r.is_wanted LOOP
+        EXECUTE format('COMMENT ON %s %s IS %L', part.kind, part.name, part.comment);
+        FOR found IN
+            SELECT a.attname, coalesce(c.comment, format('Key of the customer, as in %s.', s.orders)) AS comment
+            FROM pg_attribute AS a
+            LEFT JOIN @extschema@._column_comments() AS c ON c.name = a.attname
+            WHERE a.attrelid = to_regclass(part.name) AND a.attnum > 0 AND part.suffix <> 'settings'
+        LOOP
+            EXECUTE format('COMMENT ON COLUMN %s.%I IS %L', part.name, found.attname, found.comment);
+        END LOOP;
     END LOOP;
 END
 $comment$;
-COMMENT ON FUNCTION _comment_columns(jsonb) IS 'Part of segmentations: puts a comment on every column.';
+COMMENT ON FUNCTION _comment_relations(segmentation_settings) IS
+    'Part of segmentations: puts a comment on every relation and column.';
 /* </end connected objects> */
 
 /* <begin connected objects> */
 -- src/sql/segmentation.rs
 -- requires:
---   segmentation_columns
+--   segmentation_relations
+
+-- segmentation: registry
+
+-- Only from the catalog: the tables of others may hold anything.
+CREATE FUNCTION _list_segmentations() RETURNS TABLE (name text, schema text, owner text, relation text)
+LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp
+AS $list$
+    SELECT left(c.relname, -length('_settings')), n.nspname, pg_get_userbyid(c.relowner), c.oid::regclass::text
+    FROM pg_class AS c
+    JOIN pg_namespace AS n ON n.oid = c.relnamespace
+    WHERE c.reloftype = '@extschema@.segmentation_settings'::regtype AND c.relkind = 'r'
+        AND c.relname LIKE '%\_settings'
+$list$;
+COMMENT ON FUNCTION _list_segmentations() IS 'Part of segmentations: all of them, from the catalog.';
+
+-- Why relations of a segmentation must not be used; NULL where nothing is wrong with them. Whoever owns the schema can
+-- put a relation of their own in the place of one, and whoever was granted TRIGGER can put a trigger on one: to read or
+-- write it would run what they put there with the rights of whoever reads or writes.
+CREATE FUNCTION _objection(s segmentation_settings, suffixes text[]) RETURNS text
+LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp
+SET plan_cache_mode = force_generic_plan -- to plan it takes longer than to run it
+AS $objection$
+BEGIN
+    RETURN (
+        SELECT string_agg(o.objection, '; ' ORDER BY o.objection)
+        FROM (
+            SELECT c.oid::regclass || CASE
+                WHEN pg_get_userbyid(c.relowner) <> current_user THEN ' belongs to somebody else'
+                WHEN c.relkind <> CASE r.kind WHEN 'TABLE' THEN 'r' WHEN 'VIEW' THEN 'v' ELSE 'm' END
+                    THEN ' is no ' || lower(r.kind)
+                WHEN r.suffix = 'settings' AND c.reloftype <> '@extschema@.segmentation_settings'::regtype
+                    THEN ' is no table of settings'
+                WHEN g.triggers IS NOT NULL THEN ' has triggers that are not of pg_rfm: ' || g.triggers
+                WHEN u.rules IS NOT NULL THEN ' has rules that are not of pg_rfm: ' || u.rules
+                END AS objection
+            FROM @extschema@._relations(s) AS r
+            JOIN pg_class AS c ON c.oid = to_regclass(@extschema@._relation(s, r.suffix))
+            CROSS JOIN LATERAL (
+                SELECT string_agg(t.tgname, ', ' ORDER BY t.tgname) AS triggers
+                FROM pg_trigger AS t
+                WHERE t.tgrelid = c.oid AND NOT t.tgisinternal
+                    AND NOT (r.suffix = 'settings' AND t.tgfoid = '@extschema@._only_owner()'::regprocedure)
+            ) AS g
+            CROSS JOIN LATERAL (
+                SELECT string_agg(w.rulename, ', ' ORDER BY w.rulename) AS rules
+                FROM pg_rewrite AS w WHERE w.ev_class = c.oid AND w.rulename <> '_RETURN'
+            ) AS u
+            WHERE r.suffix = ANY (suffixes)
+            UNION ALL
+            SELECT f.oid::regprocedure || ' belongs to somebody else'
+            FROM pg_proc AS f
+            WHERE 'noted' = ANY (suffixes) AND f.oid = to_regprocedure(@extschema@._trigger_function(s))
+                AND pg_get_userbyid(f.proowner) <> current_user
+        ) AS o);
+END
+$objection$;
+COMMENT ON FUNCTION _objection(segmentation_settings, text[]) IS
+    'Part of segmentations: why relations of one must not be used; NULL: nothing is wrong.';
+
+-- A table or view of a segmentation, to be used: locked first, then checked. Its name means this relation until the
+-- transaction ends, because a relation that is locked is neither dropped nor renamed. A materialized view cannot be
+-- locked so: REFRESH locks and checks it.
+CREATE FUNCTION _hold(s segmentation_settings, suffix text, lock_mode text) RETURNS text
+LANGUAGE plpgsql VOLATILE SET search_path = pg_catalog, pg_temp
+AS $hold$
+DECLARE
+    relation text := @extschema@._relation(s, suffix);
+    objection text;
+BEGIN
+    EXECUTE format('LOCK TABLE ONLY %s IN %s', relation, lock_mode);
+    objection := @extschema@._objection(s, ARRAY[suffix]);
+    IF objection IS NOT NULL THEN
+        RAISE EXCEPTION 'segmentation "%": %', s.name, objection USING ERRCODE = 'insufficient_privilege';
+    END IF;
+    RETURN relation;
+END
+$hold$;
+COMMENT ON FUNCTION _hold(segmentation_settings, text, text) IS
+    'Part of segmentations: the name of one of its tables, locked and checked.';
+
+-- Whose a schema is; of one that belongs to the database's owner, as public does by default, that role.
+CREATE FUNCTION _schema_owner(schema text) RETURNS oid
+LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp
+AS $owner$
+    SELECT CASE pg_get_userbyid(n.nspowner)
+        WHEN 'pg_database_owner' THEN (SELECT d.datdba FROM pg_database AS d WHERE d.datname = current_database())
+        ELSE n.nspowner END
+    FROM pg_namespace AS n WHERE n.nspname = schema
+$owner$;
+COMMENT ON FUNCTION _schema_owner(text) IS 'Part of segmentations: the oid of the role that owns a schema.';
+
+-- Whoever owns a schema can rename it, and drop and replace everything in it. That role is trusted where it could do
+-- harm anyway: one that the current user is or is a member of, or a superuser. A superuser is a member of every role,
+-- so that only superusers count.
+CREATE FUNCTION _schema_is_safe(schema text) RETURNS boolean
+LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp
+AS $safe$
+    SELECT coalesce(o.rolsuper OR NOT me.rolsuper AND pg_has_role(me.oid, o.oid, 'MEMBER'), false)
+    FROM pg_roles AS me
+    LEFT JOIN pg_roles AS o ON o.oid = @extschema@._schema_owner(schema)
+    WHERE me.rolname = current_user
+$safe$;
+COMMENT ON FUNCTION _schema_is_safe(text) IS
+    'Part of segmentations: whether the owner of a schema is trusted by the current user.';
+
+CREATE FUNCTION _refuse_unsafe_schema(s segmentation_settings) RETURNS void
+LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp
+AS $unsafe$
+BEGIN
+    IF NOT @extschema@._schema_is_safe(s.schema) THEN
+        RAISE EXCEPTION 'schema % belongs to %, who could replace what is in it and so act as %', quote_ident(s.schema),
+            @extschema@._schema_owner(s.schema)::regrole, quote_ident(current_user)
+            USING ERRCODE = 'insufficient_privilege',
+                  HINT = format('Use a schema of your own: CREATE SCHEMA %1$s AUTHORIZATION %2$s, then schema => %1$L.',
+                                'segments', quote_ident(current_user));
+    END IF;
+END
+$unsafe$;
+COMMENT ON FUNCTION _refuse_unsafe_schema(segmentation_settings) IS
+    'Part of segmentations: an error where the schema belongs to somebody who is not trusted.';
+
+-- The settings that a table holds, locked before it is checked, and checked before it is read. The table is one of the
+-- current user's and of the extension's own type then, so that to read its row runs nobody else's code. Where somebody
+-- deleted the row, only name and schema are known.
+CREATE FUNCTION _read_settings(name text, schema text, lock_mode text) RETURNS segmentation_settings
+LANGUAGE plpgsql VOLATILE SET search_path = pg_catalog, pg_temp
+AS $read$
+DECLARE
+    place @extschema@.segmentation_settings;
+    s @extschema@.segmentation_settings;
+    found_rows bigint;
+BEGIN
+    place.name := name;
+    place.schema := schema;
+    EXECUTE format('SELECT t.* FROM ONLY %s AS t', @extschema@._hold(place, 'settings', lock_mode)) INTO s;
+    GET DIAGNOSTICS found_rows = ROW_COUNT;
+    IF found_rows > 0 AND s.settings_version IS DISTINCT FROM @extschema@._settings_version() THEN
+        RAISE EXCEPTION 'segmentation "%" has settings of version %, of which this version of pg_rfm knows nothing',
+            name, coalesce(s.settings_version::text, 'NULL')
+            USING ERRCODE = 'feature_not_supported',
+                  HINT = 'Another version of pg_rfm wrote them. Install the newest one, then: '
+                      'ALTER EXTENSION pg_rfm UPDATE.';
+    END IF;
+    s.name := name;
+    s.schema := schema;
+    RETURN s;
+END
+$read$;
+COMMENT ON FUNCTION _read_settings(text, text, text) IS
+    'Part of segmentations: the settings of one of the current user''s, locked and checked; an error where their '
+    'version is not known.';
+
+-- A segmentation of the current user. What is stored is SQL that runs with the rights of whoever refreshes, so that it
+-- has to be their own: nobody else's, whatever their rights, superusers included.
+CREATE FUNCTION _own_settings(name text, lock_mode text DEFAULT 'ACCESS SHARE MODE') RETURNS segmentation_settings
+LANGUAGE plpgsql VOLATILE SET search_path = pg_catalog, pg_temp
+AS $own$
+DECLARE
+    owned record;
+    others text;
+    own_names text;
+BEGIN
+    SELECT min(l.schema) AS schema, count(*) AS places, string_agg(l.relation, ', ' ORDER BY l.relation) AS relations
+    INTO owned FROM @extschema@._list_segmentations() AS l WHERE l.name = _own_settings.name AND l.owner = current_user;
+    IF owned.places > 1 THEN
+        -- REASSIGN OWNED can bring that about.
+        RAISE EXCEPTION 'you own several segmentations "%": %', name, owned.relations
+            USING ERRCODE = 'ambiguous_alias',
+                  HINT = 'Give the relations of one of them to another role: ALTER TABLE ... OWNER TO ...';
+    ELSIF owned.places = 1 THEN
+        RETURN @extschema@._read_settings(name, owned.schema, lock_mode);
+    END IF;
+    SELECT string_agg(quote_ident(l.owner), ', ') INTO others
+    FROM @extschema@._list_segmentations() AS l WHERE l.name = _own_settings.name;
+    IF others IS NOT NULL THEN
+        RAISE EXCEPTION 'segmentation "%" belongs to %, not to %', name, others, quote_ident(current_user)
+            USING ERRCODE = 'insufficient_privilege', HINT = format('SET ROLE %s first.', others);
+    END IF;
+    SELECT string_agg(l.name, ', ' ORDER BY l.name) INTO own_names
+    FROM @extschema@._list_segmentations() AS l WHERE l.owner = current_user;
+    RAISE EXCEPTION 'there is no segmentation "%"', name
+        USING ERRCODE = 'undefined_object',
+              HINT = coalesce('Yours are: ' || own_names || '.', 'create_segmentation makes one.');
+END
+$own$;
+COMMENT ON FUNCTION _own_settings(text, text) IS
+    'Part of segmentations: the settings of one of the caller''s own; an error where it is another''s.';
+
+-- The settings of one of the caller's own, locked against other refreshes and changes until the end of the transaction.
+CREATE FUNCTION _open(name text, wait boolean DEFAULT true) RETURNS segmentation_settings
+LANGUAGE plpgsql VOLATILE SET search_path = pg_catalog, pg_temp
+AS $open$
+DECLARE
+    s @extschema@.segmentation_settings;
+    objection text;
+BEGIN
+    IF pg_is_in_recovery() OR current_setting('transaction_read_only')::boolean THEN
+        RAISE EXCEPTION 'segmentation "%" cannot be changed here: %', name,
+            CASE WHEN pg_is_in_recovery() THEN 'this server is a standby' ELSE 'the transaction is read-only' END
+            USING ERRCODE = 'read_only_sql_transaction',
+                  HINT = 'Refresh it on the primary, in a transaction that may write.';
+    END IF;
+    BEGIN
+        s := @extschema@._own_settings(name, CASE WHEN wait THEN 'EXCLUSIVE MODE' ELSE 'EXCLUSIVE MODE NOWAIT' END);
+    EXCEPTION WHEN lock_not_available THEN
+        RAISE EXCEPTION 'segmentation "%" is being refreshed or changed by another session', name
+            USING ERRCODE = 'lock_not_available', HINT = 'Wait for it (wait => true), or try again later.';
+    END;
+    -- A relation that is locked cannot be replaced by another one until the transaction ends.
+    PERFORM @extschema@._hold(s, r.suffix, 'ACCESS SHARE MODE') FROM @extschema@._relations(s) AS r
+    WHERE r.kind = 'TABLE' AND r.is_wanted AND to_regclass(@extschema@._relation(s, r.suffix)) IS NOT NULL;
+    objection := @extschema@._objection(
+        s, ARRAY(SELECT r.suffix FROM @extschema@._relations(s) AS r WHERE r.is_wanted));
+    IF objection IS NOT NULL THEN
+        RAISE EXCEPTION 'segmentation "%": %', name, objection USING ERRCODE = 'insufficient_privilege';
+    END IF;
+    RETURN s;
+END
+$open$;
+COMMENT ON FUNCTION _open(text, boolean) IS 'Part of segmentations: the settings of one of the caller''s own, locked.';
+
+-- Figures stand only in the tables of the caller's own: reading those of others could run what they put there.
+CREATE FUNCTION _segmentation_figures() RETURNS TABLE (
+    name text, schema text, owner text, source text, policy text, track text, as_of date, customers bigint,
+    refreshed_at timestamptz, seconds numeric, days_behind integer, notes_waiting bigint
+)
+LANGUAGE plpgsql VOLATILE SECURITY INVOKER SET search_path = pg_catalog, pg_temp
+AS $figures$
+DECLARE
+    listed record;
+    s @extschema@.segmentation_settings;
+BEGIN
+    FOR listed IN SELECT * FROM @extschema@._list_segmentations() AS l ORDER BY l.name, l.owner LOOP
+        name := listed.name; schema := listed.schema; owner := listed.owner;
+        source := NULL; policy := NULL; track := NULL; as_of := NULL; customers := NULL; refreshed_at := NULL;
+        seconds := NULL; days_behind := NULL; notes_waiting := NULL;
+        IF listed.owner = current_user AND @extschema@._schema_is_safe(listed.schema) THEN
+            BEGIN
+                s := @extschema@._read_settings(listed.name, listed.schema, 'ACCESS SHARE MODE');
+                source := s.orders; policy := coalesce(s.policy, 'default'); track := s.track;
+                EXECUTE format('SELECT as_of, customers, refreshed_at, seconds FROM %s',
+                               @extschema@._hold(s, 'status', 'ACCESS SHARE MODE'))
+                    INTO as_of, customers, refreshed_at, seconds;
+                days_behind := @extschema@._today(s, NULL::date) - as_of;
+                IF s.track = 'trigger' THEN
+                    EXECUTE format('SELECT count(*) FROM %s', @extschema@._hold(s, 'noted', 'ACCESS SHARE MODE'))
+                        INTO notes_waiting;
+                END IF;
+            EXCEPTION WHEN undefined_table OR wrong_object_type OR insufficient_privilege OR feature_not_supported THEN
+                NULL; -- one that is broken has no more figures, and does not hide those of the others
+            END;
+        END IF;
+        RETURN NEXT;
+    END LOOP;
+END
+$figures$;
+COMMENT ON FUNCTION _segmentation_figures() IS 'Part of segmentations: what the view segmentations shows.';
+
+CREATE VIEW segmentations AS
+SELECT f.*, pg_catalog.now() OPERATOR(pg_catalog.-) f.refreshed_at AS age FROM @extschema@._segmentation_figures() AS f;
+COMMENT ON VIEW segmentations IS 'All segmentations; with figures those of the current user.';
+COMMENT ON COLUMN segmentations.name IS 'What it is called.';
+COMMENT ON COLUMN segmentations.schema IS 'Where its relations are.';
+COMMENT ON COLUMN segmentations.owner IS 'Who may refresh it.';
+COMMENT ON COLUMN segmentations.source IS 'The table of orders; NULL for those of others, as all that follows.';
+COMMENT ON COLUMN segmentations.policy IS 'The policy asked for.';
+COMMENT ON COLUMN segmentations.track IS 'How changes are found: trigger, or none.';
+COMMENT ON COLUMN segmentations.as_of IS 'The day its views answer for.';
+COMMENT ON COLUMN segmentations.customers IS 'Number of customers.';
+COMMENT ON COLUMN segmentations.refreshed_at IS 'When the last refresh ended.';
+COMMENT ON COLUMN segmentations.seconds IS 'How long it took.';
+COMMENT ON COLUMN segmentations.days_behind IS 'Days from as_of to today.';
+COMMENT ON COLUMN segmentations.notes_waiting IS
+    'Notes of changed customers that wait for a refresh; NULL where none are taken.';
+COMMENT ON COLUMN segmentations.age IS 'Time since the last refresh.';
+GRANT SELECT ON segmentations TO PUBLIC;
+
+-- The relations of the caller's own segmentations, for the same reason, and in the order of the catalogue.
+CREATE FUNCTION _segmentation_relations() RETURNS TABLE (
+    segmentation text, schema text, relation text, kind text, reason text, comment text
+)
+LANGUAGE plpgsql VOLATILE SECURITY INVOKER SET search_path = pg_catalog, pg_temp
+AS $relations$
+DECLARE
+    listed record;
+    s @extschema@.segmentation_settings;
+BEGIN
+    FOR listed IN SELECT * FROM @extschema@._list_segmentations() AS l WHERE l.owner = current_user ORDER BY l.name LOOP
+        CONTINUE WHEN NOT @extschema@._schema_is_safe(listed.schema);
+        BEGIN
+            s := @extschema@._read_settings(listed.name, listed.schema, 'ACCESS SHARE MODE');
+        EXCEPTION WHEN undefined_table OR wrong_object_type OR insufficient_privilege OR feature_not_supported THEN
+            CONTINUE; -- one that is broken does not hide those of the others
+        END;
+        RETURN QUERY
+            SELECT s.name, s.schema, s.name || '_' || r.suffix, lower(r.kind), r.reason, r.comment
+            FROM @extschema@._relations(s) AS r
+            WHERE r.is_wanted AND to_regclass(@extschema@._relation(s, r.suffix)) IS NOT NULL
+            ORDER BY r.place;
+    END LOOP;
+END
+$relations$;
+COMMENT ON FUNCTION _segmentation_relations() IS 'Part of segmentations: what the view segmentation_relations shows.';
+
+CREATE VIEW segmentation_relations AS SELECT r.* FROM @extschema@._segmentation_relations() AS r;
+COMMENT ON VIEW segmentation_relations IS
+    'The tables and views of the current user''s segmentations, in the order in which they are made, and why each is '
+    'there.';
+COMMENT ON COLUMN segmentation_relations.segmentation IS 'What the segmentation is called.';
+COMMENT ON COLUMN segmentation_relations.schema IS 'Where its relations are.';
+COMMENT ON COLUMN segmentation_relations.relation IS 'The name of the table or view.';
+COMMENT ON COLUMN segmentation_relations.kind IS 'table, view or materialized view.';
+COMMENT ON COLUMN segmentation_relations.reason IS
+    'The argument of create_segmentation that asks for it, or that every segmentation has it.';
+COMMENT ON COLUMN segmentation_relations.comment IS 'What it is for.';
+GRANT SELECT ON segmentation_relations TO PUBLIC;
+/* </end connected objects> */
+
+/* <begin connected objects> */
+-- src/sql/segmentation.rs
+-- requires:
+--   segmentation_registry
+
+-- segmentation: checks of what is asked for
+
+-- The settings with what is given laid over them, and with defaults and columns filled in; an error where they cannot
+-- be meant. What is given is a document of arguments; nothing is given when settings that were kept are checked again.
+CREATE FUNCTION _checked_settings(s segmentation_settings, given jsonb DEFAULT '{}') RETURNS segmentation_settings
+LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp
+AS $checked$
+DECLARE
+    columns_of_orders text[] := ARRAY(SELECT c.role FROM @extschema@._source_columns() AS c WHERE c.source = 'orders');
+    given_columns jsonb;
+    named record;
+    relation regclass;
+    kind pg_class;
+BEGIN
+    s := @extschema@._with(
+        s, given - columns_of_orders - '{engagement_columns,contacts_columns,customers_columns}'::text[]);
+    s.settings_version := @extschema@._settings_version();
+    s.time_zone := coalesce(s.time_zone, current_setting('TimeZone'));
+    s.lang := coalesce(s.lang, 'en');
+    s.track := coalesce(s.track, 'none');
+    IF s.orders IS NULL THEN
+        PERFORM @extschema@._refuse('orders is NULL', 'Name the table of orders: orders => ''sales.orders''.');
+    ELSIF s.lang NOT IN ('en', 'ja') THEN
+        PERFORM @extschema@._refuse(format('lang is "%s"', s.lang), 'Labels exist in en and ja.');
+    ELSIF s.track NOT IN ('none', 'trigger') THEN
+        PERFORM @extschema@._refuse(format('track is "%s"', s.track), 'It is none or trigger.');
+    ELSIF NOT isfinite(s.as_of) THEN
+        PERFORM @extschema@._refuse(format('as_of is %s', s.as_of),
+                                    'Give a finite day, or none for today at each refresh.');
+    END IF;
+    PERFORM @extschema@._refuse_unknown_views(s);
+    PERFORM clock_timestamp() AT TIME ZONE s.time_zone; -- an error where there is no such zone
+
+    FOR named IN SELECT * FROM @extschema@._sources(s) LOOP
+        IF named.source = 'orders' THEN
+            given_columns := (SELECT coalesce(jsonb_object_agg(g.role, g.name), '{}')
+                              FROM jsonb_each(given) AS g (role, name) WHERE g.role = ANY (columns_of_orders));
+        ELSE
+            given_columns := coalesce(given -> (named.source || '_columns'), '{}');
+        END IF;
+        IF jsonb_typeof(given_columns) <> 'object' THEN
+            PERFORM @extschema@._refuse(format('%s_columns is a JSON %s', named.source, jsonb_typeof(given_columns)),
+                                        'Give an object of columns, for example {"customer": "buyer_id"}.');
+        ELSIF named.relation IS NULL AND given_columns <> '{}' THEN
+            PERFORM @extschema@._refuse(format('%s_columns are given without %1$s', named.source),
+                                        format('Name the table too: %s => ...', named.source));
+        ELSIF named.relation IS NULL THEN
+            s := @extschema@._without_columns(s, named.source);
+            CONTINUE;
+        END IF;
+        relation := @extschema@._source_table(s, named.source);
+        SELECT * INTO kind FROM pg_class AS c WHERE c.oid = relation;
+        IF kind.relpersistence = 't' THEN
+            PERFORM @extschema@._refuse(format('%s is a temporary table', relation),
+                                        'A refresh from another session would not see it.');
+        ELSIF named.source = 'orders' AND s.track = 'trigger' AND kind.relkind NOT IN ('r', 'p') THEN
+            PERFORM @extschema@._refuse(format('%s is no table: it can have no triggers that note changes', relation),
+                                        'Use track => ''none'': each refresh reads all orders.');
+        END IF;
+        -- The columns of a table that is named anew are looked for anew.
+        s := @extschema@._with_columns(s, named.source, CASE WHEN given ? named.source THEN given_columns
+            ELSE @extschema@._settled_columns(s, named.source) || given_columns END);
+    END LOOP;
+    PERFORM @extschema@._same_key(s, 'a', 'b'); -- an error where a key has no order
+    IF s.order_filter IS NOT NULL THEN
+        -- By itself, so that the message shows the filter and no other SQL, and not between parentheses, which it could
+        -- close.
+        EXECUTE format(E'SELECT FROM %s AS o WHERE CASE WHEN\n%s\nTHEN true END LIMIT 0',
+                       @extschema@._source_table(s, 'orders'), s.order_filter);
+    END IF;
+    IF @extschema@._keys(s) && '{ordered_on,amount,discounted,kind,happened_on}'
+        OR @extschema@._keys(s) && '{channel,contacted_on,scenario,step,test_group}'
+        OR EXISTS (SELECT FROM @extschema@._column_comments() AS c WHERE c.name = ANY (@extschema@._keys(s))) THEN
+        PERFORM @extschema@._refuse(
+            format('a key column is called like a column of ours: %s', array_to_string(@extschema@._keys(s), ', ')),
+            'A view over the orders can give it another name.');
+    END IF;
+    RETURN s;
+END
+$checked$;
+COMMENT ON FUNCTION _checked_settings(segmentation_settings, jsonb) IS
+    'Part of segmentations: settings with arguments laid over them, defaults and found columns; refuses what cannot '
+    'be meant.';
+
+CREATE FUNCTION _refuse_unknown_views(s segmentation_settings) RETURNS void
+LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp
+AS $views$
+DECLARE
+    known text[] := ARRAY(SELECT r.suffix FROM @extschema@._relations(s) AS r
+                          WHERE r.kind = 'MATERIALIZED VIEW' ORDER BY r.place);
+    named text;
+BEGIN
+    FOREACH named IN ARRAY coalesce(s.views, '{}') LOOP
+        IF named = ANY (known) IS NOT TRUE THEN
+            PERFORM @extschema@._refuse(format('there is no view %L', named),
+                                        format('views can have: %s.', array_to_string(known, ', ')));
+        END IF;
+    END LOOP;
+END
+$views$;
+COMMENT ON FUNCTION _refuse_unknown_views(segmentation_settings) IS
+    'Part of segmentations: an error where a view is asked for that there is not.';
+
+-- What can be refused before the orders are read, which may take an hour.
+CREATE FUNCTION _refuse_early(s segmentation_settings) RETURNS void
+LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp
+AS $early$
+DECLARE
+    reader text;
+    untracked text;
+    other text;
+BEGIN
+    PERFORM @extschema@._refuse_unsafe_schema(s);
+    FOREACH reader IN ARRAY coalesce(s.readers, '{}') LOOP
+        IF reader IS NULL THEN
+            PERFORM @extschema@._refuse('a reader is NULL', 'Name roles: readers => ''{reporting}''.');
+        ELSIF reader <> 'public' AND to_regrole(quote_ident(reader)) IS NULL THEN
+            RAISE EXCEPTION 'role "%" does not exist', reader
+                USING ERRCODE = 'undefined_object',
+                      HINT = 'readers are roles; create it first.'
+                      || CASE lower(reader) WHEN 'public' THEN ' Only public in lower case is everybody.' ELSE '' END;
+        END IF;
+    END LOOP;
+    IF s.track = 'trigger' AND NOT has_table_privilege(@extschema@._source_table(s, 'orders'), 'TRIGGER') THEN
+        RAISE EXCEPTION 'permission denied to put triggers on %', s.orders
+            USING ERRCODE = 'insufficient_privilege',
+                  HINT = format('GRANT TRIGGER ON %s TO %I, or use track => ''none''.', s.orders, current_user);
+    ELSIF s.track = 'trigger' THEN
+        SELECT min(c.oid::regclass::text) INTO untracked
+        FROM pg_class AS c WHERE c.oid = ANY (@extschema@._order_tables(s)::oid[]) AND c.relkind = 'f';
+        PERFORM @extschema@._refuse_tracking_for_superuser(s);
+        IF untracked IS NOT NULL THEN
+            PERFORM @extschema@._refuse(
+                format('%s is a foreign table: it can have no triggers that note changes', untracked),
+                 'Use track => ''none'': each refresh reads all orders.');
+        END IF;
+        -- The names of the triggers hold the name of the segmentation, and owners or schemas may have one of the same
+        -- name each.
+        SELECT min(g.tgfoid::regprocedure::text) INTO other
+        FROM pg_trigger AS g
+        WHERE g.tgrelid = @extschema@._source_table(s, 'orders')
+            AND g.tgname = concat_ws('_', 'pg_rfm', s.name, 'insert')
+            AND g.tgfoid IS DISTINCT FROM to_regprocedure(@extschema@._trigger_function(s))::oid;
+        IF other IS NOT NULL THEN
+            PERFORM @extschema@._refuse(
+                format('%s is tracked for another segmentation of this name already, by %s', s.orders, other),
+                 'Choose another name, or use track => ''none''.');
+        END IF;
+    END IF;
+    IF s.policy IS DISTINCT FROM 'learn' THEN
+        PERFORM @extschema@._policy_on(s, @extschema@._today(s, NULL::date), false);
+    END IF;
+END
+$early$;
+COMMENT ON FUNCTION _refuse_early(segmentation_settings) IS
+    'Part of segmentations: refuses what would fail only after the orders were read.';
+/* </end connected objects> */
+
+/* <begin connected objects> */
+-- src/sql/segmentation.rs
+-- requires:
+--   segmentation_check
 
 -- segmentation: tracking
 
--- track => 'trigger': triggers on the orders note the customers touched, and do nothing else. Writers never wait for a refresh:
--- the notes have no unique index. A note without a key says: everybody.
+-- track => 'trigger': triggers on the orders note the customers touched, and do nothing else. Writers never wait for a
+-- refresh: the notes have no unique index. A note without a key says: everybody.
 
 -- The orders' table with its partitions and children.
-CREATE FUNCTION _order_tables(s jsonb) RETURNS regclass[]
+CREATE FUNCTION _order_tables(s segmentation_settings) RETURNS regclass[]
 LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp
 AS $tables$
     WITH RECURSIVE tree AS (
@@ -2018,107 +2510,123 @@ AS $tables$
     )
     SELECT array_agg(t.relation::regclass ORDER BY t.relation) FROM tree AS t
 $tables$;
-COMMENT ON FUNCTION _order_tables(jsonb) IS 'Part of segmentations: the table of orders with its partitions.';
+COMMENT ON FUNCTION _order_tables(segmentation_settings) IS
+    'Part of segmentations: the table of orders with its partitions.';
 
--- The notes' table. Of base types: a domain may have a default, or allow no NULL, and a note without a key has to be one.
-CREATE FUNCTION _create_notes(s jsonb) RETURNS void
+-- The table of notes. Its key columns are of base types: a domain may have a default or refuse NULL, and a note without
+-- a key has to be without one.
+CREATE FUNCTION _create_notes(s segmentation_settings) RETURNS void
 LANGUAGE plpgsql VOLATILE SET search_path = pg_catalog, pg_temp
 AS $notes$
 DECLARE
     noted text := @extschema@._relation(s, 'noted');
     histories text := @extschema@._relation(s, 'histories');
-    keys text;
+    keys text := (
+        SELECT string_agg(format('%1$I::%2$s AS %1$I', a.attname, format_type(t.base, -1)), ', ' ORDER BY a.attnum)
+        FROM pg_attribute AS a
+        CROSS JOIN LATERAL (SELECT @extschema@._base_type(a.atttypid) AS base) AS t
+        WHERE a.attrelid = histories::regclass AND a.attname = ANY (@extschema@._keys(s)));
 BEGIN
-    WITH RECURSIVE base AS (
-        SELECT a.attname, a.attnum, a.atttypid AS type FROM pg_attribute AS a
-        WHERE a.attrelid = histories::regclass AND a.attname = ANY (@extschema@._keys(s))
-        UNION ALL
-        SELECT b.attname, b.attnum, t.typbasetype FROM base AS b JOIN pg_type AS t ON t.oid = b.type WHERE t.typtype = 'd'
-    )
-    SELECT string_agg(format('%1$I::%2$s AS %1$I', b.attname, format_type(b.type, -1)), ', ' ORDER BY b.attnum) INTO keys
-    FROM base AS b JOIN pg_type AS t ON t.oid = b.type WHERE t.typtype <> 'd';
     -- taken: whether the refresh that is running works it off.
     EXECUTE format('CREATE TABLE %s AS SELECT %s, NULL::boolean AS taken FROM %s WHERE false', noted, keys, histories);
     -- It has no key: without this a publication of all tables would let nobody take notes.
     EXECUTE format('ALTER TABLE %s REPLICA IDENTITY FULL', noted);
-    EXECUTE format('COMMENT ON TABLE %s IS %L', noted, 'Customers whose orders changed since the last refresh; a row without a key: all of them.');
 END
 $notes$;
-COMMENT ON FUNCTION _create_notes(jsonb) IS 'Part of segmentations: makes the table of customers whose orders changed.';
+COMMENT ON FUNCTION _create_notes(segmentation_settings) IS
+    'Part of segmentations: makes the table of customers whose orders changed.';
 
--- The trigger function. It runs with its owner's rights, because the shop's application needs none on our tables, and holds
--- nothing but fixed SQL. It knows the notes by their oid and writes them by a function that checks them after it has locked them:
--- whoever owns the schema could put a table of hers in the place of the name. It looks whether the key columns are still what
--- they were before it touches them. An application must not fail because a column was renamed or a table dropped: then everybody
--- or nobody is noted, and the next refresh reads all orders.
-CREATE FUNCTION _noter_body(s jsonb) RETURNS text
+-- The body of the trigger function. It runs with its owner's rights, because the shop's application needs none on the
+-- tables of the segmentation, and holds nothing but fixed SQL. It knows the notes by their oid and writes them by a
+-- function that checks them after it has locked them: whoever owns the schema could put a table of their own in the
+-- place of the name. It looks whether the key columns are still what they were before it touches them. An application
+-- must not fail because a column was renamed or a table dropped: then everybody or nobody is noted, and the next
+-- refresh reads all orders.
+CREATE FUNCTION _trigger_function_body(s segmentation_settings) RETURNS text
 LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp
-AS $noter$
+AS $trigger$
 DECLARE
     notes text := format('%L::pg_catalog.oid', to_regclass(@extschema@._relation(s, 'noted'))::oid);
     owner text := format('%L::pg_catalog.oid', quote_ident(current_user)::regrole::oid);
     keys text := @extschema@._key_list(s);
-    present text := (
-        SELECT format('(SELECT count(*) FROM pg_catalog.pg_attribute AS a WHERE a.attrelid = TG_RELID AND (a.attname, a.atttypid) IN (%s)) = %s',
-                      string_agg(format('(%L, pg_catalog.to_regtype(%L)::pg_catalog.oid)', a.attname, format_type(a.atttypid, NULL)), ', '), count(*))
+    has_key text := (
+        SELECT string_agg(format('%I IS NOT NULL', k.name), ' AND ') FROM unnest(@extschema@._keys(s)) AS k (name));
+    key_columns text := ( -- their names and types, as a list of pairs
+        SELECT string_agg(
+            format('(%L, pg_catalog.to_regtype(%L)::pg_catalog.oid)', a.attname, format_type(a.atttypid, NULL)), ', ')
         FROM pg_attribute AS a
         WHERE a.attrelid = @extschema@._source_table(s, 'orders') AND a.attname = ANY (@extschema@._keys(s)));
-    complete text := (SELECT string_agg(format('%I IS NOT NULL', k.name), ' AND ') FROM unnest(@extschema@._keys(s)) AS k (name));
+    number_of_keys integer := cardinality(@extschema@._keys(s));
+    note_customers text := format('PERFORM @extschema@._note(%s, %s)', notes, keys);
+    old_keys text := format('%s FROM old_orders WHERE %s', keys, has_key);
+    new_keys text := format('%s FROM new_orders WHERE %s', keys, has_key);
 BEGIN
-    RETURN format(
+    -- It declares no variables: a key column could be called like one.
+    RETURN
+        format(
 $body$
 BEGIN
     IF pg_catalog.to_regprocedure('@extschema@._hold_notes(oid, oid)') IS NULL THEN
         RAISE WARNING 'pg_rfm is not there: changes of %% are not noted', TG_RELID::pg_catalog.regclass;
-    ELSIF NOT @extschema@._hold_notes(%2$s, %6$s) THEN
-        RAISE WARNING '%%: the notes are not there, or not of its owner: changes of %% are not noted until the next refresh_segmentation',
-            %5$L, TG_RELID::pg_catalog.regclass;
-    ELSIF TG_OP = 'TRUNCATE' OR TG_NARGS > 0 OR NOT %1$s THEN
-        PERFORM @extschema@._note(%2$s);
-    ELSIF TG_OP = 'INSERT' THEN
-        PERFORM @extschema@._note(%2$s, %3$s) FROM (SELECT DISTINCT %3$s FROM new_orders WHERE %4$s) AS n;
+    ELSIF NOT @extschema@._hold_notes(%s, %s) THEN
+        RAISE WARNING '%%: the notes are not there, or not of its owner: changes of %% are not noted until the next '
+            'refresh_segmentation', %L, TG_RELID::pg_catalog.regclass;
+$body$, notes, owner, s.name)
+        || format(
+$body$    ELSIF TG_OP = 'TRUNCATE' OR TG_NARGS > 0 OR (
+        SELECT count(*) FROM pg_catalog.pg_attribute AS a
+        WHERE a.attrelid = TG_RELID AND (a.attname, a.atttypid) IN (%s)
+    ) <> %s THEN
+        PERFORM @extschema@._note(%s);
+$body$, key_columns, number_of_keys, notes)
+        || format(
+$body$    ELSIF TG_OP = 'INSERT' THEN
+        %1$s FROM (SELECT DISTINCT %2$s) AS n;
     ELSIF TG_OP = 'DELETE' THEN
-        PERFORM @extschema@._note(%2$s, %3$s) FROM (SELECT DISTINCT %3$s FROM old_orders WHERE %4$s) AS n;
+        %1$s FROM (SELECT DISTINCT %3$s) AS n;
     ELSE
-        PERFORM @extschema@._note(%2$s, %3$s)
-        FROM (SELECT %3$s FROM old_orders WHERE %4$s UNION SELECT %3$s FROM new_orders WHERE %4$s) AS n;
+        %1$s FROM (SELECT %3$s UNION SELECT %2$s) AS n;
     END IF;
     RETURN NULL;
 END
-$body$, present, notes, keys, complete, s ->> 'name', owner);
+$body$, note_customers, new_keys, old_keys);
 END
-$noter$;
-COMMENT ON FUNCTION _noter_body(jsonb) IS 'Part of segmentations: what the trigger function does.';
+$trigger$;
+COMMENT ON FUNCTION _trigger_function_body(segmentation_settings) IS
+    'Part of segmentations: what the trigger function does.';
 
-CREATE FUNCTION _create_noter(s jsonb) RETURNS void
+CREATE FUNCTION _create_trigger_function(s segmentation_settings) RETURNS void
 LANGUAGE plpgsql VOLATILE SET search_path = pg_catalog, pg_temp
-AS $noter$
+AS $trigger$
+DECLARE
+    function_name text := @extschema@._trigger_function(s);
 BEGIN
-    EXECUTE format(
-$sql$CREATE FUNCTION %1$s() RETURNS trigger
-LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp
-AS %2$L$sql$,
-        @extschema@._relation(s, 'note_orders'), @extschema@._noter_body(s));
-    EXECUTE format('REVOKE ALL ON FUNCTION %s() FROM PUBLIC', @extschema@._relation(s, 'note_orders'));
-    EXECUTE format('COMMENT ON FUNCTION %s() IS %L', @extschema@._relation(s, 'note_orders'),
-                   format('Notes the customers whose orders change, for segmentation %s of pg_rfm.', s ->> 'name'));
+    EXECUTE format('CREATE FUNCTION %s RETURNS trigger', function_name)
+        || ' LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp'
+        || format(' AS %L', @extschema@._trigger_function_body(s));
+    EXECUTE format('REVOKE ALL ON FUNCTION %s FROM PUBLIC', function_name);
+    EXECUTE format('COMMENT ON FUNCTION %s IS %L', function_name,
+                   format('Notes the customers whose orders change, for segmentation %s of pg_rfm.', s.name));
 END
-$noter$;
-COMMENT ON FUNCTION _create_noter(jsonb) IS 'Part of segmentations: makes the trigger function that notes the customers touched.';
+$trigger$;
+COMMENT ON FUNCTION _create_trigger_function(segmentation_settings) IS
+    'Part of segmentations: makes the trigger function that notes the customers touched.';
 
--- Before these releases a trigger with transition tables keeps a table from becoming a partition or child, even a trigger of statements.
+-- Before these releases a trigger with transition tables keeps a table from becoming a partition or child, even a
+-- trigger of statements.
 CREATE FUNCTION _transition_tables_hinder_attaching() RETURNS boolean
 LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp
 AS $hinder$
-    SELECT EXISTS (SELECT FROM (VALUES (130000, 130022), (140000, 140019), (150000, 150014), (160000, 160010), (170000, 170006)) AS m (major, mended)
+    SELECT EXISTS (SELECT FROM (VALUES (130000, 130022), (140000, 140019), (150000, 150014), (160000, 160010),
+                                       (170000, 170006)) AS m (major, mended)
                    WHERE current_setting('server_version_num')::integer BETWEEN m.major AND m.mended - 1)
 $hinder$;
 COMMENT ON FUNCTION _transition_tables_hinder_attaching() IS
     'Part of segmentations: whether this server refuses to attach a table that has a trigger with transition tables.';
 
--- The tables of orders of which some writes fire no trigger of ours: those that a logical subscription fills, and those that
--- somebody writes to through a parent that is not tracked.
-CREATE FUNCTION _unseen_writes(s jsonb) RETURNS TABLE (relation regclass, reason text)
+-- The tables of orders of which some writes fire no trigger of the segmentation: those that a logical subscription
+-- fills, and those that somebody writes to through a parent that is not tracked.
+CREATE FUNCTION _unseen_writes(s segmentation_settings) RETURNS TABLE (relation regclass, reason text)
 LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp
 AS $unseen$
     SELECT t.relation, w.reason
@@ -2132,24 +2640,27 @@ AS $unseen$
         FROM pg_inherits AS i WHERE i.inhrelid = t.relation AND i.inhparent <> ALL (o.relations::oid[])
     ) AS w
 $unseen$;
-COMMENT ON FUNCTION _unseen_writes(jsonb) IS 'Part of segmentations: tables of orders of which triggers do not see every write.';
+COMMENT ON FUNCTION _unseen_writes(segmentation_settings) IS
+    'Part of segmentations: tables of orders of which triggers do not see every write.';
 
--- What a superuser's trigger function runs is, in the end, what the owners of the orders and of their key's type want to be run.
-CREATE FUNCTION _refuse_tracking_for_superuser(s jsonb) RETURNS void
+-- What a superuser's trigger function runs is, in the end, what the owners of the orders and of their key's type want
+-- to be run.
+CREATE FUNCTION _refuse_tracking_for_superuser(s segmentation_settings) RETURNS void
 LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp
 AS $superuser$
 DECLARE
     others text := (
         SELECT string_agg(DISTINCT b.name, ', ')
         FROM (
-            SELECT 'schema ' || quote_ident(s ->> 'schema'), @extschema@._schema_owner(s ->> 'schema')
+            SELECT 'schema ' || quote_ident(s.schema), @extschema@._schema_owner(s.schema)
             UNION ALL
-            SELECT c.oid::regclass::text, c.relowner FROM pg_class AS c WHERE c.oid = ANY (@extschema@._order_tables(s)::oid[])
+            SELECT c.oid::regclass::text, c.relowner FROM pg_class AS c
+            WHERE c.oid = ANY (@extschema@._order_tables(s)::oid[])
             UNION ALL
             SELECT c.oid::regclass::text, c.relowner
-            FROM unnest('{engagement,contacts,customers}'::text[]) AS source
-            JOIN pg_class AS c ON c.oid = @extschema@._source_table(s, source)
-            WHERE s ? source
+            FROM @extschema@._sources(s) AS o
+            JOIN pg_class AS c ON c.oid = @extschema@._source_table(s, o.source)
+            WHERE o.source <> 'orders' AND o.relation IS NOT NULL
             UNION ALL
             SELECT 'type ' || format_type(t.oid, NULL), t.typowner
             FROM pg_attribute AS a JOIN pg_type AS t ON t.oid = a.atttypid
@@ -2160,78 +2671,95 @@ BEGIN
     IF others IS NOT NULL AND (SELECT r.rolsuper FROM pg_roles AS r WHERE r.rolname = current_user) THEN
         RAISE EXCEPTION 'a superuser cannot track what belongs to others: %', others
             USING ERRCODE = 'insufficient_privilege',
-                  HINT = 'The triggers would run with a superuser''s rights. SET ROLE to a role that may read the orders and put triggers on them, or use track => ''none''.';
+                  HINT = 'The triggers would run with a superuser''s rights. SET ROLE to a role that may read the '
+                      'orders and put triggers on them, or use track => ''none''.';
     END IF;
 END
 $superuser$;
-COMMENT ON FUNCTION _refuse_tracking_for_superuser(jsonb) IS 'Part of segmentations: an error where a superuser would track the orders of others.';
+COMMENT ON FUNCTION _refuse_tracking_for_superuser(segmentation_settings) IS
+    'Part of segmentations: an error where a superuser would track the orders of others.';
 
--- The triggers that the orders and their partitions must have, and which of them see what is written. One that was dropped or
--- disabled does not: until it is back every refresh reads all orders. Where a transition table would keep a partition from being
--- attached again, the partition's own triggers have none, and note everybody; what is written through the parent is noted by key.
-CREATE FUNCTION _order_triggers(s jsonb) RETURNS TABLE (relation regclass, name text, event text, transition text, argument text, is_there boolean, sees boolean)
+-- The triggers that the orders and their partitions must have, and which of them see what is written. One that was
+-- dropped or disabled does not: until it is back every refresh reads all orders. Where a transition table would keep a
+-- partition from being attached again, the partition's own triggers have none, and note everybody; what is written
+-- through the parent is noted by key.
+CREATE FUNCTION _order_triggers(s segmentation_settings) RETURNS TABLE (
+    relation regclass, name text, event text, transition text, argument text, is_there boolean, sees boolean
+)
 LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp
 AS $triggers$
-    SELECT t.relation, n.name, e.event, CASE WHEN NOT k.is_plain THEN e.transition ELSE '' END, CASE WHEN k.is_plain THEN quote_literal('everybody') ELSE '' END,
+    SELECT t.relation, n.name, e.event, CASE WHEN k.notes_everybody THEN '' ELSE e.transition END,
+           CASE WHEN k.notes_everybody THEN quote_literal('everybody') ELSE '' END,
            g.oid IS NOT NULL, coalesce(g.tgenabled IN ('O', 'A'), false)
     FROM unnest(@extschema@._order_tables(s)) AS t (relation)
     CROSS JOIN LATERAL (
-        SELECT @extschema@._transition_tables_hinder_attaching() AND t.relation <> @extschema@._source_table(s, 'orders') AS is_plain
+        SELECT @extschema@._transition_tables_hinder_attaching()
+                   AND t.relation <> @extschema@._source_table(s, 'orders') AS notes_everybody
     ) AS k
     CROSS JOIN (VALUES ('INSERT', ' REFERENCING NEW TABLE AS new_orders'),
                        ('UPDATE', ' REFERENCING OLD TABLE AS old_orders NEW TABLE AS new_orders'),
                        ('DELETE', ' REFERENCING OLD TABLE AS old_orders'),
                        ('TRUNCATE', '')) AS e (event, transition)
-    CROSS JOIN LATERAL (SELECT concat_ws('_', 'pg_rfm', s ->> 'name', lower(e.event))) AS n (name)
+    CROSS JOIN LATERAL (SELECT concat_ws('_', 'pg_rfm', s.name, lower(e.event))) AS n (name)
     LEFT JOIN pg_trigger AS g ON g.tgrelid = t.relation AND g.tgname = n.name
-        AND g.tgfoid = to_regprocedure(@extschema@._relation(s, 'note_orders') || '()')
+        AND g.tgfoid = to_regprocedure(@extschema@._trigger_function(s))
 $triggers$;
-COMMENT ON FUNCTION _order_triggers(jsonb) IS 'Part of segmentations: the triggers that note changes, and which of them are there and see.';
+COMMENT ON FUNCTION _order_triggers(segmentation_settings) IS
+    'Part of segmentations: the triggers that note changes, and which of them are there and see.';
 
--- Whether the trigger function does what it must: it names the notes and their owner by oid, which are others after a restore or
--- where the segmentation was given to another role. Until both agreed again nothing was noted.
-CREATE FUNCTION _noter_is_current(s jsonb) RETURNS boolean
+-- Whether the trigger function does what it must: it names the notes and their owner by oid, which are others after a
+-- restore or where the segmentation was given to another role. Until both agreed again nothing was noted.
+CREATE FUNCTION _trigger_function_is_current(s segmentation_settings) RETURNS boolean
 LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp
 AS $current$
-    SELECT EXISTS (SELECT FROM pg_proc AS f WHERE f.oid = to_regprocedure(@extschema@._relation(s, 'note_orders') || '()')
-                                                  AND f.prosrc = @extschema@._noter_body(s))
+    SELECT EXISTS (SELECT FROM pg_proc AS f WHERE f.oid = to_regprocedure(@extschema@._trigger_function(s))
+                                                  AND f.prosrc = @extschema@._trigger_function_body(s))
 $current$;
-COMMENT ON FUNCTION _noter_is_current(jsonb) IS 'Part of segmentations: whether the trigger function does what it must.';
+COMMENT ON FUNCTION _trigger_function_is_current(segmentation_settings) IS
+    'Part of segmentations: whether the trigger function does what it must.';
 
--- Whether the triggers and notes there are do for these settings: to take them off and put them on again locks the orders.
-CREATE FUNCTION _tracked_alike(s jsonb) RETURNS boolean
+-- Whether the triggers and notes that are there are the ones that the settings ask for. They are left in place then,
+-- because taking triggers off and putting them on again locks the orders.
+CREATE FUNCTION _is_tracked_as_asked(s segmentation_settings) RETURNS boolean
 LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp
-AS $alike$
-    SELECT s ->> 'track' = 'trigger' AND to_regclass(@extschema@._relation(s, 'noted')) IS NOT NULL AND @extschema@._noter_is_current(s)
-        AND NOT EXISTS (SELECT FROM pg_trigger AS g WHERE g.tgfoid = to_regprocedure(@extschema@._relation(s, 'note_orders') || '()')
+AS $tracked$
+    SELECT s.track = 'trigger' AND to_regclass(@extschema@._relation(s, 'noted')) IS NOT NULL
+        AND @extschema@._trigger_function_is_current(s)
+        AND NOT EXISTS (SELECT FROM pg_trigger AS g WHERE g.tgfoid = to_regprocedure(@extschema@._trigger_function(s))
                                                           AND g.tgrelid <> ALL (@extschema@._order_tables(s)::oid[]))
-$alike$;
-COMMENT ON FUNCTION _tracked_alike(jsonb) IS 'Part of segmentations: whether the triggers and notes there are do for these settings.';
+$tracked$;
+COMMENT ON FUNCTION _is_tracked_as_asked(segmentation_settings) IS
+    'Part of segmentations: whether the triggers and notes that are there are the ones asked for.';
 
--- Puts the triggers where they are missing. What was written before they are committed is not noted, so that everybody is:
--- the next refresh reads all orders once. The triggers come last because their lock keeps writers out until the commit.
-CREATE FUNCTION _track(s jsonb) RETURNS void
+-- Puts the triggers where they are missing. What was written before they are committed is not noted, so that everybody
+-- is: the next refresh reads all orders once. The triggers come last because their lock keeps writers out until the
+-- commit.
+CREATE FUNCTION _keep_tracking(s segmentation_settings) RETURNS void
 LANGUAGE plpgsql VOLATILE SET search_path = pg_catalog, pg_temp
 AS $track$
 DECLARE
+    function_name text := @extschema@._relation(s, 'note_orders');
     missing record;
     unseen record;
     is_new boolean := false;
     changed bigint;
 BEGIN
     FOR unseen IN SELECT * FROM @extschema@._unseen_writes(s) LOOP
-        RAISE NOTICE '%: % cannot be tracked: %; every refresh reads all orders', s ->> 'name', unseen.relation, unseen.reason;
+        RAISE NOTICE '%: % cannot be tracked: %; every refresh reads all orders',
+            s.name, unseen.relation, unseen.reason;
     END LOOP;
-    IF NOT @extschema@._noter_is_current(s) THEN
-        EXECUTE format('DROP FUNCTION IF EXISTS %s() CASCADE', @extschema@._relation(s, 'note_orders'));
-        PERFORM @extschema@._create_noter(s);
+    IF NOT @extschema@._trigger_function_is_current(s) THEN
+        EXECUTE format('DROP FUNCTION IF EXISTS %s() CASCADE', function_name);
+        PERFORM @extschema@._create_trigger_function(s);
     END IF;
     FOR missing IN SELECT * FROM @extschema@._order_triggers(s) AS t WHERE NOT t.is_there LOOP
         is_new := true;
-        EXECUTE format('CREATE TRIGGER %I AFTER %s ON %s%s FOR EACH STATEMENT EXECUTE FUNCTION %s(%s)', missing.name, missing.event,
-                       missing.relation, missing.transition, @extschema@._relation(s, 'note_orders'), missing.argument);
+        EXECUTE format('CREATE TRIGGER %I AFTER %s ON %s', missing.name, missing.event, missing.relation)
+            || missing.transition
+            || format(' FOR EACH STATEMENT EXECUTE FUNCTION %s(%s)', function_name, missing.argument);
     END LOOP;
-    EXECUTE format('UPDATE %s SET order_tables = $1 WHERE order_tables IS DISTINCT FROM $1', @extschema@._hold(s, 'status', 'ROW EXCLUSIVE MODE'))
+    EXECUTE format('UPDATE %s SET order_tables = $1 WHERE order_tables IS DISTINCT FROM $1',
+                   @extschema@._hold(s, 'status', 'ROW EXCLUSIVE MODE'))
         USING @extschema@._order_tables(s)::oid[]; -- not regclass: a dump without the orders could not be restored
     GET DIAGNOSTICS changed = ROW_COUNT;
     IF is_new OR changed > 0 THEN
@@ -2239,29 +2767,34 @@ BEGIN
     END IF;
 END
 $track$;
-COMMENT ON FUNCTION _track(jsonb) IS 'Part of segmentations: puts the triggers on the orders where they are missing.';
+COMMENT ON FUNCTION _keep_tracking(segmentation_settings) IS
+    'Part of segmentations: puts the triggers on the orders where they are missing.';
 
--- Takes all notes. Returns the SELECT of the customers to compute again, or NULL: everybody. Notes are marked first and deleted when
--- they were worked off, so that those that come meanwhile stay.
-CREATE FUNCTION _take_notes(s jsonb, rebuild boolean) RETURNS text
+-- Takes all notes. Returns the SELECT of the customers to compute again, or NULL: everybody. Notes are marked first and
+-- deleted when they were worked off, so that those that come meanwhile stay.
+CREATE FUNCTION _take_notes(s segmentation_settings, rebuild boolean) RETURNS text
 LANGUAGE plpgsql VOLATILE SET search_path = pg_catalog, pg_temp
 AS $take$
 DECLARE
     noted text;
     everybody boolean;
+    are_other_tables boolean;
 BEGIN
     IF to_regclass(@extschema@._relation(s, 'noted')) IS NULL THEN
         PERFORM @extschema@._create_notes(s); -- somebody dropped them
-        PERFORM @extschema@._comment_columns(s);
+        PERFORM @extschema@._comment_relations(s);
         RETURN NULL;
     END IF;
     noted := @extschema@._hold(s, 'noted', 'ROW EXCLUSIVE MODE');
     EXECUTE format('UPDATE %s SET taken = true', noted);
-    EXECUTE format('SELECT EXISTS (SELECT FROM %s WHERE taken AND %I IS NULL)', noted, (@extschema@._keys(s))[1]) INTO everybody;
-    EXECUTE format('SELECT $1 OR order_tables IS DISTINCT FROM $2 FROM %s', @extschema@._hold(s, 'status', 'ACCESS SHARE MODE'))
-        INTO everybody USING rebuild OR everybody OR NOT @extschema@._noter_is_current(s)
-            OR NOT @extschema@._hold_notes(to_regclass(noted)::oid, quote_ident(current_user)::regrole::oid), @extschema@._order_tables(s)::oid[];
-    IF everybody OR EXISTS (SELECT FROM @extschema@._order_triggers(s) AS t WHERE NOT t.sees)
+    EXECUTE format('SELECT EXISTS (SELECT FROM %s WHERE taken AND %I IS NULL)', noted, (@extschema@._keys(s))[1])
+        INTO everybody;
+    EXECUTE format('SELECT order_tables IS DISTINCT FROM $1 FROM %s',
+                   @extschema@._hold(s, 'status', 'ACCESS SHARE MODE'))
+        INTO are_other_tables USING @extschema@._order_tables(s)::oid[];
+    IF rebuild OR everybody OR are_other_tables OR NOT @extschema@._trigger_function_is_current(s)
+        OR NOT @extschema@._hold_notes(to_regclass(noted)::oid, quote_ident(current_user)::regrole::oid)
+        OR EXISTS (SELECT FROM @extschema@._order_triggers(s) AS t WHERE NOT t.sees)
         OR EXISTS (SELECT FROM @extschema@._unseen_writes(s)) THEN
         RETURN NULL;
     END IF;
@@ -2269,7 +2802,8 @@ BEGIN
     RETURN format('(SELECT %s FROM %s WHERE taken)', @extschema@._key_list(s), noted);
 END
 $take$;
-COMMENT ON FUNCTION _take_notes(jsonb, boolean) IS 'Part of segmentations: takes the notes, and says which customers to compute again.';
+COMMENT ON FUNCTION _take_notes(segmentation_settings, boolean) IS
+    'Part of segmentations: takes the notes, and says which customers to compute again.';
 /* </end connected objects> */
 
 /* <begin connected objects> */
@@ -2280,83 +2814,92 @@ COMMENT ON FUNCTION _take_notes(jsonb, boolean) IS 'Part of segmentations: takes
 -- segmentation: refresh
 
 -- Progress: one NOTICE a step.
-CREATE FUNCTION _report(s jsonb, step text, rows bigint, since timestamptz) RETURNS void
+CREATE FUNCTION _report(s segmentation_settings, step text, rows bigint, since timestamptz) RETURNS void
 LANGUAGE plpgsql VOLATILE SET search_path = pg_catalog, pg_temp
 AS $report$
 BEGIN
-    RAISE NOTICE '%: %: % rows, % s', s ->> 'name', step, rows, round(extract(epoch FROM clock_timestamp() - since)::numeric, 2);
+    RAISE NOTICE '%: %: % rows, % s', s.name, step, rows,
+        round(extract(epoch FROM clock_timestamp() - since)::numeric, 2);
 END
 $report$;
-COMMENT ON FUNCTION _report(jsonb, text, bigint, timestamptz) IS 'Part of segmentations: says what a step did and how long it took.';
+COMMENT ON FUNCTION _report(segmentation_settings, text, bigint, timestamptz) IS
+    'Part of segmentations: says what a step did and how long it took.';
 
--- Makes a table hold what `query` returns, and writes only the rows that differ. With `among`, a SELECT of keys, only the rows of
--- these customers are compared. Rows are compared as stored: our types have one binary form for a value. Returns the number of
--- rows written.
-CREATE FUNCTION _mirror(s jsonb, suffix text, query text, among text DEFAULT NULL) RETURNS bigint
+-- Makes a table hold what a query returns, and writes only the rows that differ. With `among`, a SELECT of keys, only
+-- the rows of these customers are compared. Rows are compared as stored, because the types have one binary form for a
+-- value. Returns the number of rows written.
+CREATE FUNCTION _write_differences(s segmentation_settings, suffix text, query text, among text DEFAULT NULL)
+    RETURNS bigint
 LANGUAGE plpgsql VOLATILE SET search_path = pg_catalog, pg_temp
-AS $mirror$
+AS $write$
 DECLARE
     target text := @extschema@._hold(s, suffix, 'ROW EXCLUSIVE MODE');
     keys text := @extschema@._key_list(s);
-    columns text[] := ARRAY(SELECT a.attname FROM pg_attribute AS a WHERE a.attrelid = target::regclass AND a.attnum > 0
-                            AND NOT a.attisdropped AND a.attname <> ALL (@extschema@._keys(s)) ORDER BY a.attnum);
-    among_them text := coalesce('EXISTS (SELECT FROM ' || among || ' AS a WHERE ' || @extschema@._same_key(s, 'a', 't') || ') AND ', '');
+    same_key text := @extschema@._same_key(s, 'f', 't');
+    is_compared text := CASE WHEN among IS NULL THEN 'true'
+        ELSE format('EXISTS (SELECT FROM %s AS a WHERE %s)', among, @extschema@._same_key(s, 'a', 't')) END;
+    columns text;
+    new_values text;
+    is_unchanged text;
     written bigint;
 BEGIN
-    EXECUTE format(
-$sql$WITH fresh AS MATERIALIZED (
-    %1$s
-), gone AS (
-    DELETE FROM %2$s AS t WHERE %3$sNOT EXISTS (SELECT FROM fresh AS f WHERE %4$s) RETURNING 1
-), put AS (
-    INSERT INTO %2$s (%5$s, %6$s)
-    SELECT %5$s, %6$s FROM fresh AS f
-    WHERE NOT EXISTS (SELECT FROM (SELECT * FROM %2$s AS t WHERE %3$strue) AS t WHERE %4$s AND (t.*) OPERATOR(pg_catalog.*=) (f.*))
-    ON CONFLICT (%5$s) DO UPDATE SET %7$s
-    RETURNING 1
-)
-SELECT (SELECT count(*) FROM gone) + (SELECT count(*) FROM put)$sql$,
-        query, target, among_them, @extschema@._same_key(s, 'f', 't'), keys,
-        (SELECT string_agg(quote_ident(c), ', ') FROM unnest(columns) AS c),
-        (SELECT string_agg(format('%1$I = EXCLUDED.%1$I', c), ', ') FROM unnest(columns) AS c))
-    INTO written;
+    SELECT string_agg(quote_ident(a.attname), ', ' ORDER BY a.attnum),
+           string_agg(format('%1$I = EXCLUDED.%1$I', a.attname), ', ' ORDER BY a.attnum)
+    INTO columns, new_values
+    FROM pg_attribute AS a
+    WHERE a.attrelid = target::regclass AND a.attnum > 0 AND NOT a.attisdropped
+        AND a.attname <> ALL (@extschema@._keys(s));
+    is_unchanged := format('EXISTS (SELECT FROM (SELECT * FROM %s AS t WHERE %s) AS t', target, is_compared)
+        || format(' WHERE %s AND (t.*) OPERATOR(pg_catalog.*=) (f.*))', same_key);
+    EXECUTE
+        format('WITH fresh AS MATERIALIZED (%s), ', query)
+        || format('gone AS (DELETE FROM %s AS t WHERE %s', target, is_compared)
+        || format(' AND NOT EXISTS (SELECT FROM fresh AS f WHERE %s) RETURNING 1), ', same_key)
+        || format('put AS (INSERT INTO %s (%s, %s) SELECT %2$s, %3$s FROM fresh AS f', target, keys, columns)
+        || format(' WHERE NOT %s ON CONFLICT (%s) DO UPDATE SET %s RETURNING 1) ', is_unchanged, keys, new_values)
+        || 'SELECT (SELECT count(*) FROM gone) + (SELECT count(*) FROM put)'
+        INTO written;
     RETURN written;
 END
-$mirror$;
-COMMENT ON FUNCTION _mirror(jsonb, text, text, text) IS 'Part of segmentations: makes a table equal to a query, writing only what differs.';
+$write$;
+COMMENT ON FUNCTION _write_differences(segmentation_settings, text, text, text) IS
+    'Part of segmentations: makes a table equal to a query, writing only what differs.';
 
 -- Amounts of two currencies are never added up: the only one that the orders have, or an error.
-CREATE FUNCTION _currency(s jsonb, among text, known text) RETURNS text
+CREATE FUNCTION _currency(s segmentation_settings, among text, known text) RETURNS text
 LANGUAGE plpgsql VOLATILE SET search_path = pg_catalog, pg_temp
 AS $currency$
 DECLARE
     found text[];
 BEGIN
-    IF s #>> '{columns,orders,currency}' IS NULL THEN
+    IF s.currency IS NULL THEN
         RETURN NULL;
     END IF;
-    EXECUTE format('SELECT array_agg(c.currency) FROM (SELECT DISTINCT coalesce(o.%I::pg_catalog.text, ''(none)'') AS currency FROM %s LIMIT 9) AS c',
-                   s #>> '{columns,orders,currency}', @extschema@._order_rows(s, among)) INTO found;
+    EXECUTE format($sql$SELECT array_agg(c.currency) FROM (
+                            SELECT DISTINCT coalesce(o.%I::pg_catalog.text, '(none)') AS currency FROM %s LIMIT 9
+                        ) AS c$sql$, s.currency, @extschema@._order_rows(s, among)) INTO found;
     found := ARRAY(SELECT DISTINCT c FROM unnest(found || known) AS c WHERE c IS NOT NULL ORDER BY c);
     IF cardinality(found) > 1 AND among IS NOT NULL THEN
         RETURN @extschema@._currency(s, NULL::text, NULL::text); -- the known one may be gone
     ELSIF cardinality(found) > 1 THEN
         RAISE EXCEPTION 'the orders have several currencies: %', array_to_string(found, ', ')
             USING ERRCODE = 'data_exception',
-                  HINT = 'Amounts are not converted. Segment one of them: order_filter => ''currency_column = ''''JPY''''''.';
+                  HINT = 'Amounts are not converted. Segment one of them: '
+                      'order_filter => ''currency_column = ''''JPY''''''.';
     END IF;
     RETURN found[1];
 END
 $currency$;
-COMMENT ON FUNCTION _currency(jsonb, text, text) IS 'Part of segmentations: the only currency of the orders; an error where there are several.';
+COMMENT ON FUNCTION _currency(segmentation_settings, text, text) IS
+    'Part of segmentations: the only currency of the orders; an error where there are several.';
 
--- The policy that holds on a day, by the settings: the default, a document, a stored policy, a preset, or what was learned
--- last up to it.
-CREATE FUNCTION _policy_on(s jsonb, on_day date, learn boolean) RETURNS segment_policy
+-- The policy that holds on a day, by the settings: the default, a document, a stored policy, a preset, or what was
+-- learned last up to it.
+CREATE FUNCTION _policy_on(s segmentation_settings, on_day date, learn boolean) RETURNS segment_policy
 LANGUAGE plpgsql VOLATILE SET search_path = pg_catalog, pg_temp
 AS $policy$
 DECLARE
-    given text := s ->> 'policy';
+    given text := s.policy;
     is_stored boolean := EXISTS (SELECT FROM @extschema@.segment_policies AS p WHERE p.name = given);
     is_preset boolean := EXISTS (SELECT FROM @extschema@.policy_presets() AS p WHERE p.name = given);
     found @extschema@.segment_policy;
@@ -2385,25 +2928,30 @@ BEGIN
             INTO found USING on_day;
         RETURN found;
     END IF;
-    EXECUTE format('SELECT @extschema@.learn_policy(history, $1, @extschema@.default_policy()) FROM %s WHERE @extschema@.orders(history, $1) > 0',
-                   @extschema@._hold(s, 'histories', 'ACCESS SHARE MODE')) INTO found USING on_day;
+    EXECUTE format('SELECT @extschema@.learn_policy(history, $1, @extschema@.default_policy()) FROM %s '
+                   'WHERE @extschema@.orders(history, $1) > 0', @extschema@._hold(s, 'histories', 'ACCESS SHARE MODE'))
+        INTO found USING on_day;
     RETURN coalesce(found, @extschema@.default_policy());
 END
 $policy$;
-COMMENT ON FUNCTION _policy_on(jsonb, date, boolean) IS 'Part of segmentations: the policy that holds on a day, learned anew if asked.';
+COMMENT ON FUNCTION _policy_on(segmentation_settings, date, boolean) IS
+    'Part of segmentations: the policy that holds on a day, learned anew if asked.';
 
--- Writes down the day and policy asked for, and the policy as a new version where it is another one. Returns whether the
--- question is another than before.
-CREATE FUNCTION _ask(s jsonb, on_day date, learn boolean) RETURNS boolean
+-- Writes down the day and policy that the views answer for, and the policy as a new version where it is another one.
+-- Returns whether day or policy are others than before.
+CREATE FUNCTION _set_day_and_policy(s segmentation_settings, on_day date, learn boolean) RETURNS boolean
 LANGUAGE plpgsql VOLATILE SET search_path = pg_catalog, pg_temp
-AS $ask$
+AS $set$
 DECLARE
     policy @extschema@.segment_policy := @extschema@._policy_on(s, on_day, learn);
     changed bigint;
 BEGIN
-    EXECUTE format('INSERT INTO %1$s (valid_from, policy) SELECT $1, $2 '
-                   'WHERE (SELECT p.policy FROM %1$s AS p ORDER BY p.valid_from DESC LIMIT 1) OPERATOR(@extschema@.=) $2 IS NOT TRUE '
-                   'ON CONFLICT (valid_from) DO UPDATE SET policy = EXCLUDED.policy', @extschema@._hold(s, 'policies', 'ROW EXCLUSIVE MODE'))
+    EXECUTE format(
+$sql$INSERT INTO %1$s (valid_from, policy)
+SELECT $1, $2
+WHERE (SELECT p.policy FROM %1$s AS p ORDER BY p.valid_from DESC LIMIT 1) OPERATOR(@extschema@.=) $2 IS NOT TRUE
+ON CONFLICT (valid_from) DO UPDATE SET policy = EXCLUDED.policy$sql$,
+        @extschema@._hold(s, 'policies', 'ROW EXCLUSIVE MODE'))
         USING on_day, policy;
     EXECUTE format('UPDATE %s SET as_of = $1, policy = $2 WHERE as_of <> $1 OR policy OPERATOR(@extschema@.<>) $2',
                    @extschema@._hold(s, 'status', 'ROW EXCLUSIVE MODE'))
@@ -2411,71 +2959,55 @@ BEGIN
     GET DIAGNOSTICS changed = ROW_COUNT;
     RETURN changed > 0;
 END
-$ask$;
-COMMENT ON FUNCTION _ask(jsonb, date, boolean) IS 'Part of segmentations: writes down the day and policy that the views answer for.';
+$set$;
+COMMENT ON FUNCTION _set_day_and_policy(segmentation_settings, date, boolean) IS
+    'Part of segmentations: writes down the day and policy that the views answer for.';
 
--- Today by the segmentation's clock, unless a day is fixed.
-CREATE FUNCTION _today(s jsonb, on_day date) RETURNS date
-LANGUAGE sql VOLATILE SET search_path = pg_catalog, pg_temp
-AS $today$ SELECT coalesce(on_day, (s ->> 'as_of')::date, (clock_timestamp() AT TIME ZONE (s ->> 'time_zone'))::date) $today$;
-COMMENT ON FUNCTION _today(jsonb, date) IS 'Part of segmentations: the day asked for; by default today in the segmentation''s time zone.';
-
--- Whether the key columns of the orders are of the types they had when the tables were made.
-CREATE FUNCTION _key_types_hold(s jsonb) RETURNS boolean
-LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp
-AS $hold$
-    SELECT coalesce(bool_and(o.atttypid = h.atttypid), false)
-    FROM unnest(@extschema@._keys(s)) AS k (name)
-    JOIN pg_attribute AS o ON o.attrelid = @extschema@._source_table(s, 'orders') AND o.attname = k.name
-    JOIN pg_attribute AS h ON h.attrelid = to_regclass(@extschema@._relation(s, 'histories')) AND h.attname = k.name
-$hold$;
-COMMENT ON FUNCTION _key_types_hold(jsonb) IS 'Part of segmentations: whether the key columns still have the types they had.';
-
--- Makes a materialized view hold what its definition returns, and writes only the rows that differ. Not REFRESH CONCURRENTLY, which
--- computes all rows into a temporary table first: a transaction with one cannot be prepared.
-CREATE FUNCTION _bring_up_to_date(view regclass, keys text[]) RETURNS bigint
+-- Makes a materialized view hold what its definition returns, and writes only the rows that differ. Not REFRESH
+-- CONCURRENTLY, which computes all rows into a temporary table first: a transaction with one cannot be prepared.
+CREATE FUNCTION _refresh_view(view regclass, keys text[]) RETURNS bigint
 LANGUAGE plpgsql VOLATILE SET search_path = pg_catalog, pg_temp
-AS $bring$
+AS $refresh_view$
 DECLARE
     same_key text := (
         SELECT string_agg(format('t.%1$I %2$s f.%1$I', a.attname, @extschema@._equality(a.atttypid)), ' AND ')
         FROM pg_attribute AS a WHERE a.attrelid = view AND a.attname = ANY (keys));
 BEGIN
-    RETURN @extschema@._write_view_rows(view, format(
-        'SELECT t.ctid, f.%I IS NULL, f.* FROM %s AS t FULL JOIN (%s) AS f ON %s WHERE ((t.*) OPERATOR(pg_catalog.*=) (f.*)) IS NOT TRUE',
-        keys[1], view, rtrim(pg_get_viewdef(view), '; '), same_key));
+    RETURN @extschema@._write_view_rows(view,
+        format('SELECT t.ctid, f.%I IS NULL, f.*', keys[1])
+        || format(' FROM %s AS t FULL JOIN (%s) AS f ON %s', view, rtrim(pg_get_viewdef(view), '; '), same_key)
+        || ' WHERE ((t.*) OPERATOR(pg_catalog.*=) (f.*)) IS NOT TRUE');
 END
-$bring$;
-COMMENT ON FUNCTION _bring_up_to_date(regclass, text[]) IS
+$refresh_view$;
+COMMENT ON FUNCTION _refresh_view(regclass, text[]) IS
     'Part of segmentations: makes a materialized view hold what its definition returns, writing only what differs.';
 
--- Brings the tables and views up to date. Everything happens in the caller's transaction: a step that fails leaves the views
--- as they were, and readers see the new rows when it commits.
-CREATE FUNCTION _refresh(s jsonb, rebuild boolean, on_day date, learn boolean) RETURNS void
+-- Brings the tables and views up to date. Everything happens in the caller's transaction: a step that fails leaves the
+-- views as they were, and readers see the new rows when it commits.
+CREATE FUNCTION _refresh(s segmentation_settings, rebuild boolean, on_day date, learn boolean) RETURNS void
 LANGUAGE plpgsql VOLATILE SET search_path = pg_catalog, pg_temp
 AS $refresh$
 DECLARE
     started timestamptz := clock_timestamp();
     since timestamptz := started;
     status text := @extschema@._hold(s, 'status', 'ROW SHARE MODE');
-    touched text;
+    touched text; -- a SELECT of the customers whose orders are read; NULL: everybody
     currency text;
     mirror record;
     written bigint;
-    changed bigint := 0;
-    histories bigint;
+    histories_written bigint := 0;
     is_another boolean;
     view record;
-    customers bigint;
+    rows bigint;
 BEGIN
     IF NOT @extschema@._key_types_hold(s) THEN
-        RAISE EXCEPTION 'the key of % has another type than before: %', s ->> 'orders', @extschema@._key_list(s)
+        RAISE EXCEPTION 'the key of % has another type than before: %', s.orders, @extschema@._key_list(s)
             USING ERRCODE = 'datatype_mismatch',
-                  HINT = format('SELECT alter_segmentation(%L) makes the tables and views anew.', s ->> 'name');
+                  HINT = format('SELECT alter_segmentation(%L) makes the tables and views anew.', s.name);
     END IF;
     -- Locked, so that a transaction that does not see what another refresh did is refused here.
     EXECUTE format('SELECT currency FROM %s FOR UPDATE', status) INTO currency;
-    IF s ->> 'track' = 'trigger' THEN
+    IF s.track = 'trigger' THEN
         -- First the notes, then, under a later snapshot, the orders: what is noted is committed by then.
         touched := @extschema@._take_notes(s, rebuild);
     END IF;
@@ -2485,46 +3017,58 @@ BEGIN
 
     currency := @extschema@._currency(s, touched, currency);
     PERFORM @extschema@._refuse_double_profiles(s);
-    FOR mirror IN SELECT * FROM @extschema@._mirrors(s, touched) AS m ORDER BY m.place LOOP
-        written := @extschema@._mirror(s, mirror.suffix, mirror.query, mirror.among);
-        PERFORM @extschema@._report(s, mirror.suffix || CASE WHEN mirror.among IS NULL THEN '' ELSE ' of noted customers' END, written, since);
-        changed := changed + written;
-        histories := coalesce(histories, written); -- they come first
+    is_another := rebuild;
+    FOR mirror IN SELECT * FROM @extschema@._relations(s, true) AS r
+                  WHERE r.is_wanted AND r.kind = 'TABLE' AND r.query IS NOT NULL ORDER BY r.place LOOP
+        IF mirror.suffix = 'histories' AND touched IS NOT NULL THEN
+            written := @extschema@._write_differences(
+                s, mirror.suffix, @extschema@._histories_sql(s, touched), touched);
+            PERFORM @extschema@._report(s, mirror.suffix || ' of noted customers', written, since);
+        ELSE
+            written := @extschema@._write_differences(s, mirror.suffix, mirror.query);
+            PERFORM @extschema@._report(s, mirror.suffix, written, since);
+        END IF;
+        IF mirror.suffix = 'histories' THEN
+            histories_written := written;
+        END IF;
+        is_another := is_another OR written > 0;
         since := clock_timestamp();
     END LOOP;
-    IF s ->> 'track' = 'trigger' THEN
+    IF s.track = 'trigger' THEN
         EXECUTE format('DELETE FROM %s WHERE taken', @extschema@._relation(s, 'noted'));
     END IF;
 
-    is_another := @extschema@._ask(s, @extschema@._today(s, on_day), learn) OR changed > 0 OR rebuild;
+    is_another := @extschema@._set_day_and_policy(s, @extschema@._today(s, on_day), learn) OR is_another;
     FOR view IN
-        SELECT v.suffix, v.keys, c.oid::regclass AS name, c.relispopulated
-        FROM @extschema@._segmentation_views(s) AS v
-        JOIN pg_class AS c ON c.oid = @extschema@._relation(s, v.suffix)::regclass
-        WHERE v.kind = 'MATERIALIZED VIEW' AND (is_another OR NOT c.relispopulated)
-        ORDER BY v.place
+        SELECT r.suffix, r.keys, c.oid::regclass AS name, c.relispopulated
+        FROM @extschema@._relations(s) AS r
+        JOIN pg_class AS c ON c.oid = @extschema@._relation(s, r.suffix)::regclass
+        WHERE r.is_wanted AND r.kind = 'MATERIALIZED VIEW' AND (is_another OR NOT c.relispopulated)
+        ORDER BY r.place
     LOOP
         since := clock_timestamp();
         IF view.relispopulated THEN
-            PERFORM @extschema@._bring_up_to_date(view.name, view.keys);
+            PERFORM @extschema@._refresh_view(view.name, view.keys);
         ELSE
-            EXECUTE format('REFRESH MATERIALIZED VIEW %s', @extschema@._relation(s, view.suffix)); -- after a restore without data
+            -- It was restored without its rows.
+            EXECUTE format('REFRESH MATERIALIZED VIEW %s', @extschema@._relation(s, view.suffix));
         END IF;
-        EXECUTE format('SELECT count(*) FROM %s', @extschema@._relation(s, view.suffix)) INTO customers;
-        PERFORM @extschema@._report(s, view.suffix, customers, since);
+        EXECUTE format('SELECT count(*) FROM %s', @extschema@._relation(s, view.suffix)) INTO rows;
+        PERFORM @extschema@._report(s, view.suffix, rows, since);
     END LOOP;
 
-    EXECUTE format('SELECT count(*) FROM %s', @extschema@._relation(s, 'customers')) INTO customers;
-    EXECUTE format('UPDATE %s SET refreshed_at = $1, seconds = $2, rebuilt = $3, histories_written = $4, customers = $5, currency = $6',
-                   @extschema@._hold(s, 'status', 'ROW EXCLUSIVE MODE'))
-        USING clock_timestamp(), round(extract(epoch FROM clock_timestamp() - started)::numeric, 3), touched IS NULL, histories,
-              customers, currency;
-    IF s ->> 'track' = 'trigger' THEN
-        PERFORM @extschema@._track(s);
+    EXECUTE format('SELECT count(*) FROM %s', @extschema@._relation(s, 'customers')) INTO rows;
+    EXECUTE format('UPDATE %s', @extschema@._hold(s, 'status', 'ROW EXCLUSIVE MODE'))
+        || ' SET refreshed_at = $1, seconds = $2, rebuilt = $3, histories_written = $4, customers = $5, currency = $6'
+        USING clock_timestamp(), round(extract(epoch FROM clock_timestamp() - started)::numeric, 3), touched IS NULL,
+              histories_written, rows, currency;
+    IF s.track = 'trigger' THEN
+        PERFORM @extschema@._keep_tracking(s);
     END IF;
 END
 $refresh$;
-COMMENT ON FUNCTION _refresh(jsonb, boolean, date, boolean) IS 'Part of segmentations: brings the tables and views up to date.';
+COMMENT ON FUNCTION _refresh(segmentation_settings, boolean, date, boolean) IS
+    'Part of segmentations: brings the tables and views up to date.';
 /* </end connected objects> */
 
 /* <begin connected objects> */
@@ -2534,144 +3078,169 @@ COMMENT ON FUNCTION _refresh(jsonb, boolean, date, boolean) IS 'Part of segmenta
 
 -- segmentation: audit
 
--- What is odd about the orders, by the same settings as a segmentation. Each condition is one that a single row meets; all of
--- them are counted in one pass. Examples show key, day and amount: a notice must not show what nobody asked for, and whoever
--- may read only the columns that are needed can do without the others.
-CREATE FUNCTION _audit(s jsonb) RETURNS TABLE (finding text, rows bigint, share numeric, example text, effect text)
+-- What is odd about single rows of the orders. All conditions are counted in one pass. Examples show key, day and
+-- amount: a notice must not show what nobody asked for, and whoever may read only the columns that are needed can do
+-- without the others.
+CREATE FUNCTION _audit_rows(s segmentation_settings, rows text) RETURNS TABLE (
+    finding text, rows_found bigint, share numeric, example text, effect text
+)
 LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp
 AS $audit$
 DECLARE
-    c jsonb := s #> '{columns,orders}';
-    relation regclass := @extschema@._source_table(s, 'orders');
-    source text := format('%s AS o%s', relation, coalesce(E' WHERE (\n' || (s ->> 'order_filter') || E'\n)', ''));
     keys text := @extschema@._key_list(s, 'o');
-    no_key text := (SELECT string_agg(format('o.%I IS NULL', k.name), ' OR ') FROM unnest(@extschema@._keys(s)) AS k (name));
-    day text := @extschema@._day(s, relation, 'o', c ->> 'ordered_at');
-    amount text := format('o.%I', c ->> 'amount'); -- not cast: PostgreSQL 13 has no infinite numeric
-    example text := format('left(CAST(ROW(%s, o.%I, %s) AS text), 120)', keys, c ->> 'ordered_at', amount);
-    conditions jsonb := jsonb_build_array(
-        jsonb_build_array('no customer', no_key, 'ignored'),
-        jsonb_build_array('no date', format('o.%I IS NULL', c ->> 'ordered_at'), 'ignored'),
-        jsonb_build_array('infinite date', format('NOT isfinite(o.%I)', c ->> 'ordered_at'), 'refused: segment without them (order_filter)'),
-        jsonb_build_array('date in the future', format('isfinite(o.%I) AND %s > %L', c ->> 'ordered_at', day, @extschema@._today(s, NULL::date)),
-                          'invisible until that day'),
-        jsonb_build_array('no amount', format('o.%I IS NULL', c ->> 'amount'), 'an order that adds nothing to monetary'),
-        jsonb_build_array('not a number', format('CAST(%s - %1$s AS pg_catalog.numeric) = ''NaN''', amount), -- so is infinity less itself
-                          'refused: segment without them (order_filter)'),
-        jsonb_build_array('amount zero', format('%s = 0', amount), 'an order that adds nothing to monetary'),
-        jsonb_build_array('amount negative', format('%s < 0', amount), 'a refund: lowers monetary, is no order'))
-        || CASE WHEN c ->> 'order_id' IS NULL THEN '[]' ELSE jsonb_build_array(
-            jsonb_build_array('no order number', format('o.%I IS NULL', c ->> 'order_id'), 'one order of a customer and day together')) END;
-    repeated text;
+    no_key text := (
+        SELECT string_agg(format('o.%I IS NULL', k.name), ' OR ') FROM unnest(@extschema@._keys(s)) AS k (name));
+    moment text := format('o.%I', s.ordered_at);
+    day text := @extschema@._day(s, @extschema@._source_table(s, 'orders'), 'o', s.ordered_at);
+    amount text := format('o.%I', s.amount); -- not cast: PostgreSQL 13 has no infinite numeric
+    order_id text := CASE WHEN s.order_id IS NOT NULL THEN format('o.%I', s.order_id) END;
+    shown text := format('left(CAST(ROW(%s, %s, %s) AS text), 120)', keys, moment, amount);
+    findings text[];
+    effects text[];
+    counts text;
+    examples text;
     total bigint;
-    found bigint[];
-    examples text[];
+    counted bigint[];
+    shown_examples text[];
+BEGIN
+    SELECT array_agg(f.finding ORDER BY f.place), array_agg(f.effect ORDER BY f.place),
+           string_agg(format('count(*) FILTER (WHERE %s)', f.condition), ', ' ORDER BY f.place),
+           string_agg(format('min(%s) FILTER (WHERE %s)', shown, f.condition), ', ' ORDER BY f.place)
+    INTO findings, effects, counts, examples
+    FROM (VALUES
+        (1, 'no customer', no_key, 'ignored'),
+        (2, 'no date', moment || ' IS NULL', 'ignored'),
+        (3, 'infinite date', format('NOT isfinite(%s)', moment), 'refused: segment without them (order_filter)'),
+        (4, 'date in the future', format('isfinite(%s) AND %s > %L', moment, day, @extschema@._today(s, NULL::date)),
+            'invisible until that day'),
+        (5, 'no amount', amount || ' IS NULL', 'an order that adds nothing to monetary'),
+        -- Infinity less infinity is no number either.
+        (6, 'not a number', format('CAST(%s - %1$s AS pg_catalog.numeric) = ''NaN''', amount),
+            'refused: segment without them (order_filter)'),
+        (7, 'amount zero', amount || ' = 0', 'an order that adds nothing to monetary'),
+        (8, 'amount negative', amount || ' < 0', 'a refund: lowers monetary, is no order'),
+        (9, 'no order number', order_id || ' IS NULL', 'one order of a customer and day together')
+    ) AS f (place, finding, condition, effect)
+    WHERE f.condition IS NOT NULL;
+    EXECUTE format('SELECT count(*), ARRAY[%s], ARRAY[%s] FROM %s', counts, examples, rows)
+        INTO total, counted, shown_examples;
+    RETURN QUERY
+        SELECT f.finding, f.rows_found, round(f.rows_found::numeric / total, 6), f.example, f.effect
+        FROM unnest(findings, counted, shown_examples, effects) WITH ORDINALITY
+            AS f (finding, rows_found, example, effect, place)
+        WHERE f.rows_found > 0 ORDER BY f.place;
+END
+$audit$;
+COMMENT ON FUNCTION _audit_rows(segmentation_settings, text) IS
+    'Part of segmentations: what is odd about single rows of the orders.';
+
+-- What is odd about the orders, by the same settings as a segmentation.
+CREATE FUNCTION _audit(s segmentation_settings) RETURNS TABLE (
+    finding text, rows bigint, share numeric, example text, effect text
+)
+LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp
+AS $audit$
+DECLARE
+    relation regclass := @extschema@._source_table(s, 'orders');
+    order_rows text := format('%s AS o', relation)
+        || CASE WHEN s.order_filter IS NULL THEN '' ELSE format(E' WHERE (\n%s\n)', s.order_filter) END;
+    repeated text := format('%s, o.%I, o.%I', @extschema@._key_list(s, 'o'), s.ordered_at, s.amount)
+        || CASE WHEN s.order_id IS NULL THEN '' ELSE format(', o.%I', s.order_id) END;
+    effect_of_repeated text := CASE WHEN s.order_id IS NULL
+        THEN 'each is an order of its own; if they are lines of one order, name order_id'
+        ELSE 'lines of one order that are alike: all of them are summed' END;
     name text;
 BEGIN
-    EXECUTE format('SELECT count(*), ARRAY[%s], ARRAY[%s] FROM %s',
-        (SELECT string_agg(format('count(*) FILTER (WHERE %s)', x.condition ->> 1), ', ' ORDER BY x.place)
-         FROM jsonb_array_elements(conditions) WITH ORDINALITY AS x (condition, place)),
-        (SELECT string_agg(format('min(%s) FILTER (WHERE %s)', example, x.condition ->> 1), ', ' ORDER BY x.place)
-         FROM jsonb_array_elements(conditions) WITH ORDINALITY AS x (condition, place)),
-        source) INTO total, found, examples;
-    RETURN QUERY
-        SELECT x.condition ->> 0, found[x.place], round(found[x.place]::numeric / total, 6), examples[x.place], x.condition ->> 2
-        FROM jsonb_array_elements(conditions) WITH ORDINALITY AS x (condition, place)
-        WHERE found[x.place] > 0;
+    RETURN QUERY SELECT * FROM @extschema@._audit_rows(s, order_rows);
 
     -- Rows that repeat another one in all that counts.
-    repeated := concat_ws(', ', keys, 'o.' || quote_ident(c ->> 'ordered_at'), 'o.' || quote_ident(c ->> 'amount'), 'o.' || quote_ident(c ->> 'order_id'));
-    RETURN QUERY EXECUTE format(
-        'SELECT ''duplicate'', sum(d.n - 1)::bigint, round(sum(d.n - 1) / %s, 6), min(d.example::text), '
-        '%L FROM (SELECT count(*) AS n, ROW(%s) AS example FROM %s GROUP BY %3$s HAVING count(*) > 1) AS d '
-        'HAVING count(*) > 0', greatest(total, 1),
-        CASE WHEN c ->> 'order_id' IS NULL THEN 'each is an order of its own; if they are lines of one order, name order_id'
-             ELSE 'lines of one order that are alike: all of them are summed' END,
-        repeated, source);
+    RETURN QUERY EXECUTE
+        format(
+$sql$SELECT 'duplicate', sum(d.n - 1)::bigint, round(sum(d.n - 1) / sum(d.n), 6),
+       min(d.example::text) FILTER (WHERE d.n > 1), %L
+FROM (SELECT count(*) AS n, ROW(%s) AS example$sql$, effect_of_repeated, repeated)
+        || format(' FROM %s GROUP BY %s) AS d', order_rows, repeated)
+        || ' HAVING bool_or(d.n > 1)';
 
-    IF c ->> 'order_id' IS NULL THEN
+    IF s.order_id IS NULL THEN
         -- A column that is called like an order number and has one number in several rows.
         FOR name IN
             SELECT a.attname FROM pg_attribute AS a
-            WHERE a.attrelid = relation AND a.attnum > 0 AND NOT a.attisdropped AND has_column_privilege(relation, a.attnum, 'SELECT')
-                AND lower(a.attname) = ANY (E'{order_id,order_no,order_number,orderid,invoice,invoice_no,invoice_id,basket_id,\u6ce8\u6587\u756a\u53f7,\u6ce8\u6587id,\u4f1d\u7968\u756a\u53f7}')
-                AND NOT EXISTS (SELECT FROM pg_index AS i WHERE i.indrelid = relation AND i.indisunique AND i.indnkeyatts = 1
-                                AND i.indkey[0] = a.attnum AND i.indpred IS NULL)
+            WHERE a.attrelid = relation AND a.attnum > 0 AND NOT a.attisdropped
+                AND has_column_privilege(relation, a.attnum, 'SELECT')
+                AND @extschema@._is_called_like_an_order_number(a.attname::text)
+                AND NOT EXISTS (
+                    SELECT FROM pg_index AS i
+                    WHERE i.indrelid = relation AND i.indisunique AND i.indnkeyatts = 1 AND i.indkey[0] = a.attnum
+                        AND i.indpred IS NULL)
         LOOP
-            RETURN QUERY EXECUTE format(
-                'SELECT ''several rows an order number'', d.rows - d.numbers, round((d.rows - d.numbers)::numeric / d.rows, 6), %L, '
-                '''each row is an order of its own; if they are lines of one order: order_id => '' || %L '
-                'FROM (SELECT count(o.%I) AS rows, count(DISTINCT o.%3$I) AS numbers FROM %s) AS d WHERE d.rows > d.numbers',
-                quote_ident(name), quote_literal(name), name, source);
+            RETURN QUERY EXECUTE
+                format(
+$sql$SELECT 'several rows an order number', d.rows - d.numbers, round((d.rows - d.numbers)::numeric / d.rows, 6), %L,
+       'each row is an order of its own; if they are lines of one order: order_id => ' || %L$sql$,
+                    quote_ident(name), quote_literal(name))
+                || format(
+$sql$
+FROM (SELECT count(o.%I) AS rows, count(DISTINCT o.%1$I) AS numbers FROM %s) AS d
+WHERE d.rows > d.numbers$sql$, name, order_rows);
         END LOOP;
     END IF;
 
-    IF c ->> 'currency' IS NOT NULL THEN
+    IF s.currency IS NOT NULL THEN
         RETURN QUERY EXECUTE format(
-            'SELECT ''several currencies'', sum(d.n)::bigint, 1.000000, string_agg(coalesce(d.currency, ''(none)''), '', '' ORDER BY d.n DESC), '
-            '''refused: segment one of them (order_filter)'' '
-            'FROM (SELECT o.%I::text AS currency, count(*) AS n FROM %s GROUP BY 1) AS d HAVING count(*) > 1', c ->> 'currency', source);
+$sql$SELECT 'several currencies', sum(d.n)::bigint, 1.000000,
+       string_agg(coalesce(d.currency, '(none)'), ', ' ORDER BY d.n DESC),
+       'refused: segment one of them (order_filter)'
+FROM (SELECT o.%I::text AS currency, count(*) AS n FROM %s GROUP BY 1) AS d
+HAVING count(*) > 1$sql$, s.currency, order_rows);
     END IF;
-    IF s ->> 'customers' IS NOT NULL THEN
+    IF s.customers IS NOT NULL THEN
         RETURN QUERY EXECUTE format(
-            'SELECT ''customer without contact address'', count(*) FILTER (WHERE p.channels = ''{}''), '
-            'round(count(*) FILTER (WHERE p.channels = ''{}'')::numeric / count(*), 6), min(CAST(ROW(%s) AS text)) FILTER (WHERE p.channels = ''{}''), '
-            '''next_action asks to complete the contact details'' FROM (%s) AS p HAVING count(*) FILTER (WHERE p.channels = ''{}'') > 0',
-            @extschema@._key_list(s, 'p'), @extschema@._profiles_sql(s));
+$sql$SELECT 'customer without contact address', count(*) FILTER (WHERE p.channels = '{}'),
+       round(count(*) FILTER (WHERE p.channels = '{}')::numeric / count(*), 6),
+       min(CAST(ROW(%s) AS text)) FILTER (WHERE p.channels = '{}'),
+       'next_action asks to complete the contact details'
+FROM (%s) AS p
+HAVING count(*) FILTER (WHERE p.channels = '{}') > 0$sql$, @extschema@._key_list(s, 'p'), @extschema@._profiles_sql(s));
     END IF;
-    IF EXISTS (SELECT FROM pg_class AS r WHERE r.oid = relation AND r.relkind IN ('r', 'p', 'm')) AND NOT EXISTS (
-        SELECT FROM pg_index AS i
-        WHERE i.indrelid = relation AND i.indisvalid AND i.indpred IS NULL AND i.indnkeyatts >= cardinality(@extschema@._keys(s))
-            AND ARRAY(SELECT a.attname::text FROM generate_series(0, cardinality(@extschema@._keys(s)) - 1) AS n
-                      JOIN pg_attribute AS a ON a.attrelid = relation AND a.attnum = i.indkey[n]) @> @extschema@._keys(s)
-    ) THEN
+    IF EXISTS (SELECT FROM pg_class AS r WHERE r.oid = relation AND r.relkind IN ('r', 'p', 'm'))
+        AND NOT @extschema@._an_index_leads_with(relation, @extschema@._keys(s)) THEN
         RETURN QUERY SELECT 'no index leads with the customer', NULL::bigint, NULL::numeric,
                             format('CREATE INDEX ON %s (%s)', relation, @extschema@._key_list(s)),
                             'track => ''trigger'' reads all orders for every refresh';
     END IF;
 END
 $audit$;
-COMMENT ON FUNCTION _audit(jsonb) IS 'Part of segmentations: what is odd about the orders.';
+COMMENT ON FUNCTION _audit(segmentation_settings) IS 'Part of segmentations: what is odd about the orders.';
 
-CREATE FUNCTION audit_orders(
-    orders regclass,
-    customer text DEFAULT NULL,
-    ordered_at text DEFAULT NULL,
-    amount text DEFAULT NULL,
-    tenant text DEFAULT NULL,
-    discounted text DEFAULT NULL,
-    order_id text DEFAULT NULL,
-    currency text DEFAULT NULL,
-    order_filter text DEFAULT NULL,
-    time_zone text DEFAULT pg_catalog.current_setting('TimeZone'),
-    customers regclass DEFAULT NULL,
-    customers_columns jsonb DEFAULT NULL,
-    as_of date DEFAULT NULL
-) RETURNS TABLE (finding text, rows bigint, share numeric, example text, effect text)
-LANGUAGE sql STABLE SECURITY INVOKER SET search_path = pg_catalog, pg_temp
-AS $audit$
-    SELECT * FROM @extschema@._audit(@extschema@._checked_settings(@extschema@._given_settings(
-        orders, tenant, customer, ordered_at, amount, discounted, order_id, currency, order_filter, time_zone, NULL::text, NULL::regclass, NULL::jsonb, NULL::regclass, NULL::jsonb,
-        customers, customers_columns, as_of, NULL::text, NULL::text, NULL::text[])))
-$audit$;
-COMMENT ON FUNCTION audit_orders(regclass, text, text, text, text, text, text, text, text, text, regclass, jsonb, date) IS
-    'What is odd about a table of orders: one row a finding, with count, share 0 to 1, an example and what it does to the results.';
+CREATE FUNCTION _an_index_leads_with(relation regclass, keys text[]) RETURNS boolean
+LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp
+AS $index$
+    SELECT EXISTS (
+        SELECT FROM pg_index AS i
+        WHERE i.indrelid = relation AND i.indisvalid AND i.indpred IS NULL AND i.indnkeyatts >= cardinality(keys)
+            AND ARRAY(SELECT a.attname::text FROM generate_series(0, cardinality(keys) - 1) AS n
+                      JOIN pg_attribute AS a ON a.attrelid = relation AND a.attnum = i.indkey[n]) @> keys)
+$index$;
+COMMENT ON FUNCTION _an_index_leads_with(regclass, text[]) IS
+    'Part of segmentations: whether a table has an index of which these are the first columns.';
 
-CREATE FUNCTION _show_audit(s jsonb) RETURNS void
+CREATE FUNCTION _show_audit(s segmentation_settings) RETURNS void
 LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp
 AS $show$
 DECLARE
     line record;
 BEGIN
-    -- What is no matter of rows is the index, which only tracking uses.
-    FOR line IN SELECT * FROM @extschema@._audit(s) AS a WHERE a.rows IS NOT NULL OR s ->> 'track' = 'trigger' LOOP
-        RAISE NOTICE '%: %: %', s ->> 'name', line.finding, concat_ws('; ',
+    -- The only finding that counts no rows is the missing index, which only tracking uses.
+    FOR line IN SELECT * FROM @extschema@._audit(s) AS a WHERE a.rows IS NOT NULL OR s.track = 'trigger' LOOP
+        RAISE NOTICE '%: %: %', s.name, line.finding, concat_ws('; ',
             line.rows || format(' (%s %%)', round(100 * line.share, 2)), line.effect,
             CASE WHEN line.rows IS NOT NULL THEN 'for example ' ELSE '' END || line.example);
     END LOOP;
 END
 $show$;
-COMMENT ON FUNCTION _show_audit(jsonb) IS 'Part of segmentations: shows what is odd about the orders as notices.';
+COMMENT ON FUNCTION _show_audit(segmentation_settings) IS
+    'Part of segmentations: shows what is odd about the orders as notices.';
 /* </end connected objects> */
 
 /* <begin connected objects> */
@@ -2681,10 +3250,29 @@ COMMENT ON FUNCTION _show_audit(jsonb) IS 'Part of segmentations: shows what is 
 
 -- segmentation: build
 
--- A table of the segmentation with its key.
-CREATE FUNCTION _create_mirror(s jsonb, suffix text, query text, comment text) RETURNS void
+-- The table in which the settings are kept, with their row.
+CREATE FUNCTION _create_settings(s segmentation_settings) RETURNS void
 LANGUAGE plpgsql VOLATILE SET search_path = pg_catalog, pg_temp
-AS $mirror$
+AS $settings$
+DECLARE
+    settings text := @extschema@._relation(s, 'settings');
+BEGIN
+    EXECUTE format('CREATE TABLE %s OF @extschema@.segmentation_settings', settings)
+        || ' (PRIMARY KEY (name), settings_version NOT NULL)';
+    -- Whoever has been granted everything may still not write. No row-level security: it stops the pg_dump of a role
+    -- that only reads.
+    EXECUTE format('CREATE TRIGGER pg_rfm_only_owner BEFORE INSERT OR UPDATE OR DELETE OR TRUNCATE ON %s', settings)
+        || ' EXECUTE FUNCTION @extschema@._only_owner()';
+    EXECUTE format('INSERT INTO %s SELECT ($1).*', settings) USING s;
+END
+$settings$;
+COMMENT ON FUNCTION _create_settings(segmentation_settings) IS
+    'Part of segmentations: makes the table of its settings.';
+
+-- A table that holds what a query over the shop's tables returns, one row a customer.
+CREATE FUNCTION _create_table(s segmentation_settings, suffix text, query text) RETURNS void
+LANGUAGE plpgsql VOLATILE SET search_path = pg_catalog, pg_temp
+AS $table$
 DECLARE
     target text := @extschema@._relation(s, suffix);
     since timestamptz := clock_timestamp();
@@ -2693,144 +3281,192 @@ BEGIN
     EXECUTE format('CREATE TABLE %s AS %s', target, query);
     GET DIAGNOSTICS written = ROW_COUNT;
     EXECUTE format('ALTER TABLE %s ADD PRIMARY KEY (%s)', target, @extschema@._key_list(s));
-    EXECUTE format('COMMENT ON TABLE %s IS %L', target, comment);
     -- Nobody looks for a history: statistics of them would only cost.
-    EXECUTE (SELECT format('ALTER TABLE %s %s', target, string_agg(format('ALTER %I SET STATISTICS 0', a.attname), ', '))
-             FROM pg_attribute AS a WHERE a.attrelid = target::regclass AND a.attnum > 0 AND a.attname <> ALL (@extschema@._keys(s)));
+    EXECUTE (SELECT format('ALTER TABLE %s ', target)
+                 || string_agg(format('ALTER %I SET STATISTICS 0', a.attname), ', ')
+             FROM pg_attribute AS a
+             WHERE a.attrelid = target::regclass AND a.attnum > 0 AND a.attname <> ALL (@extschema@._keys(s)));
     EXECUTE 'ANALYZE ' || target;
     PERFORM @extschema@._report(s, suffix, written, since);
 END
-$mirror$;
-COMMENT ON FUNCTION _create_mirror(jsonb, text, text, text) IS 'Part of segmentations: makes and fills one of its tables.';
+$table$;
+COMMENT ON FUNCTION _create_table(segmentation_settings, text, text) IS
+    'Part of segmentations: makes and fills one of its tables.';
 
--- Makes and fills everything but the settings and policies, which outlive a change of settings.
-CREATE FUNCTION _build(s jsonb, learn boolean) RETURNS void
+CREATE FUNCTION _create_policies(s segmentation_settings) RETURNS void
+LANGUAGE plpgsql VOLATILE SET search_path = pg_catalog, pg_temp
+AS $policies$
+BEGIN
+    EXECUTE format('CREATE TABLE %s (valid_from date PRIMARY KEY, policy @extschema@.segment_policy NOT NULL)',
+                   @extschema@._relation(s, 'policies'));
+END
+$policies$;
+COMMENT ON FUNCTION _create_policies(segmentation_settings) IS
+    'Part of segmentations: makes the table of policies that were in force.';
+
+CREATE FUNCTION _create_status(s segmentation_settings, currency text) RETURNS void
+LANGUAGE plpgsql VOLATILE SET search_path = pg_catalog, pg_temp
+AS $status$
+DECLARE
+    status text := @extschema@._relation(s, 'status');
+BEGIN
+    EXECUTE format(
+$sql$CREATE TABLE %s (
+    segmentation text PRIMARY KEY,
+    as_of date NOT NULL,
+    refreshed_at timestamptz NOT NULL,
+    seconds numeric NOT NULL,
+    rebuilt boolean NOT NULL,
+    histories_written bigint NOT NULL,
+    customers bigint NOT NULL,
+    currency text,
+    time_zone text NOT NULL,
+    policy @extschema@.segment_policy NOT NULL,
+    order_tables oid[]
+)$sql$, status);
+    EXECUTE format('INSERT INTO %s', status)
+        || ' SELECT $1, $2, now(), 0, true, count(*), 0, $3, $4, @extschema@.default_policy()'
+        || format(' FROM %s', @extschema@._relation(s, 'histories'))
+        USING s.name, @extschema@._today(s, NULL::date), currency, s.time_zone;
+END
+$status$;
+COMMENT ON FUNCTION _create_status(segmentation_settings, text) IS
+    'Part of segmentations: makes the table of its status.';
+
+-- A view, or a materialized view with its unique index.
+CREATE FUNCTION _create_view(s segmentation_settings, suffix text, kind text, keys text[], query text) RETURNS void
+LANGUAGE plpgsql VOLATILE SET search_path = pg_catalog, pg_temp
+AS $view$
+DECLARE
+    target text := @extschema@._relation(s, suffix);
+    since timestamptz := clock_timestamp();
+    rows bigint;
+BEGIN
+    EXECUTE format('CREATE %s %s AS %s', kind, target, query);
+    IF kind = 'VIEW' THEN
+        RETURN;
+    END IF;
+    EXECUTE format('CREATE UNIQUE INDEX %I ON %s (%s)', format('%s_%s_key', s.name, suffix), target,
+                   (SELECT string_agg(quote_ident(k), ', ') FROM unnest(keys) AS k));
+    EXECUTE 'ANALYZE ' || target;
+    EXECUTE format('SELECT count(*) FROM %s', target) INTO rows;
+    PERFORM @extschema@._report(s, suffix, rows, since);
+END
+$view$;
+COMMENT ON FUNCTION _create_view(segmentation_settings, text, text, text[], text) IS
+    'Part of segmentations: makes one of its views.';
+
+-- Makes and fills everything but the settings and policies, which outlive a change of settings, and the notes, which
+-- come last.
+CREATE FUNCTION _build(s segmentation_settings, learn boolean) RETURNS void
 LANGUAGE plpgsql VOLATILE SET search_path = pg_catalog, pg_temp
 AS $build$
 DECLARE
     status text := @extschema@._relation(s, 'status');
     started timestamptz := clock_timestamp();
-    since timestamptz;
     currency text := @extschema@._currency(s, NULL::text, NULL::text);
-    mirror record;
-    view record;
-    customers bigint;
+    part record;
 BEGIN
     PERFORM @extschema@._refuse_double_profiles(s);
-    FOR mirror IN SELECT * FROM @extschema@._mirrors(s) AS m ORDER BY m.place LOOP
-        PERFORM @extschema@._create_mirror(s, mirror.suffix, mirror.query, mirror.comment);
-    END LOOP;
-    EXECUTE format(
-        'CREATE TABLE %s (segmentation text PRIMARY KEY, as_of date NOT NULL, refreshed_at timestamptz NOT NULL, seconds numeric NOT NULL, '
-        'rebuilt boolean NOT NULL, histories_written bigint NOT NULL, customers bigint NOT NULL, currency text, time_zone text NOT NULL, '
-        'policy @extschema@.segment_policy NOT NULL, order_tables oid[])', status);
-    EXECUTE format('COMMENT ON TABLE %s IS %L', status, 'The day and policy that the views answer for, and figures of the last refresh: one row.');
-    EXECUTE format('INSERT INTO %s SELECT $1, $2, now(), 0, true, count(*), 0, $3, $4, @extschema@.default_policy() FROM %s',
-                   status, @extschema@._relation(s, 'histories'))
-        USING s ->> 'name', @extschema@._today(s, NULL::date), currency, s ->> 'time_zone';
-    PERFORM @extschema@._ask(s, @extschema@._today(s, NULL::date), learn);
-    EXECUTE 'ANALYZE ' || status; -- one row: without statistics it is taken for hundreds
-
-    FOR view IN SELECT * FROM @extschema@._segmentation_views(s) AS v ORDER BY v.place LOOP
-        since := clock_timestamp();
-        EXECUTE format('CREATE %s %s AS %s', view.kind, @extschema@._relation(s, view.suffix), view.query);
-        EXECUTE format('COMMENT ON %s %s IS %L', view.kind, @extschema@._relation(s, view.suffix), view.comment);
-        IF view.keys IS NOT NULL THEN
-            EXECUTE format('CREATE UNIQUE INDEX %I ON %s (%s)', (s ->> 'name') || '_' || view.suffix || '_key', @extschema@._relation(s, view.suffix),
-                           (SELECT string_agg(quote_ident(k), ', ') FROM unnest(view.keys) AS k));
-            EXECUTE 'ANALYZE ' || @extschema@._relation(s, view.suffix);
-            EXECUTE format('SELECT count(*) FROM %s', @extschema@._relation(s, view.suffix)) INTO customers;
-            PERFORM @extschema@._report(s, view.suffix, customers, since);
+    FOR part IN SELECT * FROM @extschema@._relations(s, true) AS r
+                WHERE r.is_wanted AND r.suffix NOT IN ('settings', 'policies', 'noted') ORDER BY r.place LOOP
+        IF part.suffix = 'status' THEN
+            PERFORM @extschema@._create_status(s, currency);
+            PERFORM @extschema@._set_day_and_policy(s, @extschema@._today(s, NULL::date), learn);
+            EXECUTE 'ANALYZE ' || status; -- one row: without statistics it is taken for hundreds
+        ELSIF part.kind = 'TABLE' THEN
+            PERFORM @extschema@._create_table(s, part.suffix, part.query);
+        ELSE
+            PERFORM @extschema@._create_view(s, part.suffix, part.kind, part.keys, part.query);
         END IF;
     END LOOP;
-    PERFORM @extschema@._comment_columns(s);
-    PERFORM @extschema@._grant(s, '[]'::jsonb);
-
     EXECUTE format('UPDATE %s SET refreshed_at = $1, seconds = $2, customers = (SELECT count(*) FROM %s)', status,
                    @extschema@._relation(s, 'customers'))
         USING clock_timestamp(), round(extract(epoch FROM clock_timestamp() - started)::numeric, 3);
-    IF NOT coalesce(@extschema@._tracked_alike(s), false) THEN
-        PERFORM @extschema@._untrack(s); -- of the settings before, if there were any
-        IF s ->> 'track' = 'trigger' THEN
+    IF @extschema@._is_tracked_as_asked(s) IS NOT TRUE THEN
+        PERFORM @extschema@._stop_tracking(s); -- by the settings before, if there were any
+        IF s.track = 'trigger' THEN
             PERFORM @extschema@._create_notes(s);
-            PERFORM @extschema@._comment_columns(s);
-            PERFORM @extschema@._create_noter(s);
+            PERFORM @extschema@._create_trigger_function(s);
         END IF;
     END IF;
-    IF s ->> 'track' = 'trigger' THEN
-        PERFORM @extschema@._track(s);
+    PERFORM @extschema@._comment_relations(s);
+    PERFORM @extschema@._grant_readers(s, '{}'::text[]);
+    IF s.track = 'trigger' THEN
+        PERFORM @extschema@._keep_tracking(s);
     END IF;
 END
 $build$;
-COMMENT ON FUNCTION _build(jsonb, boolean) IS 'Part of segmentations: makes and fills the tables and views.';
+COMMENT ON FUNCTION _build(segmentation_settings, boolean) IS
+    'Part of segmentations: makes and fills the tables and views.';
 
--- Drops what _build made. Without CASCADE: a view that somebody else has put on ours is not lost by the way.
-CREATE FUNCTION _tear_down(s jsonb, and_settings boolean) RETURNS void
-LANGUAGE plpgsql VOLATILE SET search_path = pg_catalog, pg_temp SET client_min_messages = warning -- not: does not exist, skipping
-AS $tear_down$
+-- Drops what the settings asked for. Without CASCADE: a view that somebody else has put on one of the relations is not
+-- lost unnoticed.
+CREATE FUNCTION _drop_relations(s segmentation_settings, and_settings boolean) RETURNS void
+LANGUAGE plpgsql VOLATILE SET search_path = pg_catalog, pg_temp
+SET client_min_messages = warning -- no notices about what does not exist
+AS $drop$
 DECLARE
-    relation record;
+    part record;
 BEGIN
-    FOR relation IN SELECT * FROM @extschema@._segmentation_relations() LOOP
-        IF and_settings OR relation.suffix NOT IN ('settings', 'policies', 'noted') THEN
-            EXECUTE format('DROP %s IF EXISTS %s', relation.kind, @extschema@._relation(s, relation.suffix));
-        END IF;
+    FOR part IN SELECT * FROM @extschema@._relations(s) AS r
+                WHERE r.is_wanted AND (and_settings OR r.suffix NOT IN ('settings', 'policies', 'noted'))
+                ORDER BY r.place DESC LOOP
+        EXECUTE format('DROP %s IF EXISTS %s', part.kind, @extschema@._relation(s, part.suffix));
     END LOOP;
     -- Triggers are taken off last, because their lock keeps readers and writers of the orders out until the commit.
     IF and_settings THEN
-        PERFORM @extschema@._untrack(s);
+        PERFORM @extschema@._stop_tracking(s);
     END IF;
 END
-$tear_down$;
-COMMENT ON FUNCTION _tear_down(jsonb, boolean) IS 'Part of segmentations: drops its tables, views and triggers.';
+$drop$;
+COMMENT ON FUNCTION _drop_relations(segmentation_settings, boolean) IS
+    'Part of segmentations: drops its tables and views, and with the settings its triggers too.';
 
 -- Takes the triggers off the orders, with the function they call: to drop these by name takes the owner of the orders.
-CREATE FUNCTION _untrack(s jsonb) RETURNS void
-LANGUAGE plpgsql VOLATILE SET search_path = pg_catalog, pg_temp SET client_min_messages = warning -- not: does not exist, skipping
-AS $untrack$
+CREATE FUNCTION _stop_tracking(s segmentation_settings) RETURNS void
+LANGUAGE plpgsql VOLATILE SET search_path = pg_catalog, pg_temp
+SET client_min_messages = warning -- no notices about what does not exist
+AS $stop$
 BEGIN
-    EXECUTE format('DROP FUNCTION IF EXISTS %s() CASCADE', @extschema@._relation(s, 'note_orders'));
+    EXECUTE format('DROP FUNCTION IF EXISTS %s CASCADE', @extschema@._trigger_function(s));
     EXECUTE format('DROP TABLE IF EXISTS %s', @extschema@._relation(s, 'noted'));
 END
-$untrack$;
-COMMENT ON FUNCTION _untrack(jsonb) IS 'Part of segmentations: drops its triggers and notes.';
+$stop$;
+COMMENT ON FUNCTION _stop_tracking(segmentation_settings) IS 'Part of segmentations: drops its triggers and notes.';
 
--- Everybody is public in lower case, as it is in GRANT: quoted otherwise it is a role like others.
-CREATE FUNCTION _grant(s jsonb, old_readers jsonb) RETURNS void
+-- Lets the readers of the settings read, and those who are no longer among them not. Everybody is public in lower case,
+-- as in GRANT: quoted, and in any other spelling, it is a role like others.
+CREATE FUNCTION _grant_readers(s segmentation_settings, old_readers text[]) RETURNS void
 LANGUAGE plpgsql VOLATILE SET search_path = pg_catalog, pg_temp
 AS $grant$
 DECLARE
-    readers text[] := ARRAY(SELECT * FROM jsonb_array_elements_text(coalesce(s -> 'readers', '[]')));
+    readers text[] := coalesce(s.readers, '{}');
+    readable text := (SELECT string_agg(@extschema@._relation(s, r.suffix), ', ' ORDER BY r.place)
+                      FROM @extschema@._relations(s) AS r WHERE r.is_wanted AND r.is_readable);
     reader text;
 BEGIN
-    FOR reader IN SELECT * FROM jsonb_array_elements_text(old_readers) LOOP
-        -- One who is gone took her rights along.
+    FOREACH reader IN ARRAY coalesce(old_readers, '{}') LOOP
+        -- A role that was dropped has no rights any more that could be revoked.
         IF reader <> ALL (readers) AND (reader = 'public' OR to_regrole(quote_ident(reader)) IS NOT NULL) THEN
-            EXECUTE format('REVOKE SELECT ON %s FROM %I', @extschema@._readable(s), reader);
+            EXECUTE format('REVOKE SELECT ON %s FROM %I', readable, reader);
         END IF;
     END LOOP;
     FOREACH reader IN ARRAY readers LOOP
-        EXECUTE format('GRANT SELECT ON %s TO %I', @extschema@._readable(s), reader);
+        EXECUTE format('GRANT SELECT ON %s TO %I', readable, reader);
     END LOOP;
 END
 $grant$;
-COMMENT ON FUNCTION _grant(jsonb, jsonb) IS 'Part of segmentations: lets the readers of the settings read, and those of before no more.';
+COMMENT ON FUNCTION _grant_readers(segmentation_settings, text[]) IS
+    'Part of segmentations: lets the readers of the settings read, and revokes it from those of before.';
 
--- What readers may read: the views and the status.
-CREATE FUNCTION _readable(s jsonb) RETURNS text
-LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp
-AS $readable$
-    SELECT string_agg(@extschema@._relation(s, r.suffix), ', ')
-    FROM @extschema@._segmentation_relations() AS r
-    WHERE r.kind <> 'TABLE' OR r.suffix = 'status'
-$readable$;
-COMMENT ON FUNCTION _readable(jsonb) IS 'Part of segmentations: a list of the relations for reporting tools.';
-
--- Runs one of the steps that need a checked segmentation, so that every error names it.
-CREATE FUNCTION _carry_out(s jsonb, what text, rebuild boolean, on_day date, learn boolean) RETURNS void
+-- Builds or refreshes one that has been checked. Every error names it, and says that nothing was changed.
+CREATE FUNCTION _build_or_refresh(s segmentation_settings, what text, rebuild boolean, on_day date, learn boolean)
+    RETURNS void
 LANGUAGE plpgsql VOLATILE SET search_path = pg_catalog, pg_temp
-AS $carry_out$
+AS $run$
 DECLARE
+    prefix text := format('segmentation "%s": ', s.name);
     code text;
     message text;
     detail text;
@@ -2843,72 +3479,28 @@ BEGIN
         PERFORM @extschema@._build(s, learn);
     END IF;
 EXCEPTION WHEN OTHERS THEN
-    GET STACKED DIAGNOSTICS code = RETURNED_SQLSTATE, message = MESSAGE_TEXT, detail = PG_EXCEPTION_DETAIL, hint = PG_EXCEPTION_HINT;
-    IF NOT starts_with(message, format('segmentation "%s": ', s ->> 'name')) THEN
-        message := format('segmentation "%s": %s', s ->> 'name', message);
+    GET STACKED DIAGNOSTICS
+        code = RETURNED_SQLSTATE, message = MESSAGE_TEXT, detail = PG_EXCEPTION_DETAIL, hint = PG_EXCEPTION_HINT;
+    IF NOT starts_with(message, prefix) THEN
+        message := prefix || message;
     END IF;
     IF hint = '' THEN
-        hint := CASE WHEN code = '42501'
-            THEN 'Nothing was changed. It takes SELECT on the sources, CREATE in the schema and, to track, TRIGGER on the orders and all their partitions.'
-            WHEN code IN ('42703', '42P01', '42883', '42704') AND s ? 'order_filter'
-            THEN 'Nothing was changed. The order filter is read with an empty search path: qualify functions and types with their schema.'
-            ELSE 'Nothing was changed.' END;
+        hint := 'Nothing was changed.' || CASE
+            WHEN code = '42501' THEN
+                ' It takes SELECT on the sources, CREATE in the schema and, to track, TRIGGER on the orders and all '
+                'their partitions.'
+            WHEN code IN ('42703', '42P01', '42883', '42704') AND s.order_filter IS NOT NULL THEN
+                ' The order filter is read with an empty search path: qualify functions and types with their schema.'
+            ELSE '' END;
     END IF;
     IF detail = '' THEN
         RAISE EXCEPTION '%', message USING ERRCODE = code, HINT = hint;
     END IF;
     RAISE EXCEPTION '%', message USING ERRCODE = code, DETAIL = detail, HINT = hint;
 END
-$carry_out$;
-COMMENT ON FUNCTION _carry_out(jsonb, text, boolean, date, boolean) IS 'Part of segmentations: builds or refreshes one, and names it in every error.';
-
--- What can be refused before the orders are read, which may take an hour.
-CREATE FUNCTION _refuse_early(s jsonb) RETURNS void
-LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp
-AS $early$
-DECLARE
-    reader text;
-    untracked text;
-    other text;
-BEGIN
-    PERFORM @extschema@._refuse_unsafe_schema(s);
-    FOR reader IN SELECT * FROM jsonb_array_elements_text(coalesce(s -> 'readers', '[]')) LOOP
-        IF reader IS NULL THEN
-            PERFORM @extschema@._invalid('a reader is NULL', 'Name roles: readers => ''{reporting}''.');
-        ELSIF reader <> 'public' AND to_regrole(quote_ident(reader)) IS NULL THEN
-            RAISE EXCEPTION 'role "%" does not exist', reader
-                USING ERRCODE = 'undefined_object',
-                      HINT = 'readers are roles; create it first.' || CASE lower(reader) WHEN 'public' THEN ' Only public in lower case is everybody.' ELSE '' END;
-        END IF;
-    END LOOP;
-    IF s ->> 'track' = 'trigger' AND NOT has_table_privilege(@extschema@._source_table(s, 'orders'), 'TRIGGER') THEN
-        RAISE EXCEPTION 'permission denied to put triggers on %', s ->> 'orders'
-            USING ERRCODE = 'insufficient_privilege',
-                  HINT = format('GRANT TRIGGER ON %s TO %I, or use track => ''none''.', s ->> 'orders', current_user);
-    ELSIF s ->> 'track' = 'trigger' THEN
-        SELECT min(c.oid::regclass::text) INTO untracked
-        FROM pg_class AS c WHERE c.oid = ANY (@extschema@._order_tables(s)::oid[]) AND c.relkind = 'f';
-        PERFORM @extschema@._refuse_tracking_for_superuser(s);
-        IF untracked IS NOT NULL THEN
-            PERFORM @extschema@._invalid(format('%s is a foreign table: it can have no triggers that note changes', untracked),
-                                         'Use track => ''none'': each refresh reads all orders.');
-        END IF;
-        -- Triggers are called by the name of the segmentation, which is another one for each owner and schema only.
-        SELECT min(g.tgfoid::regprocedure::text) INTO other
-        FROM pg_trigger AS g
-        WHERE g.tgrelid = @extschema@._source_table(s, 'orders') AND g.tgname = concat_ws('_', 'pg_rfm', s ->> 'name', 'insert')
-            AND g.tgfoid IS DISTINCT FROM to_regprocedure(@extschema@._relation(s, 'note_orders') || '()')::oid;
-        IF other IS NOT NULL THEN
-            PERFORM @extschema@._invalid(format('%s is tracked for another segmentation of this name already, by %s', s ->> 'orders', other),
-                                         'Choose another name, or use track => ''none''.');
-        END IF;
-    END IF;
-    IF s ->> 'policy' IS DISTINCT FROM 'learn' THEN
-        PERFORM @extschema@._policy_on(s, @extschema@._today(s, NULL::date), false);
-    END IF;
-END
-$early$;
-COMMENT ON FUNCTION _refuse_early(jsonb) IS 'Part of segmentations: refuses what would fail only after the orders were read.';
+$run$;
+COMMENT ON FUNCTION _build_or_refresh(segmentation_settings, text, boolean, date, boolean) IS
+    'Part of segmentations: builds or refreshes one, and names it in every error.';
 /* </end connected objects> */
 
 /* <begin connected objects> */
@@ -2918,189 +3510,207 @@ COMMENT ON FUNCTION _refuse_early(jsonb) IS 'Part of segmentations: refuses what
 
 -- segmentation: create, refresh, alter, drop
 
-CREATE FUNCTION create_segmentation(
-    name text,
-    orders regclass,
-    customer text DEFAULT NULL,
-    ordered_at text DEFAULT NULL,
-    amount text DEFAULT NULL,
-    tenant text DEFAULT NULL,
-    discounted text DEFAULT NULL,
-    order_id text DEFAULT NULL,
-    currency text DEFAULT NULL,
-    order_filter text DEFAULT NULL,
-    time_zone text DEFAULT pg_catalog.current_setting('TimeZone'),
-    policy text DEFAULT NULL,
-    engagement regclass DEFAULT NULL,
-    engagement_columns jsonb DEFAULT NULL,
-    contacts regclass DEFAULT NULL,
-    contacts_columns jsonb DEFAULT NULL,
-    customers regclass DEFAULT NULL,
-    customers_columns jsonb DEFAULT NULL,
-    schema text DEFAULT pg_catalog.current_schema(),
-    as_of date DEFAULT NULL,
-    lang text DEFAULT 'en',
-    track text DEFAULT 'none',
-    readers text[] DEFAULT NULL
-) RETURNS text
-LANGUAGE plpgsql VOLATILE SECURITY INVOKER SET search_path = pg_catalog, pg_temp SET jit = off -- it costs more than it saves
+CREATE FUNCTION _create_segmentation(given jsonb) RETURNS text
+LANGUAGE plpgsql VOLATILE SECURITY INVOKER SET search_path = pg_catalog, pg_temp
 AS $create$
 DECLARE
-    s jsonb;
+    s @extschema@.segmentation_settings;
     taken text;
 BEGIN
-    IF name IS NULL OR name = '' OR octet_length(name) > 47 THEN
-        PERFORM @extschema@._invalid(format('a segmentation cannot be called %L', name), 'Its name has 1 to 47 bytes: the names of its views begin with it.');
-    ELSIF schema IS NULL OR to_regnamespace(quote_ident(schema)) IS NULL THEN
-        PERFORM @extschema@._invalid(format('there is no schema %L', schema), 'Create it first, or name another one: schema => ''...''.');
+    s := @extschema@._with(s, jsonb_build_object('name', given ->> 'name', 'schema', given ->> 'schema'));
+    IF s.name IS NULL OR s.name = '' OR octet_length(s.name) > 47 THEN
+        PERFORM @extschema@._refuse(format('a segmentation cannot be called %L', s.name),
+                                    'Its name has 1 to 47 bytes: the names of its views begin with it.');
+    ELSIF s.schema IS NULL OR to_regnamespace(quote_ident(s.schema)) IS NULL THEN
+        PERFORM @extschema@._refuse(format('there is no schema %L', s.schema),
+                                    'Create it first, or name another one: schema => ''...''.');
     ELSIF EXISTS (SELECT FROM @extschema@._list_segmentations() AS l
-                  WHERE l.name = create_segmentation.name AND (l.owner = current_user OR l.schema = create_segmentation.schema)) THEN
-        RAISE EXCEPTION 'segmentation "%" exists', name
-            USING ERRCODE = 'duplicate_object', HINT = 'refresh_segmentation and alter_segmentation work on it; drop_segmentation removes it.';
+                  WHERE l.name = s.name AND (l.owner = current_user OR l.schema = s.schema)) THEN
+        RAISE EXCEPTION 'segmentation "%" exists', s.name
+            USING ERRCODE = 'duplicate_object',
+                  HINT = 'refresh_segmentation and alter_segmentation work on it; drop_segmentation removes it.';
     END IF;
-    s := @extschema@._checked_settings(jsonb_build_object('name', name, 'schema', schema) || @extschema@._given_settings(
-        orders, tenant, customer, ordered_at, amount, discounted, order_id, currency, order_filter, time_zone, policy, engagement,
-        engagement_columns, contacts, contacts_columns, customers, customers_columns, as_of, lang, track, readers));
-    taken := (SELECT string_agg(@extschema@._relation(s, r.suffix), ', ') FROM @extschema@._segmentation_relations() AS r
+    s := @extschema@._checked_settings(s, given);
+    -- Those that are not asked for now may be later.
+    taken := (SELECT string_agg(@extschema@._relation(s, r.suffix), ', ' ORDER BY r.place DESC)
+              FROM @extschema@._relations(s) AS r
               WHERE to_regclass(@extschema@._relation(s, r.suffix)) IS NOT NULL);
-    taken := concat_ws(', ', taken, to_regprocedure(@extschema@._relation(s, 'note_orders') || '()'));
+    taken := concat_ws(', ', taken, to_regprocedure(@extschema@._trigger_function(s)));
     IF taken <> '' THEN
-        RAISE EXCEPTION 'segmentation "%": % exists already', name, taken
+        RAISE EXCEPTION 'segmentation "%": % exists already', s.name, taken
             USING ERRCODE = 'duplicate_table', HINT = 'Choose another name, or another schema.';
     END IF;
     PERFORM @extschema@._refuse_early(s);
     PERFORM @extschema@._show_audit(s);
+    PERFORM @extschema@._create_settings(s);
+    PERFORM @extschema@._create_policies(s);
+    PERFORM @extschema@._build_or_refresh(s, 'build', NULL::boolean, NULL::date, true);
 
-    EXECUTE format('CREATE TABLE %s OF @extschema@.segmentation_settings (PRIMARY KEY (name), settings NOT NULL)', @extschema@._relation(s, 'settings'));
-    EXECUTE format('COMMENT ON TABLE %s IS %L', @extschema@._relation(s, 'settings'),
-                   'Settings of a segmentation of pg_rfm. Only its owner writes them: they hold SQL that runs with her rights.');
-    -- Whoever has been granted everything may still not write. No row-level security: it stops the pg_dump of a role that only reads.
-    EXECUTE format('CREATE TRIGGER pg_rfm_only_owner BEFORE INSERT OR UPDATE OR DELETE OR TRUNCATE ON %s EXECUTE FUNCTION @extschema@._only_owner()',
-                   @extschema@._relation(s, 'settings'));
-    EXECUTE format('INSERT INTO %s VALUES ($1, $2)', @extschema@._relation(s, 'settings')) USING name, s - 'name' - 'schema';
-    EXECUTE format('CREATE TABLE %s (valid_from date PRIMARY KEY, policy @extschema@.segment_policy NOT NULL)', @extschema@._relation(s, 'policies'));
-    EXECUTE format('COMMENT ON TABLE %s IS %L', @extschema@._relation(s, 'policies'), 'Each policy that was in force, with its first day.');
-    PERFORM @extschema@._carry_out(s, 'build', NULL::boolean, NULL::date, true);
-
-    RAISE NOTICE E'%: done. To refresh it every night (pg_cron; any job runner can do the same):\n  %', name,
-        format('SELECT cron.schedule(%L, ''15 3 * * *'', %L);', 'refresh ' || name,
-               format('SELECT @extschema@.refresh_segmentation(%L)', name));
+    RAISE NOTICE E'%: done. To refresh it every night (pg_cron; any job runner can do the same):\n  %', s.name,
+        format('SELECT cron.schedule(%L, ''15 3 * * *'', %L);', 'refresh ' || s.name,
+               format('SELECT @extschema@.refresh_segmentation(%L)', s.name));
     -- Not GRANT SELECT: what is granted by hand is lost where alter_segmentation makes the views anew.
-    IF readers IS NULL THEN
-        RAISE NOTICE E'%: to let a role read it:\n  GRANT USAGE ON SCHEMA % TO reader;\n  %', name, quote_ident(schema),
-            format('SELECT @extschema@.alter_segmentation(%L, readers => ''{reader}'');', name);
+    IF s.readers IS NULL THEN
+        RAISE NOTICE E'%: to let a role read it:\n  GRANT USAGE ON SCHEMA % TO reader;\n  %',
+            s.name, quote_ident(s.schema),
+            format('SELECT @extschema@.alter_segmentation(%L, readers => ''{reader}'');', s.name);
     END IF;
-    RETURN name;
+    RETURN s.name;
 END
 $create$;
-COMMENT ON FUNCTION create_segmentation(text, regclass, text, text, text, text, text, text, text, text, text, text, regclass, jsonb, regclass, jsonb, regclass, jsonb, text, date, text, text, text[]) IS
-    'Makes and fills NAME_customers, _segments, _movement, _cohorts, _actions and what they stand on, owned by the caller.';
+COMMENT ON FUNCTION _create_segmentation(jsonb) IS
+    'Part of segmentations: create_segmentation, with its arguments as a document.';
 
-CREATE FUNCTION refresh_segmentation(name text, "full" boolean DEFAULT false, wait boolean DEFAULT true, as_of date DEFAULT NULL) RETURNS text
-LANGUAGE plpgsql VOLATILE SECURITY INVOKER SET search_path = pg_catalog, pg_temp SET jit = off -- it costs more than it saves
+CREATE FUNCTION refresh_segmentation(
+    name text, "full" boolean DEFAULT false, wait boolean DEFAULT true, as_of date DEFAULT NULL
+) RETURNS text
+LANGUAGE plpgsql VOLATILE SECURITY INVOKER SET search_path = pg_catalog, pg_temp
+SET jit = off -- it costs more than it saves
 AS $refresh$
 DECLARE
-    s jsonb := @extschema@._open(name, wait);
+    s @extschema@.segmentation_settings := @extschema@._open(name, wait);
 BEGIN
     IF NOT isfinite(as_of) THEN
-        PERFORM @extschema@._invalid(format('as_of is %s', as_of), 'Give a finite day, or none for today.');
+        PERFORM @extschema@._refuse(format('as_of is %s', as_of), 'Give a finite day, or none for today.');
     END IF;
-    PERFORM @extschema@._carry_out(s, 'refresh', coalesce("full", false), as_of, false);
+    PERFORM @extschema@._build_or_refresh(s, 'refresh', coalesce("full", false), as_of, false);
     RETURN name;
 END
 $refresh$;
 COMMENT ON FUNCTION refresh_segmentation(text, boolean, boolean, date) IS
-    'Brings the views of one of the caller''s segmentations up to date; full: reads all orders; wait: waits for another refresh; as_of: another day than today.';
+    'Brings the views of one of the caller''s segmentations up to date; full: reads all orders; wait: waits for '
+    'another refresh; as_of: another day than today.';
 
-CREATE FUNCTION alter_segmentation(
-    name text,
-    orders regclass DEFAULT NULL,
-    customer text DEFAULT NULL,
-    ordered_at text DEFAULT NULL,
-    amount text DEFAULT NULL,
-    tenant text DEFAULT NULL,
-    discounted text DEFAULT NULL,
-    order_id text DEFAULT NULL,
-    currency text DEFAULT NULL,
-    order_filter text DEFAULT NULL,
-    time_zone text DEFAULT NULL,
-    policy text DEFAULT NULL,
-    engagement regclass DEFAULT NULL,
-    engagement_columns jsonb DEFAULT NULL,
-    contacts regclass DEFAULT NULL,
-    contacts_columns jsonb DEFAULT NULL,
-    customers regclass DEFAULT NULL,
-    customers_columns jsonb DEFAULT NULL,
-    as_of date DEFAULT NULL,
-    lang text DEFAULT NULL,
-    track text DEFAULT NULL,
-    readers text[] DEFAULT NULL,
-    reset text[] DEFAULT '{}'
-) RETURNS text
-LANGUAGE plpgsql VOLATILE SECURITY INVOKER SET search_path = pg_catalog, pg_temp SET jit = off -- it costs more than it saves
+CREATE FUNCTION _alter_segmentation(name text, given jsonb, reset text[]) RETURNS text
+LANGUAGE plpgsql VOLATILE SECURITY INVOKER SET search_path = pg_catalog, pg_temp
 AS $alter$
 DECLARE
-    old jsonb := @extschema@._open(name);
-    given jsonb := @extschema@._given_settings(
-        orders, tenant, customer, ordered_at, amount, discounted, order_id, currency, order_filter, time_zone, policy, engagement,
-        engagement_columns, contacts, contacts_columns, customers, customers_columns, as_of, lang, track, readers);
-    columns jsonb := (SELECT jsonb_object_agg(c.source, CASE WHEN given ? c.source THEN c.named ELSE (old #> ARRAY['columns', c.source]) || c.named END)
-                      FROM jsonb_each(given -> 'columns') AS c (source, named));
-    s jsonb := (old || given || jsonb_build_object('columns', columns)) - coalesce(reset, '{}');
+    old @extschema@.segmentation_settings := @extschema@._open(name);
+    s @extschema@.segmentation_settings := old;
+    resettable text[] := ARRAY(SELECT a.argument FROM @extschema@.segmentation_arguments() AS a WHERE a.can_be_reset);
+    leave_views jsonb := (SELECT jsonb_object_agg(a.argument, NULL::text)
+                          FROM @extschema@.segmentation_arguments() AS a WHERE a.leaves_views);
     argument text;
 BEGIN
     FOREACH argument IN ARRAY coalesce(reset, '{}') LOOP
-        IF argument IS NULL OR argument NOT IN ('order_filter', 'policy', 'as_of', 'readers', 'engagement', 'contacts', 'customers', 'tenant', 'discounted', 'order_id', 'currency') THEN
-            PERFORM @extschema@._invalid(format('%L cannot be reset', argument),
-                                         'These can: order_filter, policy, as_of, readers, engagement, contacts, customers, tenant, discounted, order_id, currency.');
-        ELSIF argument IN ('engagement', 'contacts', 'customers') THEN
-            s := jsonb_set(s, ARRAY['columns', argument], '{}');
+        IF argument = ANY (resettable) IS NOT TRUE THEN
+            PERFORM @extschema@._refuse(format('%L cannot be reset', argument),
+                                        format('These can: %s.', array_to_string(resettable, ', ')));
         END IF;
-        s := s #- ARRAY['columns', 'orders', argument];
+        given := given - argument - (argument || '_columns');
+        s := @extschema@._with(s, jsonb_build_object(argument, NULL));
     END LOOP;
-    s := @extschema@._checked_settings(s);
+    s := @extschema@._checked_settings(s, given);
     PERFORM @extschema@._refuse_early(s);
-    -- Held by _open.
-    EXECUTE format('UPDATE %s SET settings = $1', @extschema@._relation(s, 'settings')) USING s - 'name' - 'schema';
+    -- _open has locked and checked the table.
+    EXECUTE format('DELETE FROM %s', @extschema@._relation(s, 'settings'));
+    EXECUTE format('INSERT INTO %s SELECT ($1).*', @extschema@._relation(s, 'settings')) USING s;
 
-    -- What only says how to ask leaves the views in their place, where readers do not wait for them.
-    IF old - ARRAY['policy', 'as_of', 'order_filter', 'readers'] = s - ARRAY['policy', 'as_of', 'order_filter', 'readers'] AND @extschema@._key_types_hold(s) THEN
-        PERFORM @extschema@._carry_out(s, 'refresh', old -> 'order_filter' IS DISTINCT FROM s -> 'order_filter', NULL::date, policy IS NOT NULL);
-        PERFORM @extschema@._grant(s, coalesce(old -> 'readers', '[]'));
+    -- Where only settings change that leave the views in their place, readers do not wait.
+    IF @extschema@._with(old, leave_views) IS NOT DISTINCT FROM @extschema@._with(s, leave_views)
+        AND @extschema@._key_types_hold(s) THEN
+        PERFORM @extschema@._build_or_refresh(
+            s, 'refresh', old.order_filter IS DISTINCT FROM s.order_filter, NULL::date, given ? 'policy');
+        PERFORM @extschema@._grant_readers(s, old.readers);
     ELSE
-        PERFORM @extschema@._tear_down(s, false);
-        PERFORM @extschema@._carry_out(s, 'build', NULL::boolean, NULL::date, policy IS NOT NULL);
+        PERFORM @extschema@._drop_relations(old, false);
+        PERFORM @extschema@._build_or_refresh(s, 'build', NULL::boolean, NULL::date, given ? 'policy');
     END IF;
     RETURN name;
 END
 $alter$;
-COMMENT ON FUNCTION alter_segmentation(text, regclass, text, text, text, text, text, text, text, text, text, text, regclass, jsonb, regclass, jsonb, regclass, jsonb, date, text, text, text[], text[]) IS
-    'Changes what is given, sets back what reset names, and brings the views up to date; policy => ''learn'' learns anew.';
+COMMENT ON FUNCTION _alter_segmentation(text, jsonb, text[]) IS
+    'Part of segmentations: alter_segmentation, with what is given as a document.';
 
 CREATE FUNCTION drop_segmentation(name text) RETURNS text
 LANGUAGE plpgsql VOLATILE SECURITY INVOKER SET search_path = pg_catalog, pg_temp
 AS $drop$
 BEGIN
-    PERFORM @extschema@._tear_down(@extschema@._open(name), true);
+    PERFORM @extschema@._drop_relations(@extschema@._open(name), true);
     RETURN name;
 END
 $drop$;
 COMMENT ON FUNCTION drop_segmentation(text) IS
-    'Drops the tables, views and triggers of one of the caller''s segmentations; refused where something else stands on them.';
+    'Drops the tables, views and triggers of one of the caller''s segmentations; refused where something else stands '
+    'on them.';
 
 CREATE FUNCTION segmentation_sql(name text) RETURNS TABLE (relation text, kind text, unique_key text, query text)
 LANGUAGE plpgsql VOLATILE SECURITY INVOKER SET search_path = pg_catalog, pg_temp
 AS $sql$
 DECLARE
-    s jsonb := @extschema@._checked_settings(@extschema@._own_settings(name));
+    s @extschema@.segmentation_settings := @extschema@._checked_settings(@extschema@._own_settings(name));
 BEGIN
-    RETURN QUERY SELECT @extschema@._relation(s, m.suffix), 'TABLE', @extschema@._key_list(s), m.query FROM @extschema@._mirrors(s) AS m ORDER BY m.place;
-    RETURN QUERY SELECT @extschema@._relation(s, v.suffix), v.kind, (SELECT string_agg(quote_ident(k), ', ') FROM unnest(v.keys) AS k), v.query
-                 FROM @extschema@._segmentation_views(s) AS v ORDER BY v.place;
+    RETURN QUERY
+        SELECT @extschema@._relation(s, r.suffix), r.kind,
+               (SELECT string_agg(quote_ident(k.name), ', ' ORDER BY k.place)
+                FROM unnest(r.keys) WITH ORDINALITY AS k (name, place)),
+               r.query
+        FROM @extschema@._relations(s, true) AS r
+        WHERE r.is_wanted AND r.query IS NOT NULL ORDER BY r.place;
 END
 $sql$;
 COMMENT ON FUNCTION segmentation_sql(text) IS
     'The SELECT of each table and view of one of the caller''s segmentations, in the order in which they are made.';
+
+-- create_segmentation, alter_segmentation and audit_orders are declared from the one list of arguments. They only
+-- gather what was given, which is what is not NULL, into a document of arguments.
+DO $declare$
+DECLARE
+    of_create pg_catalog.text;
+    of_alter pg_catalog.text;
+    of_audit pg_catalog.text;
+    given_to_create pg_catalog.text;
+    given_to_alter pg_catalog.text;
+    given_to_audit pg_catalog.text;
+    document pg_catalog.text := $document$(
+        SELECT coalesce(jsonb_object_agg(g.argument, g.value), '{}')
+        FROM (VALUES %s) AS g (argument, value) WHERE g.value IS NOT NULL
+    )$document$;
+BEGIN
+    SELECT pg_catalog.string_agg(p.parameter, ', ' ORDER BY p.ordinality),
+           pg_catalog.string_agg(p.altered, ', ' ORDER BY p.ordinality) FILTER (WHERE p.can_be_altered),
+           pg_catalog.string_agg(p.parameter, ', ' ORDER BY p.ordinality) FILTER (WHERE p.is_audited),
+           pg_catalog.format(document, pg_catalog.string_agg(p.value, ', ' ORDER BY p.ordinality)),
+           pg_catalog.format(document, pg_catalog.string_agg(p.value, ', ' ORDER BY p.ordinality)
+                                           FILTER (WHERE p.can_be_altered)),
+           pg_catalog.format(document, pg_catalog.string_agg(p.value, ', ' ORDER BY p.ordinality)
+                                           FILTER (WHERE p.is_audited))
+    INTO of_create, of_alter, of_audit, given_to_create, given_to_alter, given_to_audit
+    FROM (
+        SELECT a.*,
+               CASE WHEN a.default_value IS NULL THEN pg_catalog.format('%I %s', a.argument, a.type)
+                    ELSE pg_catalog.format('%I %s DEFAULT %s', a.argument, a.type, a.default_value) END AS parameter,
+               pg_catalog.format('%I %s DEFAULT NULL', a.argument, a.type) AS altered,
+               pg_catalog.format('(%L, to_jsonb(%I))', a.argument, a.argument) AS value
+        FROM @extschema@.segmentation_arguments() WITH ORDINALITY AS a
+    ) AS p;
+    EXECUTE pg_catalog.format(
+$sql$CREATE FUNCTION @extschema@.create_segmentation(%s) RETURNS text
+LANGUAGE sql VOLATILE SECURITY INVOKER SET search_path = pg_catalog, pg_temp
+SET jit = off -- it costs more than it saves
+AS $create$ SELECT @extschema@._create_segmentation(%s) $create$$sql$, of_create, given_to_create);
+    EXECUTE pg_catalog.format(
+$sql$CREATE FUNCTION @extschema@.alter_segmentation(name text, %s, reset text[] DEFAULT '{}') RETURNS text
+LANGUAGE sql VOLATILE SECURITY INVOKER SET search_path = pg_catalog, pg_temp SET jit = off
+AS $alter$ SELECT @extschema@._alter_segmentation(name, %s, reset) $alter$$sql$, of_alter, given_to_alter);
+    EXECUTE pg_catalog.format(
+$sql$CREATE FUNCTION @extschema@.audit_orders(%s)
+    RETURNS TABLE (finding text, rows bigint, share numeric, example text, effect text)
+LANGUAGE sql STABLE SECURITY INVOKER SET search_path = pg_catalog, pg_temp
+AS $audit$
+    SELECT * FROM @extschema@._audit(@extschema@._checked_settings(NULL::@extschema@.segmentation_settings, %s))
+$audit$$sql$, of_audit, given_to_audit);
+END
+$declare$;
+COMMENT ON FUNCTION create_segmentation IS
+    'Makes and fills NAME_customers, the other views asked for and what they stand on, owned by the caller; '
+    'segmentation_arguments() lists the arguments.';
+COMMENT ON FUNCTION alter_segmentation IS
+    'Changes what is given, sets back what reset names, and brings the views up to date; policy => ''learn'' learns '
+    'anew.';
+COMMENT ON FUNCTION audit_orders IS
+    'What is odd about a table of orders: one row a finding, with count, share 0 to 1, an example and what it does to '
+    'the results.';
 /* </end connected objects> */
 
 /* <begin connected objects> */
@@ -4822,5 +5432,11 @@ $comments$;
 
 COMMENT ON FUNCTION _write_view_rows(oid, text) IS
     'Part of segmentations: writes the rows that a query returns to a materialized view; first their ctid, NULL for a new one, and whether they go.';
+COMMENT ON FUNCTION _source_columns() IS
+    'Part of segmentations: what the columns of a source can be, and the settings that name them.';
+COMMENT ON FUNCTION _choose_column(text, text, text[], text[], boolean[], boolean, text, text) IS
+    'Part of segmentations: which of a table''s columns has a role, by its name or guessed; found, absent, ambiguous, missing, unknown or unfit.';
+COMMENT ON FUNCTION _is_called_like_an_order_number(text) IS
+    'Part of segmentations: whether a column is called as order numbers often are.';
 /* </end connected objects> */
 

@@ -10,6 +10,7 @@ pub mod bytes;
 pub mod calendar;
 pub mod channels;
 pub mod column;
+pub mod column_guess;
 pub mod complaint;
 pub mod contact;
 pub mod countdown;

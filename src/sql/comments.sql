@@ -298,3 +298,9 @@ $comments$;
 
 COMMENT ON FUNCTION _write_view_rows(oid, text) IS
     'Part of segmentations: writes the rows that a query returns to a materialized view; first their ctid, NULL for a new one, and whether they go.';
+COMMENT ON FUNCTION _source_columns() IS
+    'Part of segmentations: what the columns of a source can be, and the settings that name them.';
+COMMENT ON FUNCTION _choose_column(text, text, text[], text[], boolean[], boolean, text, text) IS
+    'Part of segmentations: which of a table''s columns has a role, by its name or guessed; found, absent, ambiguous, missing, unknown or unfit.';
+COMMENT ON FUNCTION _is_called_like_an_order_number(text) IS
+    'Part of segmentations: whether a column is called as order numbers often are.';

@@ -21,6 +21,7 @@
 //! | `explain.rs` | why the answers of one customer are what they are |
 //! | `policy.rs` | policies and lists of labels |
 //! | `stored.rs`, `stored.sql` | the table of named policies |
+//! | `column_guess.rs` | which column of a shop's table is what |
 //! | `notes.rs`, `notes.sql` | notes of changed customers, as triggers write them |
 //! | `view_rows.rs` | writes single rows of a materialized view |
 //! | `segmentation.rs`, `segmentation/` | tables, materialized views and triggers for a shop's reports, made by one call |
@@ -31,6 +32,7 @@ mod ab;
 mod buffer;
 mod call;
 mod channels;
+mod column_guess;
 mod customer;
 mod datum;
 mod error;

@@ -1,7 +1,7 @@
 //! Notes of customers whose orders changed, as the trigger function of a tracked segmentation writes them.
 //!
 //! That function runs with the rights of the segmentation's owner whenever somebody writes orders. Were it to name its table,
-//! whoever owns the schema could put one of hers there, with a trigger that then runs with these rights. So the table is opened
+//! whoever owns the schema could put another one there, with a trigger that then runs with these rights. So the table is opened
 //! by its oid, locked, and checked before it is written. It is written below the level of triggers, rules and defaults.
 
 use std::ffi::{c_char, c_int};

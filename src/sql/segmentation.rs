@@ -3,12 +3,15 @@
 //!
 //! | file | what it holds |
 //! |---|---|
-//! | `settings.sql` | what was asked for, checked; columns found by name, keys |
-//! | `registry.sql` | whose segmentations there are, opened by their owner alone |
+//! | `settings.sql` | the row type of what was asked for, the list of arguments |
+//! | `columns.sql` | the shop's tables and which of their columns is what, keys |
 //! | `source.sql` | SELECTs over the shop's own tables |
-//! | `views.sql`, `columns.sql` | SELECTs of the views, comments on their columns |
-//! | `refresh.sql` | bringing all of it up to date |
+//! | `views.sql` | SELECTs of the views |
+//! | `relations.sql` | the catalogue: which relations there are, why, and what they hold; comments |
+//! | `registry.sql` | whose segmentations there are, locked and checked before they are read |
+//! | `check.sql` | settings checked, with defaults and columns filled in |
 //! | `tracking.sql` | triggers that note whose orders change |
+//! | `refresh.sql` | bringing all of it up to date |
 //! | `audit.sql` | what is odd about the orders |
 //! | `build.sql` | making and dropping all of it |
 //! | `create.sql` | what a DBA calls: `create_segmentation` and its like |
@@ -18,13 +21,23 @@ use pgrx::prelude::*;
 extension_sql_file!(
     "segmentation/settings.sql",
     name = "segmentation_settings",
-    requires = ["stored", "segment_customer", "channels", "notes"]
+    requires = [
+        "stored",
+        "segment_customer",
+        "channels",
+        "notes",
+        column_guess::source_columns,
+        column_guess::choose_column,
+        column_guess::is_called_like_order_number,
+    ]
 );
-extension_sql_file!("segmentation/registry.sql", name = "segmentation_registry", requires = ["segmentation_settings"]);
-extension_sql_file!("segmentation/source.sql", name = "segmentation_source", requires = ["segmentation_registry"]);
+extension_sql_file!("segmentation/columns.sql", name = "segmentation_columns", requires = ["segmentation_settings"]);
+extension_sql_file!("segmentation/source.sql", name = "segmentation_source", requires = ["segmentation_columns"]);
 extension_sql_file!("segmentation/views.sql", name = "segmentation_views", requires = ["segmentation_source"]);
-extension_sql_file!("segmentation/columns.sql", name = "segmentation_columns", requires = ["segmentation_views"]);
-extension_sql_file!("segmentation/tracking.sql", name = "segmentation_tracking", requires = ["segmentation_columns"]);
+extension_sql_file!("segmentation/relations.sql", name = "segmentation_relations", requires = ["segmentation_views"]);
+extension_sql_file!("segmentation/registry.sql", name = "segmentation_registry", requires = ["segmentation_relations"]);
+extension_sql_file!("segmentation/check.sql", name = "segmentation_check", requires = ["segmentation_registry"]);
+extension_sql_file!("segmentation/tracking.sql", name = "segmentation_tracking", requires = ["segmentation_check"]);
 extension_sql_file!("segmentation/refresh.sql", name = "segmentation_refresh", requires = ["segmentation_tracking"]);
 extension_sql_file!("segmentation/audit.sql", name = "segmentation_audit", requires = ["segmentation_refresh"]);
 extension_sql_file!("segmentation/build.sql", name = "segmentation_build", requires = ["segmentation_audit"]);

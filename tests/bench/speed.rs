@@ -14,7 +14,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 use std::{fs, thread};
 
-use common::{Database, backend, batch};
+use common::{Database, backend, batch, file, read};
 use postgres::Client;
 use shop::{describe_machine, load, median};
 
@@ -74,9 +74,8 @@ const FOUR: &[&str] = &["rfm_score", "lifecycle_state", "vip_score", "next_actio
 
 fn candidates() -> Vec<Candidate> {
     let four: Vec<_> = FOUR.iter().map(|name| format!("{name}(ordered_on, amount, '{AS_OF}')")).collect();
-    let plain = |file: &str| {
-        let path = format!("{}/tests/reference/{file}", env!("CARGO_MANIFEST_DIR"));
-        let sql = fs::read_to_string(&path).unwrap_or_else(|error| panic!("{path}: {error}"));
+    let plain = |name: &str| {
+        let sql = read(&format!("tests/reference/{name}"));
         sql.trim_end().trim_end_matches(';').replace(":'as_of'", &format!("'{AS_OF}'"))
     };
     vec![
@@ -335,7 +334,7 @@ fn private_kilobytes(pid: i32) -> u64 {
 
 fn history_size(database: &Database) {
     println!("\n## Size of stored histories\n");
-    let sample = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("sql/demo/cdnow_sample.csv");
+    let sample = file("sql/demo/cdnow_sample.csv");
     let mut client = database.client();
     batch(&mut client, "CREATE TABLE cdnow (customer_id int, ordered_on date, amount numeric)");
     database.copy_csv("cdnow", &sample);

@@ -1,15 +1,16 @@
 //! A database of its own for each test, in the throwaway PostgreSQL that `make test` starts.
 
 use super::files::file;
+use super::programs::{fed, program};
 use super::queries::batch;
-use super::server::{connect, connection, program};
+use super::server::{connect, connection};
 use postgres::{Client, NoTls};
 use std::collections::hash_map::DefaultHasher;
 use std::fs::{self, File};
 use std::hash::{Hash, Hasher};
-use std::io::{self, Read, Write};
+use std::io::{self, Read};
 use std::path::Path;
-use std::process::{self, Stdio};
+use std::process;
 use std::sync::atomic::{AtomicU32, Ordering};
 
 /// Taken while the template database is made; any number nobody else uses.
@@ -26,8 +27,12 @@ impl Database {
         let mut server = connect("postgres");
         let template = template(&mut server);
         let database = Self::create(&mut server, name, &format!("TEMPLATE {template}"));
-        // Settings of a database are not copied with it.
-        batch(&mut server, &format!("ALTER DATABASE {} SET search_path = public, rfm", database.name));
+        // Settings of a database are not copied with it. Compiling the queries of the tests takes longer than running them.
+        let name = &database.name;
+        batch(
+            &mut server,
+            &format!("ALTER DATABASE {name} SET search_path = public, rfm; ALTER DATABASE {name} SET jit = off"),
+        );
         database
     }
 
@@ -50,22 +55,17 @@ impl Database {
 
     /// What psql prints for `sql` (unaligned, tuples only). It may hold several statements and psql's own commands.
     pub fn psql(&self, sql: &str) -> String {
-        let mut psql = program("psql")
-            .args(["-X", "-q", "-A", "-t", "-v", "ON_ERROR_STOP=1", "-f", "-", &self.name])
-            .stdin(Stdio::piped())
-            .stdout(Stdio::piped())
-            .stderr(Stdio::piped())
-            .spawn()
-            .expect("psql starts");
-        // Written by a thread of its own: psql may answer before it has read everything.
-        let mut stdin = psql.stdin.take().expect("psql has a stdin");
-        let input = sql.to_owned();
-        let writer = std::thread::spawn(move || stdin.write_all(input.as_bytes()));
-        let output = psql.wait_with_output().expect("psql ends");
-        let errors = String::from_utf8_lossy(&output.stderr);
-        assert!(output.status.success(), "psql failed: {errors}\n{sql}");
-        writer.join().expect("the writer ends").expect("psql reads everything");
+        let mut psql = program("psql");
+        psql.args(["-X", "-q", "-A", "-t", "-v", "ON_ERROR_STOP=1", "-f", "-", &self.name]);
+        let output = fed(&mut psql, sql);
+        assert!(output.status.success(), "psql failed: {}\n{sql}", String::from_utf8_lossy(&output.stderr));
         String::from_utf8(output.stdout).expect("psql prints UTF-8")
+    }
+
+    /// What the server says beside the result of `sql`: notices, warnings, an error.
+    pub fn said(&self, sql: &str) -> String {
+        let psql = program("psql").args(["-X", "-q", "-d", &self.name, "-c", sql]).output().expect("psql starts");
+        String::from_utf8_lossy(&psql.stderr).into_owned()
     }
 
     /// Loads a CSV file with a header (`.gz` or not) into `target`: a table, or a table and its columns.

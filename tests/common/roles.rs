@@ -47,3 +47,16 @@ impl Drop for Roles<'_> {
         let _ = client.batch_execute(&format!("DROP OWNED BY {roles} CASCADE; DROP ROLE {roles}"));
     }
 }
+
+/// Runs `sql` as a role that owns the database and is no superuser.
+pub fn as_owner_of_the_database(database: &Database, sql: &str) {
+    let name = &database.name;
+    batch(
+        &mut quiet(database),
+        &format!(
+            "CREATE ROLE {name}_owner; ALTER DATABASE {name} OWNER TO {name}_owner; SET ROLE {name}_owner;
+             {sql};
+             RESET ROLE; DROP OWNED BY {name}_owner; ALTER DATABASE {name} OWNER TO postgres; DROP ROLE {name}_owner"
+        ),
+    );
+}

@@ -1,14 +1,7 @@
-//! The tested PostgreSQL: how to reach it, its programs, and what it has.
+//! The tested PostgreSQL: how to reach it, and what it has.
 
 use postgres::{Client, NoTls};
 use std::env;
-use std::path::Path;
-use std::process::Command;
-
-/// A program of the tested PostgreSQL: psql, pg_dump, pg_restore, pgbench.
-pub fn program(name: &str) -> Command {
-    Command::new(Path::new(&variable("PG_RFM_BINDIR")).join(name))
-}
 
 /// Whether the server has what a part of a test needs, which the SQL expression `condition` asks it; where it has not, says in
 /// words what is left out. Never ask for its version: what is there may come from an extension, or be left out of a build.
@@ -26,7 +19,7 @@ pub fn server_has_extension(name: &str, left_out: &str) -> bool {
     server_has(&format!("EXISTS (SELECT FROM pg_available_extensions WHERE name = '{name}')"), left_out)
 }
 
-fn variable(name: &str) -> String {
+pub fn variable(name: &str) -> String {
     env::var(name).unwrap_or_else(|_| panic!("{name} is not set: this test needs a PostgreSQL, run `make test`"))
 }
 

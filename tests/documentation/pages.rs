@@ -15,13 +15,11 @@ use std::collections::HashSet;
 use std::env;
 use std::fmt::Write as _;
 use std::fs;
-use std::io::Write as _;
 use std::ops::Range;
-use std::process::Stdio;
 
 use pg_rfm::column::known_to_rules;
 
-use crate::common::{Database, file, program, read};
+use crate::common::{Database, fed, file, program, read};
 
 /// The small shop of README.md, as a script for the other pages.
 const SHOP: &str = "docs/shop.sql";
@@ -170,19 +168,9 @@ fn run(database: &str, parts: &[String]) -> Vec<String> {
         // Each stream has its own marks, so that it does not matter when psql flushes which.
         write!(script, "\\echo '{MARK}'\n\\warn '{MARK}'\n{part}\n").expect("a String takes everything");
     }
-    let mut psql = program("psql")
-        .args(["-X", "-q", database])
-        .current_dir(env!("CARGO_MANIFEST_DIR"))
-        .env("PGCLIENTENCODING", "UTF8")
-        .stdin(Stdio::piped())
-        .stdout(Stdio::piped())
-        .stderr(Stdio::piped())
-        .spawn()
-        .expect("psql starts");
-    let mut stdin = psql.stdin.take().expect("psql has a stdin");
-    let writer = std::thread::spawn(move || stdin.write_all(script.as_bytes()));
-    let output = psql.wait_with_output().expect("psql ends");
-    writer.join().expect("the writer ends").expect("psql reads everything");
+    let mut psql = program("psql");
+    psql.args(["-X", "-q", database]).current_dir(file("")).env("PGCLIENTENCODING", "UTF8");
+    let output = fed(&mut psql, script);
     let printed = split(&String::from_utf8(output.stdout).expect("psql prints UTF-8"), MARK);
     let errors = split(&String::from_utf8(output.stderr).expect("psql prints UTF-8"), MARK);
     assert_eq!((printed.len(), errors.len()), (parts.len(), parts.len()), "psql stopped early: {errors:?}");
@@ -200,9 +188,7 @@ fn differences(page: &Page) -> String {
         return differences;
     }
     // The pages begin with CREATE EXTENSION.
-    let database = Database::new("page");
-    database
-        .psql(&format!("DROP EXTENSION pg_rfm; DROP SCHEMA rfm; ALTER DATABASE {} RESET search_path", database.name));
+    let database = Database::empty("page");
     let sql: Vec<_> = examples.iter().map(|example| page.lines[example.sql.lines.clone()].join("\n")).collect();
     let printed = run(&database.name, &sql);
 

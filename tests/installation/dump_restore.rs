@@ -3,7 +3,6 @@
 
 use crate::common::*;
 use std::fs;
-use std::process::{Command, Stdio};
 
 /// How a dump leaves the database and gets into the next one.
 #[derive(Clone, Copy, Debug)]
@@ -117,11 +116,6 @@ fn hand_over(from: &Database, to: &Database, way: Way) {
         }
     }
     fs::remove_file(&file).expect("the dump can be deleted");
-}
-
-fn run(command: &mut Command) {
-    let output = command.stdin(Stdio::null()).output().expect("the program starts");
-    assert!(output.status.success(), "{command:?}: {}", String::from_utf8_lossy(&output.stderr));
 }
 
 #[test]

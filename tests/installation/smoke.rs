@@ -25,23 +25,10 @@ fn installs_into_its_schema_and_drops_without_a_trace() {
 #[test]
 fn a_database_owner_who_is_no_superuser_can_install_it() {
     let database = Database::new("smoke_trusted");
-    let mut client = database.client();
-    let name = &database.name;
-    batch(
-        &mut client,
-        &format!(
-            "DROP EXTENSION pg_rfm;
-             CREATE ROLE {name}_owner;
-             ALTER DATABASE {name} OWNER TO {name}_owner;
-             SET ROLE {name}_owner;
-             CREATE SCHEMA shop;
-             CREATE EXTENSION pg_rfm SCHEMA shop;
-             DROP EXTENSION pg_rfm;
-             RESET ROLE;
-             DROP OWNED BY {name}_owner;
-             ALTER DATABASE {name} OWNER TO postgres;
-             DROP ROLE {name}_owner"
-        ),
+    batch(&mut database.client(), "DROP EXTENSION pg_rfm");
+    as_owner_of_the_database(
+        &database,
+        "CREATE SCHEMA shop; CREATE EXTENSION pg_rfm SCHEMA shop; DROP EXTENSION pg_rfm",
     );
 }
 
@@ -50,8 +37,6 @@ fn a_database_owner_who_is_no_superuser_can_install_it() {
 #[test]
 fn what_lies_in_the_schema_before_never_runs_while_installing() {
     let database = Database::new("smoke_hostile");
-    let mut client = database.client();
-    let role = format!("{}_owner", database.name);
     let overloads: Vec<String> =
         ["format", "concat", "quote_ident", "quote_literal", "pg_extension_config_dump", "getdatabaseencoding"]
             .iter()
@@ -63,23 +48,15 @@ fn what_lies_in_the_schema_before_never_runs_while_installing() {
                 )
             })
             .collect();
-    batch(
-        &mut client,
+    batch(&mut database.client(), "DROP EXTENSION pg_rfm");
+    as_owner_of_the_database(
+        &database,
         &format!(
-            "DROP EXTENSION pg_rfm;
-             CREATE ROLE {role};
-             ALTER DATABASE {database} OWNER TO {role};
-             SET ROLE {role};
-             CREATE SCHEMA shop;
-             {overloads}
+            "CREATE SCHEMA shop;
+             {}
              CREATE EXTENSION pg_rfm SCHEMA shop;
-             DROP EXTENSION pg_rfm;
-             RESET ROLE;
-             DROP OWNED BY {role};
-             ALTER DATABASE {database} OWNER TO postgres;
-             DROP ROLE {role}",
-            database = database.name,
-            overloads = overloads.concat(),
+             DROP EXTENSION pg_rfm",
+            overloads.concat()
         ),
     );
 }

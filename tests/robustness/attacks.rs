@@ -171,7 +171,8 @@ fn what_is_read_is_locked_and_checked_first() {
                 &format!(
                     "BEGIN; DROP TABLE reports.s_{table} CASCADE;
                      CREATE VIEW reports.s_{table} AS
-                     SELECT attacks.gain() AS name, '{{}}'::jsonb AS settings, current_date AS as_of, 1::bigint AS customers,
+                     SELECT attacks.gain() AS name, 1 AS settings_version, 'shop.orders' AS orders, 'trigger' AS track,
+                            current_date AS as_of, 1::bigint AS customers,
                             now() AS refreshed_at, 1 AS seconds, 1 AS customer_id, true AS taken;
                      GRANT ALL ON reports.s_{table} TO PUBLIC"
                 ),
@@ -242,12 +243,6 @@ fn a_schema_of_others_is_refused() {
 
 // ---- Writes that no trigger of ours sees ---------------------------------------------------------------------------
 
-/// What the server says beside the result.
-fn said(scene: &Scene, sql: &str) -> String {
-    let psql = program("psql").args(["-X", "-q", "-d", &scene.database.name, "-c", sql]).output().expect("psql starts");
-    String::from_utf8_lossy(&psql.stderr).into_owned()
-}
-
 /// What a subscription fills, or a parent that is not tracked, is read anew by every refresh, and that is said.
 #[test]
 fn writes_that_fire_no_triggers_are_not_missed() {
@@ -261,7 +256,7 @@ fn writes_that_fire_no_triggers_are_not_missed() {
     batch(&mut client, "SELECT refresh_segmentation('s')");
     batch(&mut client, "INSERT INTO shop.all_orders VALUES (500, '2026-06-01', 7); SELECT refresh_segmentation('s')");
     assert_eq!(count(&mut client, "SELECT count(*) FROM reports.s_customers"), 21);
-    let unseen = said(&scene, "SELECT refresh_segmentation('s')");
+    let unseen = scene.database.said("SELECT refresh_segmentation('s')");
     let expected = "s: shop.orders cannot be tracked: what is written through shop.all_orders fires no triggers of its children; every refresh reads all orders";
     assert!(unseen.contains(expected), "{unseen}");
     batch(&mut client, "ALTER TABLE shop.all_orders DETACH PARTITION shop.orders");
@@ -275,7 +270,7 @@ fn writes_that_fire_no_triggers_are_not_missed() {
          INSERT INTO pg_subscription_rel (srsubid, srrelid, srsubstate) SELECT oid, 'shop.orders'::regclass, 'r' FROM pg_subscription WHERE subname = 'incoming';
          SET session_replication_role = replica; INSERT INTO shop.orders VALUES (501, '2026-06-01', 7); RESET session_replication_role",
     );
-    let unseen = said(&scene, "SELECT refresh_segmentation('s')");
+    let unseen = scene.database.said("SELECT refresh_segmentation('s')");
     let expected = "s: shop.orders cannot be tracked: a logical subscription fills it, which fires no triggers of statements; every refresh reads all orders";
     assert!(unseen.contains(expected), "{unseen}");
     assert_eq!(count(&mut client, "SELECT count(*) FROM reports.s_customers"), 22);

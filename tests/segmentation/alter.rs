@@ -6,7 +6,7 @@ use crate::shop::*;
 #[test]
 fn alter_changes_what_is_given_and_nothing_else() {
     let (_database, mut client) = shop("segmentation_alter");
-    let settings = |client: &mut Client| text(client, "SELECT settings::text FROM shop_settings");
+    let settings = |client: &mut Client| text(client, "SELECT s::text FROM shop_settings AS s");
     let place = "SELECT string_agg(c.oid::text, ',' ORDER BY relname) FROM pg_class AS c WHERE relname LIKE 'shop\\_%' AND relkind = 'm'";
     let (before, stands) = (settings(&mut client), text(&mut client, place));
     batch(&mut client, "SELECT alter_segmentation('shop')");

@@ -100,18 +100,7 @@ fn audit_counts_what_is_odd() {
 
     // create_segmentation says the same before it begins.
     batch(&mut client, "INSERT INTO orders VALUES (1, NULL, '2026-01-01', 5, 'JPY'), (2, 1, '2026-01-01', 0, 'JPY')");
-    let said = program("psql")
-        .args([
-            "-X",
-            "-q",
-            "-d",
-            &database.name,
-            "-c",
-            "SELECT rfm.create_segmentation('shop', 'public.orders', schema => 'public')",
-        ])
-        .output()
-        .unwrap();
-    let said = String::from_utf8_lossy(&said.stderr);
+    let said = database.said("SELECT rfm.create_segmentation('shop', 'public.orders', schema => 'public')");
     for part in [
         "shop: no customer: 1 (50.00 %); ignored; for example (,\"2026-01-01 00:00:00+00\",5)",
         "shop: amount zero: 1 (50.00 %)",

@@ -2,7 +2,6 @@
 
 use crate::common::*;
 use crate::shop::*;
-use std::process::Stdio;
 
 #[test]
 fn dumps_restore_and_go_on() {
@@ -19,23 +18,13 @@ fn dumps_restore_and_go_on() {
     );
     for format in ["custom", "plain"] {
         let restored = Database::new("segmentation_restored");
-        let dump = program("pg_dump").args(["-F", format, &database.name]).output().expect("pg_dump starts");
-        assert!(dump.status.success(), "{}", String::from_utf8_lossy(&dump.stderr));
+        let dump = run(program("pg_dump").args(["-F", format, &database.name]));
         batch(&mut quiet(&restored), "DROP EXTENSION pg_rfm; DROP SCHEMA rfm");
-        let mut restore = match format {
-            "custom" => program("pg_restore"),
-            _ => program("psql"),
-        };
+        let name = &restored.name;
         match format {
-            "custom" => restore.args(["-d", &restored.name, "--exit-on-error"]),
-            _ => restore.args(["-X", "-q", "-v", "ON_ERROR_STOP=1", "-d", &restored.name]),
+            "custom" => run_with_input(program("pg_restore").args(["-d", name, "--exit-on-error"]), dump),
+            _ => run_with_input(program("psql").args(["-X", "-q", "-v", "ON_ERROR_STOP=1", "-d", name]), dump),
         };
-        let mut child =
-            restore.stdin(Stdio::piped()).stdout(Stdio::null()).stderr(Stdio::piped()).spawn().expect("it starts");
-        let mut stdin = child.stdin.take().unwrap();
-        std::thread::spawn(move || std::io::Write::write_all(&mut stdin, &dump.stdout).unwrap());
-        let output = child.wait_with_output().unwrap();
-        assert!(output.status.success(), "{format}: {}", String::from_utf8_lossy(&output.stderr));
 
         let mut copy = quiet(&restored);
         for relation in
@@ -75,12 +64,11 @@ fn a_segmentation_is_dumped_with_and_without_the_orders() {
     });
     let expected = contents.each_ref().map(|sql| text(&mut client, sql));
     for arguments in [&[][..], &["-n", "public"][..]] {
-        let dump = program("pg_dump").args(arguments).arg(&database.name).output().expect("pg_dump runs");
-        assert!(dump.status.success(), "{}", String::from_utf8_lossy(&dump.stderr));
+        let dump = run(program("pg_dump").args(arguments).arg(&database.name));
         let restored = Database::new("segmentation_restored");
         // The template has the extension, and a dump of everything makes it.
         let before = if arguments.is_empty() { "DROP EXTENSION pg_rfm; DROP SCHEMA rfm; " } else { "" };
-        let script = String::from_utf8(dump.stdout).expect("UTF-8").replace("CREATE SCHEMA public;", "");
+        let script = String::from_utf8(dump).expect("UTF-8").replace("CREATE SCHEMA public;", "");
         restored.psql(&format!("{before}{script}"));
         let mut other = quiet(&restored);
         assert_eq!(contents.each_ref().map(|sql| text(&mut other, sql)), expected, "{arguments:?}");

@@ -11,6 +11,7 @@ mod dump;
 mod names;
 mod refresh;
 mod rights;
+mod settings;
 mod shop;
 mod source;
 mod tracking;

@@ -127,11 +127,7 @@ fn movement_is_the_last_twelve_months_that_are_over() {
 #[test]
 fn the_printed_lines_run() {
     let (database, mut client) = with_orders("segmentation_printed");
-    let said = program("psql")
-        .args(["-X", "-q", "-d", &database.name, "-c", "SELECT create_segmentation('it''s', 'sales.orders')"])
-        .output()
-        .unwrap();
-    let said = String::from_utf8_lossy(&said.stderr).into_owned();
+    let said = database.said("SELECT create_segmentation('it''s', 'sales.orders')");
     let line = |start: &str| {
         said.lines()
             .find_map(|line| line.trim().strip_prefix(start))

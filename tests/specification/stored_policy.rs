@@ -3,7 +3,6 @@
 use crate::common::*;
 use std::fs;
 use std::path::PathBuf;
-use std::process::Output;
 
 /// Versions of `shop` for 2024, for 2025 up to yesterday, since yesterday and from tomorrow; `new` from today.
 const VERSIONS: &str = r#"
@@ -220,24 +219,17 @@ fn everybody_reads_and_the_owner_writes() {
     batch(&mut client, &format!("RESET ROLE; DROP OWNED BY {name}_reader; DROP ROLE {name}_reader"));
 
     // Of a trusted extension, whoever created it: here the owner of the database.
-    batch(
-        &mut client,
+    batch(&mut client, "DROP EXTENSION pg_rfm");
+    as_owner_of_the_database(
+        &database,
         &format!(
-            "DROP EXTENSION pg_rfm;
-             CREATE ROLE {name}_owner;
-             ALTER DATABASE {name} OWNER TO {name}_owner;
-             SET ROLE {name}_owner;
-             CREATE SCHEMA shop;
+            "CREATE SCHEMA shop;
              CREATE EXTENSION pg_rfm SCHEMA shop;
              SET search_path = shop;
              {insert};
              GRANT INSERT ON segment_policies TO PUBLIC;
              SELECT stored_policy('mine');
-             DROP EXTENSION pg_rfm;
-             RESET ROLE;
-             DROP OWNED BY {name}_owner;
-             ALTER DATABASE {name} OWNER TO postgres;
-             DROP ROLE {name}_owner"
+             DROP EXTENSION pg_rfm"
         ),
     );
 }
@@ -283,12 +275,11 @@ fn a_dump_keeps_the_rows() {
         let (empty, file) = (Database::new("stored_restore"), dump_file(&database, arguments));
         batch(&mut empty.client(), "DROP EXTENSION pg_rfm; DROP SCHEMA rfm");
         let path = file.to_str().expect("the path is UTF-8");
-        let loaded = if arguments == ["-Fc"] {
-            program("pg_restore").args(["--exit-on-error", "-d", &empty.name, path]).output()
+        if arguments == ["-Fc"] {
+            run(program("pg_restore").args(["--exit-on-error", "-d", &empty.name, path]));
         } else {
-            program("psql").args(["-X", "-q", "-v", "ON_ERROR_STOP=1", "-f", path, &empty.name]).output()
-        };
-        succeeded(&loaded.expect("the program starts"));
+            run(program("psql").args(["-X", "-q", "-v", "ON_ERROR_STOP=1", "-f", path, &empty.name]));
+        }
         assert_eq!(empty.psql(rows), expected, "{arguments:?}");
         let (sqlstate, ..) = expect_error(&mut empty.client(), "DELETE FROM rfm.segment_policies WHERE name = 'shop'");
         assert_eq!(sqlstate, "23001");
@@ -298,14 +289,8 @@ fn a_dump_keeps_the_rows() {
 
 fn dump_file(database: &Database, arguments: &[&str]) -> PathBuf {
     let file = std::env::temp_dir().join(format!("{}{}.dump", database.name, arguments.concat()));
-    let dump = program("pg_dump").args(arguments).arg("-f").arg(&file).arg(&database.name).output();
-    succeeded(&dump.expect("pg_dump starts"));
+    run(program("pg_dump").args(arguments).arg("-f").arg(&file).arg(&database.name));
     file
-}
-
-#[track_caller]
-fn succeeded(output: &Output) {
-    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
 }
 
 #[test]

@@ -1,140 +1,165 @@
 -- segmentation: audit
 
--- What is odd about the orders, by the same settings as a segmentation. Each condition is one that a single row meets; all of
--- them are counted in one pass. Examples show key, day and amount: a notice must not show what nobody asked for, and whoever
--- may read only the columns that are needed can do without the others.
-CREATE FUNCTION _audit(s jsonb) RETURNS TABLE (finding text, rows bigint, share numeric, example text, effect text)
+-- What is odd about single rows of the orders. All conditions are counted in one pass. Examples show key, day and
+-- amount: a notice must not show what nobody asked for, and whoever may read only the columns that are needed can do
+-- without the others.
+CREATE FUNCTION _audit_rows(s segmentation_settings, rows text) RETURNS TABLE (
+    finding text, rows_found bigint, share numeric, example text, effect text
+)
 LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp
 AS $audit$
 DECLARE
-    c jsonb := s #> '{columns,orders}';
-    relation regclass := @extschema@._source_table(s, 'orders');
-    source text := format('%s AS o%s', relation, coalesce(E' WHERE (\n' || (s ->> 'order_filter') || E'\n)', ''));
     keys text := @extschema@._key_list(s, 'o');
-    no_key text := (SELECT string_agg(format('o.%I IS NULL', k.name), ' OR ') FROM unnest(@extschema@._keys(s)) AS k (name));
-    day text := @extschema@._day(s, relation, 'o', c ->> 'ordered_at');
-    amount text := format('o.%I', c ->> 'amount'); -- not cast: PostgreSQL 13 has no infinite numeric
-    example text := format('left(CAST(ROW(%s, o.%I, %s) AS text), 120)', keys, c ->> 'ordered_at', amount);
-    conditions jsonb := jsonb_build_array(
-        jsonb_build_array('no customer', no_key, 'ignored'),
-        jsonb_build_array('no date', format('o.%I IS NULL', c ->> 'ordered_at'), 'ignored'),
-        jsonb_build_array('infinite date', format('NOT isfinite(o.%I)', c ->> 'ordered_at'), 'refused: segment without them (order_filter)'),
-        jsonb_build_array('date in the future', format('isfinite(o.%I) AND %s > %L', c ->> 'ordered_at', day, @extschema@._today(s, NULL::date)),
-                          'invisible until that day'),
-        jsonb_build_array('no amount', format('o.%I IS NULL', c ->> 'amount'), 'an order that adds nothing to monetary'),
-        jsonb_build_array('not a number', format('CAST(%s - %1$s AS pg_catalog.numeric) = ''NaN''', amount), -- so is infinity less itself
-                          'refused: segment without them (order_filter)'),
-        jsonb_build_array('amount zero', format('%s = 0', amount), 'an order that adds nothing to monetary'),
-        jsonb_build_array('amount negative', format('%s < 0', amount), 'a refund: lowers monetary, is no order'))
-        || CASE WHEN c ->> 'order_id' IS NULL THEN '[]' ELSE jsonb_build_array(
-            jsonb_build_array('no order number', format('o.%I IS NULL', c ->> 'order_id'), 'one order of a customer and day together')) END;
-    repeated text;
+    no_key text := (
+        SELECT string_agg(format('o.%I IS NULL', k.name), ' OR ') FROM unnest(@extschema@._keys(s)) AS k (name));
+    moment text := format('o.%I', s.ordered_at);
+    day text := @extschema@._day(s, @extschema@._source_table(s, 'orders'), 'o', s.ordered_at);
+    amount text := format('o.%I', s.amount); -- not cast: PostgreSQL 13 has no infinite numeric
+    order_id text := CASE WHEN s.order_id IS NOT NULL THEN format('o.%I', s.order_id) END;
+    shown text := format('left(CAST(ROW(%s, %s, %s) AS text), 120)', keys, moment, amount);
+    findings text[];
+    effects text[];
+    counts text;
+    examples text;
     total bigint;
-    found bigint[];
-    examples text[];
+    counted bigint[];
+    shown_examples text[];
+BEGIN
+    SELECT array_agg(f.finding ORDER BY f.place), array_agg(f.effect ORDER BY f.place),
+           string_agg(format('count(*) FILTER (WHERE %s)', f.condition), ', ' ORDER BY f.place),
+           string_agg(format('min(%s) FILTER (WHERE %s)', shown, f.condition), ', ' ORDER BY f.place)
+    INTO findings, effects, counts, examples
+    FROM (VALUES
+        (1, 'no customer', no_key, 'ignored'),
+        (2, 'no date', moment || ' IS NULL', 'ignored'),
+        (3, 'infinite date', format('NOT isfinite(%s)', moment), 'refused: segment without them (order_filter)'),
+        (4, 'date in the future', format('isfinite(%s) AND %s > %L', moment, day, @extschema@._today(s, NULL::date)),
+            'invisible until that day'),
+        (5, 'no amount', amount || ' IS NULL', 'an order that adds nothing to monetary'),
+        -- Infinity less infinity is no number either.
+        (6, 'not a number', format('CAST(%s - %1$s AS pg_catalog.numeric) = ''NaN''', amount),
+            'refused: segment without them (order_filter)'),
+        (7, 'amount zero', amount || ' = 0', 'an order that adds nothing to monetary'),
+        (8, 'amount negative', amount || ' < 0', 'a refund: lowers monetary, is no order'),
+        (9, 'no order number', order_id || ' IS NULL', 'one order of a customer and day together')
+    ) AS f (place, finding, condition, effect)
+    WHERE f.condition IS NOT NULL;
+    EXECUTE format('SELECT count(*), ARRAY[%s], ARRAY[%s] FROM %s', counts, examples, rows)
+        INTO total, counted, shown_examples;
+    RETURN QUERY
+        SELECT f.finding, f.rows_found, round(f.rows_found::numeric / total, 6), f.example, f.effect
+        FROM unnest(findings, counted, shown_examples, effects) WITH ORDINALITY
+            AS f (finding, rows_found, example, effect, place)
+        WHERE f.rows_found > 0 ORDER BY f.place;
+END
+$audit$;
+COMMENT ON FUNCTION _audit_rows(segmentation_settings, text) IS
+    'Part of segmentations: what is odd about single rows of the orders.';
+
+-- What is odd about the orders, by the same settings as a segmentation.
+CREATE FUNCTION _audit(s segmentation_settings) RETURNS TABLE (
+    finding text, rows bigint, share numeric, example text, effect text
+)
+LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp
+AS $audit$
+DECLARE
+    relation regclass := @extschema@._source_table(s, 'orders');
+    order_rows text := format('%s AS o', relation)
+        || CASE WHEN s.order_filter IS NULL THEN '' ELSE format(E' WHERE (\n%s\n)', s.order_filter) END;
+    repeated text := format('%s, o.%I, o.%I', @extschema@._key_list(s, 'o'), s.ordered_at, s.amount)
+        || CASE WHEN s.order_id IS NULL THEN '' ELSE format(', o.%I', s.order_id) END;
+    effect_of_repeated text := CASE WHEN s.order_id IS NULL
+        THEN 'each is an order of its own; if they are lines of one order, name order_id'
+        ELSE 'lines of one order that are alike: all of them are summed' END;
     name text;
 BEGIN
-    EXECUTE format('SELECT count(*), ARRAY[%s], ARRAY[%s] FROM %s',
-        (SELECT string_agg(format('count(*) FILTER (WHERE %s)', x.condition ->> 1), ', ' ORDER BY x.place)
-         FROM jsonb_array_elements(conditions) WITH ORDINALITY AS x (condition, place)),
-        (SELECT string_agg(format('min(%s) FILTER (WHERE %s)', example, x.condition ->> 1), ', ' ORDER BY x.place)
-         FROM jsonb_array_elements(conditions) WITH ORDINALITY AS x (condition, place)),
-        source) INTO total, found, examples;
-    RETURN QUERY
-        SELECT x.condition ->> 0, found[x.place], round(found[x.place]::numeric / total, 6), examples[x.place], x.condition ->> 2
-        FROM jsonb_array_elements(conditions) WITH ORDINALITY AS x (condition, place)
-        WHERE found[x.place] > 0;
+    RETURN QUERY SELECT * FROM @extschema@._audit_rows(s, order_rows);
 
     -- Rows that repeat another one in all that counts.
-    repeated := concat_ws(', ', keys, 'o.' || quote_ident(c ->> 'ordered_at'), 'o.' || quote_ident(c ->> 'amount'), 'o.' || quote_ident(c ->> 'order_id'));
-    RETURN QUERY EXECUTE format(
-        'SELECT ''duplicate'', sum(d.n - 1)::bigint, round(sum(d.n - 1) / %s, 6), min(d.example::text), '
-        '%L FROM (SELECT count(*) AS n, ROW(%s) AS example FROM %s GROUP BY %3$s HAVING count(*) > 1) AS d '
-        'HAVING count(*) > 0', greatest(total, 1),
-        CASE WHEN c ->> 'order_id' IS NULL THEN 'each is an order of its own; if they are lines of one order, name order_id'
-             ELSE 'lines of one order that are alike: all of them are summed' END,
-        repeated, source);
+    RETURN QUERY EXECUTE
+        format(
+$sql$SELECT 'duplicate', sum(d.n - 1)::bigint, round(sum(d.n - 1) / sum(d.n), 6),
+       min(d.example::text) FILTER (WHERE d.n > 1), %L
+FROM (SELECT count(*) AS n, ROW(%s) AS example$sql$, effect_of_repeated, repeated)
+        || format(' FROM %s GROUP BY %s) AS d', order_rows, repeated)
+        || ' HAVING bool_or(d.n > 1)';
 
-    IF c ->> 'order_id' IS NULL THEN
+    IF s.order_id IS NULL THEN
         -- A column that is called like an order number and has one number in several rows.
         FOR name IN
             SELECT a.attname FROM pg_attribute AS a
-            WHERE a.attrelid = relation AND a.attnum > 0 AND NOT a.attisdropped AND has_column_privilege(relation, a.attnum, 'SELECT')
-                AND lower(a.attname) = ANY (E'{order_id,order_no,order_number,orderid,invoice,invoice_no,invoice_id,basket_id,\u6ce8\u6587\u756a\u53f7,\u6ce8\u6587id,\u4f1d\u7968\u756a\u53f7}')
-                AND NOT EXISTS (SELECT FROM pg_index AS i WHERE i.indrelid = relation AND i.indisunique AND i.indnkeyatts = 1
-                                AND i.indkey[0] = a.attnum AND i.indpred IS NULL)
+            WHERE a.attrelid = relation AND a.attnum > 0 AND NOT a.attisdropped
+                AND has_column_privilege(relation, a.attnum, 'SELECT')
+                AND @extschema@._is_called_like_an_order_number(a.attname::text)
+                AND NOT EXISTS (
+                    SELECT FROM pg_index AS i
+                    WHERE i.indrelid = relation AND i.indisunique AND i.indnkeyatts = 1 AND i.indkey[0] = a.attnum
+                        AND i.indpred IS NULL)
         LOOP
-            RETURN QUERY EXECUTE format(
-                'SELECT ''several rows an order number'', d.rows - d.numbers, round((d.rows - d.numbers)::numeric / d.rows, 6), %L, '
-                '''each row is an order of its own; if they are lines of one order: order_id => '' || %L '
-                'FROM (SELECT count(o.%I) AS rows, count(DISTINCT o.%3$I) AS numbers FROM %s) AS d WHERE d.rows > d.numbers',
-                quote_ident(name), quote_literal(name), name, source);
+            RETURN QUERY EXECUTE
+                format(
+$sql$SELECT 'several rows an order number', d.rows - d.numbers, round((d.rows - d.numbers)::numeric / d.rows, 6), %L,
+       'each row is an order of its own; if they are lines of one order: order_id => ' || %L$sql$,
+                    quote_ident(name), quote_literal(name))
+                || format(
+$sql$
+FROM (SELECT count(o.%I) AS rows, count(DISTINCT o.%1$I) AS numbers FROM %s) AS d
+WHERE d.rows > d.numbers$sql$, name, order_rows);
         END LOOP;
     END IF;
 
-    IF c ->> 'currency' IS NOT NULL THEN
+    IF s.currency IS NOT NULL THEN
         RETURN QUERY EXECUTE format(
-            'SELECT ''several currencies'', sum(d.n)::bigint, 1.000000, string_agg(coalesce(d.currency, ''(none)''), '', '' ORDER BY d.n DESC), '
-            '''refused: segment one of them (order_filter)'' '
-            'FROM (SELECT o.%I::text AS currency, count(*) AS n FROM %s GROUP BY 1) AS d HAVING count(*) > 1', c ->> 'currency', source);
+$sql$SELECT 'several currencies', sum(d.n)::bigint, 1.000000,
+       string_agg(coalesce(d.currency, '(none)'), ', ' ORDER BY d.n DESC),
+       'refused: segment one of them (order_filter)'
+FROM (SELECT o.%I::text AS currency, count(*) AS n FROM %s GROUP BY 1) AS d
+HAVING count(*) > 1$sql$, s.currency, order_rows);
     END IF;
-    IF s ->> 'customers' IS NOT NULL THEN
+    IF s.customers IS NOT NULL THEN
         RETURN QUERY EXECUTE format(
-            'SELECT ''customer without contact address'', count(*) FILTER (WHERE p.channels = ''{}''), '
-            'round(count(*) FILTER (WHERE p.channels = ''{}'')::numeric / count(*), 6), min(CAST(ROW(%s) AS text)) FILTER (WHERE p.channels = ''{}''), '
-            '''next_action asks to complete the contact details'' FROM (%s) AS p HAVING count(*) FILTER (WHERE p.channels = ''{}'') > 0',
-            @extschema@._key_list(s, 'p'), @extschema@._profiles_sql(s));
+$sql$SELECT 'customer without contact address', count(*) FILTER (WHERE p.channels = '{}'),
+       round(count(*) FILTER (WHERE p.channels = '{}')::numeric / count(*), 6),
+       min(CAST(ROW(%s) AS text)) FILTER (WHERE p.channels = '{}'),
+       'next_action asks to complete the contact details'
+FROM (%s) AS p
+HAVING count(*) FILTER (WHERE p.channels = '{}') > 0$sql$, @extschema@._key_list(s, 'p'), @extschema@._profiles_sql(s));
     END IF;
-    IF EXISTS (SELECT FROM pg_class AS r WHERE r.oid = relation AND r.relkind IN ('r', 'p', 'm')) AND NOT EXISTS (
-        SELECT FROM pg_index AS i
-        WHERE i.indrelid = relation AND i.indisvalid AND i.indpred IS NULL AND i.indnkeyatts >= cardinality(@extschema@._keys(s))
-            AND ARRAY(SELECT a.attname::text FROM generate_series(0, cardinality(@extschema@._keys(s)) - 1) AS n
-                      JOIN pg_attribute AS a ON a.attrelid = relation AND a.attnum = i.indkey[n]) @> @extschema@._keys(s)
-    ) THEN
+    IF EXISTS (SELECT FROM pg_class AS r WHERE r.oid = relation AND r.relkind IN ('r', 'p', 'm'))
+        AND NOT @extschema@._an_index_leads_with(relation, @extschema@._keys(s)) THEN
         RETURN QUERY SELECT 'no index leads with the customer', NULL::bigint, NULL::numeric,
                             format('CREATE INDEX ON %s (%s)', relation, @extschema@._key_list(s)),
                             'track => ''trigger'' reads all orders for every refresh';
     END IF;
 END
 $audit$;
-COMMENT ON FUNCTION _audit(jsonb) IS 'Part of segmentations: what is odd about the orders.';
+COMMENT ON FUNCTION _audit(segmentation_settings) IS 'Part of segmentations: what is odd about the orders.';
 
-CREATE FUNCTION audit_orders(
-    orders regclass,
-    customer text DEFAULT NULL,
-    ordered_at text DEFAULT NULL,
-    amount text DEFAULT NULL,
-    tenant text DEFAULT NULL,
-    discounted text DEFAULT NULL,
-    order_id text DEFAULT NULL,
-    currency text DEFAULT NULL,
-    order_filter text DEFAULT NULL,
-    time_zone text DEFAULT pg_catalog.current_setting('TimeZone'),
-    customers regclass DEFAULT NULL,
-    customers_columns jsonb DEFAULT NULL,
-    as_of date DEFAULT NULL
-) RETURNS TABLE (finding text, rows bigint, share numeric, example text, effect text)
-LANGUAGE sql STABLE SECURITY INVOKER SET search_path = pg_catalog, pg_temp
-AS $audit$
-    SELECT * FROM @extschema@._audit(@extschema@._checked_settings(@extschema@._given_settings(
-        orders, tenant, customer, ordered_at, amount, discounted, order_id, currency, order_filter, time_zone, NULL::text, NULL::regclass, NULL::jsonb, NULL::regclass, NULL::jsonb,
-        customers, customers_columns, as_of, NULL::text, NULL::text, NULL::text[])))
-$audit$;
-COMMENT ON FUNCTION audit_orders(regclass, text, text, text, text, text, text, text, text, text, regclass, jsonb, date) IS
-    'What is odd about a table of orders: one row a finding, with count, share 0 to 1, an example and what it does to the results.';
+CREATE FUNCTION _an_index_leads_with(relation regclass, keys text[]) RETURNS boolean
+LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp
+AS $index$
+    SELECT EXISTS (
+        SELECT FROM pg_index AS i
+        WHERE i.indrelid = relation AND i.indisvalid AND i.indpred IS NULL AND i.indnkeyatts >= cardinality(keys)
+            AND ARRAY(SELECT a.attname::text FROM generate_series(0, cardinality(keys) - 1) AS n
+                      JOIN pg_attribute AS a ON a.attrelid = relation AND a.attnum = i.indkey[n]) @> keys)
+$index$;
+COMMENT ON FUNCTION _an_index_leads_with(regclass, text[]) IS
+    'Part of segmentations: whether a table has an index of which these are the first columns.';
 
-CREATE FUNCTION _show_audit(s jsonb) RETURNS void
+CREATE FUNCTION _show_audit(s segmentation_settings) RETURNS void
 LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp
 AS $show$
 DECLARE
     line record;
 BEGIN
-    -- What is no matter of rows is the index, which only tracking uses.
-    FOR line IN SELECT * FROM @extschema@._audit(s) AS a WHERE a.rows IS NOT NULL OR s ->> 'track' = 'trigger' LOOP
-        RAISE NOTICE '%: %: %', s ->> 'name', line.finding, concat_ws('; ',
+    -- The only finding that counts no rows is the missing index, which only tracking uses.
+    FOR line IN SELECT * FROM @extschema@._audit(s) AS a WHERE a.rows IS NOT NULL OR s.track = 'trigger' LOOP
+        RAISE NOTICE '%: %: %', s.name, line.finding, concat_ws('; ',
             line.rows || format(' (%s %%)', round(100 * line.share, 2)), line.effect,
             CASE WHEN line.rows IS NOT NULL THEN 'for example ' ELSE '' END || line.example);
     END LOOP;
 END
 $show$;
-COMMENT ON FUNCTION _show_audit(jsonb) IS 'Part of segmentations: shows what is odd about the orders as notices.';
+COMMENT ON FUNCTION _show_audit(segmentation_settings) IS
+    'Part of segmentations: shows what is odd about the orders as notices.';

@@ -1,94 +1,220 @@
--- segmentation: columns of the views
+-- segmentation: columns of the shop's tables
 
--- What each column of the views says; a name means the same wherever it stands.
-CREATE FUNCTION _view_columns() RETURNS TABLE (name text, comment text)
-LANGUAGE sql IMMUTABLE PARALLEL SAFE SET search_path = pg_catalog, pg_temp
-AS $columns$
-    VALUES
-    ('as_of', 'The day the question is asked for; everything after it is invisible.'),
-    ('policy', 'The policy that decided.'),
-    ('history', 'The customer''s purchases by day; NULL for a prospect.'),
-    ('engagement', 'The customer''s events; NULL where no table of events is named.'),
-    ('membership', 'Membership as given by the customers'' table.'),
-    ('contacts', 'The log of what was sent to the customer; NULL where none is named.'),
-    ('channels', 'Channels over which the customer can be reached; NULL where no address is tracked.'),
-    ('first_purchase_on', 'First purchase day.'),
-    ('last_purchase_on', 'Last purchase day.'),
-    ('recency_days', 'Days from the last purchase to as_of.'),
-    ('orders', 'Number of purchases.'),
-    ('purchase_days', 'Number of days with a purchase.'),
-    ('monetary', 'Sum of all amounts, refunds included, in currency units.'),
-    ('average_order_value', 'monetary / orders, rounded to 6 decimals.'),
-    ('r_score', 'Recency digit, 1 worst.'),
-    ('f_score', 'Frequency digit, 1 worst.'),
-    ('m_score', 'Monetary digit, 1 worst.'),
-    ('rfm_score', 'The three digits, for example 543; NULL for a prospect.'),
-    ('rfm_segment', 'Name of the RFM segment; of prospects in NAME_segments: prospect.'),
-    ('lifecycle_state', 'prospect, new, active, vip, at_risk, dormant or winback.'),
-    ('lifecycle_label', 'The lifecycle state in the language of the segmentation.'),
-    ('state_since', 'First day of the present lifecycle state; NULL for a prospect.'),
-    ('previous_state', 'The lifecycle state before the present one.'),
-    ('next_transition_on', 'The day the lifecycle state changes if nothing more happens; NULL: never.'),
-    ('purchase_stage', 'first, nurture or established.'),
-    ('stage_label', 'The purchase stage in the language of the segmentation.'),
-    ('value_score', 'What the customer buys, 0 to 100.'),
-    ('relation_score', 'What ties the customer to the shop, 0 to 100; NULL: not tracked.'),
-    ('vip_score', 'Both together, 0 to 100; ranks, does not decide.'),
-    ('vip_tier', 'vip, candidate, supporter or regular.'),
-    ('tier_label', 'The VIP tier in the language of the segmentation.'),
-    ('last_tier', 'The VIP tier on the last purchase day.'),
-    ('dormancy_category', 'paused, cancelled, member_silent, bought_once or ad_hoc; NULL unless dormant.'),
-    ('dormancy_reason', 'Why the customer is dormant, or would be; NULL for a prospect.'),
-    ('reachable_by', 'Channels over which the customer can be reached, separated by commas; NULL: not tracked.'),
-    ('last_contacted_on', 'Day of the last contact.'),
-    ('next_action', 'The one next step.'),
-    ('action_title', 'The next step in the language of the segmentation.'),
-    ('action_rule', 'The rule of the policy that decided the next step; NULL, in NAME_actions empty: no rule did.'),
-    ('action_behavior', 'What the step is to bring about: experience, continuation, co_creation, advocacy, winback, care or none.'),
-    ('action_channel', 'The channel for the next step; in NAME_actions none where there is none or channels are not tracked.'),
-    ('wait_until', 'First day on which a contact is allowed again (of a group: the earliest); NULL: now.'),
-    ('action_due_on', 'Day of the next step: as_of, or the first day on which a contact is allowed again.'),
-    ('customers', 'Number of customers.'),
-    ('customer_share', 'Share of all customers, 0 to 1.'),
-    ('revenue', 'Sum of all amounts, refunds included, in currency units.'),
-    ('revenue_share', 'Share of all revenue, 0 to 1.'),
-    ('vips', 'Number of customers of tier vip.'),
-    ('from_day', 'Last day of the month before.'),
-    ('to_day', 'Last day of the month.'),
-    ('from_state', 'Lifecycle state on from_day.'),
-    ('to_state', 'Lifecycle state on to_day.'),
-    ('revenue_before', 'Their revenue in as many days up to from_day as the month has.'),
-    ('revenue_after', 'Their revenue in the month.'),
-    ('first_month', 'First day of the month of the first purchase.'),
-    ('months_after', 'Calendar months after it; 0 is the month itself.'),
-    ('active_customers', 'How many of them bought in that month.'),
-    ('active_share', 'active_customers / customers, 0 to 1.'),
-    ('segmentation', 'Name of the segmentation.'),
-    ('refreshed_at', 'When the last refresh ended.'),
-    ('seconds', 'How long it took.'),
-    ('rebuilt', 'Whether it read all orders, not only those of noted customers.'),
-    ('histories_written', 'Number of purchase histories that were another than before.'),
-    ('currency', 'The only currency of the orders; NULL where no column is named.'),
-    ('time_zone', 'Time zone of the calendar days.'),
-    ('order_tables', 'OIDs of the tables of orders that carry triggers; others after a restore: all orders are read once.'),
-    ('valid_from', 'First day of the policy.')
-$columns$;
-COMMENT ON FUNCTION _view_columns() IS 'Part of segmentations: what each column of the views says.';
-
-CREATE FUNCTION _comment_columns(s jsonb) RETURNS void
-LANGUAGE plpgsql VOLATILE SET search_path = pg_catalog, pg_temp
-AS $comment$
-DECLARE
-    found record;
+-- The tables and views that the settings name.
+CREATE FUNCTION _sources(s segmentation_settings) RETURNS TABLE (source text, relation text)
+LANGUAGE plpgsql IMMUTABLE PARALLEL SAFE ROWS 4 SET search_path = pg_catalog, pg_temp
+AS $sources$
 BEGIN
-    FOR found IN
-        SELECT r.relation, a.attname, coalesce(v.comment, format('Key of the customer, as in %s.', s ->> 'orders')) AS comment
-        FROM (SELECT @extschema@._relation(s, n.suffix) AS relation FROM @extschema@._segmentation_relations() AS n WHERE n.suffix <> 'settings') AS r
-        JOIN pg_attribute AS a ON a.attrelid = to_regclass(r.relation) AND a.attnum > 0
-        LEFT JOIN @extschema@._view_columns() AS v ON v.name = a.attname
-    LOOP
-        EXECUTE format('COMMENT ON COLUMN %s.%I IS %L', found.relation, found.attname, found.comment);
-    END LOOP;
+    RETURN QUERY
+        VALUES ('orders', s.orders), ('engagement', s.engagement), ('contacts', s.contacts), ('customers', s.customers);
 END
-$comment$;
-COMMENT ON FUNCTION _comment_columns(jsonb) IS 'Part of segmentations: puts a comment on every column.';
+$sources$;
+COMMENT ON FUNCTION _sources(segmentation_settings) IS
+    'Part of segmentations: the names of the shop''s tables; NULL where there is none.';
+
+-- A table or view of the settings. They keep its name, not its oid, so that the message names what was dropped or
+-- renamed.
+CREATE FUNCTION _source_table(s segmentation_settings, source text) RETURNS regclass
+LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp
+AS $table$
+DECLARE
+    named text := (SELECT t.relation FROM @extschema@._sources(s) AS t WHERE t.source = _source_table.source);
+    found regclass := to_regclass(named);
+    kind "char";
+BEGIN
+    IF coalesce(found::oid, 0) = 0 THEN
+        RAISE EXCEPTION 'there is no relation % (%)', named, source
+            USING ERRCODE = 'undefined_table',
+                  HINT = format('Was it renamed or dropped? alter_segmentation(%L, %s => ...) names another one.',
+                                s.name, source);
+    END IF;
+    SELECT c.relkind INTO kind FROM pg_class AS c WHERE c.oid = found;
+    IF kind NOT IN ('r', 'p', 'v', 'm', 'f') THEN
+        RAISE EXCEPTION '% (%) is no table or view', found, source
+            USING ERRCODE = 'wrong_object_type',
+                  HINT = 'Name a table, partitioned table, foreign table, view or materialized view.';
+    END IF;
+    RETURN found;
+END
+$table$;
+COMMENT ON FUNCTION _source_table(segmentation_settings, text) IS
+    'Part of segmentations: a source as named in the settings; an error where it is gone.';
+
+-- A domain is used as the type it stands on.
+CREATE FUNCTION _base_type(type oid) RETURNS oid
+LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp
+AS $base$
+    WITH RECURSIVE base AS (
+        SELECT t.oid, t.typbasetype FROM pg_type AS t WHERE t.oid = type
+        UNION ALL
+        SELECT t.oid, t.typbasetype FROM base AS b JOIN pg_type AS t ON t.oid = b.typbasetype
+    )
+    SELECT b.oid FROM base AS b WHERE b.typbasetype = 0
+$base$;
+COMMENT ON FUNCTION _base_type(oid) IS 'Part of segmentations: a type, of a domain the one that it stands on.';
+
+-- The columns of a source that the settings name, by role: a JSON null where it is settled that there is none.
+CREATE FUNCTION _settled_columns(s segmentation_settings, source text) RETURNS jsonb
+LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp
+AS $settled$
+    SELECT jsonb_object_agg(c.role, to_jsonb(s) -> c.setting)
+    FROM @extschema@._source_columns() AS c WHERE c.source = $2
+$settled$;
+COMMENT ON FUNCTION _settled_columns(segmentation_settings, text) IS
+    'Part of segmentations: the columns of a source that the settings name, by role.';
+
+-- The settings with the columns of a source: those that are settled, and for every other role the one that is guessed.
+-- The keys of the other sources are looked for under the names they have in the orders first.
+CREATE FUNCTION _with_columns(s segmentation_settings, source text, settled jsonb) RETURNS segmentation_settings
+LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp
+AS $columns$
+DECLARE
+    relation regclass := @extschema@._source_table(s, source);
+    of_orders jsonb := CASE source WHEN 'orders' THEN '{}'::jsonb
+                                   ELSE jsonb_build_object('tenant', s.tenant, 'customer', s.customer) END;
+    names text[];
+    types text[];
+    are_readable boolean[];
+    listed text;
+    unknown text;
+    wanted record;
+    argument text;
+    choice record;
+    found jsonb := '{}';
+BEGIN
+    SELECT quote_ident(min(g.role)) INTO unknown FROM jsonb_object_keys(settled) AS g (role)
+    WHERE g.role NOT IN (SELECT c.role FROM @extschema@._source_columns() AS c WHERE c.source = _with_columns.source);
+    IF unknown IS NOT NULL THEN
+        PERFORM @extschema@._refuse(
+            format('%s_columns: %s is not known', source, unknown),
+            format('Known are: %s.', (SELECT string_agg(c.role, ', ') FROM @extschema@._source_columns() AS c
+                                      WHERE c.source = _with_columns.source)));
+    END IF;
+    -- Types by their names in the catalog: format_type quotes them where quote_all_identifiers is on.
+    SELECT array_agg(a.attname::text ORDER BY a.attnum),
+           array_agg(CASE t.typnamespace WHEN 'pg_catalog'::regnamespace THEN t.typname::text ELSE '' END
+                     ORDER BY a.attnum),
+           array_agg(has_column_privilege(relation, a.attnum, 'SELECT') ORDER BY a.attnum),
+           string_agg(quote_ident(a.attname), ', ' ORDER BY a.attnum)
+    INTO names, types, are_readable, listed
+    FROM pg_attribute AS a
+    JOIN pg_type AS t ON t.oid = @extschema@._base_type(a.atttypid)
+    WHERE a.attrelid = relation AND a.attnum > 0 AND NOT a.attisdropped;
+
+    FOR wanted IN SELECT * FROM @extschema@._source_columns() AS c WHERE c.source = _with_columns.source LOOP
+        argument := concat_ws('.', nullif(source, 'orders'), wanted.role);
+        SELECT * INTO choice FROM @extschema@._choose_column(
+            source, wanted.role, coalesce(names, '{}'), coalesce(types, '{}'), coalesce(are_readable, '{}'),
+            settled ? wanted.role, settled ->> wanted.role, of_orders ->> wanted.role);
+        CASE choice.outcome
+        WHEN 'found', 'absent' THEN
+            -- What is absent is settled too: a column that is added later does not come in by its name.
+            found := found || jsonb_build_object(wanted.setting, names[choice.places[1]]);
+        WHEN 'ambiguous' THEN
+            RAISE EXCEPTION '% has several columns that could be %: %', relation, argument,
+                (SELECT string_agg(quote_ident(names[p]), ', ' ORDER BY names[p]) FROM unnest(choice.places) AS p)
+                USING ERRCODE = 'ambiguous_column', HINT = 'Name the one that is meant.';
+        WHEN 'missing' THEN
+            RAISE EXCEPTION '% has no column that is known to be %', relation, argument
+                USING ERRCODE = 'undefined_column', HINT = format('Name one of its columns: %s.', listed);
+        WHEN 'unknown' THEN
+            RAISE EXCEPTION '% has no column %, which is named as %',
+                relation, quote_ident(settled ->> wanted.role), argument
+                USING ERRCODE = 'undefined_column', HINT = format('Its columns: %s.', listed);
+        WHEN 'unfit' THEN
+            RAISE EXCEPTION 'column % of % is %, which cannot be %', quote_ident(names[choice.places[1]]), relation,
+                (SELECT a.atttypid::regtype FROM pg_attribute AS a
+                 WHERE a.attrelid = relation AND a.attname = names[choice.places[1]]), argument
+                USING ERRCODE = 'datatype_mismatch',
+                      HINT = format('It must be %s. A view over the table can cast it.', wanted.types);
+        END CASE;
+    END LOOP;
+    RETURN @extschema@._with(s, found);
+END
+$columns$;
+COMMENT ON FUNCTION _with_columns(segmentation_settings, text, jsonb) IS
+    'Part of segmentations: settings with the columns of a source, named or guessed.';
+
+-- The settings where a source is not named: it has no columns.
+CREATE FUNCTION _without_columns(s segmentation_settings, source text) RETURNS segmentation_settings
+LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp
+AS $none$
+    SELECT @extschema@._with(s, (SELECT jsonb_object_agg(c.setting, NULL::text)
+                                 FROM @extschema@._source_columns() AS c WHERE c.source = $2))
+$none$;
+COMMENT ON FUNCTION _without_columns(segmentation_settings, text) IS
+    'Part of segmentations: settings without columns of a source.';
+
+-- The operator that says whether two keys of a type are equal: that of its btree order, whatever its schema.
+CREATE FUNCTION _equality(type oid) RETURNS text
+LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp
+SET plan_cache_mode = force_generic_plan -- to plan it takes longer than to run it
+AS $equality$
+DECLARE
+    base oid := @extschema@._base_type(type);
+    operator text;
+BEGIN
+    SELECT format('OPERATOR(%I.%s)', n.nspname, o.oprname) INTO operator
+    FROM pg_type AS b
+    JOIN pg_opclass AS c ON c.opcdefault AND (
+        c.opcintype = b.oid
+        OR c.opcintype = 'anyenum'::regtype AND b.typtype = 'e'
+        OR c.opcintype = 'anyarray'::regtype AND b.typcategory = 'A'
+        OR EXISTS (SELECT FROM pg_cast AS k
+                   WHERE k.castsource = b.oid AND k.casttarget = c.opcintype
+                       AND k.castmethod = 'b' AND k.castcontext = 'i'))
+    JOIN pg_am AS m ON m.oid = c.opcmethod AND m.amname = 'btree'
+    JOIN pg_amop AS a ON a.amopfamily = c.opcfamily AND a.amopstrategy = 3
+        AND a.amoplefttype = c.opcintype AND a.amoprighttype = c.opcintype
+    JOIN pg_operator AS o ON o.oid = a.amopopr
+    JOIN pg_namespace AS n ON n.oid = o.oprnamespace
+    JOIN pg_type AS i ON i.oid = c.opcintype
+    WHERE b.oid = base
+    ORDER BY c.opcintype = b.oid DESC, i.typispreferred DESC
+    LIMIT 1;
+    IF operator IS NULL THEN
+        RAISE EXCEPTION 'a key of type % has no btree order', type::regtype
+            USING ERRCODE = 'datatype_mismatch', HINT = 'Customer keys need one: bigint, text, uuid and so on.';
+    END IF;
+    RETURN operator;
+END
+$equality$;
+COMMENT ON FUNCTION _equality(oid) IS 'Part of segmentations: the operator for equal keys of a type, with its schema.';
+
+-- The key columns: the tenant's, where there is one, and the customer's, named as in the orders.
+CREATE FUNCTION _keys(s segmentation_settings) RETURNS text[]
+LANGUAGE plpgsql IMMUTABLE PARALLEL SAFE SET search_path = pg_catalog, pg_temp
+AS $keys$ BEGIN RETURN array_remove(ARRAY[s.tenant, s.customer], NULL); END $keys$;
+COMMENT ON FUNCTION _keys(segmentation_settings) IS 'Part of segmentations: the key columns.';
+
+CREATE FUNCTION _key_list(s segmentation_settings, alias text DEFAULT NULL) RETURNS text
+LANGUAGE sql IMMUTABLE PARALLEL SAFE SET search_path = pg_catalog, pg_temp
+AS $keys$
+    SELECT string_agg(coalesce(alias || '.', '') || quote_ident(k.name), ', ' ORDER BY k.place)
+    FROM unnest(@extschema@._keys(s)) WITH ORDINALITY AS k (name, place)
+$keys$;
+COMMENT ON FUNCTION _key_list(segmentation_settings, text) IS
+    'Part of segmentations: the quoted key columns, of an alias or without.';
+
+CREATE FUNCTION _same_key(s segmentation_settings, one text, other text) RETURNS text
+LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp
+AS $same$
+    SELECT string_agg(format('%s.%I %s %s.%I', one, k.name, @extschema@._equality(a.atttypid), other, k.name), ' AND '
+                      ORDER BY k.place)
+    FROM unnest(@extschema@._keys(s)) WITH ORDINALITY AS k (name, place)
+    JOIN pg_attribute AS a ON a.attrelid = @extschema@._source_table(s, 'orders') AND a.attname = k.name
+$same$;
+COMMENT ON FUNCTION _same_key(segmentation_settings, text, text) IS
+    'Part of segmentations: the condition that two rows are of the same customer.';
+
+-- Whether the key columns of the orders are of the types they had when the tables were made.
+CREATE FUNCTION _key_types_hold(s segmentation_settings) RETURNS boolean
+LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp
+AS $hold$
+    SELECT coalesce(bool_and(o.atttypid = h.atttypid), false)
+    FROM unnest(@extschema@._keys(s)) AS k (name)
+    JOIN pg_attribute AS o ON o.attrelid = @extschema@._source_table(s, 'orders') AND o.attname = k.name
+    JOIN pg_attribute AS h ON h.attrelid = to_regclass(@extschema@._relation(s, 'histories')) AND h.attname = k.name
+$hold$;
+COMMENT ON FUNCTION _key_types_hold(segmentation_settings) IS
+    'Part of segmentations: whether the key columns still have the types they had.';

@@ -1,185 +1,203 @@
 -- segmentation: create, refresh, alter, drop
 
-CREATE FUNCTION create_segmentation(
-    name text,
-    orders regclass,
-    customer text DEFAULT NULL,
-    ordered_at text DEFAULT NULL,
-    amount text DEFAULT NULL,
-    tenant text DEFAULT NULL,
-    discounted text DEFAULT NULL,
-    order_id text DEFAULT NULL,
-    currency text DEFAULT NULL,
-    order_filter text DEFAULT NULL,
-    time_zone text DEFAULT pg_catalog.current_setting('TimeZone'),
-    policy text DEFAULT NULL,
-    engagement regclass DEFAULT NULL,
-    engagement_columns jsonb DEFAULT NULL,
-    contacts regclass DEFAULT NULL,
-    contacts_columns jsonb DEFAULT NULL,
-    customers regclass DEFAULT NULL,
-    customers_columns jsonb DEFAULT NULL,
-    schema text DEFAULT pg_catalog.current_schema(),
-    as_of date DEFAULT NULL,
-    lang text DEFAULT 'en',
-    track text DEFAULT 'none',
-    readers text[] DEFAULT NULL
-) RETURNS text
-LANGUAGE plpgsql VOLATILE SECURITY INVOKER SET search_path = pg_catalog, pg_temp SET jit = off -- it costs more than it saves
+CREATE FUNCTION _create_segmentation(given jsonb) RETURNS text
+LANGUAGE plpgsql VOLATILE SECURITY INVOKER SET search_path = pg_catalog, pg_temp
 AS $create$
 DECLARE
-    s jsonb;
+    s @extschema@.segmentation_settings;
     taken text;
 BEGIN
-    IF name IS NULL OR name = '' OR octet_length(name) > 47 THEN
-        PERFORM @extschema@._invalid(format('a segmentation cannot be called %L', name), 'Its name has 1 to 47 bytes: the names of its views begin with it.');
-    ELSIF schema IS NULL OR to_regnamespace(quote_ident(schema)) IS NULL THEN
-        PERFORM @extschema@._invalid(format('there is no schema %L', schema), 'Create it first, or name another one: schema => ''...''.');
+    s := @extschema@._with(s, jsonb_build_object('name', given ->> 'name', 'schema', given ->> 'schema'));
+    IF s.name IS NULL OR s.name = '' OR octet_length(s.name) > 47 THEN
+        PERFORM @extschema@._refuse(format('a segmentation cannot be called %L', s.name),
+                                    'Its name has 1 to 47 bytes: the names of its views begin with it.');
+    ELSIF s.schema IS NULL OR to_regnamespace(quote_ident(s.schema)) IS NULL THEN
+        PERFORM @extschema@._refuse(format('there is no schema %L', s.schema),
+                                    'Create it first, or name another one: schema => ''...''.');
     ELSIF EXISTS (SELECT FROM @extschema@._list_segmentations() AS l
-                  WHERE l.name = create_segmentation.name AND (l.owner = current_user OR l.schema = create_segmentation.schema)) THEN
-        RAISE EXCEPTION 'segmentation "%" exists', name
-            USING ERRCODE = 'duplicate_object', HINT = 'refresh_segmentation and alter_segmentation work on it; drop_segmentation removes it.';
+                  WHERE l.name = s.name AND (l.owner = current_user OR l.schema = s.schema)) THEN
+        RAISE EXCEPTION 'segmentation "%" exists', s.name
+            USING ERRCODE = 'duplicate_object',
+                  HINT = 'refresh_segmentation and alter_segmentation work on it; drop_segmentation removes it.';
     END IF;
-    s := @extschema@._checked_settings(jsonb_build_object('name', name, 'schema', schema) || @extschema@._given_settings(
-        orders, tenant, customer, ordered_at, amount, discounted, order_id, currency, order_filter, time_zone, policy, engagement,
-        engagement_columns, contacts, contacts_columns, customers, customers_columns, as_of, lang, track, readers));
-    taken := (SELECT string_agg(@extschema@._relation(s, r.suffix), ', ') FROM @extschema@._segmentation_relations() AS r
+    s := @extschema@._checked_settings(s, given);
+    -- Those that are not asked for now may be later.
+    taken := (SELECT string_agg(@extschema@._relation(s, r.suffix), ', ' ORDER BY r.place DESC)
+              FROM @extschema@._relations(s) AS r
               WHERE to_regclass(@extschema@._relation(s, r.suffix)) IS NOT NULL);
-    taken := concat_ws(', ', taken, to_regprocedure(@extschema@._relation(s, 'note_orders') || '()'));
+    taken := concat_ws(', ', taken, to_regprocedure(@extschema@._trigger_function(s)));
     IF taken <> '' THEN
-        RAISE EXCEPTION 'segmentation "%": % exists already', name, taken
+        RAISE EXCEPTION 'segmentation "%": % exists already', s.name, taken
             USING ERRCODE = 'duplicate_table', HINT = 'Choose another name, or another schema.';
     END IF;
     PERFORM @extschema@._refuse_early(s);
     PERFORM @extschema@._show_audit(s);
+    PERFORM @extschema@._create_settings(s);
+    PERFORM @extschema@._create_policies(s);
+    PERFORM @extschema@._build_or_refresh(s, 'build', NULL::boolean, NULL::date, true);
 
-    EXECUTE format('CREATE TABLE %s OF @extschema@.segmentation_settings (PRIMARY KEY (name), settings NOT NULL)', @extschema@._relation(s, 'settings'));
-    EXECUTE format('COMMENT ON TABLE %s IS %L', @extschema@._relation(s, 'settings'),
-                   'Settings of a segmentation of pg_rfm. Only its owner writes them: they hold SQL that runs with her rights.');
-    -- Whoever has been granted everything may still not write. No row-level security: it stops the pg_dump of a role that only reads.
-    EXECUTE format('CREATE TRIGGER pg_rfm_only_owner BEFORE INSERT OR UPDATE OR DELETE OR TRUNCATE ON %s EXECUTE FUNCTION @extschema@._only_owner()',
-                   @extschema@._relation(s, 'settings'));
-    EXECUTE format('INSERT INTO %s VALUES ($1, $2)', @extschema@._relation(s, 'settings')) USING name, s - 'name' - 'schema';
-    EXECUTE format('CREATE TABLE %s (valid_from date PRIMARY KEY, policy @extschema@.segment_policy NOT NULL)', @extschema@._relation(s, 'policies'));
-    EXECUTE format('COMMENT ON TABLE %s IS %L', @extschema@._relation(s, 'policies'), 'Each policy that was in force, with its first day.');
-    PERFORM @extschema@._carry_out(s, 'build', NULL::boolean, NULL::date, true);
-
-    RAISE NOTICE E'%: done. To refresh it every night (pg_cron; any job runner can do the same):\n  %', name,
-        format('SELECT cron.schedule(%L, ''15 3 * * *'', %L);', 'refresh ' || name,
-               format('SELECT @extschema@.refresh_segmentation(%L)', name));
+    RAISE NOTICE E'%: done. To refresh it every night (pg_cron; any job runner can do the same):\n  %', s.name,
+        format('SELECT cron.schedule(%L, ''15 3 * * *'', %L);', 'refresh ' || s.name,
+               format('SELECT @extschema@.refresh_segmentation(%L)', s.name));
     -- Not GRANT SELECT: what is granted by hand is lost where alter_segmentation makes the views anew.
-    IF readers IS NULL THEN
-        RAISE NOTICE E'%: to let a role read it:\n  GRANT USAGE ON SCHEMA % TO reader;\n  %', name, quote_ident(schema),
-            format('SELECT @extschema@.alter_segmentation(%L, readers => ''{reader}'');', name);
+    IF s.readers IS NULL THEN
+        RAISE NOTICE E'%: to let a role read it:\n  GRANT USAGE ON SCHEMA % TO reader;\n  %',
+            s.name, quote_ident(s.schema),
+            format('SELECT @extschema@.alter_segmentation(%L, readers => ''{reader}'');', s.name);
     END IF;
-    RETURN name;
+    RETURN s.name;
 END
 $create$;
-COMMENT ON FUNCTION create_segmentation(text, regclass, text, text, text, text, text, text, text, text, text, text, regclass, jsonb, regclass, jsonb, regclass, jsonb, text, date, text, text, text[]) IS
-    'Makes and fills NAME_customers, _segments, _movement, _cohorts, _actions and what they stand on, owned by the caller.';
+COMMENT ON FUNCTION _create_segmentation(jsonb) IS
+    'Part of segmentations: create_segmentation, with its arguments as a document.';
 
-CREATE FUNCTION refresh_segmentation(name text, "full" boolean DEFAULT false, wait boolean DEFAULT true, as_of date DEFAULT NULL) RETURNS text
-LANGUAGE plpgsql VOLATILE SECURITY INVOKER SET search_path = pg_catalog, pg_temp SET jit = off -- it costs more than it saves
+CREATE FUNCTION refresh_segmentation(
+    name text, "full" boolean DEFAULT false, wait boolean DEFAULT true, as_of date DEFAULT NULL
+) RETURNS text
+LANGUAGE plpgsql VOLATILE SECURITY INVOKER SET search_path = pg_catalog, pg_temp
+SET jit = off -- it costs more than it saves
 AS $refresh$
 DECLARE
-    s jsonb := @extschema@._open(name, wait);
+    s @extschema@.segmentation_settings := @extschema@._open(name, wait);
 BEGIN
     IF NOT isfinite(as_of) THEN
-        PERFORM @extschema@._invalid(format('as_of is %s', as_of), 'Give a finite day, or none for today.');
+        PERFORM @extschema@._refuse(format('as_of is %s', as_of), 'Give a finite day, or none for today.');
     END IF;
-    PERFORM @extschema@._carry_out(s, 'refresh', coalesce("full", false), as_of, false);
+    PERFORM @extschema@._build_or_refresh(s, 'refresh', coalesce("full", false), as_of, false);
     RETURN name;
 END
 $refresh$;
 COMMENT ON FUNCTION refresh_segmentation(text, boolean, boolean, date) IS
-    'Brings the views of one of the caller''s segmentations up to date; full: reads all orders; wait: waits for another refresh; as_of: another day than today.';
+    'Brings the views of one of the caller''s segmentations up to date; full: reads all orders; wait: waits for '
+    'another refresh; as_of: another day than today.';
 
-CREATE FUNCTION alter_segmentation(
-    name text,
-    orders regclass DEFAULT NULL,
-    customer text DEFAULT NULL,
-    ordered_at text DEFAULT NULL,
-    amount text DEFAULT NULL,
-    tenant text DEFAULT NULL,
-    discounted text DEFAULT NULL,
-    order_id text DEFAULT NULL,
-    currency text DEFAULT NULL,
-    order_filter text DEFAULT NULL,
-    time_zone text DEFAULT NULL,
-    policy text DEFAULT NULL,
-    engagement regclass DEFAULT NULL,
-    engagement_columns jsonb DEFAULT NULL,
-    contacts regclass DEFAULT NULL,
-    contacts_columns jsonb DEFAULT NULL,
-    customers regclass DEFAULT NULL,
-    customers_columns jsonb DEFAULT NULL,
-    as_of date DEFAULT NULL,
-    lang text DEFAULT NULL,
-    track text DEFAULT NULL,
-    readers text[] DEFAULT NULL,
-    reset text[] DEFAULT '{}'
-) RETURNS text
-LANGUAGE plpgsql VOLATILE SECURITY INVOKER SET search_path = pg_catalog, pg_temp SET jit = off -- it costs more than it saves
+CREATE FUNCTION _alter_segmentation(name text, given jsonb, reset text[]) RETURNS text
+LANGUAGE plpgsql VOLATILE SECURITY INVOKER SET search_path = pg_catalog, pg_temp
 AS $alter$
 DECLARE
-    old jsonb := @extschema@._open(name);
-    given jsonb := @extschema@._given_settings(
-        orders, tenant, customer, ordered_at, amount, discounted, order_id, currency, order_filter, time_zone, policy, engagement,
-        engagement_columns, contacts, contacts_columns, customers, customers_columns, as_of, lang, track, readers);
-    columns jsonb := (SELECT jsonb_object_agg(c.source, CASE WHEN given ? c.source THEN c.named ELSE (old #> ARRAY['columns', c.source]) || c.named END)
-                      FROM jsonb_each(given -> 'columns') AS c (source, named));
-    s jsonb := (old || given || jsonb_build_object('columns', columns)) - coalesce(reset, '{}');
+    old @extschema@.segmentation_settings := @extschema@._open(name);
+    s @extschema@.segmentation_settings := old;
+    resettable text[] := ARRAY(SELECT a.argument FROM @extschema@.segmentation_arguments() AS a WHERE a.can_be_reset);
+    leave_views jsonb := (SELECT jsonb_object_agg(a.argument, NULL::text)
+                          FROM @extschema@.segmentation_arguments() AS a WHERE a.leaves_views);
     argument text;
 BEGIN
     FOREACH argument IN ARRAY coalesce(reset, '{}') LOOP
-        IF argument IS NULL OR argument NOT IN ('order_filter', 'policy', 'as_of', 'readers', 'engagement', 'contacts', 'customers', 'tenant', 'discounted', 'order_id', 'currency') THEN
-            PERFORM @extschema@._invalid(format('%L cannot be reset', argument),
-                                         'These can: order_filter, policy, as_of, readers, engagement, contacts, customers, tenant, discounted, order_id, currency.');
-        ELSIF argument IN ('engagement', 'contacts', 'customers') THEN
-            s := jsonb_set(s, ARRAY['columns', argument], '{}');
+        IF argument = ANY (resettable) IS NOT TRUE THEN
+            PERFORM @extschema@._refuse(format('%L cannot be reset', argument),
+                                        format('These can: %s.', array_to_string(resettable, ', ')));
         END IF;
-        s := s #- ARRAY['columns', 'orders', argument];
+        given := given - argument - (argument || '_columns');
+        s := @extschema@._with(s, jsonb_build_object(argument, NULL));
     END LOOP;
-    s := @extschema@._checked_settings(s);
+    s := @extschema@._checked_settings(s, given);
     PERFORM @extschema@._refuse_early(s);
-    -- Held by _open.
-    EXECUTE format('UPDATE %s SET settings = $1', @extschema@._relation(s, 'settings')) USING s - 'name' - 'schema';
+    -- _open has locked and checked the table.
+    EXECUTE format('DELETE FROM %s', @extschema@._relation(s, 'settings'));
+    EXECUTE format('INSERT INTO %s SELECT ($1).*', @extschema@._relation(s, 'settings')) USING s;
 
-    -- What only says how to ask leaves the views in their place, where readers do not wait for them.
-    IF old - ARRAY['policy', 'as_of', 'order_filter', 'readers'] = s - ARRAY['policy', 'as_of', 'order_filter', 'readers'] AND @extschema@._key_types_hold(s) THEN
-        PERFORM @extschema@._carry_out(s, 'refresh', old -> 'order_filter' IS DISTINCT FROM s -> 'order_filter', NULL::date, policy IS NOT NULL);
-        PERFORM @extschema@._grant(s, coalesce(old -> 'readers', '[]'));
+    -- Where only settings change that leave the views in their place, readers do not wait.
+    IF @extschema@._with(old, leave_views) IS NOT DISTINCT FROM @extschema@._with(s, leave_views)
+        AND @extschema@._key_types_hold(s) THEN
+        PERFORM @extschema@._build_or_refresh(
+            s, 'refresh', old.order_filter IS DISTINCT FROM s.order_filter, NULL::date, given ? 'policy');
+        PERFORM @extschema@._grant_readers(s, old.readers);
     ELSE
-        PERFORM @extschema@._tear_down(s, false);
-        PERFORM @extschema@._carry_out(s, 'build', NULL::boolean, NULL::date, policy IS NOT NULL);
+        PERFORM @extschema@._drop_relations(old, false);
+        PERFORM @extschema@._build_or_refresh(s, 'build', NULL::boolean, NULL::date, given ? 'policy');
     END IF;
     RETURN name;
 END
 $alter$;
-COMMENT ON FUNCTION alter_segmentation(text, regclass, text, text, text, text, text, text, text, text, text, text, regclass, jsonb, regclass, jsonb, regclass, jsonb, date, text, text, text[], text[]) IS
-    'Changes what is given, sets back what reset names, and brings the views up to date; policy => ''learn'' learns anew.';
+COMMENT ON FUNCTION _alter_segmentation(text, jsonb, text[]) IS
+    'Part of segmentations: alter_segmentation, with what is given as a document.';
 
 CREATE FUNCTION drop_segmentation(name text) RETURNS text
 LANGUAGE plpgsql VOLATILE SECURITY INVOKER SET search_path = pg_catalog, pg_temp
 AS $drop$
 BEGIN
-    PERFORM @extschema@._tear_down(@extschema@._open(name), true);
+    PERFORM @extschema@._drop_relations(@extschema@._open(name), true);
     RETURN name;
 END
 $drop$;
 COMMENT ON FUNCTION drop_segmentation(text) IS
-    'Drops the tables, views and triggers of one of the caller''s segmentations; refused where something else stands on them.';
+    'Drops the tables, views and triggers of one of the caller''s segmentations; refused where something else stands '
+    'on them.';
 
 CREATE FUNCTION segmentation_sql(name text) RETURNS TABLE (relation text, kind text, unique_key text, query text)
 LANGUAGE plpgsql VOLATILE SECURITY INVOKER SET search_path = pg_catalog, pg_temp
 AS $sql$
 DECLARE
-    s jsonb := @extschema@._checked_settings(@extschema@._own_settings(name));
+    s @extschema@.segmentation_settings := @extschema@._checked_settings(@extschema@._own_settings(name));
 BEGIN
-    RETURN QUERY SELECT @extschema@._relation(s, m.suffix), 'TABLE', @extschema@._key_list(s), m.query FROM @extschema@._mirrors(s) AS m ORDER BY m.place;
-    RETURN QUERY SELECT @extschema@._relation(s, v.suffix), v.kind, (SELECT string_agg(quote_ident(k), ', ') FROM unnest(v.keys) AS k), v.query
-                 FROM @extschema@._segmentation_views(s) AS v ORDER BY v.place;
+    RETURN QUERY
+        SELECT @extschema@._relation(s, r.suffix), r.kind,
+               (SELECT string_agg(quote_ident(k.name), ', ' ORDER BY k.place)
+                FROM unnest(r.keys) WITH ORDINALITY AS k (name, place)),
+               r.query
+        FROM @extschema@._relations(s, true) AS r
+        WHERE r.is_wanted AND r.query IS NOT NULL ORDER BY r.place;
 END
 $sql$;
 COMMENT ON FUNCTION segmentation_sql(text) IS
     'The SELECT of each table and view of one of the caller''s segmentations, in the order in which they are made.';
+
+-- create_segmentation, alter_segmentation and audit_orders are declared from the one list of arguments. They only
+-- gather what was given, which is what is not NULL, into a document of arguments.
+DO $declare$
+DECLARE
+    of_create pg_catalog.text;
+    of_alter pg_catalog.text;
+    of_audit pg_catalog.text;
+    given_to_create pg_catalog.text;
+    given_to_alter pg_catalog.text;
+    given_to_audit pg_catalog.text;
+    document pg_catalog.text := $document$(
+        SELECT coalesce(jsonb_object_agg(g.argument, g.value), '{}')
+        FROM (VALUES %s) AS g (argument, value) WHERE g.value IS NOT NULL
+    )$document$;
+BEGIN
+    SELECT pg_catalog.string_agg(p.parameter, ', ' ORDER BY p.ordinality),
+           pg_catalog.string_agg(p.altered, ', ' ORDER BY p.ordinality) FILTER (WHERE p.can_be_altered),
+           pg_catalog.string_agg(p.parameter, ', ' ORDER BY p.ordinality) FILTER (WHERE p.is_audited),
+           pg_catalog.format(document, pg_catalog.string_agg(p.value, ', ' ORDER BY p.ordinality)),
+           pg_catalog.format(document, pg_catalog.string_agg(p.value, ', ' ORDER BY p.ordinality)
+                                           FILTER (WHERE p.can_be_altered)),
+           pg_catalog.format(document, pg_catalog.string_agg(p.value, ', ' ORDER BY p.ordinality)
+                                           FILTER (WHERE p.is_audited))
+    INTO of_create, of_alter, of_audit, given_to_create, given_to_alter, given_to_audit
+    FROM (
+        SELECT a.*,
+               CASE WHEN a.default_value IS NULL THEN pg_catalog.format('%I %s', a.argument, a.type)
+                    ELSE pg_catalog.format('%I %s DEFAULT %s', a.argument, a.type, a.default_value) END AS parameter,
+               pg_catalog.format('%I %s DEFAULT NULL', a.argument, a.type) AS altered,
+               pg_catalog.format('(%L, to_jsonb(%I))', a.argument, a.argument) AS value
+        FROM @extschema@.segmentation_arguments() WITH ORDINALITY AS a
+    ) AS p;
+    EXECUTE pg_catalog.format(
+$sql$CREATE FUNCTION @extschema@.create_segmentation(%s) RETURNS text
+LANGUAGE sql VOLATILE SECURITY INVOKER SET search_path = pg_catalog, pg_temp
+SET jit = off -- it costs more than it saves
+AS $create$ SELECT @extschema@._create_segmentation(%s) $create$$sql$, of_create, given_to_create);
+    EXECUTE pg_catalog.format(
+$sql$CREATE FUNCTION @extschema@.alter_segmentation(name text, %s, reset text[] DEFAULT '{}') RETURNS text
+LANGUAGE sql VOLATILE SECURITY INVOKER SET search_path = pg_catalog, pg_temp SET jit = off
+AS $alter$ SELECT @extschema@._alter_segmentation(name, %s, reset) $alter$$sql$, of_alter, given_to_alter);
+    EXECUTE pg_catalog.format(
+$sql$CREATE FUNCTION @extschema@.audit_orders(%s)
+    RETURNS TABLE (finding text, rows bigint, share numeric, example text, effect text)
+LANGUAGE sql STABLE SECURITY INVOKER SET search_path = pg_catalog, pg_temp
+AS $audit$
+    SELECT * FROM @extschema@._audit(@extschema@._checked_settings(NULL::@extschema@.segmentation_settings, %s))
+$audit$$sql$, of_audit, given_to_audit);
+END
+$declare$;
+COMMENT ON FUNCTION create_segmentation IS
+    'Makes and fills NAME_customers, the other views asked for and what they stand on, owned by the caller; '
+    'segmentation_arguments() lists the arguments.';
+COMMENT ON FUNCTION alter_segmentation IS
+    'Changes what is given, sets back what reset names, and brings the views up to date; policy => ''learn'' learns '
+    'anew.';
+COMMENT ON FUNCTION audit_orders IS
+    'What is odd about a table of orders: one row a finding, with count, share 0 to 1, an example and what it does to '
+    'the results.';

@@ -7,60 +7,59 @@ AS $list$
     SELECT left(c.relname, -length('_settings')), n.nspname, pg_get_userbyid(c.relowner), c.oid::regclass::text
     FROM pg_class AS c
     JOIN pg_namespace AS n ON n.oid = c.relnamespace
-    WHERE c.reloftype = '@extschema@.segmentation_settings'::regtype AND c.relname LIKE '%\_settings' AND c.relkind = 'r'
+    WHERE c.reloftype = '@extschema@.segmentation_settings'::regtype AND c.relkind = 'r'
+        AND c.relname LIKE '%\_settings'
 $list$;
 COMMENT ON FUNCTION _list_segmentations() IS 'Part of segmentations: all of them, from the catalog.';
 
--- All relations a segmentation can have, in the order in which they can be dropped.
-CREATE FUNCTION _segmentation_relations() RETURNS TABLE (suffix text, kind text)
-LANGUAGE sql IMMUTABLE PARALLEL SAFE SET search_path = pg_catalog, pg_temp
-AS $relations$
-    VALUES ('actions', 'MATERIALIZED VIEW'), ('cohorts', 'MATERIALIZED VIEW'), ('movement', 'MATERIALIZED VIEW'),
-           ('segments', 'MATERIALIZED VIEW'), ('customers_today', 'VIEW'), ('customers', 'MATERIALIZED VIEW'), ('facts', 'VIEW'),
-           ('noted', 'TABLE'), ('profiles', 'TABLE'), ('contacts', 'TABLE'), ('engagement', 'TABLE'), ('histories', 'TABLE'), ('status', 'TABLE'),
-           ('policies', 'TABLE'), ('settings', 'TABLE')
-$relations$;
-COMMENT ON FUNCTION _segmentation_relations() IS 'Part of segmentations: the relations one can have.';
-
--- Why relations of a segmentation must not be used; NULL where nothing is wrong with them. Whoever owns the schema can put a
--- relation of hers in the place of one, and whoever was granted TRIGGER can put a trigger on one: to read or write it would run
--- what they put there with the rights of whoever reads or writes.
-CREATE FUNCTION _objection(s jsonb, suffixes text[]) RETURNS text
-LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp
+-- Why relations of a segmentation must not be used; NULL where nothing is wrong with them. Whoever owns the schema can
+-- put a relation of their own in the place of one, and whoever was granted TRIGGER can put a trigger on one: to read or
+-- write it would run what they put there with the rights of whoever reads or writes.
+CREATE FUNCTION _objection(s segmentation_settings, suffixes text[]) RETURNS text
+LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp
+SET plan_cache_mode = force_generic_plan -- to plan it takes longer than to run it
 AS $objection$
-    SELECT string_agg(o.objection, '; ' ORDER BY o.objection)
-    FROM (
-        SELECT c.oid::regclass || CASE
-            WHEN pg_get_userbyid(c.relowner) <> current_user THEN ' belongs to somebody else'
-            WHEN c.relkind <> CASE r.kind WHEN 'TABLE' THEN 'r' WHEN 'VIEW' THEN 'v' ELSE 'm' END THEN ' is no ' || lower(r.kind)
-            WHEN g.triggers IS NOT NULL THEN ' has triggers that are not of pg_rfm: ' || g.triggers
-            WHEN u.rules IS NOT NULL THEN ' has rules that are not of pg_rfm: ' || u.rules
-            END AS objection
-        FROM @extschema@._segmentation_relations() AS r
-        JOIN pg_class AS c ON c.oid = to_regclass(@extschema@._relation(s, r.suffix))
-        CROSS JOIN LATERAL (
-            SELECT string_agg(t.tgname, ', ' ORDER BY t.tgname) AS triggers
-            FROM pg_trigger AS t
-            WHERE t.tgrelid = c.oid AND NOT t.tgisinternal
-                AND NOT (r.suffix = 'settings' AND t.tgfoid = '@extschema@._only_owner()'::regprocedure)
-        ) AS g
-        CROSS JOIN LATERAL (
-            SELECT string_agg(w.rulename, ', ' ORDER BY w.rulename) AS rules
-            FROM pg_rewrite AS w WHERE w.ev_class = c.oid AND w.rulename <> '_RETURN'
-        ) AS u
-        WHERE r.suffix = ANY (suffixes)
-        UNION ALL
-        SELECT f.oid::regprocedure || ' belongs to somebody else'
-        FROM pg_proc AS f
-        WHERE 'noted' = ANY (suffixes) AND f.oid = to_regprocedure(@extschema@._relation(s, 'note_orders') || '()')
-            AND pg_get_userbyid(f.proowner) <> current_user
-    ) AS o
+BEGIN
+    RETURN (
+        SELECT string_agg(o.objection, '; ' ORDER BY o.objection)
+        FROM (
+            SELECT c.oid::regclass || CASE
+                WHEN pg_get_userbyid(c.relowner) <> current_user THEN ' belongs to somebody else'
+                WHEN c.relkind <> CASE r.kind WHEN 'TABLE' THEN 'r' WHEN 'VIEW' THEN 'v' ELSE 'm' END
+                    THEN ' is no ' || lower(r.kind)
+                WHEN r.suffix = 'settings' AND c.reloftype <> '@extschema@.segmentation_settings'::regtype
+                    THEN ' is no table of settings'
+                WHEN g.triggers IS NOT NULL THEN ' has triggers that are not of pg_rfm: ' || g.triggers
+                WHEN u.rules IS NOT NULL THEN ' has rules that are not of pg_rfm: ' || u.rules
+                END AS objection
+            FROM @extschema@._relations(s) AS r
+            JOIN pg_class AS c ON c.oid = to_regclass(@extschema@._relation(s, r.suffix))
+            CROSS JOIN LATERAL (
+                SELECT string_agg(t.tgname, ', ' ORDER BY t.tgname) AS triggers
+                FROM pg_trigger AS t
+                WHERE t.tgrelid = c.oid AND NOT t.tgisinternal
+                    AND NOT (r.suffix = 'settings' AND t.tgfoid = '@extschema@._only_owner()'::regprocedure)
+            ) AS g
+            CROSS JOIN LATERAL (
+                SELECT string_agg(w.rulename, ', ' ORDER BY w.rulename) AS rules
+                FROM pg_rewrite AS w WHERE w.ev_class = c.oid AND w.rulename <> '_RETURN'
+            ) AS u
+            WHERE r.suffix = ANY (suffixes)
+            UNION ALL
+            SELECT f.oid::regprocedure || ' belongs to somebody else'
+            FROM pg_proc AS f
+            WHERE 'noted' = ANY (suffixes) AND f.oid = to_regprocedure(@extschema@._trigger_function(s))
+                AND pg_get_userbyid(f.proowner) <> current_user
+        ) AS o);
+END
 $objection$;
-COMMENT ON FUNCTION _objection(jsonb, text[]) IS 'Part of segmentations: why relations of one must not be used; NULL: nothing is wrong.';
+COMMENT ON FUNCTION _objection(segmentation_settings, text[]) IS
+    'Part of segmentations: why relations of one must not be used; NULL: nothing is wrong.';
 
--- A table or view of a segmentation, to be used: locked first, then checked. Its name means this relation until the transaction ends,
--- because a relation that is locked is neither dropped nor renamed. A materialized view cannot be locked so: REFRESH locks and checks it.
-CREATE FUNCTION _hold(s jsonb, suffix text, lock_mode text) RETURNS text
+-- A table or view of a segmentation, to be used: locked first, then checked. Its name means this relation until the
+-- transaction ends, because a relation that is locked is neither dropped nor renamed. A materialized view cannot be
+-- locked so: REFRESH locks and checks it.
+CREATE FUNCTION _hold(s segmentation_settings, suffix text, lock_mode text) RETURNS text
 LANGUAGE plpgsql VOLATILE SET search_path = pg_catalog, pg_temp
 AS $hold$
 DECLARE
@@ -70,12 +69,13 @@ BEGIN
     EXECUTE format('LOCK TABLE ONLY %s IN %s', relation, lock_mode);
     objection := @extschema@._objection(s, ARRAY[suffix]);
     IF objection IS NOT NULL THEN
-        RAISE EXCEPTION 'segmentation "%": %', s ->> 'name', objection USING ERRCODE = 'insufficient_privilege';
+        RAISE EXCEPTION 'segmentation "%": %', s.name, objection USING ERRCODE = 'insufficient_privilege';
     END IF;
     RETURN relation;
 END
 $hold$;
-COMMENT ON FUNCTION _hold(jsonb, text, text) IS 'Part of segmentations: the name of one of its tables, locked and checked.';
+COMMENT ON FUNCTION _hold(segmentation_settings, text, text) IS
+    'Part of segmentations: the name of one of its tables, locked and checked.';
 
 -- Whose a schema is; of one that belongs to the database's owner, as public does by default, that role.
 CREATE FUNCTION _schema_owner(schema text) RETURNS oid
@@ -88,8 +88,9 @@ AS $owner$
 $owner$;
 COMMENT ON FUNCTION _schema_owner(text) IS 'Part of segmentations: the oid of the role that owns a schema.';
 
--- Whoever owns a schema can rename it, and drop and replace everything in it. She is trusted where she could do harm anyway: a role
--- that the current user is or is a member of, or a superuser. A superuser is a member of every role, so that only superusers count.
+-- Whoever owns a schema can rename it, and drop and replace everything in it. That role is trusted where it could do
+-- harm anyway: one that the current user is or is a member of, or a superuser. A superuser is a member of every role,
+-- so that only superusers count.
 CREATE FUNCTION _schema_is_safe(schema text) RETURNS boolean
 LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp
 AS $safe$
@@ -98,71 +99,105 @@ AS $safe$
     LEFT JOIN pg_roles AS o ON o.oid = @extschema@._schema_owner(schema)
     WHERE me.rolname = current_user
 $safe$;
-COMMENT ON FUNCTION _schema_is_safe(text) IS 'Part of segmentations: whether the owner of a schema is trusted by the current user.';
+COMMENT ON FUNCTION _schema_is_safe(text) IS
+    'Part of segmentations: whether the owner of a schema is trusted by the current user.';
 
-CREATE FUNCTION _refuse_unsafe_schema(s jsonb) RETURNS void
+CREATE FUNCTION _refuse_unsafe_schema(s segmentation_settings) RETURNS void
 LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp
 AS $unsafe$
 BEGIN
-    IF NOT @extschema@._schema_is_safe(s ->> 'schema') THEN
-        RAISE EXCEPTION 'schema % belongs to %, who could replace what is in it and so act as %', quote_ident(s ->> 'schema'),
-            @extschema@._schema_owner(s ->> 'schema')::regrole, quote_ident(current_user)
+    IF NOT @extschema@._schema_is_safe(s.schema) THEN
+        RAISE EXCEPTION 'schema % belongs to %, who could replace what is in it and so act as %', quote_ident(s.schema),
+            @extschema@._schema_owner(s.schema)::regrole, quote_ident(current_user)
             USING ERRCODE = 'insufficient_privilege',
                   HINT = format('Use a schema of your own: CREATE SCHEMA %1$s AUTHORIZATION %2$s, then schema => %1$L.',
                                 'segments', quote_ident(current_user));
     END IF;
 END
 $unsafe$;
-COMMENT ON FUNCTION _refuse_unsafe_schema(jsonb) IS 'Part of segmentations: an error where the schema belongs to somebody who is not trusted.';
+COMMENT ON FUNCTION _refuse_unsafe_schema(segmentation_settings) IS
+    'Part of segmentations: an error where the schema belongs to somebody who is not trusted.';
 
--- A segmentation of the current user. What is stored is SQL that runs with the rights of whoever refreshes, so that it has to be
--- her own: nobody else's, whatever their rights, superusers included. The settings are locked before they are read.
-CREATE FUNCTION _own_settings(name text, lock_mode text DEFAULT 'ACCESS SHARE MODE') RETURNS jsonb
+-- The settings that a table holds, locked before it is checked, and checked before it is read. The table is one of the
+-- current user's and of the extension's own type then, so that to read its row runs nobody else's code. Where somebody
+-- deleted the row, only name and schema are known.
+CREATE FUNCTION _read_settings(name text, schema text, lock_mode text) RETURNS segmentation_settings
+LANGUAGE plpgsql VOLATILE SET search_path = pg_catalog, pg_temp
+AS $read$
+DECLARE
+    place @extschema@.segmentation_settings;
+    s @extschema@.segmentation_settings;
+    found_rows bigint;
+BEGIN
+    place.name := name;
+    place.schema := schema;
+    EXECUTE format('SELECT t.* FROM ONLY %s AS t', @extschema@._hold(place, 'settings', lock_mode)) INTO s;
+    GET DIAGNOSTICS found_rows = ROW_COUNT;
+    IF found_rows > 0 AND s.settings_version IS DISTINCT FROM @extschema@._settings_version() THEN
+        RAISE EXCEPTION 'segmentation "%" has settings of version %, of which this version of pg_rfm knows nothing',
+            name, coalesce(s.settings_version::text, 'NULL')
+            USING ERRCODE = 'feature_not_supported',
+                  HINT = 'Another version of pg_rfm wrote them. Install the newest one, then: '
+                      'ALTER EXTENSION pg_rfm UPDATE.';
+    END IF;
+    s.name := name;
+    s.schema := schema;
+    RETURN s;
+END
+$read$;
+COMMENT ON FUNCTION _read_settings(text, text, text) IS
+    'Part of segmentations: the settings of one of the current user''s, locked and checked; an error where their '
+    'version is not known.';
+
+-- A segmentation of the current user. What is stored is SQL that runs with the rights of whoever refreshes, so that it
+-- has to be their own: nobody else's, whatever their rights, superusers included.
+CREATE FUNCTION _own_settings(name text, lock_mode text DEFAULT 'ACCESS SHARE MODE') RETURNS segmentation_settings
 LANGUAGE plpgsql VOLATILE SET search_path = pg_catalog, pg_temp
 AS $own$
 DECLARE
     owned record;
-    stranger text;
-    s jsonb;
-    given jsonb;
+    others text;
+    own_names text;
 BEGIN
-    SELECT min(l.relation) AS relation, min(l.schema) AS schema, count(*) AS places, string_agg(l.relation, ', ' ORDER BY l.relation) AS relations
+    SELECT min(l.schema) AS schema, count(*) AS places, string_agg(l.relation, ', ' ORDER BY l.relation) AS relations
     INTO owned FROM @extschema@._list_segmentations() AS l WHERE l.name = _own_settings.name AND l.owner = current_user;
     IF owned.places > 1 THEN
         -- REASSIGN OWNED can bring that about.
         RAISE EXCEPTION 'you own several segmentations "%": %', name, owned.relations
-            USING ERRCODE = 'ambiguous_alias', HINT = 'Give the relations of one of them to another role: ALTER TABLE ... OWNER TO ...';
+            USING ERRCODE = 'ambiguous_alias',
+                  HINT = 'Give the relations of one of them to another role: ALTER TABLE ... OWNER TO ...';
     ELSIF owned.places = 1 THEN
-        s := jsonb_build_object('name', name, 'schema', owned.schema);
-        EXECUTE 'SELECT settings FROM ' || @extschema@._hold(s, 'settings', lock_mode) INTO given;
-        RETURN coalesce(given, '{}') || s;
+        RETURN @extschema@._read_settings(name, owned.schema, lock_mode);
     END IF;
-    SELECT string_agg(quote_ident(l.owner), ', ') INTO stranger FROM @extschema@._list_segmentations() AS l WHERE l.name = _own_settings.name;
-    IF stranger IS NOT NULL THEN
-        RAISE EXCEPTION 'segmentation "%" belongs to %, not to %', name, stranger, quote_ident(current_user)
-            USING ERRCODE = 'insufficient_privilege', HINT = format('SET ROLE %s first.', stranger);
+    SELECT string_agg(quote_ident(l.owner), ', ') INTO others
+    FROM @extschema@._list_segmentations() AS l WHERE l.name = _own_settings.name;
+    IF others IS NOT NULL THEN
+        RAISE EXCEPTION 'segmentation "%" belongs to %, not to %', name, others, quote_ident(current_user)
+            USING ERRCODE = 'insufficient_privilege', HINT = format('SET ROLE %s first.', others);
     END IF;
+    SELECT string_agg(l.name, ', ' ORDER BY l.name) INTO own_names
+    FROM @extschema@._list_segmentations() AS l WHERE l.owner = current_user;
     RAISE EXCEPTION 'there is no segmentation "%"', name
         USING ERRCODE = 'undefined_object',
-              HINT = coalesce('Yours are: ' || (SELECT string_agg(l.name, ', ' ORDER BY l.name)
-                                                FROM @extschema@._list_segmentations() AS l WHERE l.owner = current_user) || '.',
-                              'create_segmentation makes one.');
+              HINT = coalesce('Yours are: ' || own_names || '.', 'create_segmentation makes one.');
 END
 $own$;
-COMMENT ON FUNCTION _own_settings(text, text) IS 'Part of segmentations: the settings of one of the caller''s own; an error where it is another''s.';
+COMMENT ON FUNCTION _own_settings(text, text) IS
+    'Part of segmentations: the settings of one of the caller''s own; an error where it is another''s.';
 
 -- The settings of one of the caller's own, locked against other refreshes and changes until the end of the transaction.
-CREATE FUNCTION _open(name text, wait boolean DEFAULT true) RETURNS jsonb
+CREATE FUNCTION _open(name text, wait boolean DEFAULT true) RETURNS segmentation_settings
 LANGUAGE plpgsql VOLATILE SET search_path = pg_catalog, pg_temp
 AS $open$
 DECLARE
-    s jsonb;
+    s @extschema@.segmentation_settings;
     objection text;
 BEGIN
     IF pg_is_in_recovery() OR current_setting('transaction_read_only')::boolean THEN
         RAISE EXCEPTION 'segmentation "%" cannot be changed here: %', name,
             CASE WHEN pg_is_in_recovery() THEN 'this server is a standby' ELSE 'the transaction is read-only' END
-            USING ERRCODE = 'read_only_sql_transaction', HINT = 'Refresh it on the primary, in a transaction that may write.';
+            USING ERRCODE = 'read_only_sql_transaction',
+                  HINT = 'Refresh it on the primary, in a transaction that may write.';
     END IF;
     BEGIN
         s := @extschema@._own_settings(name, CASE WHEN wait THEN 'EXCLUSIVE MODE' ELSE 'EXCLUSIVE MODE NOWAIT' END);
@@ -170,10 +205,11 @@ BEGIN
         RAISE EXCEPTION 'segmentation "%" is being refreshed or changed by another session', name
             USING ERRCODE = 'lock_not_available', HINT = 'Wait for it (wait => true), or try again later.';
     END;
-    -- What is locked is not replaced while we work.
-    PERFORM @extschema@._hold(s, r.suffix, 'ACCESS SHARE MODE') FROM @extschema@._segmentation_relations() AS r
-    WHERE r.kind = 'TABLE' AND to_regclass(@extschema@._relation(s, r.suffix)) IS NOT NULL;
-    objection := @extschema@._objection(s, ARRAY(SELECT r.suffix FROM @extschema@._segmentation_relations() AS r));
+    -- A relation that is locked cannot be replaced by another one until the transaction ends.
+    PERFORM @extschema@._hold(s, r.suffix, 'ACCESS SHARE MODE') FROM @extschema@._relations(s) AS r
+    WHERE r.kind = 'TABLE' AND r.is_wanted AND to_regclass(@extschema@._relation(s, r.suffix)) IS NOT NULL;
+    objection := @extschema@._objection(
+        s, ARRAY(SELECT r.suffix FROM @extschema@._relations(s) AS r WHERE r.is_wanted));
     IF objection IS NOT NULL THEN
         RAISE EXCEPTION 'segmentation "%": %', name, objection USING ERRCODE = 'insufficient_privilege';
     END IF;
@@ -184,33 +220,33 @@ COMMENT ON FUNCTION _open(text, boolean) IS 'Part of segmentations: the settings
 
 -- Figures stand only in the tables of the caller's own: reading those of others could run what they put there.
 CREATE FUNCTION _segmentation_figures() RETURNS TABLE (
-    name text, schema text, owner text, source text, policy text, track text, as_of date, customers bigint, refreshed_at timestamptz,
-    seconds numeric, days_behind integer, notes_waiting bigint
+    name text, schema text, owner text, source text, policy text, track text, as_of date, customers bigint,
+    refreshed_at timestamptz, seconds numeric, days_behind integer, notes_waiting bigint
 )
 LANGUAGE plpgsql VOLATILE SECURITY INVOKER SET search_path = pg_catalog, pg_temp
 AS $figures$
 DECLARE
     listed record;
-    s jsonb;
+    s @extschema@.segmentation_settings;
 BEGIN
     FOR listed IN SELECT * FROM @extschema@._list_segmentations() AS l ORDER BY l.name, l.owner LOOP
         name := listed.name; schema := listed.schema; owner := listed.owner;
-        source := NULL; policy := NULL; track := NULL; as_of := NULL; customers := NULL; refreshed_at := NULL; seconds := NULL;
-        days_behind := NULL; notes_waiting := NULL;
+        source := NULL; policy := NULL; track := NULL; as_of := NULL; customers := NULL; refreshed_at := NULL;
+        seconds := NULL; days_behind := NULL; notes_waiting := NULL;
         IF listed.owner = current_user AND @extschema@._schema_is_safe(listed.schema) THEN
             BEGIN
-                s := jsonb_build_object('name', name, 'schema', schema);
-                EXECUTE 'SELECT settings FROM ' || @extschema@._hold(s, 'settings', 'ACCESS SHARE MODE') INTO s;
-                s := coalesce(s, '{}') || jsonb_build_object('name', name, 'schema', schema);
-                source := s ->> 'orders'; policy := coalesce(s ->> 'policy', 'default'); track := s ->> 'track';
-                EXECUTE 'SELECT as_of, customers, refreshed_at, seconds FROM ' || @extschema@._hold(s, 'status', 'ACCESS SHARE MODE')
+                s := @extschema@._read_settings(listed.name, listed.schema, 'ACCESS SHARE MODE');
+                source := s.orders; policy := coalesce(s.policy, 'default'); track := s.track;
+                EXECUTE format('SELECT as_of, customers, refreshed_at, seconds FROM %s',
+                               @extschema@._hold(s, 'status', 'ACCESS SHARE MODE'))
                     INTO as_of, customers, refreshed_at, seconds;
                 days_behind := @extschema@._today(s, NULL::date) - as_of;
-                IF track = 'trigger' THEN
-                    EXECUTE 'SELECT count(*) FROM ' || @extschema@._hold(s, 'noted', 'ACCESS SHARE MODE') INTO notes_waiting;
+                IF s.track = 'trigger' THEN
+                    EXECUTE format('SELECT count(*) FROM %s', @extschema@._hold(s, 'noted', 'ACCESS SHARE MODE'))
+                        INTO notes_waiting;
                 END IF;
-            EXCEPTION WHEN undefined_table OR wrong_object_type OR insufficient_privilege THEN
-                NULL; -- what is broken has no more figures, and does not hide those of the others
+            EXCEPTION WHEN undefined_table OR wrong_object_type OR insufficient_privilege OR feature_not_supported THEN
+                NULL; -- one that is broken has no more figures, and does not hide those of the others
             END;
         END IF;
         RETURN NEXT;
@@ -233,6 +269,47 @@ COMMENT ON COLUMN segmentations.customers IS 'Number of customers.';
 COMMENT ON COLUMN segmentations.refreshed_at IS 'When the last refresh ended.';
 COMMENT ON COLUMN segmentations.seconds IS 'How long it took.';
 COMMENT ON COLUMN segmentations.days_behind IS 'Days from as_of to today.';
-COMMENT ON COLUMN segmentations.notes_waiting IS 'Notes of changed customers that wait for a refresh; NULL where none are taken.';
+COMMENT ON COLUMN segmentations.notes_waiting IS
+    'Notes of changed customers that wait for a refresh; NULL where none are taken.';
 COMMENT ON COLUMN segmentations.age IS 'Time since the last refresh.';
 GRANT SELECT ON segmentations TO PUBLIC;
+
+-- The relations of the caller's own segmentations, for the same reason, and in the order of the catalogue.
+CREATE FUNCTION _segmentation_relations() RETURNS TABLE (
+    segmentation text, schema text, relation text, kind text, reason text, comment text
+)
+LANGUAGE plpgsql VOLATILE SECURITY INVOKER SET search_path = pg_catalog, pg_temp
+AS $relations$
+DECLARE
+    listed record;
+    s @extschema@.segmentation_settings;
+BEGIN
+    FOR listed IN SELECT * FROM @extschema@._list_segmentations() AS l WHERE l.owner = current_user ORDER BY l.name LOOP
+        CONTINUE WHEN NOT @extschema@._schema_is_safe(listed.schema);
+        BEGIN
+            s := @extschema@._read_settings(listed.name, listed.schema, 'ACCESS SHARE MODE');
+        EXCEPTION WHEN undefined_table OR wrong_object_type OR insufficient_privilege OR feature_not_supported THEN
+            CONTINUE; -- one that is broken does not hide those of the others
+        END;
+        RETURN QUERY
+            SELECT s.name, s.schema, s.name || '_' || r.suffix, lower(r.kind), r.reason, r.comment
+            FROM @extschema@._relations(s) AS r
+            WHERE r.is_wanted AND to_regclass(@extschema@._relation(s, r.suffix)) IS NOT NULL
+            ORDER BY r.place;
+    END LOOP;
+END
+$relations$;
+COMMENT ON FUNCTION _segmentation_relations() IS 'Part of segmentations: what the view segmentation_relations shows.';
+
+CREATE VIEW segmentation_relations AS SELECT r.* FROM @extschema@._segmentation_relations() AS r;
+COMMENT ON VIEW segmentation_relations IS
+    'The tables and views of the current user''s segmentations, in the order in which they are made, and why each is '
+    'there.';
+COMMENT ON COLUMN segmentation_relations.segmentation IS 'What the segmentation is called.';
+COMMENT ON COLUMN segmentation_relations.schema IS 'Where its relations are.';
+COMMENT ON COLUMN segmentation_relations.relation IS 'The name of the table or view.';
+COMMENT ON COLUMN segmentation_relations.kind IS 'table, view or materialized view.';
+COMMENT ON COLUMN segmentation_relations.reason IS
+    'The argument of create_segmentation that asks for it, or that every segmentation has it.';
+COMMENT ON COLUMN segmentation_relations.comment IS 'What it is for.';
+GRANT SELECT ON segmentation_relations TO PUBLIC;

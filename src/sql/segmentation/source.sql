@@ -1,201 +1,230 @@
--- segmentation: sources
+-- segmentation: SELECTs over the shop's tables
 
--- SELECTs over the shop's own tables, made of the settings. They are the only SQL that reads them, and are made anew each time:
--- a column that was renamed is missed by name. `among` limits them to the customers of a table of keys; NULL is everybody.
+-- They are the only SQL that reads the shop's tables, and are made of the settings anew each time: a column that was
+-- renamed is missed by name.
 
-CREATE FUNCTION _among(s jsonb, alias text, key_columns text[], among text) RETURNS text
+-- The key columns of a source as they are called there: the tenant's, or NULL, and the customer's.
+CREATE FUNCTION _source_keys(s segmentation_settings, source text) RETURNS text[]
+LANGUAGE plpgsql IMMUTABLE PARALLEL SAFE SET search_path = pg_catalog, pg_temp
+AS $keys$
+BEGIN
+    RETURN CASE source
+        WHEN 'orders' THEN ARRAY[s.tenant, s.customer]
+        WHEN 'engagement' THEN ARRAY[s.engagement_tenant, s.engagement_customer]
+        WHEN 'contacts' THEN ARRAY[s.contacts_tenant, s.contacts_customer]
+        WHEN 'customers' THEN ARRAY[s.customers_tenant, s.customers_customer] END;
+END
+$keys$;
+COMMENT ON FUNCTION _source_keys(segmentation_settings, text) IS
+    'Part of segmentations: the key columns of a source as they are called there.';
+
+-- The keys of another source, named like those of the orders and of their types and collations, but not cut to their
+-- length: a longer key is another customer.
+CREATE FUNCTION _keys_as_in_orders(s segmentation_settings, source text, alias text) RETURNS text
 LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp
-AS $among$
+AS $keys$
+    SELECT string_agg(
+        format('%s.%I::%s%s AS %I', alias, k.there, format_type(a.atttypid, -1),
+               ' COLLATE ' || nullif(a.attcollation, 0)::regcollation, a.attname), ', ' ORDER BY k.place)
+    FROM unnest(@extschema@._source_keys(s, source), @extschema@._source_keys(s, 'orders'))
+        WITH ORDINALITY AS k (there, here, place)
+    JOIN pg_attribute AS a ON a.attrelid = @extschema@._source_table(s, 'orders') AND a.attname = k.here
+$keys$;
+COMMENT ON FUNCTION _keys_as_in_orders(segmentation_settings, text, text) IS
+    'Part of segmentations: the key columns of another source, named and typed as in the orders.';
+
+CREATE FUNCTION _has_key(s segmentation_settings, source text, alias text) RETURNS text
+LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp
+AS $has_key$
     SELECT string_agg(format('%s.%I IS NOT NULL', alias, k.name), ' AND ')
-        || coalesce(' AND EXISTS (SELECT FROM ' || among || ' AS t WHERE ' || @extschema@._same_key(s, 't', alias) || ')', '')
-    FROM unnest(key_columns) AS k (name)
-$among$;
-COMMENT ON FUNCTION _among(jsonb, text, text[], text) IS 'Part of segmentations: the condition that a row has a key, and one of those asked for.';
+    FROM unnest(@extschema@._source_keys(s, source)) AS k (name) WHERE k.name IS NOT NULL
+$has_key$;
+COMMENT ON FUNCTION _has_key(segmentation_settings, text, text) IS
+    'Part of segmentations: the condition that a row of a source has a key.';
 
 -- The calendar day of a column in the segmentation's time zone.
-CREATE FUNCTION _day(s jsonb, relation regclass, alias text, column_name text) RETURNS text
+CREATE FUNCTION _day(s segmentation_settings, relation regclass, alias text, column_name text) RETURNS text
 LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp
 AS $day$
-    WITH RECURSIVE base AS (
-        SELECT t.oid, t.typbasetype FROM pg_attribute AS a JOIN pg_type AS t ON t.oid = a.atttypid
-        WHERE a.attrelid = relation AND a.attname = column_name
-        UNION ALL
-        SELECT t.oid, t.typbasetype FROM base AS b JOIN pg_type AS t ON t.oid = b.typbasetype
-    )
-    SELECT CASE b.oid
-        WHEN 'timestamptz'::regtype THEN format('(%s.%I AT TIME ZONE %L)::pg_catalog.date', alias, column_name, s ->> 'time_zone')
+    SELECT CASE @extschema@._base_type(a.atttypid)
+        WHEN 'timestamptz'::regtype
+            THEN format('(%s.%I AT TIME ZONE %L)::pg_catalog.date', alias, column_name, s.time_zone)
         ELSE format('%s.%I::pg_catalog.date', alias, column_name) END
-    FROM base AS b WHERE b.typbasetype = 0
+    FROM pg_attribute AS a WHERE a.attrelid = relation AND a.attname = column_name
 $day$;
-COMMENT ON FUNCTION _day(jsonb, regclass, text, text) IS
+COMMENT ON FUNCTION _day(segmentation_settings, regclass, text, text) IS
     'Part of segmentations: the calendar day of a date, timestamp or timestamptz in the segmentation''s time zone.';
 
--- The rows of the orders that count: those with a key, that the filter lets through. The filter stands on lines of its own
--- so that a comment in it ends.
-CREATE FUNCTION _order_rows(s jsonb, among text DEFAULT NULL) RETURNS text
-LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp
-AS $rows$
-    SELECT format('%s AS o WHERE %s', @extschema@._source_table(s, 'orders'),
-                  @extschema@._among(s, 'o', @extschema@._keys(s), among))
-        || coalesce(E' AND (\n' || (s ->> 'order_filter') || E'\n)', '')
-$rows$;
-COMMENT ON FUNCTION _order_rows(jsonb, text) IS 'Part of segmentations: FROM and WHERE of the rows of the orders that count.';
+CREATE FUNCTION _text(alias text, column_name text) RETURNS text
+LANGUAGE sql IMMUTABLE PARALLEL SAFE SET search_path = pg_catalog, pg_temp
+AS $text$
+    SELECT CASE WHEN column_name IS NULL THEN 'NULL::pg_catalog.text'
+                ELSE format('%s.%I::pg_catalog.text', alias, column_name) END
+$text$;
+COMMENT ON FUNCTION _text(text, text) IS 'Part of segmentations: a column as text; NULL where there is none.';
 
--- One row an order: the lines of an order are summed, and an order is discounted if one of its lines is. Lines without an
--- order number are one order a day.
-CREATE FUNCTION _orders_sql(s jsonb, among text DEFAULT NULL) RETURNS text
+-- The rows of the orders that count: those with a key, that the filter lets through. `among` is a SELECT of keys; with
+-- it, only the orders of these customers. The filter stands on lines of its own so that a comment in it ends.
+CREATE FUNCTION _order_rows(s segmentation_settings, among text DEFAULT NULL) RETURNS text
+LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp
+AS $rows$
+DECLARE
+    conditions text := @extschema@._has_key(s, 'orders', 'o');
+BEGIN
+    IF among IS NOT NULL THEN
+        conditions := conditions
+            || format(' AND EXISTS (SELECT FROM %s AS t WHERE %s)', among, @extschema@._same_key(s, 't', 'o'));
+    END IF;
+    IF s.order_filter IS NOT NULL THEN
+        conditions := conditions || format(E' AND (\n%s\n)', s.order_filter);
+    END IF;
+    RETURN format('%s AS o WHERE %s', @extschema@._source_table(s, 'orders'), conditions);
+END
+$rows$;
+COMMENT ON FUNCTION _order_rows(segmentation_settings, text) IS
+    'Part of segmentations: FROM and WHERE of the rows of the orders that count.';
+
+-- One row an order: the lines of an order are summed, and an order is discounted if one of its lines is. Lines without
+-- an order number are one order a day.
+CREATE FUNCTION _orders_sql(s segmentation_settings, among text DEFAULT NULL) RETURNS text
 LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp
 AS $orders$
 DECLARE
-    c jsonb := s #> '{columns,orders}';
     keys text := @extschema@._key_list(s, 'o');
-    day text := @extschema@._day(s, @extschema@._source_table(s, 'orders'), 'o', c ->> 'ordered_at');
-    amount text := format('o.%I::pg_catalog.numeric', c ->> 'amount');
-    discounted text := 'o.' || quote_ident(c ->> 'discounted');
+    day text := @extschema@._day(s, @extschema@._source_table(s, 'orders'), 'o', s.ordered_at);
+    amount text := format('o.%I::pg_catalog.numeric', s.amount);
+    rows text := @extschema@._order_rows(s, among);
+    discounted text := '';
 BEGIN
-    IF c ->> 'order_id' IS NULL THEN
-        RETURN format('SELECT %s, %s AS ordered_on, %s AS amount%s FROM %s', keys, day, amount,
-                      coalesce(', ' || discounted || ' AS discounted', ''), @extschema@._order_rows(s, among));
+    IF s.order_id IS NULL THEN
+        IF s.discounted IS NOT NULL THEN
+            discounted := format(', o.%I AS discounted', s.discounted);
+        END IF;
+        RETURN format('SELECT %s, %s AS ordered_on, %s AS amount%s FROM %s', keys, day, amount, discounted, rows);
     END IF;
-    RETURN format('SELECT %s, pg_catalog.min(%s) AS ordered_on, pg_catalog.sum(%s) AS amount%s FROM %s '
-                  'GROUP BY %1$s, o.%6$I, CASE WHEN o.%6$I IS NULL THEN %2$s END', keys, day, amount,
-                  coalesce(', pg_catalog.bool_or(' || discounted || ') AS discounted', ''),
-                  @extschema@._order_rows(s, among), c ->> 'order_id');
+    IF s.discounted IS NOT NULL THEN
+        discounted := format(', pg_catalog.bool_or(o.%I) AS discounted', s.discounted);
+    END IF;
+    RETURN
+        format('SELECT %s, pg_catalog.min(%s) AS ordered_on, pg_catalog.sum(%s) AS amount%s',
+               keys, day, amount, discounted)
+        || format(' FROM %s GROUP BY %s, o.%I, CASE WHEN o.%3$I IS NULL THEN %4$s END', rows, keys, s.order_id, day);
 END
 $orders$;
-COMMENT ON FUNCTION _orders_sql(jsonb, text) IS 'Part of segmentations: the SELECT of the orders, one row an order.';
+COMMENT ON FUNCTION _orders_sql(segmentation_settings, text) IS
+    'Part of segmentations: the SELECT of the orders, one row an order.';
 
--- Where everybody is read, orders with a key of fixed length, a number or uuid, are sorted by it first: half a million groups in a
--- hash table cost cache misses, which take longer. Texts are dearer to compare. OFFSET 0 keeps the planner from reading the
--- whole table along an index instead.
-CREATE FUNCTION _histories_sql(s jsonb, among text DEFAULT NULL) RETURNS text
-LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp
+-- Where everybody is read, orders with a key of fixed length, a number or uuid, are sorted by it first: half a million
+-- groups in a hash table cost cache misses, which take longer. Texts are dearer to compare. OFFSET 0 keeps the planner
+-- from reading the whole table along an index instead.
+CREATE FUNCTION _histories_sql(s segmentation_settings, among text DEFAULT NULL) RETURNS text
+LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp
 AS $histories$
-    SELECT format('SELECT %s, @extschema@.purchase_history(r.ordered_on, r.amount%s) AS history FROM (%s) AS r GROUP BY %1$s',
-                  @extschema@._key_list(s, 'r'), CASE WHEN s #>> '{columns,orders,discounted}' IS NOT NULL THEN ', r.discounted' END,
-                  CASE WHEN among IS NULL AND k.are_short
-                      THEN format('SELECT * FROM (%s OFFSET 0) AS r ORDER BY %s', @extschema@._orders_sql(s, among), @extschema@._key_list(s, 'r'))
-                      ELSE @extschema@._orders_sql(s, among) END)
-    FROM (
-        SELECT bool_and(a.attlen > 0) AS are_short FROM pg_attribute AS a
-        WHERE a.attrelid = @extschema@._source_table(s, 'orders') AND a.attname = ANY (@extschema@._keys(s))
-    ) AS k
+DECLARE
+    keys text := @extschema@._key_list(s, 'r');
+    discounted text := CASE WHEN s.discounted IS NOT NULL THEN ', r.discounted' ELSE '' END;
+    orders text := @extschema@._orders_sql(s, among);
+    keys_are_short boolean := (
+        SELECT bool_and(a.attlen > 0) FROM pg_attribute AS a
+        WHERE a.attrelid = @extschema@._source_table(s, 'orders') AND a.attname = ANY (@extschema@._keys(s)));
+BEGIN
+    IF among IS NULL AND keys_are_short THEN
+        orders := format('SELECT * FROM (%s OFFSET 0) AS r ORDER BY %s', orders, keys);
+    END IF;
+    RETURN format('SELECT %s, @extschema@.purchase_history(r.ordered_on, r.amount%s) AS history', keys, discounted)
+        || format(' FROM (%s) AS r GROUP BY %s', orders, keys);
+END
 $histories$;
-COMMENT ON FUNCTION _histories_sql(jsonb, text) IS 'Part of segmentations: the SELECT of the purchase histories, one row a customer.';
+COMMENT ON FUNCTION _histories_sql(segmentation_settings, text) IS
+    'Part of segmentations: the SELECT of the purchase histories, one row a customer.';
 
--- The keys of another source, as those of the orders: named like them and of their types and collations, but
--- not cut to their length: what is longer is another customer.
-CREATE FUNCTION _foreign_keys(s jsonb, source text, alias text) RETURNS text
-LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp
-AS $keys$
-    SELECT string_agg(format('%s.%I::%s%s AS %I', alias, s #>> ARRAY['columns', source, k.role], format_type(a.atttypid, -1),
-                             ' COLLATE ' || nullif(a.attcollation, 0)::regcollation, a.attname), ', ' ORDER BY k.role DESC)
-    FROM unnest(ARRAY['tenant', 'customer']) AS k (role)
-    JOIN pg_attribute AS a ON a.attrelid = @extschema@._source_table(s, 'orders')
-        AND a.attname = s #>> ARRAY['columns', 'orders', k.role]
-$keys$;
-COMMENT ON FUNCTION _foreign_keys(jsonb, text, text) IS 'Part of segmentations: the key columns of another source, named and typed as in the orders.';
-
-CREATE FUNCTION _foreign_key_columns(s jsonb, source text) RETURNS text[]
-LANGUAGE sql IMMUTABLE PARALLEL SAFE SET search_path = pg_catalog, pg_temp
-AS $keys$
-    SELECT array_remove(ARRAY[s #>> ARRAY['columns', source, 'tenant'], s #>> ARRAY['columns', source, 'customer']], NULL)
-$keys$;
-COMMENT ON FUNCTION _foreign_key_columns(jsonb, text) IS 'Part of segmentations: the key columns of another source as they are called there.';
-
--- A column of a source c as text; NULL where the source has none.
-CREATE FUNCTION _text(s jsonb, source text, role text) RETURNS text
-LANGUAGE sql IMMUTABLE PARALLEL SAFE SET search_path = pg_catalog, pg_temp
-AS $text$ SELECT coalesce('c.' || quote_ident(s #>> ARRAY['columns', source, role]), 'NULL') || '::pg_catalog.text' $text$;
-COMMENT ON FUNCTION _text(jsonb, text, text) IS 'Part of segmentations: a column of a source as text, or NULL.';
-
-CREATE FUNCTION _engagement_sql(s jsonb) RETURNS text
-LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp
+CREATE FUNCTION _engagement_sql(s segmentation_settings) RETURNS text
+LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp
 AS $engagement$
-    SELECT format('SELECT %s, @extschema@.engagement_history(r.kind, r.happened_on) AS engagement '
-                  'FROM (SELECT %s, e.%I::pg_catalog.text AS kind, %s AS happened_on FROM %s AS e WHERE %s) AS r GROUP BY %1$s',
-                  @extschema@._key_list(s, 'r'), @extschema@._foreign_keys(s, 'engagement', 'e'),
-                  s #>> '{columns,engagement,kind}',
-                  @extschema@._day(s, @extschema@._source_table(s, 'engagement'), 'e', s #>> '{columns,engagement,happened_at}'),
-                  @extschema@._source_table(s, 'engagement'),
-                  @extschema@._among(s, 'e', @extschema@._foreign_key_columns(s, 'engagement'), NULL::text))
+DECLARE
+    relation regclass := @extschema@._source_table(s, 'engagement');
+    keys text := @extschema@._key_list(s, 'r');
+    events text := format('SELECT %s, %s AS kind, %s AS happened_on FROM %s AS e WHERE %s',
+        @extschema@._keys_as_in_orders(s, 'engagement', 'e'), @extschema@._text('e', s.engagement_kind),
+        @extschema@._day(s, relation, 'e', s.engagement_happened_at), relation,
+        @extschema@._has_key(s, 'engagement', 'e'));
+BEGIN
+    RETURN format('SELECT %s, @extschema@.engagement_history(r.kind, r.happened_on) AS engagement', keys)
+        || format(' FROM (%s) AS r GROUP BY %s', events, keys);
+END
 $engagement$;
-COMMENT ON FUNCTION _engagement_sql(jsonb) IS 'Part of segmentations: the SELECT of the engagement histories, one row a customer with events.';
+COMMENT ON FUNCTION _engagement_sql(segmentation_settings) IS
+    'Part of segmentations: the SELECT of the engagement histories, one row a customer with events.';
 
-CREATE FUNCTION _contacts_sql(s jsonb) RETURNS text
-LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp
+CREATE FUNCTION _contacts_sql(s segmentation_settings) RETURNS text
+LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp
 AS $contacts$
-    SELECT format('SELECT %s, @extschema@.contact_history(r.channel, r.contacted_on, r.scenario, r.step, r.test_group) AS contacts '
-                  'FROM (SELECT %s, c.%I::pg_catalog.text AS channel, %s AS contacted_on, %s AS scenario, %s AS step, %s AS test_group '
-                  'FROM %s AS c WHERE %s) AS r GROUP BY %1$s',
-                  @extschema@._key_list(s, 'r'), @extschema@._foreign_keys(s, 'contacts', 'c'), s #>> '{columns,contacts,channel}',
-                  @extschema@._day(s, @extschema@._source_table(s, 'contacts'), 'c', s #>> '{columns,contacts,contacted_at}'),
-                  @extschema@._text(s, 'contacts', 'scenario'), @extschema@._text(s, 'contacts', 'step'),
-                  @extschema@._text(s, 'contacts', 'group'), @extschema@._source_table(s, 'contacts'),
-                  @extschema@._among(s, 'c', @extschema@._foreign_key_columns(s, 'contacts'), NULL::text))
+DECLARE
+    relation regclass := @extschema@._source_table(s, 'contacts');
+    keys text := @extschema@._key_list(s, 'r');
+    log text := format('SELECT %s, %s AS channel, %s AS contacted_on, %s AS scenario, %s AS step, %s AS test_group',
+        @extschema@._keys_as_in_orders(s, 'contacts', 'c'), @extschema@._text('c', s.contacts_channel),
+        @extschema@._day(s, relation, 'c', s.contacts_contacted_at), @extschema@._text('c', s.contacts_scenario),
+        @extschema@._text('c', s.contacts_step), @extschema@._text('c', s.contacts_group))
+        || format(' FROM %s AS c WHERE %s', relation, @extschema@._has_key(s, 'contacts', 'c'));
+BEGIN
+    RETURN format('SELECT %s, ', keys)
+        || '@extschema@.contact_history(r.channel, r.contacted_on, r.scenario, r.step, r.test_group) AS contacts'
+        || format(' FROM (%s) AS r GROUP BY %s', log, keys);
+END
 $contacts$;
-COMMENT ON FUNCTION _contacts_sql(jsonb) IS 'Part of segmentations: the SELECT of the logs of contacts, one row a customer who was contacted.';
+COMMENT ON FUNCTION _contacts_sql(segmentation_settings) IS
+    'Part of segmentations: the SELECT of the logs of contacts, one row a customer who was contacted.';
 
--- What is known of a customer besides orders and events. Channels are NULL, not tracked, where the table has no address.
-CREATE FUNCTION _profiles_sql(s jsonb) RETURNS text
+-- What is known of a customer besides orders and events. Channels are NULL, not tracked, where the table has no
+-- address.
+CREATE FUNCTION _profiles_sql(s segmentation_settings) RETURNS text
 LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp
 AS $profiles$
 DECLARE
-    c jsonb := s #> '{columns,customers}';
     relation regclass := @extschema@._source_table(s, 'customers');
+    last_contacted_on text := coalesce(@extschema@._day(s, relation, 'c', s.customers_last_contacted_on),
+                                       'NULL::pg_catalog.date');
+    consents text := CASE WHEN s.customers_consents IS NULL THEN 'NULL::pg_catalog.jsonb'
+                          ELSE format('c.%I::pg_catalog.jsonb', s.customers_consents) END;
     channels text := 'NULL::pg_catalog.text[]';
 BEGIN
-    IF c ->> 'email' IS NOT NULL OR c ->> 'phone' IS NOT NULL OR c ->> 'postal_address' IS NOT NULL OR c ->> 'line_id' IS NOT NULL THEN
-        channels := format('@extschema@.reachable_channels(%s)', (
-            SELECT string_agg(coalesce('c.' || quote_ident(c ->> a.role) || '::pg_catalog.' || a.type, 'NULL::pg_catalog.' || a.type), ', ' ORDER BY a.place)
-            FROM (VALUES (1, 'email', 'text'), (2, 'phone', 'text'), (3, 'postal_address', 'text'), (4, 'line_id', 'text'),
-                         (5, 'consents', 'jsonb')) AS a (place, role, type)));
+    IF num_nonnulls(s.customers_email, s.customers_phone, s.customers_postal_address, s.customers_line_id) > 0 THEN
+        channels := format('@extschema@.reachable_channels(%s, %s, %s, %s, %s)',
+            @extschema@._text('c', s.customers_email), @extschema@._text('c', s.customers_phone),
+            @extschema@._text('c', s.customers_postal_address), @extschema@._text('c', s.customers_line_id), consents);
     END IF;
     RETURN format('SELECT %s, %s AS membership, %s AS channels, %s AS last_contacted_on FROM %s AS c WHERE %s',
-                  @extschema@._foreign_keys(s, 'customers', 'c'),
-                  @extschema@._text(s, 'customers', 'membership'), channels,
-                  coalesce(@extschema@._day(s, relation, 'c', c ->> 'last_contacted_on'), 'NULL::pg_catalog.date'), relation,
-                  @extschema@._among(s, 'c', @extschema@._foreign_key_columns(s, 'customers'), NULL::text));
+        @extschema@._keys_as_in_orders(s, 'customers', 'c'), @extschema@._text('c', s.customers_membership), channels,
+        last_contacted_on, relation, @extschema@._has_key(s, 'customers', 'c'));
 END
 $profiles$;
-COMMENT ON FUNCTION _profiles_sql(jsonb) IS 'Part of segmentations: the SELECT of memberships, channels and last contacts, one row a customer.';
+COMMENT ON FUNCTION _profiles_sql(segmentation_settings) IS
+    'Part of segmentations: the SELECT of memberships, channels and last contacts, one row a customer.';
 
-CREATE FUNCTION _refuse_double_profiles(s jsonb) RETURNS void
+CREATE FUNCTION _refuse_double_profiles(s segmentation_settings) RETURNS void
 LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp
 AS $double$
 DECLARE
+    keys text := @extschema@._key_list(s, 'c');
+    relation regclass;
+    rows text;
     example text;
 BEGIN
-    IF s ->> 'customers' IS NULL THEN
+    IF s.customers IS NULL THEN
         RETURN;
     END IF;
-    EXECUTE format('SELECT pg_catalog.concat_ws('', '', %s) FROM (SELECT %s FROM %s AS c WHERE %s) AS c GROUP BY %1$s HAVING count(*) > 1 LIMIT 1',
-                   @extschema@._key_list(s, 'c'), @extschema@._foreign_keys(s, 'customers', 'c'), @extschema@._source_table(s, 'customers'),
-                   @extschema@._among(s, 'c', @extschema@._foreign_key_columns(s, 'customers'), NULL::text)) INTO example;
+    relation := @extschema@._source_table(s, 'customers');
+    rows := format('SELECT %s FROM %s AS c WHERE %s', @extschema@._keys_as_in_orders(s, 'customers', 'c'), relation,
+                   @extschema@._has_key(s, 'customers', 'c'));
+    EXECUTE format($sql$SELECT concat_ws(', ', %s) FROM (%s) AS c$sql$, keys, rows)
+        || format(' GROUP BY %s HAVING count(*) > 1 LIMIT 1', keys) INTO example;
     IF example IS NOT NULL THEN
-        RAISE EXCEPTION '% has several rows of customer %', @extschema@._source_table(s, 'customers'), example
-            USING ERRCODE = 'unique_violation', HINT = 'It must have one row a customer; a view over it can choose which one.';
+        RAISE EXCEPTION '% has several rows of customer %', relation, example
+            USING ERRCODE = 'unique_violation',
+                  HINT = 'It must have one row a customer; a view over it can choose which one.';
     END IF;
 END
 $double$;
-COMMENT ON FUNCTION _refuse_double_profiles(jsonb) IS 'Part of segmentations: an error where the customers'' table has two rows of one customer.';
-
--- The tables that mirror the sources, in the order in which they are filled; the histories are the first.
-CREATE FUNCTION _mirrors(s jsonb, touched text DEFAULT NULL) RETURNS TABLE (place integer, suffix text, query text, among text, comment text)
-LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp
-AS $mirrors$
-BEGIN
-    RETURN QUERY SELECT 1, 'histories', @extschema@._histories_sql(s, touched), touched, format('Purchase histories of %s.', s ->> 'orders');
-    IF s ->> 'engagement' IS NOT NULL THEN
-        RETURN QUERY SELECT 2, 'engagement', @extschema@._engagement_sql(s), NULL, format('Engagement histories of %s.', s ->> 'engagement');
-    END IF;
-    IF s ->> 'contacts' IS NOT NULL THEN
-        RETURN QUERY SELECT 3, 'contacts', @extschema@._contacts_sql(s), NULL, format('Logs of contacts of %s.', s ->> 'contacts');
-    END IF;
-    IF s ->> 'customers' IS NOT NULL THEN
-        RETURN QUERY SELECT 4, 'profiles', @extschema@._profiles_sql(s), NULL,
-                            format('Memberships, channels and last contacts of %s.', s ->> 'customers');
-    END IF;
-END
-$mirrors$;
-COMMENT ON FUNCTION _mirrors(jsonb, text) IS 'Part of segmentations: the tables that mirror the sources, with their SELECTs.';
+COMMENT ON FUNCTION _refuse_double_profiles(segmentation_settings) IS
+    'Part of segmentations: an error where the customers'' table has two rows of one customer.';

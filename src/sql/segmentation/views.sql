@@ -1,40 +1,45 @@
 -- segmentation: views
 
--- What analysts and reporting tools read. Every text is a SELECT over the segmentation's own tables, so that a view can be
--- refreshed without the shop's tables, after a restore for example. What changes by itself every day (as_of, recency_days)
--- stays out of the materialized views: a refresh then writes only the rows of customers for whom something changed.
+-- What analysts and reporting tools read. Every text is a SELECT over the segmentation's own tables, so that a view can
+-- be refreshed without the shop's tables, after a restore for example. What changes by itself every day (as_of,
+-- recency_days) stays out of the materialized views: a refresh then writes only the rows of customers for whom
+-- something changed.
 
-CREATE FUNCTION _facts_sql(s jsonb) RETURNS text
+CREATE FUNCTION _facts_sql(s segmentation_settings) RETURNS text
 LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp
 AS $facts$
 DECLARE
     histories text := @extschema@._relation(s, 'histories');
     customers text := format(
 $sql$(
-    SELECT h.*, NULL::pg_catalog.text AS membership, NULL::pg_catalog.text[] AS channels, NULL::pg_catalog.date AS last_contacted_on
+    SELECT h.*, NULL::pg_catalog.text AS membership, NULL::pg_catalog.text[] AS channels,
+           NULL::pg_catalog.date AS last_contacted_on
     FROM %s AS h
 ) AS k$sql$, histories);
     engagement text := 'NULL::@extschema@.engagement_history';
     contacts text := 'NULL::@extschema@.contact_history';
     joined text := '';
 BEGIN
-    IF s ->> 'customers' IS NOT NULL THEN
+    IF s.customers IS NOT NULL THEN
         customers := format(
 $sql$(
     SELECT %s, h.history, c.membership, c.channels, c.last_contacted_on
     FROM %s AS h
     FULL JOIN %s AS c ON %s
 ) AS k$sql$,
-            (SELECT string_agg(format('coalesce(h.%1$I, c.%1$I) AS %1$I', k.name), ', ') FROM unnest(@extschema@._keys(s)) AS k (name)),
+            (SELECT string_agg(format('coalesce(h.%1$I, c.%1$I) AS %1$I', k.name), ', ')
+             FROM unnest(@extschema@._keys(s)) AS k (name)),
             histories, @extschema@._relation(s, 'profiles'), @extschema@._same_key(s, 'h', 'c'));
     END IF;
-    IF s ->> 'engagement' IS NOT NULL THEN
+    IF s.engagement IS NOT NULL THEN
         engagement := 'coalesce(e.engagement, @extschema@.no_engagement())';
-        joined := format(E'\nLEFT JOIN %s AS e ON %s', @extschema@._relation(s, 'engagement'), @extschema@._same_key(s, 'e', 'k'));
+        joined := format(E'\nLEFT JOIN %s AS e ON %s',
+                         @extschema@._relation(s, 'engagement'), @extschema@._same_key(s, 'e', 'k'));
     END IF;
-    IF s ->> 'contacts' IS NOT NULL THEN
+    IF s.contacts IS NOT NULL THEN
         contacts := 'coalesce(l.contacts, ''[]''::@extschema@.contact_history)';
-        joined := joined || format(E'\nLEFT JOIN %s AS l ON %s', @extschema@._relation(s, 'contacts'), @extschema@._same_key(s, 'l', 'k'));
+        joined := joined || format(E'\nLEFT JOIN %s AS l ON %s',
+                                   @extschema@._relation(s, 'contacts'), @extschema@._same_key(s, 'l', 'k'));
     END IF;
     RETURN format(
 $sql$SELECT %s, p.as_of, p.policy, k.history, %s AS engagement, k.membership, k.channels, k.last_contacted_on,
@@ -44,11 +49,12 @@ CROSS JOIN %s%s$sql$,
         @extschema@._key_list(s, 'k'), engagement, contacts, @extschema@._relation(s, 'status'), customers, joined);
 END
 $facts$;
-COMMENT ON FUNCTION _facts_sql(jsonb) IS 'Part of segmentations: the SELECT of everything that is known of a customer.';
+COMMENT ON FUNCTION _facts_sql(segmentation_settings) IS
+    'Part of segmentations: the SELECT of everything that is known of a customer.';
 
--- The day from which on a customer who has to wait may be contacted stands in wait_until: action_due_on of the others is as_of,
--- another one every day.
-CREATE FUNCTION _customers_sql(s jsonb) RETURNS text
+-- The day from which on a customer who has to wait may be contacted stands in wait_until: action_due_on of the others
+-- is as_of, another one every day.
+CREATE FUNCTION _customers_sql(s segmentation_settings) RETURNS text
 LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp
 AS $customers$
     SELECT format(
@@ -75,12 +81,12 @@ LEFT JOIN @extschema@.vip_tiers() AS t ON t.tier = s.vip_tier
 LEFT JOIN (
     SELECT n.* FROM %5$s AS p CROSS JOIN LATERAL @extschema@.next_actions(p.policy) AS n
 ) AS a ON a.rule = s.action_rule$sql$,
-        @extschema@._key_list(s, 'f'), 'label_' || (s ->> 'lang'), CASE s ->> 'lang' WHEN 'ja' THEN 'title_ja' ELSE 'title' END,
+        @extschema@._key_list(s, 'f'), 'label_' || s.lang, CASE s.lang WHEN 'ja' THEN 'title_ja' ELSE 'title' END,
         @extschema@._relation(s, 'facts'), @extschema@._relation(s, 'status'))
 $customers$;
-COMMENT ON FUNCTION _customers_sql(jsonb) IS 'Part of segmentations: the SELECT of one row a customer.';
+COMMENT ON FUNCTION _customers_sql(segmentation_settings) IS 'Part of segmentations: the SELECT of one row a customer.';
 
-CREATE FUNCTION _customers_today_sql(s jsonb) RETURNS text
+CREATE FUNCTION _customers_today_sql(s segmentation_settings) RETURNS text
 LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp
 AS $today$
     SELECT format(
@@ -88,9 +94,10 @@ $sql$SELECT c.*, p.as_of, p.as_of - c.last_purchase_on AS recency_days, coalesce
 FROM %s AS c
 CROSS JOIN %s AS p$sql$, @extschema@._relation(s, 'customers'), @extschema@._relation(s, 'status'))
 $today$;
-COMMENT ON FUNCTION _customers_today_sql(jsonb) IS 'Part of segmentations: the SELECT of the customers with what changes every day.';
+COMMENT ON FUNCTION _customers_today_sql(segmentation_settings) IS
+    'Part of segmentations: the SELECT of the customers with what changes every day.';
 
-CREATE FUNCTION _segments_sql(s jsonb) RETURNS text
+CREATE FUNCTION _segments_sql(s segmentation_settings) RETURNS text
 LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp
 AS $segments$
     SELECT format(
@@ -104,11 +111,13 @@ $sql$SELECT lifecycle_state, coalesce(rfm_segment, lifecycle_state) AS rfm_segme
 FROM %s
 GROUP BY 1, 2, 3$sql$, @extschema@._relation(s, 'customers'))
 $segments$;
-COMMENT ON FUNCTION _segments_sql(jsonb) IS 'Part of segmentations: the SELECT of one row a lifecycle state and RFM segment.';
+COMMENT ON FUNCTION _segments_sql(segmentation_settings) IS
+    'Part of segmentations: the SELECT of one row a lifecycle state and RFM segment.';
 
--- The last twelve months that are over, each from the end of the one before to its own. Steps of a month have to begin on a
--- 31st to end where their months end: where the first end is none, they begin a month earlier, and that month is left out.
-CREATE FUNCTION _movement_sql(s jsonb) RETURNS text
+-- The last twelve months that are over, each from the end of the one before to its own. Steps of a month have to begin
+-- on a 31st to end where their months end: where the first end is none, they begin a month earlier, and that month is
+-- left out.
+CREATE FUNCTION _movement_sql(s segmentation_settings) RETURNS text
 LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp
 AS $movement$
     SELECT format(
@@ -118,7 +127,8 @@ $sql$SELECT m.from_day, m.to_day, m.from_state, m.to_state,
        sum(m.revenue_after) AS revenue_after
 FROM (
     SELECT e.to_day, e.from_day,
-           CASE WHEN extract(day FROM e.from_day) = 31 THEN e.from_day ELSE date_trunc('month', e.from_day::timestamp)::date - 1 END AS stepped_from
+           CASE WHEN extract(day FROM e.from_day) = 31 THEN e.from_day
+                ELSE date_trunc('month', e.from_day::timestamp)::date - 1 END AS stepped_from
     FROM (
         SELECT date_trunc('month', (as_of + 1)::timestamp)::date - 1 AS to_day,
                (date_trunc('month', (as_of + 1)::timestamp) - interval '12 months')::date - 1 AS from_day
@@ -132,10 +142,11 @@ CROSS JOIN LATERAL @extschema@.state_movements(
 WHERE m.from_day >= d.from_day
 GROUP BY 1, 2, 3, 4$sql$, @extschema@._relation(s, 'status'), @extschema@._relation(s, 'facts'))
 $movement$;
-COMMENT ON FUNCTION _movement_sql(jsonb) IS 'Part of segmentations: the SELECT of who moved between states, month by month.';
+COMMENT ON FUNCTION _movement_sql(segmentation_settings) IS
+    'Part of segmentations: the SELECT of who moved between states, month by month.';
 
 -- A year after the month of the first purchase, month by month; a month that is not over on as_of is left out.
-CREATE FUNCTION _cohorts_sql(s jsonb) RETURNS text
+CREATE FUNCTION _cohorts_sql(s segmentation_settings) RETURNS text
 LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp
 AS $cohorts$
     SELECT format(
@@ -157,13 +168,15 @@ SELECT c.first_month, n.months_after, c.customers,
        coalesce(m.revenue, 0) AS revenue
 FROM cohorts AS c
 CROSS JOIN generate_series(0, 12) AS n (months_after)
-LEFT JOIN months AS m ON m.months_after = n.months_after AND m.month = (c.first_month + make_interval(months => n.months_after))::date
+LEFT JOIN months AS m ON m.months_after = n.months_after
+    AND m.month = (c.first_month + make_interval(months => n.months_after))::date
 WHERE (c.first_month + make_interval(months => n.months_after + 1))::date - 1 <= (SELECT as_of FROM %3$s)$sql$,
         @extschema@._relation(s, 'customers'), @extschema@._relation(s, 'facts'), @extschema@._relation(s, 'status'))
 $cohorts$;
-COMMENT ON FUNCTION _cohorts_sql(jsonb) IS 'Part of segmentations: the SELECT of one row a month of first purchase and month after it.';
+COMMENT ON FUNCTION _cohorts_sql(segmentation_settings) IS
+    'Part of segmentations: the SELECT of one row a month of first purchase and month after it.';
 
-CREATE FUNCTION _actions_sql(s jsonb) RETURNS text
+CREATE FUNCTION _actions_sql(s segmentation_settings) RETURNS text
 LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp
 AS $actions$
     SELECT format(
@@ -175,26 +188,5 @@ $sql$SELECT coalesce(action_rule, '') AS action_rule, coalesce(action_channel, '
 FROM %s
 GROUP BY 1, 2, 3, 4, 5$sql$, @extschema@._relation(s, 'customers'))
 $actions$;
-COMMENT ON FUNCTION _actions_sql(jsonb) IS 'Part of segmentations: the SELECT of one row a rule of next_action and channel.';
-
--- The relations that read, in the order in which they stand on each other, and the key of those that are materialized.
-CREATE FUNCTION _segmentation_views(s jsonb) RETURNS TABLE (place integer, suffix text, kind text, keys text[], query text, comment text)
-LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp
-AS $views$
-    VALUES
-    (1, 'facts', 'VIEW', NULL::text[], @extschema@._facts_sql(s),
-        'All that is known of a customer: the arguments of segment_customer and its like. Prospects have no history.'),
-    (2, 'customers', 'MATERIALIZED VIEW', @extschema@._keys(s), @extschema@._customers_sql(s),
-        'One row a customer, as of the day in the status table.'),
-    (3, 'customers_today', 'VIEW', NULL, @extschema@._customers_today_sql(s),
-        'The customers with what changes by itself every day.'),
-    (4, 'segments', 'MATERIALIZED VIEW', '{lifecycle_state,rfm_segment}', @extschema@._segments_sql(s),
-        'How many customers and how much revenue, by lifecycle state and RFM segment.'),
-    (5, 'movement', 'MATERIALIZED VIEW', '{from_day,to_day,from_state,to_state}', @extschema@._movement_sql(s),
-        'Who moved from which lifecycle state to which in each of the last twelve months that are over; who was still a prospect at its end is left out.'),
-    (6, 'cohorts', 'MATERIALIZED VIEW', '{first_month,months_after}', @extschema@._cohorts_sql(s),
-        'What those who first bought in a month did in the year after it, month by month.'),
-    (7, 'actions', 'MATERIALIZED VIEW', '{action_rule,action_channel}', @extschema@._actions_sql(s),
-        'How many customers wait for which next step, by channel.')
-$views$;
-COMMENT ON FUNCTION _segmentation_views(jsonb) IS 'Part of segmentations: the views with their keys and their SELECTs, in the order in which they are made.';
+COMMENT ON FUNCTION _actions_sql(segmentation_settings) IS
+    'Part of segmentations: the SELECT of one row a rule of next_action and channel.';

@@ -37,6 +37,7 @@ pub fn argument(type_name: &str, large: bool) -> Option<&'static str> {
         "numeric" => ("12.5", "99999999999999999999999999999999999999"),
         "double precision" => ("0.5::float8", "1e300::float8"),
         "boolean" => ("true", "false"),
+        "boolean[]" => ("ARRAY[true, false]", "array_fill(true, ARRAY[2000000])"),
         "oid" => ("1::oid", "4000000000::oid"),
         "\"any\"" => ("1", LONG),
         "uuid" => ("'00000000-0000-0000-0000-000000000001'::uuid", "'ffffffff-ffff-ffff-ffff-ffffffffffff'::uuid"),

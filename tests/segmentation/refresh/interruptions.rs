@@ -4,7 +4,6 @@ use super::shops::*;
 use super::*;
 use postgres::NoTls;
 use std::io::{BufRead, BufReader};
-use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::thread;
 use std::time::{Duration, Instant};
@@ -230,7 +229,7 @@ struct Server {
 
 impl Server {
     fn start() -> Server {
-        let mut process = Command::new(Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/support/cluster.sh"))
+        let mut process = Command::new(file("tests/support/cluster.sh"))
             // A commit that was not waited for may be lost with the backend: that is not what is tested.
             .env("PG_RFM_SETTINGS", "synchronous_commit=on")
             .args(["run", "kill", "bash", "-c", "echo \"$PGHOST\"; exec cat"])

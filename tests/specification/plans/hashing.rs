@@ -23,13 +23,15 @@ fn hashed_sorted_and_spilled_groups_answer_the_same() {
         assert!(plan.contains("HashAggregate") && plan.contains("Disk Usage"), "{plan}");
         assert_eq!(shop.answer(&spilling, &query), expected);
 
+        let compiled =
+            "SET jit = on; SET jit_above_cost = 0; SET jit_inline_above_cost = 0; SET jit_optimize_above_cost = 0;";
+        assert_eq!(shop.answer(&format!("{SERIAL} {compiled}"), &query), expected);
+
         let workers = format!("{spilling} {EAGER} SET max_parallel_workers_per_gather = 2;");
         assert_eq!(shop.answer(&workers, &query), expected);
     }
 }
 
-/// The four main aggregates of the same columns, day and policy cost one pass, not four: their arguments are evaluated
-/// once a row. A function that counts its calls (and says STABLE, because volatile ones are never shared) tells.
 /// The planner expects of each list as many rows as it has, not the thousand it takes for granted.
 #[test]
 fn the_planner_knows_how_long_the_lists_are() {
@@ -47,6 +49,8 @@ fn the_planner_knows_how_long_the_lists_are() {
     }
 }
 
+/// The four main aggregates of the same columns, day and policy cost one pass, not four: their arguments are evaluated
+/// once a row. A function that counts its calls (and says STABLE, because volatile ones are never shared) tells.
 #[test]
 fn the_four_main_aggregates_share_one_pass() {
     let shop = Shop::new("plans_shared");

@@ -1,0 +1,156 @@
+-- segmentation: checks of what is asked for
+
+-- The settings with what is given laid over them, and with defaults and columns filled in; an error where they cannot
+-- be meant. What is given is a document of arguments; nothing is given when settings that were kept are checked again.
+CREATE FUNCTION _checked_settings(s segmentation_settings, given jsonb DEFAULT '{}') RETURNS segmentation_settings
+LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp
+AS $checked$
+DECLARE
+    columns_of_orders text[] := ARRAY(SELECT c.role FROM @extschema@._source_columns() AS c WHERE c.source = 'orders');
+    given_columns jsonb;
+    named record;
+    relation regclass;
+    kind pg_class;
+BEGIN
+    s := @extschema@._with(
+        s, given - columns_of_orders - '{engagement_columns,contacts_columns,customers_columns}'::text[]);
+    s.settings_version := @extschema@._settings_version();
+    s.time_zone := coalesce(s.time_zone, current_setting('TimeZone'));
+    s.lang := coalesce(s.lang, 'en');
+    s.track := coalesce(s.track, 'none');
+    IF s.orders IS NULL THEN
+        PERFORM @extschema@._refuse('orders is NULL', 'Name the table of orders: orders => ''sales.orders''.');
+    ELSIF s.lang NOT IN ('en', 'ja') THEN
+        PERFORM @extschema@._refuse(format('lang is "%s"', s.lang), 'Labels exist in en and ja.');
+    ELSIF s.track NOT IN ('none', 'trigger') THEN
+        PERFORM @extschema@._refuse(format('track is "%s"', s.track), 'It is none or trigger.');
+    ELSIF NOT isfinite(s.as_of) THEN
+        PERFORM @extschema@._refuse(format('as_of is %s', s.as_of),
+                                    'Give a finite day, or none for today at each refresh.');
+    END IF;
+    PERFORM @extschema@._refuse_unknown_views(s);
+    PERFORM clock_timestamp() AT TIME ZONE s.time_zone; -- an error where there is no such zone
+
+    FOR named IN SELECT * FROM @extschema@._sources(s) LOOP
+        IF named.source = 'orders' THEN
+            given_columns := (SELECT coalesce(jsonb_object_agg(g.role, g.name), '{}')
+                              FROM jsonb_each(given) AS g (role, name) WHERE g.role = ANY (columns_of_orders));
+        ELSE
+            given_columns := coalesce(given -> (named.source || '_columns'), '{}');
+        END IF;
+        IF jsonb_typeof(given_columns) <> 'object' THEN
+            PERFORM @extschema@._refuse(format('%s_columns is a JSON %s', named.source, jsonb_typeof(given_columns)),
+                                        'Give an object of columns, for example {"customer": "buyer_id"}.');
+        ELSIF named.relation IS NULL AND given_columns <> '{}' THEN
+            PERFORM @extschema@._refuse(format('%s_columns are given without %1$s', named.source),
+                                        format('Name the table too: %s => ...', named.source));
+        ELSIF named.relation IS NULL THEN
+            s := @extschema@._without_columns(s, named.source);
+            CONTINUE;
+        END IF;
+        relation := @extschema@._source_table(s, named.source);
+        SELECT * INTO kind FROM pg_class AS c WHERE c.oid = relation;
+        IF kind.relpersistence = 't' THEN
+            PERFORM @extschema@._refuse(format('%s is a temporary table', relation),
+                                        'A refresh from another session would not see it.');
+        ELSIF named.source = 'orders' AND s.track = 'trigger' AND kind.relkind NOT IN ('r', 'p') THEN
+            PERFORM @extschema@._refuse(format('%s is no table: it can have no triggers that note changes', relation),
+                                        'Use track => ''none'': each refresh reads all orders.');
+        END IF;
+        -- The columns of a table that is named anew are looked for anew.
+        s := @extschema@._with_columns(s, named.source, CASE WHEN given ? named.source THEN given_columns
+            ELSE @extschema@._settled_columns(s, named.source) || given_columns END);
+    END LOOP;
+    PERFORM @extschema@._same_key(s, 'a', 'b'); -- an error where a key has no order
+    IF s.order_filter IS NOT NULL THEN
+        -- By itself, so that the message shows the filter and no other SQL, and not between parentheses, which it could
+        -- close.
+        EXECUTE format(E'SELECT FROM %s AS o WHERE CASE WHEN\n%s\nTHEN true END LIMIT 0',
+                       @extschema@._source_table(s, 'orders'), s.order_filter);
+    END IF;
+    IF @extschema@._keys(s) && '{ordered_on,amount,discounted,kind,happened_on}'
+        OR @extschema@._keys(s) && '{channel,contacted_on,scenario,step,test_group}'
+        OR EXISTS (SELECT FROM @extschema@._column_comments() AS c WHERE c.name = ANY (@extschema@._keys(s))) THEN
+        PERFORM @extschema@._refuse(
+            format('a key column is called like a column of ours: %s', array_to_string(@extschema@._keys(s), ', ')),
+            'A view over the orders can give it another name.');
+    END IF;
+    RETURN s;
+END
+$checked$;
+COMMENT ON FUNCTION _checked_settings(segmentation_settings, jsonb) IS
+    'Part of segmentations: settings with arguments laid over them, defaults and found columns; refuses what cannot '
+    'be meant.';
+
+CREATE FUNCTION _refuse_unknown_views(s segmentation_settings) RETURNS void
+LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp
+AS $views$
+DECLARE
+    known text[] := ARRAY(SELECT r.suffix FROM @extschema@._relations(s) AS r
+                          WHERE r.kind = 'MATERIALIZED VIEW' ORDER BY r.place);
+    named text;
+BEGIN
+    FOREACH named IN ARRAY coalesce(s.views, '{}') LOOP
+        IF named = ANY (known) IS NOT TRUE THEN
+            PERFORM @extschema@._refuse(format('there is no view %L', named),
+                                        format('views can have: %s.', array_to_string(known, ', ')));
+        END IF;
+    END LOOP;
+END
+$views$;
+COMMENT ON FUNCTION _refuse_unknown_views(segmentation_settings) IS
+    'Part of segmentations: an error where a view is asked for that there is not.';
+
+-- What can be refused before the orders are read, which may take an hour.
+CREATE FUNCTION _refuse_early(s segmentation_settings) RETURNS void
+LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp
+AS $early$
+DECLARE
+    reader text;
+    untracked text;
+    other text;
+BEGIN
+    PERFORM @extschema@._refuse_unsafe_schema(s);
+    FOREACH reader IN ARRAY coalesce(s.readers, '{}') LOOP
+        IF reader IS NULL THEN
+            PERFORM @extschema@._refuse('a reader is NULL', 'Name roles: readers => ''{reporting}''.');
+        ELSIF reader <> 'public' AND to_regrole(quote_ident(reader)) IS NULL THEN
+            RAISE EXCEPTION 'role "%" does not exist', reader
+                USING ERRCODE = 'undefined_object',
+                      HINT = 'readers are roles; create it first.'
+                      || CASE lower(reader) WHEN 'public' THEN ' Only public in lower case is everybody.' ELSE '' END;
+        END IF;
+    END LOOP;
+    IF s.track = 'trigger' AND NOT has_table_privilege(@extschema@._source_table(s, 'orders'), 'TRIGGER') THEN
+        RAISE EXCEPTION 'permission denied to put triggers on %', s.orders
+            USING ERRCODE = 'insufficient_privilege',
+                  HINT = format('GRANT TRIGGER ON %s TO %I, or use track => ''none''.', s.orders, current_user);
+    ELSIF s.track = 'trigger' THEN
+        SELECT min(c.oid::regclass::text) INTO untracked
+        FROM pg_class AS c WHERE c.oid = ANY (@extschema@._order_tables(s)::oid[]) AND c.relkind = 'f';
+        PERFORM @extschema@._refuse_tracking_for_superuser(s);
+        IF untracked IS NOT NULL THEN
+            PERFORM @extschema@._refuse(
+                format('%s is a foreign table: it can have no triggers that note changes', untracked),
+                 'Use track => ''none'': each refresh reads all orders.');
+        END IF;
+        -- The names of the triggers hold the name of the segmentation, and owners or schemas may have one of the same
+        -- name each.
+        SELECT min(g.tgfoid::regprocedure::text) INTO other
+        FROM pg_trigger AS g
+        WHERE g.tgrelid = @extschema@._source_table(s, 'orders')
+            AND g.tgname = concat_ws('_', 'pg_rfm', s.name, 'insert')
+            AND g.tgfoid IS DISTINCT FROM to_regprocedure(@extschema@._trigger_function(s))::oid;
+        IF other IS NOT NULL THEN
+            PERFORM @extschema@._refuse(
+                format('%s is tracked for another segmentation of this name already, by %s', s.orders, other),
+                 'Choose another name, or use track => ''none''.');
+        END IF;
+    END IF;
+    IF s.policy IS DISTINCT FROM 'learn' THEN
+        PERFORM @extschema@._policy_on(s, @extschema@._today(s, NULL::date), false);
+    END IF;
+END
+$early$;
+COMMENT ON FUNCTION _refuse_early(segmentation_settings) IS
+    'Part of segmentations: refuses what would fail only after the orders were read.';
