@@ -904,6 +904,7 @@ CREATE TYPE customer_segment AS (
     action_behavior text,
     action_channel text,
     action_due_on date,
+    action_after_wait text,
     next_transition_on date
 );
 COMMENT ON TYPE customer_segment IS 'A row of segment_customer; customer_columns() says what each column means.';
@@ -1652,6 +1653,7 @@ $sql$(
 ) AS k$sql$, histories);
     engagement text := 'NULL::@extschema@.engagement_history';
     contacts text := 'NULL::@extschema@.contact_history';
+    last_contacted_on text := 'k.last_contacted_on';
     joined text := '';
 BEGIN
     IF s.customers IS NOT NULL THEN
@@ -1671,16 +1673,20 @@ $sql$(
                          @extschema@._relation(s, 'engagement'), @extschema@._same_key(s, 'e', 'k'));
     END IF;
     IF s.contacts IS NOT NULL THEN
+        -- What lies after as_of is not known yet; greatest() leaves NULL out.
+        last_contacted_on := 'greatest(CASE WHEN k.last_contacted_on <= p.as_of THEN k.last_contacted_on END, '
+            '@extschema@.last_contacted_on(l.contacts, p.as_of))';
         contacts := 'coalesce(l.contacts, ''[]''::@extschema@.contact_history)';
         joined := joined || format(E'\nLEFT JOIN %s AS l ON %s',
                                    @extschema@._relation(s, 'contacts'), @extschema@._same_key(s, 'l', 'k'));
     END IF;
     RETURN format(
-$sql$SELECT %s, p.as_of, p.policy, k.history, %s AS engagement, k.membership, k.channels, k.last_contacted_on,
+$sql$SELECT %s, p.as_of, p.policy, k.history, %s AS engagement, k.membership, k.channels, %s AS last_contacted_on,
        %s AS contacts
 FROM %s AS p
 CROSS JOIN %s%s$sql$,
-        @extschema@._key_list(s, 'k'), engagement, contacts, @extschema@._relation(s, 'status'), customers, joined);
+        @extschema@._key_list(s, 'k'), engagement, last_contacted_on, contacts, @extschema@._relation(s, 'status'), customers,
+        joined);
 END
 $facts$;
 COMMENT ON FUNCTION _facts_sql(segmentation_settings) IS
@@ -1703,7 +1709,7 @@ $sql$SELECT %1$s,
        s.value_score, s.relation_score, s.vip_score, s.vip_tier, t.%2$I AS tier_label, s.last_tier,
        s.dormancy_category, s.dormancy_reason,
        array_to_string(f.channels, ',') AS reachable_by, f.last_contacted_on,
-       s.next_action, a.%3$I AS action_title, s.action_rule, s.action_behavior, s.action_channel,
+       s.next_action, a.%3$I AS action_title, s.action_rule, s.action_behavior, s.action_channel, s.action_after_wait,
        CASE WHEN s.action_due_on > f.as_of THEN s.action_due_on END AS wait_until
 FROM %4$s AS f
 CROSS JOIN LATERAL @extschema@.segment_customer(
@@ -4011,6 +4017,18 @@ AS 'MODULE_PATHNAME', 'first_purchase_on_wrapper';
 /* </end connected objects> */
 
 /* <begin connected objects> */
+-- src/sql/scenario.rs
+-- pg_rfm::sql::scenario::last_contacted_on
+CREATE  FUNCTION "last_contacted_on"(
+	"contacts" contact_history, /* ContactHistory */
+	"as_of" date /* Day */
+) RETURNS date /* Option < Day > */
+IMMUTABLE STRICT PARALLEL SAFE COST 20
+LANGUAGE c /* Rust */
+AS 'MODULE_PATHNAME', 'last_contacted_on_wrapper';
+/* </end connected objects> */
+
+/* <begin connected objects> */
 -- src/sql/history.rs
 -- pg_rfm::sql::history::last_gap_days
 CREATE  FUNCTION "last_gap_days"(
@@ -4639,6 +4657,7 @@ AS 'MODULE_PATHNAME', 'scenario_presets_wrapper';
 --   check_scenario
 --   message_keys
 --   due_step_reasons
+--   last_contacted_on
 --   contact_allowed_on
 
 -- scenario
@@ -4679,6 +4698,8 @@ COMMENT ON FUNCTION check_scenario(scenario, segment_policy) IS
 COMMENT ON FUNCTION message_keys() IS
     'The messages that steps name, with titles in English and Japanese and a line in Japanese that invites the customer.';
 COMMENT ON FUNCTION due_step_reasons() IS 'What due_steps says in why, with labels in English and Japanese.';
+COMMENT ON FUNCTION last_contacted_on(contact_history, date) IS
+    'The day of the last contact up to as_of; NULL where there was none. Entries of the group holdout are no contacts.';
 COMMENT ON FUNCTION contact_allowed_on(contact_history, date, segment_policy, engagement_history, text) IS
     'The first day from as_of on which the contact policy allows a contact, over a channel or, where that is NULL, at all.';
 /* </end connected objects> */
@@ -5114,13 +5135,13 @@ ALTER FUNCTION memberships() ROWS 4;
 ALTER FUNCTION dormancy_categories() ROWS 5;
 ALTER FUNCTION dormancy_reasons() ROWS 6;
 ALTER FUNCTION policy_presets() ROWS 6;
-ALTER FUNCTION next_actions(segment_policy) ROWS 25;
-ALTER FUNCTION scenario_presets() ROWS 13;
-ALTER FUNCTION message_keys() ROWS 29;
+ALTER FUNCTION next_actions(segment_policy) ROWS 27;
+ALTER FUNCTION scenario_presets() ROWS 20;
+ALTER FUNCTION message_keys() ROWS 32;
 ALTER FUNCTION due_step_reasons() ROWS 11;
 ALTER FUNCTION ab_verdicts() ROWS 3;
 ALTER FUNCTION ab_factors() ROWS 3;
-ALTER FUNCTION customer_columns() ROWS 26;
+ALTER FUNCTION customer_columns() ROWS 27;
 /* </end connected objects> */
 
 /* <begin connected objects> */

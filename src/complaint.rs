@@ -78,9 +78,8 @@ impl OpenComplaint {
         // Money is given back for a complaint as well as for a return: the end of either is the end of it.
         let resolved_on = resolved_on(COMPLAINT_RESOLVED).max(resolved_on(RETURN_RESOLVED));
         let refund = last_large_refund_on(history.until(as_of), policy).filter(|&on| is_open(on, resolved_on));
-        // rev(): max_by_key keeps the last of equals, the list prefers the first.
-        let all = memory::collect(events.chain(refund.map(|on| OpenComplaint { kind: None, on })));
-        all.into_iter().rev().max_by_key(|complaint| complaint.on)
+        let refund = refund.map(|on| OpenComplaint { kind: None, on });
+        events.chain(refund).reduce(|latest, next| if next.on > latest.on { next } else { latest })
     }
 
     /// The complaint and the limit that made a refund one, for explanations.

@@ -68,18 +68,17 @@ impl Contact {
         let is_dormant = state == Some(LifecycleState::Dormant);
         let usual = if is_dormant { &self.dormant_channels } else { &self.channels };
         let place = |list: &[String], channel: &String| list.iter().position(|name| name == channel);
-        // A place is less than none at all, which comes last.
-        let preference = |channel: &&String| {
+        let preference = |(position, channel): (usize, &'c String)| {
             let named = own.named.and_then(|named| place(named, channel));
             let usual = place(usual, channel);
             let is_for_others = is_dormant && usual.is_none() && self.channels.contains(channel);
             let is_allowed = named.is_some() || !own.only && !is_for_others;
-            is_allowed.then(|| [named, usual].map(|place| place.unwrap_or(usize::MAX)))
+            // The others keep the order in which they were given.
+            let preference = [named.unwrap_or(usize::MAX), usual.unwrap_or(usize::MAX), position];
+            is_allowed.then_some((preference, channel))
         };
-        let mut channels =
-            memory::collect(reachable.iter().filter_map(|channel| Some((preference(&channel)?, channel))));
-        // Stable: the others keep the order in which they were given.
-        channels.sort_by_key(|&(preference, _)| preference);
+        let mut channels = memory::collect(reachable.iter().enumerate().filter_map(preference));
+        memory::sort(&mut channels, |a, b| a.0.cmp(&b.0));
         channels.into_iter().map(|(_, channel)| channel.as_str())
     }
 }

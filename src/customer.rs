@@ -267,8 +267,12 @@ impl<'a> Customer<'a> {
 
     /// The reason she would be dormant for and what decided it; `None` for a prospect.
     pub fn reason_decision(&self) -> Option<ReasonDecision<'_>> {
+        self.reason_by(self.open_complaint())
+    }
+
+    fn reason_by(&self, complaint: Option<OpenComplaint>) -> Option<ReasonDecision<'_>> {
         let limits = &self.policy.dormancy_reason;
-        Some(ReasonDecision::of(self.purchases()?, self.open_complaint(), self.engagement, self.as_of, limits))
+        Some(ReasonDecision::of(self.purchases()?, complaint, self.engagement, self.as_of, limits))
     }
 
     /// Her latest complaint that is not resolved.
@@ -306,7 +310,8 @@ impl<'a> Customer<'a> {
         let state = self.lifecycle_state();
         let orders = purchases.map_or(0, |purchases| purchases.orders);
         let is_dormant = state == LifecycleState::Dormant;
-        let reason = self.dormancy_reason();
+        let complaint = self.open_complaint();
+        let reason = self.reason_by(complaint).map(|decision| decision.reason);
         let (engagement, as_of) = (self.engagement, self.as_of);
         let calendar = ContactCalendar { facts: contact, engagement, as_of, policy: &self.policy.contact };
         Ok(Facts {
@@ -336,7 +341,7 @@ impl<'a> Customer<'a> {
             dormancy_category: DormancyCategory::of(orders, self.membership).filter(|_| is_dormant),
             dormancy_reason: reason.filter(|_| is_dormant),
             reason_if_dormant: reason,
-            complaint: self.open_complaint(),
+            complaint,
             refund_only_days_ago: self.history.last_refund_only_on(self.as_of).map(|day| self.as_of.days_since(day)),
             membership: self.membership,
             calendar: Some(calendar),

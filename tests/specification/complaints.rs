@@ -60,10 +60,11 @@ fn personal_channels_and_the_share_of_a_refund_are_the_policys() {
                                                  contacts => '[{{\"on\": \"2026-06-25\", \"channel\": \"visit\"}}]') AS s"
         ))
     };
-    // A fifth of the last purchase day; nobody here is dormant, so that the column has no reason.
-    assert_eq!(ask("{}"), "wait||unhabituated\n");
+    // A fifth of the last purchase day, which was more than three times the one before. Nobody here is dormant, so that the
+    // column has no reason.
+    assert_eq!(ask("{}"), "wait||overstocked\n");
     assert_eq!(ask(r#"{"complaint": {"min_refund_share": 0.2}}"#), "resolve_complaint||dissatisfied\n");
-    assert_eq!(ask(r#"{"complaint": {"min_refund_share": 0.200001}}"#), "wait||unhabituated\n");
+    assert_eq!(ask(r#"{"complaint": {"min_refund_share": 0.200001}}"#), "wait||overstocked\n");
     let visits = r#"{"complaint": {"min_refund_share": 0.2}, "contact": {"personal_channels": ["visit"]}}"#;
     assert_eq!(ask(visits), "follow_up_complaint||dissatisfied\n");
 }

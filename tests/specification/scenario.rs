@@ -574,7 +574,9 @@ fn who_keeps_buying_gets_rewards_by_the_number_of_orders_and_a_letter_each_quart
     let days: Vec<_> = (0..20).map(|number| number * 20).collect();
     let sent = sent_by_presets(&customer_of(&days), |_| true);
     let of = |name: &str| sent.iter().filter(|sent| sent.1 == name).map(|sent| sent.0).collect::<Vec<_>>();
-    assert_eq!((of("order_reward_5"), of("order_reward_10"), of("order_reward_20")), (vec![80], vec![180], vec![380]));
+    assert_eq!((of("order_reward_5"), of("order_reward_10")), (vec![80], vec![180]));
+    // Or up to a week later, where something else was sent in the week before.
+    assert!(matches!(of("order_reward_20")[..], [380..=386]));
     let letters = of("keeper_letter");
     assert!(
         letters.len() >= 4 && letters.windows(2).all(|pair| (91..=98).contains(&(pair[1] - pair[0]))),
