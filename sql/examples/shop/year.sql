@@ -155,9 +155,9 @@ GROUP BY ROLLUP ((s.name, s.priority)) ORDER BY s.priority;
 \echo 'The way of one customer who was reactivated'
 SELECT * FROM (
     SELECT (contacted_at AT TIME ZONE 'Asia/Tokyo')::date AS day, channel, scenario, step, "group", NULL::numeric AS bought
-    FROM contacts WHERE customer_id = 1688
+    FROM contacts WHERE customer_id = 1060
     UNION ALL
-    SELECT ordered_on, NULL, NULL, NULL, NULL, amount FROM orders WHERE customer_id = 1688
+    SELECT ordered_on, NULL, NULL, NULL, NULL, amount FROM orders WHERE customer_id = 1060
 ) AS way
 WHERE day BETWEEN '2025-06-01' AND '2026-06-30' ORDER BY day, scenario;
 

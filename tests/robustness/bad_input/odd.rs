@@ -130,7 +130,7 @@ const DEFINED: &[(&str, Option<&str>)] = &[
         "SELECT action_channel FROM segment_customer(NULL, '2024-01-01', channels => '[5:6]={phone,email}')",
         Some("email"),
     ),
-    ("SELECT action_channel FROM segment_customer(NULL, '2024-01-01', channels => '{pigeon, EMAIL}')", None),
+    ("SELECT action_channel FROM segment_customer(NULL, '2024-01-01', channels => '{pigeon, EMAIL}')", Some("pigeon")),
     (
         "SELECT action_channel FROM segment_customer(NULL, '2024-01-01', channels => array_fill('email'::text, ARRAY[100000]))",
         Some("email"),
