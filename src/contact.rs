@@ -26,7 +26,7 @@ pub struct Contact {
     pub limits: Vec<ContactLimit>,
     /// The same over single channels.
     pub channel_limits: BTreeMap<String, Vec<ContactLimit>>,
-    /// Channels in order of preference, for rules that name none.
+    /// Channels in order of preference, after those that a rule names.
     pub channels: Vec<String>,
     /// The same for dormant customers; no social media, which cannot address the dormant alone.
     pub dormant_channels: Vec<String>,

@@ -109,6 +109,11 @@ mod tests {
             findings(&text).iter().filter(|finding| finding.contains("recency_cuts")).count()
         };
         assert_eq!([44.9, 45.0, 60.9, 61.0].map(two), [1, 0, 0, 1]);
+        // No number of days is beyond the calendar.
+        let far = findings(r#"{"rfm": {"recency_cuts": [-1e30, -1e30, -1e30, 1e30]}}"#);
+        let contradicts = |finding: &&String| finding.contains("who last bought");
+        assert_eq!(far.iter().filter(contradicts).count(), 1, "{far:?}");
+        assert!(far.iter().any(|finding| finding.contains("who last bought 0 to 45 days ago")), "{far:?}");
         // Of the own cycle, the limits that everybody begins with: 45 and 90, with grace 60 and 105.
         let own = |dormant_ratio| {
             findings(&format!(r#"{{"lifecycle": {{"cycle": "own", "dormant_ratio": {dormant_ratio}}}}}"#)).len()
