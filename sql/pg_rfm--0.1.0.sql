@@ -5142,6 +5142,7 @@ ALTER FUNCTION due_step_reasons() ROWS 11;
 ALTER FUNCTION ab_verdicts() ROWS 3;
 ALTER FUNCTION ab_factors() ROWS 3;
 ALTER FUNCTION customer_columns() ROWS 27;
+ALTER FUNCTION _source_columns() ROWS 27;
 /* </end connected objects> */
 
 /* <begin connected objects> */

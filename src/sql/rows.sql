@@ -15,3 +15,4 @@ ALTER FUNCTION due_step_reasons() ROWS 11;
 ALTER FUNCTION ab_verdicts() ROWS 3;
 ALTER FUNCTION ab_factors() ROWS 3;
 ALTER FUNCTION customer_columns() ROWS 27;
+ALTER FUNCTION _source_columns() ROWS 27;
