@@ -4,6 +4,7 @@ mod condition;
 
 pub use condition::Condition;
 
+use crate::contact::OwnChannels;
 use crate::day::Day;
 use crate::facts::Facts;
 use crate::finding::{Contradictions, Finding, Severity};
@@ -26,6 +27,8 @@ impl NextAction {
         for (position, rule) in self.rules.iter().enumerate() {
             let path = format!("next_action.rules[{position}]");
             found.require(!rule.action.is_empty(), format!("{path}.action"), "the name is empty");
+            let names_some = !rule.only_channels || rule.channels.is_some();
+            found.require(names_some, format!("{path}.only_channels"), "the rule names no channels");
             for name in rule.when.segment_names() {
                 found.require(has_segment(name), format!("{path}.when"), format!("no segment is called {name:?}"));
             }
@@ -57,10 +60,20 @@ pub struct ActionRule {
     pub title: String,
     /// The action's title in Japanese; the English one where it is left out.
     pub title_ja: Option<String>,
-    /// Channels in order of preference; where left out, those of `contact`.
+    /// Channels in order of preference; then those of `contact`, then any other.
     pub channels: Option<Vec<String>>,
+    /// Whether no others will do.
+    #[serde(default)]
+    pub only_channels: bool,
     /// What must be true of the customer.
     pub when: Condition,
+}
+
+impl ActionRule {
+    /// The channels that it names.
+    fn own_channels(&self) -> OwnChannels<'_> {
+        OwnChannels { named: self.channels.as_deref(), only: self.only_channels }
+    }
 }
 
 /// The action where no rule matches.
@@ -123,18 +136,19 @@ impl<'a> NextStep<'a> {
         self.rule().map_or(Behavior::None, |rule| rule.behavior)
     }
 
-    /// The channels in order of preference and what in the policy says so; `None` where no rule matches.
-    fn preferred_channels(self, facts: &Facts<'a>) -> Option<(&'a [String], &'static str)> {
-        let policy = facts.calendar?.policy;
-        Some(policy.preferred_channels(self.rule()?.channels.as_deref(), facts.lifecycle_state))
+    /// What waits behind [`WAIT`]: the action of the first later rule that matches and does not wait itself; `None` where
+    /// this is another step.
+    pub fn after_wait(self, facts: &Facts<'a>) -> Option<&'a str> {
+        let place = self.decided_by.filter(|_| self.action() == WAIT)?;
+        let mut later = self.rules[place + 1..].iter().filter(|rule| rule.action != WAIT);
+        Some(later.find(|rule| rule.when.holds(facts)).map_or(NO_ACTION, |rule| &rule.action))
     }
 
-    /// The first channel of the rule, or of the policy, over which the customer can be reached and which is not used up,
-    /// and from when that is so: `as_of`, or the day on which the first of those that are used up is free again. `None`
-    /// where there is none or channels are not tracked.
+    /// The first channel of the rule, or else of the customer's others, that is not used up, and from when that is so:
+    /// `as_of`, or the day on which the first of those that are used up is free again. `None` where there is none, channels
+    /// are not tracked or no rule matches.
     fn open_channel(self, facts: &Facts<'a>) -> Option<(&'a str, Day)> {
-        let (preferred, _) = self.preferred_channels(facts)?;
-        facts.calendar?.channel(preferred)
+        facts.calendar?.channel(self.rule()?.own_channels(), facts.lifecycle_state)
     }
 
     /// The channel to use: the first in order of preference over which the customer can be reached and which is not used
@@ -167,6 +181,7 @@ impl<'a> NextStep<'a> {
             "title": self.rule().map(|rule| rule.title.as_str()),
             "behavior": self.behavior(),
             "when": self.rule().map(|rule| rule.when.as_written()),
+            "after_wait": self.after_wait(facts),
             "tried_before": before.iter().map(|rule| rule.id.as_str()).collect::<Vec<_>>(),
             "facts_asked": asked,
         })
@@ -174,13 +189,8 @@ impl<'a> NextStep<'a> {
 
     /// The channel and what it was chosen from, for explanations.
     pub fn channel_reasons(self, facts: &Facts<'a>) -> Value {
-        let preferred = self.preferred_channels(facts);
-        json!({
-            "channel": self.channel(facts),
-            "preferred": preferred.map(|(channels, _)| channels),
-            "preferred_by": preferred.map(|(_, by)| by),
-            "reachable": facts.calendar.map(|calendar| calendar.facts.channels),
-        })
+        let rule = self.rule().zip(facts.calendar);
+        json!(rule.map(|(rule, calendar)| calendar.channel_reasons(rule.own_channels(), facts.lifecycle_state)))
     }
 
     /// The day and the limits that it was decided by, for explanations.

@@ -4,11 +4,12 @@ mod log;
 
 pub use log::{ContactHistory, ContactKey, ContactKind, HOLDOUT};
 
+use crate::complaint;
 use crate::day::Day;
-use crate::dormancy;
 use crate::engagement::EngagementHistory;
 use crate::finding::Contradictions;
 use crate::lifecycle::LifecycleState;
+use crate::memory;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
 use std::collections::BTreeMap;
@@ -25,10 +26,21 @@ pub struct Contact {
     pub limits: Vec<ContactLimit>,
     /// The same over single channels.
     pub channel_limits: BTreeMap<String, Vec<ContactLimit>>,
-    /// Channels in order of preference, for rules that name none.
+    /// Channels in order of preference, after those that a rule names.
     pub channels: Vec<String>,
     /// The same for dormant customers; no social media, which cannot address the dormant alone.
     pub dormant_channels: Vec<String>,
+    /// Channels over which somebody turns to one customer: such a contact answers a complaint.
+    pub personal_channels: Vec<String>,
+}
+
+/// The channels that a rule or a step names for itself.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct OwnChannels<'a> {
+    /// In order of preference; `None`: it names none.
+    pub named: Option<&'a [String]>,
+    /// Whether it is for no others.
+    pub only: bool,
 }
 
 impl Contact {
@@ -45,17 +57,29 @@ impl Contact {
         }
     }
 
-    /// The channels in order of preference for a customer in a state, and what says so: those of a rule where it has its own.
-    pub fn preferred_channels<'a>(
-        &'a self,
-        own: Option<&'a [String]>,
+    /// The channels of a customer in a state in order of preference: first those that a rule or step names, then those of
+    /// the policy, then any other. What the policy has for others and not for the dormant is not for the dormant.
+    fn in_order<'c>(
+        &self,
+        own: OwnChannels,
         state: Option<LifecycleState>,
-    ) -> (&'a [String], &'static str) {
-        match own {
-            Some(channels) => (channels, "the rule"),
-            None if state == Some(LifecycleState::Dormant) => (&self.dormant_channels, "contact.dormant_channels"),
-            None => (&self.channels, "contact.channels"),
-        }
+        reachable: &'c [String],
+    ) -> impl Iterator<Item = &'c str> {
+        let is_dormant = state == Some(LifecycleState::Dormant);
+        let usual = if is_dormant { &self.dormant_channels } else { &self.channels };
+        let place = |list: &[String], channel: &String| list.iter().position(|name| name == channel);
+        let preference = |(position, channel): (usize, &'c String)| {
+            let named = own.named.and_then(|named| place(named, channel));
+            let usual = place(usual, channel);
+            let is_for_others = is_dormant && usual.is_none() && self.channels.contains(channel);
+            let is_allowed = named.is_some() || !own.only && !is_for_others;
+            // The others keep the order in which they were given.
+            let preference = [named.unwrap_or(usize::MAX), usual.unwrap_or(usize::MAX), position];
+            is_allowed.then_some((preference, channel))
+        };
+        let mut channels = memory::collect(reachable.iter().enumerate().filter_map(preference));
+        memory::sort(&mut channels, |a, b| a.0.cmp(&b.0));
+        channels.into_iter().map(|(_, channel)| channel.as_str())
     }
 }
 
@@ -119,7 +143,7 @@ impl<'a> ContactCalendar<'a> {
     /// The same by everything but the limits of single channels.
     pub fn allowed_over_all_from(&self) -> Option<Day> {
         let again = self.last_contacted_on().map(|day| later(day, self.policy.min_days_between));
-        let complained_on = self.engagement.and_then(|engagement| dormancy::complained_on(engagement, self.as_of));
+        let complained_on = self.engagement.and_then(|engagement| complaint::open_since(engagement, self.as_of));
         let quiet = complained_on.map(|day| later(day, self.policy.quiet_days_after_complaint));
         // A complaint says nothing about contacts once it is over.
         let quiet = quiet.filter(|&until| until > self.as_of);
@@ -157,18 +181,38 @@ impl<'a> ContactCalendar<'a> {
         }
     }
 
-    /// The first of these channels over which she can be reached and which its limits allow on `as_of`; without one, the
-    /// one that is allowed first, and the first day that is so. `None` where she can be reached over none, or channels are
-    /// not tracked.
-    pub fn channel<'c>(&self, preferred: &'c [String]) -> Option<(&'c str, Day)> {
-        let reachable = self.facts.channels?;
-        let open = preferred.iter().filter(|channel| reachable.contains(channel));
-        let from = |channel: &'c String| {
+    /// The first of her channels in order of preference that its limits allow on `as_of`; without one, the one that is
+    /// allowed first, and the first day that is so. `None` where she can be reached over none, or channels are not tracked.
+    pub fn channel(&self, own: OwnChannels, state: Option<LifecycleState>) -> Option<(&'a str, Day)> {
+        let from = |channel| {
             let from = self.channel_allowed_from(channel).map_or(self.as_of, |from| from.max(self.as_of));
-            (channel.as_str(), from)
+            (channel, from)
         };
         // The first of equals.
-        open.map(from).min_by_key(|&(_, from)| from)
+        self.policy.in_order(own, state, self.facts.channels?).map(from).min_by_key(|&(_, from)| from)
+    }
+
+    /// Whether the log has a contact over a personal channel on this day or later.
+    pub fn had_personal_contact_since(&self, day: Day) -> bool {
+        let last_on = |log: &ContactHistory| log.last_over(&self.policy.personal_channels, self.as_of);
+        self.facts.log.and_then(last_on).is_some_and(|last| last >= day)
+    }
+
+    /// The channel that was chosen, and what it was chosen from, for explanations.
+    pub fn channel_reasons(&self, own: OwnChannels, state: Option<LifecycleState>) -> Value {
+        let (path, usual) = match state {
+            Some(LifecycleState::Dormant) => ("contact.dormant_channels", &self.policy.dormant_channels),
+            _ => ("contact.channels", &self.policy.channels),
+        };
+        json!({
+            "channel": self.channel(own, state).map(|(channel, _)| channel),
+            "named_by_rule": own.named,
+            "only_channels": own.only,
+            "preferred": usual,
+            "preferred_by": path,
+            "reachable": self.facts.channels,
+            "rule": "those that the rule names, then those preferred, then the customer's others",
+        })
     }
 }
 
@@ -227,13 +271,76 @@ mod tests {
             let facts = ContactFacts { channels: Some(channels), log: Some(&log), ..ContactFacts::default() };
             ContactCalendar { facts, engagement: None, as_of: Day(day), policy }
         };
-        assert_eq!(on(99, &both[..]).channel(&both), Some(("email", Day(99))));
-        assert_eq!(on(105, &both[..]).channel(&both), Some(("line", Day(105))));
-        assert_eq!(on(114, &both[..]).channel(&both), Some(("email", Day(114))));
-        assert_eq!(on(105, &both[..1]).channel(&both), Some(("email", Day(114))));
+        let named = OwnChannels { named: Some(&both), only: true };
+        let channel = |day, channels| on(day, channels).channel(named, None);
+        assert_eq!(channel(99, &both[..]), Some(("email", Day(99))));
+        assert_eq!(channel(105, &both[..]), Some(("line", Day(105))));
+        assert_eq!(channel(114, &both[..]), Some(("email", Day(114))));
+        assert_eq!(channel(105, &both[..1]), Some(("email", Day(114))));
         assert_eq!(on(105, &both[..1]).allowed_from(), Some(Day(114)));
         assert_eq!(on(105, &both[..]).allowed_from(), Some(Day(103)));
-        assert_eq!(on(105, &[]).channel(&both), None);
+        assert_eq!(channel(105, &[]), None);
+    }
+
+    /// The channel for somebody in a state who can be reached over `reachable`, where a rule names `named`.
+    fn chosen(reachable: &str, named: Option<&str>, only: bool, state: LifecycleState) -> Option<String> {
+        let list = |names: &str| names.split_whitespace().map(str::to_owned).collect::<Vec<_>>();
+        let (reachable, named) = (list(reachable), named.map(list));
+        let document = Document::empty();
+        let facts = ContactFacts { channels: Some(&reachable), ..ContactFacts::default() };
+        let policy = &document.policy().unwrap().contact;
+        let calendar = ContactCalendar { facts, engagement: None, as_of: Day(9), policy };
+        let own = OwnChannels { named: named.as_deref(), only };
+        calendar.channel(own, Some(state)).map(|(channel, _)| channel.to_owned())
+    }
+
+    #[test]
+    fn channels_of_a_rule_are_a_preference_and_those_of_the_policy_come_next() {
+        use LifecycleState::{Active, Dormant};
+        let chosen = |reachable, named, only, state| chosen(reachable, named, only, state).unwrap_or_default();
+        let personal = Some("phone postal");
+        assert_eq!(chosen("email postal phone", personal, false, Active), "phone");
+        assert_eq!(chosen("fax sms line", personal, false, Active), "line");
+        assert_eq!(chosen("telex fax", personal, false, Active), "telex");
+        assert_eq!(chosen("sms email", personal, true, Active), "");
+        assert_eq!(chosen("sms postal", personal, true, Active), "postal");
+        assert_eq!(chosen("sms email", None, false, Active), "email");
+        assert_eq!(chosen("social", None, false, Active), "social");
+        // Social media are for the others, unless the rule itself says so.
+        assert_eq!(chosen("social", personal, false, Dormant), "");
+        assert_eq!(chosen("social fax", personal, false, Dormant), "fax");
+        assert_eq!(chosen("email social", Some("social"), false, Dormant), "social");
+        assert_eq!(chosen("email postal", None, false, Dormant), "postal");
+    }
+
+    #[test]
+    fn a_resolved_complaint_ends_the_quiet_days() {
+        let document = Document::empty();
+        let policy = &document.policy().unwrap().contact;
+        let events = |resolved: Option<i32>| {
+            let resolved = resolved.map(|day| ("complaint_resolved", Day(day), 1));
+            EngagementHistory::new([("complaint", Day(100), 1)].into_iter().chain(resolved)).unwrap()
+        };
+        let from = |events: &EngagementHistory| {
+            let facts = ContactFacts::default();
+            ContactCalendar { facts, engagement: Some(events), as_of: Day(110), policy }.allowed_from()
+        };
+        assert_eq!(from(&events(None)), Some(Day(130)));
+        assert_eq!(from(&events(Some(111))), Some(Day(130)));
+        assert_eq!(from(&events(Some(110))), None);
+    }
+
+    #[test]
+    fn a_call_is_personal_and_a_newsletter_is_not() {
+        let document = Document::empty();
+        let policy = &document.policy().unwrap().contact;
+        let log = log(&[(100, "phone"), (104, "email"), (120, "postal")]);
+        let facts = ContactFacts { log: Some(&log), ..ContactFacts::default() };
+        let since = |day, as_of| {
+            ContactCalendar { facts, engagement: None, as_of: Day(as_of), policy }.had_personal_contact_since(Day(day))
+        };
+        assert!(since(100, 104) && since(101, 120));
+        assert!(!since(101, 119));
     }
 
     #[test]

@@ -3,6 +3,7 @@
 use std::cell::OnceCell;
 
 use crate::action::NextStep;
+use crate::complaint::OpenComplaint;
 use crate::contact::{ContactCalendar, ContactFacts};
 use crate::countdown::{Countdown, DaysSince};
 use crate::day::Day;
@@ -263,9 +264,17 @@ impl<'a> Customer<'a> {
 
     /// The reason she would be dormant for and what decided it; `None` for a prospect.
     pub fn reason_decision(&self) -> Option<ReasonDecision<'_>> {
-        let refund_only_on = self.history.last_refund_only_on(self.as_of);
+        self.reason_by(self.open_complaint())
+    }
+
+    fn reason_by(&self, complaint: Option<OpenComplaint>) -> Option<ReasonDecision<'_>> {
         let limits = &self.policy.dormancy_reason;
-        Some(ReasonDecision::of(self.purchases()?, refund_only_on, self.engagement, self.as_of, limits))
+        Some(ReasonDecision::of(self.purchases()?, complaint, self.engagement, self.as_of, limits))
+    }
+
+    /// Her latest complaint that is not resolved.
+    pub fn open_complaint(&self) -> Option<OpenComplaint> {
+        OpenComplaint::latest(self.history, self.engagement, self.as_of, &self.policy.complaint)
     }
 
     /// The first day after `as_of` on which the lifecycle state changes if nothing more happens; `None` if it never does.
@@ -298,6 +307,8 @@ impl<'a> Customer<'a> {
         let state = self.lifecycle_state();
         let orders = purchases.map_or(0, |purchases| purchases.orders);
         let is_dormant = state == LifecycleState::Dormant;
+        let complaint = self.open_complaint();
+        let reason = self.reason_by(complaint).map(|decision| decision.reason);
         let (engagement, as_of) = (self.engagement, self.as_of);
         let calendar = ContactCalendar { facts: contact, engagement, as_of, policy: &self.policy.contact };
         Ok(Facts {
@@ -325,7 +336,9 @@ impl<'a> Customer<'a> {
             vip_tier: Some(self.vip_tier()),
             last_tier: self.last_tier_decision().map(|decision| decision.tier),
             dormancy_category: DormancyCategory::of(orders, self.membership).filter(|_| is_dormant),
-            dormancy_reason: self.dormancy_reason(),
+            dormancy_reason: reason.filter(|_| is_dormant),
+            reason_if_dormant: reason,
+            complaint,
             refund_only_days_ago: self.history.last_refund_only_on(self.as_of).map(|day| self.as_of.days_since(day)),
             membership: self.membership,
             calendar: Some(calendar),
@@ -355,6 +368,7 @@ impl<'a> Customer<'a> {
             action_behavior: Some(step.behavior().name()),
             action_channel: step.channel(&facts),
             action_due_on: step.due_on(&facts),
+            action_after_wait: step.after_wait(&facts),
             next_transition_on: self.next_transition_on(),
             ..facts
         };

@@ -274,6 +274,17 @@ impl Serialize for Millionths {
     }
 }
 
+/// The product of two numbers that are not negative, in 256 bits: the upper half, the lower half.
+pub fn product(a: i128, b: i128) -> (u128, u128) {
+    const LOW: u128 = u64::MAX as u128;
+    let ((a_high, a_low), (b_high, b_low)) = ((a as u128 >> 64, a as u128 & LOW), (b as u128 >> 64, b as u128 & LOW));
+    let low = a_low * b_low;
+    // A product of two 64-bit halves and one more of them fit 128 bits.
+    let middle = a_high * b_low + (low >> 64);
+    let (carry, middle) = (middle >> 64, (middle & LOW) + a_low * b_high);
+    (a_high * b_high + carry + (middle >> 64), middle << 64 | low & LOW)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -329,5 +340,12 @@ mod tests {
         assert_eq!(quotient(2, 3, 2), "0.67");
         assert_eq!(quotient(1000, 12, 2), "83.33");
         assert_eq!(quotient(0, 7, 2), "0.00");
+    }
+
+    #[test]
+    fn products_have_twice_the_bits() {
+        assert_eq!(product(i128::MAX, i128::MAX), (u128::MAX >> 2, 1));
+        assert_eq!(product(1 << 64, 1 << 64), (1, 0));
+        assert_eq!(product(3, 5), (0, 15));
     }
 }

@@ -1,7 +1,8 @@
 //! Why a customer is dormant, and what kind of dormant customer she is.
 
+use crate::complaint::OpenComplaint;
 use crate::day::Day;
-use crate::decimal::{Decimal, Millionths};
+use crate::decimal::{Decimal, Millionths, product};
 use crate::engagement::EngagementHistory;
 use crate::finding::Contradictions;
 use crate::history::Purchases;
@@ -140,23 +141,13 @@ impl DormancyReason {
     }
 }
 
-/// Events that show dissatisfaction.
-const DISSATISFACTION: [&str; 3] = ["complaint", "return", "low_rating"];
-
-/// The last day up to `as_of` with such an event.
-pub fn complained_on(engagement: &EngagementHistory, as_of: Day) -> Option<Day> {
-    DISSATISFACTION.iter().filter_map(|kind| engagement.last_on(kind, as_of)).max()
-}
-
 /// What spoke for a reason for dormancy.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Evidence {
     /// The customer said so, last on this day.
     Stated(Day),
-    /// An event that shows dissatisfaction: its kind and last day.
-    Event(&'static str, Day),
-    /// A day with a refund and no purchase.
-    RefundOnly(Day),
+    /// A complaint that is not resolved.
+    Complaint(OpenComplaint),
     /// The share of discounted purchases.
     Discounts,
     /// The amount of the last purchase day.
@@ -183,12 +174,12 @@ impl<'a> ReasonDecision<'a> {
     /// Decides the reason at `as_of`; the first rule that matches wins.
     pub fn of(
         purchases: &'a Purchases,
-        last_refund_only_on: Option<Day>,
+        complaint: Option<OpenComplaint>,
         engagement: Option<&EngagementHistory>,
         as_of: Day,
         policy: &'a DormancyReasonLimits,
     ) -> Self {
-        let (reason, evidence) = reason(purchases, last_refund_only_on, engagement, as_of, policy);
+        let (reason, evidence) = reason(purchases, complaint, engagement, as_of, policy);
         ReasonDecision { reason, evidence, purchases, policy }
     }
 
@@ -199,8 +190,7 @@ impl<'a> ReasonDecision<'a> {
         let money = |units| Decimal::new(units, money_scale);
         let (kind, on) = match evidence {
             Evidence::Stated(day) => (Some(reason.stated_kind()), Some(day)),
-            Evidence::Event(kind, day) => (Some(kind), Some(day)),
-            Evidence::RefundOnly(day) => (None, Some(day)),
+            Evidence::Complaint(complaint) => (complaint.kind, Some(complaint.on)),
             _ => (None, None),
         };
         json!({
@@ -238,8 +228,7 @@ impl Evidence {
     fn rule_in_words(self) -> &'static str {
         match self {
             Evidence::Stated(_) => "the latest reason the customer gave",
-            Evidence::Event(..) => "an event that shows dissatisfaction",
-            Evidence::RefundOnly(_) => "a day with a refund and no purchase",
+            Evidence::Complaint(_) => "a complaint, return, low rating or large refund that is not resolved",
             Evidence::Discounts => "discounts: enough purchases, and the share of them",
             Evidence::LastAmount => "amounts: the last purchase day against the mean of those before",
             Evidence::Burst => "burst: enough purchase days within so few days",
@@ -251,7 +240,7 @@ impl Evidence {
 
 fn reason(
     purchases: &Purchases,
-    last_refund_only_on: Option<Day>,
+    complaint: Option<OpenComplaint>,
     engagement: Option<&EngagementHistory>,
     as_of: Day,
     policy: &DormancyReasonLimits,
@@ -264,10 +253,8 @@ fn reason(
     // rev(): max_by_key keeps the last of equals, the list prefers the first.
     if let Some((day, reason)) = stated.rev().max_by_key(|&(day, _)| day) {
         (reason, Evidence::Stated(day))
-    } else if let Some((kind, day)) = DISSATISFACTION.iter().find_map(|&kind| Some((kind, last_on(kind)?))) {
-        (DormancyReason::Dissatisfied, Evidence::Event(kind, day))
-    } else if let Some(day) = last_refund_only_on.filter(|&day| recent(day)) {
-        (DormancyReason::Dissatisfied, Evidence::RefundOnly(day))
+    } else if let Some(complaint) = complaint.filter(|complaint| recent(complaint.on)) {
+        (DormancyReason::Dissatisfied, Evidence::Complaint(complaint))
     } else if bought_for_discounts(purchases, policy) {
         (DormancyReason::DiscountOnly, Evidence::Discounts)
     } else if last_bought_much_more(purchases, policy) {
@@ -302,17 +289,6 @@ fn bought_in_a_burst(purchases: &Purchases, policy: &DormancyReasonLimits) -> bo
         && purchases.span_days() <= policy.overstock_max_span_days.into()
 }
 
-/// The product of two numbers that are not negative, in 256 bits: the upper half, the lower half.
-fn product(a: i128, b: i128) -> (u128, u128) {
-    const LOW: u128 = u64::MAX as u128;
-    let ((a_high, a_low), (b_high, b_low)) = ((a as u128 >> 64, a as u128 & LOW), (b as u128 >> 64, b as u128 & LOW));
-    let low = a_low * b_low;
-    // A product of two 64-bit halves and one more of them fit 128 bits.
-    let middle = a_high * b_low + (low >> 64);
-    let (carry, middle) = (middle >> 64, (middle & LOW) + a_low * b_high);
-    (a_high * b_high + carry + (middle >> 64), middle << 64 | low & LOW)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -326,9 +302,10 @@ mod tests {
         let history = PurchaseHistory::new(0, days.collect()).unwrap();
         let engagement = EngagementHistory::new(events.iter().map(|&(kind, day)| (kind, Day(day), 1))).unwrap();
         let document = Document::empty();
-        let (as_of, policy) = (Day(500), &document.policy().unwrap().dormancy_reason);
+        let (as_of, policy) = (Day(500), document.policy().unwrap());
         let purchases = history.purchases(as_of).unwrap();
-        reason(&purchases, history.last_refund_only_on(as_of), Some(&engagement), as_of, policy).0.name()
+        let complaint = OpenComplaint::latest(&history, Some(&engagement), as_of, &policy.complaint);
+        reason(&purchases, complaint, Some(&engagement), as_of, &policy.dormancy_reason).0.name()
     }
 
     const STEADY: [(i32, i128, Option<bool>); 4] = [(0, 10, None), (50, 10, None), (100, 10, None), (150, 10, None)];
@@ -357,6 +334,12 @@ mod tests {
         assert_eq!(reason_of(&STEADY, &[("complaint", 501)]), "drifted");
         assert_eq!(reason_of(&STEADY[1..2], &[("low_rating", 1)]), "dissatisfied");
         assert_eq!(reason_of(&[(0, 10, None), (50, 10, None), (60, -10, None)], &[]), "dissatisfied");
+        assert_eq!(reason_of(&[(0, 10, None), (50, 10, None), (60, -4, None)], &[]), "unhabituated");
+        // What is resolved is none any more; what the customer said remains.
+        let resolved = [("complaint", 100), ("complaint_resolved", 120)];
+        assert_eq!(reason_of(&STEADY, &resolved), "drifted");
+        let stated = [("stated_dissatisfied", 100), ("complaint_resolved", 120)];
+        assert_eq!(reason_of(&STEADY, &stated), "dissatisfied");
         assert_eq!(reason_of(&[(0, 10, None), (50, 10, None), (50, -10, None)], &[]), "unhabituated");
     }
 
@@ -380,9 +363,6 @@ mod tests {
             reason_of(&[(0, huge / 9, None), (60, huge / 9, None), (160, huge / 9 * 2 - 1, None)], &[]),
             "drifted"
         );
-        assert_eq!(product(i128::MAX, i128::MAX), (u128::MAX >> 2, 1));
-        assert_eq!(product(1 << 64, 1 << 64), (1, 0));
-        assert_eq!(product(3, 5), (0, 15));
     }
 
     #[test]

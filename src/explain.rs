@@ -19,7 +19,7 @@ use crate::vip;
 /// Explains everything that can be said of a customer.
 ///
 /// `result` has the columns of `segment_customer`, `inputs` what was known. Every other object has the name of the column
-/// that it explains; it is null where there is nothing to explain, because a prospect has no such thing.
+/// that it explains, or of what the rules ask about; it is null where there is nothing to explain, because a prospect has no such thing.
 ///
 /// # Errors
 /// As [`Customer::facts`].
@@ -50,6 +50,7 @@ pub fn explain<'a>(customer: &Customer<'a>, contact: ContactFacts<'a>) -> Result
         "dormancy_category":
             DormancyCategory::reasons(facts.dormancy_category, facts.orders.unwrap_or(0), facts.membership),
         "dormancy_reason": customer.reason_decision().map(|decision| decision.reasons(customer.money_scale())),
+        "complaint": facts.complaint.map(|complaint| complaint.reasons(facts.complaint_is_answered(), &policy.complaint)),
         "next_action": step.reasons(&facts),
         "action_channel": step.channel_reasons(&facts),
         "action_due_on": step.due_reasons(&facts),

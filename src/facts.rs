@@ -1,5 +1,6 @@
 //! What is known of one customer on one day: what the rules can ask about, and the step that they led to.
 
+use crate::complaint::OpenComplaint;
 use crate::contact::ContactCalendar;
 use crate::day::Day;
 use crate::decimal::Decimal;
@@ -57,8 +58,12 @@ pub struct Facts<'a> {
     pub last_tier: Option<VipTier>,
     /// Kind of dormant customer.
     pub dormancy_category: Option<DormancyCategory>,
-    /// Reason for dormancy.
+    /// Reason for dormancy; `None` unless dormant.
     pub dormancy_reason: Option<DormancyReason>,
+    /// The reason she would be dormant for, dormant or not.
+    pub reason_if_dormant: Option<DormancyReason>,
+    /// The latest complaint that is not resolved.
+    pub complaint: Option<OpenComplaint>,
     /// Days since the last day with a refund and no purchase.
     pub refund_only_days_ago: Option<i64>,
     /// Membership.
@@ -77,6 +82,16 @@ pub struct Facts<'a> {
     pub action_channel: Option<&'a str>,
     /// The day to do it.
     pub action_due_on: Option<Day>,
+    /// What the rules say behind a step that waits; `None` where nothing waits.
+    pub action_after_wait: Option<&'a str>,
     /// The first day on which the lifecycle state is another if nothing more happens.
     pub next_transition_on: Option<Day>,
+}
+
+impl Facts<'_> {
+    /// Whether the latest complaint was followed by a personal contact; `None` where there is no open one.
+    pub fn complaint_is_answered(&self) -> Option<bool> {
+        let complaint = self.complaint?;
+        Some(self.calendar.is_some_and(|calendar| calendar.had_personal_contact_since(complaint.on)))
+    }
 }

@@ -11,6 +11,7 @@ pub mod calendar;
 pub mod channels;
 pub mod column;
 pub mod column_guess;
+pub mod complaint;
 pub mod contact;
 pub mod countdown;
 pub mod customer;

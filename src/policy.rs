@@ -3,6 +3,7 @@
 //! A [`Document`] is what a user writes and stores: sparse, kept as written. A [`Policy`] is what holds: the document laid
 //! over `policy/default.json`, the one place where the defaults stand. Presets are documents too (`policy/presets`).
 
+mod agreement;
 mod check;
 mod document;
 mod findings;
@@ -17,6 +18,7 @@ pub use preset::{PRESETS, Preset, preset};
 use serde::Deserialize;
 
 use crate::action::NextAction;
+use crate::complaint::ComplaintLimits;
 use crate::contact::Contact;
 use crate::dormancy::DormancyReasonLimits;
 use crate::lifecycle::{Lifecycle, PurchaseStageLimits};
@@ -45,6 +47,8 @@ pub struct Policy {
     pub vip: Vip,
     /// When which reason for dormancy is assumed.
     pub dormancy_reason: DormancyReasonLimits,
+    /// Which refunds count as complaints.
+    pub complaint: ComplaintLimits,
     /// How often and over which channels a customer may be contacted.
     pub contact: Contact,
     /// The rules of the one next step.

@@ -16,6 +16,7 @@ use serde::Deserialize;
 use serde_json::Value;
 
 use crate::action::{Behavior, Condition};
+use crate::contact::OwnChannels;
 use crate::error::{Error, ErrorKind, Result};
 use crate::event_history::check_name;
 use crate::json::{self, canonical};
@@ -69,10 +70,20 @@ pub struct Step {
     pub after_days: u32,
     /// What to say: one of [`MESSAGES`], or the shop's own.
     pub message_key: String,
-    /// Channels in order of preference; where left out, those of the policy.
+    /// Channels in order of preference; then those of the policy, then any other.
     pub channels: Option<Vec<String>>,
+    /// Whether no others will do.
+    #[serde(default)]
+    pub only_channels: bool,
     /// The shop's name for what is offered, if anything is.
     pub offer: Option<String>,
+}
+
+impl Step {
+    /// The channels that it names.
+    pub fn own_channels(&self) -> OwnChannels<'_> {
+        OwnChannels { named: self.channels.as_deref(), only: self.only_channels }
+    }
 }
 
 labels! {
@@ -152,6 +163,8 @@ impl Plan {
                 format!("days must ascend, {} comes after {}", step.after_days, before.unwrap_or_default())
             })?;
             logged(&path("message_key"), &step.message_key)?;
+            let names_some = !step.only_channels || step.channels.is_some();
+            require(names_some, &path("only_channels"), || "the step names no channels".to_owned())?;
             if let Some(channels) = &step.channels {
                 require(!channels.is_empty(), &path("channels"), || "no channel is named".to_owned())?;
                 channels.iter().try_for_each(|channel| logged(&path("channels"), channel))?;
@@ -217,6 +230,11 @@ mod tests {
             (r#""id": "y""#, r#""id": """#, "steps[1].id: invalid name"),
             (r#""message_key": "m""#, r#""channels": []"#, "steps[1]: missing field `message_key`"),
             (r#""message_key": "m""#, r#""message_key": "m", "channels": []"#, "steps[1].channels: no channel"),
+            (
+                r#""message_key": "m""#,
+                r#""message_key": "m", "only_channels": true"#,
+                "steps[1].only_channels: the step names no channels",
+            ),
             (r#""priority": 1"#, r#""priority": 1, "reenter_after_days": 0"#, "reenter_after_days: 0 is not within 1"),
         ] {
             assert!(SMALL.contains(from), "{from}");

@@ -1,6 +1,6 @@
 -- Dormant customers by kind and likely reason, and what to do about them.
--- Runs on the database of `make demo`. dormancy_category is filled for dormant customers only; dormancy_reason for everybody
--- who has bought, so that it can be asked before they are dormant.
+-- Runs on the database of `make demo`. dormancy_category and dormancy_reason are filled for dormant customers only; the
+-- function dormancy_reason says of anybody why she would be.
 
 SELECT dormancy_category, dormancy_reason, next_action,
        count(*) AS customers,

@@ -114,6 +114,11 @@ impl ContactHistory {
         self.contacts(None, as_of).map(|(day, _)| day).max()
     }
 
+    /// The last day of a contact over one of these channels, up to `as_of`.
+    pub fn last_over(&self, channels: &[String], as_of: Day) -> Option<Day> {
+        channels.iter().flat_map(|channel| self.contacts(Some(channel), as_of)).map(|(day, _)| day).max()
+    }
+
     /// The day of the contact that `number - 1` others followed, up to `as_of`, over a channel or over all.
     pub fn latest_but(&self, number: u32, channel: Option<&str>, as_of: Day) -> Option<Day> {
         let mut contacts = memory::collect(self.contacts(channel, as_of));

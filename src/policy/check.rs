@@ -19,6 +19,7 @@ impl Policy {
         self.relation.check(&mut found);
         self.vip.check(&mut found);
         self.dormancy_reason.check(&mut found);
+        self.complaint.check(&mut found);
         self.contact.check(&mut found);
         self.next_action.check(|name| self.segments.has(name), &mut found);
         self.learn.check(&mut found);
@@ -76,6 +77,7 @@ mod tests {
                 "lifecycle.reactivation_min_days: it must be at least 1",
             ),
             (r#"{"vip": {"value_weight": 1.5}}"#, "vip.value_weight: 1.5 is not within 0 to 1"),
+            (r#"{"complaint": {"min_refund_share": 1.5}}"#, "complaint.min_refund_share: 1.5 is not within 0 to 1"),
             (r#"{"contact": {"limits": [{"contacts": 1, "days": 0}]}}"#, "contact.limits[0]"),
             (
                 r#"{"contact": {"channel_limits": {"sms": [{"contacts": 0, "days": 9}]}}}"#,
@@ -87,6 +89,10 @@ mod tests {
                 "learn.at_risk_below: it must be above 0 and at most 1, it is 1.1",
             ),
             (r#"{"learn": {"dormant_below": 0.4}}"#, "learn.dormant_below: 0.4 is above learn.at_risk_below, 0.333333"),
+            (
+                r#"{"next_action": {"rules": [{"id": "a", "action": "x", "behavior": "care", "title": "X", "only_channels": true, "when": {}}]}}"#,
+                "next_action.rules[0].only_channels: the rule names no channels",
+            ),
             (r#"{"version": 2}"#, "version"),
         ] {
             let message = contradiction(text);

@@ -1,5 +1,6 @@
-//! Everything worth saying of a policy: its contradictions, or else what in it can have no effect. What concerns one section
-//! alone is found by the section's own module; which states, tiers and stages are out of reach stands in `unreachable.rs`.
+//! Everything worth saying of a policy: its contradictions, or else what in it can have no effect and which labels contradict
+//! each other. What concerns one section alone is found by the section's own module; which states, tiers and stages are out of
+//! reach stands in `unreachable.rs`, which digits and states contradict each other in `agreement.rs`.
 
 use super::{Document, Policy};
 use crate::error::Result;
@@ -28,7 +29,7 @@ impl Policy {
         self.rfm.find_unreachable_digits(most_frequency, &mut found);
         self.segments.find_unreachable_rules(&self.rfm, most_frequency, &mut found);
         self.find_unreachable_labels(&mut found);
-        self.find_learned_contradictions(&mut found);
+        self.find_contradicting_labels(&mut found);
         self.next_action.find_unreachable_rules(&mut found);
         found
     }
@@ -89,6 +90,39 @@ mod tests {
     }
 
     #[test]
+    fn digits_and_states_that_contradict_are_named() {
+        // The default's cuts are 30, 60, 90, 180.
+        let long = findings(r#"{"lifecycle": {"at_risk_after_days": 180, "dormant_after_days": 365}}"#);
+        let expected = "warning rfm.recency_cuts[2]: who last bought 91 to 195 days ago can be neither at risk nor dormant and \
+                        has one of the lower digits, r = 2 or less";
+        assert_eq!(long[1..], [expected]);
+        let short = findings(r#"{"lifecycle": {"at_risk_after_days": 20, "dormant_after_days": 40}}"#);
+        let expected = "warning rfm.recency_cuts[1]: who last bought 41 to 60 days ago can be dormant and has one of the \
+                        upper digits, r = 4 or more";
+        assert_eq!(short[1..], [expected]);
+        // Two digits have no middle; of fractions whole days count.
+        let two = |cut| {
+            let rules = r#""segments": {"rules": [{"name": "all", "any": [{}]}]}"#;
+            let text = format!(
+                r#"{{"rfm": {{"recency_cuts": [{cut}]}}, {rules},
+                    "lifecycle": {{"at_risk_after_days": 30, "dormant_after_days": 60}}}}"#
+            );
+            findings(&text).iter().filter(|finding| finding.contains("recency_cuts")).count()
+        };
+        assert_eq!([44.9, 45.0, 60.9, 61.0].map(two), [1, 0, 0, 1]);
+        // No number of days is beyond the calendar.
+        let far = findings(r#"{"rfm": {"recency_cuts": [-1e30, -1e30, -1e30, 1e30]}}"#);
+        let contradicts = |finding: &&String| finding.contains("who last bought");
+        assert_eq!(far.iter().filter(contradicts).count(), 1, "{far:?}");
+        assert!(far.iter().any(|finding| finding.contains("who last bought 0 to 45 days ago")), "{far:?}");
+        // Of the own cycle, the limits that everybody begins with: 45 and 90, with grace 60 and 105.
+        let own = |dormant_ratio| {
+            findings(&format!(r#"{{"lifecycle": {{"cycle": "own", "dormant_ratio": {dormant_ratio}}}}}"#)).len()
+        };
+        assert_eq!([2.0, 1.9].map(own), [1, 2]);
+    }
+
+    #[test]
     fn limits_of_the_other_cycle_do_not_matter() {
         let own = r#"{"lifecycle": {"cycle": "own", "at_risk_after_days": 60}}"#;
         assert_eq!(findings(own).len(), 1);
@@ -97,41 +131,6 @@ mod tests {
             findings(own)[1].starts_with("warning lifecycle.at_risk_ratio")
                 || findings(own)[0].starts_with("warning lifecycle.at_risk_ratio")
         );
-    }
-
-    /// A warning on either side of the limits, for each number of digits; the middle digit of three or five may be anybody's.
-    #[test]
-    fn learned_limits_and_cuts_contradict_each_other() {
-        let with = |cuts: &str, at_risk: u32, dormant: u32| {
-            let found = findings(&format!(
-                r#"{{"learned": {{}}, "rfm": {{"recency_cuts": {cuts}}},
-                    "lifecycle": {{"at_risk_after_days": {at_risk}, "dormant_after_days": {dormant}}}}}"#
-            ));
-            let found = found.into_iter().filter(|finding| finding.starts_with("warning rfm.recency_cuts: customers "));
-            found.map(|finding| finding.replace("warning rfm.recency_cuts: customers ", "")).collect::<Vec<_>>()
-        };
-        assert_eq!(
-            with("[141, 432, 485, 512]", 31, 94),
-            ["dormant after 94 days (lifecycle.dormant_after_days) have r = 4 or better up to 432"]
-        );
-        assert_eq!(
-            with("[7, 14.5, 30.5, 60]", 31, 94),
-            ["not at risk up to 31 days (lifecycle.at_risk_after_days) have r = 2 or worse after 30"]
-        );
-        assert!(with("[7, 31, 31, 400]", 31, 94).is_empty());
-        assert!(with("[7, 94.5, 400, 500]", 31, 94).is_empty());
-        for (cuts, digits) in [("[95]", "2"), ("[95, 95]", "3"), ("[9, 95, 95]", "3"), ("[9, 9, 95, 95, 95]", "4")] {
-            let expected =
-                format!("dormant after 94 days (lifecycle.dormant_after_days) have r = {digits} or better up to 95");
-            assert_eq!(with(cuts, 31, 94), [expected], "{cuts}");
-        }
-        for (cuts, digits) in [("[30]", "1"), ("[30, 30]", "1"), ("[30, 30, 95]", "2"), ("[9, 9, 30, 95, 95]", "3")] {
-            let expected =
-                format!("not at risk up to 31 days (lifecycle.at_risk_after_days) have r = {digits} or worse after 30");
-            assert_eq!(with(cuts, 31, 94), [expected], "{cuts}");
-        }
-        // Whoever wrote cuts and limits herself knows them.
-        assert_eq!(findings(r#"{"rfm": {"recency_cuts": [141, 432, 485, 512]}}"#).len(), 1);
     }
 
     #[test]

@@ -1,13 +1,10 @@
-//! The section `learn` of a policy: how limits are learned, and from how much data; what in a learned policy contradicts
-//! itself.
+//! The section `learn` of a policy: how limits are learned, and from how much data.
 
 use serde::Deserialize;
 
-use super::Policy;
 use crate::decimal::Millionths;
-use crate::finding::{Contradictions, Finding, Severity};
+use crate::finding::Contradictions;
 use crate::labels::labels;
-use crate::lifecycle::Cycle;
 
 labels! {
     /// How the limits and the store's gap are learned from the gaps.
@@ -56,30 +53,5 @@ impl Learn {
             "learn.dormant_below",
             format!("{} is above learn.at_risk_below, {}", self.dormant_below, self.at_risk_below),
         );
-    }
-}
-
-impl Policy {
-    /// Where learned limits and learned recency cuts contradict each other. The cuts divide the customers into fifths, however
-    /// long ago most of them were lost; the limits follow from how likely they come back.
-    pub(super) fn find_learned_contradictions(&self, found: &mut Vec<Finding>) {
-        if self.learned.is_none() || self.lifecycle.cycle != Cycle::Fixed {
-            return;
-        }
-        let (at_risk, dormant) = (self.lifecycle.at_risk_after_days, self.lifecycle.dormant_after_days);
-        let (better, longest) = self.rfm.better_recency();
-        if longest > i64::from(dormant) {
-            let message = format!(
-                "customers dormant after {dormant} days (lifecycle.dormant_after_days) have r = {better} or better up to {longest}"
-            );
-            found.push(Finding::new(Severity::Warning, "rfm.recency_cuts", message));
-        }
-        let (worse, longest) = self.rfm.worse_recency();
-        if longest < i64::from(at_risk) {
-            let message = format!(
-                "customers not at risk up to {at_risk} days (lifecycle.at_risk_after_days) have r = {worse} or worse after {longest}"
-            );
-            found.push(Finding::new(Severity::Warning, "rfm.recency_cuts", message));
-        }
     }
 }

@@ -70,6 +70,73 @@ pub fn preset(name: &str) -> Result<Document> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::countdown::{Countdown, DaysSince};
+    use crate::decimal::Decimal;
+    use crate::finding::Severity;
+    use crate::lifecycle::Rhythm;
+    use crate::membership::Membership;
+    use crate::policy::Policy;
+    use crate::rfm::Scores;
+    use std::collections::BTreeSet;
+
+    /// The segments of customers who are neither at risk nor dormant, of those at risk, of the dormant: whatever they bought,
+    /// and whenever.
+    fn segments(policy: &Policy, membership: Option<Membership>) -> [BTreeSet<&str>; 3] {
+        let limits = Rhythm::walk([].into_iter(), &policy.lifecycle, membership).limits;
+        let mut segments = [BTreeSet::new(), BTreeSet::new(), BTreeSet::new()];
+        for days in 0..1000 {
+            let countdown = Countdown::default();
+            let Scores { r, .. } = Scores::of(DaysSince::new(days, &countdown), 1, Decimal::ZERO, &policy.rfm);
+            let state = usize::from(days > limits.at_risk) + usize::from(days > limits.dormant);
+            for (f, m) in (1..=5).flat_map(|f| (1..=5).map(move |m| (f, m))) {
+                segments[state].insert(Scores { r, f, m }.segment(&policy.segments));
+            }
+        }
+        segments
+    }
+
+    /// Which pairs of state and segment there are, written down by hand.
+    #[test]
+    fn segments_and_states_do_not_contradict() {
+        let best = ["champions", "first_timers", "loyal", "potential_loyalist", "promising"];
+        let middle = ["about_to_sleep", "loyal", "needs_attention"];
+        let poor = ["cannot_lose", "hibernating", "lost", "slipping"];
+        for Preset { name, .. } in PRESETS.iter().filter(|preset| preset.name != "default") {
+            let document = preset(name).unwrap();
+            let policy = document.policy().unwrap();
+            assert_eq!(
+                segments(policy, None),
+                [&best[..], &middle, &poor].map(|names| names.iter().copied().collect())
+            );
+            // Who has a grace comes into the next worse digits a little earlier than into the state.
+            let [recent, at_risk, dormant] = segments(policy, Some(Membership::Continuing));
+            assert!(
+                recent.iter().all(|segment| best.contains(segment) || middle.contains(segment)),
+                "{name}: {recent:?}"
+            );
+            assert!(
+                at_risk.iter().all(|segment| !best.contains(segment) || middle.contains(segment)),
+                "{name}: {at_risk:?}"
+            );
+            assert_eq!(dormant, poor.into(), "{name}");
+        }
+        // By the default, 61 to 90 days are dormant and have the digit in the middle.
+        let document = preset("default").unwrap();
+        let expected = [
+            BTreeSet::from(["champions", "first_timers", "loyal", "potential_loyalist"]),
+            BTreeSet::from(["champions", "loyal", "potential_loyalist", "promising"]),
+            middle.iter().chain(&poor).copied().collect(),
+        ];
+        assert_eq!(segments(document.policy().unwrap(), None), expected);
+    }
+
+    #[test]
+    fn no_preset_is_worth_a_warning() {
+        for Preset { name, .. } in PRESETS {
+            let found = preset(name).unwrap().check().unwrap();
+            assert!(found.iter().all(|finding| finding.severity == Severity::Info), "{name}: {found:?}");
+        }
+    }
 
     #[test]
     fn every_preset_is_sound_and_says_what_its_description_says() {

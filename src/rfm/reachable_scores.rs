@@ -18,20 +18,6 @@ impl RfmCuts {
         ]
     }
 
-    /// The lowest r digit above the middle, and the most days without a purchase for it or a better one.
-    pub fn better_recency(&self) -> (usize, i64) {
-        let digits = self.recency_cuts.len() + 1;
-        let better = digits.div_ceil(2) + 1;
-        (better, whole_days(self.recency_cuts[digits - better]))
-    }
-
-    /// The highest r digit below the middle, and the days without a purchase after which it or a worse one begins.
-    pub fn worse_recency(&self) -> (usize, i64) {
-        let digits = self.recency_cuts.len() + 1;
-        let worse = digits / 2;
-        (worse, whole_days(self.recency_cuts[digits - worse - 1]))
-    }
-
     /// The digits that nobody gets.
     pub fn find_unreachable_digits(&self, most_frequency: i64, found: &mut Vec<Finding>) {
         let digits = self.reachable_digits(most_frequency);
@@ -53,11 +39,6 @@ impl RfmCuts {
         };
         r.digits().flat_map(with_f).collect()
     }
-}
-
-/// A cut in whole days, rounded down: R is a whole number, so that the same customers are below.
-fn whole_days(cut: Decimal) -> i64 {
-    cut.floor().unwrap_or(if cut < Decimal::ZERO { i64::MIN } else { i64::MAX })
 }
 
 impl Segments {

@@ -4,10 +4,10 @@
 //! says, so the same day asked twice gives the same answer, and a day that was missed is made up for by asking on a later one.
 
 use super::{Plan, Scenario, Step, StopCondition};
+use crate::complaint;
 use crate::contact::{ContactFacts, ContactHistory};
 use crate::customer::Customer;
 use crate::day::Day;
-use crate::dormancy;
 use crate::error::{Error, ErrorKind, Result};
 use crate::facts::Facts;
 use crate::labels::labels;
@@ -21,7 +21,7 @@ labels! {
         WaitingForDay = "waiting_for_day", "Waiting for its day", "予定日待ち";
         /// The contact policy allows no contact, or none over the step's channels.
         Suppressed = "suppressed", "Suppressed by the contact policy", "連絡間隔調整中";
-        /// She cannot be reached over any of the step's channels.
+        /// She cannot be reached over any channel that will do for the step.
         NoChannel = "no_channel", "No channel", "連絡手段なし";
         /// Another scenario goes first.
         OtherScenarioFirst = "other_scenario_first", "Another scenario goes first", "他シナリオ優先";
@@ -201,12 +201,10 @@ impl<'a> Visit<'a, '_> {
     /// The step by the contact policy: over which channel, and when.
     fn send(&self, next: DueStep<'a>, step: &'a Step) -> DueStep<'a> {
         let as_of = self.customer.as_of();
-        let policy = &self.customer.policy().contact;
         let Some(calendar) = self.facts.calendar else {
             return next;
         };
-        let (preferred, _) = policy.preferred_channels(step.channels.as_deref(), self.facts.lifecycle_state);
-        let channel = calendar.channel(preferred);
+        let channel = calendar.channel(step.own_channels(), self.facts.lifecycle_state);
         if channel.is_none() && self.contact.channels.is_some() {
             return DueStep { why: Why::NoChannel, ..next };
         }
@@ -225,7 +223,8 @@ impl<'a> Visit<'a, '_> {
     fn end_of(&self, plan: &Plan, run: &Run, is_in: bool) -> Option<Why> {
         let happened = |stop: &StopCondition| match stop {
             StopCondition::Complained => {
-                let complained_on = |engagement| dormancy::complained_on(engagement, self.customer.as_of());
+                // Resolved or not: what was begun before is not gone on with.
+                let complained_on = |engagement| complaint::last_on(engagement, self.customer.as_of());
                 self.facts.engagement.and_then(complained_on).is_some_and(|day| day >= run.began)
             }
             StopCondition::Bought => self.facts.last_purchase_on.is_some_and(|day| day > run.began),

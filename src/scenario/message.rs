@@ -25,6 +25,12 @@ const fn message(
 /// All messages: first steps, coming back, being heard, taking part, being thanked.
 pub const MESSAGES: &[Message] = &[
     message(
+        "first_offer",
+        "The first order",
+        "初回のご案内",
+        "はじめてのお客様に、まずは小さくお試しいただける分をご用意しました。どうぞ遠慮のない目でお確かめください。最初のお客様のひと言が、商品をさらに良くいたします。",
+    ),
+    message(
         "start_using",
         "Start using it",
         "使い始めのご案内",
@@ -91,6 +97,12 @@ pub const MESSAGES: &[Message] = &[
         "お客様からいただいた声をもとに、ここが新しくなりました。以前をご存じのお客様に、良くなったかどうかを見届けていただきたく、ご案内申し上げます。",
     ),
     message(
+        "welcome_back",
+        "Welcome back",
+        "お帰りなさいのご挨拶",
+        "お帰りなさいませ。またお選びいただけたことを、一同うれしく存じます。お戻りの決め手になったことを、ぜひお聞かせください。次にお戻りになる方への道しるべといたします。",
+    ),
+    message(
         "check_in",
         "Checking in",
         "ご様子伺い",
@@ -101,6 +113,12 @@ pub const MESSAGES: &[Message] = &[
         "Quarterly letter",
         "季節のお便り",
         "長くご愛顧くださったお客様へ、季節のご挨拶を申し上げます。お客様に育てていただいた商品の近況を、まずお客様にお伝えしたく、お便りをお送りいたします。",
+    ),
+    message(
+        "customer_letter",
+        "Customer letter",
+        "会報誌",
+        "ご愛用のみなさまとお作りする会報誌をお届けします。お客様の使い方やひと工夫を、次号の誌面でご紹介させてください。みなさまが楽しみにしておられるのは、お客様の声です。",
     ),
     message(
         "hearing_call",

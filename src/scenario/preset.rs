@@ -21,7 +21,7 @@ pub const PRESETS: &[Preset] = &[
     },
     Preset {
         name: "dormant_good_customer",
-        description: "Dormant, once VIP or candidate: a letter and a call in person, again each quarter.",
+        description: "Dormant, once VIP or candidate: why this product, a letter and a call in person, again each quarter.",
         document: include_str!("presets/dormant_good_customer.json"),
     },
     Preset {
@@ -36,12 +36,12 @@ pub const PRESETS: &[Preset] = &[
     },
     Preset {
         name: "reactivation_unhabituated",
-        description: "Dormant, last purchase 181 to 730 days ago, it never became a habit: small steps to start again.",
+        description: "Dormant, last purchase 181 to 730 days ago, it never became a habit: why this product, small steps to start again.",
         document: include_str!("presets/reactivation_unhabituated.json"),
     },
     Preset {
         name: "reactivation_overstocked",
-        description: "The same with product left over: help using it up first.",
+        description: "The same with product left over: why this product, then help using it up.",
         document: include_str!("presets/reactivation_overstocked.json"),
     },
     Preset {
@@ -51,13 +51,23 @@ pub const PRESETS: &[Preset] = &[
     },
     Preset {
         name: "reactivation_competitor",
-        description: "The same for those who went to a competitor: ask, then show the difference.",
+        description: "The same for those who went to a competitor: show the difference, then ask.",
         document: include_str!("presets/reactivation_competitor.json"),
     },
     Preset {
         name: "reactivation_drifted",
-        description: "The same for those who drifted away: a reason to come back.",
+        description: "The same for those who drifted away: why this product, a reason to come back.",
         document: include_str!("presets/reactivation_drifted.json"),
+    },
+    Preset {
+        name: "reactivation_early",
+        description: "Dormant, last purchase at most 180 days ago: why this product and not another, a reason to come back.",
+        document: include_str!("presets/reactivation_early.json"),
+    },
+    Preset {
+        name: "winback_welcome",
+        description: "Back after a long absence: welcome, how others use it, a reason to continue.",
+        document: include_str!("presets/winback_welcome.json"),
     },
     Preset {
         name: "at_risk_check_in",
@@ -70,14 +80,39 @@ pub const PRESETS: &[Preset] = &[
         document: include_str!("presets/new_customer_onboarding.json"),
     },
     Preset {
+        name: "prospect_first_order",
+        description: "No purchase yet: why this product, customer voices, a first offer.",
+        document: include_str!("presets/prospect_first_order.json"),
+    },
+    Preset {
+        name: "order_reward_5",
+        description: "Keeps buying, 5 to 9 orders: the reward for the fifth, once.",
+        document: include_str!("presets/order_reward_5.json"),
+    },
+    Preset {
+        name: "order_reward_10",
+        description: "The same for the tenth order.",
+        document: include_str!("presets/order_reward_10.json"),
+    },
+    Preset {
+        name: "order_reward_20",
+        description: "The same for the twentieth order.",
+        document: include_str!("presets/order_reward_20.json"),
+    },
+    Preset {
+        name: "keeper_letter",
+        description: "Keeps buying, established: the customer letter, each quarter.",
+        document: include_str!("presets/keeper_letter.json"),
+    },
+    Preset {
         name: "vip_advocacy",
         description: "VIPs: thanks, then referral, community, factory tour, one at a time.",
         document: include_str!("presets/vip_advocacy.json"),
     },
     Preset {
-        name: "keeper_rewards",
-        description: "Established and active: rewards by number of orders, review, early access, round table.",
-        document: include_str!("presets/keeper_rewards.json"),
+        name: "keeper_co_creation",
+        description: "Established and active: review, early access, round table.",
+        document: include_str!("presets/keeper_co_creation.json"),
     },
 ];
 
@@ -117,6 +152,18 @@ mod tests {
         }
         assert!(Scenarios::new(all).is_ok());
         assert_eq!(preset("x").unwrap_err().kind, ErrorKind::InvalidParameter);
+    }
+
+    #[test]
+    fn every_dormant_scenario_but_that_of_the_dissatisfied_opens_with_why_this_product() {
+        let opening = |name| preset(name).unwrap().plan().steps[0].message_key.clone();
+        let dormant = PRESETS
+            .iter()
+            .map(|entry| entry.name)
+            .filter(|name| name.starts_with("reactivation_") || *name == "dormant_good_customer");
+        assert_eq!(dormant.clone().count(), 7);
+        dormant.for_each(|name| assert_eq!(opening(name), "why_this_product", "{name}"));
+        assert_eq!(opening("dissatisfied"), "hearing_call");
     }
 
     #[test]

@@ -84,6 +84,11 @@ fn due_step_reasons() -> TableIterator<
     TableIterator::new((1..).zip(Why::ALL).map(|(order, why)| (why.name(), order, why.label_en(), why.label_ja())))
 }
 
+#[pg_extern(immutable, strict, parallel_safe, cost = 20)]
+fn last_contacted_on(contacts: ContactHistory, as_of: Day) -> Option<Day> {
+    contacts.last_on(as_of)
+}
+
 #[pg_extern(immutable, parallel_safe, cost = 20)]
 fn contact_allowed_on(
     contacts: Option<ContactHistory>,
@@ -188,6 +193,7 @@ extension_sql_file!(
         check_scenario,
         message_keys,
         due_step_reasons,
+        last_contacted_on,
         contact_allowed_on
     ]
 );

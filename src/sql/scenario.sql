@@ -36,5 +36,7 @@ COMMENT ON FUNCTION check_scenario(scenario, segment_policy) IS
 COMMENT ON FUNCTION message_keys() IS
     'The messages that steps name, with titles in English and Japanese and a line in Japanese that invites the customer.';
 COMMENT ON FUNCTION due_step_reasons() IS 'What due_steps says in why, with labels in English and Japanese.';
+COMMENT ON FUNCTION last_contacted_on(contact_history, date) IS
+    'The day of the last contact up to as_of; NULL where there was none. Entries of the group holdout are no contacts.';
 COMMENT ON FUNCTION contact_allowed_on(contact_history, date, segment_policy, engagement_history, text) IS
     'The first day from as_of on which the contact policy allows a contact, over a channel or, where that is NULL, at all.';

@@ -27,6 +27,7 @@ CREATE TYPE customer_segment AS (
     action_behavior text,
     action_channel text,
     action_due_on date,
+    action_after_wait text,
     next_transition_on date
 );
 COMMENT ON TYPE customer_segment IS 'A row of segment_customer; customer_columns() says what each column means.';

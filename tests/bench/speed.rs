@@ -250,7 +250,7 @@ fn due_steps(client: &mut Client) {
              LEFT JOIN (SELECT customer_id, contact_history(channel, day, scenario, step, NULL) AS c
                         FROM (SELECT customer_id, (ARRAY['email', 'line', 'postal'])[1 + n % 3] AS channel,
                                      DATE '{AS_OF}' - (random() * 400)::int AS day,
-                                     (ARRAY['at_risk_check_in', 'keeper_rewards', 'reactivation_drifted'])[1 + n % 3]
+                                     (ARRAY['at_risk_check_in', 'keeper_co_creation', 'reactivation_drifted'])[1 + n % 3]
                                          AS scenario,
                                      (ARRAY['check_in', 'reward', 'reason', 'review'])[1 + n % 4] AS step
                               FROM histories, generate_series(1, 12) AS n WHERE random() < 0.5) AS contacts
@@ -266,7 +266,7 @@ fn due_steps(client: &mut Client) {
             "SELECT d.* FROM engaged,
                     (SELECT array_agg(preset_scenario(name)) AS five
                      FROM unnest(ARRAY['dissatisfied', 'dormant_good_customer', 'reactivation_drifted', 'at_risk_check_in',
-                                       'keeper_rewards']) AS p (name)) AS scenarios,
+                                       'keeper_co_creation']) AS p (name)) AS scenarios,
                     LATERAL due_steps(five, h, '{AS_OF}', NULL{arguments}) AS d"
         ),
     }

@@ -28,8 +28,8 @@ fn it_is_the_same_everywhere() {
         };
         assert_eq!(digest("customers", "customer_id"), "2000|882f2fb42c8ec21e362b9e491c534013\n", "{zone}");
         assert_eq!(digest("orders", "order_id"), "14088|bd95f9ffa30e6840dce96189b405d586\n", "{zone}");
-        assert_eq!(digest("events", "t::text COLLATE \"C\""), "3385|6a6fc88f70e87bc75eb286c37b1f197b\n", "{zone}");
-        assert_eq!(digest("contacts", "t::text COLLATE \"C\""), "3502|a68662f4779e168efd6b54decd6fcc6b\n", "{zone}");
+        assert_eq!(digest("events", "t::text COLLATE \"C\""), "3429|25486d19cde5c618a32c5be8bad62a08\n", "{zone}");
+        assert_eq!(digest("contacts", "t::text COLLATE \"C\""), "3548|b67652e94bfcee24b52392c545db39cb\n", "{zone}");
         assert_eq!(digest("campaign_members", "customer_id"), "620|27a12a555811c5133a3205d66513920d\n", "{zone}");
         // Nothing stays but the tables.
         assert_eq!(database.psql("SELECT count(*) FROM pg_proc WHERE pronamespace = 'public'::regnamespace"), "0\n");
@@ -76,7 +76,13 @@ fn everybody_is_in_it() {
         ),
         ("memberships", 100, "SELECT membership FROM memberships()", "SELECT membership FROM customers".to_owned()),
         ("years", 100, "SELECT generate_series(1, 3)", "SELECT dormant_year FROM customer_segments".to_owned()),
-        ("actions", 1, "SELECT action FROM next_actions()", "SELECT next_action FROM customer_segments".to_owned()),
+        (
+            // The shop tracks engagement, and these views know no log of contacts.
+            "actions",
+            1,
+            "SELECT action FROM next_actions() WHERE action NOT IN ('send_customer_letter', 'follow_up_complaint')",
+            "SELECT next_action FROM customer_segments".to_owned(),
+        ),
         (
             "channels",
             100,
@@ -92,7 +98,8 @@ fn everybody_is_in_it() {
         (
             "reasons stated and other trouble",
             5,
-            "SELECT 'stated_' || reason FROM dormancy_reasons() UNION ALL SELECT unnest('{complaint,return,low_rating}'::text[])",
+            "SELECT 'stated_' || reason FROM dormancy_reasons() UNION ALL
+             SELECT unnest('{complaint,return,low_rating,complaint_resolved,return_resolved}'::text[])",
             "SELECT kind FROM events".to_owned(),
         ),
     ] {

@@ -32,21 +32,33 @@ const RULES: &[(&str, &str, u32, &str)] = &[
                       AND (l.channel IS NULL OR c.channel = l.channel)) > l.contacts",
     ),
     (
-        "thirty days of quiet after a complaint, return or low rating",
+        "thirty days of quiet after a complaint, return or low rating, if it was not resolved before",
         "SELECT FROM plain.sent AS s JOIN events AS e USING (customer_id)
          WHERE kind IN ('complaint', 'return', 'low_rating') AND s.day - happened_on BETWEEN 30 AND 60",
         20,
         "SELECT customer_id, day, kind FROM plain.sent AS s JOIN events AS e USING (customer_id)
-         WHERE kind IN ('complaint', 'return', 'low_rating') AND s.day - happened_on BETWEEN 0 AND 29",
+         WHERE kind IN ('complaint', 'return', 'low_rating') AND s.day - happened_on BETWEEN 0 AND 29
+               AND NOT EXISTS (
+                   SELECT FROM events AS r
+                   WHERE r.customer_id = s.customer_id AND r.happened_on BETWEEN e.happened_on AND s.day
+                         AND r.kind = CASE e.kind WHEN 'return' THEN 'return_resolved' ELSE 'complaint_resolved' END)",
     ),
     (
-        "over a channel that reaches the customer and that the step names",
+        "over a channel that reaches the customer, and the first that the step names if one of them does and is not used up",
         "SELECT FROM plain.rounds WHERE channels IS NOT NULL",
         500,
         "SELECT customer_id, day, channel, step
          FROM plain.rounds JOIN customers AS c USING (customer_id)
          WHERE NOT coalesce(channel = ANY (reachable_channels(email, phone, postal_address, line_id, consents)), false)
-               OR NOT coalesce(channels ? channel, true)",
+               OR NOT channels ? channel AND EXISTS (
+                   SELECT FROM jsonb_array_elements_text(channels) AS n (named)
+                   WHERE named = ANY (reachable_channels(email, phone, postal_address, line_id, consents))
+                         AND NOT EXISTS (
+                             SELECT FROM plain.limits AS l
+                             WHERE l.channel = named
+                                   AND (SELECT count(*) FROM plain.contacts AS c
+                                        WHERE c.customer_id = rounds.customer_id AND c.channel = named
+                                              AND c.day BETWEEN rounds.day - l.days + 1 AND rounds.day) >= l.contacts))",
     ),
     (
         "steps in order, none left out, none too soon, and no second round before its time",

@@ -159,6 +159,12 @@ order_row (c, day, amount, discounted) AS (
     WHERE reference.dice(30, $2, c, 'refund ' || back) = 0
        OR back = 0 AND reference.dice(10, $2, c, 'refund ' || back) = 0
     UNION ALL
+    -- refunds of round amounts, which are just a half or all of a purchase day of a shop of round prices
+    SELECT c, day + reference.pick(ARRAY[1, 5, 30], $2, c, 'round refund day ' || back),
+           -reference.pick(ARRAY[500, 1000, 1250, 2500, 5000], $2, c, 'round refund amount ' || back), NULL
+    FROM purchase_day
+    WHERE prices IN ('cuts', 'rising') AND reference.dice(12, $2, c, 'round refund ' || back) = 0
+    UNION ALL
     -- nothing but refunds
     SELECT c, last_on - 20 * n, -1000 - n, NULL
     FROM sized CROSS JOIN generate_series(1, 2) AS q (n)
@@ -233,6 +239,21 @@ SELECT customer_id,
        happened_on
 FROM reference.engagement
 WHERE kind LIKE 'stated%' AND reference.dice(4, $2, customer_id, 'second reason') = 0;
+
+-- some complaints are resolved: before they came, on their day, or later
+INSERT INTO reference.engagement (customer_id, kind, happened_on)
+SELECT customer_id,
+       reference.pick(ARRAY['complaint_resolved', 'return_resolved'], $2, customer_id, 'resolved ' || kind),
+       happened_on + reference.pick(ARRAY[-1, 0, 0, 1, 5, 30], $2, customer_id, 'resolved after ' || kind)
+FROM reference.engagement
+WHERE kind IN ('complaint', 'return', 'low_rating') AND reference.dice(3, $2, customer_id, 'resolved') = 0
+UNION ALL
+-- and some refunds
+SELECT customer_id,
+       reference.pick(ARRAY['complaint_resolved', 'return_resolved'], $2, customer_id, 'refund resolved'),
+       ordered_on + reference.pick(ARRAY[-1, 0, 1], $2, customer_id, 'refund resolved after')
+FROM reference.orders
+WHERE amount < 0 AND reference.dice(4, $2, customer_id, 'refund resolved') = 0;
 
 ANALYZE reference.customers;
 ANALYZE reference.orders;

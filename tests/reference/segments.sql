@@ -141,7 +141,7 @@ LANGUAGE sql IMMUTABLE AS $$
                  ELSE 'give_reason_to_return' END
         WHEN lifecycle_state = 'at_risk' THEN 'check_in'
         WHEN lifecycle_state = 'vip' THEN 'early_access'
-        WHEN reference.purchase_stage(f, policy) = 'established' THEN 'invite_roundtable'
+        WHEN reference.purchase_stage(f, policy) = 'established' THEN 'send_customer_letter'
         WHEN reference.purchase_stage(f, policy) = 'nurture' THEN
             CASE WHEN reference.membership_name(membership) = 'ad_hoc' THEN 'offer_subscription'
                  ELSE 'give_reason_to_continue' END
@@ -167,10 +167,12 @@ RETURNS TABLE (
     value_score numeric, relation_score numeric, vip_score numeric, vip_tier text, last_tier text,
     dormancy_category text, dormancy_reason text,
     next_action text, action_rule text, action_behavior text, action_channel text, action_due_on date,
+    action_after_wait text,
     -- accessors and inner values
     previous_purchase_on date, last_gap_days int, mean_gap_days numeric, median_gap_days numeric,
     discount_share numeric, average_order_value numeric, tenure_days int, span_days int, vip_candidate boolean,
-    frequency bigint, at_risk_after numeric, dormant_after numeric, relation_exact numeric
+    frequency bigint, at_risk_after numeric, dormant_after numeric, relation_exact numeric,
+    reason_if_dormant text
 )
 LANGUAGE sql STABLE SET search_path = pg_catalog SET jit = off AS $$
 WITH RECURSIVE
@@ -211,6 +213,7 @@ ask AS MATERIALIZED (
            ($2 #>> '{dormancy_reason,overstock_min_purchase_days}')::numeric AS overstock_min_purchase_days,
            ($2 #>> '{dormancy_reason,overstock_max_span_days}')::numeric AS overstock_max_span_days,
            ($2 #>> '{dormancy_reason,unhabituated_max_purchase_days}')::numeric AS unhabituated_max_purchase_days,
+           ($2 #>> '{complaint,min_refund_share}')::numeric AS min_refund_share,
            ($2 #>> '{contact,min_days_between}')::int AS min_days_between,
            ARRAY(SELECT c FROM jsonb_array_elements_text($2 #> '{contact,channels}') AS c) AS channels,
            ARRAY(SELECT c FROM jsonb_array_elements_text($2 #> '{contact,dormant_channels}') AS c) AS dormant_channels
@@ -286,11 +289,25 @@ totals AS MATERIALIZED (
     FROM visible AS v LEFT JOIN timeline AS t ON t.customer_id = v.customer_id
     GROUP BY v.customer_id
 ),
-refund_only AS MATERIALIZED (
-    SELECT d.customer_id, max(d.day) AS last_on
-    FROM day AS d
-    WHERE NOT d.is_purchase_day
-    GROUP BY d.customer_id
+-- Each day that gave back more than it took, beside the days up to it: what they come to, what the last purchase day before
+-- it came to, and whether one of the purchase days before it came to just what it gives back.
+given_back AS MATERIALIZED (
+    SELECT r.customer_id, r.day, r.is_purchase_day, -r.amount AS refund,
+           sum(b.amount) AS balance,
+           (array_agg(b.amount ORDER BY b.day DESC) FILTER (WHERE b.is_purchase_day AND b.day < r.day))[1] AS last_amount,
+           coalesce(bool_or(b.amount = -r.amount) FILTER (WHERE b.is_purchase_day AND b.day < r.day), false) AS is_a_whole_day
+    FROM day AS r JOIN day AS b ON b.customer_id = r.customer_id AND b.day <= r.day
+    WHERE r.amount < 0
+    GROUP BY r.customer_id, r.day, r.is_purchase_day, r.amount
+),
+-- The last of them that is a complaint: it gives back more than was ever paid; or there is no purchase on it, and it gives
+-- back enough of the last purchase day, or all of one.
+large_refund AS MATERIALIZED (
+    SELECT g.customer_id, max(g.day) AS last_on
+    FROM given_back AS g CROSS JOIN ask AS a
+    WHERE g.balance < 0
+       OR NOT g.is_purchase_day AND (g.refund >= a.min_refund_share * greatest(g.last_amount, 0) OR g.is_a_whole_day)
+    GROUP BY g.customer_id
 ),
 
 -- The own cycle, walked gap by gap. Row i knows the gaps before gap i; the row after the last gap knows them all.
@@ -352,7 +369,10 @@ relation AS MATERIALIZED (
 -- what the rules ask of engagement; counts are NULL where it is not tracked
 engaged AS MATERIALIZED (
     SELECT c.customer_id,
-           max(e.day) FILTER (WHERE e.kind IN ('complaint', 'return', 'low_rating')) AS dissatisfied_on,
+           max(e.day) FILTER (WHERE e.kind IN ('complaint', 'low_rating')) AS complained_on,
+           max(e.day) FILTER (WHERE e.kind = 'return') AS returned_on,
+           max(e.day) FILTER (WHERE e.kind = 'complaint_resolved') AS complaint_resolved_on,
+           max(e.day) FILTER (WHERE e.kind = 'return_resolved') AS return_resolved_on,
            CASE WHEN c.tracked THEN count(*) FILTER (WHERE e.kind = 'referral') END AS referrals,
            CASE WHEN c.tracked THEN count(*) FILTER (WHERE e.kind = 'community') END AS community,
            CASE WHEN c.tracked THEN count(*) FILTER (WHERE e.kind = 'review') END AS reviews,
@@ -385,16 +405,20 @@ measured AS MATERIALIZED (
            coalesce(o.monetary_then, 0) AS monetary_then,
            coalesce(o.discounts_known, 0) AS discounts_known,
            coalesce(o.discounts_given, 0) AS discounts_given,
-           u.last_on AS refund_only_on,
+           -- what was resolved on its day or later is none any more; greatest() leaves NULLs out
+           greatest(CASE WHEN e.complaint_resolved_on >= e.complained_on THEN NULL ELSE e.complained_on END,
+                    CASE WHEN e.return_resolved_on >= e.returned_on THEN NULL ELSE e.returned_on END,
+                    CASE WHEN greatest(e.complaint_resolved_on, e.return_resolved_on) >= u.last_on THEN NULL
+                         ELSE u.last_on END) AS open_complaint_on,
            l.at_risk_after, l.dormant_after, l.was_absent,
            n.now AS relation, n.then_ AS relation_then,
-           e.dissatisfied_on, e.referrals, e.community, e.reviews, e.surveys, e.usage_reports,
+           e.referrals, e.community, e.reviews, e.surveys, e.usage_reports,
            s.reason AS stated_reason
     FROM customer AS c
     CROSS JOIN ask AS a
     LEFT JOIN timeline AS t ON t.customer_id = c.customer_id
     LEFT JOIN totals AS o ON o.customer_id = c.customer_id
-    LEFT JOIN refund_only AS u ON u.customer_id = c.customer_id
+    LEFT JOIN large_refund AS u ON u.customer_id = c.customer_id
     LEFT JOIN limits AS l ON l.customer_id = c.customer_id
     LEFT JOIN relation AS n ON n.customer_id = c.customer_id
     LEFT JOIN engaged AS e ON e.customer_id = c.customer_id
@@ -454,9 +478,7 @@ stated_and_lived AS MATERIALIZED (
            CASE
                WHEN t.first_on IS NULL THEN NULL
                WHEN t.stated_reason IS NOT NULL THEN t.stated_reason
-               WHEN t.dissatisfied_on IS NOT NULL AND (t.previous_on IS NULL OR t.dissatisfied_on >= t.previous_on)
-                   THEN 'dissatisfied'
-               WHEN t.refund_only_on IS NOT NULL AND (t.previous_on IS NULL OR t.refund_only_on >= t.previous_on)
+               WHEN t.open_complaint_on IS NOT NULL AND (t.previous_on IS NULL OR t.open_complaint_on >= t.previous_on)
                    THEN 'dissatisfied'
                WHEN t.discounts_known >= a.discount_min_purchases
                     AND t.discounts_given >= a.discount_min_share * t.discounts_known THEN 'discount_only'
@@ -471,14 +493,22 @@ stated_and_lived AS MATERIALIZED (
     FROM tiered AS t CROSS JOIN ask AS a
 ),
 
--- The default table of next actions, in its order.
+-- The default table of next actions, in its order; after the rule that waits, what comes behind it too. Nobody here has a log
+-- of contacts, so that no complaint was answered.
 ruled AS MATERIALIZED (
     SELECT s.*,
            CASE
-               WHEN s.as_of - s.dissatisfied_on <= 30 OR s.as_of - s.refund_only_on <= 30 OR s.monetary < 0
+               WHEN s.as_of - s.open_complaint_on <= 30 OR s.monetary < 0 AND s.open_complaint_on IS NOT NULL
                    THEN 'complaint_open'
                WHEN cardinality(s.channels) = 0 THEN 'unreachable'
                WHEN s.as_of - s.last_contacted_on < a.min_days_between THEN 'contacted_recently'
+               ELSE l.rule
+           END AS rule,
+           l.rule AS later_rule
+    FROM stated_and_lived AS s
+    CROSS JOIN ask AS a
+    CROSS JOIN LATERAL (
+        SELECT CASE
                WHEN s.state = 'winback' THEN 'winback'
                WHEN s.membership = 'paused' THEN 'paused'
                WHEN s.membership = 'withdrawn' THEN 'withdrawn'
@@ -495,6 +525,7 @@ ruled AS MATERIALIZED (
                WHEN s.state = 'vip' THEN 'vip'
                WHEN s.stage = 'established' AND s.reviews = 0 THEN 'established_no_review'
                WHEN s.stage = 'established' AND s.surveys = 0 THEN 'established_no_survey'
+               WHEN s.stage = 'established' AND s.surveys >= 1 THEN 'established_engaged'
                WHEN s.stage = 'established' THEN 'established'
                WHEN s.stage = 'nurture' AND s.membership = 'ad_hoc' THEN 'nurture_ad_hoc'
                WHEN s.stage = 'nurture' THEN 'nurture'
@@ -502,7 +533,7 @@ ruled AS MATERIALIZED (
                WHEN s.stage = 'first' THEN 'first'
                WHEN s.state = 'prospect' THEN 'prospect'
            END AS rule
-    FROM stated_and_lived AS s CROSS JOIN ask AS a
+    ) AS l
 ),
 action (rule, action, behavior, channels) AS (
     VALUES
@@ -525,7 +556,8 @@ action (rule, action, behavior, channels) AS (
         ('vip', 'early_access', 'advocacy', NULL),
         ('established_no_review', 'ask_review', 'co_creation', NULL),
         ('established_no_survey', 'ask_survey', 'co_creation', NULL),
-        ('established', 'invite_roundtable', 'co_creation', NULL),
+        ('established_engaged', 'invite_roundtable', 'co_creation', NULL),
+        ('established', 'send_customer_letter', 'continuation', NULL),
         ('nurture_ad_hoc', 'offer_subscription', 'continuation', NULL),
         ('nurture', 'give_reason_to_continue', 'continuation', NULL),
         ('first_not_using', 'start_using', 'experience', NULL),
@@ -552,22 +584,28 @@ SELECT x.customer_id,
                                    x.denominator, 2) END,
        x.vip_tier, x.last_tier,
        CASE WHEN x.state = 'dormant' THEN reference.dormancy_category(x.orders, x.membership) END,
-       x.reason,
+       CASE WHEN x.state = 'dormant' THEN x.reason END,
        coalesce(n.action, 'none'), n.rule, coalesce(n.behavior, 'none'),
        (SELECT c.channel
-        FROM unnest(CASE WHEN n.channels IS NOT NULL THEN n.channels
-                         WHEN x.state = 'dormant' THEN a.dormant_channels
-                         ELSE a.channels END) WITH ORDINALITY AS c (channel, preference)
-        WHERE c.channel = ANY (x.channels)
-        ORDER BY c.preference LIMIT 1),
+        FROM unnest(x.channels) WITH ORDINALITY AS c (channel, nth)
+        CROSS JOIN LATERAL (
+            SELECT array_position(n.channels, c.channel) AS by_rule, array_position(a.channels, c.channel) AS by_policy,
+                   array_position(a.dormant_channels, c.channel) AS by_policy_for_dormant
+        ) AS p
+        -- the dormant get nothing over what only the others' list has
+        WHERE n.action IS NOT NULL
+              AND (p.by_rule IS NOT NULL OR x.state <> 'dormant' OR p.by_policy IS NULL OR p.by_policy_for_dormant IS NOT NULL)
+        ORDER BY p.by_rule, CASE x.state WHEN 'dormant' THEN p.by_policy_for_dormant ELSE p.by_policy END, c.nth LIMIT 1),
        CASE n.action WHEN 'wait' THEN x.last_contacted_on + a.min_days_between ELSE x.as_of END,
+       CASE n.action WHEN 'wait' THEN
+           coalesce((SELECT later.action FROM action AS later WHERE later.rule = x.later_rule), 'none') END,
        x.previous_on, x.last_gap,
        CASE WHEN x.purchase_days > 1 THEN reference.rounded(x.span, x.purchase_days - 1, 6) END,
        x.median_gap,
        CASE WHEN x.discounts_known > 0 THEN reference.rounded(x.discounts_given, x.discounts_known, 6) END,
        CASE WHEN x.orders > 0 THEN reference.rounded(x.monetary, x.orders, 6) END,
        x.as_of - x.first_on, x.span, x.candidate,
-       x.f, x.at_risk_after, x.dormant_after, x.relation
+       x.f, x.at_risk_after, x.dormant_after, x.relation, x.reason
 FROM ruled AS x CROSS JOIN ask AS a LEFT JOIN action AS n ON n.rule = x.rule
 $$;
 

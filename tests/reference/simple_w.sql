@@ -19,7 +19,6 @@ customer AS (
            max(last_on) AS last_on,
            min(purchase_on) AS first_on,
            max(purchase_on) FILTER (WHERE purchase_on < last_on) AS previous_on,
-           max(ordered_on) FILTER (WHERE purchase_on IS DISTINCT FROM ordered_on) AS refund_only_on,
            count(*) FILTER (WHERE NOT is_refund) AS orders,
            count(*) FILTER (WHERE NOT is_refund AND day_after IS DISTINCT FROM ordered_on) AS purchase_days,
            coalesce(sum(amount), 0) AS monetary,
@@ -27,6 +26,28 @@ customer AS (
            coalesce(sum(amount) FILTER (WHERE ordered_on = last_on), 0) AS last_amount,
            sum(amount) FILTER (WHERE ordered_on = purchase_on AND ordered_on < last_on) AS amount_before_last
     FROM ordered
+    GROUP BY customer_id
+),
+-- the days of customers with refunds, who are few
+day AS (
+    SELECT customer_id, ordered_on, count(*) FILTER (WHERE coalesce(amount, 0) >= 0) AS orders, coalesce(sum(amount), 0) AS amount
+    FROM orders
+    WHERE ordered_on <= :'as_of'::date AND customer_id IN (SELECT customer_id FROM orders WHERE amount < 0)
+    GROUP BY customer_id, ordered_on
+),
+-- the last day that gave back more than was ever paid, or that saw refunds only, of half the last purchase day or all of one
+large_refund AS (
+    SELECT customer_id, max(ordered_on) AS large_refund_on
+    FROM (
+        SELECT r.customer_id, r.ordered_on
+        FROM day AS r JOIN day AS b ON b.customer_id = r.customer_id AND b.ordered_on <= r.ordered_on
+        WHERE r.amount < 0
+        GROUP BY r.customer_id, r.ordered_on, r.orders, r.amount
+        HAVING sum(b.amount) < 0
+               OR r.orders = 0
+                  AND (-2 * r.amount >= greatest(0, (array_agg(b.amount ORDER BY b.ordered_on DESC) FILTER (WHERE b.orders > 0))[1])
+                       OR bool_or(b.amount = -r.amount AND b.orders > 0))
+    ) AS r
     GROUP BY customer_id
 ),
 measured AS (
@@ -41,7 +62,7 @@ measured AS (
                 WHEN monetary > 5000 THEN 2 ELSE 1 END AS m,
            CASE WHEN monetary_then > 20000 THEN 5 WHEN monetary_then > 15000 THEN 4 WHEN monetary_then > 10000 THEN 3
                 WHEN monetary_then > 5000 THEN 2 ELSE 1 END AS m_then
-    FROM customer
+    FROM customer LEFT JOIN large_refund USING (customer_id)
 ),
 -- 90 % of the value score: 11 of the 12 points that three digits can stand above 1
 staged AS (
@@ -59,12 +80,12 @@ SELECT customer_id,
        CASE WHEN last_on IS NOT NULL THEN 100 * r + 10 * f + m END AS rfm_score,
        lifecycle_state,
        CASE WHEN last_on IS NOT NULL THEN round((r + f + m - 3) * 25 / 3.0, 2) END AS vip_score,
-       CASE WHEN monetary < 0 OR refund_only_on >= :'as_of'::date - 30 THEN 'resolve_complaint'
+       CASE WHEN monetary < 0 OR large_refund_on >= :'as_of'::date - 30 THEN 'resolve_complaint'
             WHEN lifecycle_state = 'prospect' THEN 'first_offer'
             WHEN lifecycle_state = 'winback' THEN 'welcome_back'
             WHEN lifecycle_state = 'dormant' THEN
                 CASE WHEN is_good THEN 'hear_dormant_good'
-                     WHEN refund_only_on >= previous_on OR refund_only_on IS NOT NULL AND previous_on IS NULL
+                     WHEN large_refund_on >= previous_on OR large_refund_on IS NOT NULL AND previous_on IS NULL
                          THEN 'hear_dissatisfied'
                      WHEN amount_before_last > 0 AND last_amount * (purchase_days - 1) >= 2 * amount_before_last
                          THEN 'help_use_up'
@@ -75,7 +96,7 @@ SELECT customer_id,
                 -- on the last purchase day the r digit was 5
                 CASE WHEN is_good AND 5 + f + m_then - 3 >= 11 THEN 'personal_check_in' ELSE 'check_in' END
             WHEN lifecycle_state = 'vip' THEN 'early_access'
-            WHEN orders >= 4 THEN 'invite_roundtable'
+            WHEN orders >= 4 THEN 'send_customer_letter'
             WHEN orders >= 2 THEN 'give_reason_to_continue'
             ELSE 'onboard' END AS next_action
 FROM staged;

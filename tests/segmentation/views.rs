@@ -161,3 +161,24 @@ fn the_printed_lines_run() {
         ),
     );
 }
+
+/// The last contact is that of the log, or the one that the customers' table knows of, whichever is later, and none of those
+/// after `as_of`; a customer who waits has a step behind the wait.
+#[test]
+fn the_last_contact_comes_from_the_log_too() {
+    let (_database, mut client) = with_orders("segmentation_last_contact");
+    batch(
+        &mut client,
+        "CREATE TABLE people (customer_id int, last_contacted_on date);
+         INSERT INTO people VALUES (1, NULL), (2, '2026-06-25'), (3, '2026-07-05'), (4, '2026-06-01');
+         CREATE TABLE sent (customer_id int, channel text, contacted_at date);
+         INSERT INTO sent VALUES (1, 'email', '2026-06-28'), (1, 'email', '2026-07-02'), (2, 'email', '2026-06-20'),
+                                 (4, 'email', '2026-06-02');
+         SELECT create_segmentation('shop', 'sales.orders', as_of => '2026-06-30', customers => 'people', contacts => 'sent')",
+    );
+    let last = "SELECT string_agg(concat_ws(':', customer_id, last_contacted_on), ' ' ORDER BY customer_id)
+                FROM shop_customers WHERE customer_id BETWEEN 1 AND 4";
+    assert_eq!(text(&mut client, last), "1:2026-06-28 2:2026-06-25 3 4:2026-06-02");
+    let behind = "SELECT string_agg(DISTINCT concat_ws(':', next_action = 'wait', action_after_wait IS NOT NULL), ' ') FROM shop_customers";
+    assert_eq!(text(&mut client, behind), "f:f t:t");
+}

@@ -103,12 +103,12 @@ fn results_and_decisions_agree_with_segment_customer() {
         ("{last_tier,tier}", "last_tier"),
         ("{last_tier,on}", "last_purchase_on"),
         ("{dormancy_category,category}", "dormancy_category"),
-        ("{dormancy_reason,reason}", "dormancy_reason"),
         ("{next_action,action}", "next_action"),
         ("{next_action,rule}", "action_rule"),
         ("{next_action,behavior}", "action_behavior"),
         ("{action_channel,channel}", "action_channel"),
         ("{action_due_on,on}", "action_due_on"),
+        ("{next_action,after_wait}", "action_after_wait"),
         ("{next_transition_on,on}", "next_transition_on"),
         ("{inputs,orders}", "orders"),
         ("{inputs,monetary}", "monetary"),
@@ -212,21 +212,34 @@ fn results_and_decisions_agree_with_segment_customer() {
                       FROM jsonb_array_elements(rules) WITH ORDINALITY AS r (rule, position)) AS r)",
     );
     properties.all(
-        "the channel is the first preferred that is reachable",
-        "s ->> 'action_channel' IS NOT DISTINCT FROM
-             (SELECT c #>> '{}' FROM jsonb_array_elements(nullif(x #> '{action_channel,preferred}', 'null'))
+        "the channel is the first of those named, then of those preferred, that is reachable",
+        "s ->> 'action_channel' IS NOT DISTINCT FROM coalesce(
+             (SELECT c #>> '{}' FROM jsonb_array_elements(
+                      coalesce(nullif(x #> '{action_channel,named_by_rule}', 'null'), '[]') || (x #> '{action_channel,preferred}'))
                   WITH ORDINALITY AS p (c, position)
-              WHERE nullif(x #> '{action_channel,reachable}', 'null') @> c ORDER BY position LIMIT 1)",
+              WHERE nullif(x #> '{action_channel,reachable}', 'null') @> c ORDER BY position LIMIT 1),
+             CASE WHEN x #> '{action_channel,reachable}' @> '[\"fax\"]' THEN 'fax' END)",
+    );
+    properties.all(
+        "who is dormant is so for the reason explained, others have none",
+        "s ->> 'dormancy_reason' IS NOT DISTINCT FROM
+             CASE s ->> 'lifecycle_state' WHEN 'dormant' THEN x #>> '{dormancy_reason,reason}' END",
+    );
+    properties.all(
+        "an open complaint is of a day up to as_of, and what the rules asked about",
+        "CASE jsonb_typeof(x -> 'complaint')
+             WHEN 'null' THEN nullif(x #> '{next_action,facts_asked,complaint_days_ago}', 'null') IS NULL
+             ELSE day - (x #>> '{complaint,on}')::date = (x #>> '{next_action,facts_asked,complaint_days_ago}')::int END",
     );
     properties.all(
         "events decide a reason since the previous purchase day",
         "jsonb_typeof(x -> 'dormancy_reason') = 'null'
          OR (x #>> '{dormancy_reason,decided_by,on}' IS NOT NULL)
-             = (x #>> '{dormancy_reason,decided_by,rule}' ~ '^(the latest|an event|a day)')
+             = (x #>> '{dormancy_reason,decided_by,rule}' ~ '^(the latest|a complaint)')
             AND x #>> '{dormancy_reason,decided_by,on}' <= day::text IS NOT FALSE
             AND x #>> '{dormancy_reason,decided_by,on}' >= x #>> '{dormancy_reason,events_count_from}' IS NOT FALSE
             AND (x #>> '{dormancy_reason,decided_by,kind}' LIKE 'stated%')
-                IS NOT DISTINCT FROM (x #>> '{dormancy_reason,decided_by,kind}' = 'stated_' || (s ->> 'dormancy_reason'))",
+                IS NOT DISTINCT FROM (x #>> '{dormancy_reason,decided_by,kind}' = 'stated_' || (x #>> '{dormancy_reason,reason}'))",
     );
     properties.all(
         "numbers decide a reason where no event does",

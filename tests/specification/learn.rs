@@ -118,12 +118,12 @@ fn cdnow_learns_the_published_numbers() {
         "return_probability: the chance to come back within 90 days, open gaps included; \
          after 31 days the chance is below 0.333333; after 94 days the chance is below 0.2"
     );
-    // F = 2 is empty by right: nobody lies between equal cuts.
+    // F = 2 is empty by right: nobody lies between equal cuts. And quintiles of R say nothing of limits learned from gaps.
     let warnings = database.psql("SELECT message FROM learned, check_policy(policy) WHERE severity = 'warning'");
     assert_eq!(
         warnings,
         "no customer can get f = 2\n\
-         customers dormant after 94 days (lifecycle.dormant_after_days) have r = 4 or better up to 432\n"
+         who last bought 95 to 432 days ago can be dormant and has one of the upper digits, r = 4 or more\n"
     );
     // By the percentiles, those of the field notes.
     let percentiles =

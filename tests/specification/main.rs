@@ -6,6 +6,7 @@ mod common;
 
 mod ab;
 mod check_policy;
+mod complaints;
 mod contacts;
 mod explain;
 mod kpi;

@@ -113,6 +113,7 @@ const POLICIES: &[Policy] = &[
              "dormancy_reason": {"discount_min_purchases": 1, "discount_min_share": 0.5,
                                  "overstock_amount_ratio": 1.5, "overstock_min_purchase_days": 5,
                                  "overstock_max_span_days": 85, "unhabituated_max_purchase_days": 4},
+             "complaint": {"min_refund_share": 0.125},
              "contact": {"min_days_between": 14, "channels": ["postal", "social", "line"],
                          "dormant_channels": ["sms", "line"]}}'::segment_policy"#,
     ),
@@ -186,7 +187,7 @@ fn functions_on_a_stored_history_equal_the_reference() {
             day,
             "history",
             "rfm_score, r_score, f_score, m_score, rfm_segment, purchase_stage, lifecycle_state, value_score, \
-             relation_score, vip_score, vip_tier, dormancy_reason, next_action",
+             relation_score, vip_score, vip_tier, reason_if_dormant AS dormancy_reason, next_action",
             "",
         );
         shop.compare(
@@ -398,7 +399,7 @@ fn plain_sql_of_the_bench_yields_the_same_columns() {
 const SEGMENT_COLUMNS: &str = "first_purchase_on, last_purchase_on, recency_days, orders, purchase_days, monetary, \
      r_score, f_score, m_score, rfm_score, rfm_segment, lifecycle_state, purchase_stage, value_score, relation_score, \
      vip_score, vip_tier, last_tier, dormancy_category, dormancy_reason, next_action, action_rule, action_behavior, \
-     action_channel, action_due_on";
+     action_channel, action_due_on, action_after_wait";
 
 fn qualified(table: &str, columns: &str) -> String {
     let columns: Vec<_> = columns.split(", ").map(|column| format!("{table}.{column}")).collect();

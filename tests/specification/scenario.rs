@@ -35,6 +35,9 @@ const CONDITIONS: &[&str] = &[
 
 const CHANNELS: &[&str] = &["email", "line", "postal", "phone"];
 
+/// How a shopper can be reached: social media are not for the dormant, of fax no policy knows.
+const REACHABLE: &[&str] = &["fax", "social", "email", "line", "postal", "phone"];
+
 #[derive(Debug)]
 struct Shopper {
     history: PurchaseHistory,
@@ -48,9 +51,10 @@ prop_compose! {
     fn shopper()(
         rows in prop::collection::vec((0..LAST_DAY, 1i128..3000), 0..7),
         events in prop::option::of(prop::collection::vec(
-            (prop::sample::select(vec!["review", "complaint", "return", "stated_drifted"]), 0..LAST_DAY), 0..5)),
+            (prop::sample::select(vec!["review", "complaint", "complaint_resolved", "return", "return_resolved", "stated_drifted"]),
+             0..LAST_DAY), 0..7)),
         membership in prop::option::of(prop::sample::select(Membership::ALL)),
-        channels in prop::option::of(prop::sample::subsequence(CHANNELS, 0..=4)),
+        channels in prop::option::of(prop::sample::subsequence(REACHABLE, 0..=4)),
         policy in prop::sample::select(POLICIES),
     ) -> Shopper {
         let rows = rows.into_iter().map(|(day, amount)| PurchaseDay::of_row(Day(day), Some(amount), None));
@@ -75,13 +79,15 @@ prop_compose! {
         first in prop_oneof![Just(0), 0..20],
         gaps in prop::collection::vec((1..30, prop::option::of(prop::sample::subsequence(CHANNELS, 1..=3))), 0..4),
         channels in prop::option::of(prop::sample::subsequence(CHANNELS, 1..=2)),
+        only in any::<bool>(),
     ) -> serde_json::Value {
         let mut days = first;
-        let mut steps = vec![serde_json::json!({"id": "s0", "after_days": days, "message_key": "m", "channels": channels})];
+        let mut steps = vec![serde_json::json!({"id": "s0", "after_days": days, "message_key": "m", "only_channels": only && channels.is_some(), "channels": channels})];
         for (number, (gap, channels)) in gaps.into_iter().enumerate() {
             days += gap;
             steps.push(serde_json::json!(
-                {"id": format!("s{}", number + 1), "after_days": days, "message_key": "m", "channels": channels}));
+                {"id": format!("s{}", number + 1), "after_days": days, "message_key": "m",
+                 "only_channels": only && channels.is_some(), "channels": channels}));
         }
         serde_json::json!({
             "title": "T", "priority": priority, "behavior": "care",
@@ -184,12 +190,16 @@ impl<'a> Machine<'a> {
         log_of(&self.sent, self.held_out, &self.plans)
     }
 
-    fn complained_on(&self, day: i32) -> Option<i32> {
-        let events = self.shopper.engagement.as_ref()?.entries();
-        events
-            .filter(|(kind, on, _)| ["complaint", "return", "low_rating"].contains(kind) && on.0 <= day)
-            .map(|(_, on, _)| on.0)
-            .max()
+    /// The days up to `day` of all complaints, with whether somebody noted by then that they are resolved.
+    fn complaints(&self, day: i32) -> Vec<(i32, bool)> {
+        let events =
+            || self.shopper.engagement.iter().flat_map(|events| events.entries()).filter(|event| event.1.0 <= day);
+        let is_resolved = |of: &str, on: Day| {
+            let by = if of == "return" { "return_resolved" } else { "complaint_resolved" };
+            events().any(|(kind, resolved_on, _)| kind == by && resolved_on >= on)
+        };
+        let is_complaint = |kind| ["complaint", "return", "low_rating"].contains(&kind);
+        events().filter(|event| is_complaint(event.0)).map(|(kind, on, _)| (on.0, is_resolved(kind, on))).collect()
     }
 
     /// Whether a contact on `day` is fine, counting everything sent up to `known`.
@@ -202,8 +212,9 @@ impl<'a> Machine<'a> {
         };
         let policy = self.contact();
         let quiet = self
-            .complained_on(known)
-            .is_some_and(|complaint| i64::from(day - complaint) < policy.quiet_days_after_complaint.into());
+            .complaints(known)
+            .iter()
+            .any(|(on, is_resolved)| !is_resolved && i64::from(day - on) < policy.quiet_days_after_complaint.into());
         !quiet
             && count(i64::from(policy.min_days_between.max(1)), None) == 0
             && policy.limits.iter().all(|limit| count(limit.days.into(), None) < limit.contacts)
@@ -224,7 +235,12 @@ impl<'a> Machine<'a> {
         };
         let is_dormant = self.shopper.customer(day).lifecycle_state() == LifecycleState::Dormant;
         let usual = if is_dormant { &policy.dormant_channels } else { &policy.channels };
-        let preferred = plan.steps[step].channels.as_ref().unwrap_or(usual);
+        let step = &plan.steps[step];
+        let mut preferred = step.channels.clone().unwrap_or_default();
+        if !step.only_channels {
+            preferred.extend(usual.iter().cloned());
+            preferred.extend(reachable.iter().filter(|channel| !is_dormant || *channel != "social").cloned());
+        }
         let open: Vec<_> = preferred.iter().filter(|channel| reachable.contains(channel)).collect();
         let days: Vec<_> = open.iter().map(|channel| first_free(Some(channel))).collect();
         let best = days.iter().min()?;
@@ -253,7 +269,7 @@ impl<'a> Machine<'a> {
                     .days()
                     .iter()
                     .any(|bought| bought.orders > 0 && bought.day.0 > began && bought.day.0 <= day);
-                let why = if has(StopCondition::Complained) && self.complained_on(day).is_some_and(|on| on >= began) {
+                let why = if has(StopCondition::Complained) && self.complaints(day).iter().any(|(on, _)| *on >= began) {
                     Some(Why::StoppedComplained)
                 } else if has(StopCondition::Bought) && bought {
                     Some(Why::StoppedBought)
@@ -506,19 +522,22 @@ fn a_first_buyer_who_never_comes_back() {
         (31, "at_risk_check_in", 0),
         (41, "at_risk_check_in", 1),
         (51, "at_risk_check_in", 2),
+        (61, "reactivation_early", 0),
+        (75, "reactivation_early", 1),
+        (96, "reactivation_early", 2),
         (181, "reactivation_unhabituated", 0),
         (195, "reactivation_unhabituated", 1),
-        (211, "reactivation_unhabituated", 2),
-        (226, "reactivation_unhabituated", 3),
-        // 180 days after the last step she enters again.
-        (406, "reactivation_unhabituated", 0),
+        (209, "reactivation_unhabituated", 2),
+        (225, "reactivation_unhabituated", 3),
+        (240, "reactivation_unhabituated", 4),
+        // 180 days after the last step she enters again, on day 420.
     ];
     let expected = expected.map(|(day, scenario, step)| (day, scenario.to_owned(), step));
     assert_eq!(sent_by_presets(&customer_of(&[0]), |_| true), expected);
     // Asked on Mondays only, each step comes on the first Monday that its spacing allows.
     let mondays: Vec<_> =
         sent_by_presets(&customer_of(&[0]), |day| day % 7 == 0).into_iter().map(|(day, _, step)| (day, step)).collect();
-    assert_eq!(mondays[..6], [(7, 0), (14, 1), (28, 2), (35, 0), (49, 1), (182, 0)]);
+    assert_eq!(mondays[..8], [(7, 0), (14, 1), (28, 2), (35, 0), (49, 1), (63, 0), (77, 1), (98, 2)]);
 }
 
 #[test]
@@ -545,7 +564,35 @@ fn a_dormant_good_customer_hears_each_quarter() {
     let sent = sent_by_presets(&shopper, |day| day > 110);
     let sent: Vec<_> =
         sent.iter().filter(|sent| sent.1 == "dormant_good_customer").map(|sent| (sent.0, sent.2)).collect();
-    assert_eq!(sent, [(171, 0), (185, 1), (262, 0), (276, 1), (353, 0), (367, 1)]);
+    assert_eq!(sent, [(171, 0), (185, 1), (199, 2), (262, 0), (276, 1), (290, 2), (353, 0), (367, 1), (381, 2)]);
+}
+
+/// Orders every twenty days, the fifth on day 80 and the tenth on day 180: a reward each, once, and the customer letter
+/// between, each quarter.
+#[test]
+fn who_keeps_buying_gets_rewards_by_the_number_of_orders_and_a_letter_each_quarter() {
+    let days: Vec<_> = (0..20).map(|number| number * 20).collect();
+    let sent = sent_by_presets(&customer_of(&days), |_| true);
+    let of = |name: &str| sent.iter().filter(|sent| sent.1 == name).map(|sent| sent.0).collect::<Vec<_>>();
+    assert_eq!((of("order_reward_5"), of("order_reward_10")), (vec![80], vec![180]));
+    // Or up to a week later, where something else was sent in the week before.
+    assert!(matches!(of("order_reward_20")[..], [380..=386]));
+    let letters = of("keeper_letter");
+    assert!(
+        letters.len() >= 4 && letters.windows(2).all(|pair| (91..=98).contains(&(pair[1] - pair[0]))),
+        "{letters:?}"
+    );
+}
+
+/// Written down by hand: back on day 100 after a long absence; and somebody who has not bought yet.
+#[test]
+fn who_comes_back_is_welcomed_and_prospects_get_a_first_offer() {
+    let sent = sent_by_presets(&customer_of(&[0, 100]), |day| (100..131).contains(&day));
+    let expected = [(100, "winback_welcome", 0), (110, "winback_welcome", 1), (121, "winback_welcome", 2)];
+    assert_eq!(sent, expected.map(|(day, scenario, step)| (day, scenario.to_owned(), step)));
+    let sent = sent_by_presets(&customer_of(&[]), |day| (5..100).contains(&day));
+    let expected = [(5, "prospect_first_order", 0), (15, "prospect_first_order", 1), (29, "prospect_first_order", 2)];
+    assert_eq!(sent, expected.map(|(day, scenario, step)| (day, scenario.to_owned(), step)));
 }
 
 #[test]

@@ -246,6 +246,13 @@ FROM (
 ) AS e
 WHERE day <= '2026-06-30';
 
+-- Half of what went wrong was set right within two weeks.
+INSERT INTO public.events (customer_id, kind, happened_on)
+SELECT customer_id, CASE kind WHEN 'return' THEN 'return_resolved' ELSE 'complaint_resolved' END,
+       happened_on + 2 + pg_temp.dice(12, customer_id, 'resolved day')
+FROM public.events
+WHERE kind IN ('complaint', 'low_rating', 'return') AND pg_temp.dice(2, customer_id, 'resolved') = 0 AND happened_on < '2026-06-15';
+
 -- The log: a newsletter each month to one in ten of those who can be reached, and last autumn's campaign.
 INSERT INTO public.contacts (customer_id, channel, contacted_at, scenario, step, "group", cost)
 SELECT c.customer_id, r.channels[1], (sent_on + time '10:00') AT TIME ZONE 'Asia/Tokyo', scenario, step, "group",
@@ -263,6 +270,13 @@ CROSS JOIN LATERAL (
     FROM public.campaign_members AS m WHERE m.customer_id = c.customer_id AND m."group" <> 'holdout'
 ) AS s
 WHERE cardinality(r.channels) > 0 AND s.sent_on >= c.registered_on;
+
+-- And two in three of those who complained and have a phone were called on the next day.
+INSERT INTO public.contacts (customer_id, channel, contacted_at, cost)
+SELECT customer_id, 'phone', (happened_on + 1 + time '15:00') AT TIME ZONE 'Asia/Tokyo', 300
+FROM public.events JOIN public.customers AS c USING (customer_id)
+WHERE kind IN ('complaint', 'low_rating', 'return') AND 'phone' = ANY (rfm.reachable_channels(phone => c.phone))
+      AND pg_temp.dice(3, customer_id, 'called') > 0 AND happened_on < '2026-06-30';
 
 CREATE INDEX ON public.orders (customer_id);
 CREATE INDEX ON public.events (customer_id);

@@ -27,7 +27,7 @@ SELECT create_segmentation('shop', orders => 'orders', discounted => 'discounted
                            engagement => 'events', contacts => 'contacts', policy => policy::text, as_of => as_of, time_zone => 'Asia/Tokyo')
 FROM segmentation \g /dev/null
 
--- The thirteen presets. Memberships are today's, so that a customer is taken for paused even before that began; who is to be reactivated has
+-- All presets. Memberships are today's, so that a customer is taken for paused even before that began; who is to be reactivated has
 -- to be dormant as well.
 CREATE TABLE scenarios AS
 SELECT name, priority, behavior = 'reactivation' AS reactivates,
@@ -155,9 +155,9 @@ GROUP BY ROLLUP ((s.name, s.priority)) ORDER BY s.priority;
 \echo 'The way of one customer who was reactivated'
 SELECT * FROM (
     SELECT (contacted_at AT TIME ZONE 'Asia/Tokyo')::date AS day, channel, scenario, step, "group", NULL::numeric AS bought
-    FROM contacts WHERE customer_id = 1688
+    FROM contacts WHERE customer_id = 1060
     UNION ALL
-    SELECT ordered_on, NULL, NULL, NULL, NULL, amount FROM orders WHERE customer_id = 1688
+    SELECT ordered_on, NULL, NULL, NULL, NULL, amount FROM orders WHERE customer_id = 1060
 ) AS way
 WHERE day BETWEEN '2025-06-01' AND '2026-06-30' ORDER BY day, scenario;
 

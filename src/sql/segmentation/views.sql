@@ -18,6 +18,7 @@ $sql$(
 ) AS k$sql$, histories);
     engagement text := 'NULL::@extschema@.engagement_history';
     contacts text := 'NULL::@extschema@.contact_history';
+    last_contacted_on text := 'k.last_contacted_on';
     joined text := '';
 BEGIN
     IF s.customers IS NOT NULL THEN
@@ -37,16 +38,20 @@ $sql$(
                          @extschema@._relation(s, 'engagement'), @extschema@._same_key(s, 'e', 'k'));
     END IF;
     IF s.contacts IS NOT NULL THEN
+        -- What lies after as_of is not known yet; greatest() leaves NULL out.
+        last_contacted_on := 'greatest(CASE WHEN k.last_contacted_on <= p.as_of THEN k.last_contacted_on END, '
+            '@extschema@.last_contacted_on(l.contacts, p.as_of))';
         contacts := 'coalesce(l.contacts, ''[]''::@extschema@.contact_history)';
         joined := joined || format(E'\nLEFT JOIN %s AS l ON %s',
                                    @extschema@._relation(s, 'contacts'), @extschema@._same_key(s, 'l', 'k'));
     END IF;
     RETURN format(
-$sql$SELECT %s, p.as_of, p.policy, k.history, %s AS engagement, k.membership, k.channels, k.last_contacted_on,
+$sql$SELECT %s, p.as_of, p.policy, k.history, %s AS engagement, k.membership, k.channels, %s AS last_contacted_on,
        %s AS contacts
 FROM %s AS p
 CROSS JOIN %s%s$sql$,
-        @extschema@._key_list(s, 'k'), engagement, contacts, @extschema@._relation(s, 'status'), customers, joined);
+        @extschema@._key_list(s, 'k'), engagement, last_contacted_on, contacts, @extschema@._relation(s, 'status'), customers,
+        joined);
 END
 $facts$;
 COMMENT ON FUNCTION _facts_sql(segmentation_settings) IS
@@ -69,7 +74,7 @@ $sql$SELECT %1$s,
        s.value_score, s.relation_score, s.vip_score, s.vip_tier, t.%2$I AS tier_label, s.last_tier,
        s.dormancy_category, s.dormancy_reason,
        array_to_string(f.channels, ',') AS reachable_by, f.last_contacted_on,
-       s.next_action, a.%3$I AS action_title, s.action_rule, s.action_behavior, s.action_channel,
+       s.next_action, a.%3$I AS action_title, s.action_rule, s.action_behavior, s.action_channel, s.action_after_wait,
        CASE WHEN s.action_due_on > f.as_of THEN s.action_due_on END AS wait_until
 FROM %4$s AS f
 CROSS JOIN LATERAL @extschema@.segment_customer(

@@ -126,6 +126,7 @@ const REFUSED: &[(&str, &str, &str)] = &[
     ("SELECT c + c FROM (SELECT '[{\"on\": \"2024-02-01\", \"times\": 4294967295}]'::contact_history) AS v (c)", "54000", "2024-02-01"),
     ("SELECT contact_history('email', date '0001-01-01' + i, NULL, NULL, NULL) FROM generate_series(0, 1000000) i", "54000", "1000000 entries"),
     ("SELECT contact_allowed_on(NULL, 'infinity')", "22008", "infinity"),
+    ("SELECT last_contacted_on('[]', 'infinity')", "22008", "infinity"),
     ("SELECT default_policy() || '{\"contact\": {\"limits\": [{\"contacts\": 0, \"days\": 7}]}}'", "22023", "contact.limits[0]"),
     ("SELECT '{\"contact\": {\"limits\": [{\"contacts\": 2, \"days\": -7}]}}'::segment_policy", "22P02", "contact.limits[0].days"),
     ("SELECT '{\"contact\": {\"channel_limits\": {\"email\": [{\"contacts\": 2}]}}}'::segment_policy", "22P02", "contact.channel_limits.email[0]"),
