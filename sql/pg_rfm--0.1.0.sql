@@ -224,7 +224,7 @@ BEGIN
         -- The day of a timestamptz depends on the session's TimeZone.
         volatility := CASE day WHEN 'timestamptz' THEN 'STABLE' ELSE 'IMMUTABLE' END;
         FOREACH amount IN ARRAY ARRAY['numeric', 'double precision', 'bigint'] LOOP
-            FOREACH arguments IN ARRAY ARRAY['', ', discounted boolean'] LOOP
+            FOREACH arguments IN ARRAY ARRAY['', ', discounted boolean', ', discounted boolean, is_purchase boolean'] LOOP
                 arguments := pg_catalog.format('ordered_on %s, amount %s%s', day, amount, arguments);
                 EXECUTE pg_catalog.format(
                     'CREATE FUNCTION _collect_order(internal, %s) RETURNS internal '
@@ -1049,7 +1049,8 @@ AS $arguments$
     ('discounted', 'text', 'NULL', true, true, false, true,
         'The boolean column of the orders that says which were discounted. NULL: not known.'),
     ('order_id', 'text', 'NULL', true, true, false, true,
-        'The column of the orders with their number, where a row is a line of an order. NULL: each row is an order.'),
+        'The column of the orders with their number, where a row is a line of an order. Lines are summed day by day; those '
+        'after the day of the purchase change the amount on their own day. NULL: each row is an order.'),
     ('currency', 'text', 'NULL', true, true, false, true,
         'The column of the orders with their currency, of which there must be only one. NULL: not checked.'),
     ('order_filter', 'text', 'NULL', true, true, true, true,
@@ -1497,8 +1498,10 @@ $rows$;
 COMMENT ON FUNCTION _order_rows(segmentation_settings, text) IS
     'Part of segmentations: FROM and WHERE of the rows of the orders that count.';
 
--- One row an order: the lines of an order are summed, and an order is discounted if one of its lines is. Lines without
--- an order number are one order a day.
+-- One row an order, or where orders have a number one row an order and day: its lines of that day are summed, and
+-- discounted if one of them is. The first day with a sum that is not negative is the purchase. What comes later changes
+-- the amount on its own day and is no second order, and what comes before is a refund: no day depends on later ones.
+-- Lines without an order number are one order a day.
 CREATE FUNCTION _orders_sql(s segmentation_settings, among text DEFAULT NULL) RETURNS text
 LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp
 AS $orders$
@@ -1507,25 +1510,24 @@ DECLARE
     day text := @extschema@._day(s, @extschema@._source_table(s, 'orders'), 'o', s.ordered_at);
     amount text := format('o.%I::pg_catalog.numeric', s.amount);
     rows text := @extschema@._order_rows(s, among);
-    discounted text := '';
+    discounted text := CASE WHEN s.discounted IS NULL THEN 'NULL::pg_catalog.bool'
+                            ELSE format('o.%I', s.discounted) END;
 BEGIN
     IF s.order_id IS NULL THEN
-        IF s.discounted IS NOT NULL THEN
-            discounted := format(', o.%I AS discounted', s.discounted);
-        END IF;
-        RETURN format('SELECT %s, %s AS ordered_on, %s AS amount%s FROM %s', keys, day, amount, discounted, rows);
+        RETURN format('SELECT %s, %s AS ordered_on, %s AS amount, %s AS discounted FROM %s',
+                      keys, day, amount, discounted, rows);
     END IF;
-    IF s.discounted IS NOT NULL THEN
-        discounted := format(', pg_catalog.bool_or(o.%I) AS discounted', s.discounted);
-    END IF;
-    RETURN
-        format('SELECT %s, pg_catalog.min(%s) AS ordered_on, pg_catalog.sum(%s) AS amount%s',
-               keys, day, amount, discounted)
-        || format(' FROM %s GROUP BY %s, o.%I, CASE WHEN o.%3$I IS NULL THEN %4$s END', rows, keys, s.order_id, day);
+    RETURN format(
+$sql$SELECT %1$s, %2$s AS ordered_on, pg_catalog.sum(%3$s) AS amount, pg_catalog.bool_or(%4$s) AS discounted,
+       %2$s = pg_catalog.min(CASE WHEN (pg_catalog.sum(%3$s) < 0) IS NOT TRUE THEN %2$s END) OVER (
+           PARTITION BY %1$s, o.%5$I, CASE WHEN o.%5$I IS NULL THEN %2$s END) AS is_purchase
+FROM %6$s
+GROUP BY %1$s, o.%5$I, %2$s$sql$,
+        keys, day, amount, discounted, s.order_id, rows);
 END
 $orders$;
 COMMENT ON FUNCTION _orders_sql(segmentation_settings, text) IS
-    'Part of segmentations: the SELECT of the orders, one row an order.';
+    'Part of segmentations: the SELECT of the orders, one row an order, or an order and day.';
 
 -- Where everybody is read, orders with a key of fixed length, a number or uuid, are sorted by it first: half a million
 -- groups in a hash table cost cache misses, which take longer. Texts are dearer to compare. OFFSET 0 keeps the planner
@@ -1535,7 +1537,7 @@ LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp
 AS $histories$
 DECLARE
     keys text := @extschema@._key_list(s, 'r');
-    discounted text := CASE WHEN s.discounted IS NOT NULL THEN ', r.discounted' ELSE '' END;
+    is_purchase text := CASE WHEN s.order_id IS NULL THEN '' ELSE ', r.is_purchase' END;
     orders text := @extschema@._orders_sql(s, among);
     keys_are_short boolean := (
         SELECT bool_and(a.attlen > 0) FROM pg_attribute AS a
@@ -1544,7 +1546,8 @@ BEGIN
     IF among IS NULL AND keys_are_short THEN
         orders := format('SELECT * FROM (%s OFFSET 0) AS r ORDER BY %s', orders, keys);
     END IF;
-    RETURN format('SELECT %s, @extschema@.purchase_history(r.ordered_on, r.amount%s) AS history', keys, discounted)
+    RETURN format('SELECT %s, @extschema@.purchase_history(r.ordered_on, r.amount, r.discounted%s) AS history',
+                  keys, is_purchase)
         || format(' FROM (%s) AS r GROUP BY %s', orders, keys);
 END
 $histories$;
@@ -2367,7 +2370,7 @@ BEGIN
         EXECUTE format(E'SELECT FROM %s AS o WHERE CASE WHEN\n%s\nTHEN true END LIMIT 0',
                        @extschema@._source_table(s, 'orders'), s.order_filter);
     END IF;
-    IF @extschema@._keys(s) && '{ordered_on,amount,discounted,kind,happened_on}'
+    IF @extschema@._keys(s) && '{ordered_on,amount,discounted,is_purchase,kind,happened_on}'
         OR @extschema@._keys(s) && '{channel,contacted_on,scenario,step,test_group}'
         OR EXISTS (SELECT FROM @extschema@._view_columns() AS c WHERE c.name = ANY (@extschema@._keys(s))) THEN
         PERFORM @extschema@._refuse(
@@ -3061,6 +3064,7 @@ DECLARE
     day text := @extschema@._day(s, @extschema@._source_table(s, 'orders'), 'o', s.ordered_at);
     amount text := format('o.%I', s.amount); -- not cast: PostgreSQL 13 has no infinite numeric
     order_id text := CASE WHEN s.order_id IS NOT NULL THEN format('o.%I', s.order_id) END;
+    one_row text := CASE WHEN s.order_id IS NULL THEN 'an order' ELSE 'a line' END;
     shown text := format('left(CAST(ROW(%s, %s, %s) AS text), 120)', keys, moment, amount);
     findings text[];
     effects text[];
@@ -3080,12 +3084,14 @@ BEGIN
         (3, 'infinite date', format('NOT isfinite(%s)', moment), 'refused: segment without them (order_filter)'),
         (4, 'date in the future', format('isfinite(%s) AND %s > %L', moment, day, @extschema@._today(s, NULL::date)),
             'invisible until that day'),
-        (5, 'no amount', amount || ' IS NULL', 'an order that adds nothing to monetary'),
+        (5, 'no amount', amount || ' IS NULL', one_row || ' that adds nothing to monetary'),
         -- Infinity less infinity is no number either.
         (6, 'not a number', format('CAST(%s - %1$s AS pg_catalog.numeric) = ''NaN''', amount),
             'refused: segment without them (order_filter)'),
-        (7, 'amount zero', amount || ' = 0', 'an order that adds nothing to monetary'),
-        (8, 'amount negative', amount || ' < 0', 'a refund: lowers monetary, is no order'),
+        (7, 'amount zero', amount || ' = 0', one_row || ' that adds nothing to monetary'),
+        (8, 'amount negative', amount || ' < 0', CASE WHEN order_id IS NULL
+            THEN 'a refund: lowers monetary, is no order'
+            ELSE 'lowers its order on that day; where their sum is negative, a refund' END),
         (9, 'no order number', order_id || ' IS NULL', 'one order of a customer and day together')
     ) AS f (place, finding, condition, effect)
     WHERE f.condition IS NOT NULL;
@@ -3113,6 +3119,7 @@ DECLARE
         || CASE WHEN s.order_filter IS NULL THEN '' ELSE format(E' WHERE (\n%s\n)', s.order_filter) END;
     repeated text := format('%s, o.%I, o.%I', @extschema@._key_list(s, 'o'), s.ordered_at, s.amount)
         || CASE WHEN s.order_id IS NULL THEN '' ELSE format(', o.%I', s.order_id) END;
+    day text := @extschema@._day(s, relation, 'o', s.ordered_at);
     effect_of_repeated text := CASE WHEN s.order_id IS NULL
         THEN 'each is an order of its own; if they are lines of one order, name order_id'
         ELSE 'lines of one order that are alike: all of them are summed' END;
@@ -3151,6 +3158,18 @@ $sql$
 FROM (SELECT count(o.%I) AS rows, count(DISTINCT o.%1$I) AS numbers FROM %s) AS d
 WHERE d.rows > d.numbers$sql$, name, order_rows);
         END LOOP;
+    ELSE
+        -- Lines on a later day than the first of their order.
+        RETURN QUERY EXECUTE
+            format(
+$sql$SELECT 'several days an order number', sum(d.n) FILTER (WHERE d.is_later)::bigint,
+       round(sum(d.n) FILTER (WHERE d.is_later) / sum(d.n), 6), min(d.example::text) FILTER (WHERE d.is_later),
+       'change the amount on their own day, and are no second order; numbers that are used again need a key of their own'
+FROM (SELECT count(*) AS n, ROW(%1$s, %2$s, sum(o.%3$I)) AS example,
+             o.%4$I IS NOT NULL AND %2$s > min(%2$s) OVER (PARTITION BY %1$s, o.%4$I) AS is_later$sql$,
+                @extschema@._key_list(s, 'o'), day, s.amount, s.order_id)
+            || format(' FROM %s GROUP BY %s, o.%I, %s) AS d', order_rows, @extschema@._key_list(s, 'o'), s.order_id, day)
+            || ' HAVING bool_or(d.is_later)';
     END IF;
 
     IF s.currency IS NOT NULL THEN
@@ -5144,6 +5163,9 @@ BEGIN
             EXECUTE pg_catalog.format('COMMENT ON AGGREGATE purchase_history(%s, %s, boolean) IS %L', day, amount,
                 'One customer''s orders (day, amount in currency units, discounted or not, NULL: unknown) as a history.'
                 || variant);
+            EXECUTE pg_catalog.format('COMMENT ON AGGREGATE purchase_history(%s, %s, boolean, boolean) IS %L', day, amount,
+                'One customer''s orders as a history; a row that is no purchase only changes the amount of its day.'
+                || variant);
             FOREACH question IN ARRAY ARRAY['', ', segment_policy'] LOOP
                 FOREACH aggregate SLICE 1 IN ARRAY ARRAY[
                     ['rfm_score', 'One customer''s RFM score from order rows, for example 543 (1 worst); NULL for a prospect.'],
@@ -5157,7 +5179,7 @@ BEGIN
                 EXECUTE pg_catalog.format('COMMENT ON FUNCTION _collect_order_until(internal, %s, %s, date%s) IS %L', day, amount,
                     question, 'Part of the aggregates rfm_score, lifecycle_state, vip_score and next_action: takes a row.');
             END LOOP;
-            FOREACH question IN ARRAY ARRAY['', ', boolean'] LOOP
+            FOREACH question IN ARRAY ARRAY['', ', boolean', ', boolean, boolean'] LOOP
                 EXECUTE pg_catalog.format('COMMENT ON FUNCTION _collect_order(internal, %s, %s%s) IS %L', day, amount, question,
                     'Part of the aggregate purchase_history: takes a row.');
             END LOOP;

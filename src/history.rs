@@ -29,13 +29,13 @@ pub const MAX_DAYS: usize = 1_000_000;
 pub struct PurchaseDay {
     /// The calendar day.
     pub day: Day,
-    /// Purchases; 0 on a day that saw only refunds.
+    /// Purchases; 0 on a day that saw only refunds and corrections.
     pub orders: u32,
     /// How many of the purchases are known to be discounted.
     pub discounted: u32,
     /// How many of the purchases are known to be at full price.
     pub full_price: u32,
-    /// Sum of all amounts, refunds included, in units of the history's last decimal.
+    /// Sum of all amounts, refunds and corrections included, in units of the history's last decimal.
     pub amount: i128,
 }
 
@@ -56,9 +56,21 @@ impl PurchaseDay {
         }
     }
 
-    /// A day without a purchase is there because of a refund.
+    /// A row that changes the amount of an earlier order and is no purchase, whatever its sign.
+    ///
+    /// `amount` as in [`of_row`](Self::of_row).
+    pub fn of_correction(day: Day, amount: Option<i128>) -> Self {
+        PurchaseDay { day, orders: 0, discounted: 0, full_price: 0, amount: amount.unwrap_or(0) }
+    }
+
+    /// A day without a purchase is there because of refunds or corrections.
     pub fn is_purchase_day(&self) -> bool {
         self.orders > 0
+    }
+
+    /// A day on which money went back and nothing was bought.
+    pub fn is_refund_only(&self) -> bool {
+        !self.is_purchase_day() && self.amount < 0
     }
 
     /// Adds what another entry says of the same day.
@@ -194,7 +206,7 @@ impl PurchaseHistory {
 
     /// The last day up to `as_of` on which there was a refund and no purchase.
     pub fn last_refund_only_on(&self, as_of: Day) -> Option<Day> {
-        self.until(as_of).iter().rev().find(|entry| !entry.is_purchase_day()).map(|entry| entry.day)
+        self.until(as_of).iter().rev().find(|entry| entry.is_refund_only()).map(|entry| entry.day)
     }
 
     /// Days between consecutive purchase days up to `as_of`, oldest first.
@@ -342,6 +354,17 @@ mod tests {
         assert_eq!(h.last_refund_only_on(Day(9)), Some(Day(8)));
         assert_eq!(h.last_refund_only_on(Day(7)), None);
         assert_eq!(history(&[(8, -40)]).purchases(Day(9)), None);
+    }
+
+    #[test]
+    fn a_correction_changes_money_alone() {
+        let correction = |day, amount| PurchaseDay::of_correction(Day(day), amount);
+        let days = vec![row(5, 100), correction(8, Some(40)), correction(9, Some(-70)), correction(10, None)];
+        let h = PurchaseHistory::new(2, days).unwrap();
+        let facts = h.purchases(Day(10)).unwrap();
+        assert_eq!((facts.orders, facts.purchase_days, facts.last), (1, 1, Day(5)));
+        assert_eq!([5, 8, 9, 10].map(|day| h.monetary(Day(day)).to_string()), ["1.00", "1.40", "0.70", "0.70"]);
+        assert_eq!([7, 8, 10].map(|day| h.last_refund_only_on(Day(day))), [None, None, Some(Day(9))]);
     }
 
     #[test]

@@ -99,9 +99,6 @@ fn read_day(reader: &mut Reader, before: Option<&PurchaseDay>) -> Result<Purchas
         }
     }
     entry.amount = reader.signed()?;
-    if !entry.is_purchase_day() && entry.amount >= 0 {
-        return Err(reader.invalid("a day without a purchase has no refund either"));
-    }
     Ok(entry)
 }
 

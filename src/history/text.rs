@@ -4,7 +4,7 @@
 //! {"1997-01-01": {"orders": 1, "amount": 29.33}, "1997-01-18": {"orders": 2, "discounted": 1, "amount": 59.46}}
 //! ```
 //!
-//! `orders` is 0 on a day of refunds only; `discounted` and `full_price` stand there when they are not 0; every amount
+//! `orders` is 0 on a day of refunds and corrections only; `discounted` and `full_price` stand there when they are not 0; every amount
 //! is written with all decimals of the history.
 
 use std::collections::HashSet;
@@ -34,15 +34,13 @@ struct DayText {
 impl DayText {
     fn check(&self, day: Day) -> Result<()> {
         let known = u64::from(self.discounted) + u64::from(self.full_price);
-        let problem = if known > u64::from(self.orders) {
-            "more purchases of known discount than purchases"
-        } else if self.orders == 0 && self.amount >= Decimal::ZERO {
-            "neither a purchase nor a refund"
-        } else {
+        if known <= u64::from(self.orders) {
             return Ok(());
-        };
-        Err(Error::new(ErrorKind::InvalidText, format!("invalid purchase_history: {problem} on {day}"))
-            .hint("orders counts the purchases of a day; it is 0 only where a refund made the amount negative."))
+        }
+        let message = format!("invalid purchase_history: more purchases of known discount than purchases on {day}");
+        Err(Error::new(ErrorKind::InvalidText, message).hint(
+            "orders counts the purchases of a day, discounted and full_price those of them of which it is known.",
+        ))
     }
 }
 

@@ -38,7 +38,7 @@ BEGIN
         -- The day of a timestamptz depends on the session's TimeZone.
         volatility := CASE day WHEN 'timestamptz' THEN 'STABLE' ELSE 'IMMUTABLE' END;
         FOREACH amount IN ARRAY ARRAY['numeric', 'double precision', 'bigint'] LOOP
-            FOREACH arguments IN ARRAY ARRAY['', ', discounted boolean'] LOOP
+            FOREACH arguments IN ARRAY ARRAY['', ', discounted boolean', ', discounted boolean, is_purchase boolean'] LOOP
                 arguments := pg_catalog.format('ordered_on %s, amount %s%s', day, amount, arguments);
                 EXECUTE pg_catalog.format(
                     'CREATE FUNCTION _collect_order(internal, %s) RETURNS internal '

@@ -39,6 +39,9 @@ BEGIN
             EXECUTE pg_catalog.format('COMMENT ON AGGREGATE purchase_history(%s, %s, boolean) IS %L', day, amount,
                 'One customer''s orders (day, amount in currency units, discounted or not, NULL: unknown) as a history.'
                 || variant);
+            EXECUTE pg_catalog.format('COMMENT ON AGGREGATE purchase_history(%s, %s, boolean, boolean) IS %L', day, amount,
+                'One customer''s orders as a history; a row that is no purchase only changes the amount of its day.'
+                || variant);
             FOREACH question IN ARRAY ARRAY['', ', segment_policy'] LOOP
                 FOREACH aggregate SLICE 1 IN ARRAY ARRAY[
                     ['rfm_score', 'One customer''s RFM score from order rows, for example 543 (1 worst); NULL for a prospect.'],
@@ -52,7 +55,7 @@ BEGIN
                 EXECUTE pg_catalog.format('COMMENT ON FUNCTION _collect_order_until(internal, %s, %s, date%s) IS %L', day, amount,
                     question, 'Part of the aggregates rfm_score, lifecycle_state, vip_score and next_action: takes a row.');
             END LOOP;
-            FOREACH question IN ARRAY ARRAY['', ', boolean'] LOOP
+            FOREACH question IN ARRAY ARRAY['', ', boolean', ', boolean, boolean'] LOOP
                 EXECUTE pg_catalog.format('COMMENT ON FUNCTION _collect_order(internal, %s, %s%s) IS %L', day, amount, question,
                     'Part of the aggregate purchase_history: takes a row.');
             END LOOP;

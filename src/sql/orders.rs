@@ -68,10 +68,21 @@ const MAX_ORDER_BYTES: usize = 8192;
 
 impl Rows {
     /// Adds an order row.
-    fn add_row(&mut self, day: Day, amount: Option<Decimal>, discounted: Option<bool>) -> Result<()> {
-        let amount = amount.map(|amount| self.at_common_scale(amount)).transpose()?;
+    fn add_order(&mut self, day: Day, amount: Option<Decimal>, discounted: Option<bool>) -> Result<()> {
+        let amount = self.at_common_scale(amount)?;
+        self.add_row(PurchaseDay::of_row(day, amount, discounted))
+    }
+
+    /// Adds a row that is no order.
+    fn add_correction(&mut self, day: Day, amount: Option<Decimal>) -> Result<()> {
+        let amount = self.at_common_scale(amount)?;
+        self.add_row(PurchaseDay::of_correction(day, amount))
+    }
+
+    /// Adds the entry of one row, whose amount has the common scale already.
+    fn add_row(&mut self, row: PurchaseDay) -> Result<()> {
         if self.header().form == Form::Orders {
-            match PackedOrder::new(day, amount.unwrap_or(0), discounted) {
+            match PackedOrder::new(row) {
                 Some(order) if !self.is_full_for::<PackedOrder>() || self.byte_len() < MAX_ORDER_BYTES => {
                     self.push(order);
                     return Ok(());
@@ -79,7 +90,7 @@ impl Rows {
                 _ => self.turn_into_days()?,
             }
         }
-        self.add_day(PurchaseDay::of_row(day, amount, discounted))
+        self.add_day(row)
     }
 
     /// Adds an entry whose amount has the common scale already, to a state in the form of days.
@@ -117,11 +128,12 @@ impl Rows {
     }
 
     /// The amount in units of the last decimal that all amounts of the group have, after adding decimals to one side.
-    fn at_common_scale(&mut self, amount: Decimal) -> Result<i128> {
+    fn at_common_scale(&mut self, amount: Option<Decimal>) -> Result<Option<i128>> {
+        let Some(amount) = amount else { return Ok(None) };
         if amount.scale() > self.header().scale {
             self.rescale(amount.scale())?;
         }
-        amount.mantissa_at(self.header().scale)
+        amount.mantissa_at(self.header().scale).map(Some)
     }
 
     fn rescale(&mut self, scale: u8) -> Result<()> {
@@ -267,7 +279,7 @@ unsafe fn rows_or_new(fcinfo: pg_sys::FunctionCallInfo, question: impl FnOnce() 
     }
 }
 
-/// (state, day, amount [, discounted]): collects an order row.
+/// (state, day, amount [, discounted [, is_purchase]]): collects an order row, or one that only corrects an amount.
 #[pg_extern(sql = false)]
 fn collect_order(fcinfo: pg_sys::FunctionCallInfo) -> Option<RawDatum> {
     // SAFETY: aggregates.sql declares the arguments so.
@@ -276,8 +288,16 @@ fn collect_order(fcinfo: pg_sys::FunctionCallInfo) -> Option<RawDatum> {
         let mut rows = rows_or_new(fcinfo, || Question::NONE);
         if let Some(day) = argument(fcinfo, 1) {
             let amount = argument(fcinfo, 2).map(|amount| site.amount(amount).or_raise());
-            let discounted = if (*fcinfo).nargs > 3 { argument(fcinfo, 3).map(|flag| flag.value() != 0) } else { None };
-            rows.add_row(site.day(day).or_raise(), amount, discounted).or_raise();
+            let day = site.day(day).or_raise();
+            let flag = |place: usize| {
+                let given = if (*fcinfo).nargs as usize > place { argument(fcinfo, place) } else { None };
+                given.map(|flag| flag.value() != 0)
+            };
+            match flag(4) {
+                Some(false) => rows.add_correction(day, amount),
+                _ => rows.add_order(day, amount, flag(3)),
+            }
+            .or_raise();
         }
         Some(RawDatum(rows.as_datum()))
     }
@@ -297,7 +317,7 @@ fn collect_order_until(fcinfo: pg_sys::FunctionCallInfo) -> Option<RawDatum> {
             let day = site.day(day).or_raise();
             let amount = argument(fcinfo, 2).map(|amount| site.amount(amount).or_raise());
             if asked.sees(day) {
-                rows.add_row(day, amount, None).or_raise();
+                rows.add_order(day, amount, None).or_raise();
             }
         }
         Some(RawDatum(rows.as_datum()))

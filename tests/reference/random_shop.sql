@@ -190,6 +190,17 @@ SELECT c, day, amount, discounted
 FROM order_row
 ORDER BY md5($2 || '/' || c || '/' || coalesce(day::text, '') || '/' || coalesce(amount::text, '')), c;
 
+-- Corrections of orders: on a purchase day, soon or long after, before the first purchase; more and less.
+INSERT INTO reference.orders (customer_id, ordered_on, amount, discounted, is_purchase)
+SELECT customer_id,
+       ordered_on + reference.pick(ARRAY[0, 1, 5, 29, 30, 31, 61, 90, -1, -40], $2, customer_id, 'correction ' || ordered_on),
+       reference.pick(ARRAY[100, 30000, 499950, 2000000, 0, NULL, -100, -250000], $2, customer_id,
+                      'corrected amount ' || ordered_on)::numeric * 0.01,
+       CASE reference.dice(3, $2, customer_id, 'corrected discount ' || ordered_on) WHEN 0 THEN true WHEN 1 THEN false END,
+       false
+FROM reference.orders
+WHERE ordered_on <= '2025-06-30' AND reference.dice(20, $2, customer_id, 'corrected ' || ordered_on) = 0;
+
 -- Events: none, a few, or a fan's many; around the anchor and around the customer's own purchase days.
 WITH events AS (
     SELECT c, n,

@@ -14,7 +14,8 @@ CREATE TABLE IF NOT EXISTS reference.orders (
     customer_id bigint NOT NULL,
     ordered_on date,                    -- NULL: the row is ignored
     amount numeric,                     -- negative: a refund; NULL: a purchase of unknown amount
-    discounted boolean                  -- NULL: not known
+    discounted boolean,                 -- NULL: not known
+    is_purchase boolean                 -- false: changes the amount of its day, and is no purchase; NULL: as true
 );
 
 CREATE TABLE IF NOT EXISTS reference.engagement (
@@ -157,7 +158,7 @@ $$;
 --   policy  an effective policy: the whole document
 --   facts   'all'      everything segment_customer can be given
 --           'history'  without channels and contacts: f(h, as_of, policy, engagement, membership)
---           'orders'   days and amounts only: the aggregates (no engagement, membership or discounts either)
+--           'orders'   days and amounts only: the aggregates (no engagement, membership, discounts or corrections)
 CREATE OR REPLACE FUNCTION reference.segments(as_of date, policy jsonb, facts text DEFAULT 'all')
 RETURNS TABLE (
     customer_id bigint,
@@ -247,7 +248,7 @@ customer AS MATERIALIZED (
 -- The orders that can be seen, by row and by day.
 visible AS MATERIALIZED (
     SELECT o.customer_id, o.ordered_on AS day, o.amount,
-           o.amount IS NULL OR o.amount >= 0 AS is_purchase,
+           (o.amount IS NULL OR o.amount >= 0) AND (a.facts = 'orders' OR o.is_purchase IS NOT FALSE) AS is_purchase,
            CASE WHEN a.facts <> 'orders' THEN o.discounted END AS discounted
     FROM reference.orders AS o CROSS JOIN ask AS a
     WHERE o.ordered_on <= a.as_of

@@ -254,3 +254,33 @@ fn lines_that_are_alike_are_told_from_orders_that_are() {
         "1: lines of one order that are alike: all of them are summed"
     );
 }
+
+/// Lines of a later day than the first of their order are counted: numbers may be used again.
+#[test]
+fn order_numbers_of_several_days_are_found() {
+    let database = Database::new("segmentation_several_days");
+    let mut client = quiet(&database);
+    batch(
+        &mut client,
+        "CREATE TABLE lines (customer_id int, order_no int, ordered_on date, amount numeric);
+         INSERT INTO lines VALUES (1, 1, '2026-01-01', 5), (1, 1, '2026-01-03', -5), (1, 1, '2026-01-03', 1), (1, 2, '2026-01-01', 7),
+                                  (2, 1, '2026-01-02', 7), (1, NULL, '2026-01-01', 7), (1, NULL, '2026-01-02', 7), (1, 2, NULL, 7)",
+    );
+    let found = |client: &mut Client, more: &str| {
+        text(
+            client,
+            &format!(
+                "SELECT string_agg(concat_ws('; ', finding, rows, share, example, effect), E'\n' ORDER BY finding)
+                 FROM audit_orders('lines', as_of => '2026-06-30'{more}) WHERE finding ~ 'several|negative'"
+            ),
+        )
+    };
+    assert_eq!(
+        found(&mut client, ", order_id => 'order_no'"),
+        "amount negative; 1; 0.125000; (1,2026-01-03,-5); lowers its order on that day; where their sum is negative, a refund\n\
+         several days an order number; 2; 0.250000; (1,2026-01-03,-4); change the amount on their own day, and are no second \
+         order; numbers that are used again need a key of their own"
+    );
+    batch(&mut client, "DELETE FROM lines WHERE ordered_on = '2026-01-03'");
+    assert_eq!(found(&mut client, ", order_id => 'order_no'"), "");
+}

@@ -9,6 +9,7 @@ mod changed_database;
 mod create;
 mod dump;
 mod names;
+mod order_lines;
 mod refresh;
 mod rights;
 mod settings;

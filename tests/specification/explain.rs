@@ -33,7 +33,7 @@ fn explained(name: &str) -> (Database, Client) {
              SELECT c.customer_id, c.membership, c.channels, c.last_contacted_on, o.h,
                     CASE WHEN c.tracked THEN coalesce(e.e, no_engagement()) END AS e
              FROM reference.customers AS c
-             LEFT JOIN (SELECT customer_id, purchase_history(ordered_on, amount, discounted) AS h
+             LEFT JOIN (SELECT customer_id, purchase_history(ordered_on, amount, discounted, is_purchase) AS h
                         FROM reference.orders GROUP BY customer_id) AS o USING (customer_id)
              LEFT JOIN (SELECT customer_id, engagement_history(kind, happened_on) AS e
                         FROM reference.engagement GROUP BY customer_id) AS e USING (customer_id);

@@ -327,7 +327,7 @@ fn day_and_amount_types_agree() {
         &mut shop.client,
         "SET TimeZone = 'Asia/Tokyo';
          CREATE TABLE shop.typed AS
-         SELECT customer_id, ordered_on, amount, discounted,
+         SELECT customer_id, ordered_on, amount, discounted, is_purchase,
                 ordered_on + '23:59:59.999999'::time AS at,
                 (ordered_on + '00:00'::time) AT TIME ZONE 'Asia/Tokyo' AS at_tz,
                 amount::float8 AS float, amount::float8::numeric AS of_float,
@@ -342,6 +342,7 @@ fn day_and_amount_types_agree() {
                     "CREATE TABLE shop.expected AS
                      SELECT customer_id, purchase_history(ordered_on, {of}) AS h,
                             purchase_history(ordered_on, {of}, discounted) AS d,
+                            purchase_history(ordered_on, {of}, discounted, is_purchase) AS p,
                             rfm_score(ordered_on, {of}, '{ANCHOR}'::date) AS rfm_score,
                             lifecycle_state(ordered_on, {of}, '{ANCHOR}'::date) AS lifecycle_state,
                             vip_score(ordered_on, {of}, '{ANCHOR}'::date) AS vip_score,
@@ -354,6 +355,7 @@ fn day_and_amount_types_agree() {
                 &format!(
                     "SELECT customer_id, purchase_history({day}, {amount}) AS h,
                             purchase_history({day}, {amount}, discounted) AS d,
+                            purchase_history({day}, {amount}, discounted, is_purchase) AS p,
                             rfm_score({day}, {amount}, '{ANCHOR}'::date) AS rfm_score,
                             lifecycle_state({day}, {amount}, '{ANCHOR}'::date) AS lifecycle_state,
                             vip_score({day}, {amount}, '{ANCHOR}'::date) AS vip_score,
@@ -434,7 +436,7 @@ impl Shop {
                         CASE WHEN c.tracked THEN coalesce(e.e, no_engagement()) END AS e
                  FROM reference.customers AS c
                  LEFT JOIN (SELECT customer_id,
-                                   purchase_history(ordered_on, amount, discounted) AS h,
+                                   purchase_history(ordered_on, amount, discounted, is_purchase) AS h,
                                    purchase_history(ordered_on, amount) AS days_and_amounts
                             FROM reference.orders GROUP BY customer_id) AS o USING (customer_id)
                  LEFT JOIN (SELECT customer_id, engagement_history(kind, happened_on) AS e

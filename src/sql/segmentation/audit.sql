@@ -16,6 +16,7 @@ DECLARE
     day text := @extschema@._day(s, @extschema@._source_table(s, 'orders'), 'o', s.ordered_at);
     amount text := format('o.%I', s.amount); -- not cast: PostgreSQL 13 has no infinite numeric
     order_id text := CASE WHEN s.order_id IS NOT NULL THEN format('o.%I', s.order_id) END;
+    one_row text := CASE WHEN s.order_id IS NULL THEN 'an order' ELSE 'a line' END;
     shown text := format('left(CAST(ROW(%s, %s, %s) AS text), 120)', keys, moment, amount);
     findings text[];
     effects text[];
@@ -35,12 +36,14 @@ BEGIN
         (3, 'infinite date', format('NOT isfinite(%s)', moment), 'refused: segment without them (order_filter)'),
         (4, 'date in the future', format('isfinite(%s) AND %s > %L', moment, day, @extschema@._today(s, NULL::date)),
             'invisible until that day'),
-        (5, 'no amount', amount || ' IS NULL', 'an order that adds nothing to monetary'),
+        (5, 'no amount', amount || ' IS NULL', one_row || ' that adds nothing to monetary'),
         -- Infinity less infinity is no number either.
         (6, 'not a number', format('CAST(%s - %1$s AS pg_catalog.numeric) = ''NaN''', amount),
             'refused: segment without them (order_filter)'),
-        (7, 'amount zero', amount || ' = 0', 'an order that adds nothing to monetary'),
-        (8, 'amount negative', amount || ' < 0', 'a refund: lowers monetary, is no order'),
+        (7, 'amount zero', amount || ' = 0', one_row || ' that adds nothing to monetary'),
+        (8, 'amount negative', amount || ' < 0', CASE WHEN order_id IS NULL
+            THEN 'a refund: lowers monetary, is no order'
+            ELSE 'lowers its order on that day; where their sum is negative, a refund' END),
         (9, 'no order number', order_id || ' IS NULL', 'one order of a customer and day together')
     ) AS f (place, finding, condition, effect)
     WHERE f.condition IS NOT NULL;
@@ -68,6 +71,7 @@ DECLARE
         || CASE WHEN s.order_filter IS NULL THEN '' ELSE format(E' WHERE (\n%s\n)', s.order_filter) END;
     repeated text := format('%s, o.%I, o.%I', @extschema@._key_list(s, 'o'), s.ordered_at, s.amount)
         || CASE WHEN s.order_id IS NULL THEN '' ELSE format(', o.%I', s.order_id) END;
+    day text := @extschema@._day(s, relation, 'o', s.ordered_at);
     effect_of_repeated text := CASE WHEN s.order_id IS NULL
         THEN 'each is an order of its own; if they are lines of one order, name order_id'
         ELSE 'lines of one order that are alike: all of them are summed' END;
@@ -106,6 +110,18 @@ $sql$
 FROM (SELECT count(o.%I) AS rows, count(DISTINCT o.%1$I) AS numbers FROM %s) AS d
 WHERE d.rows > d.numbers$sql$, name, order_rows);
         END LOOP;
+    ELSE
+        -- Lines on a later day than the first of their order.
+        RETURN QUERY EXECUTE
+            format(
+$sql$SELECT 'several days an order number', sum(d.n) FILTER (WHERE d.is_later)::bigint,
+       round(sum(d.n) FILTER (WHERE d.is_later) / sum(d.n), 6), min(d.example::text) FILTER (WHERE d.is_later),
+       'change the amount on their own day, and are no second order; numbers that are used again need a key of their own'
+FROM (SELECT count(*) AS n, ROW(%1$s, %2$s, sum(o.%3$I)) AS example,
+             o.%4$I IS NOT NULL AND %2$s > min(%2$s) OVER (PARTITION BY %1$s, o.%4$I) AS is_later$sql$,
+                @extschema@._key_list(s, 'o'), day, s.amount, s.order_id)
+            || format(' FROM %s GROUP BY %s, o.%I, %s) AS d', order_rows, @extschema@._key_list(s, 'o'), s.order_id, day)
+            || ' HAVING bool_or(d.is_later)';
     END IF;
 
     IF s.currency IS NOT NULL THEN

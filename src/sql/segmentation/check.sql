@@ -68,7 +68,7 @@ BEGIN
         EXECUTE format(E'SELECT FROM %s AS o WHERE CASE WHEN\n%s\nTHEN true END LIMIT 0',
                        @extschema@._source_table(s, 'orders'), s.order_filter);
     END IF;
-    IF @extschema@._keys(s) && '{ordered_on,amount,discounted,kind,happened_on}'
+    IF @extschema@._keys(s) && '{ordered_on,amount,discounted,is_purchase,kind,happened_on}'
         OR @extschema@._keys(s) && '{channel,contacted_on,scenario,step,test_group}'
         OR EXISTS (SELECT FROM @extschema@._view_columns() AS c WHERE c.name = ANY (@extschema@._keys(s))) THEN
         PERFORM @extschema@._refuse(

@@ -97,7 +97,8 @@ AS $arguments$
     ('discounted', 'text', 'NULL', true, true, false, true,
         'The boolean column of the orders that says which were discounted. NULL: not known.'),
     ('order_id', 'text', 'NULL', true, true, false, true,
-        'The column of the orders with their number, where a row is a line of an order. NULL: each row is an order.'),
+        'The column of the orders with their number, where a row is a line of an order. Lines are summed day by day; those '
+        'after the day of the purchase change the amount on their own day. NULL: each row is an order.'),
     ('currency', 'text', 'NULL', true, true, false, true,
         'The column of the orders with their currency, of which there must be only one. NULL: not checked.'),
     ('order_filter', 'text', 'NULL', true, true, true, true,

@@ -84,8 +84,10 @@ $rows$;
 COMMENT ON FUNCTION _order_rows(segmentation_settings, text) IS
     'Part of segmentations: FROM and WHERE of the rows of the orders that count.';
 
--- One row an order: the lines of an order are summed, and an order is discounted if one of its lines is. Lines without
--- an order number are one order a day.
+-- One row an order, or where orders have a number one row an order and day: its lines of that day are summed, and
+-- discounted if one of them is. The first day with a sum that is not negative is the purchase. What comes later changes
+-- the amount on its own day and is no second order, and what comes before is a refund: no day depends on later ones.
+-- Lines without an order number are one order a day.
 CREATE FUNCTION _orders_sql(s segmentation_settings, among text DEFAULT NULL) RETURNS text
 LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp
 AS $orders$
@@ -94,25 +96,24 @@ DECLARE
     day text := @extschema@._day(s, @extschema@._source_table(s, 'orders'), 'o', s.ordered_at);
     amount text := format('o.%I::pg_catalog.numeric', s.amount);
     rows text := @extschema@._order_rows(s, among);
-    discounted text := '';
+    discounted text := CASE WHEN s.discounted IS NULL THEN 'NULL::pg_catalog.bool'
+                            ELSE format('o.%I', s.discounted) END;
 BEGIN
     IF s.order_id IS NULL THEN
-        IF s.discounted IS NOT NULL THEN
-            discounted := format(', o.%I AS discounted', s.discounted);
-        END IF;
-        RETURN format('SELECT %s, %s AS ordered_on, %s AS amount%s FROM %s', keys, day, amount, discounted, rows);
+        RETURN format('SELECT %s, %s AS ordered_on, %s AS amount, %s AS discounted FROM %s',
+                      keys, day, amount, discounted, rows);
     END IF;
-    IF s.discounted IS NOT NULL THEN
-        discounted := format(', pg_catalog.bool_or(o.%I) AS discounted', s.discounted);
-    END IF;
-    RETURN
-        format('SELECT %s, pg_catalog.min(%s) AS ordered_on, pg_catalog.sum(%s) AS amount%s',
-               keys, day, amount, discounted)
-        || format(' FROM %s GROUP BY %s, o.%I, CASE WHEN o.%3$I IS NULL THEN %4$s END', rows, keys, s.order_id, day);
+    RETURN format(
+$sql$SELECT %1$s, %2$s AS ordered_on, pg_catalog.sum(%3$s) AS amount, pg_catalog.bool_or(%4$s) AS discounted,
+       %2$s = pg_catalog.min(CASE WHEN (pg_catalog.sum(%3$s) < 0) IS NOT TRUE THEN %2$s END) OVER (
+           PARTITION BY %1$s, o.%5$I, CASE WHEN o.%5$I IS NULL THEN %2$s END) AS is_purchase
+FROM %6$s
+GROUP BY %1$s, o.%5$I, %2$s$sql$,
+        keys, day, amount, discounted, s.order_id, rows);
 END
 $orders$;
 COMMENT ON FUNCTION _orders_sql(segmentation_settings, text) IS
-    'Part of segmentations: the SELECT of the orders, one row an order.';
+    'Part of segmentations: the SELECT of the orders, one row an order, or an order and day.';
 
 -- Where everybody is read, orders with a key of fixed length, a number or uuid, are sorted by it first: half a million
 -- groups in a hash table cost cache misses, which take longer. Texts are dearer to compare. OFFSET 0 keeps the planner
@@ -122,7 +123,7 @@ LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp
 AS $histories$
 DECLARE
     keys text := @extschema@._key_list(s, 'r');
-    discounted text := CASE WHEN s.discounted IS NOT NULL THEN ', r.discounted' ELSE '' END;
+    is_purchase text := CASE WHEN s.order_id IS NULL THEN '' ELSE ', r.is_purchase' END;
     orders text := @extschema@._orders_sql(s, among);
     keys_are_short boolean := (
         SELECT bool_and(a.attlen > 0) FROM pg_attribute AS a
@@ -131,7 +132,8 @@ BEGIN
     IF among IS NULL AND keys_are_short THEN
         orders := format('SELECT * FROM (%s OFFSET 0) AS r ORDER BY %s', orders, keys);
     END IF;
-    RETURN format('SELECT %s, @extschema@.purchase_history(r.ordered_on, r.amount%s) AS history', keys, discounted)
+    RETURN format('SELECT %s, @extschema@.purchase_history(r.ordered_on, r.amount, r.discounted%s) AS history',
+                  keys, is_purchase)
         || format(' FROM (%s) AS r GROUP BY %s', orders, keys);
 END
 $histories$;

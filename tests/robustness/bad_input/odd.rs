@@ -21,6 +21,30 @@ const DEFINED: &[(&str, Option<&str>)] = &[
         "SELECT purchase_history('2024-01-01', 100.50, true)",
         Some(r#"{"2024-01-01": {"orders": 1, "discounted": 1, "amount": 100.50}}"#),
     ),
+    // No purchase: only the amount counts. NULL is as if nothing was said.
+    (
+        "SELECT purchase_history('2024-01-01', 100.50, true, false)",
+        Some(r#"{"2024-01-01": {"orders": 0, "amount": 100.50}}"#),
+    ),
+    ("SELECT purchase_history('2024-01-01', 100, NULL, NULL)", Some(r#"{"2024-01-01": {"orders": 1, "amount": 100}}"#)),
+    (
+        "SELECT purchase_history('2024-01-01', 100, false, true)",
+        Some(r#"{"2024-01-01": {"orders": 1, "full_price": 1, "amount": 100}}"#),
+    ),
+    ("SELECT purchase_history('2024-01-01', -100, NULL, true)", Some(r#"{"2024-01-01": {"orders": 0, "amount": -100}}"#)),
+    (
+        "SELECT purchase_history(date '2024-01-01', NULL::numeric, NULL, false)",
+        Some(r#"{"2024-01-01": {"orders": 0, "amount": 0}}"#),
+    ),
+    ("SELECT purchase_history(NULL::date, 100, NULL, false)", Some("{}")),
+    (
+        r#"SELECT '{"2024-01-01": {"orders": 0, "amount": 0}, "2024-01-02": {"orders": 0, "amount": 5.0}}'::purchase_history"#,
+        Some(r#"{"2024-01-01": {"orders": 0, "amount": 0.0}, "2024-01-02": {"orders": 0, "amount": 5.0}}"#),
+    ),
+    (
+        r#"SELECT lifecycle_state('{"2024-01-01": {"orders": 0, "amount": 5}}'::purchase_history, '2024-01-01')"#,
+        Some("prospect"),
+    ),
     ("SELECT rfm_score(date '2024-01-01', 100, '2024-01-31')", Some("511")),
     ("SELECT lifecycle_state(date '2024-01-01', 100, '2024-01-31')", Some("new")),
     ("SELECT vip_score(date '2024-01-01', 100, '2024-01-31')", Some("33.33")),

@@ -170,7 +170,7 @@ const REFUSED: &[(&str, &str, &str)] = &[
     ("SELECT '{\"2024-01-01\": {\"orders\": 1}}'::purchase_history", "22P02", "amount"),
     ("SELECT '{\"2024-01-01\": {\"orders\": 1, \"amount\": \"5\"}}'::purchase_history", "22P02", "amount"),
     ("SELECT '{\"2024-01-01\": {\"orders\": -1, \"amount\": 5}}'::purchase_history", "22P02", "orders"),
-    ("SELECT '{\"2024-01-01\": {\"orders\": 0, \"amount\": 5}}'::purchase_history", "22P02", "2024-01-01"),
+    ("SELECT '{\"2024-01-01\": {\"orders\": 0, \"discounted\": 1, \"amount\": 5}}'::purchase_history", "22P02", "2024-01-01"),
     ("SELECT '{\"2024-01-01\": {\"orders\": 1, \"amount\": 5, \"vat\": 1}}'::purchase_history", "22P02", "vat"),
     ("SELECT '{\"2024-01-01\": {\"orders\": 1, \"discounted\": 2, \"amount\": 5}}'::purchase_history", "22P02", "2024-01-01"),
     ("SELECT '{\"2024-1-1\": {\"orders\": 1, \"amount\": 5}}'::purchase_history", "22P02", "2024-1-1"),

@@ -25,7 +25,10 @@ impl Random {
         let rows = (0..self.index(8))
             .map(|_| {
                 let discounted = self.of(&[None, None, Some(true), Some(false)]);
-                PurchaseDay::of_row(self.day(), Some(self.amount()), discounted)
+                match self.index(6) {
+                    0 => PurchaseDay::of_correction(self.day(), Some(self.amount())),
+                    _ => PurchaseDay::of_row(self.day(), Some(self.amount()), discounted),
+                }
             })
             .collect::<Vec<_>>();
         let scale = if rows.is_empty() { 0 } else { scale };

@@ -67,12 +67,23 @@ fn any_changes_of_line_items_of_two_tenants() {
     let shop = Shop {
         arguments: "orders => 'orders', tenant => 'shop', order_id => 'order_no', discounted => 'discounted',
                     time_zone => 'Asia/Tokyo', order_filter => 'o.id % 11 <> 0 -- not these', as_of => '2026-06-30'",
-        by_hand: "SELECT shop, customer_id, purchase_history(day, amount, discounted) AS history
-                  FROM (SELECT shop, customer_id, min(timezone('Asia/Tokyo', ordered_at)::date) AS day, sum(amount) AS amount,
-                               bool_or(discounted) AS discounted
-                        FROM orders WHERE shop IS NOT NULL AND customer_id IS NOT NULL AND id % 11 <> 0
-                        GROUP BY shop, customer_id, order_no,
-                                 CASE WHEN order_no IS NULL THEN timezone('Asia/Tokyo', ordered_at)::date END) AS o
+        // Each day of an order is written as a history of its own.
+        by_hand: "WITH line AS (
+                      SELECT shop, customer_id, timezone('Asia/Tokyo', ordered_at)::date AS day, amount, discounted,
+                             coalesce(order_no::text, 'on ' || timezone('Asia/Tokyo', ordered_at)::date) AS number
+                      FROM orders WHERE shop IS NOT NULL AND customer_id IS NOT NULL AND id % 11 <> 0
+                  ), part AS (
+                      SELECT shop, customer_id, number, day, coalesce(sum(amount), 0) AS amount, bool_or(discounted) AS discounted
+                      FROM line GROUP BY shop, customer_id, number, day
+                  ), purchase AS (
+                      SELECT DISTINCT ON (shop, customer_id, number) shop, customer_id, number, day
+                      FROM part WHERE amount >= 0 ORDER BY shop, customer_id, number, day
+                  )
+                  SELECT shop, customer_id,
+                         rollup(format('{\"%s\": {\"orders\": %s, \"discounted\": %s, \"full_price\": %s, \"amount\": %s}}', p.day,
+                                       (f.day IS NOT NULL)::int, (f.day IS NOT NULL AND p.discounted IS TRUE)::int,
+                                       (f.day IS NOT NULL AND p.discounted IS FALSE)::int, p.amount)::purchase_history) AS history
+                  FROM part AS p LEFT JOIN purchase AS f USING (shop, customer_id, number, day)
                   GROUP BY shop, customer_id",
     };
     let database = Database::new("refresh_lines");

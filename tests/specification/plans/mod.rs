@@ -43,8 +43,8 @@ const QUESTIONS: &[Question] = &[
         table: "orders",
         columns: &[
             "purchase_history(ordered_on, amount {order})",
-            "purchase_history(ordered_on, amount, discounted {order})",
-            "purchase_history(at, float, discounted {order})",
+            "purchase_history(ordered_on, amount, discounted, is_purchase {order})",
+            "purchase_history(at, float, discounted, is_purchase {order})",
             "purchase_history(at_tz, whole {order})",
         ],
     },

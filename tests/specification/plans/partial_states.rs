@@ -46,7 +46,7 @@ fn the_rollup_of_parts_is_the_whole() {
     let shop = Shop::new("plans_rollup");
     let whole = shop.answer(
         SERIAL,
-        "SELECT customer_id, purchase_history(ordered_on, amount), purchase_history(ordered_on, amount, discounted)
+        "SELECT customer_id, purchase_history(ordered_on, amount), purchase_history(ordered_on, amount, discounted, is_purchase)
          FROM orders GROUP BY customer_id",
     );
     let parts =
@@ -55,7 +55,7 @@ fn the_rollup_of_parts_is_the_whole() {
         let rolled = format!(
             "SELECT customer_id, rollup(h), rollup(d)
              FROM (SELECT customer_id, purchase_history(ordered_on, amount) AS h,
-                          purchase_history(ordered_on, amount, discounted) AS d
+                          purchase_history(ordered_on, amount, discounted, is_purchase) AS d
                    FROM orders GROUP BY customer_id, {part}) AS parts
              GROUP BY customer_id"
         );
@@ -105,10 +105,10 @@ fn plus_is_the_history_of_both_in_any_grouping() {
     let shop = Shop::new("plans_plus");
     shop.database.psql(
         "CREATE TABLE thirds AS
-         SELECT customer_id, coalesce(purchase_history(ordered_on, amount, discounted) FILTER (WHERE row % 3 = 0), '{}') AS a,
-                coalesce(purchase_history(ordered_on, amount, discounted) FILTER (WHERE row % 3 = 1), '{}') AS b,
-                coalesce(purchase_history(ordered_on, amount, discounted) FILTER (WHERE row % 3 = 2), '{}') AS c,
-                purchase_history(ordered_on, amount, discounted) AS whole
+         SELECT customer_id, coalesce(purchase_history(ordered_on, amount, discounted, is_purchase) FILTER (WHERE row % 3 = 0), '{}') AS a,
+                coalesce(purchase_history(ordered_on, amount, discounted, is_purchase) FILTER (WHERE row % 3 = 1), '{}') AS b,
+                coalesce(purchase_history(ordered_on, amount, discounted, is_purchase) FILTER (WHERE row % 3 = 2), '{}') AS c,
+                purchase_history(ordered_on, amount, discounted, is_purchase) AS whole
          FROM orders GROUP BY customer_id;
          CREATE TABLE event_halves AS
          SELECT customer_id, coalesce(engagement_history(kind, happened_on) FILTER (WHERE row % 2 = 0), no_engagement()) AS a,

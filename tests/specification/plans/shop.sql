@@ -1,7 +1,7 @@
 -- The tables of Shop in tests/specification/plans/mod.rs, from the random shop. The test writes its policy.
 CREATE TABLE orders AS
 SELECT row_number() OVER () AS row, dense_rank() OVER (PARTITION BY customer_id ORDER BY ordered_on, amount) AS rank,
-       customer_id, customer_id % 3 AS shop_id, ordered_on, amount, discounted,
+       customer_id, customer_id % 3 AS shop_id, ordered_on, amount, discounted, is_purchase,
        ordered_on + '13:14:15'::time AS at, (ordered_on + '22:30'::time) AT TIME ZONE 'Asia/Tokyo' AS at_tz,
        amount::float8 AS float, amount::bigint AS whole
 FROM reference.orders;
@@ -16,7 +16,7 @@ SELECT row_number() OVER () AS row, customer_id, kind, happened_on,
 FROM reference.engagement;
 CREATE TABLE monthly AS
 SELECT row_number() OVER () AS row, customer_id, date_trunc('month', ordered_on) AS month,
-       purchase_history(ordered_on, amount) AS h, purchase_history(ordered_on, amount, discounted) AS d
+       purchase_history(ordered_on, amount) AS h, purchase_history(ordered_on, amount, discounted, is_purchase) AS d
 FROM orders GROUP BY customer_id, month;
 CREATE TABLE monthly_events AS
 SELECT row_number() OVER () AS row, customer_id, date_trunc('month', happened_on) AS month,
@@ -38,7 +38,7 @@ SELECT c.customer_id, c.membership, c.channels, c.last_contacted_on, o.h, e.e, e
            WHEN 5 THEN format('{"vip": {"monetary_cut": %s}}', c.customer_id)::segment_policy
        END AS policy
 FROM reference.customers AS c
-LEFT JOIN (SELECT customer_id, purchase_history(ordered_on, amount, discounted) AS h
+LEFT JOIN (SELECT customer_id, purchase_history(ordered_on, amount, discounted, is_purchase) AS h
            FROM orders GROUP BY customer_id) AS o USING (customer_id)
 LEFT JOIN (SELECT customer_id, engagement_history(kind, happened_on) AS e,
                   contact_history(kind, happened_on, scenario, step, test_group) AS c
