@@ -149,9 +149,26 @@ CREATE TYPE scenario (
 -- requires:
 --   types
 
--- learn_policy
+-- learn_policy and return_curve
+
+CREATE TYPE return_chance AS (
+    silent_days integer,
+    chance numeric,
+    low numeric,
+    high numeric,
+    at_risk bigint
+);
+COMMENT ON TYPE return_chance IS
+    'The chance that a customer comes back within learn.return_window_days (90), after so many days without a purchase.';
+COMMENT ON COLUMN return_chance.silent_days IS 'Days without a purchase, from 0.';
+COMMENT ON COLUMN return_chance.chance IS 'The chance, 0 to 1, rounded to 6 decimals: 1 - S(silent_days + window) / S(silent_days).';
+COMMENT ON COLUMN return_chance.low IS 'Lower bound of the 95 % interval by Greenwood''s formula, rounded to 6 decimals.';
+COMMENT ON COLUMN return_chance.high IS 'Upper bound of the 95 % interval by Greenwood''s formula, rounded to 6 decimals.';
+COMMENT ON COLUMN return_chance.at_risk IS 'Gaps between purchases, open ones included, that last at least so long.';
 
 CREATE FUNCTION _collect_customer(internal, history purchase_history, as_of date, base segment_policy) RETURNS internal
+    AS 'MODULE_PATHNAME', 'collect_customer_wrapper' LANGUAGE c IMMUTABLE PARALLEL SAFE COST 50;
+CREATE FUNCTION _collect_customer(internal, history purchase_history, as_of date) RETURNS internal
     AS 'MODULE_PATHNAME', 'collect_customer_wrapper' LANGUAGE c IMMUTABLE PARALLEL SAFE COST 50;
 CREATE FUNCTION _combine_customers(internal, internal) RETURNS internal
     AS 'MODULE_PATHNAME', 'combine_customers_wrapper' LANGUAGE c IMMUTABLE PARALLEL SAFE;
@@ -161,6 +178,8 @@ CREATE FUNCTION _deserialize_customers(bytea, internal) RETURNS internal
     AS 'MODULE_PATHNAME', 'deserialize_customers_wrapper' LANGUAGE c IMMUTABLE STRICT PARALLEL SAFE;
 CREATE FUNCTION _finish_policy(internal) RETURNS segment_policy
     AS 'MODULE_PATHNAME', 'finish_policy_wrapper' LANGUAGE c IMMUTABLE PARALLEL SAFE COST 1000;
+CREATE FUNCTION _finish_curve(internal) RETURNS return_chance[]
+    AS 'MODULE_PATHNAME', 'finish_curve_wrapper' LANGUAGE c IMMUTABLE PARALLEL SAFE COST 1000;
 
 -- SSPACE: different values of R, F, M and gaps of a middling shop.
 CREATE AGGREGATE learn_policy(history purchase_history, as_of date, base segment_policy) (
@@ -169,14 +188,33 @@ CREATE AGGREGATE learn_policy(history purchase_history, as_of date, base segment
     DESERIALFUNC = _deserialize_customers, PARALLEL = SAFE
 );
 
+CREATE AGGREGATE return_curve(history purchase_history, as_of date, base segment_policy) (
+    SFUNC = _collect_customer, STYPE = internal, SSPACE = 1000000, FINALFUNC = _finish_curve,
+    FINALFUNC_MODIFY = READ_ONLY, COMBINEFUNC = _combine_customers, SERIALFUNC = _serialize_customers,
+    DESERIALFUNC = _deserialize_customers, PARALLEL = SAFE
+);
+CREATE AGGREGATE return_curve(history purchase_history, as_of date) (
+    SFUNC = _collect_customer, STYPE = internal, SSPACE = 1000000, FINALFUNC = _finish_curve,
+    FINALFUNC_MODIFY = READ_ONLY, COMBINEFUNC = _combine_customers, SERIALFUNC = _serialize_customers,
+    DESERIALFUNC = _deserialize_customers, PARALLEL = SAFE
+);
+
 COMMENT ON FUNCTION _collect_customer(internal, purchase_history, date, segment_policy) IS
-    'Part of the aggregate learn_policy: takes a customer.';
-COMMENT ON FUNCTION _combine_customers(internal, internal) IS 'Part of the aggregate learn_policy: adds what another worker saw.';
-COMMENT ON FUNCTION _serialize_customers(internal) IS 'Part of the aggregate learn_policy: the state as bytes.';
-COMMENT ON FUNCTION _deserialize_customers(bytea, internal) IS 'Part of the aggregate learn_policy: the state again.';
+    'Part of the aggregates learn_policy and return_curve: takes a customer.';
+COMMENT ON FUNCTION _collect_customer(internal, purchase_history, date) IS 'Part of the aggregate return_curve: takes a customer.';
+COMMENT ON FUNCTION _combine_customers(internal, internal) IS
+    'Part of the aggregates learn_policy and return_curve: adds what another worker saw.';
+COMMENT ON FUNCTION _serialize_customers(internal) IS 'Part of the aggregates learn_policy and return_curve: the state as bytes.';
+COMMENT ON FUNCTION _deserialize_customers(bytea, internal) IS
+    'Part of the aggregates learn_policy and return_curve: the state again.';
 COMMENT ON FUNCTION _finish_policy(internal) IS 'Part of the aggregate learn_policy: the result.';
+COMMENT ON FUNCTION _finish_curve(internal) IS 'Part of the aggregate return_curve: the result.';
 COMMENT ON AGGREGATE learn_policy(purchase_history, date, segment_policy) IS
     'The base policy (NULL: default) with cuts, limits, store gap and monetary_cut learned from all customers up to as_of; the section learned says from what.';
+COMMENT ON AGGREGATE return_curve(purchase_history, date, segment_policy) IS
+    'The chance to come back after so many days without a purchase, for unnest; the base says within how many days, as for learn_policy.';
+COMMENT ON AGGREGATE return_curve(purchase_history, date) IS
+    'The chance to come back within 90 days, after so many days without a purchase, with its 95 % interval, for unnest.';
 /* </end connected objects> */
 
 /* <begin connected objects> */
@@ -918,6 +956,7 @@ CREATE TYPE customer_segment AS (
     action_behavior text,
     action_channel text,
     action_due_on date,
+    action_after_wait text,
     next_transition_on date
 );
 COMMENT ON TYPE customer_segment IS 'A row of segment_customer; customer_columns() says what each column means.';
@@ -1671,6 +1710,7 @@ $sql$(
 ) AS k$sql$, histories);
     engagement text := 'NULL::@extschema@.engagement_history';
     contacts text := 'NULL::@extschema@.contact_history';
+    last_contacted_on text := 'k.last_contacted_on';
     joined text := '';
 BEGIN
     IF s.customers IS NOT NULL THEN
@@ -1690,16 +1730,20 @@ $sql$(
                          @extschema@._relation(s, 'engagement'), @extschema@._same_key(s, 'e', 'k'));
     END IF;
     IF s.contacts IS NOT NULL THEN
+        -- What lies after as_of is not known yet; greatest() leaves NULL out.
+        last_contacted_on := 'greatest(CASE WHEN k.last_contacted_on <= p.as_of THEN k.last_contacted_on END, '
+            '@extschema@.last_contacted_on(l.contacts, p.as_of))';
         contacts := 'coalesce(l.contacts, ''[]''::@extschema@.contact_history)';
         joined := joined || format(E'\nLEFT JOIN %s AS l ON %s',
                                    @extschema@._relation(s, 'contacts'), @extschema@._same_key(s, 'l', 'k'));
     END IF;
     RETURN format(
-$sql$SELECT %s, p.as_of, p.policy, k.history, %s AS engagement, k.membership, k.channels, k.last_contacted_on,
+$sql$SELECT %s, p.as_of, p.policy, k.history, %s AS engagement, k.membership, k.channels, %s AS last_contacted_on,
        %s AS contacts
 FROM %s AS p
 CROSS JOIN %s%s$sql$,
-        @extschema@._key_list(s, 'k'), engagement, contacts, @extschema@._relation(s, 'status'), customers, joined);
+        @extschema@._key_list(s, 'k'), engagement, last_contacted_on, contacts, @extschema@._relation(s, 'status'), customers,
+        joined);
 END
 $facts$;
 COMMENT ON FUNCTION _facts_sql(segmentation_settings) IS
@@ -1722,7 +1766,7 @@ $sql$SELECT %1$s,
        s.value_score, s.relation_score, s.vip_score, s.vip_tier, t.%2$I AS tier_label, s.last_tier,
        s.dormancy_category, s.dormancy_reason,
        array_to_string(f.channels, ',') AS reachable_by, f.last_contacted_on,
-       s.next_action, a.%3$I AS action_title, s.action_rule, s.action_behavior, s.action_channel,
+       s.next_action, a.%3$I AS action_title, s.action_rule, s.action_behavior, s.action_channel, s.action_after_wait,
        CASE WHEN s.action_due_on > f.as_of THEN s.action_due_on END AS wait_until
 FROM %4$s AS f
 CROSS JOIN LATERAL @extschema@.segment_customer(
@@ -2863,7 +2907,7 @@ COMMENT ON FUNCTION _currency(segmentation_settings, text, text) IS
     'Part of segmentations: the only currency of the orders; an error where there are several.';
 
 -- The policy that holds on a day, by the settings: the default, a document, a stored policy, a preset, or what was
--- learned last up to it.
+-- learned last up to it. What is learned lies over the policy that was in force, and at creation over the default.
 CREATE FUNCTION _policy_on(s segmentation_settings, on_day date, learn boolean) RETURNS segment_policy
 LANGUAGE plpgsql VOLATILE SET search_path = pg_catalog, pg_temp
 AS $policy$
@@ -2872,6 +2916,7 @@ DECLARE
     is_stored boolean := EXISTS (SELECT FROM @extschema@.segment_policies AS p WHERE p.name = given);
     is_preset boolean := EXISTS (SELECT FROM @extschema@.policy_presets() AS p WHERE p.name = given);
     found @extschema@.segment_policy;
+    limits jsonb;
 BEGIN
     IF given IS NULL THEN
         RETURN @extschema@.default_policy();
@@ -2891,17 +2936,21 @@ BEGIN
                                 (SELECT string_agg(p.name, ', ') FROM @extschema@.policy_presets() AS p));
     END IF;
 
+    EXECUTE format('SELECT policy FROM %s ORDER BY valid_from <= $1 DESC, abs(valid_from - $1) LIMIT 1',
+                   @extschema@._lock_and_check(s, 'policies', 'ACCESS SHARE MODE'))
+        INTO found USING on_day;
     IF NOT learn THEN
-        EXECUTE format('SELECT policy FROM %s ORDER BY valid_from <= $1 DESC, abs(valid_from - $1) LIMIT 1',
-                       @extschema@._lock_and_check(s, 'policies', 'ACCESS SHARE MODE'))
-            INTO found USING on_day;
         RETURN found;
     END IF;
-    EXECUTE format('SELECT @extschema@.learn_policy(history, $1, @extschema@.default_policy()) FROM %s '
-                   'WHERE @extschema@.orders(history, $1) > 0',
-                   @extschema@._lock_and_check(s, 'histories', 'ACCESS SHARE MODE'))
-        INTO found USING on_day;
-    RETURN coalesce(found, @extschema@.default_policy());
+    found := coalesce(found, @extschema@.default_policy());
+    EXECUTE format('SELECT coalesce(@extschema@.learn_policy(history, $1, $2), $2) FROM %s '
+                   'WHERE @extschema@.orders(history, $1) > 0', @extschema@._lock_and_check(s, 'histories', 'ACCESS SHARE MODE'))
+        INTO found USING on_day, found;
+    limits := @extschema@.effective_policy(found) -> 'lifecycle';
+    RAISE NOTICE '%: learned over the policy in force: at risk after % days, dormant after % (%)', s.name,
+        limits ->> 'at_risk_after_days', limits ->> 'dormant_after_days',
+        coalesce(found::jsonb #>> '{learned,limits}', 'nobody has bought');
+    RETURN found;
 END
 $policy$;
 COMMENT ON FUNCTION _policy_on(segmentation_settings, date, boolean) IS
@@ -3925,6 +3974,12 @@ AS 'MODULE_PATHNAME', 'f_score_wrapper';
 /* </end connected objects> */
 
 /* <begin connected objects> */
+-- src/sql/learn.rs
+-- pg_rfm::sql::learn::finish_curve
+-- Skipped due to `#[pgrx(sql = false)]`
+/* </end connected objects> */
+
+/* <begin connected objects> */
 -- src/sql/events.rs
 -- pg_rfm::sql::events::finish_engagement
 -- Skipped due to `#[pgrx(sql = false)]`
@@ -3988,6 +4043,18 @@ CREATE  FUNCTION "first_purchase_on"(
 IMMUTABLE PARALLEL SAFE COST 20
 LANGUAGE c /* Rust */
 AS 'MODULE_PATHNAME', 'first_purchase_on_wrapper';
+/* </end connected objects> */
+
+/* <begin connected objects> */
+-- src/sql/scenario.rs
+-- pg_rfm::sql::scenario::last_contacted_on
+CREATE  FUNCTION "last_contacted_on"(
+	"contacts" contact_history, /* ContactHistory */
+	"as_of" date /* Day */
+) RETURNS date /* Option < Day > */
+IMMUTABLE STRICT PARALLEL SAFE COST 20
+LANGUAGE c /* Rust */
+AS 'MODULE_PATHNAME', 'last_contacted_on_wrapper';
 /* </end connected objects> */
 
 /* <begin connected objects> */
@@ -4625,6 +4692,7 @@ AS 'MODULE_PATHNAME', 'scenario_presets_wrapper';
 --   check_scenario
 --   message_keys
 --   due_step_reasons
+--   last_contacted_on
 --   contact_allowed_on
 
 -- scenario
@@ -4665,6 +4733,8 @@ COMMENT ON FUNCTION check_scenario(scenario, segment_policy) IS
 COMMENT ON FUNCTION message_keys() IS
     'The messages that steps name, with titles in English and Japanese and a line in Japanese that invites the customer.';
 COMMENT ON FUNCTION due_step_reasons() IS 'What due_steps says in why, with labels in English and Japanese.';
+COMMENT ON FUNCTION last_contacted_on(contact_history, date) IS
+    'The day of the last contact up to as_of; NULL where there was none. Entries of the group holdout are no contacts.';
 COMMENT ON FUNCTION contact_allowed_on(contact_history, date, segment_policy, engagement_history, text) IS
     'The first day from as_of on which the contact policy allows a contact, over a channel or, where that is NULL, at all.';
 /* </end connected objects> */
@@ -5102,14 +5172,14 @@ ALTER FUNCTION memberships() ROWS 4;
 ALTER FUNCTION dormancy_categories() ROWS 5;
 ALTER FUNCTION dormancy_reasons() ROWS 6;
 ALTER FUNCTION policy_presets() ROWS 6;
-ALTER FUNCTION next_actions(segment_policy) ROWS 25;
-ALTER FUNCTION scenario_presets() ROWS 13;
-ALTER FUNCTION message_keys() ROWS 29;
+ALTER FUNCTION next_actions(segment_policy) ROWS 27;
+ALTER FUNCTION scenario_presets() ROWS 20;
+ALTER FUNCTION message_keys() ROWS 32;
 ALTER FUNCTION due_step_reasons() ROWS 11;
 ALTER FUNCTION ab_verdicts() ROWS 3;
 ALTER FUNCTION ab_factors() ROWS 3;
-ALTER FUNCTION customer_columns() ROWS 26;
-ALTER FUNCTION _view_columns() ROWS 71;
+ALTER FUNCTION customer_columns() ROWS 27;
+ALTER FUNCTION _view_columns() ROWS 72;
 ALTER FUNCTION _source_columns() ROWS 27;
 /* </end connected objects> */
 
