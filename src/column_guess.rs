@@ -38,8 +38,8 @@ pub enum Kind {
     Day,
     /// An amount of money.
     Amount,
-    /// Yes or no.
-    Boolean,
+    /// Whether there was a discount, or how much.
+    Discount,
     /// A text, or what can be written as one: any type.
     Text,
     /// A JSON document.
@@ -53,7 +53,7 @@ impl Kind {
             Kind::Key | Kind::Text => None,
             Kind::Day => Some("a date, timestamp or timestamptz"),
             Kind::Amount => Some("a number: integer, numeric or double precision"),
-            Kind::Boolean => Some("a boolean"),
+            Kind::Discount => Some("a boolean, or a number: above 0 is a discount"),
             Kind::Json => Some("json or jsonb"),
         }
     }
@@ -64,7 +64,7 @@ impl Kind {
             Kind::Key | Kind::Text => return true,
             Kind::Day => &["date", "timestamp", "timestamptz"],
             Kind::Amount => &["int2", "int4", "int8", "numeric", "float4", "float8"],
-            Kind::Boolean => &["bool"],
+            Kind::Discount => &["bool", "int2", "int4", "int8", "numeric", "float4", "float8"],
             Kind::Json => &["json", "jsonb"],
         };
         types.contains(&type_name)
@@ -163,7 +163,7 @@ pub static ROLES: [Role; 27] = [
     required(Source::Orders, "customer", Kind::Key, &[CUSTOMER]),
     required(Source::Orders, "ordered_at", Kind::Day, &[ORDERED_AT]),
     required(Source::Orders, "amount", Kind::Amount, &[AMOUNT]),
-    optional(Source::Orders, "discounted", Kind::Boolean, &[]),
+    optional(Source::Orders, "discounted", Kind::Discount, &[]),
     optional(Source::Orders, "order_id", Kind::Key, &[]),
     optional(Source::Orders, "currency", Kind::Text, &[]),
     optional(Source::Engagement, "tenant", Kind::Key, &[]),

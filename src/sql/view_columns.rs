@@ -6,9 +6,14 @@ use pgrx::prelude::*;
 use crate::column::COLUMNS;
 
 /// Columns that are none of `segment_customer`, and those that say something else in the relation NAME_suffix: suffix (empty
-/// where it does not matter), name, what it says. Without a name: columns of the key, with %s for the orders.
+/// where it does not matter), name, what it says. Without a name: columns of the key, with %s for the
+/// orders.
 const VIEW_COLUMNS: &[(&str, &str, &str, &str)] = &[
     ("", "", "Key of the customer, as in %s.", "顧客のキー（%s のとおり）。"),
+    ("segments", "", "The tenant, as in %s.", "店舗（%s のとおり）。"),
+    ("movement", "", "The tenant, as in %s.", "店舗（%s のとおり）。"),
+    ("cohorts", "", "The tenant, as in %s.", "店舗（%s のとおり）。"),
+    ("actions", "", "The tenant, as in %s.", "店舗（%s のとおり）。"),
     (
         "",
         "as_of",

@@ -107,7 +107,7 @@ fn audit_counts_what_is_odd() {
         "shop: histories: 1 rows, ",
         "shop: actions: 1 rows, ",
         "SELECT cron.schedule('refresh shop', '15 3 * * *', 'SELECT rfm.refresh_segmentation(''shop'')');",
-        "GRANT USAGE ON SCHEMA public TO reader",
+        "GRANT USAGE ON SCHEMA public, rfm TO reader",
         "SELECT rfm.alter_segmentation('shop', readers => '{reader}')",
     ] {
         assert!(said.contains(part), "{part} is missing:\n{said}");
@@ -278,8 +278,8 @@ fn order_numbers_of_several_days_are_found() {
     assert_eq!(
         found(&mut client, ", order_id => 'order_no'"),
         "amount negative; 1; 0.125000; (1,2026-01-03,-5); lowers its order on that day; where their sum is negative, a refund\n\
-         several days an order number; 2; 0.250000; (1,2026-01-03,-4); change the amount on their own day, and are no second \
-         order; numbers that are used again need a key of their own"
+         several days an order number; 2; 0.250000; (1,2026-01-03,-4); change the amount on their own day and are no second \
+         order; numbers that are used again have to be told apart"
     );
     batch(&mut client, "DELETE FROM lines WHERE ordered_on = '2026-01-03'");
     assert_eq!(found(&mut client, ", order_id => 'order_no'"), "");

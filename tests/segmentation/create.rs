@@ -67,11 +67,11 @@ fn columns_are_found_by_their_names() {
             "It must be a number: integer, numeric or double precision. A view over the table can cast it.",
         ),
         (
-            "customer_id int, ordered_at date, amount int, d int",
+            "customer_id int, ordered_at date, amount int, d text",
             ", discounted => 'd'",
             "42804",
-            "column d of public.t is integer, which cannot be discounted",
-            "It must be a boolean. A view over the table can cast it.",
+            "column d of public.t is text, which cannot be discounted",
+            "It must be a boolean, or a number: above 0 is a discount. A view over the table can cast it.",
         ),
         (
             "membership int, ordered_at date, amount int",

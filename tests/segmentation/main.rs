@@ -15,5 +15,6 @@ mod rights;
 mod settings;
 mod shop;
 mod source;
+mod tenants;
 mod tracking;
 mod views;

@@ -53,6 +53,31 @@ fn a_plain_role_segments_and_an_application_without_rights_writes() {
     }
 }
 
+/// Whoever segments may not grant on schemas: what readers lack is said, as a line that gives it.
+#[test]
+fn readers_learn_which_schemas_they_lack() {
+    let database = Database::new("segmentation_lacking");
+    let roles = company(&database);
+    let as_analyst = |sql: &str| database.said(&roles.say(&format!("SET ROLE @analyst; {sql}")));
+    let said = as_analyst(&CREATE_REPORTS.replace("track =>", "readers => '{@reader}', track =>"));
+    let grant = roles.say("GRANT USAGE ON SCHEMA reports, rfm TO @reader;");
+    assert!(said.contains(&format!("shop: a reader still needs:\n  {grant}")), "{said}");
+    let mut owner = quiet(&database);
+    batch(&mut owner, &grant);
+    let mut reader = roles.client("reader");
+    batch(
+        &mut reader,
+        "SELECT rfm.explain_customer(history, as_of, policy) FROM reports.shop_facts; SELECT FROM reports.shop_customers_today",
+    );
+    let again = "SELECT rfm.alter_segmentation('shop', readers => '{@reader,public}')";
+    let said = as_analyst(again);
+    assert!(said.contains("needs:\n  GRANT USAGE ON SCHEMA reports, rfm TO public;"), "{said}");
+    assert!(!said.contains("_reader;"), "{said}");
+    batch(&mut owner, &roles.say("REVOKE USAGE ON SCHEMA rfm FROM @reader"));
+    let said = as_analyst(again);
+    assert!(said.contains(&roles.say("needs:\n  GRANT USAGE ON SCHEMA rfm TO @reader;")), "{said}");
+}
+
 /// Settings hold SQL: only its owner makes it run, and only she writes it.
 #[test]
 fn a_segmentation_is_its_owners_alone() {

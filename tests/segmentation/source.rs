@@ -66,7 +66,7 @@ fn currencies_are_never_added_up() {
         (sqlstate.as_str(), message.as_str()),
         ("22000", "segmentation \"shop\": the orders have several currencies: EUR, JPY")
     );
-    assert!(hint.contains("order_filter"), "{hint}");
+    assert_eq!(hint, "Amounts are not converted. Segment one of them: order_filter => 'o.currency = ''EUR'''.");
     batch(&mut client, "UPDATE orders SET currency = NULL WHERE currency = 'EUR'");
     assert!(expect_error(&mut client, create).1.ends_with("(none), JPY"));
     // Only one of them counts, or only one is there.
@@ -85,6 +85,63 @@ fn currencies_are_never_added_up() {
     // All change over: what was known before is gone.
     batch(&mut client, "UPDATE orders SET currency = 'USD'; SELECT refresh_segmentation('shop')");
     assert_eq!(text(&mut client, "SELECT concat_ws(' ', currency, customers, rebuilt) FROM shop_status"), "USD 2 f");
+}
+
+/// What the hint says can be run, whatever the column and the currency are called.
+#[test]
+fn the_hint_of_several_currencies_names_the_column() {
+    let database = Database::new("segmentation_currency_hint");
+    let mut client = quiet(&database);
+    batch(
+        &mut client,
+        "CREATE TABLE orders (customer_id int, ordered_at date, amount numeric, \"Currency code\" text);
+         INSERT INTO orders VALUES (1, '2026-01-01', 10, NULL), (2, '2026-01-01', 10, 'it''s'), (3, '2026-01-01', 10, 'yen')",
+    );
+    let create = "SELECT create_segmentation('shop', 'orders', currency => 'Currency code', as_of => '2026-06-30')";
+    let (_, message, hint) = expect_error(&mut client, create);
+    assert!(message.ends_with("(none), it's, yen"), "{message}");
+    let filter = hint.strip_prefix("Amounts are not converted. Segment one of them: ").unwrap().trim_end_matches('.');
+    batch(&mut client, &create.replace("as_of", &format!("{filter}, as_of")));
+    assert_eq!(text(&mut client, "SELECT concat_ws(' ', currency, customers) FROM shop_status"), "it's 1");
+}
+
+/// A discount is a yes or no, or an amount above 0.
+#[test]
+fn discounts_are_a_boolean_or_a_number() {
+    let database = Database::new("segmentation_discounts");
+    let mut client = quiet(&database);
+    batch(
+        &mut client,
+        "CREATE DOMAIN yen AS numeric; CREATE DOMAIN flag AS boolean;
+         CREATE TABLE orders (number int, customer_id int, ordered_at date, amount numeric, by_line boolean);
+         INSERT INTO orders VALUES (1, 1, '2026-01-01', 90, true), (1, 1, '2026-01-01', 50, false), (2, 1, '2026-02-01', 70, false),
+                                   (3, 1, '2026-03-01', 70, NULL), (4, 1, '2026-04-01', 70, false)",
+    );
+    let zero = "CASE number WHEN 4 THEN -1 ELSE 0 END";
+    for (kind, value) in [
+        ("boolean", "by_line".to_owned()),
+        ("flag", "by_line".to_owned()),
+        ("integer", format!("CASE WHEN by_line THEN 10 WHEN NOT by_line THEN {zero} END")),
+        ("smallint", format!("CASE WHEN by_line THEN 10 WHEN NOT by_line THEN {zero} END")),
+        ("numeric", format!("CASE WHEN by_line THEN 0.01 WHEN NOT by_line THEN {zero} END")),
+        ("yen", format!("CASE WHEN by_line THEN 0.01 WHEN NOT by_line THEN {zero} END")),
+        ("double precision", format!("CASE WHEN by_line THEN 0.01 WHEN NOT by_line THEN {zero} END")),
+    ] {
+        batch(&mut client, &format!("CREATE VIEW given AS SELECT *, ({value})::{kind} AS discount FROM orders"));
+        for (number, expected) in [("", "5 0.250000"), (", order_id => 'number'", "4 0.333333")] {
+            batch(
+                &mut client,
+                &format!(
+                    "SELECT create_segmentation('shop', 'given', discounted => 'discount', as_of => '2026-06-30'{number})"
+                ),
+            );
+            let found = "SELECT concat_ws(' ', orders(history, as_of), discount_share(history, as_of))
+                         FROM shop_histories CROSS JOIN shop_status";
+            assert_eq!(text(&mut client, found), expected, "{kind}{number}");
+            batch(&mut client, "SELECT drop_segmentation('shop')");
+        }
+        batch(&mut client, "DROP VIEW given");
+    }
 }
 
 /// Members, addresses, events and customers without an order, by the functions that answer for one customer.

@@ -116,12 +116,12 @@ WHERE d.rows > d.numbers$sql$, name, order_rows);
             format(
 $sql$SELECT 'several days an order number', sum(d.n) FILTER (WHERE d.is_later)::bigint,
        round(sum(d.n) FILTER (WHERE d.is_later) / sum(d.n), 6), min(d.example::text) FILTER (WHERE d.is_later),
-       'change the amount on their own day, and are no second order; numbers that are used again need a key of their own'
+       'change the amount on their own day and are no second order; numbers that are used again have to be told apart'
 FROM (SELECT count(*) AS n, ROW(%1$s, %2$s, sum(o.%3$I)) AS example,
              o.%4$I IS NOT NULL AND %2$s > min(%2$s) OVER (PARTITION BY %1$s, o.%4$I) AS is_later$sql$,
                 @extschema@._key_list(s, 'o'), day, s.amount, s.order_id)
-            || format(' FROM %s GROUP BY %s, o.%I, %s) AS d', order_rows, @extschema@._key_list(s, 'o'), s.order_id, day)
-            || ' HAVING bool_or(d.is_later)';
+            || format(' FROM %s GROUP BY %s, o.%I, %s) AS d HAVING bool_or(d.is_later)',
+                      order_rows, @extschema@._key_list(s, 'o'), s.order_id, day);
     END IF;
 
     IF s.currency IS NOT NULL THEN

@@ -185,6 +185,39 @@ END
 $stop$;
 COMMENT ON FUNCTION _stop_tracking(segmentation_settings) IS 'Part of segmentations: drops its triggers and notes.';
 
+-- The schemas that a reader needs USAGE on, separated by commas: that of the views, and ours, whose functions take what
+-- NAME_facts holds.
+CREATE FUNCTION _schemas_of_readers(s segmentation_settings, lacking text DEFAULT NULL) RETURNS text
+LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp
+AS $schemas$
+    SELECT string_agg(quote_ident(n.nspname), ', ' ORDER BY n.nspname <> s.schema)
+    FROM pg_namespace AS n
+    WHERE (n.nspname = s.schema OR n.oid = '@extschema@'::regnamespace)
+        AND (lacking IS NULL OR NOT has_schema_privilege(lacking, n.oid, 'USAGE'))
+$schemas$;
+COMMENT ON FUNCTION _schemas_of_readers(segmentation_settings, text) IS
+    'Part of segmentations: the schemas that readers need, or those of them on which one role has no USAGE yet.';
+
+-- Granting on a schema is for its owner, who may be somebody else: what is missing is said.
+CREATE FUNCTION _show_what_readers_lack(s segmentation_settings) RETURNS void
+LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp
+AS $lack$
+DECLARE
+    reader text;
+    schemas text;
+BEGIN
+    FOREACH reader IN ARRAY coalesce(s.readers, '{}') LOOP
+        schemas := @extschema@._schemas_of_readers(s, reader);
+        IF schemas IS NOT NULL THEN
+            RAISE NOTICE E'%: a reader still needs:\n  GRANT USAGE ON SCHEMA % TO %;', s.name, schemas,
+                CASE reader WHEN 'public' THEN reader ELSE quote_ident(reader) END;
+        END IF;
+    END LOOP;
+END
+$lack$;
+COMMENT ON FUNCTION _show_what_readers_lack(segmentation_settings) IS
+    'Part of segmentations: shows the grants on schemas that its readers lack.';
+
 -- Lets the readers of the settings read, and those who are no longer among them not. Everybody is public in lower case,
 -- as in GRANT: quoted, and in any other spelling, it is a role like others.
 CREATE FUNCTION _grant_readers(s segmentation_settings, old_readers text[]) RETURNS void
@@ -205,6 +238,7 @@ BEGIN
     FOREACH reader IN ARRAY readers LOOP
         EXECUTE format('GRANT SELECT ON %s TO %I', readable, reader);
     END LOOP;
+    PERFORM @extschema@._show_what_readers_lack(s);
 END
 $grant$;
 COMMENT ON FUNCTION _grant_readers(segmentation_settings, text[]) IS

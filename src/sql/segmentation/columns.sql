@@ -196,16 +196,29 @@ $keys$;
 COMMENT ON FUNCTION _key_list(segmentation_settings, text) IS
     'Part of segmentations: the quoted key columns, of an alias or without.';
 
+-- The tenant's column with a comma behind it, for the lists of columns of a report; empty where there is one shop.
+CREATE FUNCTION _tenant_column(s segmentation_settings, alias text) RETURNS text
+LANGUAGE sql IMMUTABLE PARALLEL SAFE SET search_path = pg_catalog, pg_temp
+AS $tenant$ SELECT CASE WHEN s.tenant IS NULL THEN '' ELSE format('%s.%I, ', alias, s.tenant) END $tenant$;
+COMMENT ON FUNCTION _tenant_column(segmentation_settings, text) IS
+    'Part of segmentations: the quoted column of the tenant and a comma; empty where there is one shop.';
+
 CREATE FUNCTION _same_key(s segmentation_settings, one text, other text) RETURNS text
+LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp
+AS $same$ SELECT @extschema@._same_columns(s, @extschema@._keys(s), one, other) $same$;
+COMMENT ON FUNCTION _same_key(segmentation_settings, text, text) IS
+    'Part of segmentations: the condition that two rows are of the same customer.';
+
+CREATE FUNCTION _same_columns(s segmentation_settings, names text[], one text, other text) RETURNS text
 LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp
 AS $same$
     SELECT string_agg(format('%s.%I %s %s.%I', one, k.name, @extschema@._equality(a.atttypid), other, k.name), ' AND '
                       ORDER BY k.place)
-    FROM unnest(@extschema@._keys(s)) WITH ORDINALITY AS k (name, place)
+    FROM unnest(names) WITH ORDINALITY AS k (name, place)
     JOIN pg_attribute AS a ON a.attrelid = @extschema@._source_table(s, 'orders') AND a.attname = k.name
 $same$;
-COMMENT ON FUNCTION _same_key(segmentation_settings, text, text) IS
-    'Part of segmentations: the condition that two rows are of the same customer.';
+COMMENT ON FUNCTION _same_columns(segmentation_settings, text[], text, text) IS
+    'Part of segmentations: the condition that two rows have equal columns of these; NULL without any.';
 
 -- Whether the key columns of the orders are of the types they had when the tables were made.
 CREATE FUNCTION _key_types_hold(s segmentation_settings) RETURNS boolean

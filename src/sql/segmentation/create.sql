@@ -42,7 +42,7 @@ BEGIN
     -- Not GRANT SELECT: what is granted by hand is lost where alter_segmentation makes the views anew.
     IF s.readers IS NULL THEN
         RAISE NOTICE E'%: to let a role read it:\n  GRANT USAGE ON SCHEMA % TO reader;\n  %',
-            s.name, quote_ident(s.schema),
+            s.name, @extschema@._schemas_of_readers(s),
             format('SELECT @extschema@.alter_segmentation(%L, readers => ''{reader}'');', s.name);
     END IF;
     RETURN s.name;

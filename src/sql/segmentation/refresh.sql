@@ -71,8 +71,9 @@ BEGIN
     ELSIF cardinality(found) > 1 THEN
         RAISE EXCEPTION 'the orders have several currencies: %', array_to_string(found, ', ')
             USING ERRCODE = 'data_exception',
-                  HINT = 'Amounts are not converted. Segment one of them: '
-                      'order_filter => ''currency_column = ''''JPY''''''.';
+                  HINT = format(
+                      'Amounts are not converted. Segment one of them: order_filter => %L.',
+                      format('o.%I = %L', s.currency, (SELECT min(c) FROM unnest(found) AS c WHERE c <> '(none)')));
     END IF;
     RETURN found[1];
 END

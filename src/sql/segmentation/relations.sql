@@ -20,7 +20,9 @@ AS $relations$
     SELECT r.place, r.suffix, r.kind, r.is_asked_for OR s.settings_version IS NULL, r.reason, r.is_readable, r.keys,
            r.query, r.comment
     FROM (
-        SELECT @extschema@._keys(s) AS customer, 'every segmentation has it' AS always,
+        SELECT @extschema@._keys(s) AS customer, array_remove(ARRAY[s.tenant], NULL) AS tenant,
+               CASE WHEN s.tenant IS NULL THEN '' ELSE format(' Each %s by itself.', s.tenant) END AS of_tenant,
+               'every segmentation has it' AS always,
                coalesce('views => ' || quote_literal(s.views::text),
                         'made unless views leaves it out') AS chosen
     ) AS t
@@ -60,22 +62,22 @@ AS $relations$
             CASE WHEN with_queries THEN @extschema@._customers_today_sql(s) END,
             'The customers with what changes by itself every day.'),
         (12, 'segments', 'MATERIALIZED VIEW', 'segments' = ANY (s.views) IS NOT FALSE, t.chosen, true,
-            '{lifecycle_state,rfm_segment}',
+            t.tenant || '{lifecycle_state,rfm_segment}',
             CASE WHEN with_queries THEN @extschema@._segments_sql(s) END,
-            'How many customers and how much revenue, by lifecycle state and RFM segment.'),
+            'How many customers and how much revenue, by lifecycle state and RFM segment.' || t.of_tenant),
         (13, 'movement', 'MATERIALIZED VIEW', 'movement' = ANY (s.views) IS NOT FALSE, t.chosen, true,
-            '{from_day,to_day,from_state,to_state}',
+            t.tenant || '{from_day,to_day,from_state,to_state}',
             CASE WHEN with_queries THEN @extschema@._movement_sql(s) END,
             'Who moved from which lifecycle state to which in each of the last twelve months that are over; '
-            'who was still a prospect at its end is left out.'),
+            'who was still a prospect at its end is left out.' || t.of_tenant),
         (14, 'cohorts', 'MATERIALIZED VIEW', 'cohorts' = ANY (s.views) IS NOT FALSE, t.chosen, true,
-            '{first_month,months_after}',
+            t.tenant || '{first_month,months_after}',
             CASE WHEN with_queries THEN @extschema@._cohorts_sql(s) END,
-            'What those who first bought in a month did in the year after it, month by month.'),
+            'What those who first bought in a month did in the year after it, month by month.' || t.of_tenant),
         (15, 'actions', 'MATERIALIZED VIEW', 'actions' = ANY (s.views) IS NOT FALSE, t.chosen, true,
-            '{action_rule,action_channel}',
+            t.tenant || '{action_rule,action_channel}',
             CASE WHEN with_queries THEN @extschema@._actions_sql(s) END,
-            'How many customers wait for which next step, by channel.')
+            'How many customers wait for which next step, by channel.' || t.of_tenant)
     ) AS r (place, suffix, kind, is_asked_for, reason, is_readable, keys, query, comment)
 $relations$;
 COMMENT ON FUNCTION _relations(segmentation_settings, boolean) IS

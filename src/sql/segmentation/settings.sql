@@ -92,13 +92,14 @@ AS $arguments$
     ('amount', 'text', 'NULL', true, false, false, true,
         'The column of the orders with the amount in currency units; a negative one is a refund.'),
     ('tenant', 'text', 'NULL', true, true, false, true,
-        'The column of the orders that tells several shops apart: the first part of the key of a customer. '
-        'NULL: one shop.'),
+        'The column of the orders that tells several shops apart: the first part of the key of a customer and of every '
+        'report. NULL: one shop.'),
     ('discounted', 'text', 'NULL', true, true, false, true,
-        'The boolean column of the orders that says which were discounted. NULL: not known.'),
+        'The column of the orders that says which were discounted: a boolean, or a number that is above 0. NULL: not '
+        'known.'),
     ('order_id', 'text', 'NULL', true, true, false, true,
-        'The column of the orders with their number, where a row is a line of an order. Lines are summed day by day; those '
-        'after the day of the purchase change the amount on their own day. NULL: each row is an order.'),
+        'The column of the orders with their number, where a row is a line of an order. Lines are summed day by day; '
+        'those after the day of the purchase change the amount on their own day. NULL: each row is an order.'),
     ('currency', 'text', 'NULL', true, true, false, true,
         'The column of the orders with their currency, of which there must be only one. NULL: not checked.'),
     ('order_filter', 'text', 'NULL', true, true, true, true,

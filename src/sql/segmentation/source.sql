@@ -55,6 +55,19 @@ $day$;
 COMMENT ON FUNCTION _day(segmentation_settings, regclass, text, text) IS
     'Part of segmentations: the calendar day of a date, timestamp or timestamptz in the segmentation''s time zone.';
 
+-- Whether an order was discounted: as its column says, or where it is a number, where that is above 0.
+CREATE FUNCTION _is_discounted(s segmentation_settings) RETURNS text
+LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp
+AS $discounted$
+    SELECT CASE WHEN s.discounted IS NULL THEN 'NULL::pg_catalog.bool'
+                ELSE (SELECT format(CASE @extschema@._base_type(a.atttypid) WHEN 'bool'::regtype THEN 'o.%I'
+                                    ELSE 'o.%I > 0' END, a.attname)
+                      FROM pg_attribute AS a
+                      WHERE a.attrelid = @extschema@._source_table(s, 'orders') AND a.attname = s.discounted) END
+$discounted$;
+COMMENT ON FUNCTION _is_discounted(segmentation_settings) IS
+    'Part of segmentations: whether a row of the orders was discounted, NULL where it is not known.';
+
 CREATE FUNCTION _text(alias text, column_name text) RETURNS text
 LANGUAGE sql IMMUTABLE PARALLEL SAFE SET search_path = pg_catalog, pg_temp
 AS $text$
@@ -96,8 +109,7 @@ DECLARE
     day text := @extschema@._day(s, @extschema@._source_table(s, 'orders'), 'o', s.ordered_at);
     amount text := format('o.%I::pg_catalog.numeric', s.amount);
     rows text := @extschema@._order_rows(s, among);
-    discounted text := CASE WHEN s.discounted IS NULL THEN 'NULL::pg_catalog.bool'
-                            ELSE format('o.%I', s.discounted) END;
+    discounted text := @extschema@._is_discounted(s);
 BEGIN
     IF s.order_id IS NULL THEN
         RETURN format('SELECT %s, %s AS ordered_on, %s AS amount, %s AS discounted FROM %s',

@@ -3,7 +3,7 @@
 -- What analysts and reporting tools read. Every text is a SELECT over the segmentation's own tables, so that a view can
 -- be refreshed without the shop's tables, after a restore for example. What changes by itself every day (as_of,
 -- recency_days) stays out of the materialized views: a refresh then writes only the rows of customers for whom
--- something changed.
+-- something changed. Reports are of each tenant by itself.
 
 CREATE FUNCTION _facts_sql(s segmentation_settings) RETURNS text
 LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp
@@ -106,15 +106,18 @@ CREATE FUNCTION _segments_sql(s segmentation_settings) RETURNS text
 LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp
 AS $segments$
     SELECT format(
-$sql$SELECT lifecycle_state, coalesce(rfm_segment, lifecycle_state) AS rfm_segment, lifecycle_label,
+$sql$SELECT %1$sc.lifecycle_state, coalesce(c.rfm_segment, c.lifecycle_state) AS rfm_segment, c.lifecycle_label,
        count(*) AS customers,
-       round(count(*) / sum(count(*)) OVER (), 6) AS customer_share,
-       sum(orders)::bigint AS orders,
-       sum(monetary) AS revenue,
-       round(sum(monetary) / nullif(sum(sum(monetary)) OVER (), 0), 6) AS revenue_share,
-       count(*) FILTER (WHERE vip_tier = 'vip') AS vips
-FROM %s
-GROUP BY 1, 2, 3$sql$, @extschema@._relation(s, 'customers'))
+       round(count(*) / sum(count(*)) OVER (%2$s), 6) AS customer_share,
+       sum(c.orders)::bigint AS orders,
+       sum(c.monetary) AS revenue,
+       round(sum(c.monetary) / nullif(sum(sum(c.monetary)) OVER (%2$s), 0), 6) AS revenue_share,
+       count(*) FILTER (WHERE c.vip_tier = 'vip') AS vips
+FROM %3$s AS c
+GROUP BY %1$sc.lifecycle_state, coalesce(c.rfm_segment, c.lifecycle_state), c.lifecycle_label$sql$,
+        @extschema@._tenant_column(s, 'c'),
+        CASE WHEN s.tenant IS NULL THEN '' ELSE format('PARTITION BY c.%I', s.tenant) END,
+        @extschema@._relation(s, 'customers'))
 $segments$;
 COMMENT ON FUNCTION _segments_sql(segmentation_settings) IS
     'Part of segmentations: the SELECT of one row a lifecycle state and RFM segment.';
@@ -126,7 +129,7 @@ CREATE FUNCTION _movement_sql(s segmentation_settings) RETURNS text
 LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp
 AS $movement$
     SELECT format(
-$sql$SELECT m.from_day, m.to_day, m.from_state, m.to_state,
+$sql$SELECT %1$sm.from_day, m.to_day, m.from_state, m.to_state,
        count(*) AS customers,
        sum(m.revenue_before) AS revenue_before,
        sum(m.revenue_after) AS revenue_after
@@ -137,15 +140,16 @@ FROM (
     FROM (
         SELECT date_trunc('month', (as_of + 1)::timestamp)::date - 1 AS to_day,
                (date_trunc('month', (as_of + 1)::timestamp) - interval '12 months')::date - 1 AS from_day
-        FROM %s
+        FROM %2$s
     ) AS e
 ) AS d
-CROSS JOIN %s AS f
+CROSS JOIN %3$s AS f
 CROSS JOIN LATERAL @extschema@.state_movements(
     f.history, d.stepped_from, d.to_day, interval '1 month', f.policy, f.engagement, f.membership
 ) AS m
 WHERE m.from_day >= d.from_day
-GROUP BY 1, 2, 3, 4$sql$, @extschema@._relation(s, 'status'), @extschema@._relation(s, 'facts'))
+GROUP BY %1$sm.from_day, m.to_day, m.from_state, m.to_state$sql$,
+        @extschema@._tenant_column(s, 'f'), @extschema@._relation(s, 'status'), @extschema@._relation(s, 'facts'))
 $movement$;
 COMMENT ON FUNCTION _movement_sql(segmentation_settings) IS
     'Part of segmentations: the SELECT of who moved between states, month by month.';
@@ -156,27 +160,29 @@ LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp
 AS $cohorts$
     SELECT format(
 $sql$WITH cohorts AS (
-    SELECT date_trunc('month', first_purchase_on::timestamp)::date AS first_month, count(*) AS customers
-    FROM %1$s
-    WHERE first_purchase_on IS NOT NULL
-    GROUP BY 1
+    SELECT %5$sdate_trunc('month', f.first_purchase_on::timestamp)::date AS first_month, count(*) AS customers
+    FROM %1$s AS f
+    WHERE f.first_purchase_on IS NOT NULL
+    GROUP BY %5$sdate_trunc('month', f.first_purchase_on::timestamp)
 ), months AS (
-    SELECT m.month, m.months_after, count(*) FILTER (WHERE m.orders > 0) AS customers, sum(m.revenue) AS revenue
+    SELECT %5$sm.month, m.months_after, count(*) FILTER (WHERE m.orders > 0) AS customers, sum(m.revenue) AS revenue
     FROM %2$s AS f
     CROSS JOIN LATERAL @extschema@.purchases_by_month(f.history, f.as_of) AS m
     WHERE m.months_after <= 12
-    GROUP BY 1, 2
+    GROUP BY %5$sm.month, m.months_after
 )
-SELECT c.first_month, n.months_after, c.customers,
+SELECT %4$sc.first_month, n.months_after, c.customers,
        coalesce(m.customers, 0) AS active_customers,
        round(coalesce(m.customers, 0)::numeric / c.customers, 6) AS active_share,
        coalesce(m.revenue, 0) AS revenue
 FROM cohorts AS c
 CROSS JOIN generate_series(0, 12) AS n (months_after)
 LEFT JOIN months AS m ON m.months_after = n.months_after
-    AND m.month = (c.first_month + make_interval(months => n.months_after))::date
+    AND m.month = (c.first_month + make_interval(months => n.months_after))::date%6$s
 WHERE (c.first_month + make_interval(months => n.months_after + 1))::date - 1 <= (SELECT as_of FROM %3$s)$sql$,
-        @extschema@._relation(s, 'customers'), @extschema@._relation(s, 'facts'), @extschema@._relation(s, 'status'))
+        @extschema@._relation(s, 'customers'), @extschema@._relation(s, 'facts'), @extschema@._relation(s, 'status'),
+        @extschema@._tenant_column(s, 'c'), @extschema@._tenant_column(s, 'f'),
+        coalesce(' AND ' || @extschema@._same_columns(s, ARRAY[s.tenant], 'm', 'c'), ''))
 $cohorts$;
 COMMENT ON FUNCTION _cohorts_sql(segmentation_settings) IS
     'Part of segmentations: the SELECT of one row a month of first purchase and month after it.';
@@ -185,13 +191,15 @@ CREATE FUNCTION _actions_sql(s segmentation_settings) RETURNS text
 LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp
 AS $actions$
     SELECT format(
-$sql$SELECT coalesce(action_rule, '') AS action_rule, coalesce(action_channel, 'none') AS action_channel,
-       next_action, action_title, action_behavior,
+$sql$SELECT %1$scoalesce(c.action_rule, '') AS action_rule, coalesce(c.action_channel, 'none') AS action_channel,
+       c.next_action, c.action_title, c.action_behavior,
        count(*) AS customers,
-       sum(monetary) AS revenue,
-       min(wait_until) AS wait_until
-FROM %s
-GROUP BY 1, 2, 3, 4, 5$sql$, @extschema@._relation(s, 'customers'))
+       sum(c.monetary) AS revenue,
+       min(c.wait_until) AS wait_until
+FROM %2$s AS c
+GROUP BY %1$scoalesce(c.action_rule, ''), coalesce(c.action_channel, 'none'), c.next_action, c.action_title,
+         c.action_behavior$sql$,
+        @extschema@._tenant_column(s, 'c'), @extschema@._relation(s, 'customers'))
 $actions$;
 COMMENT ON FUNCTION _actions_sql(segmentation_settings) IS
     'Part of segmentations: the SELECT of one row a rule of next_action and channel.';
