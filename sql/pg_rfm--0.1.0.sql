@@ -1083,13 +1083,14 @@ AS $arguments$
     ('amount', 'text', 'NULL', true, false, false, true,
         'The column of the orders with the amount in currency units; a negative one is a refund.'),
     ('tenant', 'text', 'NULL', true, true, false, true,
-        'The column of the orders that tells several shops apart: the first part of the key of a customer. '
-        'NULL: one shop.'),
+        'The column of the orders that tells several shops apart: the first part of the key of a customer and of every '
+        'report. NULL: one shop.'),
     ('discounted', 'text', 'NULL', true, true, false, true,
-        'The boolean column of the orders that says which were discounted. NULL: not known.'),
+        'The column of the orders that says which were discounted: a boolean, or a number that is above 0. NULL: not '
+        'known.'),
     ('order_id', 'text', 'NULL', true, true, false, true,
-        'The column of the orders with their number, where a row is a line of an order. Lines are summed day by day; those '
-        'after the day of the purchase change the amount on their own day. NULL: each row is an order.'),
+        'The column of the orders with their number, where a row is a line of an order. Lines are summed day by day; '
+        'those after the day of the purchase change the amount on their own day. NULL: each row is an order.'),
     ('currency', 'text', 'NULL', true, true, false, true,
         'The column of the orders with their currency, of which there must be only one. NULL: not checked.'),
     ('order_filter', 'text', 'NULL', true, true, true, true,
@@ -1422,16 +1423,29 @@ $keys$;
 COMMENT ON FUNCTION _key_list(segmentation_settings, text) IS
     'Part of segmentations: the quoted key columns, of an alias or without.';
 
+-- The tenant's column with a comma behind it, for the lists of columns of a report; empty where there is one shop.
+CREATE FUNCTION _tenant_column(s segmentation_settings, alias text) RETURNS text
+LANGUAGE sql IMMUTABLE PARALLEL SAFE SET search_path = pg_catalog, pg_temp
+AS $tenant$ SELECT CASE WHEN s.tenant IS NULL THEN '' ELSE format('%s.%I, ', alias, s.tenant) END $tenant$;
+COMMENT ON FUNCTION _tenant_column(segmentation_settings, text) IS
+    'Part of segmentations: the quoted column of the tenant and a comma; empty where there is one shop.';
+
 CREATE FUNCTION _same_key(s segmentation_settings, one text, other text) RETURNS text
+LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp
+AS $same$ SELECT @extschema@._same_columns(s, @extschema@._keys(s), one, other) $same$;
+COMMENT ON FUNCTION _same_key(segmentation_settings, text, text) IS
+    'Part of segmentations: the condition that two rows are of the same customer.';
+
+CREATE FUNCTION _same_columns(s segmentation_settings, names text[], one text, other text) RETURNS text
 LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp
 AS $same$
     SELECT string_agg(format('%s.%I %s %s.%I', one, k.name, @extschema@._equality(a.atttypid), other, k.name), ' AND '
                       ORDER BY k.place)
-    FROM unnest(@extschema@._keys(s)) WITH ORDINALITY AS k (name, place)
+    FROM unnest(names) WITH ORDINALITY AS k (name, place)
     JOIN pg_attribute AS a ON a.attrelid = @extschema@._source_table(s, 'orders') AND a.attname = k.name
 $same$;
-COMMENT ON FUNCTION _same_key(segmentation_settings, text, text) IS
-    'Part of segmentations: the condition that two rows are of the same customer.';
+COMMENT ON FUNCTION _same_columns(segmentation_settings, text[], text, text) IS
+    'Part of segmentations: the condition that two rows have equal columns of these; NULL without any.';
 
 -- Whether the key columns of the orders are of the types they had when the tables were made.
 CREATE FUNCTION _key_types_hold(s segmentation_settings) RETURNS boolean
@@ -1508,6 +1522,19 @@ $day$;
 COMMENT ON FUNCTION _day(segmentation_settings, regclass, text, text) IS
     'Part of segmentations: the calendar day of a date, timestamp or timestamptz in the segmentation''s time zone.';
 
+-- Whether an order was discounted: as its column says, or where it is a number, where that is above 0.
+CREATE FUNCTION _is_discounted(s segmentation_settings) RETURNS text
+LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp
+AS $discounted$
+    SELECT CASE WHEN s.discounted IS NULL THEN 'NULL::pg_catalog.bool'
+                ELSE (SELECT format(CASE @extschema@._base_type(a.atttypid) WHEN 'bool'::regtype THEN 'o.%I'
+                                    ELSE 'o.%I > 0' END, a.attname)
+                      FROM pg_attribute AS a
+                      WHERE a.attrelid = @extschema@._source_table(s, 'orders') AND a.attname = s.discounted) END
+$discounted$;
+COMMENT ON FUNCTION _is_discounted(segmentation_settings) IS
+    'Part of segmentations: whether a row of the orders was discounted, NULL where it is not known.';
+
 CREATE FUNCTION _text(alias text, column_name text) RETURNS text
 LANGUAGE sql IMMUTABLE PARALLEL SAFE SET search_path = pg_catalog, pg_temp
 AS $text$
@@ -1549,8 +1576,7 @@ DECLARE
     day text := @extschema@._day(s, @extschema@._source_table(s, 'orders'), 'o', s.ordered_at);
     amount text := format('o.%I::pg_catalog.numeric', s.amount);
     rows text := @extschema@._order_rows(s, among);
-    discounted text := CASE WHEN s.discounted IS NULL THEN 'NULL::pg_catalog.bool'
-                            ELSE format('o.%I', s.discounted) END;
+    discounted text := @extschema@._is_discounted(s);
 BEGIN
     IF s.order_id IS NULL THEN
         RETURN format('SELECT %s, %s AS ordered_on, %s AS amount, %s AS discounted FROM %s',
@@ -1695,7 +1721,7 @@ COMMENT ON FUNCTION _refuse_double_profiles(segmentation_settings) IS
 -- What analysts and reporting tools read. Every text is a SELECT over the segmentation's own tables, so that a view can
 -- be refreshed without the shop's tables, after a restore for example. What changes by itself every day (as_of,
 -- recency_days) stays out of the materialized views: a refresh then writes only the rows of customers for whom
--- something changed.
+-- something changed. Reports are of each tenant by itself.
 
 CREATE FUNCTION _facts_sql(s segmentation_settings) RETURNS text
 LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp
@@ -1798,15 +1824,18 @@ CREATE FUNCTION _segments_sql(s segmentation_settings) RETURNS text
 LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp
 AS $segments$
     SELECT format(
-$sql$SELECT lifecycle_state, coalesce(rfm_segment, lifecycle_state) AS rfm_segment, lifecycle_label,
+$sql$SELECT %1$sc.lifecycle_state, coalesce(c.rfm_segment, c.lifecycle_state) AS rfm_segment, c.lifecycle_label,
        count(*) AS customers,
-       round(count(*) / sum(count(*)) OVER (), 6) AS customer_share,
-       sum(orders)::bigint AS orders,
-       sum(monetary) AS revenue,
-       round(sum(monetary) / nullif(sum(sum(monetary)) OVER (), 0), 6) AS revenue_share,
-       count(*) FILTER (WHERE vip_tier = 'vip') AS vips
-FROM %s
-GROUP BY 1, 2, 3$sql$, @extschema@._relation(s, 'customers'))
+       round(count(*) / sum(count(*)) OVER (%2$s), 6) AS customer_share,
+       sum(c.orders)::bigint AS orders,
+       sum(c.monetary) AS revenue,
+       round(sum(c.monetary) / nullif(sum(sum(c.monetary)) OVER (%2$s), 0), 6) AS revenue_share,
+       count(*) FILTER (WHERE c.vip_tier = 'vip') AS vips
+FROM %3$s AS c
+GROUP BY %1$sc.lifecycle_state, coalesce(c.rfm_segment, c.lifecycle_state), c.lifecycle_label$sql$,
+        @extschema@._tenant_column(s, 'c'),
+        CASE WHEN s.tenant IS NULL THEN '' ELSE format('PARTITION BY c.%I', s.tenant) END,
+        @extschema@._relation(s, 'customers'))
 $segments$;
 COMMENT ON FUNCTION _segments_sql(segmentation_settings) IS
     'Part of segmentations: the SELECT of one row a lifecycle state and RFM segment.';
@@ -1818,7 +1847,7 @@ CREATE FUNCTION _movement_sql(s segmentation_settings) RETURNS text
 LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp
 AS $movement$
     SELECT format(
-$sql$SELECT m.from_day, m.to_day, m.from_state, m.to_state,
+$sql$SELECT %1$sm.from_day, m.to_day, m.from_state, m.to_state,
        count(*) AS customers,
        sum(m.revenue_before) AS revenue_before,
        sum(m.revenue_after) AS revenue_after
@@ -1829,15 +1858,16 @@ FROM (
     FROM (
         SELECT date_trunc('month', (as_of + 1)::timestamp)::date - 1 AS to_day,
                (date_trunc('month', (as_of + 1)::timestamp) - interval '12 months')::date - 1 AS from_day
-        FROM %s
+        FROM %2$s
     ) AS e
 ) AS d
-CROSS JOIN %s AS f
+CROSS JOIN %3$s AS f
 CROSS JOIN LATERAL @extschema@.state_movements(
     f.history, d.stepped_from, d.to_day, interval '1 month', f.policy, f.engagement, f.membership
 ) AS m
 WHERE m.from_day >= d.from_day
-GROUP BY 1, 2, 3, 4$sql$, @extschema@._relation(s, 'status'), @extschema@._relation(s, 'facts'))
+GROUP BY %1$sm.from_day, m.to_day, m.from_state, m.to_state$sql$,
+        @extschema@._tenant_column(s, 'f'), @extschema@._relation(s, 'status'), @extschema@._relation(s, 'facts'))
 $movement$;
 COMMENT ON FUNCTION _movement_sql(segmentation_settings) IS
     'Part of segmentations: the SELECT of who moved between states, month by month.';
@@ -1848,27 +1878,29 @@ LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp
 AS $cohorts$
     SELECT format(
 $sql$WITH cohorts AS (
-    SELECT date_trunc('month', first_purchase_on::timestamp)::date AS first_month, count(*) AS customers
-    FROM %1$s
-    WHERE first_purchase_on IS NOT NULL
-    GROUP BY 1
+    SELECT %5$sdate_trunc('month', f.first_purchase_on::timestamp)::date AS first_month, count(*) AS customers
+    FROM %1$s AS f
+    WHERE f.first_purchase_on IS NOT NULL
+    GROUP BY %5$sdate_trunc('month', f.first_purchase_on::timestamp)
 ), months AS (
-    SELECT m.month, m.months_after, count(*) FILTER (WHERE m.orders > 0) AS customers, sum(m.revenue) AS revenue
+    SELECT %5$sm.month, m.months_after, count(*) FILTER (WHERE m.orders > 0) AS customers, sum(m.revenue) AS revenue
     FROM %2$s AS f
     CROSS JOIN LATERAL @extschema@.purchases_by_month(f.history, f.as_of) AS m
     WHERE m.months_after <= 12
-    GROUP BY 1, 2
+    GROUP BY %5$sm.month, m.months_after
 )
-SELECT c.first_month, n.months_after, c.customers,
+SELECT %4$sc.first_month, n.months_after, c.customers,
        coalesce(m.customers, 0) AS active_customers,
        round(coalesce(m.customers, 0)::numeric / c.customers, 6) AS active_share,
        coalesce(m.revenue, 0) AS revenue
 FROM cohorts AS c
 CROSS JOIN generate_series(0, 12) AS n (months_after)
 LEFT JOIN months AS m ON m.months_after = n.months_after
-    AND m.month = (c.first_month + make_interval(months => n.months_after))::date
+    AND m.month = (c.first_month + make_interval(months => n.months_after))::date%6$s
 WHERE (c.first_month + make_interval(months => n.months_after + 1))::date - 1 <= (SELECT as_of FROM %3$s)$sql$,
-        @extschema@._relation(s, 'customers'), @extschema@._relation(s, 'facts'), @extschema@._relation(s, 'status'))
+        @extschema@._relation(s, 'customers'), @extschema@._relation(s, 'facts'), @extschema@._relation(s, 'status'),
+        @extschema@._tenant_column(s, 'c'), @extschema@._tenant_column(s, 'f'),
+        coalesce(' AND ' || @extschema@._same_columns(s, ARRAY[s.tenant], 'm', 'c'), ''))
 $cohorts$;
 COMMENT ON FUNCTION _cohorts_sql(segmentation_settings) IS
     'Part of segmentations: the SELECT of one row a month of first purchase and month after it.';
@@ -1877,13 +1909,15 @@ CREATE FUNCTION _actions_sql(s segmentation_settings) RETURNS text
 LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp
 AS $actions$
     SELECT format(
-$sql$SELECT coalesce(action_rule, '') AS action_rule, coalesce(action_channel, 'none') AS action_channel,
-       next_action, action_title, action_behavior,
+$sql$SELECT %1$scoalesce(c.action_rule, '') AS action_rule, coalesce(c.action_channel, 'none') AS action_channel,
+       c.next_action, c.action_title, c.action_behavior,
        count(*) AS customers,
-       sum(monetary) AS revenue,
-       min(wait_until) AS wait_until
-FROM %s
-GROUP BY 1, 2, 3, 4, 5$sql$, @extschema@._relation(s, 'customers'))
+       sum(c.monetary) AS revenue,
+       min(c.wait_until) AS wait_until
+FROM %2$s AS c
+GROUP BY %1$scoalesce(c.action_rule, ''), coalesce(c.action_channel, 'none'), c.next_action, c.action_title,
+         c.action_behavior$sql$,
+        @extschema@._tenant_column(s, 'c'), @extschema@._relation(s, 'customers'))
 $actions$;
 COMMENT ON FUNCTION _actions_sql(segmentation_settings) IS
     'Part of segmentations: the SELECT of one row a rule of next_action and channel.';
@@ -1916,7 +1950,9 @@ AS $relations$
     SELECT r.place, r.suffix, r.kind, r.is_asked_for OR s.settings_version IS NULL, r.reason, r.is_readable, r.keys,
            r.query, r.comment
     FROM (
-        SELECT @extschema@._keys(s) AS customer, 'every segmentation has it' AS always,
+        SELECT @extschema@._keys(s) AS customer, array_remove(ARRAY[s.tenant], NULL) AS tenant,
+               CASE WHEN s.tenant IS NULL THEN '' ELSE format(' Each %s by itself.', s.tenant) END AS of_tenant,
+               'every segmentation has it' AS always,
                coalesce('views => ' || quote_literal(s.views::text),
                         'made unless views leaves it out') AS chosen
     ) AS t
@@ -1956,22 +1992,22 @@ AS $relations$
             CASE WHEN with_queries THEN @extschema@._customers_today_sql(s) END,
             'The customers with what changes by itself every day.'),
         (12, 'segments', 'MATERIALIZED VIEW', 'segments' = ANY (s.views) IS NOT FALSE, t.chosen, true,
-            '{lifecycle_state,rfm_segment}',
+            t.tenant || '{lifecycle_state,rfm_segment}',
             CASE WHEN with_queries THEN @extschema@._segments_sql(s) END,
-            'How many customers and how much revenue, by lifecycle state and RFM segment.'),
+            'How many customers and how much revenue, by lifecycle state and RFM segment.' || t.of_tenant),
         (13, 'movement', 'MATERIALIZED VIEW', 'movement' = ANY (s.views) IS NOT FALSE, t.chosen, true,
-            '{from_day,to_day,from_state,to_state}',
+            t.tenant || '{from_day,to_day,from_state,to_state}',
             CASE WHEN with_queries THEN @extschema@._movement_sql(s) END,
             'Who moved from which lifecycle state to which in each of the last twelve months that are over; '
-            'who was still a prospect at its end is left out.'),
+            'who was still a prospect at its end is left out.' || t.of_tenant),
         (14, 'cohorts', 'MATERIALIZED VIEW', 'cohorts' = ANY (s.views) IS NOT FALSE, t.chosen, true,
-            '{first_month,months_after}',
+            t.tenant || '{first_month,months_after}',
             CASE WHEN with_queries THEN @extschema@._cohorts_sql(s) END,
-            'What those who first bought in a month did in the year after it, month by month.'),
+            'What those who first bought in a month did in the year after it, month by month.' || t.of_tenant),
         (15, 'actions', 'MATERIALIZED VIEW', 'actions' = ANY (s.views) IS NOT FALSE, t.chosen, true,
-            '{action_rule,action_channel}',
+            t.tenant || '{action_rule,action_channel}',
             CASE WHEN with_queries THEN @extschema@._actions_sql(s) END,
-            'How many customers wait for which next step, by channel.')
+            'How many customers wait for which next step, by channel.' || t.of_tenant)
     ) AS r (place, suffix, kind, is_asked_for, reason, is_readable, keys, query, comment)
 $relations$;
 COMMENT ON FUNCTION _relations(segmentation_settings, boolean) IS
@@ -2897,8 +2933,9 @@ BEGIN
     ELSIF cardinality(found) > 1 THEN
         RAISE EXCEPTION 'the orders have several currencies: %', array_to_string(found, ', ')
             USING ERRCODE = 'data_exception',
-                  HINT = 'Amounts are not converted. Segment one of them: '
-                      'order_filter => ''currency_column = ''''JPY''''''.';
+                  HINT = format(
+                      'Amounts are not converted. Segment one of them: order_filter => %L.',
+                      format('o.%I = %L', s.currency, (SELECT min(c) FROM unnest(found) AS c WHERE c <> '(none)')));
     END IF;
     RETURN found[1];
 END
@@ -3213,12 +3250,12 @@ WHERE d.rows > d.numbers$sql$, name, order_rows);
             format(
 $sql$SELECT 'several days an order number', sum(d.n) FILTER (WHERE d.is_later)::bigint,
        round(sum(d.n) FILTER (WHERE d.is_later) / sum(d.n), 6), min(d.example::text) FILTER (WHERE d.is_later),
-       'change the amount on their own day, and are no second order; numbers that are used again need a key of their own'
+       'change the amount on their own day and are no second order; numbers that are used again have to be told apart'
 FROM (SELECT count(*) AS n, ROW(%1$s, %2$s, sum(o.%3$I)) AS example,
              o.%4$I IS NOT NULL AND %2$s > min(%2$s) OVER (PARTITION BY %1$s, o.%4$I) AS is_later$sql$,
                 @extschema@._key_list(s, 'o'), day, s.amount, s.order_id)
-            || format(' FROM %s GROUP BY %s, o.%I, %s) AS d', order_rows, @extschema@._key_list(s, 'o'), s.order_id, day)
-            || ' HAVING bool_or(d.is_later)';
+            || format(' FROM %s GROUP BY %s, o.%I, %s) AS d HAVING bool_or(d.is_later)',
+                      order_rows, @extschema@._key_list(s, 'o'), s.order_id, day);
     END IF;
 
     IF s.currency IS NOT NULL THEN
@@ -3470,6 +3507,39 @@ END
 $stop$;
 COMMENT ON FUNCTION _stop_tracking(segmentation_settings) IS 'Part of segmentations: drops its triggers and notes.';
 
+-- The schemas that a reader needs USAGE on, separated by commas: that of the views, and ours, whose functions take what
+-- NAME_facts holds.
+CREATE FUNCTION _schemas_of_readers(s segmentation_settings, lacking text DEFAULT NULL) RETURNS text
+LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp
+AS $schemas$
+    SELECT string_agg(quote_ident(n.nspname), ', ' ORDER BY n.nspname <> s.schema)
+    FROM pg_namespace AS n
+    WHERE (n.nspname = s.schema OR n.oid = '@extschema@'::regnamespace)
+        AND (lacking IS NULL OR NOT has_schema_privilege(lacking, n.oid, 'USAGE'))
+$schemas$;
+COMMENT ON FUNCTION _schemas_of_readers(segmentation_settings, text) IS
+    'Part of segmentations: the schemas that readers need, or those of them on which one role has no USAGE yet.';
+
+-- Granting on a schema is for its owner, who may be somebody else: what is missing is said.
+CREATE FUNCTION _show_what_readers_lack(s segmentation_settings) RETURNS void
+LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp
+AS $lack$
+DECLARE
+    reader text;
+    schemas text;
+BEGIN
+    FOREACH reader IN ARRAY coalesce(s.readers, '{}') LOOP
+        schemas := @extschema@._schemas_of_readers(s, reader);
+        IF schemas IS NOT NULL THEN
+            RAISE NOTICE E'%: a reader still needs:\n  GRANT USAGE ON SCHEMA % TO %;', s.name, schemas,
+                CASE reader WHEN 'public' THEN reader ELSE quote_ident(reader) END;
+        END IF;
+    END LOOP;
+END
+$lack$;
+COMMENT ON FUNCTION _show_what_readers_lack(segmentation_settings) IS
+    'Part of segmentations: shows the grants on schemas that its readers lack.';
+
 -- Lets the readers of the settings read, and those who are no longer among them not. Everybody is public in lower case,
 -- as in GRANT: quoted, and in any other spelling, it is a role like others.
 CREATE FUNCTION _grant_readers(s segmentation_settings, old_readers text[]) RETURNS void
@@ -3490,6 +3560,7 @@ BEGIN
     FOREACH reader IN ARRAY readers LOOP
         EXECUTE format('GRANT SELECT ON %s TO %I', readable, reader);
     END LOOP;
+    PERFORM @extschema@._show_what_readers_lack(s);
 END
 $grant$;
 COMMENT ON FUNCTION _grant_readers(segmentation_settings, text[]) IS
@@ -3587,7 +3658,7 @@ BEGIN
     -- Not GRANT SELECT: what is granted by hand is lost where alter_segmentation makes the views anew.
     IF s.readers IS NULL THEN
         RAISE NOTICE E'%: to let a role read it:\n  GRANT USAGE ON SCHEMA % TO reader;\n  %',
-            s.name, quote_ident(s.schema),
+            s.name, @extschema@._schemas_of_readers(s),
             format('SELECT @extschema@.alter_segmentation(%L, readers => ''{reader}'');', s.name);
     END IF;
     RETURN s.name;
@@ -5179,7 +5250,7 @@ ALTER FUNCTION due_step_reasons() ROWS 11;
 ALTER FUNCTION ab_verdicts() ROWS 3;
 ALTER FUNCTION ab_factors() ROWS 3;
 ALTER FUNCTION customer_columns() ROWS 27;
-ALTER FUNCTION _view_columns() ROWS 72;
+ALTER FUNCTION _view_columns() ROWS 76;
 ALTER FUNCTION _source_columns() ROWS 27;
 /* </end connected objects> */
 
