@@ -39,6 +39,9 @@ fn a_refund_under_its_order_number_leaves_the_past_alone() {
                  FROM shop_histories, unnest('{2026-05-10,2026-05-20}'::date[]) AS d (day) WHERE customer_id = 'A1'";
     assert_eq!(text(&mut client, found), "A1 2026-05-10 5000 1 2026-05-01, A1 2026-05-20 0 1 2026-05-01");
     let action = "SELECT concat_ws(' ', orders, monetary, next_action) FROM shop_customers WHERE customer_id = 'B2'";
+    // A fifth of the purchase is no complaint by the default policy; by one to which it is, the refund is found on its day.
+    assert_eq!(text(&mut client, action), "1 4000 check_in");
+    batch(&mut client, r#"SELECT alter_segmentation('shop', policy => '{"complaint": {"min_refund_share": 0.2}}')"#);
     assert_eq!(text(&mut client, action), "1 4000 resolve_complaint");
 }
 
