@@ -57,6 +57,226 @@ COMMENT ON FUNCTION _note(oid) IS 'Part of segmentations: notes everybody in a t
 /* </end connected objects> */
 
 /* <begin connected objects> */
+-- src/sql/set.rs
+-- creates:
+--   Type(pg_rfm::sql::set::AbFactor)
+--   Type(pg_rfm::sql::set::AbVerdict)
+--   Type(pg_rfm::sql::set::ChosenColumn)
+--   Type(pg_rfm::sql::set::CustomerColumn)
+--   Type(pg_rfm::sql::set::DormancyCategoryLabel)
+--   Type(pg_rfm::sql::set::DormancyReasonLabel)
+--   Type(pg_rfm::sql::set::DueStepReasonLabel)
+--   Type(pg_rfm::sql::set::LifecycleStateLabel)
+--   Type(pg_rfm::sql::set::MembershipLabel)
+--   Type(pg_rfm::sql::set::MessageTitle)
+--   Type(pg_rfm::sql::set::MonthOfPurchases)
+--   Type(pg_rfm::sql::set::NextActionRule)
+--   Type(pg_rfm::sql::set::PolicyFinding)
+--   Type(pg_rfm::sql::set::PolicyPreset)
+--   Type(pg_rfm::sql::set::PurchaseStageLabel)
+--   Type(pg_rfm::sql::set::ScenarioFinding)
+--   Type(pg_rfm::sql::set::ScenarioPreset)
+--   Type(pg_rfm::sql::set::SegmentOnDay)
+--   Type(pg_rfm::sql::set::SourceColumn)
+--   Type(pg_rfm::sql::set::StateMovement)
+--   Type(pg_rfm::sql::set::StatePeriod)
+--   Type(pg_rfm::sql::set::ViewColumn)
+--   Type(pg_rfm::sql::set::VipTierLabel)
+
+-- row types
+
+-- What the functions that return sets return; src/sql/set.rs names them for Rust, and they are compared at the first call.
+
+CREATE TYPE ab_factor AS (
+    factor text,
+    sort_order integer,
+    weight numeric,
+    label_en text,
+    label_ja text
+);
+COMMENT ON TYPE ab_factor IS 'A row of ab_factors().';
+
+CREATE TYPE ab_verdict AS (
+    verdict text,
+    sort_order integer,
+    label_en text,
+    label_ja text
+);
+COMMENT ON TYPE ab_verdict IS 'A row of ab_verdicts().';
+
+CREATE TYPE _chosen_column AS (
+    outcome text,
+    places integer[]
+);
+COMMENT ON TYPE _chosen_column IS 'A row of _choose_column().';
+
+CREATE TYPE customer_column AS (
+    place integer,
+    name text,
+    type text,
+    description text,
+    description_ja text
+);
+COMMENT ON TYPE customer_column IS 'A row of customer_columns().';
+
+CREATE TYPE dormancy_category_label AS (
+    category text,
+    sort_order integer,
+    label_en text,
+    label_ja text
+);
+COMMENT ON TYPE dormancy_category_label IS 'A row of dormancy_categories().';
+
+CREATE TYPE dormancy_reason_label AS (
+    reason text,
+    sort_order integer,
+    label_en text,
+    label_ja text
+);
+COMMENT ON TYPE dormancy_reason_label IS 'A row of dormancy_reasons().';
+
+CREATE TYPE due_step_reason_label AS (
+    why text,
+    sort_order integer,
+    label_en text,
+    label_ja text
+);
+COMMENT ON TYPE due_step_reason_label IS 'A row of due_step_reasons().';
+
+CREATE TYPE lifecycle_state_label AS (
+    state text,
+    sort_order integer,
+    label_en text,
+    label_ja text
+);
+COMMENT ON TYPE lifecycle_state_label IS 'A row of lifecycle_states().';
+
+CREATE TYPE membership_label AS (
+    membership text,
+    sort_order integer,
+    label_en text,
+    label_ja text
+);
+COMMENT ON TYPE membership_label IS 'A row of memberships().';
+
+CREATE TYPE message_title AS (
+    message_key text,
+    sort_order integer,
+    title_en text,
+    title_ja text,
+    invitation_ja text
+);
+COMMENT ON TYPE message_title IS 'A row of message_keys().';
+
+CREATE TYPE month_of_purchases AS (
+    month date,
+    months_after integer,
+    orders bigint,
+    revenue numeric
+);
+COMMENT ON TYPE month_of_purchases IS 'A row of purchases_by_month().';
+
+CREATE TYPE next_action_rule AS (
+    sort_order integer,
+    rule text,
+    action text,
+    behavior text,
+    title text,
+    title_ja text
+);
+COMMENT ON TYPE next_action_rule IS 'A row of next_actions().';
+
+CREATE TYPE policy_finding AS (
+    severity text,
+    path text,
+    message text
+);
+COMMENT ON TYPE policy_finding IS 'A row of check_policy().';
+
+CREATE TYPE policy_preset AS (
+    name text,
+    title text,
+    description text
+);
+COMMENT ON TYPE policy_preset IS 'A row of policy_presets().';
+
+CREATE TYPE purchase_stage_label AS (
+    stage text,
+    sort_order integer,
+    label_en text,
+    label_ja text
+);
+COMMENT ON TYPE purchase_stage_label IS 'A row of purchase_stages().';
+
+CREATE TYPE scenario_finding AS (
+    severity text,
+    path text,
+    message text
+);
+COMMENT ON TYPE scenario_finding IS 'A row of check_scenario().';
+
+CREATE TYPE scenario_preset AS (
+    name text,
+    priority integer,
+    behavior text,
+    title text,
+    title_ja text,
+    description text
+);
+COMMENT ON TYPE scenario_preset IS 'A row of scenario_presets().';
+
+CREATE TYPE segment_on_day AS (
+    as_of date,
+    lifecycle_state text,
+    rfm_score integer,
+    vip_tier text
+);
+COMMENT ON TYPE segment_on_day IS 'A row of segment_history().';
+
+CREATE TYPE _source_column AS (
+    source text,
+    role text,
+    setting text,
+    is_required boolean,
+    types text
+);
+COMMENT ON TYPE _source_column IS 'A row of _source_columns().';
+
+CREATE TYPE state_movement AS (
+    from_day date,
+    to_day date,
+    from_state text,
+    to_state text,
+    revenue_before numeric,
+    revenue_after numeric
+);
+COMMENT ON TYPE state_movement IS 'A row of state_movements().';
+
+CREATE TYPE state_period AS (
+    state text,
+    from_day date,
+    to_day date
+);
+COMMENT ON TYPE state_period IS 'A row of state_timeline().';
+
+CREATE TYPE _view_column AS (
+    suffix text,
+    name text,
+    comment text,
+    comment_ja text
+);
+COMMENT ON TYPE _view_column IS 'A row of _view_columns().';
+
+CREATE TYPE vip_tier_label AS (
+    tier text,
+    sort_order integer,
+    label_en text,
+    label_ja text
+);
+COMMENT ON TYPE vip_tier_label IS 'A row of vip_tiers().';
+/* </end connected objects> */
+
+/* <begin connected objects> */
 -- src/sql/types.rs
 -- creates:
 --   Type(pg_rfm::sql::types::PurchaseHistory)
@@ -496,10 +716,7 @@ CREATE  FUNCTION "_choose_column"(
 	"is_named" bool, /* Option < bool > */
 	"named" TEXT, /* Option < & str > */
 	"like_orders" TEXT /* Option < & str > */
-) RETURNS TABLE (
-	"outcome" TEXT,  /* & '_ str */
-	"places" INT[]  /* Vec < i32 > */
-)
+) RETURNS SETOF _chosen_column /* SetOf < ChosenColumn, (& '_ str, Vec < i32 >) > */
 IMMUTABLE PARALLEL SAFE  COST 100
 LANGUAGE c /* Rust */
 AS 'MODULE_PATHNAME', 'choose_column_wrapper';
@@ -519,13 +736,8 @@ AS 'MODULE_PATHNAME', 'is_called_like_order_number_wrapper';
 /* <begin connected objects> */
 -- src/sql/column_guess.rs
 -- pg_rfm::sql::column_guess::_source_columns
-CREATE  FUNCTION "_source_columns"() RETURNS TABLE (
-	"source" TEXT,  /* & '_ str */
-	"role" TEXT,  /* & '_ str */
-	"setting" TEXT,  /* String */
-	"is_required" bool,  /* bool */
-	"types" TEXT  /* Option < & '_ str > */
-)
+CREATE  FUNCTION "_source_columns"() RETURNS SETOF _source_column /* SetOf < SourceColumn, (& '_ str, & '_ str, String, bool, Option < & '_ str >)
+> */
 IMMUTABLE STRICT PARALLEL SAFE  COST 10
 LANGUAGE c /* Rust */
 AS 'MODULE_PATHNAME', 'source_columns_wrapper';
@@ -534,12 +746,7 @@ AS 'MODULE_PATHNAME', 'source_columns_wrapper';
 /* <begin connected objects> */
 -- src/sql/view_columns.rs
 -- pg_rfm::sql::view_columns::_view_columns
-CREATE  FUNCTION "_view_columns"() RETURNS TABLE (
-	"suffix" TEXT,  /* Option < & '_ str > */
-	"name" TEXT,  /* & '_ str */
-	"comment" TEXT,  /* & '_ str */
-	"comment_ja" TEXT  /* & '_ str */
-)
+CREATE  FUNCTION "_view_columns"() RETURNS SETOF _view_column /* SetOf < ViewColumn, (Option < & '_ str > , & '_ str, & '_ str, & '_ str) > */
 IMMUTABLE STRICT PARALLEL SAFE  COST 10
 LANGUAGE c /* Rust */
 AS 'MODULE_PATHNAME', 'view_columns_wrapper';
@@ -566,13 +773,7 @@ AS 'MODULE_PATHNAME', 'write_view_rows_wrapper';
 /* <begin connected objects> */
 -- src/sql/ab.rs
 -- pg_rfm::sql::ab::ab_factors
-CREATE  FUNCTION "ab_factors"() RETURNS TABLE (
-	"factor" TEXT,  /* & '_ str */
-	"sort_order" INT,  /* i32 */
-	"weight" numeric,  /* Decimal */
-	"label_en" TEXT,  /* & '_ str */
-	"label_ja" TEXT  /* & '_ str */
-)
+CREATE  FUNCTION "ab_factors"() RETURNS SETOF ab_factor /* SetOf < AbFactor, (& '_ str, i32, Decimal, & '_ str, & '_ str) > */
 IMMUTABLE STRICT PARALLEL SAFE COST 10
 LANGUAGE c /* Rust */
 AS 'MODULE_PATHNAME', 'ab_factors_wrapper';
@@ -613,12 +814,7 @@ AS 'MODULE_PATHNAME', 'ab_sample_size_wrapper';
 /* <begin connected objects> */
 -- src/sql/ab.rs
 -- pg_rfm::sql::ab::ab_verdicts
-CREATE  FUNCTION "ab_verdicts"() RETURNS TABLE (
-	"verdict" TEXT,  /* & '_ str */
-	"sort_order" INT,  /* i32 */
-	"label_en" TEXT,  /* & '_ str */
-	"label_ja" TEXT  /* & '_ str */
-)
+CREATE  FUNCTION "ab_verdicts"() RETURNS SETOF ab_verdict /* SetOf < AbVerdict, (& '_ str, i32, & '_ str, & '_ str) > */
 IMMUTABLE STRICT PARALLEL SAFE COST 10
 LANGUAGE c /* Rust */
 AS 'MODULE_PATHNAME', 'ab_verdicts_wrapper';
@@ -757,11 +953,7 @@ AS 'MODULE_PATHNAME', 'bought_between_wrapper';
 -- pg_rfm::sql::policy::check_policy
 CREATE  FUNCTION "check_policy"(
 	"policy" segment_policy /* Option < SegmentPolicy > */
-) RETURNS TABLE (
-	"severity" TEXT,  /* & '_ str */
-	"path" TEXT,  /* String */
-	"message" TEXT  /* String */
-)
+) RETURNS SETOF policy_finding /* SetOf < PolicyFinding, (& '_ str, String, String) > */
 IMMUTABLE PARALLEL SAFE COST 1000
 LANGUAGE c /* Rust */
 AS 'MODULE_PATHNAME', 'check_policy_wrapper';
@@ -773,11 +965,7 @@ AS 'MODULE_PATHNAME', 'check_policy_wrapper';
 CREATE  FUNCTION "check_scenario"(
 	"scenario" scenario, /* Option < Scenario > */
 	"policy" segment_policy DEFAULT NULL /* Option < SegmentPolicy > */
-) RETURNS TABLE (
-	"severity" TEXT,  /* & '_ str */
-	"path" TEXT,  /* String */
-	"message" TEXT  /* String */
-)
+) RETURNS SETOF scenario_finding /* SetOf < ScenarioFinding, (& '_ str, String, String) > */
 IMMUTABLE PARALLEL SAFE COST 1000
 LANGUAGE c /* Rust */
 AS 'MODULE_PATHNAME', 'check_scenario_wrapper';
@@ -909,13 +1097,7 @@ AS 'MODULE_PATHNAME', 'contact_history_plus_wrapper';
 /* <begin connected objects> */
 -- src/sql/customer.rs
 -- pg_rfm::sql::customer::customer_columns
-CREATE  FUNCTION "customer_columns"() RETURNS TABLE (
-	"place" INT,  /* i32 */
-	"name" TEXT,  /* & '_ str */
-	"type" TEXT,  /* & '_ str */
-	"description" TEXT,  /* & '_ str */
-	"description_ja" TEXT  /* & '_ str */
-)
+CREATE  FUNCTION "customer_columns"() RETURNS SETOF customer_column /* SetOf < CustomerColumn, (i32, & '_ str, & '_ str, & '_ str, & '_ str) > */
 IMMUTABLE STRICT PARALLEL SAFE COST 10
 LANGUAGE c /* Rust */
 AS 'MODULE_PATHNAME', 'customer_columns_wrapper';
@@ -3861,12 +4043,7 @@ AS 'MODULE_PATHNAME', 'discount_share_wrapper';
 /* <begin connected objects> */
 -- src/sql/policy.rs
 -- pg_rfm::sql::policy::dormancy_categories
-CREATE  FUNCTION "dormancy_categories"() RETURNS TABLE (
-	"category" TEXT,  /* & '_ str */
-	"sort_order" INT,  /* i32 */
-	"label_en" TEXT,  /* & '_ str */
-	"label_ja" TEXT  /* & '_ str */
-)
+CREATE  FUNCTION "dormancy_categories"() RETURNS SETOF dormancy_category_label /* SetOf < DormancyCategoryLabel, (& '_ str, i32, & '_ str, & '_ str) > */
 IMMUTABLE STRICT PARALLEL SAFE COST 10
 LANGUAGE c /* Rust */
 AS 'MODULE_PATHNAME', 'dormancy_categories_wrapper';
@@ -3914,12 +4091,7 @@ AS 'MODULE_PATHNAME', 'dormancy_reason_wrapper';
 /* <begin connected objects> */
 -- src/sql/policy.rs
 -- pg_rfm::sql::policy::dormancy_reasons
-CREATE  FUNCTION "dormancy_reasons"() RETURNS TABLE (
-	"reason" TEXT,  /* & '_ str */
-	"sort_order" INT,  /* i32 */
-	"label_en" TEXT,  /* & '_ str */
-	"label_ja" TEXT  /* & '_ str */
-)
+CREATE  FUNCTION "dormancy_reasons"() RETURNS SETOF dormancy_reason_label /* SetOf < DormancyReasonLabel, (& '_ str, i32, & '_ str, & '_ str) > */
 IMMUTABLE STRICT PARALLEL SAFE COST 10
 LANGUAGE c /* Rust */
 AS 'MODULE_PATHNAME', 'dormancy_reasons_wrapper';
@@ -3940,12 +4112,7 @@ AS 'MODULE_PATHNAME', 'dormant_year_of_recency_wrapper';
 /* <begin connected objects> */
 -- src/sql/scenario.rs
 -- pg_rfm::sql::scenario::due_step_reasons
-CREATE  FUNCTION "due_step_reasons"() RETURNS TABLE (
-	"why" TEXT,  /* & '_ str */
-	"sort_order" INT,  /* i32 */
-	"label_en" TEXT,  /* & '_ str */
-	"label_ja" TEXT  /* & '_ str */
-)
+CREATE  FUNCTION "due_step_reasons"() RETURNS SETOF due_step_reason_label /* SetOf < DueStepReasonLabel, (& '_ str, i32, & '_ str, & '_ str) > */
 IMMUTABLE STRICT PARALLEL SAFE COST 10
 LANGUAGE c /* Rust */
 AS 'MODULE_PATHNAME', 'due_step_reasons_wrapper';
@@ -4202,12 +4369,7 @@ AS 'MODULE_PATHNAME', 'lifecycle_state_of_int_wrapper';
 /* <begin connected objects> */
 -- src/sql/policy.rs
 -- pg_rfm::sql::policy::lifecycle_states
-CREATE  FUNCTION "lifecycle_states"() RETURNS TABLE (
-	"state" TEXT,  /* & '_ str */
-	"sort_order" INT,  /* i32 */
-	"label_en" TEXT,  /* & '_ str */
-	"label_ja" TEXT  /* & '_ str */
-)
+CREATE  FUNCTION "lifecycle_states"() RETURNS SETOF lifecycle_state_label /* SetOf < LifecycleStateLabel, (& '_ str, i32, & '_ str, & '_ str) > */
 IMMUTABLE STRICT PARALLEL SAFE COST 10
 LANGUAGE c /* Rust */
 AS 'MODULE_PATHNAME', 'lifecycle_states_wrapper';
@@ -4259,12 +4421,7 @@ AS 'MODULE_PATHNAME', 'median_gap_days_wrapper';
 /* <begin connected objects> */
 -- src/sql/policy.rs
 -- pg_rfm::sql::policy::memberships
-CREATE  FUNCTION "memberships"() RETURNS TABLE (
-	"membership" TEXT,  /* & '_ str */
-	"sort_order" INT,  /* i32 */
-	"label_en" TEXT,  /* & '_ str */
-	"label_ja" TEXT  /* & '_ str */
-)
+CREATE  FUNCTION "memberships"() RETURNS SETOF membership_label /* SetOf < MembershipLabel, (& '_ str, i32, & '_ str, & '_ str) > */
 IMMUTABLE STRICT PARALLEL SAFE COST 10
 LANGUAGE c /* Rust */
 AS 'MODULE_PATHNAME', 'memberships_wrapper';
@@ -4273,13 +4430,7 @@ AS 'MODULE_PATHNAME', 'memberships_wrapper';
 /* <begin connected objects> */
 -- src/sql/scenario.rs
 -- pg_rfm::sql::scenario::message_keys
-CREATE  FUNCTION "message_keys"() RETURNS TABLE (
-	"message_key" TEXT,  /* & '_ str */
-	"sort_order" INT,  /* i32 */
-	"title_en" TEXT,  /* & '_ str */
-	"title_ja" TEXT,  /* & '_ str */
-	"invitation_ja" TEXT  /* & '_ str */
-)
+CREATE  FUNCTION "message_keys"() RETURNS SETOF message_title /* SetOf < MessageTitle, (& '_ str, i32, & '_ str, & '_ str, & '_ str) > */
 IMMUTABLE STRICT PARALLEL SAFE COST 10
 LANGUAGE c /* Rust */
 AS 'MODULE_PATHNAME', 'message_keys_wrapper';
@@ -4347,14 +4498,7 @@ AS 'MODULE_PATHNAME', 'next_action_of_int_wrapper';
 -- pg_rfm::sql::policy::next_actions
 CREATE  FUNCTION "next_actions"(
 	"policy" segment_policy DEFAULT NULL /* Option < SegmentPolicy > */
-) RETURNS TABLE (
-	"sort_order" INT,  /* i32 */
-	"rule" TEXT,  /* String */
-	"action" TEXT,  /* String */
-	"behavior" TEXT,  /* & '_ str */
-	"title" TEXT,  /* String */
-	"title_ja" TEXT  /* String */
-)
+) RETURNS SETOF next_action_rule /* SetOf < NextActionRule, (i32, String, String, & '_ str, String, String) > */
 IMMUTABLE PARALLEL SAFE COST 1000
 LANGUAGE c /* Rust */
 AS 'MODULE_PATHNAME', 'next_actions_wrapper';
@@ -4418,11 +4562,7 @@ AS 'MODULE_PATHNAME', 'orders_between_wrapper';
 /* <begin connected objects> */
 -- src/sql/policy.rs
 -- pg_rfm::sql::policy::policy_presets
-CREATE  FUNCTION "policy_presets"() RETURNS TABLE (
-	"name" TEXT,  /* & '_ str */
-	"title" TEXT,  /* & '_ str */
-	"description" TEXT  /* & '_ str */
-)
+CREATE  FUNCTION "policy_presets"() RETURNS SETOF policy_preset /* SetOf < PolicyPreset, (& '_ str, & '_ str, & '_ str) > */
 IMMUTABLE STRICT PARALLEL SAFE COST 10
 LANGUAGE c /* Rust */
 AS 'MODULE_PATHNAME', 'policy_presets_wrapper';
@@ -4535,12 +4675,7 @@ AS 'MODULE_PATHNAME', 'purchase_stage_wrapper';
 /* <begin connected objects> */
 -- src/sql/policy.rs
 -- pg_rfm::sql::policy::purchase_stages
-CREATE  FUNCTION "purchase_stages"() RETURNS TABLE (
-	"stage" TEXT,  /* & '_ str */
-	"sort_order" INT,  /* i32 */
-	"label_en" TEXT,  /* & '_ str */
-	"label_ja" TEXT  /* & '_ str */
-)
+CREATE  FUNCTION "purchase_stages"() RETURNS SETOF purchase_stage_label /* SetOf < PurchaseStageLabel, (& '_ str, i32, & '_ str, & '_ str) > */
 IMMUTABLE STRICT PARALLEL SAFE COST 10
 LANGUAGE c /* Rust */
 AS 'MODULE_PATHNAME', 'purchase_stages_wrapper';
@@ -4552,12 +4687,7 @@ AS 'MODULE_PATHNAME', 'purchase_stages_wrapper';
 CREATE  FUNCTION "purchases_by_month"(
 	"history" purchase_history, /* Option < PurchaseHistory > */
 	"as_of" date /* Option < Day > */
-) RETURNS TABLE (
-	"month" date,  /* Day */
-	"months_after" INT,  /* i32 */
-	"orders" bigint,  /* i64 */
-	"revenue" numeric  /* Decimal */
-)
+) RETURNS SETOF month_of_purchases /* SetOf < MonthOfPurchases, (Day, i32, i64, Decimal) > */
 IMMUTABLE PARALLEL SAFE COST 100
 LANGUAGE c /* Rust */
 AS 'MODULE_PATHNAME', 'purchases_by_month_wrapper';
@@ -4741,14 +4871,7 @@ AS 'MODULE_PATHNAME', 'rfm_segment_of_score_wrapper';
 /* <begin connected objects> */
 -- src/sql/scenario.rs
 -- pg_rfm::sql::scenario::scenario_presets
-CREATE  FUNCTION "scenario_presets"() RETURNS TABLE (
-	"name" TEXT,  /* & '_ str */
-	"priority" INT,  /* i32 */
-	"behavior" TEXT,  /* & '_ str */
-	"title" TEXT,  /* String */
-	"title_ja" TEXT,  /* String */
-	"description" TEXT  /* & '_ str */
-)
+CREATE  FUNCTION "scenario_presets"() RETURNS SETOF scenario_preset /* SetOf < ScenarioPreset, (& '_ str, i32, & '_ str, String, String, & '_ str) > */
 IMMUTABLE STRICT PARALLEL SAFE COST 1000
 LANGUAGE c /* Rust */
 AS 'MODULE_PATHNAME', 'scenario_presets_wrapper';
@@ -4833,12 +4956,7 @@ CREATE  FUNCTION "segment_history"(
 	"policy" segment_policy DEFAULT NULL, /* Option < SegmentPolicy > */
 	"engagement" engagement_history DEFAULT NULL, /* Option < EngagementHistory > */
 	"membership" text DEFAULT NULL /* Option < Membership > */
-) RETURNS TABLE (
-	"as_of" date,  /* Day */
-	"lifecycle_state" TEXT,  /* & '_ str */
-	"rfm_score" INT,  /* Option < i32 > */
-	"vip_tier" TEXT  /* & '_ str */
-)
+) RETURNS SETOF segment_on_day /* SetOf < SegmentOnDay, (Day, & '_ str, Option < i32 > , & '_ str) > */
 IMMUTABLE PARALLEL SAFE COST 1000
 LANGUAGE c /* Rust */
 AS 'MODULE_PATHNAME', 'segment_history_wrapper';
@@ -4996,14 +5114,7 @@ CREATE  FUNCTION "state_movements"(
 	"policy" segment_policy DEFAULT NULL, /* Option < SegmentPolicy > */
 	"engagement" engagement_history DEFAULT NULL, /* Option < EngagementHistory > */
 	"membership" text DEFAULT NULL /* Option < Membership > */
-) RETURNS TABLE (
-	"from_day" date,  /* Day */
-	"to_day" date,  /* Day */
-	"from_state" TEXT,  /* & '_ str */
-	"to_state" TEXT,  /* & '_ str */
-	"revenue_before" numeric,  /* Decimal */
-	"revenue_after" numeric  /* Decimal */
-)
+) RETURNS SETOF state_movement /* SetOf < StateMovement, (Day, Day, & '_ str, & '_ str, Decimal, Decimal) > */
 IMMUTABLE PARALLEL SAFE COST 1000
 LANGUAGE c /* Rust */
 AS 'MODULE_PATHNAME', 'state_movements_wrapper';
@@ -5102,11 +5213,7 @@ CREATE  FUNCTION "state_timeline"(
 	"policy" segment_policy DEFAULT NULL, /* Option < SegmentPolicy > */
 	"engagement" engagement_history DEFAULT NULL, /* Option < EngagementHistory > */
 	"membership" text DEFAULT NULL /* Option < Membership > */
-) RETURNS TABLE (
-	"state" TEXT,  /* & '_ str */
-	"from_day" date,  /* Day */
-	"to_day" date  /* Day */
-)
+) RETURNS SETOF state_period /* SetOf < StatePeriod, (& '_ str, Day, Day) > */
 IMMUTABLE PARALLEL SAFE COST 1000
 LANGUAGE c /* Rust */
 AS 'MODULE_PATHNAME', 'state_timeline_wrapper';
@@ -5202,12 +5309,7 @@ AS 'MODULE_PATHNAME', 'vip_tier_wrapper';
 /* <begin connected objects> */
 -- src/sql/policy.rs
 -- pg_rfm::sql::policy::vip_tiers
-CREATE  FUNCTION "vip_tiers"() RETURNS TABLE (
-	"tier" TEXT,  /* & '_ str */
-	"sort_order" INT,  /* i32 */
-	"label_en" TEXT,  /* & '_ str */
-	"label_ja" TEXT  /* & '_ str */
-)
+CREATE  FUNCTION "vip_tiers"() RETURNS SETOF vip_tier_label /* SetOf < VipTierLabel, (& '_ str, i32, & '_ str, & '_ str) > */
 IMMUTABLE STRICT PARALLEL SAFE COST 10
 LANGUAGE c /* Rust */
 AS 'MODULE_PATHNAME', 'vip_tiers_wrapper';

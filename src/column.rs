@@ -8,26 +8,38 @@ use crate::decimal::Decimal;
 use crate::dormancy::{DormancyCategory, DormancyReason};
 use crate::error::Result;
 use crate::facts::Facts;
-use crate::labels::labels;
 use crate::lifecycle::{LifecycleState, PurchaseStage};
 use crate::membership::Membership;
 use crate::vip::VipTier;
 
-labels! {
-    /// The SQL type of a column.
-    SqlType "type" {
-        /// A calendar day.
-        Date = "date", "Date", "日付";
-        /// A whole number of 32 bits.
-        Integer = "integer", "Whole number", "整数";
-        /// A whole number of 64 bits.
-        Bigint = "bigint", "Large whole number", "大きな整数";
-        /// An exact decimal number.
-        Numeric = "numeric", "Decimal number", "小数";
-        /// A text.
-        Text = "text", "Text", "文字列";
-        /// True or false.
-        Boolean = "boolean", "True or false", "真偽値";
+/// The SQL type of a column.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum SqlType {
+    /// A calendar day.
+    Date,
+    /// A whole number of 32 bits.
+    Integer,
+    /// A whole number of 64 bits.
+    Bigint,
+    /// An exact decimal number.
+    Numeric,
+    /// A text.
+    Text,
+    /// True or false.
+    Boolean,
+}
+
+impl SqlType {
+    /// Its name in SQL.
+    pub fn name(self) -> &'static str {
+        match self {
+            SqlType::Date => "date",
+            SqlType::Integer => "integer",
+            SqlType::Bigint => "bigint",
+            SqlType::Numeric => "numeric",
+            SqlType::Text => "text",
+            SqlType::Boolean => "boolean",
+        }
     }
 }
 

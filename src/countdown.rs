@@ -43,8 +43,13 @@ impl<'a> DaysSince<'a> {
 
     /// Whether these are more days than `limit`.
     pub fn exceed(self, limit: i64) -> bool {
-        self.countdown.tell(limit.saturating_sub(self.days).saturating_add(1));
+        self.tell_when_more_than(limit);
         self.days > limit
+    }
+
+    /// Tells on which day these will be more days than `limit`, where what was compared is no whole number of days.
+    pub fn tell_when_more_than(self, limit: i64) {
+        self.countdown.tell(limit.saturating_sub(self.days).saturating_add(1));
     }
 }
 

@@ -154,7 +154,7 @@ fn recency_digit(recency: DaysSince, cuts: &[Decimal]) -> u8 {
     let worst_first = digit(recency.days().into(), cuts);
     // The next cut in time: whole days exceed it when they exceed its whole part.
     if let Some(days) = cuts.get(usize::from(worst_first) - 1).and_then(|cut| cut.floor()) {
-        recency.exceed(days);
+        recency.tell_when_more_than(days);
     }
     best_digit(cuts) + 1 - worst_first
 }

@@ -9,6 +9,7 @@ use pgrx::{FromDatum, IntoDatum, direct_function_call, direct_function_call_as_d
 use super::call::{argument, call_site, column, row};
 use super::datum::{RawDatum, jsonb_text, new_varlena, varlena_bytes};
 use super::error::OrRaise;
+use super::set::{AbFactor, AbVerdict, SetOf};
 use crate::ab::Factor;
 use crate::ab::compare::{Comparison, Difference, Verdict, verdict};
 use crate::ab::group::{Test, uuid_text};
@@ -216,32 +217,15 @@ fn ab_sample_size(
 }
 
 #[pg_extern(immutable, strict, parallel_safe, cost = 10)]
-fn ab_verdicts() -> TableIterator<
-    'static,
-    (
-        name!(verdict, &'static str),
-        name!(sort_order, i32),
-        name!(label_en, &'static str),
-        name!(label_ja, &'static str),
-    ),
-> {
-    TableIterator::new(
+fn ab_verdicts() -> SetOf<AbVerdict, (&'static str, i32, &'static str, &'static str)> {
+    SetOf::new(
         (1..).zip(Verdict::ALL).map(|(order, verdict)| (verdict.name(), order, verdict.label_en(), verdict.label_ja())),
     )
 }
 
 #[pg_extern(immutable, strict, parallel_safe, cost = 10)]
-fn ab_factors() -> TableIterator<
-    'static,
-    (
-        name!(factor, &'static str),
-        name!(sort_order, i32),
-        name!(weight, Decimal),
-        name!(label_en, &'static str),
-        name!(label_ja, &'static str),
-    ),
-> {
-    TableIterator::new(
+fn ab_factors() -> SetOf<AbFactor, (&'static str, i32, Decimal, &'static str, &'static str)> {
+    SetOf::new(
         (1..)
             .zip(Factor::ALL)
             .map(|(order, factor)| (factor.name(), order, factor.weight(), factor.label_en(), factor.label_ja())),

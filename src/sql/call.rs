@@ -94,10 +94,45 @@ pub unsafe fn row_type(fcinfo: pg_sys::FunctionCallInfo, columns: usize) -> pg_s
 /// Refuses a row type that a script of another version made: a row of fewer values would be read beyond its end.
 fn check_number(made: usize, expected: usize) {
     if made != expected {
-        let message = format!("the library of pg_rfm makes rows of {made} columns, its SQL script expects {expected}");
-        let hint = "They are of two versions: install one version, start a new session, and run ALTER EXTENSION pg_rfm UPDATE.";
-        raise(Error::new(ErrorKind::InvalidParameter, message).hint(hint));
+        refuse_row_type(format!(
+            "the library of pg_rfm makes rows of {made} columns, its SQL script expects {expected}"
+        ));
     }
+}
+
+fn refuse_row_type(message: String) -> ! {
+    let hint =
+        "They are of two versions: install one version, start a new session, and run ALTER EXTENSION pg_rfm UPDATE.";
+    raise(Error::new(ErrorKind::InvalidParameter, message).hint(hint))
+}
+
+/// Refuses to make rows of columns of these types where the declaration of the function expects others.
+///
+/// # Safety
+/// `fcinfo` must be a live call frame of a function that returns a set of rows.
+pub unsafe fn check_attributes(fcinfo: pg_sys::FunctionCallInfo, types: &[pg_sys::Oid]) {
+    let mut description = std::ptr::null_mut();
+    // SAFETY: the caller promises a live call frame; the description has as many attributes as it says.
+    unsafe {
+        pg_sys::get_call_result_type(fcinfo, std::ptr::null_mut(), &mut description);
+        check_number(types.len(), if description.is_null() { 1 } else { (*description).natts as usize });
+        for (place, &made) in types.iter().enumerate() {
+            let expected = pg_sys::SPI_gettypeid(description, place as i32 + 1);
+            if made != expected {
+                let [made, expected] = [made, expected].map(type_name);
+                let place = place + 1;
+                refuse_row_type(format!(
+                    "the library of pg_rfm makes rows whose column {place} is {made}, its SQL script expects {expected}"
+                ));
+            }
+        }
+    }
+}
+
+/// The name of a type for a message.
+fn type_name(oid: pg_sys::Oid) -> String {
+    // SAFETY: format_type_be returns a string of the current memory context for every OID.
+    unsafe { std::ffi::CStr::from_ptr(pg_sys::format_type_be(oid)).to_string_lossy().into_owned() }
 }
 
 /// A row of these columns.

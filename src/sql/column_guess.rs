@@ -4,6 +4,7 @@
 use pgrx::prelude::*;
 
 use super::error::{OrRaise, raise};
+use super::set::{ChosenColumn, SetOf, SourceColumn};
 use crate::column_guess::{Choice, ROLES, Role, TableColumn, Wanted, is_called_like_an_order_number};
 use crate::error::{Error, ErrorKind, shown};
 use crate::memory;
@@ -12,17 +13,8 @@ use crate::memory;
 const MAX_COLUMNS: usize = 1600;
 
 #[pg_extern(name = "_source_columns", immutable, strict, parallel_safe, cost = 10)]
-fn source_columns() -> TableIterator<
-    'static,
-    (
-        name!(source, &'static str),
-        name!(role, &'static str),
-        name!(setting, String),
-        name!(is_required, bool),
-        name!(types, Option<&'static str>),
-    ),
-> {
-    TableIterator::new(
+fn source_columns() -> SetOf<SourceColumn, (&'static str, &'static str, String, bool, Option<&'static str>)> {
+    SetOf::new(
         ROLES.iter().map(|role| (role.source.name(), role.name, role.setting(), role.is_required, role.kind.types())),
     )
 }
@@ -40,7 +32,7 @@ fn choose_column(
     is_named: Option<bool>,
     named: Option<&str>,
     like_orders: Option<&str>,
-) -> TableIterator<'static, (name!(outcome, &'static str), name!(places, Vec<i32>))> {
+) -> SetOf<ChosenColumn, (&'static str, Vec<i32>)> {
     let (source, name) = (source.unwrap_or_default(), role.unwrap_or_default());
     let role = Role::find(source, name)
         .ok_or_else(|| refused(format!("a column of {} cannot be {}", shown(source), shown(name))))
@@ -74,7 +66,7 @@ fn choose_column(
         Choice::Unknown => ("unknown", vec![]),
         Choice::Unfit(place) => ("unfit", vec![place]),
     };
-    TableIterator::once((outcome, places.into_iter().map(|place| place as i32 + 1).collect()))
+    SetOf::once((outcome, places.into_iter().map(|place| place as i32 + 1).collect()))
 }
 
 fn refused(message: String) -> Error {

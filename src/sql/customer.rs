@@ -7,6 +7,7 @@ use super::call::{column, read, row};
 use super::datum::{Channels, RawDatum};
 use super::error::OrRaise;
 use super::history::integer;
+use super::set::{CustomerColumn, SetOf};
 use super::types::{SegmentPolicy, policy_of};
 use crate::column::{COLUMNS, SqlType, Value};
 use crate::contact::{ContactFacts, ContactHistory};
@@ -217,17 +218,8 @@ fn segment_customer(fcinfo: pg_sys::FunctionCallInfo) -> Option<RawDatum> {
 
 #[pg_extern(immutable, strict, parallel_safe, cost = 10)]
 #[allow(clippy::type_complexity)]
-fn customer_columns() -> TableIterator<
-    'static,
-    (
-        name!(place, i32),
-        name!(name, &'static str),
-        name!(type, &'static str),
-        name!(description, &'static str),
-        name!(description_ja, &'static str),
-    ),
-> {
-    TableIterator::new(
+fn customer_columns() -> SetOf<CustomerColumn, (i32, &'static str, &'static str, &'static str, &'static str)> {
+    SetOf::new(
         (1..).zip(COLUMNS).map(|(place, column)| (place, column.name, column.sql_type.name(), column.en, column.ja)),
     )
 }

@@ -7,6 +7,7 @@ use pgrx::{FromDatum, pg_sys};
 use super::call::{argument, column, row};
 use super::datum::RawDatum;
 use super::error::OrRaise;
+use super::set::{MonthOfPurchases, SetOf, StateMovement};
 use super::types::{SegmentPolicy, policy_of};
 use crate::calendar::{Step, days_between};
 use crate::customer::Customer;
@@ -71,14 +72,13 @@ fn revenue_between(history: Option<PurchaseHistory>, from_day: Option<Day>, to_d
 fn purchases_by_month(
     history: Option<PurchaseHistory>,
     as_of: Option<Day>,
-) -> TableIterator<'static, (name!(month, Day), name!(months_after, i32), name!(orders, i64), name!(revenue, Decimal))>
-{
+) -> SetOf<MonthOfPurchases, (Day, i32, i64, Decimal)> {
     let Some(as_of) = as_of else {
-        return TableIterator::empty();
+        return SetOf::empty();
     };
     let rows = kpi::purchases_by_month(history_of(&history), as_of);
     let rows = rows.map(|row| (row.month, row.months_after, row.orders, row.revenue));
-    TableIterator::new(memory::collect(rows))
+    SetOf::new(memory::collect(rows))
 }
 
 #[pg_extern(immutable, parallel_safe, cost = 1000)]
@@ -91,19 +91,9 @@ fn state_movements(
     policy: default!(Option<SegmentPolicy>, "NULL"),
     engagement: default!(Option<EngagementHistory>, "NULL"),
     membership: default!(Option<Membership>, "NULL"),
-) -> TableIterator<
-    'static,
-    (
-        name!(from_day, Day),
-        name!(to_day, Day),
-        name!(from_state, &'static str),
-        name!(to_state, &'static str),
-        name!(revenue_before, Decimal),
-        name!(revenue_after, Decimal),
-    ),
-> {
+) -> SetOf<StateMovement, (Day, Day, &'static str, &'static str, Decimal, Decimal)> {
     let (Some(from_day), Some(to_day), Some(step)) = (from_day, to_day, step) else {
-        return TableIterator::empty();
+        return SetOf::empty();
     };
     let step = Step::new(step.months(), step.days(), step.micros()).or_raise();
     let (history, policy) = (history_of(&history), policy_of(&policy));
@@ -113,7 +103,7 @@ fn state_movements(
     let customer_on = |day| Customer::new(Some(history), day, policy, engagement.as_ref(), membership);
     let rows = movements(history, days, customer_on)
         .map(|m| (m.from, m.to, m.from_state.name(), m.to_state.name(), m.revenue_before, m.revenue_after));
-    TableIterator::new(memory::collect(rows))
+    SetOf::new(memory::collect(rows))
 }
 
 /// A proportion as a row of the type `rate_estimate`.

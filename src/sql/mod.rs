@@ -9,6 +9,7 @@
 //! | `orders.rs`, `events.rs`, `aggregates.sql` | the aggregates over order rows, events and contacts |
 //! | `buffer.rs`, `question.rs`, `zone.rs` | what these stand on: memory that PostgreSQL counts, the day and policy asked for, days in the session's time zone |
 //! | `call.rs` | the arguments of a call, what a function keeps between calls, the rows it returns |
+//! | `set.rs`, `row_types.sql` | functions that return a set of rows of a named type |
 //! | `history.rs` | accessors of a purchase history |
 //! | `customer.rs` | functions of one customer's histories, `segment_customer` |
 //! | `learn.rs`, `learn.sql` | learning a policy from all customers, the chance that they come back |
@@ -47,11 +48,11 @@ mod memory;
 mod notes;
 mod numeric;
 mod orders;
-
 mod policy;
 mod question;
 mod scenario;
 mod segmentation;
+mod set;
 mod stored;
 mod timeline;
 mod types;

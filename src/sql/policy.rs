@@ -4,6 +4,10 @@ use pgrx::prelude::*;
 
 use super::datum::Jsonb;
 use super::error::OrRaise;
+use super::set::{
+    DormancyCategoryLabel, DormancyReasonLabel, LifecycleStateLabel, MembershipLabel, NextActionRule, PolicyFinding,
+    PolicyPreset, PurchaseStageLabel, SetOf, VipTierLabel,
+};
 use super::types::{SegmentPolicy, document_of, policy_of};
 use crate::dormancy::{DormancyCategory, DormancyReason};
 use crate::finding::Finding;
@@ -23,9 +27,8 @@ fn preset_policy(name: &str) -> SegmentPolicy {
 }
 
 #[pg_extern(immutable, strict, parallel_safe, cost = 10)]
-fn policy_presets()
--> TableIterator<'static, (name!(name, &'static str), name!(title, &'static str), name!(description, &'static str))> {
-    TableIterator::new(PRESETS.iter().map(|preset| (preset.name, preset.title, preset.description)))
+fn policy_presets() -> SetOf<PolicyPreset, (&'static str, &'static str, &'static str)> {
+    SetOf::new(PRESETS.iter().map(|preset| (preset.name, preset.title, preset.description)))
 }
 
 #[pg_extern(immutable, parallel_safe, cost = 1000)]
@@ -34,54 +37,33 @@ fn effective_policy(policy: Option<SegmentPolicy>) -> Jsonb {
 }
 
 #[pg_extern(immutable, parallel_safe, cost = 1000)]
-fn check_policy(
-    policy: Option<SegmentPolicy>,
-) -> TableIterator<'static, (name!(severity, &'static str), name!(path, String), name!(message, String))> {
+fn check_policy(policy: Option<SegmentPolicy>) -> SetOf<PolicyFinding, (&'static str, String, String)> {
     let findings = document_of(&policy).check().or_raise();
-    TableIterator::new(findings.into_iter().map(Finding::into_row))
+    SetOf::new(findings.into_iter().map(Finding::into_row))
 }
 
 #[pg_extern(immutable, strict, parallel_safe, cost = 10)]
-fn lifecycle_states() -> TableIterator<
-    'static,
-    (name!(state, &'static str), name!(sort_order, i32), name!(label_en, &'static str), name!(label_ja, &'static str)),
-> {
-    TableIterator::new(
+fn lifecycle_states() -> SetOf<LifecycleStateLabel, (&'static str, i32, &'static str, &'static str)> {
+    SetOf::new(
         (1..).zip(LifecycleState::ALL).map(|(order, state)| (state.name(), order, state.label_en(), state.label_ja())),
     )
 }
 
 #[pg_extern(immutable, strict, parallel_safe, cost = 10)]
-fn purchase_stages() -> TableIterator<
-    'static,
-    (name!(stage, &'static str), name!(sort_order, i32), name!(label_en, &'static str), name!(label_ja, &'static str)),
-> {
-    TableIterator::new(
+fn purchase_stages() -> SetOf<PurchaseStageLabel, (&'static str, i32, &'static str, &'static str)> {
+    SetOf::new(
         (1..).zip(PurchaseStage::ALL).map(|(order, stage)| (stage.name(), order, stage.label_en(), stage.label_ja())),
     )
 }
 
 #[pg_extern(immutable, strict, parallel_safe, cost = 10)]
-fn vip_tiers() -> TableIterator<
-    'static,
-    (name!(tier, &'static str), name!(sort_order, i32), name!(label_en, &'static str), name!(label_ja, &'static str)),
-> {
-    TableIterator::new(
-        (1..).zip(VipTier::ALL).map(|(order, tier)| (tier.name(), order, tier.label_en(), tier.label_ja())),
-    )
+fn vip_tiers() -> SetOf<VipTierLabel, (&'static str, i32, &'static str, &'static str)> {
+    SetOf::new((1..).zip(VipTier::ALL).map(|(order, tier)| (tier.name(), order, tier.label_en(), tier.label_ja())))
 }
 
 #[pg_extern(immutable, strict, parallel_safe, cost = 10)]
-fn memberships() -> TableIterator<
-    'static,
-    (
-        name!(membership, &'static str),
-        name!(sort_order, i32),
-        name!(label_en, &'static str),
-        name!(label_ja, &'static str),
-    ),
-> {
-    TableIterator::new(
+fn memberships() -> SetOf<MembershipLabel, (&'static str, i32, &'static str, &'static str)> {
+    SetOf::new(
         (1..)
             .zip(Membership::ALL)
             .map(|(order, membership)| (membership.name(), order, membership.label_en(), membership.label_ja())),
@@ -89,16 +71,8 @@ fn memberships() -> TableIterator<
 }
 
 #[pg_extern(immutable, strict, parallel_safe, cost = 10)]
-fn dormancy_categories() -> TableIterator<
-    'static,
-    (
-        name!(category, &'static str),
-        name!(sort_order, i32),
-        name!(label_en, &'static str),
-        name!(label_ja, &'static str),
-    ),
-> {
-    TableIterator::new(
+fn dormancy_categories() -> SetOf<DormancyCategoryLabel, (&'static str, i32, &'static str, &'static str)> {
+    SetOf::new(
         (1..)
             .zip(DormancyCategory::BY_EXPECTED_RESPONSE)
             .map(|(order, category)| (category.name(), order, category.label_en(), category.label_ja())),
@@ -106,11 +80,8 @@ fn dormancy_categories() -> TableIterator<
 }
 
 #[pg_extern(immutable, strict, parallel_safe, cost = 10)]
-fn dormancy_reasons() -> TableIterator<
-    'static,
-    (name!(reason, &'static str), name!(sort_order, i32), name!(label_en, &'static str), name!(label_ja, &'static str)),
-> {
-    TableIterator::new(
+fn dormancy_reasons() -> SetOf<DormancyReasonLabel, (&'static str, i32, &'static str, &'static str)> {
+    SetOf::new(
         (1..)
             .zip(DormancyReason::BY_EXPECTED_RESPONSE)
             .map(|(order, reason)| (reason.name(), order, reason.label_en(), reason.label_ja())),
@@ -121,17 +92,7 @@ fn dormancy_reasons() -> TableIterator<
 #[allow(clippy::type_complexity)]
 fn next_actions(
     policy: default!(Option<SegmentPolicy>, "NULL"),
-) -> TableIterator<
-    'static,
-    (
-        name!(sort_order, i32),
-        name!(rule, String),
-        name!(action, String),
-        name!(behavior, &'static str),
-        name!(title, String),
-        name!(title_ja, String),
-    ),
-> {
+) -> SetOf<NextActionRule, (i32, String, String, &'static str, String, String)> {
     let rules = &policy_of(&policy).next_action.rules;
     let rows: Vec<_> = (1..)
         .zip(rules)
@@ -140,5 +101,5 @@ fn next_actions(
             (order, rule.id.clone(), rule.action.clone(), rule.behavior.name(), rule.title.clone(), title_ja)
         })
         .collect();
-    TableIterator::new(rows)
+    SetOf::new(rows)
 }

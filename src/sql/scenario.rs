@@ -9,6 +9,7 @@ use pgrx::prelude::*;
 use super::call::{ResultRows, argument, column, read};
 use super::datum::{Channels, RawDatum, check_size, varlena_bytes};
 use super::error::OrRaise;
+use super::set::{DueStepReasonLabel, MessageTitle, ScenarioFinding, ScenarioPreset, SetOf};
 use super::types::{Recent, SegmentPolicy, policy_of};
 use crate::contact::{ContactCalendar, ContactFacts, ContactHistory};
 use crate::customer::Customer;
@@ -27,18 +28,8 @@ fn preset_scenario(name: &str) -> Scenario {
 
 #[pg_extern(immutable, strict, parallel_safe, cost = 1000)]
 #[allow(clippy::type_complexity)]
-fn scenario_presets() -> TableIterator<
-    'static,
-    (
-        name!(name, &'static str),
-        name!(priority, i32),
-        name!(behavior, &'static str),
-        name!(title, String),
-        name!(title_ja, String),
-        name!(description, &'static str),
-    ),
-> {
-    TableIterator::new(PRESETS.iter().map(|entry| {
+fn scenario_presets() -> SetOf<ScenarioPreset, (&'static str, i32, &'static str, String, String, &'static str)> {
+    SetOf::new(PRESETS.iter().map(|entry| {
         let scenario = preset(entry.name).or_raise();
         let plan = scenario.plan();
         let title_ja = plan.title_ja.as_ref().unwrap_or(&plan.title).clone();
@@ -52,24 +43,15 @@ fn scenario_presets() -> TableIterator<
 fn check_scenario(
     scenario: Option<Scenario>,
     policy: default!(Option<SegmentPolicy>, "NULL"),
-) -> TableIterator<'static, (name!(severity, &'static str), name!(path, String), name!(message, String))> {
+) -> SetOf<ScenarioFinding, (&'static str, String, String)> {
     let findings = scenario.map(|scenario| scenario.plan().findings(policy_of(&policy))).unwrap_or_default();
-    TableIterator::new(findings.into_iter().map(Finding::into_row))
+    SetOf::new(findings.into_iter().map(Finding::into_row))
 }
 
 #[pg_extern(immutable, strict, parallel_safe, cost = 10)]
 #[allow(clippy::type_complexity)]
-fn message_keys() -> TableIterator<
-    'static,
-    (
-        name!(message_key, &'static str),
-        name!(sort_order, i32),
-        name!(title_en, &'static str),
-        name!(title_ja, &'static str),
-        name!(invitation_ja, &'static str),
-    ),
-> {
-    TableIterator::new(
+fn message_keys() -> SetOf<MessageTitle, (&'static str, i32, &'static str, &'static str, &'static str)> {
+    SetOf::new(
         (1..)
             .zip(MESSAGES)
             .map(|(order, message)| (message.key, order, message.title_en, message.title_ja, message.invitation_ja)),
@@ -77,11 +59,8 @@ fn message_keys() -> TableIterator<
 }
 
 #[pg_extern(immutable, strict, parallel_safe, cost = 10)]
-fn due_step_reasons() -> TableIterator<
-    'static,
-    (name!(why, &'static str), name!(sort_order, i32), name!(label_en, &'static str), name!(label_ja, &'static str)),
-> {
-    TableIterator::new((1..).zip(Why::ALL).map(|(order, why)| (why.name(), order, why.label_en(), why.label_ja())))
+fn due_step_reasons() -> SetOf<DueStepReasonLabel, (&'static str, i32, &'static str, &'static str)> {
+    SetOf::new((1..).zip(Why::ALL).map(|(order, why)| (why.name(), order, why.label_en(), why.label_ja())))
 }
 
 #[pg_extern(immutable, strict, parallel_safe, cost = 20)]

@@ -5,6 +5,7 @@ use pgrx::prelude::*;
 
 use super::customer::ask;
 use super::error::OrRaise;
+use super::set::{SegmentOnDay, SetOf, StatePeriod};
 use super::types::{SegmentPolicy, policy_of};
 use crate::calendar::{Step, days_between};
 use crate::customer::Customer;
@@ -34,9 +35,9 @@ fn state_timeline(
     policy: default!(Option<SegmentPolicy>, "NULL"),
     engagement: default!(Option<EngagementHistory>, "NULL"),
     membership: default!(Option<Membership>, "NULL"),
-) -> TableIterator<'static, (name!(state, &'static str), name!(from_day, Day), name!(to_day, Day))> {
+) -> SetOf<StatePeriod, (&'static str, Day, Day)> {
     let (Some(from_day), Some(to_day)) = (from_day, to_day) else {
-        return TableIterator::empty();
+        return SetOf::empty();
     };
     let policy = policy_of(&policy);
     let timeline =
@@ -44,7 +45,7 @@ fn state_timeline(
     let rows = merged(timeline.inspect(|_| {
         check_for_interrupts!();
     }));
-    TableIterator::new(memory::collect(rows.map(|row| (row.state.name(), row.from, row.to))))
+    SetOf::new(memory::collect(rows.map(|row| (row.state.name(), row.from, row.to))))
 }
 
 /// Since when a customer is in her present state; `None` for a prospect.
@@ -96,17 +97,9 @@ fn segment_history(
     policy: default!(Option<SegmentPolicy>, "NULL"),
     engagement: default!(Option<EngagementHistory>, "NULL"),
     membership: default!(Option<Membership>, "NULL"),
-) -> TableIterator<
-    'static,
-    (
-        name!(as_of, Day),
-        name!(lifecycle_state, &'static str),
-        name!(rfm_score, Option<i32>),
-        name!(vip_tier, &'static str),
-    ),
-> {
+) -> SetOf<SegmentOnDay, (Day, &'static str, Option<i32>, &'static str)> {
     let (Some(from_day), Some(to_day), Some(step)) = (from_day, to_day, step) else {
-        return TableIterator::empty();
+        return SetOf::empty();
     };
     let step = Step::new(step.months(), step.days(), step.micros()).or_raise();
     let policy = policy_of(&policy);
@@ -116,5 +109,5 @@ fn segment_history(
         let score = customer.scores().map(|scores| scores.code());
         (as_of, customer.lifecycle_state().name(), score, customer.vip_tier().name())
     });
-    TableIterator::new(memory::collect(rows))
+    SetOf::new(memory::collect(rows))
 }

@@ -1,6 +1,7 @@
 //! What the columns of a segmentation's relations say, in English and Japanese. Here and not in a file of SQL, because a script
 //! with other letters than ASCII cannot be read into a database of another encoding to say that it must be UTF8.
 
+use super::set::{SetOf, ViewColumn};
 use pgrx::prelude::*;
 
 use crate::column::COLUMNS;
@@ -143,15 +144,7 @@ const VIEW_COLUMNS: &[(&str, &str, &str, &str)] = &[
 /// The columns of `segment_customer` say in all relations what they say there.
 #[pg_extern(name = "_view_columns", immutable, strict, parallel_safe, cost = 10)]
 #[allow(clippy::type_complexity)]
-fn view_columns() -> TableIterator<
-    'static,
-    (
-        name!(suffix, Option<&'static str>),
-        name!(name, &'static str),
-        name!(comment, &'static str),
-        name!(comment_ja, &'static str),
-    ),
-> {
+fn view_columns() -> SetOf<ViewColumn, (Option<&'static str>, &'static str, &'static str, &'static str)> {
     let own = VIEW_COLUMNS.iter().map(|&(suffix, name, en, ja)| (Some(suffix).filter(|s| !s.is_empty()), name, en, ja));
-    TableIterator::new(own.chain(COLUMNS.iter().map(|column| (None, column.name, column.en, column.ja))))
+    SetOf::new(own.chain(COLUMNS.iter().map(|column| (None, column.name, column.en, column.ja))))
 }

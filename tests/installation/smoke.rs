@@ -68,6 +68,55 @@ fn an_error_is_reported_with_its_sqlstate_and_the_session_goes_on() {
     assert_eq!((sqlstate.as_str(), message.as_str(), hint.as_str()), ("22012", "division by zero", ""));
 }
 
+/// A newer script with an older library: every row type of a set has a column more, or another, than the library fills.
+#[test]
+fn row_types_of_another_version_are_refused_by_every_function_that_returns_a_set() {
+    let database = Database::new("smoke_sets");
+    let mut client = database.client();
+    let sets: Vec<(String, String, i32)> = client
+        .query(
+            "SELECT p.oid::regprocedure::text, t.typname::text, relnatts::int
+             FROM pg_proc p JOIN pg_type t ON t.oid = prorettype JOIN pg_class ON pg_class.oid = typrelid
+             WHERE pronamespace = 'rfm'::regnamespace AND proretset AND probin IS NOT NULL AND proname <> 'due_steps'
+             ORDER BY 1",
+            &[],
+        )
+        .expect("the functions that return sets")
+        .iter()
+        .map(|row| (row.get(0), row.get(1), row.get(2)))
+        .collect();
+    assert!(sets.len() >= 23, "{sets:?}");
+    for (function, row_type, columns) in sets {
+        let (name, arguments) = function.split_once('(').expect("a signature");
+        let nulls: Vec<String> = arguments
+            .trim_end_matches(')')
+            .split(',')
+            .filter(|argument| !argument.is_empty())
+            .map(|argument| format!("NULL::{argument}"))
+            .collect();
+        let call = format!("SELECT * FROM {name}({})", nulls.join(", "));
+        let first = text(
+            &mut client,
+            &format!(
+                "SELECT attname::text FROM pg_attribute WHERE attrelid = 'rfm.{row_type}'::regclass AND attnum = 1"
+            ),
+        );
+        let more = format!("rows of {columns} columns, its SQL script expects {}", columns + 1);
+        let changes = [
+            ("ADD ATTRIBUTE more text".to_owned(), more),
+            (format!("ALTER ATTRIBUTE {first} TYPE point"), "whose column 1 is".to_owned()),
+        ];
+        for (change, fragment) in changes {
+            batch(&mut client, &format!("BEGIN; ALTER TYPE rfm.{row_type} {change}"));
+            let (sqlstate, message, hint) = expect_error(&mut client, &call);
+            assert_eq!(sqlstate, "22023", "{call}: {message}");
+            assert!(message.contains(&fragment), "{call}: {message}");
+            assert!(hint.contains("ALTER EXTENSION pg_rfm UPDATE"), "{hint}");
+            batch(&mut client, "ROLLBACK");
+        }
+    }
+}
+
 /// A newer script with an older library: the row type has a column more than the library fills.
 #[test]
 fn a_row_type_of_another_version_is_refused() {

@@ -1,0 +1,191 @@
+-- row types
+
+-- What the functions that return sets return; src/sql/set.rs names them for Rust, and they are compared at the first call.
+
+CREATE TYPE ab_factor AS (
+    factor text,
+    sort_order integer,
+    weight numeric,
+    label_en text,
+    label_ja text
+);
+COMMENT ON TYPE ab_factor IS 'A row of ab_factors().';
+
+CREATE TYPE ab_verdict AS (
+    verdict text,
+    sort_order integer,
+    label_en text,
+    label_ja text
+);
+COMMENT ON TYPE ab_verdict IS 'A row of ab_verdicts().';
+
+CREATE TYPE _chosen_column AS (
+    outcome text,
+    places integer[]
+);
+COMMENT ON TYPE _chosen_column IS 'A row of _choose_column().';
+
+CREATE TYPE customer_column AS (
+    place integer,
+    name text,
+    type text,
+    description text,
+    description_ja text
+);
+COMMENT ON TYPE customer_column IS 'A row of customer_columns().';
+
+CREATE TYPE dormancy_category_label AS (
+    category text,
+    sort_order integer,
+    label_en text,
+    label_ja text
+);
+COMMENT ON TYPE dormancy_category_label IS 'A row of dormancy_categories().';
+
+CREATE TYPE dormancy_reason_label AS (
+    reason text,
+    sort_order integer,
+    label_en text,
+    label_ja text
+);
+COMMENT ON TYPE dormancy_reason_label IS 'A row of dormancy_reasons().';
+
+CREATE TYPE due_step_reason_label AS (
+    why text,
+    sort_order integer,
+    label_en text,
+    label_ja text
+);
+COMMENT ON TYPE due_step_reason_label IS 'A row of due_step_reasons().';
+
+CREATE TYPE lifecycle_state_label AS (
+    state text,
+    sort_order integer,
+    label_en text,
+    label_ja text
+);
+COMMENT ON TYPE lifecycle_state_label IS 'A row of lifecycle_states().';
+
+CREATE TYPE membership_label AS (
+    membership text,
+    sort_order integer,
+    label_en text,
+    label_ja text
+);
+COMMENT ON TYPE membership_label IS 'A row of memberships().';
+
+CREATE TYPE message_title AS (
+    message_key text,
+    sort_order integer,
+    title_en text,
+    title_ja text,
+    invitation_ja text
+);
+COMMENT ON TYPE message_title IS 'A row of message_keys().';
+
+CREATE TYPE month_of_purchases AS (
+    month date,
+    months_after integer,
+    orders bigint,
+    revenue numeric
+);
+COMMENT ON TYPE month_of_purchases IS 'A row of purchases_by_month().';
+
+CREATE TYPE next_action_rule AS (
+    sort_order integer,
+    rule text,
+    action text,
+    behavior text,
+    title text,
+    title_ja text
+);
+COMMENT ON TYPE next_action_rule IS 'A row of next_actions().';
+
+CREATE TYPE policy_finding AS (
+    severity text,
+    path text,
+    message text
+);
+COMMENT ON TYPE policy_finding IS 'A row of check_policy().';
+
+CREATE TYPE policy_preset AS (
+    name text,
+    title text,
+    description text
+);
+COMMENT ON TYPE policy_preset IS 'A row of policy_presets().';
+
+CREATE TYPE purchase_stage_label AS (
+    stage text,
+    sort_order integer,
+    label_en text,
+    label_ja text
+);
+COMMENT ON TYPE purchase_stage_label IS 'A row of purchase_stages().';
+
+CREATE TYPE scenario_finding AS (
+    severity text,
+    path text,
+    message text
+);
+COMMENT ON TYPE scenario_finding IS 'A row of check_scenario().';
+
+CREATE TYPE scenario_preset AS (
+    name text,
+    priority integer,
+    behavior text,
+    title text,
+    title_ja text,
+    description text
+);
+COMMENT ON TYPE scenario_preset IS 'A row of scenario_presets().';
+
+CREATE TYPE segment_on_day AS (
+    as_of date,
+    lifecycle_state text,
+    rfm_score integer,
+    vip_tier text
+);
+COMMENT ON TYPE segment_on_day IS 'A row of segment_history().';
+
+CREATE TYPE _source_column AS (
+    source text,
+    role text,
+    setting text,
+    is_required boolean,
+    types text
+);
+COMMENT ON TYPE _source_column IS 'A row of _source_columns().';
+
+CREATE TYPE state_movement AS (
+    from_day date,
+    to_day date,
+    from_state text,
+    to_state text,
+    revenue_before numeric,
+    revenue_after numeric
+);
+COMMENT ON TYPE state_movement IS 'A row of state_movements().';
+
+CREATE TYPE state_period AS (
+    state text,
+    from_day date,
+    to_day date
+);
+COMMENT ON TYPE state_period IS 'A row of state_timeline().';
+
+CREATE TYPE _view_column AS (
+    suffix text,
+    name text,
+    comment text,
+    comment_ja text
+);
+COMMENT ON TYPE _view_column IS 'A row of _view_columns().';
+
+CREATE TYPE vip_tier_label AS (
+    tier text,
+    sort_order integer,
+    label_en text,
+    label_ja text
+);
+COMMENT ON TYPE vip_tier_label IS 'A row of vip_tiers().';
