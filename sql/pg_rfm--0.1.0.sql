@@ -1613,7 +1613,7 @@ $meaning$;
 COMMENT ON FUNCTION _meaning(jsonb, text, text) IS
     'Part of segmentations: what a word means by a list of words, and otherwise, as SQL.';
 
--- An empty membership is unknown, unless the list says what it means.
+-- An empty membership is unknown, unless the list says what it means. Japanese text has a space of its own.
 CREATE FUNCTION _word(s segmentation_settings, argument text, alias text) RETURNS text
 LANGUAGE plpgsql IMMUTABLE PARALLEL SAFE SET search_path = pg_catalog, pg_temp
 AS $word$
@@ -1626,7 +1626,7 @@ DECLARE
     otherwise text := written;
 BEGIN
     IF argument = 'memberships' AND s.customers_membership IS NOT NULL THEN
-        otherwise := format('CASE WHEN pg_catalog.btrim(%1$s) <> '''' THEN %1$s END', written);
+        otherwise := format('CASE WHEN pg_catalog.btrim(%1$s, %2$L) <> '''' THEN %1$s END', written, ' ' || chr(12288));
     END IF;
     RETURN @extschema@._meaning(words, written, otherwise);
 END
@@ -1640,7 +1640,7 @@ CREATE FUNCTION _consents(s segmentation_settings, alias text) RETURNS text
 LANGUAGE plpgsql IMMUTABLE PARALLEL SAFE SET search_path = pg_catalog, pg_temp
 AS $consents$
 DECLARE
-    written text := format('%s.%I::pg_catalog.jsonb', alias, s.customers_consents);
+    written text := format('%s.%s::pg_catalog.jsonb', alias, quote_ident(s.customers_consents));
 BEGIN
     IF s.customers_consents IS NULL THEN
         RETURN 'NULL::pg_catalog.jsonb';
@@ -1676,11 +1676,11 @@ DECLARE
     joined text := '';
 BEGIN
     IF are_consents THEN
-        words := 'k.channel';
+        words := @extschema@._meaning(s.channel_names, 'k.word', 'k.word');
         joined := format(
-            ' CROSS JOIN LATERAL (SELECT %s AS consents) AS n CROSS JOIN LATERAL jsonb_object_keys('
-            'CASE jsonb_typeof(n.consents) WHEN ''object'' THEN n.consents ELSE ''{}'' END) AS k (channel)',
-            @extschema@._consents(s, 'r'));
+            ' CROSS JOIN LATERAL jsonb_object_keys('
+            'CASE jsonb_typeof(r.%1$I::jsonb) WHEN ''object'' THEN r.%1$I::jsonb ELSE ''{}'' END) AS k (word)',
+            s.customers_consents);
     END IF;
     RETURN QUERY EXECUTE format(
 $sql$SELECT t.word, t.n, t.total
@@ -3514,13 +3514,15 @@ DECLARE
     relation regclass := @extschema@._source_table(s, source);
     moment_column text := CASE source WHEN 'engagement' THEN s.engagement_happened_at
                                       WHEN 'contacts' THEN s.contacts_contacted_at END;
-    moment text := format('r.%I', moment_column);
+    moment text := 'r.' || quote_ident(moment_column);
     day text := @extschema@._day(s, relation, 'r', moment_column);
     written text := CASE source WHEN 'engagement' THEN @extschema@._text('r', s.engagement_kind)
                                 WHEN 'contacts' THEN @extschema@._text('r', s.contacts_channel) END;
-    names text[] := CASE source WHEN 'engagement' THEN ARRAY[@extschema@._word(s, 'engagement_kinds', 'r')]
-        WHEN 'contacts' THEN ARRAY[@extschema@._word(s, 'channel_names', 'r'), @extschema@._text('r', s.contacts_scenario),
-                                   @extschema@._text('r', s.contacts_step), @extschema@._text('r', s.contacts_group)] END;
+    names text[] := CASE source
+        WHEN 'engagement' THEN ARRAY[@extschema@._word(s, 'engagement_kinds', 'r')]
+        WHEN 'contacts' THEN ARRAY[
+            @extschema@._word(s, 'channel_names', 'r'), @extschema@._text('r', s.contacts_scenario),
+            @extschema@._text('r', s.contacts_step), @extschema@._text('r', s.contacts_group)] END;
     keys text := (SELECT string_agg(format('r.%I', k.name), ', ' ORDER BY k.place)
                   FROM unnest(@extschema@._source_keys(s, source)) WITH ORDINALITY AS k (name, place)
                   WHERE k.name IS NOT NULL);
@@ -3532,16 +3534,16 @@ BEGIN
     FROM (VALUES
         (1, 'no customer', format('NOT (%s)', @extschema@._has_key(s, source, 'r')), 'ignored'),
         (2, 'no date', moment || ' IS NULL', 'ignored'),
-        (3, 'infinite date', format('NOT isfinite(%s)', moment), 'refused: a view over the table can leave them out'),
-        (4, 'date in the future', format('isfinite(%s) AND %s > %L', moment, day, @extschema@._today(s, NULL::date)),
-            'invisible until that day'),
+        (3, 'infinite date', 'NOT isfinite(' || moment || ')', 'refused: a view over the table can leave them out'),
+        (4, 'date in the future', 'isfinite(' || moment || ') AND ' || day
+                                  || format(' > %L', @extschema@._today(s, NULL::date)), 'invisible until that day'),
         (5, CASE source WHEN 'engagement' THEN 'no kind' ELSE 'no channel' END, written || ' IS NULL',
             CASE source WHEN 'engagement' THEN 'ignored' ELSE 'a contact over no channel in particular' END),
         (6, 'no name', (SELECT string_agg(format('@extschema@._is_no_name(%s)', n.name), ' OR ')
                         FROM unnest(names) AS n (name)),
-            CASE source WHEN 'engagement' THEN 'refused: a kind has 1 to 63 bytes; engagement_kinds says what others mean'
-                ELSE 'refused: channel, scenario, step and group have 1 to 63 bytes; channel_names says what others mean'
-                END)
+            'refused: a name has 1 to 63 bytes and no control characters; ' || CASE source
+                WHEN 'engagement' THEN 'engagement_kinds says what another kind means'
+                ELSE 'channel_names says what another channel means' END)
     ) AS f (place, finding, condition, effect);
     RETURN QUERY
         SELECT * FROM @extschema@._counted_findings(
@@ -3655,16 +3657,16 @@ FROM (
         INTO found USING as_of, (cuts ->> 0)::numeric, (cuts ->> -1)::numeric;
     IF as_of - found.last_on > at_risk_after THEN
         RETURN QUERY SELECT 'orders end long before as_of', found.orders, 1.000000, found.last_on::text,
-            format('as_of is %s days later, and customers are at risk after %s: nobody is active. Ask for the day on which '
-                   'the data ends (as_of => %L), or load the orders since',
+            format('as_of is %s days later, and customers are at risk after %s: nobody is active. Ask for the day on '
+                   'which the data ends (as_of => %L), or load the orders since',
                    as_of - found.last_on, at_risk_after, found.last_on);
     END IF;
     IF found.customers >= 20 THEN
         RETURN QUERY
             SELECT format('nearly everybody has m = %s', d.digit), d.customers,
                    round(d.customers::numeric / found.customers, 6), format('monetary is %s on average', found.mean),
-                   format('rfm.monetary_cuts are %s: write cuts for this currency and shop into the policy, or learn them '
-                          '(policy => ''learn'')', cuts)
+                   format('rfm.monetary_cuts are %s: write cuts for this currency and shop into the policy, or learn '
+                          'them (policy => ''learn'')', cuts)
             FROM (VALUES (1, found.lowest), (jsonb_array_length(cuts) + 1, found.highest)) AS d (digit, customers)
             WHERE d.customers >= 0.9 * found.customers;
     END IF;
@@ -3673,7 +3675,8 @@ $answers$;
 COMMENT ON FUNCTION _audit_answers(segmentation_settings, segment_policy) IS
     'Part of segmentations: what makes the answers of nearly everybody the same.';
 
--- What is odd about the shop's tables, by the same settings as a segmentation. What a policy will learn is not known yet.
+-- What is odd about the shop's tables, by the same settings as a segmentation. What a policy will learn is not known
+-- yet.
 CREATE FUNCTION _audit(s segmentation_settings) RETURNS TABLE (
     finding text, rows bigint, share numeric, example text, effect text
 )
@@ -3789,7 +3792,8 @@ $index$;
 COMMENT ON FUNCTION _an_index_leads_with(regclass, text[]) IS
     'Part of segmentations: whether a table has an index of which these are the first columns.';
 
-CREATE FUNCTION _show_finding(name text, finding text, rows bigint, share numeric, example text, effect text) RETURNS void
+CREATE FUNCTION _show_finding(name text, finding text, rows bigint, share numeric, example text, effect text)
+    RETURNS void
 LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp
 AS $show$
 BEGIN

@@ -107,7 +107,7 @@ $meaning$;
 COMMENT ON FUNCTION _meaning(jsonb, text, text) IS
     'Part of segmentations: what a word means by a list of words, and otherwise, as SQL.';
 
--- An empty membership is unknown, unless the list says what it means.
+-- An empty membership is unknown, unless the list says what it means. Japanese text has a space of its own.
 CREATE FUNCTION _word(s segmentation_settings, argument text, alias text) RETURNS text
 LANGUAGE plpgsql IMMUTABLE PARALLEL SAFE SET search_path = pg_catalog, pg_temp
 AS $word$
@@ -120,7 +120,7 @@ DECLARE
     otherwise text := written;
 BEGIN
     IF argument = 'memberships' AND s.customers_membership IS NOT NULL THEN
-        otherwise := format('CASE WHEN pg_catalog.btrim(%1$s) <> '''' THEN %1$s END', written);
+        otherwise := format('CASE WHEN pg_catalog.btrim(%1$s, %2$L) <> '''' THEN %1$s END', written, ' ' || chr(12288));
     END IF;
     RETURN @extschema@._meaning(words, written, otherwise);
 END
@@ -134,7 +134,7 @@ CREATE FUNCTION _consents(s segmentation_settings, alias text) RETURNS text
 LANGUAGE plpgsql IMMUTABLE PARALLEL SAFE SET search_path = pg_catalog, pg_temp
 AS $consents$
 DECLARE
-    written text := format('%s.%I::pg_catalog.jsonb', alias, s.customers_consents);
+    written text := format('%s.%s::pg_catalog.jsonb', alias, quote_ident(s.customers_consents));
 BEGIN
     IF s.customers_consents IS NULL THEN
         RETURN 'NULL::pg_catalog.jsonb';
@@ -170,11 +170,11 @@ DECLARE
     joined text := '';
 BEGIN
     IF are_consents THEN
-        words := 'k.channel';
+        words := @extschema@._meaning(s.channel_names, 'k.word', 'k.word');
         joined := format(
-            ' CROSS JOIN LATERAL (SELECT %s AS consents) AS n CROSS JOIN LATERAL jsonb_object_keys('
-            'CASE jsonb_typeof(n.consents) WHEN ''object'' THEN n.consents ELSE ''{}'' END) AS k (channel)',
-            @extschema@._consents(s, 'r'));
+            ' CROSS JOIN LATERAL jsonb_object_keys('
+            'CASE jsonb_typeof(r.%1$I::jsonb) WHEN ''object'' THEN r.%1$I::jsonb ELSE ''{}'' END) AS k (word)',
+            s.customers_consents);
     END IF;
     RETURN QUERY EXECUTE format(
 $sql$SELECT t.word, t.n, t.total
