@@ -518,6 +518,17 @@ AS 'MODULE_PATHNAME', 'is_called_like_order_number_wrapper';
 
 /* <begin connected objects> */
 -- src/sql/words.rs
+-- pg_rfm::sql::words::_is_name
+CREATE  FUNCTION "_is_name"(
+	"word" TEXT /* & str */
+) RETURNS bool /* bool */
+IMMUTABLE STRICT PARALLEL SAFE  COST 10
+LANGUAGE c /* Rust */
+AS 'MODULE_PATHNAME', 'is_name_wrapper';
+/* </end connected objects> */
+
+/* <begin connected objects> */
+-- src/sql/words.rs
 -- pg_rfm::sql::words::_known_words
 CREATE  FUNCTION "_known_words"(
 	"argument" TEXT, /* Option < & str > */
@@ -1015,6 +1026,7 @@ COMMENT ON FUNCTION customer_columns() IS
 --   column_guess::is_called_like_order_number
 --   words::known_words
 --   words::nearest_word
+--   words::is_name
 
 -- segmentation: settings
 
@@ -1525,11 +1537,6 @@ $lists$;
 COMMENT ON FUNCTION _word_lists(segmentation_settings) IS
     'Part of segmentations: the lists of a shop''s own words, and the tables that they are for.';
 
-CREATE FUNCTION _is_no_name(word text) RETURNS boolean
-LANGUAGE plpgsql IMMUTABLE PARALLEL SAFE SET search_path = pg_catalog, pg_temp
-AS $no_name$ BEGIN RETURN octet_length(word) NOT BETWEEN 1 AND 63 OR word ~ '[[:cntrl:]]'; END $no_name$;
-COMMENT ON FUNCTION _is_no_name(text) IS 'Part of segmentations: whether a text is no name that a history can keep.';
-
 -- The settings with lists of words that can be meant; those for tables that are not named are left out.
 CREATE FUNCTION _with_checked_words(s segmentation_settings, given jsonb) RETURNS segmentation_settings
 LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp
@@ -1585,7 +1592,7 @@ BEGIN
             means || ', which is no membership',
             format('Known are: %s. null is unknown.',
                    @extschema@._listed_known_words(argument, NULL::@extschema@.segment_policy)));
-    ELSIF @extschema@._is_no_name(meaning #>> '{}') THEN
+    ELSIF NOT @extschema@._is_name(meaning #>> '{}') THEN
         PERFORM @extschema@._refuse(means || ', which is no name',
                                     'A name has 1 to 63 bytes and no control characters.');
     END IF;
@@ -1697,32 +1704,41 @@ $unknown$;
 COMMENT ON FUNCTION _unknown_words(segmentation_settings, text, text, segment_policy) IS
     'Part of segmentations: the kinds, channels or memberships of a source that are not known, with their counts.';
 
--- The same in one row, most frequent first, each with the known word that it may mean; and a list that says what they
--- mean, for the shop to correct. No row where all are known. Reasons that customers stated are told apart.
+-- The same in one row, most frequent first, each with the known word that it may mean. Reasons that customers stated
+-- are told apart. The list is the one to give instead of the present one, for the shop to correct: it says of all unknown
+-- words what they may mean. No row where all are known.
 CREATE FUNCTION _described_words(
     s segmentation_settings, source text, argument text, policy segment_policy, are_stated_reasons boolean
 ) RETURNS TABLE (rows bigint, share numeric, listed text, list text)
 LANGUAGE plpgsql STABLE ROWS 1 SET search_path = pg_catalog, pg_temp
 AS $described$
+DECLARE
+    words jsonb := (SELECT l.words FROM @extschema@._word_lists(s) AS l WHERE l.argument = _described_words.argument);
 BEGIN
     RETURN QUERY
-        SELECT sum(u.rows)::bigint, round(sum(u.rows) / min(u.total), 6),
+        SELECT sum(u.rows) FILTER (WHERE u.is_asked)::bigint,
+               round(sum(u.rows) FILTER (WHERE u.is_asked) / min(u.total), 6),
                string_agg(concat_ws(' ', left(u.word, 40), u.rows, '(' || u.nearest || '?)'), ', ' ORDER BY u.place)
-                   FILTER (WHERE u.place <= 20)
-               || CASE WHEN count(*) > 20 THEN format(' and %s others', count(*) - 20) ELSE '' END,
-               format('%s => %L', argument, jsonb_object_agg(u.word, coalesce(u.nearest, u.itself))
-                                                FILTER (WHERE u.place <= 20))
+                   FILTER (WHERE u.is_asked AND u.place <= 20)
+               || CASE WHEN max(u.place) FILTER (WHERE u.is_asked) > 20
+                       THEN format(' and %s others', max(u.place) FILTER (WHERE u.is_asked) - 20) ELSE '' END,
+               format('%s => %L', argument, coalesce(words, '{}')
+                   || jsonb_object_agg(u.word, coalesce(u.nearest, u.itself)) FILTER (WHERE u.place <= 20))
         FROM (
-            SELECT w.*, CASE WHEN w.place <= 20 THEN @extschema@._nearest_word(argument, w.word, policy) END AS nearest,
+            SELECT w.*, w.is_stated = are_stated_reasons AS is_asked,
+                   CASE WHEN w.place <= 20 THEN @extschema@._nearest_word(argument, w.word, policy) END AS nearest,
                    CASE WHEN source <> 'customers' THEN w.word END AS itself
             FROM (
-                SELECT k.*, row_number() OVER (ORDER BY k.rows DESC, k.word) AS place
+                SELECT k.*, t.is_stated,
+                       row_number() OVER (PARTITION BY t.is_stated ORDER BY k.rows DESC, k.word) AS place
                 FROM @extschema@._unknown_words(s, source, argument, policy) AS k
-                WHERE (argument = 'engagement_kinds' AND starts_with(k.word, 'stated_')) = are_stated_reasons
-                    AND (source = 'customers' OR NOT @extschema@._is_no_name(k.word))
+                CROSS JOIN LATERAL (
+                    SELECT argument = 'engagement_kinds' AND starts_with(k.word, 'stated_') AS is_stated
+                ) AS t
+                WHERE source = 'customers' OR @extschema@._is_name(k.word)
             ) AS w
         ) AS u
-        HAVING count(*) > 0;
+        HAVING bool_or(u.is_asked);
 END
 $described$;
 COMMENT ON FUNCTION _described_words(segmentation_settings, text, text, segment_policy, boolean) IS
@@ -1765,8 +1781,8 @@ COMMENT ON FUNCTION _refuse_unknown_words(segmentation_settings) IS
 
 -- segmentation: SELECTs over the shop's tables
 
--- They are the only SQL that reads the shop's tables, and are made of the settings anew each time: a column that was
--- renamed is missed by name.
+-- Besides them only the audit and the checks of words and currencies read the shop's tables. They are made of the
+-- settings anew each time: a column that was renamed is missed by name.
 
 -- The key columns of a source as they are called there: the tenant's, or NULL, and the customer's.
 CREATE FUNCTION _source_keys(s segmentation_settings, source text) RETURNS text[]
@@ -3539,7 +3555,7 @@ BEGIN
                                   || format(' > %L', @extschema@._today(s, NULL::date)), 'invisible until that day'),
         (5, CASE source WHEN 'engagement' THEN 'no kind' ELSE 'no channel' END, written || ' IS NULL',
             CASE source WHEN 'engagement' THEN 'ignored' ELSE 'a contact over no channel in particular' END),
-        (6, 'no name', (SELECT string_agg(format('@extschema@._is_no_name(%s)', n.name), ' OR ')
+        (6, 'no name', (SELECT string_agg(format('NOT @extschema@._is_name(%s)', n.name), ' OR ')
                         FROM unnest(names) AS n (name)),
             'refused: a name has 1 to 63 bytes and no control characters; ' || CASE source
                 WHEN 'engagement' THEN 'engagement_kinds says what another kind means'
@@ -3563,30 +3579,25 @@ LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp
 AS $strangers$
 DECLARE
     with_customers boolean := source <> 'customers' AND s.customers IS NOT NULL;
-    known text := format('SELECT %s FROM %s', @extschema@._key_list(s, 'o'), @extschema@._order_rows(s))
+    rows_with_key text := format('FROM %s AS r WHERE %s', @extschema@._source_table(s, source),
+                                 @extschema@._has_key(s, source, 'r'));
+    is_stranger text := format('NOT EXISTS (SELECT FROM (SELECT %s FROM %s) AS o WHERE %s)',
+                               @extschema@._key_list(s, 'o'), @extschema@._order_rows(s), @extschema@._same_key(s, 'k', 'o'))
         || CASE WHEN with_customers THEN format(
-            ' UNION SELECT %s FROM %s AS c WHERE %s', @extschema@._keys_as_in_orders(s, 'customers', 'c'),
-            @extschema@._source_table(s, 'customers'), @extschema@._has_key(s, 'customers', 'c')) ELSE '' END;
+            ' AND NOT EXISTS (SELECT FROM (SELECT %s FROM %s AS c) AS p WHERE %s)',
+            @extschema@._keys_as_in_orders(s, 'customers', 'c'), @extschema@._source_table(s, 'customers'),
+            @extschema@._same_key(s, 'k', 'p')) ELSE '' END;
     effect text := CASE
         WHEN source = 'customers' THEN 'prospects; if they have orders, the keys are written in another way there'
         WHEN with_customers THEN 'ignored: neither the orders nor the customers have them'
         ELSE 'ignored: they have no orders; customers => ... takes in prospects' END;
 BEGIN
     RETURN QUERY EXECUTE
-        format(
-$sql$SELECT %L, count(*) FILTER (WHERE NOT f.is_known), round(avg(1 - f.is_known::int), 6),
-       min(f.example) FILTER (WHERE NOT f.is_known), %L
-FROM (
-    SELECT o.%I IS NOT NULL AS is_known, %s AS example
-    FROM (SELECT %s FROM %s AS r WHERE %s) AS k$sql$,
-            source || ': customer without orders', effect, s.customer,
-            @extschema@._shown_row(@extschema@._key_list(s, 'k')), @extschema@._keys_as_in_orders(s, source, 'r'),
-            @extschema@._source_table(s, source), @extschema@._has_key(s, source, 'r'))
-        || format(
-$sql$
-    LEFT JOIN (SELECT DISTINCT u.* FROM (%s) AS u) AS o ON %s
-) AS f
-HAVING NOT bool_and(f.is_known)$sql$, known, @extschema@._same_key(s, 'k', 'o'));
+        format('SELECT %L, count(*), round(count(*)::numeric / (SELECT count(*) %s), 6), min(%s), %L',
+               source || ': customer without orders', rows_with_key,
+               @extschema@._shown_row(@extschema@._key_list(s, 'k')), effect)
+        || format(' FROM (SELECT %s %s) AS k WHERE %s HAVING count(*) > 0',
+                  @extschema@._keys_as_in_orders(s, source, 'r'), rows_with_key, is_stranger);
 END
 $strangers$;
 COMMENT ON FUNCTION _audit_strangers(segmentation_settings, text) IS
@@ -6101,5 +6112,7 @@ COMMENT ON FUNCTION _known_words(text, segment_policy) IS
     'Part of segmentations: the words that are known under a policy where a shop may have its own; the argument is engagement_kinds, memberships or channel_names.';
 COMMENT ON FUNCTION _nearest_word(text, text, segment_policy) IS
     'Part of segmentations: the known word that another one most probably means; NULL where none is near.';
+COMMENT ON FUNCTION _is_name(text) IS
+    'Part of segmentations: whether a history can keep a text as the name of a kind, channel, scenario, step or group.';
 /* </end connected objects> */
 

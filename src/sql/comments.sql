@@ -313,3 +313,5 @@ COMMENT ON FUNCTION _known_words(text, segment_policy) IS
     'Part of segmentations: the words that are known under a policy where a shop may have its own; the argument is engagement_kinds, memberships or channel_names.';
 COMMENT ON FUNCTION _nearest_word(text, text, segment_policy) IS
     'Part of segmentations: the known word that another one most probably means; NULL where none is near.';
+COMMENT ON FUNCTION _is_name(text) IS
+    'Part of segmentations: whether a history can keep a text as the name of a kind, channel, scenario, step or group.';

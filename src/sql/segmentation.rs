@@ -33,6 +33,7 @@ extension_sql_file!(
         column_guess::is_called_like_order_number,
         words::known_words,
         words::nearest_word,
+        words::is_name,
     ]
 );
 extension_sql_file!("segmentation/columns.sql", name = "segmentation_columns", requires = ["segmentation_settings"]);

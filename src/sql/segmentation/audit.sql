@@ -113,7 +113,7 @@ BEGIN
                                   || format(' > %L', @extschema@._today(s, NULL::date)), 'invisible until that day'),
         (5, CASE source WHEN 'engagement' THEN 'no kind' ELSE 'no channel' END, written || ' IS NULL',
             CASE source WHEN 'engagement' THEN 'ignored' ELSE 'a contact over no channel in particular' END),
-        (6, 'no name', (SELECT string_agg(format('@extschema@._is_no_name(%s)', n.name), ' OR ')
+        (6, 'no name', (SELECT string_agg(format('NOT @extschema@._is_name(%s)', n.name), ' OR ')
                         FROM unnest(names) AS n (name)),
             'refused: a name has 1 to 63 bytes and no control characters; ' || CASE source
                 WHEN 'engagement' THEN 'engagement_kinds says what another kind means'
@@ -137,30 +137,26 @@ LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp
 AS $strangers$
 DECLARE
     with_customers boolean := source <> 'customers' AND s.customers IS NOT NULL;
-    known text := format('SELECT %s FROM %s', @extschema@._key_list(s, 'o'), @extschema@._order_rows(s))
+    rows_with_key text := format('FROM %s AS r WHERE %s', @extschema@._source_table(s, source),
+                                 @extschema@._has_key(s, source, 'r'));
+    is_stranger text := format(
+            'NOT EXISTS (SELECT FROM (SELECT %s FROM %s) AS o WHERE %s)',
+            @extschema@._key_list(s, 'o'), @extschema@._order_rows(s), @extschema@._same_key(s, 'k', 'o'))
         || CASE WHEN with_customers THEN format(
-            ' UNION SELECT %s FROM %s AS c WHERE %s', @extschema@._keys_as_in_orders(s, 'customers', 'c'),
-            @extschema@._source_table(s, 'customers'), @extschema@._has_key(s, 'customers', 'c')) ELSE '' END;
+            ' AND NOT EXISTS (SELECT FROM (SELECT %s FROM %s AS c) AS p WHERE %s)',
+            @extschema@._keys_as_in_orders(s, 'customers', 'c'), @extschema@._source_table(s, 'customers'),
+            @extschema@._same_key(s, 'k', 'p')) ELSE '' END;
     effect text := CASE
         WHEN source = 'customers' THEN 'prospects; if they have orders, the keys are written in another way there'
         WHEN with_customers THEN 'ignored: neither the orders nor the customers have them'
         ELSE 'ignored: they have no orders; customers => ... takes in prospects' END;
 BEGIN
     RETURN QUERY EXECUTE
-        format(
-$sql$SELECT %L, count(*) FILTER (WHERE NOT f.is_known), round(avg(1 - f.is_known::int), 6),
-       min(f.example) FILTER (WHERE NOT f.is_known), %L
-FROM (
-    SELECT o.%I IS NOT NULL AS is_known, %s AS example
-    FROM (SELECT %s FROM %s AS r WHERE %s) AS k$sql$,
-            source || ': customer without orders', effect, s.customer,
-            @extschema@._shown_row(@extschema@._key_list(s, 'k')), @extschema@._keys_as_in_orders(s, source, 'r'),
-            @extschema@._source_table(s, source), @extschema@._has_key(s, source, 'r'))
-        || format(
-$sql$
-    LEFT JOIN (SELECT DISTINCT u.* FROM (%s) AS u) AS o ON %s
-) AS f
-HAVING NOT bool_and(f.is_known)$sql$, known, @extschema@._same_key(s, 'k', 'o'));
+        format('SELECT %L, count(*), round(count(*)::numeric / (SELECT count(*) %s), 6), min(%s), %L',
+               source || ': customer without orders', rows_with_key,
+               @extschema@._shown_row(@extschema@._key_list(s, 'k')), effect)
+        || format(' FROM (SELECT %s %s) AS k WHERE %s HAVING count(*) > 0',
+                  @extschema@._keys_as_in_orders(s, source, 'r'), rows_with_key, is_stranger);
 END
 $strangers$;
 COMMENT ON FUNCTION _audit_strangers(segmentation_settings, text) IS

@@ -1,7 +1,7 @@
 -- segmentation: SELECTs over the shop's tables
 
--- They are the only SQL that reads the shop's tables, and are made of the settings anew each time: a column that was
--- renamed is missed by name.
+-- Besides them only the audit and the checks of words and currencies read the shop's tables. They are made of the
+-- settings anew each time: a column that was renamed is missed by name.
 
 -- The key columns of a source as they are called there: the tenant's, or NULL, and the customer's.
 CREATE FUNCTION _source_keys(s segmentation_settings, source text) RETURNS text[]

@@ -19,11 +19,6 @@ $lists$;
 COMMENT ON FUNCTION _word_lists(segmentation_settings) IS
     'Part of segmentations: the lists of a shop''s own words, and the tables that they are for.';
 
-CREATE FUNCTION _is_no_name(word text) RETURNS boolean
-LANGUAGE plpgsql IMMUTABLE PARALLEL SAFE SET search_path = pg_catalog, pg_temp
-AS $no_name$ BEGIN RETURN octet_length(word) NOT BETWEEN 1 AND 63 OR word ~ '[[:cntrl:]]'; END $no_name$;
-COMMENT ON FUNCTION _is_no_name(text) IS 'Part of segmentations: whether a text is no name that a history can keep.';
-
 -- The settings with lists of words that can be meant; those for tables that are not named are left out.
 CREATE FUNCTION _with_checked_words(s segmentation_settings, given jsonb) RETURNS segmentation_settings
 LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp
@@ -79,7 +74,7 @@ BEGIN
             means || ', which is no membership',
             format('Known are: %s. null is unknown.',
                    @extschema@._listed_known_words(argument, NULL::@extschema@.segment_policy)));
-    ELSIF @extschema@._is_no_name(meaning #>> '{}') THEN
+    ELSIF NOT @extschema@._is_name(meaning #>> '{}') THEN
         PERFORM @extschema@._refuse(means || ', which is no name',
                                     'A name has 1 to 63 bytes and no control characters.');
     END IF;
@@ -191,32 +186,41 @@ $unknown$;
 COMMENT ON FUNCTION _unknown_words(segmentation_settings, text, text, segment_policy) IS
     'Part of segmentations: the kinds, channels or memberships of a source that are not known, with their counts.';
 
--- The same in one row, most frequent first, each with the known word that it may mean; and a list that says what they
--- mean, for the shop to correct. No row where all are known. Reasons that customers stated are told apart.
+-- The same in one row, most frequent first, each with the known word that it may mean. Reasons that customers stated
+-- are told apart. The list is the one to give instead of the present one, for the shop to correct: it says of all
+-- unknown words what they may mean. No row where all are known.
 CREATE FUNCTION _described_words(
     s segmentation_settings, source text, argument text, policy segment_policy, are_stated_reasons boolean
 ) RETURNS TABLE (rows bigint, share numeric, listed text, list text)
 LANGUAGE plpgsql STABLE ROWS 1 SET search_path = pg_catalog, pg_temp
 AS $described$
+DECLARE
+    words jsonb := (SELECT l.words FROM @extschema@._word_lists(s) AS l WHERE l.argument = _described_words.argument);
 BEGIN
     RETURN QUERY
-        SELECT sum(u.rows)::bigint, round(sum(u.rows) / min(u.total), 6),
+        SELECT sum(u.rows) FILTER (WHERE u.is_asked)::bigint,
+               round(sum(u.rows) FILTER (WHERE u.is_asked) / min(u.total), 6),
                string_agg(concat_ws(' ', left(u.word, 40), u.rows, '(' || u.nearest || '?)'), ', ' ORDER BY u.place)
-                   FILTER (WHERE u.place <= 20)
-               || CASE WHEN count(*) > 20 THEN format(' and %s others', count(*) - 20) ELSE '' END,
-               format('%s => %L', argument, jsonb_object_agg(u.word, coalesce(u.nearest, u.itself))
-                                                FILTER (WHERE u.place <= 20))
+                   FILTER (WHERE u.is_asked AND u.place <= 20)
+               || CASE WHEN max(u.place) FILTER (WHERE u.is_asked) > 20
+                       THEN format(' and %s others', max(u.place) FILTER (WHERE u.is_asked) - 20) ELSE '' END,
+               format('%s => %L', argument, coalesce(words, '{}')
+                   || jsonb_object_agg(u.word, coalesce(u.nearest, u.itself)) FILTER (WHERE u.place <= 20))
         FROM (
-            SELECT w.*, CASE WHEN w.place <= 20 THEN @extschema@._nearest_word(argument, w.word, policy) END AS nearest,
+            SELECT w.*, w.is_stated = are_stated_reasons AS is_asked,
+                   CASE WHEN w.place <= 20 THEN @extschema@._nearest_word(argument, w.word, policy) END AS nearest,
                    CASE WHEN source <> 'customers' THEN w.word END AS itself
             FROM (
-                SELECT k.*, row_number() OVER (ORDER BY k.rows DESC, k.word) AS place
+                SELECT k.*, t.is_stated,
+                       row_number() OVER (PARTITION BY t.is_stated ORDER BY k.rows DESC, k.word) AS place
                 FROM @extschema@._unknown_words(s, source, argument, policy) AS k
-                WHERE (argument = 'engagement_kinds' AND starts_with(k.word, 'stated_')) = are_stated_reasons
-                    AND (source = 'customers' OR NOT @extschema@._is_no_name(k.word))
+                CROSS JOIN LATERAL (
+                    SELECT argument = 'engagement_kinds' AND starts_with(k.word, 'stated_') AS is_stated
+                ) AS t
+                WHERE source = 'customers' OR @extschema@._is_name(k.word)
             ) AS w
         ) AS u
-        HAVING count(*) > 0;
+        HAVING bool_or(u.is_asked);
 END
 $described$;
 COMMENT ON FUNCTION _described_words(segmentation_settings, text, text, segment_policy, boolean) IS
