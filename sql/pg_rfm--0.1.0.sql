@@ -1705,8 +1705,8 @@ COMMENT ON FUNCTION _unknown_words(segmentation_settings, text, text, segment_po
     'Part of segmentations: the kinds, channels or memberships of a source that are not known, with their counts.';
 
 -- The same in one row, most frequent first, each with the known word that it may mean. Reasons that customers stated
--- are told apart. The list is the one to give instead of the present one, for the shop to correct: it says of all unknown
--- words what they may mean. No row where all are known.
+-- are told apart. The list is the one to give instead of the present one, for the shop to correct: it says of all
+-- unknown words what they may mean. No row where all are known.
 CREATE FUNCTION _described_words(
     s segmentation_settings, source text, argument text, policy segment_policy, are_stated_reasons boolean
 ) RETURNS TABLE (rows bigint, share numeric, listed text, list text)
@@ -3581,8 +3581,9 @@ DECLARE
     with_customers boolean := source <> 'customers' AND s.customers IS NOT NULL;
     rows_with_key text := format('FROM %s AS r WHERE %s', @extschema@._source_table(s, source),
                                  @extschema@._has_key(s, source, 'r'));
-    is_stranger text := format('NOT EXISTS (SELECT FROM (SELECT %s FROM %s) AS o WHERE %s)',
-                               @extschema@._key_list(s, 'o'), @extschema@._order_rows(s), @extschema@._same_key(s, 'k', 'o'))
+    is_stranger text := format(
+            'NOT EXISTS (SELECT FROM (SELECT %s FROM %s) AS o WHERE %s)',
+            @extschema@._key_list(s, 'o'), @extschema@._order_rows(s), @extschema@._same_key(s, 'k', 'o'))
         || CASE WHEN with_customers THEN format(
             ' AND NOT EXISTS (SELECT FROM (SELECT %s FROM %s AS c) AS p WHERE %s)',
             @extschema@._keys_as_in_orders(s, 'customers', 'c'), @extschema@._source_table(s, 'customers'),

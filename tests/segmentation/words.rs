@@ -302,12 +302,14 @@ fn unknown_kinds_are_said_once_with_counts() {
     let refresh = "SELECT rfm.refresh_segmentation('shop')";
     let alter =
         |kinds: &str| format!("SELECT rfm.alter_segmentation('shop', engagement_kinds => '{kinds}', lang => 'ja')");
-    let unknown = "shop: engagement: unknown kind: 200 (50.00 %); counts for nothing under this policy; say what they mean: \
-                   engagement_kinds => '{\"レビュー\": \"review\", \"アンケート\": \"survey\"}'; null leaves them out; \
-                   for example アンケート 100 (survey?), レビュー 100 (review?)";
+    let proposed = r#"{"stated_price": "stated_dissatisfied", "レビュー": "review", "アンケート": "survey"}"#;
+    let unknown = format!(
+        "shop: engagement: unknown kind: 200 (50.00 %); counts for nothing under this policy; say what they mean: \
+         engagement_kinds => '{proposed}'; null leaves them out; for example アンケート 100 (survey?), レビュー 100 (review?)"
+    );
     for said in [database.said(create), database.said(refresh)] {
         assert_eq!(said.matches("unknown kind").count(), 1, "{said}");
-        assert!(said.contains(unknown), "{said}");
+        assert!(said.contains(&unknown), "{said}");
         assert_eq!(said.matches("unknown stated reason").count(), 1, "{said}");
         assert!(
             said.contains("stated_price 100 (stated_dissatisfied?)") && said.contains("stated_competitor"),
@@ -319,6 +321,9 @@ fn unknown_kinds_are_said_once_with_counts() {
     assert!(said.contains("アンケート 100 (survey?)") && !said.contains("レビュー 100"), "{said}");
     let said =
         database.said(&alter(r#"{"レビュー": "review", "アンケート": "survey", "stated_price": "stated_price"}"#));
+    assert!(!said.contains("unknown"), "{said}");
+    // The list that is proposed is the whole one.
+    let said = database.said(&alter(proposed));
     assert!(!said.contains("unknown"), "{said}");
     // What the policy weighs is known.
     let policy = r#"{"relation": {"kinds": {"アンケート": {"weight": 5, "cap": 3}}}}"#;
