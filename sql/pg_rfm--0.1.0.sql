@@ -734,6 +734,42 @@ AS 'MODULE_PATHNAME', 'is_called_like_order_number_wrapper';
 /* </end connected objects> */
 
 /* <begin connected objects> */
+-- src/sql/words.rs
+-- pg_rfm::sql::words::_is_name
+CREATE  FUNCTION "_is_name"(
+	"word" TEXT /* & str */
+) RETURNS bool /* bool */
+IMMUTABLE STRICT PARALLEL SAFE  COST 10
+LANGUAGE c /* Rust */
+AS 'MODULE_PATHNAME', 'is_name_wrapper';
+/* </end connected objects> */
+
+/* <begin connected objects> */
+-- src/sql/words.rs
+-- pg_rfm::sql::words::_known_words
+CREATE  FUNCTION "_known_words"(
+	"argument" TEXT, /* Option < & str > */
+	"policy" segment_policy /* Option < SegmentPolicy > */
+) RETURNS SETOF TEXT /* String */
+IMMUTABLE PARALLEL SAFE  COST 1000
+LANGUAGE c /* Rust */
+AS 'MODULE_PATHNAME', 'known_words_wrapper';
+/* </end connected objects> */
+
+/* <begin connected objects> */
+-- src/sql/words.rs
+-- pg_rfm::sql::words::_nearest_word
+CREATE  FUNCTION "_nearest_word"(
+	"argument" TEXT, /* Option < & str > */
+	"word" TEXT, /* Option < & str > */
+	"policy" segment_policy /* Option < SegmentPolicy > */
+) RETURNS TEXT /* Option < String > */
+IMMUTABLE PARALLEL SAFE  COST 1000
+LANGUAGE c /* Rust */
+AS 'MODULE_PATHNAME', 'nearest_word_wrapper';
+/* </end connected objects> */
+
+/* <begin connected objects> */
 -- src/sql/column_guess.rs
 -- pg_rfm::sql::column_guess::_source_columns
 CREATE  FUNCTION "_source_columns"() RETURNS SETOF _source_column /* SetOf < SourceColumn, (& '_ str, & '_ str, String, bool, Option < & '_ str >)
@@ -1170,6 +1206,9 @@ COMMENT ON FUNCTION customer_columns() IS
 --   column_guess::source_columns
 --   column_guess::choose_column
 --   column_guess::is_called_like_order_number
+--   words::known_words
+--   words::nearest_word
+--   words::is_name
 
 -- segmentation: settings
 
@@ -1208,6 +1247,7 @@ CREATE TYPE segmentation_settings AS (
     engagement_customer text,
     engagement_kind text,
     engagement_happened_at text,
+    engagement_kinds jsonb,
     contacts text,
     contacts_tenant text,
     contacts_customer text,
@@ -1216,6 +1256,7 @@ CREATE TYPE segmentation_settings AS (
     contacts_scenario text,
     contacts_step text,
     contacts_group text,
+    channel_names jsonb,
     customers text,
     customers_tenant text,
     customers_customer text,
@@ -1226,6 +1267,7 @@ CREATE TYPE segmentation_settings AS (
     customers_line_id text,
     customers_consents text,
     customers_last_contacted_on text,
+    memberships jsonb,
     as_of date,
     lang text,
     track text,
@@ -1250,7 +1292,7 @@ CREATE FUNCTION segmentation_arguments() RETURNS TABLE (
     argument text, type text, default_value text, can_be_altered boolean, can_be_reset boolean, leaves_views boolean,
     is_audited boolean, meaning text
 )
-LANGUAGE sql IMMUTABLE PARALLEL SAFE ROWS 24 SET search_path = pg_catalog, pg_temp
+LANGUAGE sql IMMUTABLE PARALLEL SAFE ROWS 27 SET search_path = pg_catalog, pg_temp
 AS $arguments$
     VALUES
     ('name', 'text', NULL, false, false, false, false,
@@ -1280,22 +1322,31 @@ AS $arguments$
         'NULL: all rows.'),
     ('time_zone', 'text', 'pg_catalog.current_setting(''TimeZone'')', true, false, false, true,
         'The time zone of calendar days and of today.'),
-    ('policy', 'text', 'NULL', true, true, true, false,
+    ('policy', 'text', 'NULL', true, true, true, true,
         'A name in segment_policies, a preset, a JSON document, or learn. NULL: the default.'),
-    ('engagement', 'regclass', 'NULL', true, true, false, false,
+    ('engagement', 'regclass', 'NULL', true, true, false, true,
         'A table of events: reviews, referrals, complaints and others. NULL: not tracked.'),
-    ('engagement_columns', 'jsonb', 'NULL', true, false, false, false,
+    ('engagement_columns', 'jsonb', 'NULL', true, false, false, true,
         'Columns of it that are not found by their names: tenant, customer, kind, happened_at.'),
-    ('contacts', 'regclass', 'NULL', true, true, false, false,
+    ('engagement_kinds', 'jsonb', 'NULL', true, true, true, true,
+        'What the shop''s own kinds of events mean: an object of word and kind; null leaves such events out. NULL: '
+        'kinds are as they stand there.'),
+    ('contacts', 'regclass', 'NULL', true, true, false, true,
         'A log of what was sent to customers. NULL: none is kept.'),
-    ('contacts_columns', 'jsonb', 'NULL', true, false, false, false,
+    ('contacts_columns', 'jsonb', 'NULL', true, false, false, true,
         'Columns of it that are not found by their names: tenant, customer, channel, contacted_at, scenario, step, '
         'group.'),
+    ('channel_names', 'jsonb', 'NULL', true, true, true, true,
+        'What the shop''s own names of channels mean, in the log and in consents: an object of word and channel; null '
+        'is unknown. NULL: they are as they stand there.'),
     ('customers', 'regclass', 'NULL', true, true, false, true,
         'The table of customers, one row a customer. NULL: customers are those with an order.'),
     ('customers_columns', 'jsonb', 'NULL', true, false, false, true,
         'Columns of it that are not found by their names: tenant, customer, membership, email, phone, postal_address, '
         'line_id, consents, last_contacted_on.'),
+    ('memberships', 'jsonb', 'NULL', true, true, true, true,
+        'What the shop''s own memberships mean: an object of word and membership; null is unknown, as an empty one is. '
+        'NULL: they are as they stand there.'),
     ('schema', 'text', 'pg_catalog.current_schema()', false, false, false, false,
         'The schema of its relations.'),
     ('as_of', 'date', 'NULL', true, true, true, true,
@@ -1322,7 +1373,7 @@ DECLARE
 BEGIN
     FOR setting IN
         SELECT a.argument AS name, a.meaning FROM @extschema@.segmentation_arguments() AS a
-        WHERE a.type OPERATOR(pg_catalog.<>) 'jsonb'
+        WHERE a.argument OPERATOR(pg_catalog.!~~) '%\_columns'
         UNION ALL
         SELECT c.setting, pg_catalog.format('The column of %s that is its %s. NULL: there is none.', c.source, c.role)
         FROM @extschema@._source_columns() AS c WHERE c.source OPERATOR(pg_catalog.<>) 'orders'
@@ -1647,10 +1698,273 @@ COMMENT ON FUNCTION _key_types_hold(segmentation_settings) IS
 -- requires:
 --   segmentation_columns
 
+-- segmentation: words
+
+-- What a shop's own words for kinds of events, memberships and channels mean. Each list of words is an argument and a
+-- setting: an object of word and meaning. A word that is not in it means itself. The meanings are put into the SELECTs
+-- over the shop's tables, so that whatever a segmentation stores has them.
+
+CREATE FUNCTION _word_lists(s segmentation_settings) RETURNS TABLE (
+    argument text, words jsonb, sources text, is_used boolean
+)
+LANGUAGE plpgsql IMMUTABLE PARALLEL SAFE ROWS 3 SET search_path = pg_catalog, pg_temp
+AS $lists$
+BEGIN
+    RETURN QUERY VALUES
+        ('engagement_kinds', s.engagement_kinds, 'engagement', s.engagement IS NOT NULL),
+        ('channel_names', s.channel_names, 'contacts or customers', coalesce(s.contacts, s.customers) IS NOT NULL),
+        ('memberships', s.memberships, 'customers', s.customers IS NOT NULL);
+END
+$lists$;
+COMMENT ON FUNCTION _word_lists(segmentation_settings) IS
+    'Part of segmentations: the lists of a shop''s own words, and the tables that they are for.';
+
+-- The settings with lists of words that can be meant; those for tables that are not named are left out.
+CREATE FUNCTION _with_checked_words(s segmentation_settings, given jsonb) RETURNS segmentation_settings
+LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp
+AS $checked$
+DECLARE
+    list record;
+BEGIN
+    FOR list IN SELECT * FROM @extschema@._word_lists(s) LOOP
+        IF NOT list.is_used AND list.words IS NOT NULL AND given ? list.argument THEN
+            PERFORM @extschema@._refuse(format('%s is given without %s', list.argument, list.sources),
+                                        'Name the table too.');
+        ELSIF NOT list.is_used THEN
+            s := @extschema@._with_changes(s, jsonb_build_object(list.argument, NULL));
+        ELSIF jsonb_typeof(list.words) <> 'object' THEN
+            PERFORM @extschema@._refuse(format('%s is a JSON %s', list.argument, jsonb_typeof(list.words)),
+                                        'Give an object of the shop''s own words and what they mean.');
+        ELSE
+            PERFORM @extschema@._refuse_meaning(list.argument, w.word, list.words -> w.word)
+            FROM jsonb_object_keys(list.words) AS w (word);
+        END IF;
+    END LOOP;
+    RETURN s;
+END
+$checked$;
+COMMENT ON FUNCTION _with_checked_words(segmentation_settings, jsonb) IS
+    'Part of segmentations: settings with lists of words checked; refuses what cannot be meant.';
+
+-- The words that are known under a policy, separated by commas.
+CREATE FUNCTION _listed_known_words(argument text, policy segment_policy) RETURNS text
+LANGUAGE sql IMMUTABLE PARALLEL SAFE SET search_path = pg_catalog, pg_temp
+AS $listed$
+    SELECT string_agg(k.word, ', ' ORDER BY k.place)
+    FROM @extschema@._known_words(argument, policy) WITH ORDINALITY AS k (word, place)
+$listed$;
+COMMENT ON FUNCTION _listed_known_words(text, segment_policy) IS
+    'Part of segmentations: the words that are known under a policy, in one text.';
+
+-- Kinds and channels may be of the shop's own making, memberships not.
+CREATE FUNCTION _refuse_meaning(argument text, word text, meaning jsonb) RETURNS void
+LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp
+AS $meaning$
+DECLARE
+    means text := format('%s: %s means %s', argument, to_json(left(word, 60)), left(meaning::text, 60));
+BEGIN
+    IF jsonb_typeof(meaning) = 'null' THEN
+        RETURN;
+    ELSIF jsonb_typeof(meaning) <> 'string' THEN
+        PERFORM @extschema@._refuse(means, 'A word means another one in quotes, or null.');
+    ELSIF argument = 'memberships' AND meaning #>> '{}' NOT IN (
+        SELECT k.word FROM @extschema@._known_words(argument, NULL::@extschema@.segment_policy) AS k (word)
+    ) THEN
+        PERFORM @extschema@._refuse(
+            means || ', which is no membership',
+            format('Known are: %s. null is unknown.',
+                   @extschema@._listed_known_words(argument, NULL::@extschema@.segment_policy)));
+    ELSIF NOT @extschema@._is_name(meaning #>> '{}') THEN
+        PERFORM @extschema@._refuse(means || ', which is no name',
+                                    'A name has 1 to 63 bytes and no control characters.');
+    END IF;
+END
+$meaning$;
+COMMENT ON FUNCTION _refuse_meaning(text, text, jsonb) IS
+    'Part of segmentations: an error where a word cannot mean what it is said to mean.';
+
+CREATE FUNCTION _text(alias text, column_name text) RETURNS text
+LANGUAGE sql IMMUTABLE PARALLEL SAFE SET search_path = pg_catalog, pg_temp
+AS $text$
+    SELECT CASE WHEN column_name IS NULL THEN 'NULL::pg_catalog.text'
+                ELSE format('%s.%I::pg_catalog.text', alias, column_name) END
+$text$;
+COMMENT ON FUNCTION _text(text, text) IS 'Part of segmentations: a column as text; NULL where there is none.';
+
+CREATE FUNCTION _meaning(words jsonb, word text, otherwise text) RETURNS text
+LANGUAGE sql IMMUTABLE PARALLEL SAFE SET search_path = pg_catalog, pg_temp
+AS $meaning$
+    SELECT CASE WHEN words IS NULL THEN otherwise ELSE format(
+        'CASE WHEN pg_catalog.jsonb_exists(%1$L::pg_catalog.jsonb, %2$s) '
+        'THEN pg_catalog.jsonb_object_field_text(%1$L::pg_catalog.jsonb, %2$s) ELSE %3$s END',
+        words, word, otherwise) END
+$meaning$;
+COMMENT ON FUNCTION _meaning(jsonb, text, text) IS
+    'Part of segmentations: what a word means by a list of words, and otherwise, as SQL.';
+
+-- An empty membership is unknown, unless the list says what it means. Japanese text has a space of its own.
+CREATE FUNCTION _word(s segmentation_settings, argument text, alias text) RETURNS text
+LANGUAGE plpgsql IMMUTABLE PARALLEL SAFE SET search_path = pg_catalog, pg_temp
+AS $word$
+DECLARE
+    words jsonb := (SELECT l.words FROM @extschema@._word_lists(s) AS l WHERE l.argument = _word.argument);
+    written text := @extschema@._text(alias, CASE argument
+        WHEN 'engagement_kinds' THEN s.engagement_kind
+        WHEN 'channel_names' THEN s.contacts_channel
+        WHEN 'memberships' THEN s.customers_membership END);
+    otherwise text := written;
+BEGIN
+    IF argument = 'memberships' AND s.customers_membership IS NOT NULL THEN
+        otherwise := format('CASE WHEN pg_catalog.btrim(%1$s, %2$L) <> '''' THEN %1$s END', written, ' ' || chr(12288));
+    END IF;
+    RETURN @extschema@._meaning(words, written, otherwise);
+END
+$word$;
+COMMENT ON FUNCTION _word(segmentation_settings, text, text) IS
+    'Part of segmentations: the kind of an event, the channel of a contact or the membership of a customer, as SQL.';
+
+-- The consents of a customer by the names of channels that the list gives. Where two words mean one channel, both have
+-- to consent: of two entries with one name the last counts.
+CREATE FUNCTION _consents(s segmentation_settings, alias text) RETURNS text
+LANGUAGE plpgsql IMMUTABLE PARALLEL SAFE SET search_path = pg_catalog, pg_temp
+AS $consents$
+DECLARE
+    written text := format('%s.%s::pg_catalog.jsonb', alias, quote_ident(s.customers_consents));
+BEGIN
+    IF s.customers_consents IS NULL THEN
+        RETURN 'NULL::pg_catalog.jsonb';
+    ELSIF s.channel_names IS NULL THEN
+        RETURN written;
+    END IF;
+    RETURN format(
+$sql$CASE WHEN pg_catalog.jsonb_typeof(%1$s) = 'object' THEN (
+    SELECT coalesce(pg_catalog.jsonb_object_agg(m.channel, m.consent
+                                                ORDER BY m.consent = 'true'::pg_catalog.jsonb DESC), '{}')
+    FROM (SELECT %2$s AS channel, n.consent FROM pg_catalog.jsonb_each(%1$s) AS n (word, consent)) AS m
+    WHERE m.channel IS NOT NULL
+) ELSE %1$s END$sql$, written, @extschema@._meaning(s.channel_names, 'n.word', 'n.word'));
+END
+$consents$;
+COMMENT ON FUNCTION _consents(segmentation_settings, text) IS
+    'Part of segmentations: the consents of a customer by the names of channels, as SQL.';
+
+-- The words of a source that are not known under a policy, after the list has said what it knows, with their counts;
+-- total: how many rows there are. A word that the list has as it is, is one that the shop means so. Channels of the
+-- customers' table are those of consents, which have to be known. Bytes decide, as in a history.
+CREATE FUNCTION _unknown_words(s segmentation_settings, source text, argument text, policy segment_policy)
+    RETURNS TABLE (word text, rows bigint, total bigint)
+LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp
+AS $unknown$
+DECLARE
+    are_consents boolean := source = 'customers' AND argument = 'channel_names';
+    known text[] := ARRAY(SELECT k.word FROM @extschema@._known_words(argument, policy) AS k (word));
+    meant text[] := ARRAY(
+        SELECT w.key FROM @extschema@._word_lists(s) AS l CROSS JOIN LATERAL jsonb_each_text(l.words) AS w
+        WHERE l.argument = _unknown_words.argument AND w.key = w.value AND NOT are_consents);
+    words text := @extschema@._word(s, argument, 'r');
+    joined text := '';
+BEGIN
+    IF are_consents THEN
+        words := @extschema@._meaning(s.channel_names, 'k.word', 'k.word');
+        joined := format(
+            ' CROSS JOIN LATERAL jsonb_object_keys('
+            'CASE jsonb_typeof(r.%1$I::jsonb) WHEN ''object'' THEN r.%1$I::jsonb ELSE ''{}'' END) AS k (word)',
+            s.customers_consents);
+    END IF;
+    RETURN QUERY EXECUTE format(
+$sql$SELECT t.word, t.n, t.total
+FROM (
+    SELECT w.word, count(*) AS n, (sum(count(*)) OVER ())::bigint AS total
+    FROM (SELECT (%s) COLLATE "C" AS word FROM %s AS r%s WHERE %s) AS w
+    GROUP BY w.word
+) AS t
+WHERE t.word <> ALL ($1)$sql$,
+        words, @extschema@._source_table(s, source), joined, @extschema@._has_key(s, source, 'r'))
+        USING known || meant;
+END
+$unknown$;
+COMMENT ON FUNCTION _unknown_words(segmentation_settings, text, text, segment_policy) IS
+    'Part of segmentations: the kinds, channels or memberships of a source that are not known, with their counts.';
+
+-- The same in one row, most frequent first, each with the known word that it may mean. Reasons that customers stated
+-- are told apart. The list is the one to give instead of the present one, for the shop to correct: it says of all
+-- unknown words what they may mean. No row where all are known.
+CREATE FUNCTION _described_words(
+    s segmentation_settings, source text, argument text, policy segment_policy, are_stated_reasons boolean
+) RETURNS TABLE (rows bigint, share numeric, listed text, list text)
+LANGUAGE plpgsql STABLE ROWS 1 SET search_path = pg_catalog, pg_temp
+AS $described$
+DECLARE
+    words jsonb := (SELECT l.words FROM @extschema@._word_lists(s) AS l WHERE l.argument = _described_words.argument);
+BEGIN
+    RETURN QUERY
+        SELECT sum(u.rows) FILTER (WHERE u.is_asked)::bigint,
+               round(sum(u.rows) FILTER (WHERE u.is_asked) / min(u.total), 6),
+               string_agg(concat_ws(' ', left(u.word, 40), u.rows, '(' || u.nearest || '?)'), ', ' ORDER BY u.place)
+                   FILTER (WHERE u.is_asked AND u.place <= 20)
+               || CASE WHEN max(u.place) FILTER (WHERE u.is_asked) > 20
+                       THEN format(' and %s others', max(u.place) FILTER (WHERE u.is_asked) - 20) ELSE '' END,
+               format('%s => %L', argument, coalesce(words, '{}')
+                   || jsonb_object_agg(u.word, coalesce(u.nearest, u.itself)) FILTER (WHERE u.place <= 20))
+        FROM (
+            SELECT w.*, w.is_stated = are_stated_reasons AS is_asked,
+                   CASE WHEN w.place <= 20 THEN @extschema@._nearest_word(argument, w.word, policy) END AS nearest,
+                   CASE WHEN source <> 'customers' THEN w.word END AS itself
+            FROM (
+                SELECT k.*, t.is_stated,
+                       row_number() OVER (PARTITION BY t.is_stated ORDER BY k.rows DESC, k.word) AS place
+                FROM @extschema@._unknown_words(s, source, argument, policy) AS k
+                CROSS JOIN LATERAL (
+                    SELECT argument = 'engagement_kinds' AND starts_with(k.word, 'stated_') AS is_stated
+                ) AS t
+                WHERE source = 'customers' OR @extschema@._is_name(k.word)
+            ) AS w
+        ) AS u
+        HAVING bool_or(u.is_asked);
+END
+$described$;
+COMMENT ON FUNCTION _described_words(segmentation_settings, text, text, segment_policy, boolean) IS
+    'Part of segmentations: the words of a source that are not known, in one row; none where all are known.';
+
+-- Memberships and the channels of consents have to be known; all that are not are said at once.
+CREATE FUNCTION _refuse_unknown_words(s segmentation_settings) RETURNS void
+LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp
+AS $refuse$
+DECLARE
+    list record;
+    found record;
+BEGIN
+    FOR list IN
+        SELECT * FROM (VALUES ('memberships', 'memberships', s.customers_membership),
+                              ('channel_names', 'channels in consents', s.customers_consents))
+            AS l (argument, words, column_name)
+        WHERE l.column_name IS NOT NULL
+    LOOP
+        FOR found IN
+            SELECT * FROM @extschema@._described_words(
+                s, 'customers', list.argument, NULL::@extschema@.segment_policy, false)
+        LOOP
+            PERFORM @extschema@._refuse(
+                format('%s has unknown %s: %s', @extschema@._source_table(s, 'customers'), list.words, found.listed),
+                format('Say what they mean: %s; null is unknown. Known are: %s.', found.list,
+                       @extschema@._listed_known_words(list.argument, NULL::@extschema@.segment_policy)));
+        END LOOP;
+    END LOOP;
+END
+$refuse$;
+COMMENT ON FUNCTION _refuse_unknown_words(segmentation_settings) IS
+    'Part of segmentations: an error where memberships or consents of the customers'' table are not known.';
+/* </end connected objects> */
+
+/* <begin connected objects> */
+-- src/sql/segmentation.rs
+-- requires:
+--   segmentation_words
+
 -- segmentation: SELECTs over the shop's tables
 
--- They are the only SQL that reads the shop's tables, and are made of the settings anew each time: a column that was
--- renamed is missed by name.
+-- Besides them only the audit and the checks of words and currencies read the shop's tables. They are made of the
+-- settings anew each time: a column that was renamed is missed by name.
 
 -- The key columns of a source as they are called there: the tenant's, or NULL, and the customer's.
 CREATE FUNCTION _source_keys(s segmentation_settings, source text) RETURNS text[]
@@ -1716,14 +2030,6 @@ AS $discounted$
 $discounted$;
 COMMENT ON FUNCTION _is_discounted(segmentation_settings) IS
     'Part of segmentations: whether a row of the orders was discounted, NULL where it is not known.';
-
-CREATE FUNCTION _text(alias text, column_name text) RETURNS text
-LANGUAGE sql IMMUTABLE PARALLEL SAFE SET search_path = pg_catalog, pg_temp
-AS $text$
-    SELECT CASE WHEN column_name IS NULL THEN 'NULL::pg_catalog.text'
-                ELSE format('%s.%I::pg_catalog.text', alias, column_name) END
-$text$;
-COMMENT ON FUNCTION _text(text, text) IS 'Part of segmentations: a column as text; NULL where there is none.';
 
 -- The rows of the orders that count: those with a key, that the filter lets through. `among` is a SELECT of keys; with
 -- it, only the orders of these customers. The filter stands on lines of its own so that a comment in it ends.
@@ -1808,7 +2114,7 @@ DECLARE
     relation regclass := @extschema@._source_table(s, 'engagement');
     keys text := @extschema@._key_list(s, 'r');
     events text := format('SELECT %s, %s AS kind, %s AS happened_on FROM %s AS e WHERE %s',
-        @extschema@._keys_as_in_orders(s, 'engagement', 'e'), @extschema@._text('e', s.engagement_kind),
+        @extschema@._keys_as_in_orders(s, 'engagement', 'e'), @extschema@._word(s, 'engagement_kinds', 'e'),
         @extschema@._day(s, relation, 'e', s.engagement_happened_at), relation,
         @extschema@._has_key(s, 'engagement', 'e'));
 BEGIN
@@ -1826,7 +2132,7 @@ DECLARE
     relation regclass := @extschema@._source_table(s, 'contacts');
     keys text := @extschema@._key_list(s, 'r');
     log text := format('SELECT %s, %s AS channel, %s AS contacted_on, %s AS scenario, %s AS step, %s AS test_group',
-        @extschema@._keys_as_in_orders(s, 'contacts', 'c'), @extschema@._text('c', s.contacts_channel),
+        @extschema@._keys_as_in_orders(s, 'contacts', 'c'), @extschema@._word(s, 'channel_names', 'c'),
         @extschema@._day(s, relation, 'c', s.contacts_contacted_at), @extschema@._text('c', s.contacts_scenario),
         @extschema@._text('c', s.contacts_step), @extschema@._text('c', s.contacts_group))
         || format(' FROM %s AS c WHERE %s', relation, @extschema@._has_key(s, 'contacts', 'c'));
@@ -1848,17 +2154,16 @@ DECLARE
     relation regclass := @extschema@._source_table(s, 'customers');
     last_contacted_on text := coalesce(@extschema@._day(s, relation, 'c', s.customers_last_contacted_on),
                                        'NULL::pg_catalog.date');
-    consents text := CASE WHEN s.customers_consents IS NULL THEN 'NULL::pg_catalog.jsonb'
-                          ELSE format('c.%I::pg_catalog.jsonb', s.customers_consents) END;
     channels text := 'NULL::pg_catalog.text[]';
 BEGIN
     IF num_nonnulls(s.customers_email, s.customers_phone, s.customers_postal_address, s.customers_line_id) > 0 THEN
         channels := format('@extschema@.reachable_channels(%s, %s, %s, %s, %s)',
             @extschema@._text('c', s.customers_email), @extschema@._text('c', s.customers_phone),
-            @extschema@._text('c', s.customers_postal_address), @extschema@._text('c', s.customers_line_id), consents);
+            @extschema@._text('c', s.customers_postal_address), @extschema@._text('c', s.customers_line_id),
+            @extschema@._consents(s, 'c'));
     END IF;
     RETURN format('SELECT %s, %s AS membership, %s AS channels, %s AS last_contacted_on FROM %s AS c WHERE %s',
-        @extschema@._keys_as_in_orders(s, 'customers', 'c'), @extschema@._text('c', s.customers_membership), channels,
+        @extschema@._keys_as_in_orders(s, 'customers', 'c'), @extschema@._word(s, 'memberships', 'c'), channels,
         last_contacted_on, relation, @extschema@._has_key(s, 'customers', 'c'));
 END
 $profiles$;
@@ -2625,6 +2930,7 @@ BEGIN
         s := @extschema@._with_columns(s, named.source, CASE WHEN given ? named.source THEN given_columns
             ELSE @extschema@._settled_columns(s, named.source) || given_columns END);
     END LOOP;
+    s := @extschema@._with_checked_words(s, given);
     PERFORM @extschema@._same_key(s, 'a', 'b'); -- an error where a key has no order
     IF s.order_filter IS NOT NULL THEN
         -- By itself, so that the message shows the filter and no other SQL, and not between parentheses, which it could
@@ -3255,6 +3561,7 @@ BEGIN
 
     currency := @extschema@._currency(s, touched, currency);
     PERFORM @extschema@._refuse_double_profiles(s);
+    PERFORM @extschema@._refuse_unknown_words(s);
     views_are_stale := rebuild;
     FOR stored_table IN SELECT * FROM @extschema@._relations(s, true) AS r
                   WHERE r.is_wanted AND r.kind = 'TABLE' AND r.query IS NOT NULL ORDER BY r.place LOOP
@@ -3303,6 +3610,7 @@ BEGIN
     IF s.track = 'trigger' THEN
         PERFORM @extschema@._keep_tracking(s);
     END IF;
+    PERFORM @extschema@._show_unknown_kinds(s);
 END
 $refresh$;
 COMMENT ON FUNCTION _refresh(segmentation_settings, boolean, date, boolean) IS
@@ -3316,38 +3624,60 @@ COMMENT ON FUNCTION _refresh(segmentation_settings, boolean, date, boolean) IS
 
 -- segmentation: audit
 
--- What is odd about single rows of the orders. All conditions are counted in one pass. Examples show key, day and
--- amount: a notice must not show what nobody asked for, and whoever may read only the columns that are needed can do
--- without the others.
-CREATE FUNCTION _audit_rows(s segmentation_settings, rows text) RETURNS TABLE (
-    finding text, rows_found bigint, share numeric, example text, effect text
-)
+-- How many rows each condition holds for, in one pass, with an example each; conditions that are NULL are left out.
+CREATE FUNCTION _counted_findings(rows text, shown text, findings text[], conditions text[], effects text[])
+    RETURNS TABLE (finding text, rows_found bigint, share numeric, example text, effect text)
 LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp
-AS $audit$
+AS $counted$
 DECLARE
-    keys text := @extschema@._key_list(s, 'o');
-    no_key text := (
-        SELECT string_agg(format('o.%I IS NULL', k.name), ' OR ') FROM unnest(@extschema@._keys(s)) AS k (name));
-    moment text := format('o.%I', s.ordered_at);
-    day text := @extschema@._day(s, @extschema@._source_table(s, 'orders'), 'o', s.ordered_at);
-    amount text := format('o.%I', s.amount); -- not cast: PostgreSQL 13 has no infinite numeric
-    order_id text := CASE WHEN s.order_id IS NOT NULL THEN format('o.%I', s.order_id) END;
-    one_row text := CASE WHEN s.order_id IS NULL THEN 'an order' ELSE 'a line' END;
-    shown text := format('left(CAST(ROW(%s, %s, %s) AS text), 120)', keys, moment, amount);
-    findings text[];
-    effects text[];
     counts text;
     examples text;
     total bigint;
     counted bigint[];
     shown_examples text[];
 BEGIN
-    SELECT array_agg(f.finding ORDER BY f.place), array_agg(f.effect ORDER BY f.place),
-           string_agg(format('count(*) FILTER (WHERE %s)', f.condition), ', ' ORDER BY f.place),
-           string_agg(format('min(%s) FILTER (WHERE %s)', shown, f.condition), ', ' ORDER BY f.place)
-    INTO findings, effects, counts, examples
+    SELECT string_agg(format('count(*) FILTER (WHERE %s)', c.condition), ', ' ORDER BY c.place),
+           string_agg(format('min(%s) FILTER (WHERE %s)', shown, c.condition), ', ' ORDER BY c.place)
+    INTO counts, examples
+    FROM (SELECT coalesce(u.condition, 'false') AS condition, u.place
+          FROM unnest(conditions) WITH ORDINALITY AS u (condition, place)) AS c;
+    EXECUTE format('SELECT count(*), ARRAY[%s], ARRAY[%s] FROM %s', counts, examples, rows)
+        INTO total, counted, shown_examples;
+    RETURN QUERY
+        SELECT f.finding, f.rows_found, round(f.rows_found::numeric / total, 6), f.example, f.effect
+        FROM unnest(findings, counted, shown_examples, effects) WITH ORDINALITY
+            AS f (finding, rows_found, example, effect, place)
+        WHERE f.rows_found > 0 ORDER BY f.place;
+END
+$counted$;
+COMMENT ON FUNCTION _counted_findings(text, text, text[], text[], text[]) IS
+    'Part of segmentations: what is odd about rows, one finding a condition.';
+
+-- The example of a row: its keys and what else is named.
+CREATE FUNCTION _shown_row(columns text) RETURNS text
+LANGUAGE sql IMMUTABLE PARALLEL SAFE SET search_path = pg_catalog, pg_temp
+AS $shown$ SELECT format('left(CAST(ROW(%s) AS text), 120)', columns) $shown$;
+COMMENT ON FUNCTION _shown_row(text) IS 'Part of segmentations: the example of a row, as SQL.';
+
+-- What is odd about single rows of the orders. Examples show key, day and amount: a notice must not show what nobody
+-- asked for, and whoever may read only the columns that are needed can do without the others.
+CREATE FUNCTION _audit_rows(s segmentation_settings, rows text) RETURNS TABLE (
+    finding text, rows_found bigint, share numeric, example text, effect text
+)
+LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp
+AS $audit$
+DECLARE
+    moment text := format('o.%I', s.ordered_at);
+    day text := @extschema@._day(s, @extschema@._source_table(s, 'orders'), 'o', s.ordered_at);
+    amount text := format('o.%I', s.amount); -- not cast: PostgreSQL 13 has no infinite numeric
+    one_row text := CASE WHEN s.order_id IS NULL THEN 'an order' ELSE 'a line' END;
+    listed record;
+BEGIN
+    SELECT array_agg(f.finding ORDER BY f.place) AS findings, array_agg(f.condition ORDER BY f.place) AS conditions,
+           array_agg(f.effect ORDER BY f.place) AS effects
+    INTO listed
     FROM (VALUES
-        (1, 'no customer', no_key, 'ignored'),
+        (1, 'no customer', format('NOT (%s)', @extschema@._has_key(s, 'orders', 'o')), 'ignored'),
         (2, 'no date', moment || ' IS NULL', 'ignored'),
         (3, 'infinite date', format('NOT isfinite(%s)', moment), 'refused: segment without them (order_filter)'),
         (4, 'date in the future', format('isfinite(%s) AND %s > %L', moment, day, @extschema@._today(s, NULL::date)),
@@ -3357,25 +3687,190 @@ BEGIN
         (6, 'not a number', format('CAST(%s - %1$s AS pg_catalog.numeric) = ''NaN''', amount),
             'refused: segment without them (order_filter)'),
         (7, 'amount zero', amount || ' = 0', one_row || ' that adds nothing to monetary'),
-        (8, 'amount negative', amount || ' < 0', CASE WHEN order_id IS NULL
+        (8, 'amount negative', amount || ' < 0', CASE WHEN s.order_id IS NULL
             THEN 'a refund: lowers monetary, is no order'
             ELSE 'lowers its order on that day; where their sum is negative, a refund' END),
-        (9, 'no order number', order_id || ' IS NULL', 'one order of a customer and day together')
-    ) AS f (place, finding, condition, effect)
-    WHERE f.condition IS NOT NULL;
-    EXECUTE format('SELECT count(*), ARRAY[%s], ARRAY[%s] FROM %s', counts, examples, rows)
-        INTO total, counted, shown_examples;
+        (9, 'no order number', CASE WHEN s.order_id IS NOT NULL THEN format('o.%I IS NULL', s.order_id) END,
+            'one order of a customer and day together')
+    ) AS f (place, finding, condition, effect);
     RETURN QUERY
-        SELECT f.finding, f.rows_found, round(f.rows_found::numeric / total, 6), f.example, f.effect
-        FROM unnest(findings, counted, shown_examples, effects) WITH ORDINALITY
-            AS f (finding, rows_found, example, effect, place)
-        WHERE f.rows_found > 0 ORDER BY f.place;
+        SELECT * FROM @extschema@._counted_findings(
+            rows, @extschema@._shown_row(concat_ws(', ', @extschema@._key_list(s, 'o'), moment, amount)),
+            listed.findings, listed.conditions, listed.effects);
 END
 $audit$;
 COMMENT ON FUNCTION _audit_rows(segmentation_settings, text) IS
     'Part of segmentations: what is odd about single rows of the orders.';
 
--- What is odd about the orders, by the same settings as a segmentation.
+-- What is odd about single rows of another source. Its words are judged one by one elsewhere.
+CREATE FUNCTION _audit_source_rows(s segmentation_settings, source text) RETURNS TABLE (
+    finding text, rows_found bigint, share numeric, example text, effect text
+)
+LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp
+AS $audit$
+DECLARE
+    relation regclass := @extschema@._source_table(s, source);
+    moment_column text := CASE source WHEN 'engagement' THEN s.engagement_happened_at
+                                      WHEN 'contacts' THEN s.contacts_contacted_at END;
+    moment text := 'r.' || quote_ident(moment_column);
+    day text := @extschema@._day(s, relation, 'r', moment_column);
+    written text := CASE source WHEN 'engagement' THEN @extschema@._text('r', s.engagement_kind)
+                                WHEN 'contacts' THEN @extschema@._text('r', s.contacts_channel) END;
+    names text[] := CASE source
+        WHEN 'engagement' THEN ARRAY[@extschema@._word(s, 'engagement_kinds', 'r')]
+        WHEN 'contacts' THEN ARRAY[
+            @extschema@._word(s, 'channel_names', 'r'), @extschema@._text('r', s.contacts_scenario),
+            @extschema@._text('r', s.contacts_step), @extschema@._text('r', s.contacts_group)] END;
+    keys text := (SELECT string_agg(format('r.%I', k.name), ', ' ORDER BY k.place)
+                  FROM unnest(@extschema@._source_keys(s, source)) WITH ORDINALITY AS k (name, place)
+                  WHERE k.name IS NOT NULL);
+    listed record;
+BEGIN
+    SELECT array_agg(format('%s: %s', source, f.finding) ORDER BY f.place) AS findings,
+           array_agg(f.condition ORDER BY f.place) AS conditions, array_agg(f.effect ORDER BY f.place) AS effects
+    INTO listed
+    FROM (VALUES
+        (1, 'no customer', format('NOT (%s)', @extschema@._has_key(s, source, 'r')), 'ignored'),
+        (2, 'no date', moment || ' IS NULL', 'ignored'),
+        (3, 'infinite date', 'NOT isfinite(' || moment || ')', 'refused: a view over the table can leave them out'),
+        (4, 'date in the future', 'isfinite(' || moment || ') AND ' || day
+                                  || format(' > %L', @extschema@._today(s, NULL::date)), 'invisible until that day'),
+        (5, CASE source WHEN 'engagement' THEN 'no kind' ELSE 'no channel' END, written || ' IS NULL',
+            CASE source WHEN 'engagement' THEN 'ignored' ELSE 'a contact over no channel in particular' END),
+        (6, 'no name', (SELECT string_agg(format('NOT @extschema@._is_name(%s)', n.name), ' OR ')
+                        FROM unnest(names) AS n (name)),
+            'refused: a name has 1 to 63 bytes and no control characters; ' || CASE source
+                WHEN 'engagement' THEN 'engagement_kinds says what another kind means'
+                ELSE 'channel_names says what another channel means' END)
+    ) AS f (place, finding, condition, effect);
+    RETURN QUERY
+        SELECT * FROM @extschema@._counted_findings(
+            format('%s AS r', relation), @extschema@._shown_row(concat_ws(', ', keys, moment, written)),
+            listed.findings, listed.conditions, listed.effects);
+END
+$audit$;
+COMMENT ON FUNCTION _audit_source_rows(segmentation_settings, text) IS
+    'Part of segmentations: what is odd about single rows of events, contacts or customers.';
+
+-- Customers of another source that are nowhere else: without orders, and for events and contacts without a row in the
+-- customers' table.
+CREATE FUNCTION _audit_strangers(s segmentation_settings, source text) RETURNS TABLE (
+    finding text, rows_found bigint, share numeric, example text, effect text
+)
+LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp
+AS $strangers$
+DECLARE
+    with_customers boolean := source <> 'customers' AND s.customers IS NOT NULL;
+    rows_with_key text := format('FROM %s AS r WHERE %s', @extschema@._source_table(s, source),
+                                 @extschema@._has_key(s, source, 'r'));
+    is_stranger text := format(
+            'NOT EXISTS (SELECT FROM (SELECT %s FROM %s) AS o WHERE %s)',
+            @extschema@._key_list(s, 'o'), @extschema@._order_rows(s), @extschema@._same_key(s, 'k', 'o'))
+        || CASE WHEN with_customers THEN format(
+            ' AND NOT EXISTS (SELECT FROM (SELECT %s FROM %s AS c) AS p WHERE %s)',
+            @extschema@._keys_as_in_orders(s, 'customers', 'c'), @extschema@._source_table(s, 'customers'),
+            @extschema@._same_key(s, 'k', 'p')) ELSE '' END;
+    effect text := CASE
+        WHEN source = 'customers' THEN 'prospects; if they have orders, the keys are written in another way there'
+        WHEN with_customers THEN 'ignored: neither the orders nor the customers have them'
+        ELSE 'ignored: they have no orders; customers => ... takes in prospects' END;
+BEGIN
+    RETURN QUERY EXECUTE
+        format('SELECT %L, count(*), round(count(*)::numeric / (SELECT count(*) %s), 6), min(%s), %L',
+               source || ': customer without orders', rows_with_key,
+               @extschema@._shown_row(@extschema@._key_list(s, 'k')), effect)
+        || format(' FROM (SELECT %s %s) AS k WHERE %s HAVING count(*) > 0',
+                  @extschema@._keys_as_in_orders(s, source, 'r'), rows_with_key, is_stranger);
+END
+$strangers$;
+COMMENT ON FUNCTION _audit_strangers(segmentation_settings, text) IS
+    'Part of segmentations: whose events, contacts or rows of the customers'' table have no orders.';
+
+-- Words that are not known under a policy.
+CREATE FUNCTION _audit_words(s segmentation_settings, source text, policy segment_policy) RETURNS TABLE (
+    finding text, rows_found bigint, share numeric, example text, effect text
+)
+LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp
+AS $words$
+BEGIN
+    RETURN QUERY
+        SELECT f.finding, d.rows, d.share, d.listed, format(f.effect, d.list)
+        FROM (VALUES
+            (1, 'engagement', 'engagement_kinds', false, true, 'engagement: unknown kind',
+                'counts for nothing under this policy; say what they mean: %s; null leaves them out'),
+            (2, 'engagement', 'engagement_kinds', true, true, 'engagement: unknown stated reason',
+                'no reason for dormancy; say what they mean: %s; known are: ' || (
+                    SELECT string_agg('stated_' || r.reason, ', ') FROM @extschema@.dormancy_reasons() AS r)),
+            (3, 'contacts', 'channel_names', false, true, 'contacts: unknown channel',
+                'a contact over a channel that no rule and no limit knows; say what they mean: %s'),
+            (4, 'customers', 'memberships', false, s.customers_membership IS NOT NULL, 'customers: unknown membership',
+                'refused; say what they mean: %s; null is unknown'),
+            (5, 'customers', 'channel_names', false, s.customers_consents IS NOT NULL,
+                'customers: unknown channel in consents', 'refused; say what they mean: %s; null leaves them out')
+        ) AS f (place, source, argument, are_stated_reasons, is_asked, finding, effect)
+        CROSS JOIN LATERAL @extschema@._described_words(s, f.source, f.argument, policy, f.are_stated_reasons) AS d
+        WHERE f.source = _audit_words.source AND f.is_asked
+        ORDER BY f.place;
+END
+$words$;
+COMMENT ON FUNCTION _audit_words(segmentation_settings, text, segment_policy) IS
+    'Part of segmentations: kinds, channels and memberships of a source that are not known.';
+
+-- What makes the answers of nearly everybody the same: orders that end long before the day that is asked for, and cuts
+-- for amounts of another currency. A few customers may well be alike.
+CREATE FUNCTION _audit_answers(s segmentation_settings, policy segment_policy) RETURNS TABLE (
+    finding text, rows_found bigint, share numeric, example text, effect text
+)
+LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp
+AS $answers$
+DECLARE
+    as_of date := @extschema@._today(s, NULL::date);
+    limits jsonb := @extschema@.effective_policy(policy) -> 'lifecycle';
+    at_risk_after numeric := CASE limits ->> 'cycle'
+        WHEN 'fixed' THEN (limits ->> 'at_risk_after_days')::numeric
+        ELSE least((limits ->> 'max_days')::numeric,
+                   ceil((limits ->> 'at_risk_ratio')::numeric * (limits ->> 'store_gap_days')::numeric)) END;
+    cuts jsonb := @extschema@.effective_policy(policy) #> '{rfm,monetary_cuts}';
+    found record;
+BEGIN
+    -- What is too large for a history is left out: a sum of it could fail.
+    EXECUTE format(
+$sql$SELECT sum(c.n)::bigint AS orders, max(c.last_on) AS last_on, count(*) FILTER (WHERE c.has_bought) AS customers,
+       count(*) FILTER (WHERE c.has_bought AND c.monetary <= $2) AS lowest,
+       count(*) FILTER (WHERE c.has_bought AND c.monetary > $3) AS highest,
+       round(avg(c.monetary) FILTER (WHERE c.has_bought), 2) AS mean
+FROM (
+    SELECT count(*) AS n, max(%1$s) FILTER (WHERE %2$s) AS last_on, bool_or(%2$s) AS has_bought,
+           coalesce(sum(CASE WHEN o.%3$I > -1e30 AND o.%3$I < 1e30 THEN o.%3$I::pg_catalog.numeric END), 0) AS monetary
+    FROM %4$s AND isfinite(o.%5$I) AND %1$s <= $1
+    GROUP BY %6$s
+) AS c$sql$,
+        @extschema@._day(s, @extschema@._source_table(s, 'orders'), 'o', s.ordered_at),
+        format('(o.%I < 0) IS NOT TRUE', s.amount), s.amount, @extschema@._order_rows(s), s.ordered_at,
+        @extschema@._key_list(s, 'o'))
+        INTO found USING as_of, (cuts ->> 0)::numeric, (cuts ->> -1)::numeric;
+    IF as_of - found.last_on > at_risk_after THEN
+        RETURN QUERY SELECT 'orders end long before as_of', found.orders, 1.000000, found.last_on::text,
+            format('as_of is %s days later, and customers are at risk after %s: nobody is active. Ask for the day on '
+                   'which the data ends (as_of => %L), or load the orders since',
+                   as_of - found.last_on, at_risk_after, found.last_on);
+    END IF;
+    IF found.customers >= 20 THEN
+        RETURN QUERY
+            SELECT format('nearly everybody has m = %s', d.digit), d.customers,
+                   round(d.customers::numeric / found.customers, 6), format('monetary is %s on average', found.mean),
+                   format('rfm.monetary_cuts are %s: write cuts for this currency and shop into the policy, or learn '
+                          'them (policy => ''learn'')', cuts)
+            FROM (VALUES (1, found.lowest), (jsonb_array_length(cuts) + 1, found.highest)) AS d (digit, customers)
+            WHERE d.customers >= 0.9 * found.customers;
+    END IF;
+END
+$answers$;
+COMMENT ON FUNCTION _audit_answers(segmentation_settings, segment_policy) IS
+    'Part of segmentations: what makes the answers of nearly everybody the same.';
+
+-- What is odd about the shop's tables, by the same settings as a segmentation. What a policy will learn is not known
+-- yet.
 CREATE FUNCTION _audit(s segmentation_settings) RETURNS TABLE (
     finding text, rows bigint, share numeric, example text, effect text
 )
@@ -3388,10 +3883,13 @@ DECLARE
     repeated text := format('%s, o.%I, o.%I', @extschema@._key_list(s, 'o'), s.ordered_at, s.amount)
         || CASE WHEN s.order_id IS NULL THEN '' ELSE format(', o.%I', s.order_id) END;
     day text := @extschema@._day(s, relation, 'o', s.ordered_at);
+    policy @extschema@.segment_policy := CASE WHEN s.policy = 'learn' THEN @extschema@.default_policy()
+        ELSE @extschema@._policy_on(s, @extschema@._today(s, NULL::date), false) END;
     effect_of_repeated text := CASE WHEN s.order_id IS NULL
         THEN 'each is an order of its own; if they are lines of one order, name order_id'
         ELSE 'lines of one order that are alike: all of them are summed' END;
     name text;
+    other record;
 BEGIN
     RETURN QUERY SELECT * FROM @extschema@._audit_rows(s, order_rows);
 
@@ -3448,7 +3946,16 @@ $sql$SELECT 'several currencies', sum(d.n)::bigint, 1.000000,
 FROM (SELECT o.%I::text AS currency, count(*) AS n FROM %s GROUP BY 1) AS d
 HAVING count(*) > 1$sql$, s.currency, order_rows);
     END IF;
-    IF s.customers IS NOT NULL THEN
+    RETURN QUERY SELECT * FROM @extschema@._audit_answers(s, policy);
+    FOR other IN SELECT * FROM @extschema@._sources(s) AS t WHERE t.source <> 'orders' AND t.relation IS NOT NULL LOOP
+        RETURN QUERY SELECT * FROM @extschema@._audit_source_rows(s, other.source);
+        RETURN QUERY SELECT * FROM @extschema@._audit_words(s, other.source, policy);
+        RETURN QUERY SELECT * FROM @extschema@._audit_strangers(s, other.source);
+    END LOOP;
+    -- Consents that are not known have no channels.
+    IF s.customers IS NOT NULL AND (s.customers_consents IS NULL OR NOT EXISTS (
+        SELECT FROM @extschema@._unknown_words(s, 'customers', 'channel_names', NULL::@extschema@.segment_policy)
+    )) THEN
         RETURN QUERY EXECUTE format(
 $sql$SELECT 'customer without contact address', count(*) FILTER (WHERE p.channels = '{}'),
        round(count(*) FILTER (WHERE p.channels = '{}')::numeric / count(*), 6),
@@ -3465,7 +3972,7 @@ HAVING count(*) FILTER (WHERE p.channels = '{}') > 0$sql$, @extschema@._key_list
     END IF;
 END
 $audit$;
-COMMENT ON FUNCTION _audit(segmentation_settings) IS 'Part of segmentations: what is odd about the orders.';
+COMMENT ON FUNCTION _audit(segmentation_settings) IS 'Part of segmentations: what is odd about the shop''s tables.';
 
 CREATE FUNCTION _an_index_leads_with(relation regclass, keys text[]) RETURNS boolean
 LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp
@@ -3479,22 +3986,47 @@ $index$;
 COMMENT ON FUNCTION _an_index_leads_with(regclass, text[]) IS
     'Part of segmentations: whether a table has an index of which these are the first columns.';
 
+CREATE FUNCTION _show_finding(name text, finding text, rows bigint, share numeric, example text, effect text)
+    RETURNS void
+LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp
+AS $show$
+BEGIN
+    RAISE NOTICE '%: %: %', name, finding, concat_ws('; ', rows || format(' (%s %%)', round(100 * share, 2)), effect,
+        CASE WHEN rows IS NOT NULL THEN 'for example ' ELSE '' END || example);
+END
+$show$;
+COMMENT ON FUNCTION _show_finding(text, text, bigint, numeric, text, text) IS
+    'Part of segmentations: shows a finding of the audit as a notice.';
+
 CREATE FUNCTION _show_audit(s segmentation_settings) RETURNS void
 LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp
 AS $show$
-DECLARE
-    line record;
 BEGIN
     -- The only finding that counts no rows is the missing index, which only tracking uses.
-    FOR line IN SELECT * FROM @extschema@._audit(s) AS a WHERE a.rows IS NOT NULL OR s.track = 'trigger' LOOP
-        RAISE NOTICE '%: %: %', s.name, line.finding, concat_ws('; ',
-            line.rows || format(' (%s %%)', round(100 * line.share, 2)), line.effect,
-            CASE WHEN line.rows IS NOT NULL THEN 'for example ' ELSE '' END || line.example);
-    END LOOP;
+    PERFORM @extschema@._show_finding(s.name, a.finding, a.rows, a.share, a.example, a.effect)
+    FROM @extschema@._audit(s) AS a WHERE a.rows IS NOT NULL OR s.track = 'trigger';
 END
 $show$;
 COMMENT ON FUNCTION _show_audit(segmentation_settings) IS
-    'Part of segmentations: shows what is odd about the orders as notices.';
+    'Part of segmentations: shows what is odd about the shop''s tables as notices.';
+
+-- Kinds that count for nothing are said at every refresh, because nothing else would show that they do not count.
+CREATE FUNCTION _show_unknown_kinds(s segmentation_settings) RETURNS void
+LANGUAGE plpgsql VOLATILE SET search_path = pg_catalog, pg_temp
+AS $show$
+DECLARE
+    policy @extschema@.segment_policy;
+BEGIN
+    IF s.engagement IS NULL THEN
+        RETURN;
+    END IF;
+    EXECUTE format('SELECT policy FROM %s', @extschema@._lock_and_check(s, 'status', 'ACCESS SHARE MODE')) INTO policy;
+    PERFORM @extschema@._show_finding(s.name, w.finding, w.rows_found, w.share, w.example, w.effect)
+    FROM @extschema@._audit_words(s, 'engagement', policy) AS w;
+END
+$show$;
+COMMENT ON FUNCTION _show_unknown_kinds(segmentation_settings) IS
+    'Part of segmentations: shows kinds of events that are not known as notices.';
 /* </end connected objects> */
 
 /* <begin connected objects> */
@@ -3622,6 +4154,7 @@ DECLARE
     part record;
 BEGIN
     PERFORM @extschema@._refuse_double_profiles(s);
+    PERFORM @extschema@._refuse_unknown_words(s);
     FOR part IN SELECT * FROM @extschema@._relations(s, true) AS r
                 WHERE r.is_wanted AND r.suffix NOT IN ('settings', 'policies', 'noted') ORDER BY r.place LOOP
         IF part.suffix = 'status' THEN
@@ -3903,6 +4436,7 @@ BEGIN
     ELSE
         PERFORM @extschema@._drop_relations(old, false);
         PERFORM @extschema@._build_or_refresh(s, 'build', NULL::boolean, NULL::date, given ? 'policy');
+        PERFORM @extschema@._show_unknown_kinds(s);
     END IF;
     RETURN name;
 END
@@ -3997,8 +4531,8 @@ COMMENT ON FUNCTION alter_segmentation IS
     'Changes what is given, sets back what reset names, and brings the views up to date; policy => ''learn'' learns '
     'anew.';
 COMMENT ON FUNCTION audit_orders IS
-    'What is odd about a table of orders: one row a finding, with count, share 0 to 1, an example and what it does to '
-    'the results.';
+    'What is odd about a table of orders, and about the tables of events, contacts and customers: one row a finding, '
+    'with count, share 0 to 1, an example and what it does to the results.';
 /* </end connected objects> */
 
 /* <begin connected objects> */
@@ -5354,6 +5888,7 @@ ALTER FUNCTION ab_factors() ROWS 3;
 ALTER FUNCTION customer_columns() ROWS 27;
 ALTER FUNCTION _view_columns() ROWS 76;
 ALTER FUNCTION _source_columns() ROWS 27;
+ALTER FUNCTION _known_words(text, segment_policy) ROWS 20;
 /* </end connected objects> */
 
 /* <begin connected objects> */
@@ -5676,5 +6211,11 @@ COMMENT ON FUNCTION _choose_column(text, text, text[], text[], boolean[], boolea
     'Part of segmentations: which of a table''s columns has a role, by its name or guessed; found, absent, ambiguous, missing, unknown or unfit.';
 COMMENT ON FUNCTION _is_called_like_an_order_number(text) IS
     'Part of segmentations: whether a column is called as order numbers often are.';
+COMMENT ON FUNCTION _known_words(text, segment_policy) IS
+    'Part of segmentations: the words that are known under a policy where a shop may have its own; the argument is engagement_kinds, memberships or channel_names.';
+COMMENT ON FUNCTION _nearest_word(text, text, segment_policy) IS
+    'Part of segmentations: the known word that another one most probably means; NULL where none is near.';
+COMMENT ON FUNCTION _is_name(text) IS
+    'Part of segmentations: whether a history can keep a text as the name of a kind, channel, scenario, step or group.';
 /* </end connected objects> */
 

@@ -34,6 +34,11 @@ const RETURN_RESOLVED: &str = "return_resolved";
 const KINDS: [(&str, &str); 3] =
     [("complaint", COMPLAINT_RESOLVED), ("return", RETURN_RESOLVED), ("low_rating", COMPLAINT_RESOLVED)];
 
+/// The kinds of events that are complaints or end one.
+pub fn kinds() -> impl Iterator<Item = &'static str> {
+    KINDS.iter().flat_map(|&(kind, resolved)| [kind, resolved])
+}
+
 /// The last day up to `as_of` with an event that is a complaint, resolved or not.
 pub fn last_on(engagement: &EngagementHistory, as_of: Day) -> Option<Day> {
     KINDS.iter().filter_map(|(kind, _)| engagement.last_on(kind, as_of)).max()

@@ -57,6 +57,12 @@ impl Contact {
         }
     }
 
+    /// All channels that are named here.
+    pub fn named_channels(&self) -> impl Iterator<Item = &str> {
+        let lists = self.channels.iter().chain(&self.dormant_channels).chain(&self.personal_channels);
+        lists.chain(self.channel_limits.keys()).map(String::as_str)
+    }
+
     /// The channels of a customer in a state in order of preference: first those that a rule or step names, then those of
     /// the policy, then any other. What the policy has for others and not for the dormant is not for the dormant.
     fn in_order<'c>(

@@ -42,6 +42,7 @@ pub mod scenario;
 mod sql;
 pub mod timeline;
 pub mod vip;
+pub mod words;
 
 #[cfg(feature = "sql")]
 ::pgrx::pg_module_magic!();

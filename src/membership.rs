@@ -18,19 +18,19 @@ labels! {
 }
 
 impl Membership {
-    /// Reads a name, or one of the codes 01, 02, 03 that mail-order systems use.
+    /// The codes that mail-order systems use.
+    pub const CODES: [(&str, Membership); 3] =
+        [("01", Membership::Continuing), ("02", Membership::Paused), ("03", Membership::Withdrawn)];
+
+    /// Reads a name, or one of the [`Membership::CODES`].
     ///
     /// # Errors
     /// [`ErrorKind::InvalidParameter`] for anything else.
     pub fn parse(text: &str) -> Result<Self> {
-        match text {
-            "01" => Ok(Membership::Continuing),
-            "02" => Ok(Membership::Paused),
-            "03" => Ok(Membership::Withdrawn),
-            name => Membership::from_name(name).map_err(|_| {
-                Error::new(ErrorKind::InvalidParameter, format!("unknown membership: {}", shown(name)))
-                    .hint("Use continuing (01), paused (02), withdrawn (03) or ad_hoc; NULL where it is unknown.")
-            }),
-        }
+        let coded = Self::CODES.into_iter().find(|&(code, _)| code == text);
+        coded.map_or_else(|| Membership::from_name(text), |(_, membership)| Ok(membership)).map_err(|_| {
+            Error::new(ErrorKind::InvalidParameter, format!("unknown membership: {}", shown(text)))
+                .hint("Use continuing (01), paused (02), withdrawn (03) or ad_hoc; NULL where it is unknown.")
+        })
     }
 }

@@ -193,6 +193,15 @@ impl Condition {
         names.into_iter()
     }
 
+    /// Adds the kinds of engagement events it asks about.
+    pub fn collect_engagement_kinds<'a>(&'a self, kinds: &mut Vec<&'a str>) {
+        kinds.extend(self.tests.iter().filter_map(|(fact, _)| match fact {
+            Fact::EngagementCount(kind) | Fact::EngagementLastOn(kind) => Some(kind.as_str()),
+            Fact::Column(_) => None,
+        }));
+        self.any.iter().for_each(|condition| condition.collect_engagement_kinds(kinds));
+    }
+
     fn collect_segment_names<'a>(&'a self, names: &mut Vec<&'a str>) {
         for test in &self.tests {
             if let (Fact::Column(Column { name: RFM_SEGMENT, .. }), Expectation::OneOf(values)) = test {

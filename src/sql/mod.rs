@@ -23,6 +23,7 @@
 //! | `policy.rs` | policies and lists of labels |
 //! | `stored.rs`, `stored.sql` | the table of named policies |
 //! | `column_guess.rs` | which column of a shop's table is what |
+//! | `words.rs` | which words of a shop's are known, and what the others may mean |
 //! | `notes.rs`, `notes.sql` | notes of changed customers, as triggers write them |
 //! | `view_columns.rs` | what the columns of a segmentation's relations say |
 //! | `view_rows.rs` | writes single rows of a materialized view |
@@ -58,6 +59,7 @@ mod timeline;
 mod types;
 mod view_columns;
 mod view_rows;
+mod words;
 mod zone;
 
 use pgrx::prelude::*;

@@ -17,3 +17,4 @@ ALTER FUNCTION ab_factors() ROWS 3;
 ALTER FUNCTION customer_columns() ROWS 27;
 ALTER FUNCTION _view_columns() ROWS 76;
 ALTER FUNCTION _source_columns() ROWS 27;
+ALTER FUNCTION _known_words(text, segment_policy) ROWS 20;

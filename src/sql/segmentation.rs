@@ -12,7 +12,8 @@
 //! | `check.sql` | settings checked, with defaults and columns filled in |
 //! | `tracking.sql` | triggers that note whose orders change |
 //! | `refresh.sql` | bringing all of it up to date |
-//! | `audit.sql` | what is odd about the orders |
+//! | `words.sql` | what a shop's own words mean |
+//! | `audit.sql` | what is odd about the shop's tables |
 //! | `build.sql` | making and dropping all of it |
 //! | `create.sql` | what a DBA calls: `create_segmentation` and its like |
 
@@ -30,10 +31,14 @@ extension_sql_file!(
         column_guess::source_columns,
         column_guess::choose_column,
         column_guess::is_called_like_order_number,
+        words::known_words,
+        words::nearest_word,
+        words::is_name,
     ]
 );
 extension_sql_file!("segmentation/columns.sql", name = "segmentation_columns", requires = ["segmentation_settings"]);
-extension_sql_file!("segmentation/source.sql", name = "segmentation_source", requires = ["segmentation_columns"]);
+extension_sql_file!("segmentation/words.sql", name = "segmentation_words", requires = ["segmentation_columns"]);
+extension_sql_file!("segmentation/source.sql", name = "segmentation_source", requires = ["segmentation_words"]);
 extension_sql_file!("segmentation/views.sql", name = "segmentation_views", requires = ["segmentation_source"]);
 extension_sql_file!("segmentation/relations.sql", name = "segmentation_relations", requires = ["segmentation_views"]);
 extension_sql_file!("segmentation/registry.sql", name = "segmentation_registry", requires = ["segmentation_relations"]);

@@ -80,7 +80,11 @@ fn audit_counts_what_is_odd() {
 
     // The filter counts; an index silences its finding; nothing odd, nothing found.
     batch(&mut client, "CREATE INDEX ON orders (customer_id, ordered_at)");
-    assert_eq!(audit(&mut client, ", order_filter => 'order_no <= 60 -- the good ones'"), "");
+    let good = ", order_filter => 'order_no <= 60 -- the good ones'";
+    assert_eq!(audit(&mut client, good), "orders end long before as_of|60|1.000000");
+    let then =
+        format!("SELECT count(*) FROM audit_orders('orders', as_of => '2026-01-04', time_zone => 'Asia/Tokyo'{good})");
+    assert_eq!(count(&mut client, &then), 0);
     batch(&mut client, "TRUNCATE orders");
     assert_eq!(audit(&mut client, ""), "");
 

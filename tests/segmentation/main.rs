@@ -18,3 +18,4 @@ mod source;
 mod tenants;
 mod tracking;
 mod views;
+mod words;

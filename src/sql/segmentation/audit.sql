@@ -1,37 +1,59 @@
 -- segmentation: audit
 
--- What is odd about single rows of the orders. All conditions are counted in one pass. Examples show key, day and
--- amount: a notice must not show what nobody asked for, and whoever may read only the columns that are needed can do
--- without the others.
-CREATE FUNCTION _audit_rows(s segmentation_settings, rows text) RETURNS TABLE (
-    finding text, rows_found bigint, share numeric, example text, effect text
-)
+-- How many rows each condition holds for, in one pass, with an example each; conditions that are NULL are left out.
+CREATE FUNCTION _counted_findings(rows text, shown text, findings text[], conditions text[], effects text[])
+    RETURNS TABLE (finding text, rows_found bigint, share numeric, example text, effect text)
 LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp
-AS $audit$
+AS $counted$
 DECLARE
-    keys text := @extschema@._key_list(s, 'o');
-    no_key text := (
-        SELECT string_agg(format('o.%I IS NULL', k.name), ' OR ') FROM unnest(@extschema@._keys(s)) AS k (name));
-    moment text := format('o.%I', s.ordered_at);
-    day text := @extschema@._day(s, @extschema@._source_table(s, 'orders'), 'o', s.ordered_at);
-    amount text := format('o.%I', s.amount); -- not cast: PostgreSQL 13 has no infinite numeric
-    order_id text := CASE WHEN s.order_id IS NOT NULL THEN format('o.%I', s.order_id) END;
-    one_row text := CASE WHEN s.order_id IS NULL THEN 'an order' ELSE 'a line' END;
-    shown text := format('left(CAST(ROW(%s, %s, %s) AS text), 120)', keys, moment, amount);
-    findings text[];
-    effects text[];
     counts text;
     examples text;
     total bigint;
     counted bigint[];
     shown_examples text[];
 BEGIN
-    SELECT array_agg(f.finding ORDER BY f.place), array_agg(f.effect ORDER BY f.place),
-           string_agg(format('count(*) FILTER (WHERE %s)', f.condition), ', ' ORDER BY f.place),
-           string_agg(format('min(%s) FILTER (WHERE %s)', shown, f.condition), ', ' ORDER BY f.place)
-    INTO findings, effects, counts, examples
+    SELECT string_agg(format('count(*) FILTER (WHERE %s)', c.condition), ', ' ORDER BY c.place),
+           string_agg(format('min(%s) FILTER (WHERE %s)', shown, c.condition), ', ' ORDER BY c.place)
+    INTO counts, examples
+    FROM (SELECT coalesce(u.condition, 'false') AS condition, u.place
+          FROM unnest(conditions) WITH ORDINALITY AS u (condition, place)) AS c;
+    EXECUTE format('SELECT count(*), ARRAY[%s], ARRAY[%s] FROM %s', counts, examples, rows)
+        INTO total, counted, shown_examples;
+    RETURN QUERY
+        SELECT f.finding, f.rows_found, round(f.rows_found::numeric / total, 6), f.example, f.effect
+        FROM unnest(findings, counted, shown_examples, effects) WITH ORDINALITY
+            AS f (finding, rows_found, example, effect, place)
+        WHERE f.rows_found > 0 ORDER BY f.place;
+END
+$counted$;
+COMMENT ON FUNCTION _counted_findings(text, text, text[], text[], text[]) IS
+    'Part of segmentations: what is odd about rows, one finding a condition.';
+
+-- The example of a row: its keys and what else is named.
+CREATE FUNCTION _shown_row(columns text) RETURNS text
+LANGUAGE sql IMMUTABLE PARALLEL SAFE SET search_path = pg_catalog, pg_temp
+AS $shown$ SELECT format('left(CAST(ROW(%s) AS text), 120)', columns) $shown$;
+COMMENT ON FUNCTION _shown_row(text) IS 'Part of segmentations: the example of a row, as SQL.';
+
+-- What is odd about single rows of the orders. Examples show key, day and amount: a notice must not show what nobody
+-- asked for, and whoever may read only the columns that are needed can do without the others.
+CREATE FUNCTION _audit_rows(s segmentation_settings, rows text) RETURNS TABLE (
+    finding text, rows_found bigint, share numeric, example text, effect text
+)
+LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp
+AS $audit$
+DECLARE
+    moment text := format('o.%I', s.ordered_at);
+    day text := @extschema@._day(s, @extschema@._source_table(s, 'orders'), 'o', s.ordered_at);
+    amount text := format('o.%I', s.amount); -- not cast: PostgreSQL 13 has no infinite numeric
+    one_row text := CASE WHEN s.order_id IS NULL THEN 'an order' ELSE 'a line' END;
+    listed record;
+BEGIN
+    SELECT array_agg(f.finding ORDER BY f.place) AS findings, array_agg(f.condition ORDER BY f.place) AS conditions,
+           array_agg(f.effect ORDER BY f.place) AS effects
+    INTO listed
     FROM (VALUES
-        (1, 'no customer', no_key, 'ignored'),
+        (1, 'no customer', format('NOT (%s)', @extschema@._has_key(s, 'orders', 'o')), 'ignored'),
         (2, 'no date', moment || ' IS NULL', 'ignored'),
         (3, 'infinite date', format('NOT isfinite(%s)', moment), 'refused: segment without them (order_filter)'),
         (4, 'date in the future', format('isfinite(%s) AND %s > %L', moment, day, @extschema@._today(s, NULL::date)),
@@ -41,25 +63,190 @@ BEGIN
         (6, 'not a number', format('CAST(%s - %1$s AS pg_catalog.numeric) = ''NaN''', amount),
             'refused: segment without them (order_filter)'),
         (7, 'amount zero', amount || ' = 0', one_row || ' that adds nothing to monetary'),
-        (8, 'amount negative', amount || ' < 0', CASE WHEN order_id IS NULL
+        (8, 'amount negative', amount || ' < 0', CASE WHEN s.order_id IS NULL
             THEN 'a refund: lowers monetary, is no order'
             ELSE 'lowers its order on that day; where their sum is negative, a refund' END),
-        (9, 'no order number', order_id || ' IS NULL', 'one order of a customer and day together')
-    ) AS f (place, finding, condition, effect)
-    WHERE f.condition IS NOT NULL;
-    EXECUTE format('SELECT count(*), ARRAY[%s], ARRAY[%s] FROM %s', counts, examples, rows)
-        INTO total, counted, shown_examples;
+        (9, 'no order number', CASE WHEN s.order_id IS NOT NULL THEN format('o.%I IS NULL', s.order_id) END,
+            'one order of a customer and day together')
+    ) AS f (place, finding, condition, effect);
     RETURN QUERY
-        SELECT f.finding, f.rows_found, round(f.rows_found::numeric / total, 6), f.example, f.effect
-        FROM unnest(findings, counted, shown_examples, effects) WITH ORDINALITY
-            AS f (finding, rows_found, example, effect, place)
-        WHERE f.rows_found > 0 ORDER BY f.place;
+        SELECT * FROM @extschema@._counted_findings(
+            rows, @extschema@._shown_row(concat_ws(', ', @extschema@._key_list(s, 'o'), moment, amount)),
+            listed.findings, listed.conditions, listed.effects);
 END
 $audit$;
 COMMENT ON FUNCTION _audit_rows(segmentation_settings, text) IS
     'Part of segmentations: what is odd about single rows of the orders.';
 
--- What is odd about the orders, by the same settings as a segmentation.
+-- What is odd about single rows of another source. Its words are judged one by one elsewhere.
+CREATE FUNCTION _audit_source_rows(s segmentation_settings, source text) RETURNS TABLE (
+    finding text, rows_found bigint, share numeric, example text, effect text
+)
+LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp
+AS $audit$
+DECLARE
+    relation regclass := @extschema@._source_table(s, source);
+    moment_column text := CASE source WHEN 'engagement' THEN s.engagement_happened_at
+                                      WHEN 'contacts' THEN s.contacts_contacted_at END;
+    moment text := 'r.' || quote_ident(moment_column);
+    day text := @extschema@._day(s, relation, 'r', moment_column);
+    written text := CASE source WHEN 'engagement' THEN @extschema@._text('r', s.engagement_kind)
+                                WHEN 'contacts' THEN @extschema@._text('r', s.contacts_channel) END;
+    names text[] := CASE source
+        WHEN 'engagement' THEN ARRAY[@extschema@._word(s, 'engagement_kinds', 'r')]
+        WHEN 'contacts' THEN ARRAY[
+            @extschema@._word(s, 'channel_names', 'r'), @extschema@._text('r', s.contacts_scenario),
+            @extschema@._text('r', s.contacts_step), @extschema@._text('r', s.contacts_group)] END;
+    keys text := (SELECT string_agg(format('r.%I', k.name), ', ' ORDER BY k.place)
+                  FROM unnest(@extschema@._source_keys(s, source)) WITH ORDINALITY AS k (name, place)
+                  WHERE k.name IS NOT NULL);
+    listed record;
+BEGIN
+    SELECT array_agg(format('%s: %s', source, f.finding) ORDER BY f.place) AS findings,
+           array_agg(f.condition ORDER BY f.place) AS conditions, array_agg(f.effect ORDER BY f.place) AS effects
+    INTO listed
+    FROM (VALUES
+        (1, 'no customer', format('NOT (%s)', @extschema@._has_key(s, source, 'r')), 'ignored'),
+        (2, 'no date', moment || ' IS NULL', 'ignored'),
+        (3, 'infinite date', 'NOT isfinite(' || moment || ')', 'refused: a view over the table can leave them out'),
+        (4, 'date in the future', 'isfinite(' || moment || ') AND ' || day
+                                  || format(' > %L', @extschema@._today(s, NULL::date)), 'invisible until that day'),
+        (5, CASE source WHEN 'engagement' THEN 'no kind' ELSE 'no channel' END, written || ' IS NULL',
+            CASE source WHEN 'engagement' THEN 'ignored' ELSE 'a contact over no channel in particular' END),
+        (6, 'no name', (SELECT string_agg(format('NOT @extschema@._is_name(%s)', n.name), ' OR ')
+                        FROM unnest(names) AS n (name)),
+            'refused: a name has 1 to 63 bytes and no control characters; ' || CASE source
+                WHEN 'engagement' THEN 'engagement_kinds says what another kind means'
+                ELSE 'channel_names says what another channel means' END)
+    ) AS f (place, finding, condition, effect);
+    RETURN QUERY
+        SELECT * FROM @extschema@._counted_findings(
+            format('%s AS r', relation), @extschema@._shown_row(concat_ws(', ', keys, moment, written)),
+            listed.findings, listed.conditions, listed.effects);
+END
+$audit$;
+COMMENT ON FUNCTION _audit_source_rows(segmentation_settings, text) IS
+    'Part of segmentations: what is odd about single rows of events, contacts or customers.';
+
+-- Customers of another source that are nowhere else: without orders, and for events and contacts without a row in the
+-- customers' table.
+CREATE FUNCTION _audit_strangers(s segmentation_settings, source text) RETURNS TABLE (
+    finding text, rows_found bigint, share numeric, example text, effect text
+)
+LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp
+AS $strangers$
+DECLARE
+    with_customers boolean := source <> 'customers' AND s.customers IS NOT NULL;
+    rows_with_key text := format('FROM %s AS r WHERE %s', @extschema@._source_table(s, source),
+                                 @extschema@._has_key(s, source, 'r'));
+    is_stranger text := format(
+            'NOT EXISTS (SELECT FROM (SELECT %s FROM %s) AS o WHERE %s)',
+            @extschema@._key_list(s, 'o'), @extschema@._order_rows(s), @extschema@._same_key(s, 'k', 'o'))
+        || CASE WHEN with_customers THEN format(
+            ' AND NOT EXISTS (SELECT FROM (SELECT %s FROM %s AS c) AS p WHERE %s)',
+            @extschema@._keys_as_in_orders(s, 'customers', 'c'), @extschema@._source_table(s, 'customers'),
+            @extschema@._same_key(s, 'k', 'p')) ELSE '' END;
+    effect text := CASE
+        WHEN source = 'customers' THEN 'prospects; if they have orders, the keys are written in another way there'
+        WHEN with_customers THEN 'ignored: neither the orders nor the customers have them'
+        ELSE 'ignored: they have no orders; customers => ... takes in prospects' END;
+BEGIN
+    RETURN QUERY EXECUTE
+        format('SELECT %L, count(*), round(count(*)::numeric / (SELECT count(*) %s), 6), min(%s), %L',
+               source || ': customer without orders', rows_with_key,
+               @extschema@._shown_row(@extschema@._key_list(s, 'k')), effect)
+        || format(' FROM (SELECT %s %s) AS k WHERE %s HAVING count(*) > 0',
+                  @extschema@._keys_as_in_orders(s, source, 'r'), rows_with_key, is_stranger);
+END
+$strangers$;
+COMMENT ON FUNCTION _audit_strangers(segmentation_settings, text) IS
+    'Part of segmentations: whose events, contacts or rows of the customers'' table have no orders.';
+
+-- Words that are not known under a policy.
+CREATE FUNCTION _audit_words(s segmentation_settings, source text, policy segment_policy) RETURNS TABLE (
+    finding text, rows_found bigint, share numeric, example text, effect text
+)
+LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp
+AS $words$
+BEGIN
+    RETURN QUERY
+        SELECT f.finding, d.rows, d.share, d.listed, format(f.effect, d.list)
+        FROM (VALUES
+            (1, 'engagement', 'engagement_kinds', false, true, 'engagement: unknown kind',
+                'counts for nothing under this policy; say what they mean: %s; null leaves them out'),
+            (2, 'engagement', 'engagement_kinds', true, true, 'engagement: unknown stated reason',
+                'no reason for dormancy; say what they mean: %s; known are: ' || (
+                    SELECT string_agg('stated_' || r.reason, ', ') FROM @extschema@.dormancy_reasons() AS r)),
+            (3, 'contacts', 'channel_names', false, true, 'contacts: unknown channel',
+                'a contact over a channel that no rule and no limit knows; say what they mean: %s'),
+            (4, 'customers', 'memberships', false, s.customers_membership IS NOT NULL, 'customers: unknown membership',
+                'refused; say what they mean: %s; null is unknown'),
+            (5, 'customers', 'channel_names', false, s.customers_consents IS NOT NULL,
+                'customers: unknown channel in consents', 'refused; say what they mean: %s; null leaves them out')
+        ) AS f (place, source, argument, are_stated_reasons, is_asked, finding, effect)
+        CROSS JOIN LATERAL @extschema@._described_words(s, f.source, f.argument, policy, f.are_stated_reasons) AS d
+        WHERE f.source = _audit_words.source AND f.is_asked
+        ORDER BY f.place;
+END
+$words$;
+COMMENT ON FUNCTION _audit_words(segmentation_settings, text, segment_policy) IS
+    'Part of segmentations: kinds, channels and memberships of a source that are not known.';
+
+-- What makes the answers of nearly everybody the same: orders that end long before the day that is asked for, and cuts
+-- for amounts of another currency. A few customers may well be alike.
+CREATE FUNCTION _audit_answers(s segmentation_settings, policy segment_policy) RETURNS TABLE (
+    finding text, rows_found bigint, share numeric, example text, effect text
+)
+LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp
+AS $answers$
+DECLARE
+    as_of date := @extschema@._today(s, NULL::date);
+    limits jsonb := @extschema@.effective_policy(policy) -> 'lifecycle';
+    at_risk_after numeric := CASE limits ->> 'cycle'
+        WHEN 'fixed' THEN (limits ->> 'at_risk_after_days')::numeric
+        ELSE least((limits ->> 'max_days')::numeric,
+                   ceil((limits ->> 'at_risk_ratio')::numeric * (limits ->> 'store_gap_days')::numeric)) END;
+    cuts jsonb := @extschema@.effective_policy(policy) #> '{rfm,monetary_cuts}';
+    found record;
+BEGIN
+    -- What is too large for a history is left out: a sum of it could fail.
+    EXECUTE format(
+$sql$SELECT sum(c.n)::bigint AS orders, max(c.last_on) AS last_on, count(*) FILTER (WHERE c.has_bought) AS customers,
+       count(*) FILTER (WHERE c.has_bought AND c.monetary <= $2) AS lowest,
+       count(*) FILTER (WHERE c.has_bought AND c.monetary > $3) AS highest,
+       round(avg(c.monetary) FILTER (WHERE c.has_bought), 2) AS mean
+FROM (
+    SELECT count(*) AS n, max(%1$s) FILTER (WHERE %2$s) AS last_on, bool_or(%2$s) AS has_bought,
+           coalesce(sum(CASE WHEN o.%3$I > -1e30 AND o.%3$I < 1e30 THEN o.%3$I::pg_catalog.numeric END), 0) AS monetary
+    FROM %4$s AND isfinite(o.%5$I) AND %1$s <= $1
+    GROUP BY %6$s
+) AS c$sql$,
+        @extschema@._day(s, @extschema@._source_table(s, 'orders'), 'o', s.ordered_at),
+        format('(o.%I < 0) IS NOT TRUE', s.amount), s.amount, @extschema@._order_rows(s), s.ordered_at,
+        @extschema@._key_list(s, 'o'))
+        INTO found USING as_of, (cuts ->> 0)::numeric, (cuts ->> -1)::numeric;
+    IF as_of - found.last_on > at_risk_after THEN
+        RETURN QUERY SELECT 'orders end long before as_of', found.orders, 1.000000, found.last_on::text,
+            format('as_of is %s days later, and customers are at risk after %s: nobody is active. Ask for the day on '
+                   'which the data ends (as_of => %L), or load the orders since',
+                   as_of - found.last_on, at_risk_after, found.last_on);
+    END IF;
+    IF found.customers >= 20 THEN
+        RETURN QUERY
+            SELECT format('nearly everybody has m = %s', d.digit), d.customers,
+                   round(d.customers::numeric / found.customers, 6), format('monetary is %s on average', found.mean),
+                   format('rfm.monetary_cuts are %s: write cuts for this currency and shop into the policy, or learn '
+                          'them (policy => ''learn'')', cuts)
+            FROM (VALUES (1, found.lowest), (jsonb_array_length(cuts) + 1, found.highest)) AS d (digit, customers)
+            WHERE d.customers >= 0.9 * found.customers;
+    END IF;
+END
+$answers$;
+COMMENT ON FUNCTION _audit_answers(segmentation_settings, segment_policy) IS
+    'Part of segmentations: what makes the answers of nearly everybody the same.';
+
+-- What is odd about the shop's tables, by the same settings as a segmentation. What a policy will learn is not known
+-- yet.
 CREATE FUNCTION _audit(s segmentation_settings) RETURNS TABLE (
     finding text, rows bigint, share numeric, example text, effect text
 )
@@ -72,10 +259,13 @@ DECLARE
     repeated text := format('%s, o.%I, o.%I', @extschema@._key_list(s, 'o'), s.ordered_at, s.amount)
         || CASE WHEN s.order_id IS NULL THEN '' ELSE format(', o.%I', s.order_id) END;
     day text := @extschema@._day(s, relation, 'o', s.ordered_at);
+    policy @extschema@.segment_policy := CASE WHEN s.policy = 'learn' THEN @extschema@.default_policy()
+        ELSE @extschema@._policy_on(s, @extschema@._today(s, NULL::date), false) END;
     effect_of_repeated text := CASE WHEN s.order_id IS NULL
         THEN 'each is an order of its own; if they are lines of one order, name order_id'
         ELSE 'lines of one order that are alike: all of them are summed' END;
     name text;
+    other record;
 BEGIN
     RETURN QUERY SELECT * FROM @extschema@._audit_rows(s, order_rows);
 
@@ -132,7 +322,16 @@ $sql$SELECT 'several currencies', sum(d.n)::bigint, 1.000000,
 FROM (SELECT o.%I::text AS currency, count(*) AS n FROM %s GROUP BY 1) AS d
 HAVING count(*) > 1$sql$, s.currency, order_rows);
     END IF;
-    IF s.customers IS NOT NULL THEN
+    RETURN QUERY SELECT * FROM @extschema@._audit_answers(s, policy);
+    FOR other IN SELECT * FROM @extschema@._sources(s) AS t WHERE t.source <> 'orders' AND t.relation IS NOT NULL LOOP
+        RETURN QUERY SELECT * FROM @extschema@._audit_source_rows(s, other.source);
+        RETURN QUERY SELECT * FROM @extschema@._audit_words(s, other.source, policy);
+        RETURN QUERY SELECT * FROM @extschema@._audit_strangers(s, other.source);
+    END LOOP;
+    -- Consents that are not known have no channels.
+    IF s.customers IS NOT NULL AND (s.customers_consents IS NULL OR NOT EXISTS (
+        SELECT FROM @extschema@._unknown_words(s, 'customers', 'channel_names', NULL::@extschema@.segment_policy)
+    )) THEN
         RETURN QUERY EXECUTE format(
 $sql$SELECT 'customer without contact address', count(*) FILTER (WHERE p.channels = '{}'),
        round(count(*) FILTER (WHERE p.channels = '{}')::numeric / count(*), 6),
@@ -149,7 +348,7 @@ HAVING count(*) FILTER (WHERE p.channels = '{}') > 0$sql$, @extschema@._key_list
     END IF;
 END
 $audit$;
-COMMENT ON FUNCTION _audit(segmentation_settings) IS 'Part of segmentations: what is odd about the orders.';
+COMMENT ON FUNCTION _audit(segmentation_settings) IS 'Part of segmentations: what is odd about the shop''s tables.';
 
 CREATE FUNCTION _an_index_leads_with(relation regclass, keys text[]) RETURNS boolean
 LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp
@@ -163,19 +362,44 @@ $index$;
 COMMENT ON FUNCTION _an_index_leads_with(regclass, text[]) IS
     'Part of segmentations: whether a table has an index of which these are the first columns.';
 
+CREATE FUNCTION _show_finding(name text, finding text, rows bigint, share numeric, example text, effect text)
+    RETURNS void
+LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp
+AS $show$
+BEGIN
+    RAISE NOTICE '%: %: %', name, finding, concat_ws('; ', rows || format(' (%s %%)', round(100 * share, 2)), effect,
+        CASE WHEN rows IS NOT NULL THEN 'for example ' ELSE '' END || example);
+END
+$show$;
+COMMENT ON FUNCTION _show_finding(text, text, bigint, numeric, text, text) IS
+    'Part of segmentations: shows a finding of the audit as a notice.';
+
 CREATE FUNCTION _show_audit(s segmentation_settings) RETURNS void
 LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp
 AS $show$
-DECLARE
-    line record;
 BEGIN
     -- The only finding that counts no rows is the missing index, which only tracking uses.
-    FOR line IN SELECT * FROM @extschema@._audit(s) AS a WHERE a.rows IS NOT NULL OR s.track = 'trigger' LOOP
-        RAISE NOTICE '%: %: %', s.name, line.finding, concat_ws('; ',
-            line.rows || format(' (%s %%)', round(100 * line.share, 2)), line.effect,
-            CASE WHEN line.rows IS NOT NULL THEN 'for example ' ELSE '' END || line.example);
-    END LOOP;
+    PERFORM @extschema@._show_finding(s.name, a.finding, a.rows, a.share, a.example, a.effect)
+    FROM @extschema@._audit(s) AS a WHERE a.rows IS NOT NULL OR s.track = 'trigger';
 END
 $show$;
 COMMENT ON FUNCTION _show_audit(segmentation_settings) IS
-    'Part of segmentations: shows what is odd about the orders as notices.';
+    'Part of segmentations: shows what is odd about the shop''s tables as notices.';
+
+-- Kinds that count for nothing are said at every refresh, because nothing else would show that they do not count.
+CREATE FUNCTION _show_unknown_kinds(s segmentation_settings) RETURNS void
+LANGUAGE plpgsql VOLATILE SET search_path = pg_catalog, pg_temp
+AS $show$
+DECLARE
+    policy @extschema@.segment_policy;
+BEGIN
+    IF s.engagement IS NULL THEN
+        RETURN;
+    END IF;
+    EXECUTE format('SELECT policy FROM %s', @extschema@._lock_and_check(s, 'status', 'ACCESS SHARE MODE')) INTO policy;
+    PERFORM @extschema@._show_finding(s.name, w.finding, w.rows_found, w.share, w.example, w.effect)
+    FROM @extschema@._audit_words(s, 'engagement', policy) AS w;
+END
+$show$;
+COMMENT ON FUNCTION _show_unknown_kinds(segmentation_settings) IS
+    'Part of segmentations: shows kinds of events that are not known as notices.';

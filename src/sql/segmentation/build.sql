@@ -118,6 +118,7 @@ DECLARE
     part record;
 BEGIN
     PERFORM @extschema@._refuse_double_profiles(s);
+    PERFORM @extschema@._refuse_unknown_words(s);
     FOR part IN SELECT * FROM @extschema@._relations(s, true) AS r
                 WHERE r.is_wanted AND r.suffix NOT IN ('settings', 'policies', 'noted') ORDER BY r.place LOOP
         IF part.suffix = 'status' THEN

@@ -61,6 +61,7 @@ BEGIN
         s := @extschema@._with_columns(s, named.source, CASE WHEN given ? named.source THEN given_columns
             ELSE @extschema@._settled_columns(s, named.source) || given_columns END);
     END LOOP;
+    s := @extschema@._with_checked_words(s, given);
     PERFORM @extschema@._same_key(s, 'a', 'b'); -- an error where a key has no order
     IF s.order_filter IS NOT NULL THEN
         -- By itself, so that the message shows the filter and no other SQL, and not between parentheses, which it could

@@ -105,6 +105,7 @@ BEGIN
     ELSE
         PERFORM @extschema@._drop_relations(old, false);
         PERFORM @extschema@._build_or_refresh(s, 'build', NULL::boolean, NULL::date, given ? 'policy');
+        PERFORM @extschema@._show_unknown_kinds(s);
     END IF;
     RETURN name;
 END
@@ -199,5 +200,5 @@ COMMENT ON FUNCTION alter_segmentation IS
     'Changes what is given, sets back what reset names, and brings the views up to date; policy => ''learn'' learns '
     'anew.';
 COMMENT ON FUNCTION audit_orders IS
-    'What is odd about a table of orders: one row a finding, with count, share 0 to 1, an example and what it does to '
-    'the results.';
+    'What is odd about a table of orders, and about the tables of events, contacts and customers: one row a finding, '
+    'with count, share 0 to 1, an example and what it does to the results.';

@@ -211,6 +211,7 @@ BEGIN
 
     currency := @extschema@._currency(s, touched, currency);
     PERFORM @extschema@._refuse_double_profiles(s);
+    PERFORM @extschema@._refuse_unknown_words(s);
     views_are_stale := rebuild;
     FOR stored_table IN SELECT * FROM @extschema@._relations(s, true) AS r
                   WHERE r.is_wanted AND r.kind = 'TABLE' AND r.query IS NOT NULL ORDER BY r.place LOOP
@@ -259,6 +260,7 @@ BEGIN
     IF s.track = 'trigger' THEN
         PERFORM @extschema@._keep_tracking(s);
     END IF;
+    PERFORM @extschema@._show_unknown_kinds(s);
 END
 $refresh$;
 COMMENT ON FUNCTION _refresh(segmentation_settings, boolean, date, boolean) IS

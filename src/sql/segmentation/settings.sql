@@ -35,6 +35,7 @@ CREATE TYPE segmentation_settings AS (
     engagement_customer text,
     engagement_kind text,
     engagement_happened_at text,
+    engagement_kinds jsonb,
     contacts text,
     contacts_tenant text,
     contacts_customer text,
@@ -43,6 +44,7 @@ CREATE TYPE segmentation_settings AS (
     contacts_scenario text,
     contacts_step text,
     contacts_group text,
+    channel_names jsonb,
     customers text,
     customers_tenant text,
     customers_customer text,
@@ -53,6 +55,7 @@ CREATE TYPE segmentation_settings AS (
     customers_line_id text,
     customers_consents text,
     customers_last_contacted_on text,
+    memberships jsonb,
     as_of date,
     lang text,
     track text,
@@ -77,7 +80,7 @@ CREATE FUNCTION segmentation_arguments() RETURNS TABLE (
     argument text, type text, default_value text, can_be_altered boolean, can_be_reset boolean, leaves_views boolean,
     is_audited boolean, meaning text
 )
-LANGUAGE sql IMMUTABLE PARALLEL SAFE ROWS 24 SET search_path = pg_catalog, pg_temp
+LANGUAGE sql IMMUTABLE PARALLEL SAFE ROWS 27 SET search_path = pg_catalog, pg_temp
 AS $arguments$
     VALUES
     ('name', 'text', NULL, false, false, false, false,
@@ -107,22 +110,31 @@ AS $arguments$
         'NULL: all rows.'),
     ('time_zone', 'text', 'pg_catalog.current_setting(''TimeZone'')', true, false, false, true,
         'The time zone of calendar days and of today.'),
-    ('policy', 'text', 'NULL', true, true, true, false,
+    ('policy', 'text', 'NULL', true, true, true, true,
         'A name in segment_policies, a preset, a JSON document, or learn. NULL: the default.'),
-    ('engagement', 'regclass', 'NULL', true, true, false, false,
+    ('engagement', 'regclass', 'NULL', true, true, false, true,
         'A table of events: reviews, referrals, complaints and others. NULL: not tracked.'),
-    ('engagement_columns', 'jsonb', 'NULL', true, false, false, false,
+    ('engagement_columns', 'jsonb', 'NULL', true, false, false, true,
         'Columns of it that are not found by their names: tenant, customer, kind, happened_at.'),
-    ('contacts', 'regclass', 'NULL', true, true, false, false,
+    ('engagement_kinds', 'jsonb', 'NULL', true, true, true, true,
+        'What the shop''s own kinds of events mean: an object of word and kind; null leaves such events out. NULL: '
+        'kinds are as they stand there.'),
+    ('contacts', 'regclass', 'NULL', true, true, false, true,
         'A log of what was sent to customers. NULL: none is kept.'),
-    ('contacts_columns', 'jsonb', 'NULL', true, false, false, false,
+    ('contacts_columns', 'jsonb', 'NULL', true, false, false, true,
         'Columns of it that are not found by their names: tenant, customer, channel, contacted_at, scenario, step, '
         'group.'),
+    ('channel_names', 'jsonb', 'NULL', true, true, true, true,
+        'What the shop''s own names of channels mean, in the log and in consents: an object of word and channel; null '
+        'is unknown. NULL: they are as they stand there.'),
     ('customers', 'regclass', 'NULL', true, true, false, true,
         'The table of customers, one row a customer. NULL: customers are those with an order.'),
     ('customers_columns', 'jsonb', 'NULL', true, false, false, true,
         'Columns of it that are not found by their names: tenant, customer, membership, email, phone, postal_address, '
         'line_id, consents, last_contacted_on.'),
+    ('memberships', 'jsonb', 'NULL', true, true, true, true,
+        'What the shop''s own memberships mean: an object of word and membership; null is unknown, as an empty one is. '
+        'NULL: they are as they stand there.'),
     ('schema', 'text', 'pg_catalog.current_schema()', false, false, false, false,
         'The schema of its relations.'),
     ('as_of', 'date', 'NULL', true, true, true, true,
@@ -149,7 +161,7 @@ DECLARE
 BEGIN
     FOR setting IN
         SELECT a.argument AS name, a.meaning FROM @extschema@.segmentation_arguments() AS a
-        WHERE a.type OPERATOR(pg_catalog.<>) 'jsonb'
+        WHERE a.argument OPERATOR(pg_catalog.!~~) '%\_columns'
         UNION ALL
         SELECT c.setting, pg_catalog.format('The column of %s that is its %s. NULL: there is none.', c.source, c.role)
         FROM @extschema@._source_columns() AS c WHERE c.source OPERATOR(pg_catalog.<>) 'orders'

@@ -1,7 +1,7 @@
 -- segmentation: SELECTs over the shop's tables
 
--- They are the only SQL that reads the shop's tables, and are made of the settings anew each time: a column that was
--- renamed is missed by name.
+-- Besides them only the audit and the checks of words and currencies read the shop's tables. They are made of the
+-- settings anew each time: a column that was renamed is missed by name.
 
 -- The key columns of a source as they are called there: the tenant's, or NULL, and the customer's.
 CREATE FUNCTION _source_keys(s segmentation_settings, source text) RETURNS text[]
@@ -67,14 +67,6 @@ AS $discounted$
 $discounted$;
 COMMENT ON FUNCTION _is_discounted(segmentation_settings) IS
     'Part of segmentations: whether a row of the orders was discounted, NULL where it is not known.';
-
-CREATE FUNCTION _text(alias text, column_name text) RETURNS text
-LANGUAGE sql IMMUTABLE PARALLEL SAFE SET search_path = pg_catalog, pg_temp
-AS $text$
-    SELECT CASE WHEN column_name IS NULL THEN 'NULL::pg_catalog.text'
-                ELSE format('%s.%I::pg_catalog.text', alias, column_name) END
-$text$;
-COMMENT ON FUNCTION _text(text, text) IS 'Part of segmentations: a column as text; NULL where there is none.';
 
 -- The rows of the orders that count: those with a key, that the filter lets through. `among` is a SELECT of keys; with
 -- it, only the orders of these customers. The filter stands on lines of its own so that a comment in it ends.
@@ -159,7 +151,7 @@ DECLARE
     relation regclass := @extschema@._source_table(s, 'engagement');
     keys text := @extschema@._key_list(s, 'r');
     events text := format('SELECT %s, %s AS kind, %s AS happened_on FROM %s AS e WHERE %s',
-        @extschema@._keys_as_in_orders(s, 'engagement', 'e'), @extschema@._text('e', s.engagement_kind),
+        @extschema@._keys_as_in_orders(s, 'engagement', 'e'), @extschema@._word(s, 'engagement_kinds', 'e'),
         @extschema@._day(s, relation, 'e', s.engagement_happened_at), relation,
         @extschema@._has_key(s, 'engagement', 'e'));
 BEGIN
@@ -177,7 +169,7 @@ DECLARE
     relation regclass := @extschema@._source_table(s, 'contacts');
     keys text := @extschema@._key_list(s, 'r');
     log text := format('SELECT %s, %s AS channel, %s AS contacted_on, %s AS scenario, %s AS step, %s AS test_group',
-        @extschema@._keys_as_in_orders(s, 'contacts', 'c'), @extschema@._text('c', s.contacts_channel),
+        @extschema@._keys_as_in_orders(s, 'contacts', 'c'), @extschema@._word(s, 'channel_names', 'c'),
         @extschema@._day(s, relation, 'c', s.contacts_contacted_at), @extschema@._text('c', s.contacts_scenario),
         @extschema@._text('c', s.contacts_step), @extschema@._text('c', s.contacts_group))
         || format(' FROM %s AS c WHERE %s', relation, @extschema@._has_key(s, 'contacts', 'c'));
@@ -199,17 +191,16 @@ DECLARE
     relation regclass := @extschema@._source_table(s, 'customers');
     last_contacted_on text := coalesce(@extschema@._day(s, relation, 'c', s.customers_last_contacted_on),
                                        'NULL::pg_catalog.date');
-    consents text := CASE WHEN s.customers_consents IS NULL THEN 'NULL::pg_catalog.jsonb'
-                          ELSE format('c.%I::pg_catalog.jsonb', s.customers_consents) END;
     channels text := 'NULL::pg_catalog.text[]';
 BEGIN
     IF num_nonnulls(s.customers_email, s.customers_phone, s.customers_postal_address, s.customers_line_id) > 0 THEN
         channels := format('@extschema@.reachable_channels(%s, %s, %s, %s, %s)',
             @extschema@._text('c', s.customers_email), @extschema@._text('c', s.customers_phone),
-            @extschema@._text('c', s.customers_postal_address), @extschema@._text('c', s.customers_line_id), consents);
+            @extschema@._text('c', s.customers_postal_address), @extschema@._text('c', s.customers_line_id),
+            @extschema@._consents(s, 'c'));
     END IF;
     RETURN format('SELECT %s, %s AS membership, %s AS channels, %s AS last_contacted_on FROM %s AS c WHERE %s',
-        @extschema@._keys_as_in_orders(s, 'customers', 'c'), @extschema@._text('c', s.customers_membership), channels,
+        @extschema@._keys_as_in_orders(s, 'customers', 'c'), @extschema@._word(s, 'memberships', 'c'), channels,
         last_contacted_on, relation, @extschema@._has_key(s, 'customers', 'c'));
 END
 $profiles$;
