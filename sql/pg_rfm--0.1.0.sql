@@ -753,6 +753,28 @@ AS 'MODULE_PATHNAME', 'bought_between_wrapper';
 /* </end connected objects> */
 
 /* <begin connected objects> */
+-- src/sql/response.rs
+-- pg_rfm::sql::response::channel_responses
+CREATE  FUNCTION "channel_responses"(
+	"history" purchase_history, /* Option < PurchaseHistory > */
+	"contacts" contact_history, /* Option < ContactHistory > */
+	"as_of" date, /* Option < Day > */
+	"policy" segment_policy DEFAULT NULL /* Option < SegmentPolicy > */
+) RETURNS TABLE (
+	"channel" TEXT,  /* Option < String > */
+	"contacts" INT,  /* i32 */
+	"judged" INT,  /* i32 */
+	"answered" INT,  /* i32 */
+	"unanswered" INT,  /* i32 */
+	"last_contacted_on" date,  /* Day */
+	"last_answered_on" date  /* Option < Day > */
+)
+IMMUTABLE PARALLEL SAFE COST 50
+LANGUAGE c /* Rust */
+AS 'MODULE_PATHNAME', 'channel_responses_wrapper';
+/* </end connected objects> */
+
+/* <begin connected objects> */
 -- src/sql/policy.rs
 -- pg_rfm::sql::policy::check_policy
 CREATE  FUNCTION "check_policy"(
@@ -1127,7 +1149,7 @@ AS $arguments$
         'Roles that may read the views; public is everybody. NULL: only the owner.'),
     ('views', 'text[]', 'NULL', true, true, false, false,
         'The materialized views to make beside customers, which is made in any case: segments, movement, cohorts, '
-        'actions. NULL: these four.')
+        'actions and, with contacts, channels and dormant_response. NULL: all of them.')
 $arguments$;
 COMMENT ON FUNCTION segmentation_arguments() IS
     'The arguments of create_segmentation: type, default, whether alter_segmentation changes it and reset sets it '
@@ -1928,6 +1950,84 @@ COMMENT ON FUNCTION _actions_sql(segmentation_settings) IS
 -- requires:
 --   segmentation_views
 
+-- segmentation: responses
+
+-- What came of the contacts in the log.
+
+CREATE FUNCTION _channels_sql(s segmentation_settings) RETURNS text
+LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp
+AS $channels$
+    SELECT format(
+$sql$SELECT %1$sc.channel, c.customers, c.contacts, c.judged, c.answered, w.rate, w.rate_low, w.rate_high, c.silent_customers
+FROM (
+    SELECT %2$scoalesce(r.channel, 'unknown') AS channel, count(*) AS customers, sum(r.contacts)::bigint AS contacts,
+           sum(r.judged)::bigint AS judged, sum(r.answered)::bigint AS answered,
+           count(*) FILTER (WHERE r.channel IS NOT NULL AND r.unanswered >= p.unanswered) AS silent_customers
+    FROM %3$s AS f
+    CROSS JOIN (
+        SELECT (@extschema@.effective_policy(policy) #>> '{contact,unanswered_before_next_channel}')::bigint AS unanswered
+        FROM %4$s
+    ) AS p
+    CROSS JOIN LATERAL @extschema@.channel_responses(f.history, f.contacts, f.as_of, f.policy) AS r
+    GROUP BY %2$scoalesce(r.channel, 'unknown')
+) AS c
+CROSS JOIN LATERAL @extschema@.wilson_interval(c.answered, c.judged) AS w$sql$,
+        @extschema@._tenant_column(s, 'c'), @extschema@._tenant_column(s, 'f'), @extschema@._relation(s, 'facts'),
+        @extschema@._relation(s, 'status'))
+$channels$;
+COMMENT ON FUNCTION _channels_sql(segmentation_settings) IS
+    'Part of segmentations: the SELECT of how contacts were answered, by channel.';
+
+-- Kinds of dormant customers: those who were contacted while they were of one, and those who are of one now.
+CREATE FUNCTION _dormant_response_sql(s segmentation_settings) RETURNS text
+LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp
+AS $response$
+    SELECT format(
+$sql$WITH kinds AS (
+    SELECT %1$sk.dormancy_reason, k.dormant_year, sum(k.customers)::bigint AS customers,
+           sum(k.contacted)::bigint AS contacted, sum(k.answered)::bigint AS answered
+    FROM (
+        SELECT %2$sr.dormancy_reason, r.dormant_year, 0 AS customers, 1 AS contacted, r.answered::integer AS answered
+        FROM %3$s AS f
+        CROSS JOIN LATERAL @extschema@.dormant_responses(
+            f.history, f.contacts, f.as_of, f.policy, f.engagement, f.membership
+        ) AS r
+        UNION ALL
+        SELECT %4$sc.dormancy_reason, @extschema@.dormant_year(p.as_of - c.last_purchase_on, p.policy), 1, 0, 0
+        FROM %5$s AS c
+        CROSS JOIN %6$s AS p
+        WHERE c.lifecycle_state = 'dormant'
+    ) AS k
+    WHERE k.dormant_year IS NOT NULL
+    GROUP BY %1$sk.dormancy_reason, k.dormant_year
+)
+SELECT %7$se.expected_order, e.dormancy_reason, l.%8$I AS reason_label, e.dormant_year, k.customers, e.contacted, e.answered,
+       e.rate, e.rate_low, e.rate_high, e.source
+FROM (
+    SELECT %9$sarray_agg(k.dormancy_reason) AS reasons, array_agg(k.dormant_year) AS years,
+           array_agg(k.contacted) AS contacted, array_agg(k.answered) AS answered
+    FROM kinds AS k
+    %10$s
+) AS a
+CROSS JOIN %6$s AS p
+CROSS JOIN LATERAL @extschema@.dormant_response_order(a.reasons, a.years, a.contacted, a.answered, p.policy) AS e
+JOIN kinds AS k ON k.dormancy_reason = e.dormancy_reason AND k.dormant_year = e.dormant_year%11$s
+JOIN @extschema@.dormancy_reasons() AS l ON l.reason = e.dormancy_reason$sql$,
+        @extschema@._tenant_column(s, 'k'), @extschema@._tenant_column(s, 'f'), @extschema@._relation(s, 'facts'),
+        @extschema@._tenant_column(s, 'c'), @extschema@._relation(s, 'customers'), @extschema@._relation(s, 'status'),
+        @extschema@._tenant_column(s, 'a'), 'label_' || s.lang, @extschema@._tenant_column(s, 'k'),
+        CASE WHEN s.tenant IS NULL THEN '' ELSE format('GROUP BY k.%I', s.tenant) END,
+        coalesce(' AND ' || @extschema@._same_columns(s, ARRAY[s.tenant], 'k', 'a'), ''))
+$response$;
+COMMENT ON FUNCTION _dormant_response_sql(segmentation_settings) IS
+    'Part of segmentations: the SELECT of how the dormant answered, by reason and year of dormancy.';
+/* </end connected objects> */
+
+/* <begin connected objects> */
+-- src/sql/segmentation.rs
+-- requires:
+--   segmentation_responses
+
 -- segmentation: relations
 
 -- The catalog of relations: those that a segmentation can have, in the order in which they are made; they are dropped
@@ -2007,7 +2107,16 @@ AS $relations$
         (15, 'actions', 'MATERIALIZED VIEW', 'actions' = ANY (s.views) IS NOT FALSE, t.chosen, true,
             t.tenant || '{action_rule,action_channel}',
             CASE WHEN with_queries THEN @extschema@._actions_sql(s) END,
-            'How many customers wait for which next step, by channel.' || t.of_tenant)
+            'How many customers wait for which next step, by channel.' || t.of_tenant),
+        (16, 'channels', 'MATERIALIZED VIEW', s.contacts IS NOT NULL AND 'channels' = ANY (s.views) IS NOT FALSE,
+            t.chosen, true, t.tenant || '{channel}',
+            CASE WHEN with_queries THEN @extschema@._channels_sql(s) END,
+            'How many contacts over which channel were answered by a purchase.' || t.of_tenant),
+        (17, 'dormant_response', 'MATERIALIZED VIEW',
+            s.contacts IS NOT NULL AND 'dormant_response' = ANY (s.views) IS NOT FALSE,
+            t.chosen, true, t.tenant || '{dormancy_reason,dormant_year}',
+            CASE WHEN with_queries THEN @extschema@._dormant_response_sql(s) END,
+            'In which order dormant customers are expected to answer, by reason and year of dormancy.' || t.of_tenant)
     ) AS r (place, suffix, kind, is_asked_for, reason, is_readable, keys, query, comment)
 $relations$;
 COMMENT ON FUNCTION _relations(segmentation_settings, boolean) IS
@@ -2476,6 +2585,9 @@ BEGIN
         IF named = ANY (known) IS NOT TRUE THEN
             PERFORM @extschema@._refuse(format('there is no view %L', named),
                                         format('views can have: %s.', array_to_string(known, ', ')));
+        ELSIF s.contacts IS NULL AND named IN ('channels', 'dormant_response') THEN
+            PERFORM @extschema@._refuse(format('the view %L is of contacts, and there are none', named),
+                                        'Name the log of contacts: contacts => ''...''.');
         END IF;
     END LOOP;
 END
@@ -3926,6 +4038,52 @@ AS 'MODULE_PATHNAME', 'dormancy_reasons_wrapper';
 /* </end connected objects> */
 
 /* <begin connected objects> */
+-- src/sql/response.rs
+-- pg_rfm::sql::response::dormant_response_order
+CREATE  FUNCTION "dormant_response_order"(
+	"reasons" TEXT[], /* :: std :: option :: Option < Array < & str > > */
+	"years" INT[], /* :: std :: option :: Option < Array < i32 > > */
+	"contacted" bigint[], /* :: std :: option :: Option < Array < i64 > > */
+	"answered" bigint[], /* :: std :: option :: Option < Array < i64 > > */
+	"policy" segment_policy DEFAULT NULL /* Option < SegmentPolicy > */
+) RETURNS TABLE (
+	"expected_order" INT,  /* i32 */
+	"dormancy_reason" TEXT,  /* & '_ str */
+	"dormant_year" INT,  /* i32 */
+	"contacted" bigint,  /* i64 */
+	"answered" bigint,  /* i64 */
+	"rate" numeric,  /* Option < Decimal > */
+	"rate_low" numeric,  /* Option < Decimal > */
+	"rate_high" numeric,  /* Option < Decimal > */
+	"source" TEXT  /* & '_ str */
+)
+IMMUTABLE PARALLEL SAFE COST 100
+LANGUAGE c /* Rust */
+AS 'MODULE_PATHNAME', 'dormant_response_order_wrapper';
+/* </end connected objects> */
+
+/* <begin connected objects> */
+-- src/sql/response.rs
+-- pg_rfm::sql::response::dormant_responses
+CREATE  FUNCTION "dormant_responses"(
+	"history" purchase_history, /* Option < PurchaseHistory > */
+	"contacts" contact_history, /* Option < ContactHistory > */
+	"as_of" date, /* Option < Day > */
+	"policy" segment_policy DEFAULT NULL, /* Option < SegmentPolicy > */
+	"engagement" engagement_history DEFAULT NULL, /* Option < EngagementHistory > */
+	"membership" text DEFAULT NULL /* Option < Membership > */
+) RETURNS TABLE (
+	"dormancy_reason" TEXT,  /* & '_ str */
+	"dormant_year" INT,  /* i32 */
+	"contacts" INT,  /* i32 */
+	"answered" bool  /* bool */
+)
+IMMUTABLE PARALLEL SAFE COST 300
+LANGUAGE c /* Rust */
+AS 'MODULE_PATHNAME', 'dormant_responses_wrapper';
+/* </end connected objects> */
+
+/* <begin connected objects> */
 -- src/sql/from_numbers.rs
 -- pg_rfm::sql::from_numbers::dormant_year
 CREATE  FUNCTION "dormant_year"(
@@ -5230,6 +5388,9 @@ AS 'MODULE_PATHNAME', 'vip_tiers_wrapper';
 --   scenario::scenario_presets
 --   scenario::message_keys
 --   scenario::due_step_reasons
+--   response::channel_responses
+--   response::dormant_responses
+--   response::dormant_response_order
 --   ab::ab_verdicts
 --   ab::ab_factors
 
@@ -5250,8 +5411,13 @@ ALTER FUNCTION due_step_reasons() ROWS 11;
 ALTER FUNCTION ab_verdicts() ROWS 3;
 ALTER FUNCTION ab_factors() ROWS 3;
 ALTER FUNCTION customer_columns() ROWS 27;
-ALTER FUNCTION _view_columns() ROWS 76;
+ALTER FUNCTION _view_columns() ROWS 95;
 ALTER FUNCTION _source_columns() ROWS 27;
+
+-- And about how many those of one customer have, and of one shop.
+ALTER FUNCTION channel_responses(purchase_history, contact_history, date, segment_policy) ROWS 3;
+ALTER FUNCTION dormant_responses(purchase_history, contact_history, date, segment_policy, engagement_history, text) ROWS 2;
+ALTER FUNCTION dormant_response_order(text[], integer[], bigint[], bigint[], segment_policy) ROWS 18;
 /* </end connected objects> */
 
 /* <begin connected objects> */
@@ -5455,6 +5621,14 @@ BEGIN
 END
 $comments$;
 
+COMMENT ON FUNCTION channel_responses(purchase_history, contact_history, date, segment_policy) IS
+    'How one customer answers, by channel: a purchase within the policy''s contact.response_days is the answer to the last contact before it.';
+COMMENT ON FUNCTION dormant_responses(
+    purchase_history, contact_history, date, segment_policy, engagement_history, text
+) IS
+    'Whether one customer answered contacts while dormant, by reason and year of dormancy on the day of the contact.';
+COMMENT ON FUNCTION dormant_response_order(text[], integer[], bigint[], bigint[], segment_policy) IS
+    'In which order the dormant are expected to answer, by reason and year: as measured where enough were contacted, else as built in.';
 COMMENT ON FUNCTION dormant_year(integer, segment_policy) IS
     'In which year of dormancy: 1 up to 365 days without a purchase, 2 up to 730, ...; NULL before the policy''s lifecycle.reactivation_min_days (181).';
 COMMENT ON FUNCTION rfm_segment(integer, segment_policy) IS
