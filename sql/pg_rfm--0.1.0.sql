@@ -766,6 +766,7 @@ CREATE  FUNCTION "channel_responses"(
 	"judged" INT,  /* i32 */
 	"answered" INT,  /* i32 */
 	"unanswered" INT,  /* i32 */
+	"gives_way" bool,  /* bool */
 	"last_contacted_on" date,  /* Day */
 	"last_answered_on" date  /* Option < Day > */
 )
@@ -1962,18 +1963,13 @@ $sql$SELECT %1$sc.channel, c.customers, c.contacts, c.judged, c.answered, w.rate
 FROM (
     SELECT %2$scoalesce(r.channel, 'unknown') AS channel, count(*) AS customers, sum(r.contacts)::bigint AS contacts,
            sum(r.judged)::bigint AS judged, sum(r.answered)::bigint AS answered,
-           count(*) FILTER (WHERE r.channel IS NOT NULL AND r.unanswered >= p.unanswered) AS silent_customers
+           count(*) FILTER (WHERE r.gives_way) AS silent_customers
     FROM %3$s AS f
-    CROSS JOIN (
-        SELECT (@extschema@.effective_policy(policy) #>> '{contact,unanswered_before_next_channel}')::bigint AS unanswered
-        FROM %4$s
-    ) AS p
     CROSS JOIN LATERAL @extschema@.channel_responses(f.history, f.contacts, f.as_of, f.policy) AS r
     GROUP BY %2$scoalesce(r.channel, 'unknown')
 ) AS c
 CROSS JOIN LATERAL @extschema@.wilson_interval(c.answered, c.judged) AS w$sql$,
-        @extschema@._tenant_column(s, 'c'), @extschema@._tenant_column(s, 'f'), @extschema@._relation(s, 'facts'),
-        @extschema@._relation(s, 'status'))
+        @extschema@._tenant_column(s, 'c'), @extschema@._tenant_column(s, 'f'), @extschema@._relation(s, 'facts'))
 $channels$;
 COMMENT ON FUNCTION _channels_sql(segmentation_settings) IS
     'Part of segmentations: the SELECT of how contacts were answered, by channel.';

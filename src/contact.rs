@@ -217,11 +217,11 @@ impl<'a> ContactCalendar<'a> {
 
     /// The channels over which so many contacts had no answer that another one is to be tried.
     fn silent_channels(&self) -> Vec<ChannelResponse<'a>> {
-        let (Some(log), Some(limit)) = (self.facts.log, self.policy.unanswered_before_next_channel) else {
+        let Some(log) = self.facts.log.filter(|_| self.policy.unanswered_before_next_channel.is_some()) else {
             return Vec::new();
         };
         let mut responses = ChannelResponse::all(log, self.history, self.as_of, self.policy);
-        responses.retain(|response| response.unanswered >= limit);
+        responses.retain(|response| response.gives_way(self.policy));
         responses
     }
 

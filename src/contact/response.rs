@@ -76,6 +76,11 @@ impl<'a> ChannelResponse<'a> {
         memory::collect(by_channel.map(|contacts| Self::of(contacts, &days)))
     }
 
+    /// Whether another channel is to be tried before this one, which is known.
+    pub fn gives_way(&self, policy: &Contact) -> bool {
+        self.channel.is_some() && policy.unanswered_before_next_channel.is_some_and(|limit| self.unanswered >= limit)
+    }
+
     /// That of one channel, from its contacts in order of day, which are among `days`.
     fn of(contacts: &[(Option<&'a str>, Day)], days: &[ContactDay]) -> Self {
         let (channel, first) = contacts[0];

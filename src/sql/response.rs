@@ -32,6 +32,7 @@ fn channel_responses(
         name!(judged, i32),
         name!(answered, i32),
         name!(unanswered, i32),
+        name!(gives_way, bool),
         name!(last_contacted_on, Day),
         name!(last_answered_on, Option<Day>),
     ),
@@ -40,13 +41,14 @@ fn channel_responses(
         return TableIterator::empty();
     };
     let history = history.as_ref().unwrap_or(&NO_PURCHASES);
-    let responses = ChannelResponse::all(&log, history, as_of, &policy_of(&policy).contact);
+    let policy = &policy_of(&policy).contact;
+    let responses = ChannelResponse::all(&log, history, as_of, policy);
     // No log has more days than an integer counts.
     let row = |r: ChannelResponse| {
         let [contacts, judged, answered, unanswered] =
             [r.contacts, r.judged, r.answered, r.unanswered].map(|count| count as i32);
         let channel = r.channel.map(str::to_owned);
-        (channel, contacts, judged, answered, unanswered, r.last_contacted_on, r.last_answered_on)
+        (channel, contacts, judged, answered, unanswered, r.gives_way(policy), r.last_contacted_on, r.last_answered_on)
     };
     TableIterator::new(memory::collect(responses.into_iter().map(row)))
 }

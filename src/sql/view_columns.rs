@@ -6,7 +6,7 @@ use pgrx::prelude::*;
 use crate::column::COLUMNS;
 
 /// Columns that are none of `segment_customer`, and those that say something else in the relation NAME_suffix: suffix (empty
-/// where it does not matter), name, what it says. Without a name: columns of the key, with %s for the
+/// where it does not matter), name, what it says, in the form of format(). Without a name: columns of the key, with %s for the
 /// orders.
 const VIEW_COLUMNS: &[(&str, &str, &str, &str)] = &[
     ("", "", "Key of the customer, as in %s.", "顧客のキー（%s のとおり）。"),
@@ -137,8 +137,8 @@ const VIEW_COLUMNS: &[(&str, &str, &str, &str)] = &[
         "そのうち反応のあった数（次の連絡より前に購入したもの）。",
     ),
     ("", "rate", "answered / judged or contacted, 0 to 1.", "反応率、0 から 1。"),
-    ("", "rate_low", "Lower bound of its 95 % interval (Wilson).", "反応率の 95 % 信頼区間の下限（Wilson）。"),
-    ("", "rate_high", "Upper bound of its 95 % interval (Wilson).", "反応率の 95 % 信頼区間の上限（Wilson）。"),
+    ("", "rate_low", "Lower bound of its 95 %% interval (Wilson).", "反応率の 95 %% 信頼区間の下限（Wilson）。"),
+    ("", "rate_high", "Upper bound of its 95 %% interval (Wilson).", "反応率の 95 %% 信頼区間の上限（Wilson）。"),
     (
         "channels",
         "silent_customers",
