@@ -1,6 +1,7 @@
 -- What came of contacts, from the words of docs/guide/scenarios.md and docs/guide/reach.md, over reference.orders and a log
 -- of contacts. Nothing here calls the extension.
 CREATE TABLE reference.contacts (customer_id bigint, channel text, contacted_on date, test_group text);
+CREATE TABLE reference.measured (dormancy_reason text, dormant_year int, contacted bigint, answered bigint);
 
 -- Every purchase day looks for the last day of a contact before it.
 CREATE FUNCTION reference.contact_days(as_of date, response_days int)
@@ -13,16 +14,14 @@ purchase_days AS (
     SELECT DISTINCT o.customer_id, o.ordered_on FROM reference.orders AS o
     WHERE o.ordered_on <= $1 AND coalesce(o.amount, 0) >= 0 AND o.is_purchase IS NOT FALSE),
 answers AS (
-    SELECT p.customer_id, p.ordered_on,
-           (SELECT max(c.contacted_on) FROM contact_days AS c
-            WHERE c.customer_id = p.customer_id AND c.contacted_on < p.ordered_on) AS contacted_on
-    FROM purchase_days AS p)
-SELECT c.customer_id, c.contacted_on,
-       (SELECT min(a.ordered_on) FROM answers AS a
-        WHERE a.customer_id = c.customer_id AND a.contacted_on = c.contacted_on
-              AND a.ordered_on - a.contacted_on <= $2),
-       $1 - c.contacted_on >= $2
+    SELECT p.customer_id, p.ordered_on, max(c.contacted_on) AS contacted_on
+    FROM purchase_days AS p JOIN contact_days AS c ON c.customer_id = p.customer_id AND c.contacted_on < p.ordered_on
+    GROUP BY p.customer_id, p.ordered_on)
+SELECT c.customer_id, c.contacted_on, min(a.ordered_on), $1 - c.contacted_on >= $2
 FROM contact_days AS c
+LEFT JOIN answers AS a
+    ON a.customer_id = c.customer_id AND a.contacted_on = c.contacted_on AND a.ordered_on - a.contacted_on <= $2
+GROUP BY c.customer_id, c.contacted_on
 $$;
 
 -- Three without an answer are enough to try another channel.
@@ -79,7 +78,7 @@ WHERE d.is_over AND s.lifecycle_state = 'dormant' AND s.recency_days >= ($2 #>> 
 GROUP BY d.customer_id, s.dormancy_reason, ceil(s.recency_days / 365.0)
 $$;
 
--- From the table measured (dormancy_reason, dormant_year, contacted, answered): those with enough customers share out the
+-- Of the kinds in the table measured: those with enough customers share out the
 -- places that they have in the built-in order.
 CREATE FUNCTION reference.dormant_response_order(enough bigint)
 RETURNS TABLE (expected_order bigint, dormancy_reason text, dormant_year int, contacted bigint, answered bigint, source text)
