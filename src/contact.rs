@@ -1,13 +1,16 @@
 //! How a customer can be reached, and when again.
 
 mod log;
+mod response;
 
 pub use log::{ContactHistory, ContactKey, ContactKind, HOLDOUT};
+pub use response::{ChannelResponse, ContactDay};
 
 use crate::complaint;
 use crate::day::Day;
 use crate::engagement::EngagementHistory;
 use crate::finding::Contradictions;
+use crate::history::PurchaseHistory;
 use crate::lifecycle::LifecycleState;
 use crate::memory;
 use serde::{Deserialize, Serialize};
@@ -32,6 +35,12 @@ pub struct Contact {
     pub dormant_channels: Vec<String>,
     /// Channels over which somebody turns to one customer: such a contact answers a complaint.
     pub personal_channels: Vec<String>,
+    /// A purchase within so many days after a contact is the answer to it.
+    pub response_days: u32,
+    /// A channel with so many contacts without an answer since the last one gives way to the others; `None`: never.
+    pub unanswered_before_next_channel: Option<u32>,
+    /// So many customers are needed for what was measured to decide in which order answers are expected.
+    pub response_min_customers: u32,
 }
 
 /// The channels that a rule or a step names for itself.
@@ -46,6 +55,14 @@ pub struct OwnChannels<'a> {
 impl Contact {
     /// What of these limits contradicts itself.
     pub fn check(&self, found: &mut Contradictions) {
+        let at_least_one = [
+            ("contact.response_days", self.response_days),
+            ("contact.unanswered_before_next_channel", self.unanswered_before_next_channel.unwrap_or(1)),
+            ("contact.response_min_customers", self.response_min_customers),
+        ];
+        for (path, value) in at_least_one {
+            found.require(value > 0, path, "it must be at least 1");
+        }
         let over_all = ("contact.limits".to_owned(), &self.limits);
         let channels = self.channel_limits.iter();
         let by_channel = channels.map(|(channel, limits)| (format!("contact.channel_limits.{channel}"), limits));
@@ -64,12 +81,14 @@ impl Contact {
     }
 
     /// The channels of a customer in a state in order of preference: first those that a rule or step names, then those of
-    /// the policy, then any other. What the policy has for others and not for the dormant is not for the dormant.
+    /// the policy, then any other; and the silent after all others. What the policy has for others and not for the dormant is
+    /// not for the dormant.
     fn in_order<'c>(
         &self,
         own: OwnChannels,
         state: Option<LifecycleState>,
         reachable: &'c [String],
+        is_silent: impl Fn(&str) -> bool,
     ) -> impl Iterator<Item = &'c str> {
         let is_dormant = state == Some(LifecycleState::Dormant);
         let usual = if is_dormant { &self.dormant_channels } else { &self.channels };
@@ -80,7 +99,7 @@ impl Contact {
             let is_for_others = is_dormant && usual.is_none() && self.channels.contains(channel);
             let is_allowed = named.is_some() || !own.only && !is_for_others;
             // The others keep the order in which they were given.
-            let preference = [named.unwrap_or(usize::MAX), usual.unwrap_or(usize::MAX), position];
+            let preference = (is_silent(channel), named.unwrap_or(usize::MAX), usual.unwrap_or(usize::MAX), position);
             is_allowed.then_some((preference, channel))
         };
         let mut channels = memory::collect(reachable.iter().enumerate().filter_map(preference));
@@ -115,6 +134,8 @@ pub struct ContactFacts<'a> {
 pub struct ContactCalendar<'a> {
     /// What is known about contacting her.
     pub facts: ContactFacts<'a>,
+    /// Her purchases, which are the answers to contacts.
+    pub history: &'a PurchaseHistory,
     /// Her events, for complaints.
     pub engagement: Option<&'a EngagementHistory>,
     /// The day.
@@ -194,8 +215,20 @@ impl<'a> ContactCalendar<'a> {
             let from = self.channel_allowed_from(channel).map_or(self.as_of, |from| from.max(self.as_of));
             (channel, from)
         };
+        let silent = self.silent_channels();
+        let is_silent = |channel: &str| silent.iter().any(|response| response.channel == Some(channel));
         // The first of equals.
-        self.policy.in_order(own, state, self.facts.channels?).map(from).min_by_key(|&(_, from)| from)
+        self.policy.in_order(own, state, self.facts.channels?, is_silent).map(from).min_by_key(|&(_, from)| from)
+    }
+
+    /// The channels over which so many contacts had no answer that another one is to be tried.
+    fn silent_channels(&self) -> Vec<ChannelResponse<'a>> {
+        let Some(log) = self.facts.log.filter(|_| self.policy.unanswered_before_next_channel.is_some()) else {
+            return Vec::new();
+        };
+        let mut responses = ChannelResponse::all(log, self.history, self.as_of, self.policy);
+        responses.retain(|response| response.gives_way(self.policy));
+        responses
     }
 
     /// Whether the log has a contact over a personal channel on this day or later.
@@ -210,6 +243,8 @@ impl<'a> ContactCalendar<'a> {
             Some(LifecycleState::Dormant) => ("contact.dormant_channels", &self.policy.dormant_channels),
             _ => ("contact.channels", &self.policy.channels),
         };
+        let silent = self.silent_channels();
+        let silent = silent.iter().filter_map(|response| Some((response.channel?, response.unanswered)));
         json!({
             "channel": self.channel(own, state).map(|(channel, _)| channel),
             "named_by_rule": own.named,
@@ -217,7 +252,10 @@ impl<'a> ContactCalendar<'a> {
             "preferred": usual,
             "preferred_by": path,
             "reachable": self.facts.channels,
-            "rule": "those that the rule names, then those preferred, then the customer's others",
+            "unanswered": silent.collect::<BTreeMap<_, _>>(),
+            "unanswered_before_next_channel": self.policy.unanswered_before_next_channel,
+            "response_days": self.policy.response_days,
+            "rule": "those that the rule names, then those preferred, then the customer's others; unanswered ones after all",
         })
     }
 }
@@ -230,6 +268,7 @@ fn later(day: Day, days: u32) -> Day {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::history::NO_PURCHASES;
     use crate::policy::Document;
 
     const POLICY: &str = r#"{"contact": {"min_days_between": 3, "limits": [{"contacts": 2, "days": 10}, {"contacts": 3, "days": 30}],
@@ -249,7 +288,13 @@ mod tests {
         let log = log(&[(100, "email"), (104, "phone"), (115, "email")]);
         let complaint = EngagementHistory::new([("complaint", Day(150), 1)]).unwrap();
         let facts = ContactFacts { log: Some(&log), ..ContactFacts::default() };
-        let on = |day| ContactCalendar { facts, engagement: Some(&complaint), as_of: Day(day), policy };
+        let on = |day| ContactCalendar {
+            facts,
+            history: &NO_PURCHASES,
+            engagement: Some(&complaint),
+            as_of: Day(day),
+            policy,
+        };
         // (as_of, allowed from): days between, then two in ten days, then three in thirty, then the complaint.
         for (day, from) in [
             (99, None),
@@ -275,7 +320,7 @@ mod tests {
         let both = ["email".to_owned(), "line".to_owned()];
         let on = |day, channels| {
             let facts = ContactFacts { channels: Some(channels), log: Some(&log), ..ContactFacts::default() };
-            ContactCalendar { facts, engagement: None, as_of: Day(day), policy }
+            ContactCalendar { facts, history: &NO_PURCHASES, engagement: None, as_of: Day(day), policy }
         };
         let named = OwnChannels { named: Some(&both), only: true };
         let channel = |day, channels| on(day, channels).channel(named, None);
@@ -295,7 +340,7 @@ mod tests {
         let document = Document::empty();
         let facts = ContactFacts { channels: Some(&reachable), ..ContactFacts::default() };
         let policy = &document.policy().unwrap().contact;
-        let calendar = ContactCalendar { facts, engagement: None, as_of: Day(9), policy };
+        let calendar = ContactCalendar { facts, history: &NO_PURCHASES, engagement: None, as_of: Day(9), policy };
         let own = OwnChannels { named: named.as_deref(), only };
         calendar.channel(own, Some(state)).map(|(channel, _)| channel.to_owned())
     }
@@ -320,6 +365,34 @@ mod tests {
     }
 
     #[test]
+    fn a_channel_without_answers_gives_way() {
+        let chosen = |named: &str, only, limit: &str, silent: &[(i32, &str)]| {
+            let policy = format!(r#"{{"contact": {{"response_days": 5, "unanswered_before_next_channel": {limit}}}}}"#);
+            let document = Document::parse(&policy).unwrap();
+            let named = named.split_whitespace().map(str::to_owned).collect::<Vec<_>>();
+            let (log, reachable) = (log(silent), ["postal", "email", "line"].map(str::to_owned));
+            let facts = ContactFacts { channels: Some(&reachable), log: Some(&log), ..ContactFacts::default() };
+            let policy = &document.policy().unwrap().contact;
+            let calendar = ContactCalendar { facts, history: &NO_PURCHASES, engagement: None, as_of: Day(100), policy };
+            calendar.channel(OwnChannels { named: Some(&named), only }, None).unwrap().0.to_owned()
+        };
+        let two = [(10, "email"), (20, "email")];
+        assert_eq!(chosen("email", false, "3", &two), "email");
+        assert_eq!(chosen("email", false, "2", &two), "line");
+        assert_eq!(chosen("email postal", false, "2", &two), "postal");
+        assert_eq!(chosen("email", false, "null", &two), "email");
+        // No others will do, but of several the next one does.
+        assert_eq!(chosen("email", true, "2", &two), "email");
+        assert_eq!(chosen("email postal", true, "2", &two), "postal");
+        // Where none answers the preference holds again.
+        let all = [(10, "email"), (20, "line"), (30, "postal")];
+        assert_eq!(chosen("email postal", false, "1", &all), "email");
+        // Five days are not over.
+        assert_eq!(chosen("email", false, "2", &[(10, "email"), (96, "email")]), "email");
+        assert_eq!(chosen("email", false, "2", &[(10, "email"), (95, "email")]), "line");
+    }
+
+    #[test]
     fn a_resolved_complaint_ends_the_quiet_days() {
         let document = Document::empty();
         let policy = &document.policy().unwrap().contact;
@@ -329,7 +402,8 @@ mod tests {
         };
         let from = |events: &EngagementHistory| {
             let facts = ContactFacts::default();
-            ContactCalendar { facts, engagement: Some(events), as_of: Day(110), policy }.allowed_from()
+            ContactCalendar { facts, history: &NO_PURCHASES, engagement: Some(events), as_of: Day(110), policy }
+                .allowed_from()
         };
         assert_eq!(from(&events(None)), Some(Day(130)));
         assert_eq!(from(&events(Some(111))), Some(Day(130)));
@@ -343,7 +417,8 @@ mod tests {
         let log = log(&[(100, "phone"), (104, "email"), (120, "postal")]);
         let facts = ContactFacts { log: Some(&log), ..ContactFacts::default() };
         let since = |day, as_of| {
-            ContactCalendar { facts, engagement: None, as_of: Day(as_of), policy }.had_personal_contact_since(Day(day))
+            ContactCalendar { facts, history: &NO_PURCHASES, engagement: None, as_of: Day(as_of), policy }
+                .had_personal_contact_since(Day(day))
         };
         assert!(since(100, 104) && since(101, 120));
         assert!(!since(101, 119));
@@ -353,7 +428,8 @@ mod tests {
     fn what_is_not_tracked_is_unknown() {
         let document = Document::empty();
         let policy = &document.policy().unwrap().contact;
-        let calendar = |facts| ContactCalendar { facts, engagement: None, as_of: Day(9), policy };
+        let calendar =
+            |facts| ContactCalendar { facts, history: &NO_PURCHASES, engagement: None, as_of: Day(9), policy };
         assert_eq!(calendar(ContactFacts::default()).is_allowed(), None);
         let never = ContactHistory::default();
         let facts = ContactFacts { log: Some(&never), ..ContactFacts::default() };

@@ -85,6 +85,11 @@ impl<'a> Customer<'a> {
         &self.rhythm
     }
 
+    /// Her purchases, those after her day included.
+    pub fn history(&self) -> &'a PurchaseHistory {
+        self.history
+    }
+
     /// The policy she is seen by.
     pub fn policy(&self) -> &'a Policy {
         self.policy
@@ -309,8 +314,8 @@ impl<'a> Customer<'a> {
         let is_dormant = state == LifecycleState::Dormant;
         let complaint = self.open_complaint();
         let reason = self.reason_by(complaint).map(|decision| decision.reason);
-        let (engagement, as_of) = (self.engagement, self.as_of);
-        let calendar = ContactCalendar { facts: contact, engagement, as_of, policy: &self.policy.contact };
+        let (history, engagement, as_of) = (self.history, self.engagement, self.as_of);
+        let calendar = ContactCalendar { facts: contact, history, engagement, as_of, policy: &self.policy.contact };
         Ok(Facts {
             as_of: Some(self.as_of),
             first_purchase_on: purchases.map(|purchases| purchases.first),

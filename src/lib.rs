@@ -18,6 +18,7 @@ pub mod customer;
 pub mod day;
 pub mod decimal;
 pub mod dormancy;
+pub mod dormancy_response;
 pub mod engagement;
 pub mod error;
 pub mod event_history;

@@ -1,5 +1,7 @@
 //! How many of how many, and how far to trust it: a proportion with its 95 % interval.
 
+use std::cmp::Ordering;
+
 use crate::decimal::Decimal;
 use crate::error::{Error, ErrorKind, Result};
 
@@ -46,6 +48,12 @@ impl Proportion {
     pub fn rate(self) -> Option<Decimal> {
         let (numerator, denominator) = (i128::from(self.numerator()?), i128::from(self.denominator));
         Decimal::quotient(numerator, denominator, SCALE).ok()
+    }
+
+    /// Which rate is higher, exactly; nobody's is equal to every other.
+    pub fn compare_rates(self, other: Self) -> Ordering {
+        let across = |a: Self, b: Self| i128::from(a.numerator) * i128::from(b.denominator);
+        across(self, other).cmp(&across(other, self))
     }
 
     /// The score interval of Wilson at 95 %, low and high, rounded to 6 decimals; `None` of nobody.

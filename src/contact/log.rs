@@ -109,6 +109,13 @@ impl ContactHistory {
         kinds.flat_map(|(_, days)| days).copied().filter(move |&(day, _)| day <= as_of)
     }
 
+    /// Each channel with each day of a contact over it, up to `as_of`; the same may come several times.
+    pub(super) fn channels_and_days(&self, as_of: Day) -> impl Iterator<Item = (Option<&str>, Day)> {
+        let kinds = self.by_key().iter().map(|(key, days)| (key.lend(), days)).filter(|(kind, _)| kind.is_contact());
+        let contacts = kinds.flat_map(|(kind, days)| days.iter().map(move |&(day, _)| (kind.channel, day)));
+        contacts.filter(move |&(_, day)| day <= as_of)
+    }
+
     /// The last day of a contact, up to `as_of`.
     pub fn last_on(&self, as_of: Day) -> Option<Day> {
         self.contacts(None, as_of).map(|(day, _)| day).max()

@@ -79,6 +79,12 @@ mod tests {
             (r#"{"vip": {"value_weight": 1.5}}"#, "vip.value_weight: 1.5 is not within 0 to 1"),
             (r#"{"complaint": {"min_refund_share": 1.5}}"#, "complaint.min_refund_share: 1.5 is not within 0 to 1"),
             (r#"{"contact": {"limits": [{"contacts": 1, "days": 0}]}}"#, "contact.limits[0]"),
+            (r#"{"contact": {"response_days": 0}}"#, "contact.response_days: it must be at least 1"),
+            (
+                r#"{"contact": {"unanswered_before_next_channel": 0}}"#,
+                "contact.unanswered_before_next_channel: it must be at least 1",
+            ),
+            (r#"{"contact": {"response_min_customers": 0}}"#, "contact.response_min_customers: it must be at least 1"),
             (
                 r#"{"contact": {"channel_limits": {"sms": [{"contacts": 0, "days": 9}]}}}"#,
                 "contact.channel_limits.sms[0]",

@@ -190,6 +190,14 @@ BEGIN
 END
 $comments$;
 
+COMMENT ON FUNCTION channel_responses(purchase_history, contact_history, date, segment_policy) IS
+    'How one customer answers, by channel: a purchase within the policy''s contact.response_days is the answer to the last contact before it.';
+COMMENT ON FUNCTION dormant_responses(
+    purchase_history, contact_history, date, segment_policy, engagement_history, text
+) IS
+    'Whether one customer answered contacts while dormant, by reason and year of dormancy on the day of the contact.';
+COMMENT ON FUNCTION dormant_response_order(text[], integer[], bigint[], bigint[], segment_policy) IS
+    'In which order the dormant are expected to answer, by reason and year: as measured where enough were contacted, else as built in.';
 COMMENT ON FUNCTION dormant_year(integer, segment_policy) IS
     'In which year of dormancy: 1 up to 365 days without a purchase, 2 up to 730, ...; NULL before the policy''s lifecycle.reactivation_min_days (181).';
 COMMENT ON FUNCTION rfm_segment(integer, segment_policy) IS

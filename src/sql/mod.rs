@@ -15,6 +15,7 @@
 //! | `learn.rs`, `learn.sql` | learning a policy from all customers, the chance that they come back |
 //! | `channels.rs`, `channels.sql` | over which channels a customer can be reached |
 //! | `scenario.rs`, `scenario.sql` | step scenarios, when a customer may be contacted |
+//! | `response.rs` | who answers over which channel, and in which order the dormant are expected to |
 //! | `timeline.rs` | the lifecycle of one customer over time |
 //! | `kpi.rs`, `kpi.sql` | what KPIs are made of: questions about a history, the aggregate `proportion` |
 //! | `ab.rs`, `ab.sql` | A/B tests: groups, results, comparison, sample size |
@@ -51,6 +52,7 @@ mod numeric;
 mod orders;
 mod policy;
 mod question;
+mod response;
 mod scenario;
 mod segmentation;
 mod set;
@@ -83,6 +85,9 @@ extension_sql_file!(
         scenario::scenario_presets,
         scenario::message_keys,
         scenario::due_step_reasons,
+        response::channel_responses,
+        response::dormant_responses,
+        response::dormant_response_order,
         ab::ab_verdicts,
         ab::ab_factors,
     ]

@@ -17,7 +17,7 @@ use crate::day::Day;
 use crate::engagement::EngagementHistory;
 use crate::error::Result;
 use crate::finding::Finding;
-use crate::history::PurchaseHistory;
+use crate::history::{NO_PURCHASES, PurchaseHistory};
 use crate::membership::Membership;
 use crate::scenario::{DueStep, MESSAGES, PRESETS, Scenario, Scenarios, Why, preset};
 
@@ -79,7 +79,9 @@ fn contact_allowed_on(
     let as_of = as_of?;
     let facts = ContactFacts { log: contacts.as_ref(), ..ContactFacts::default() };
     let policy = &policy_of(&policy).contact;
-    let calendar = ContactCalendar { facts, engagement: engagement.as_ref(), as_of, policy };
+    // Answers decide over which channel, never when.
+    let (history, engagement) = (&NO_PURCHASES, engagement.as_ref());
+    let calendar = ContactCalendar { facts, history, engagement, as_of, policy };
     let over_channel = channel.and_then(|channel| calendar.channel_allowed_from(channel));
     calendar.allowed_over_all_from().max(over_channel).max(Some(as_of))
 }

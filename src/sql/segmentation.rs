@@ -7,6 +7,7 @@
 //! | `columns.sql` | the shop's tables and which of their columns is what, keys |
 //! | `source.sql` | SELECTs over the shop's own tables |
 //! | `views.sql` | SELECTs of the views |
+//! | `responses.sql` | SELECTs of the views of who answers contacts |
 //! | `relations.sql` | the catalog of relations: which there are, why, and what they hold; comments |
 //! | `registry.sql` | whose segmentations there are, locked and checked before they are read |
 //! | `check.sql` | settings checked, with defaults and columns filled in |
@@ -40,7 +41,12 @@ extension_sql_file!("segmentation/columns.sql", name = "segmentation_columns", r
 extension_sql_file!("segmentation/words.sql", name = "segmentation_words", requires = ["segmentation_columns"]);
 extension_sql_file!("segmentation/source.sql", name = "segmentation_source", requires = ["segmentation_words"]);
 extension_sql_file!("segmentation/views.sql", name = "segmentation_views", requires = ["segmentation_source"]);
-extension_sql_file!("segmentation/relations.sql", name = "segmentation_relations", requires = ["segmentation_views"]);
+extension_sql_file!("segmentation/responses.sql", name = "segmentation_responses", requires = ["segmentation_views"]);
+extension_sql_file!(
+    "segmentation/relations.sql",
+    name = "segmentation_relations",
+    requires = ["segmentation_responses"]
+);
 extension_sql_file!("segmentation/registry.sql", name = "segmentation_registry", requires = ["segmentation_relations"]);
 extension_sql_file!("segmentation/check.sql", name = "segmentation_check", requires = ["segmentation_registry"]);
 extension_sql_file!("segmentation/tracking.sql", name = "segmentation_tracking", requires = ["segmentation_check"]);

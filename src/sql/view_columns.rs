@@ -7,7 +7,7 @@ use pgrx::prelude::*;
 use crate::column::COLUMNS;
 
 /// Columns that are none of `segment_customer`, and those that say something else in the relation NAME_suffix: suffix (empty
-/// where it does not matter), name, what it says. Without a name: columns of the key, with %s for the
+/// where it does not matter), name, what it says, in the form of format(). Without a name: columns of the key, with %s for the
 /// orders.
 const VIEW_COLUMNS: &[(&str, &str, &str, &str)] = &[
     ("", "", "Key of the customer, as in %s.", "顧客のキー（%s のとおり）。"),
@@ -15,6 +15,8 @@ const VIEW_COLUMNS: &[(&str, &str, &str, &str)] = &[
     ("movement", "", "The tenant, as in %s.", "店舗（%s のとおり）。"),
     ("cohorts", "", "The tenant, as in %s.", "店舗（%s のとおり）。"),
     ("actions", "", "The tenant, as in %s.", "店舗（%s のとおり）。"),
+    ("channels", "", "The tenant, as in %s.", "店舗（%s のとおり）。"),
+    ("dormant_response", "", "The tenant, as in %s.", "店舗（%s のとおり）。"),
     (
         "",
         "as_of",
@@ -115,6 +117,58 @@ const VIEW_COLUMNS: &[(&str, &str, &str, &str)] = &[
     ("", "months_after", "Calendar months after it; 0 is the month itself.", "初回購入月からの月数。0 はその月。"),
     ("", "active_customers", "How many of them bought in that month.", "その月に購入した人数。"),
     ("", "active_share", "active_customers / customers, 0 to 1.", "active_customers / customers、0 から 1。"),
+    ("", "channel", "The channel; unknown: the log names none.", "連絡手段。unknown は記録なし。"),
+    ("channels", "customers", "Number of customers contacted over it.", "この手段で連絡した顧客数。"),
+    (
+        "channels",
+        "contacts",
+        "Contacts over it; those of one customer and day are one.",
+        "この手段での連絡の数（同じ顧客の同じ日は 1 回）。",
+    ),
+    (
+        "channels",
+        "judged",
+        "How many of them can be judged: the days given for an answer are over.",
+        "そのうち判定できる数（反応を待つ期間が終わったもの）。",
+    ),
+    (
+        "channels",
+        "answered",
+        "How many of those were answered: a purchase followed before any other contact.",
+        "そのうち反応のあった数（次の連絡より前に購入したもの）。",
+    ),
+    ("", "rate", "answered / judged or contacted, 0 to 1.", "反応率、0 から 1。"),
+    ("", "rate_low", "Lower bound of its 95 %% interval (Wilson).", "反応率の 95 %% 信頼区間の下限（Wilson）。"),
+    ("", "rate_high", "Upper bound of its 95 %% interval (Wilson).", "反応率の 95 %% 信頼区間の上限（Wilson）。"),
+    (
+        "channels",
+        "silent_customers",
+        "Customers with so many unanswered contacts over it that another channel goes first.",
+        "未反応が続き、他の手段を先にする顧客数。",
+    ),
+    ("", "expected_order", "In which order to expect answers: 1 first.", "反応が見込める順番。1 が最初。"),
+    ("dormant_response", "dormancy_reason", "Reason for dormancy.", "休眠の理由。"),
+    ("", "reason_label", "The reason in the language of the segmentation.", "休眠の理由の表示名。"),
+    (
+        "",
+        "dormant_year",
+        "Year of dormancy: 1 up to 365 days without a purchase, 2 up to 730, ...",
+        "休眠の年数。購入のない期間が 365 日までは 1、730 日までは 2、…。",
+    ),
+    ("dormant_response", "customers", "Customers who are dormant so now.", "現在の該当顧客数。"),
+    (
+        "dormant_response",
+        "contacted",
+        "Customers who were contacted while they were dormant so, and can be judged.",
+        "該当していた間に連絡し、判定できる顧客数。",
+    ),
+    ("dormant_response", "answered", "How many of those answered by a purchase.", "そのうち購入した顧客数。"),
+    (
+        "",
+        "source",
+        "measured: by the rate; built_in: too few were contacted, the place is the built-in one.",
+        "measured は実測の反応率による順番、built_in は連絡数が足りず既定の順番。",
+    ),
     ("", "segmentation", "Name of the segmentation.", "セグメンテーションの名前。"),
     ("", "refreshed_at", "When the last refresh ended.", "最後の更新が終わった時刻。"),
     ("", "seconds", "How long it took.", "更新にかかった秒数。"),

@@ -172,6 +172,8 @@ fn the_views_equal_plain_sql() {
                     "UPDATE segmentation SET as_of = '{day}', policy = {policy};
                      REFRESH MATERIALIZED VIEW CONCURRENTLY customer_segments;
                      TRUNCATE plain.ask; INSERT INTO plain.ask SELECT effective_policy(policy) FROM segmentation;
+                     TRUNCATE plain.dormant_order;
+                     INSERT INTO plain.dormant_order SELECT expected_order, dormancy_reason, dormant_year FROM dormant_order;
                      SELECT plain.load('{day}')"
                 ),
             );

@@ -44,7 +44,8 @@ const RULES: &[(&str, &str, u32, &str)] = &[
                          AND r.kind = CASE e.kind WHEN 'return' THEN 'return_resolved' ELSE 'complaint_resolved' END)",
     ),
     (
-        "over a channel that reaches the customer, and the first that the step names if one of them does and is not used up",
+        "over a channel that reaches the customer, and one that the step names if one of them does, is not used up and has not \
+         been silent three times",
         "SELECT FROM plain.rounds WHERE channels IS NOT NULL",
         500,
         "SELECT customer_id, day, channel, step
@@ -58,7 +59,12 @@ const RULES: &[(&str, &str, u32, &str)] = &[
                              WHERE l.channel = named
                                    AND (SELECT count(*) FROM plain.contacts AS c
                                         WHERE c.customer_id = rounds.customer_id AND c.channel = named
-                                              AND c.day BETWEEN rounds.day - l.days + 1 AND rounds.day) >= l.contacts))",
+                                              AND c.day BETWEEN rounds.day - l.days + 1 AND rounds.day) >= l.contacts)
+                         AND 3 > (SELECT count(*) FROM plain.answers AS a
+                                  WHERE a.customer_id = rounds.customer_id AND a.channel = named AND a.day <= rounds.day - 30
+                                        AND a.day > coalesce((SELECT max(l.day) FROM plain.answers AS l
+                                                              WHERE l.customer_id = a.customer_id AND l.channel = named
+                                                                    AND l.answered_on <= rounds.day), '-infinity')))",
     ),
     (
         "steps in order, none left out, none too soon, and no second round before its time",

@@ -19,6 +19,16 @@ FROM (
     FROM plain.sent AS c JOIN plain.steps USING (scenario, step)
     WINDOW w AS (PARTITION BY customer_id, scenario ORDER BY day)
 ) AS r;
+-- Contacts by channel and day, with the purchase that answered them.
+CREATE TABLE plain.answers AS
+SELECT c.customer_id, c.channel, c.day, min(o.ordered_on) AS answered_on
+FROM (SELECT DISTINCT customer_id, channel, day FROM plain.contacts) AS c
+JOIN (SELECT customer_id, day, lead(day) OVER (PARTITION BY customer_id ORDER BY day) AS next_day
+      FROM (SELECT DISTINCT customer_id, day FROM plain.contacts) AS d) AS d USING (customer_id, day)
+LEFT JOIN orders AS o ON o.customer_id = c.customer_id AND amount >= 0 AND ordered_on > c.day
+    AND ordered_on <= least(c.day + 30, next_day)
+GROUP BY c.customer_id, c.channel, c.day;
+CREATE INDEX ON plain.answers (customer_id, channel);
 CREATE TABLE plain.limits (channel text, contacts int, days int);
 INSERT INTO plain.limits VALUES (NULL, 1, 7), (NULL, 4, 60), ('postal', 2, 60), ('phone', 1, 60);
 ANALYZE;

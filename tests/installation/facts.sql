@@ -15,7 +15,9 @@ SELECT n AS customer, n AS "integer", n::bigint AS "bigint", n * 2.25 AS "numeri
        (ARRAY['review', 'referral', 'complaint'])[1 + n % 3] AS kind, 'annual_365' AS name,
        'aki@example.jp' AS email, '090-1234-' || 5000 + n AS phone, '港区芝1-1-' || n AS postal_address, 'aki' || n AS line_id,
        jsonb_build_object('email', n % 2 = 0, 'sms', true, 'postal', n % 3 = 0) AS consents,
-       ARRAY['email', 'postal'] AS "text[]", '{"frequency": "purchase_days"}'::jsonb AS "jsonb",
+       ARRAY['email', 'postal'] AS "text[]",
+       ARRAY['drifted', 'overstocked'] AS reasons, ARRAY[1, 1 + n % 3] AS years, ARRAY[50, 40]::bigint[] AS contacted,
+       ARRAY[n, 9]::bigint[] AS answered, '{"frequency": "purchase_days"}'::jsonb AS "jsonb",
        format('{"2024-%s-03": {"orders": 2, "discounted": 1, "amount": %s.50}, "2025-05-01": {"orders": 1, "amount": 7}}',
               lpad((1 + n % 12)::text, 2, '0'), n * 100)::purchase_history AS purchase_history,
        format('{"review": {"2025-01-%s": 2}}', lpad((1 + n % 28)::text, 2, '0'))::engagement_history

@@ -11,6 +11,7 @@ mod dump;
 mod names;
 mod order_lines;
 mod refresh;
+mod responses;
 mod rights;
 mod settings;
 mod shop;

@@ -137,7 +137,8 @@ fn relations_are_those_that_are_asked_for() {
                                    track => 'trigger')",
     );
     let usual = "made unless views leaves it out";
-    let all = ["segments", "movement", "cohorts", "actions"].map(|view| format!("{view}: {usual}"));
+    let all = ["segments", "movement", "cohorts", "actions", "channels", "dormant_response"]
+        .map(|view| format!("{view}: {usual}"));
     let sources = [
         "engagement: engagement => 'public.events'",
         "contacts: contacts => 'public.sent'",
@@ -148,7 +149,7 @@ fn relations_are_those_that_are_asked_for() {
     expected.extend(all.iter().map(String::as_str));
     assert_listed(&mut client, &expected);
     refresh(&mut client);
-    assert_eq!(count(&mut client, "SELECT count(*) FROM segmentation_sql('shop')"), 11);
+    assert_eq!(count(&mut client, "SELECT count(*) FROM segmentation_sql('shop')"), 13);
 
     batch(
         &mut client,
@@ -162,8 +163,18 @@ fn relations_are_those_that_are_asked_for() {
         for call in ["alter_segmentation('shop'", "create_segmentation('s', 'sales.orders'"] {
             let (sqlstate, message, hint) = expect_error(&mut client, &format!("SELECT {call}, views => '{views}')"));
             assert_eq!((sqlstate.as_str(), message), ("22023", format!("there is no view {part}")), "{call}");
-            assert_eq!(hint, "views can have: customers, segments, movement, cohorts, actions.");
+            assert_eq!(
+                hint,
+                "views can have: customers, segments, movement, cohorts, actions, channels, dormant_response."
+            );
         }
+    }
+    for view in ["channels", "dormant_response"] {
+        let call = format!("SELECT alter_segmentation('shop', views => '{{{view}}}')");
+        let (sqlstate, message, hint) = expect_error(&mut client, &call);
+        let expected = format!("the view '{view}' is of contacts, and there are none");
+        assert_eq!((sqlstate.as_str(), message), ("22023", expected));
+        assert_eq!(hint, "Name the log of contacts: contacts => '...'.");
     }
     batch(&mut client, "SELECT drop_segmentation('shop')");
     assert_eq!(count(&mut client, "SELECT count(*) FROM segmentation_relations"), 0);

@@ -14,6 +14,7 @@ mod learn;
 mod plans;
 mod random_shop;
 mod real_data;
+mod responses;
 mod routes;
 mod scenario;
 mod stored_policy;

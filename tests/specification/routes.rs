@@ -114,7 +114,7 @@ const POLICIES: &[Policy] = &[
                                  "overstock_amount_ratio": 1.5, "overstock_min_purchase_days": 5,
                                  "overstock_max_span_days": 85, "unhabituated_max_purchase_days": 4},
              "complaint": {"min_refund_share": 0.125},
-             "contact": {"min_days_between": 14, "channels": ["postal", "social", "line"],
+             "contact": {"min_days_between": 14, "response_days": 7, "unanswered_before_next_channel": null, "channels": ["postal", "social", "line"],
                          "dormant_channels": ["sms", "line"]}}'::segment_policy"#,
     ),
 ];

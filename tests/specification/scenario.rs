@@ -622,6 +622,7 @@ fn the_day_named_is_the_first_that_counting_allows() {
         let log = ContactHistory::new(contacts).unwrap();
         let calendar = ContactCalendar {
             facts: shopper.contact(&log),
+            history: &shopper.history,
             engagement: None,
             as_of: Day(day),
             policy: machine.contact(),

@@ -4,6 +4,9 @@
 \pset footer off
 \pset null '-'
 
+\echo 'Who answers: of the customers contacted while dormant, how many bought, by reason and year'
+SELECT * FROM dormant_order ORDER BY expected_order;
+
 \echo 'The dormant, those expected to answer first in front'
 SELECT * FROM dormant_split ORDER BY response_order;
 

@@ -2,7 +2,7 @@
 --   public.customers     (customer_id, membership, email, phone, postal_address, line_id, consents)
 --   public.orders        (customer_id, ordered_on, amount, discount)
 --   public.events        (customer_id, kind, happened_on)
---   public.contacts      (customer_id, contacted_at)
+--   public.contacts      (customer_id, channel, contacted_at, scenario, step, "group")
 --   public.segmentation  (as_of, policy), one row: the day you ask for and your thresholds
 --
 -- After new orders, contacts or another as_of: REFRESH MATERIALIZED VIEW CONCURRENTLY customer_segments;
@@ -37,15 +37,46 @@ CROSS JOIN LATERAL rfm.segment_customer(f.history, f.as_of, f.policy, f.engageme
 
 CREATE UNIQUE INDEX ON public.customer_segments (customer_id);
 
+-- How the dormant answered what they were sent, and so the order in which to expect answers, 1 first: measured where enough of a
+-- reason and year were contacted, elsewhere the order that is built in.
+CREATE VIEW public.dormant_order AS
+WITH kinds AS (
+    SELECT dormancy_reason, dormant_year, sum(contacted)::bigint AS contacted, sum(answered)::bigint AS answered
+    FROM (
+        SELECT r.dormancy_reason, r.dormant_year, 1 AS contacted, r.answered::integer AS answered
+        FROM public.customer_facts AS f
+        JOIN (
+            SELECT customer_id, rfm.contact_history(channel, (contacted_at AT TIME ZONE 'Asia/Tokyo')::date, scenario, step, "group")
+                                    AS contacts
+            FROM public.contacts
+            GROUP BY customer_id
+        ) AS l USING (customer_id)
+        CROSS JOIN LATERAL rfm.dormant_responses(f.history, l.contacts, f.as_of, f.policy, f.engagement, f.membership) AS r
+        UNION ALL
+        SELECT dormancy_reason, dormant_year, 0, 0
+        FROM public.customer_segments
+        WHERE lifecycle_state = 'dormant' AND dormant_year IS NOT NULL
+    ) AS r
+    GROUP BY dormancy_reason, dormant_year
+)
+SELECT o.*
+FROM (
+    SELECT array_agg(dormancy_reason) AS reasons, array_agg(dormant_year) AS years, array_agg(contacted) AS contacted,
+           array_agg(answered) AS answered
+    FROM kinds
+) AS k
+CROSS JOIN public.segmentation AS p
+CROSS JOIN LATERAL rfm.dormant_response_order(k.reasons, k.years, k.contacted, k.answered, p.policy) AS o;
+
 -- The list for a campaign: who has been dormant for lifecycle.reactivation_min_days (181) or longer, one row a customer.
--- response_order says in which order to expect answers, 1 first: the year of dormancy, the kind, the reason.
+-- response_order says in which order to expect answers, 1 first: the year and reason of dormancy, then the category.
 CREATE VIEW public.dormant_customers AS
-SELECT dense_rank() OVER (ORDER BY s.dormant_year, c.sort_order, r.sort_order) AS response_order,
+SELECT dense_rank() OVER (ORDER BY o.expected_order, c.sort_order) AS response_order,
        s.customer_id, s.dormant_year, s.dormancy_category, s.dormancy_reason, s.recency_days, s.last_purchase_on, s.orders,
        s.monetary, s.last_tier, s.next_action, s.action_channel, s.action_due_on, s.channels
 FROM public.customer_segments AS s
 JOIN rfm.dormancy_categories() AS c ON c.category = s.dormancy_category
-JOIN rfm.dormancy_reasons() AS r ON r.reason = s.dormancy_reason
+JOIN public.dormant_order AS o ON o.dormancy_reason = s.dormancy_reason AND o.dormant_year = s.dormant_year
 WHERE s.lifecycle_state = 'dormant' AND s.dormant_year IS NOT NULL;
 
 -- The same, split: how many, what they have spent, and how many of them a message can reach.

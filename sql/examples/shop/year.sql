@@ -152,6 +152,13 @@ FROM contacts AS c JOIN scenarios AS s ON s.name = c.scenario
 WHERE step IS NOT NULL
 GROUP BY ROLLUP ((s.name, s.priority)) ORDER BY s.priority;
 
+\echo 'Which channels were answered'
+SELECT * FROM shop_channels ORDER BY rate DESC;
+
+\echo 'In which order the dormant are expected to answer, by reason and year'
+SELECT expected_order, dormancy_reason, dormant_year AS year, customers, contacted, answered, rate, rate_low, rate_high, source
+FROM shop_dormant_response ORDER BY expected_order;
+
 \echo 'The way of one customer who was reactivated'
 SELECT * FROM (
     SELECT (contacted_at AT TIME ZONE 'Asia/Tokyo')::date AS day, channel, scenario, step, "group", NULL::numeric AS bought

@@ -95,6 +95,9 @@ BEGIN
         IF named = ANY (known) IS NOT TRUE THEN
             PERFORM @extschema@._refuse(format('there is no view %L', named),
                                         format('views can have: %s.', array_to_string(known, ', ')));
+        ELSIF s.contacts IS NULL AND named IN ('channels', 'dormant_response') THEN
+            PERFORM @extschema@._refuse(format('the view %L is of contacts, and there are none', named),
+                                        'Name the log of contacts: contacts => ''...''.');
         END IF;
     END LOOP;
 END

@@ -77,7 +77,16 @@ AS $relations$
         (15, 'actions', 'MATERIALIZED VIEW', 'actions' = ANY (s.views) IS NOT FALSE, t.chosen, true,
             t.tenant || '{action_rule,action_channel}',
             CASE WHEN with_queries THEN @extschema@._actions_sql(s) END,
-            'How many customers wait for which next step, by channel.' || t.of_tenant)
+            'How many customers wait for which next step, by channel.' || t.of_tenant),
+        (16, 'channels', 'MATERIALIZED VIEW', s.contacts IS NOT NULL AND 'channels' = ANY (s.views) IS NOT FALSE,
+            t.chosen, true, t.tenant || '{channel}',
+            CASE WHEN with_queries THEN @extschema@._channels_sql(s) END,
+            'How many contacts over which channel were answered by a purchase.' || t.of_tenant),
+        (17, 'dormant_response', 'MATERIALIZED VIEW',
+            s.contacts IS NOT NULL AND 'dormant_response' = ANY (s.views) IS NOT FALSE,
+            t.chosen, true, t.tenant || '{dormancy_reason,dormant_year}',
+            CASE WHEN with_queries THEN @extschema@._dormant_response_sql(s) END,
+            'In which order dormant customers are expected to answer, by reason and year of dormancy.' || t.of_tenant)
     ) AS r (place, suffix, kind, is_asked_for, reason, is_readable, keys, query, comment)
 $relations$;
 COMMENT ON FUNCTION _relations(segmentation_settings, boolean) IS

@@ -97,6 +97,8 @@ fn one_null_or_one_infinity_among_good_arguments() {
             "purchase_history" => HISTORY,
             "engagement_history" => "'{\"review\": {\"2024-03-01\": 2}}'::engagement_history",
             "contact_history" => "'[{\"on\": \"2024-03-01\", \"channel\": \"email\"}]'::contact_history",
+            "integer[]" => "'{1}'::integer[]",
+            "bigint[]" => "'{40}'::bigint[]",
             "scenario" => "preset_scenario('at_risk_check_in')",
             "scenario[]" => "ARRAY[preset_scenario('at_risk_check_in')]",
             "segment_policy" => "'{\"vip\": {\"monetary_cut\": 10}}'::segment_policy",
@@ -122,6 +124,9 @@ fn one_null_or_one_infinity_among_good_arguments() {
                 if name == "preset_scenario" {
                     arguments[0] = "'vip_advocacy'".to_owned();
                 }
+            }
+            if name == "dormant_response_order" {
+                arguments[0] = "'{drifted}'::text[]".to_owned();
             }
             let rows = if kind == 'a' { " FROM generate_series(1, 2)" } else { "" };
             let type_name = &types[position];

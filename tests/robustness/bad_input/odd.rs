@@ -235,6 +235,30 @@ const DEFINED: &[(&str, Option<&str>)] = &[
             contacts => '[{\"on\": \"2024-01-02\", \"channel\": \"email\"}]')",
         Some("wait email 2024-02-01"),
     ),
+    // Answers: nobody's, to nothing, and to the last day of the calendar.
+    ("SELECT count(*) FROM channel_responses(NULL, NULL, '2024-01-05')", Some("0")),
+    ("SELECT count(*) FROM channel_responses('{}', '[]', '2024-01-05')", Some("0")),
+    ("SELECT count(*) FROM channel_responses('{}', '[{\"on\": \"2024-01-01\"}]', NULL)", Some("0")),
+    (
+        "SELECT r::text FROM channel_responses(NULL, '[{\"on\": \"2024-01-01\", \"times\": 4294967295}]', '5874897-12-31') AS r",
+        Some("(,1,1,0,1,f,2024-01-01,)"),
+    ),
+    (
+        "SELECT r::text FROM channel_responses('{\"9999-12-31\": {\"orders\": 1, \"amount\": 1}}', '[{\"on\": \"2024-01-01\", \"channel\": \"email\"}]',
+            '5874897-12-31', '{\"contact\": {\"response_days\": 4294967295}}') AS r",
+        Some("(email,1,1,1,0,f,2024-01-01,9999-12-31)"),
+    ),
+    ("SELECT count(*) FROM dormant_responses(NULL, '[{\"on\": \"2024-01-01\"}]', '2024-01-05')", Some("0")),
+    ("SELECT count(*) FROM dormant_response_order('{}', '{}', '{}', '{}')", Some("0")),
+    ("SELECT count(*) FROM dormant_response_order(NULL, '{}', '{}', '{}')", Some("0")),
+    (
+        "SELECT string_agg(o::text, ' ') FROM dormant_response_order('{drifted,NULL,drifted}', '{2147483647,1,NULL}', '{NULL,1,1}', '{NULL,1,1}') AS o",
+        Some("(1,drifted,2147483647,0,0,,,,built_in)"),
+    ),
+    (
+        "SELECT o::text FROM dormant_response_order('{drifted}', '{1}', '{9223372036854775807}', '{9223372036854775807}') AS o",
+        Some("(1,drifted,1,9223372036854775807,9223372036854775807,1.000000,1.000000,1.000000,measured)"),
+    ),
     ("SELECT count(*) FROM check_scenario(NULL)", Some("0")),
     ("SELECT count(*) FROM scenario_presets() AS p, check_scenario(preset_scenario(p.name))", Some("0")),
     (

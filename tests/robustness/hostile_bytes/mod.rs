@@ -8,10 +8,11 @@ mod server;
 mod values;
 
 use crate::common::*;
-use pg_rfm::contact::{ContactFacts, ContactHistory, ContactKind};
+use pg_rfm::contact::{ChannelResponse, ContactFacts, ContactHistory, ContactKind};
 use pg_rfm::customer::Customer;
 use pg_rfm::day::Day;
 use pg_rfm::decimal::Decimal;
+use pg_rfm::dormancy_response::DormantResponse;
 use pg_rfm::engagement::EngagementHistory;
 use pg_rfm::error::ErrorKind;
 use pg_rfm::history::{PurchaseDay, PurchaseHistory};

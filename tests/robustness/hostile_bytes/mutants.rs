@@ -105,6 +105,9 @@ fn ask_for_steps(log: &ContactHistory, presets: &Scenarios, policies: &[Document
         let customer = Customer::new(Some(&history), as_of, policy.policy().unwrap(), None, None);
         let (facts, _) = customer.answers(contact).expect("its numbers are small");
         assert!(facts.action_due_on >= Some(as_of));
+        let responses = ChannelResponse::all(log, &history, as_of, &policy.policy().unwrap().contact);
+        assert!(responses.iter().all(|r| r.answered + r.unanswered <= r.judged && r.judged <= r.contacts));
+        assert!(DormantResponse::all(&customer, log).len() <= log.entries().count());
         let due = presets.due_steps(&customer, contact).expect("its numbers are small");
         assert_eq!(due.len(), PRESETS.len());
     }

@@ -77,6 +77,8 @@ fn large_values_can_be_cancelled() {
         "SELECT count(e + e) FROM large, generate_series(1, 100)".to_owned(),
         "SELECT count(length((c + c)::text)) FROM large, generate_series(1, 100)".to_owned(),
         "SELECT contact_history('channel ' || i, date '2000-01-01' + i % 9000, 'a', 'b', NULL) FROM generate_series(1, 900000) i".to_owned(),
+        "SELECT count(*) FROM large, LATERAL channel_responses(h, c, '9999-12-31'), generate_series(1, 100)".to_owned(),
+        "SELECT count(*) FROM large, LATERAL dormant_responses(h, c, '9999-12-31', NULL, e)".to_owned(),
         "SELECT count(*) FROM large, LATERAL state_timeline(h, '0001-01-01', '9999-12-31', NULL, e) WHERE name = 'many days'".to_owned(),
         "SELECT count(*) FROM large, LATERAL segment_history(h, '0001-01-01', '9999-12-31', '40 days') WHERE name = 'many days'".to_owned(),
         "SELECT learn_policy(h, '9999-12-31', NULL) FROM large, generate_series(1, 100) i".to_owned(),
