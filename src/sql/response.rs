@@ -3,6 +3,7 @@
 use pgrx::prelude::*;
 
 use super::error::{OrRaise, raise};
+use super::set::{AnsweringChannel, DormantAnswer, DormantResponseRank, SetOf};
 use super::types::{SegmentPolicy, policy_of};
 use crate::contact::{ChannelResponse, ContactHistory};
 use crate::customer::Customer;
@@ -24,21 +25,9 @@ fn channel_responses(
     contacts: Option<ContactHistory>,
     as_of: Option<Day>,
     policy: default!(Option<SegmentPolicy>, "NULL"),
-) -> TableIterator<
-    'static,
-    (
-        name!(channel, Option<String>),
-        name!(contacts, i32),
-        name!(judged, i32),
-        name!(answered, i32),
-        name!(unanswered, i32),
-        name!(gives_way, bool),
-        name!(last_contacted_on, Day),
-        name!(last_answered_on, Option<Day>),
-    ),
-> {
+) -> SetOf<AnsweringChannel, (Option<String>, i32, i32, i32, i32, bool, Day, Option<Day>)> {
     let (Some(log), Some(as_of)) = (contacts, as_of) else {
-        return TableIterator::empty();
+        return SetOf::empty();
     };
     let history = history.as_ref().unwrap_or(&NO_PURCHASES);
     let policy = &policy_of(&policy).contact;
@@ -50,7 +39,7 @@ fn channel_responses(
         let channel = r.channel.map(str::to_owned);
         (channel, contacts, judged, answered, unanswered, r.gives_way(policy), r.last_contacted_on, r.last_answered_on)
     };
-    TableIterator::new(memory::collect(responses.into_iter().map(row)))
+    SetOf::new(memory::collect(responses.into_iter().map(row)))
 }
 
 #[pg_extern(immutable, parallel_safe, cost = 300)]
@@ -62,17 +51,14 @@ fn dormant_responses(
     policy: default!(Option<SegmentPolicy>, "NULL"),
     engagement: default!(Option<EngagementHistory>, "NULL"),
     membership: default!(Option<Membership>, "NULL"),
-) -> TableIterator<
-    'static,
-    (name!(dormancy_reason, &'static str), name!(dormant_year, i32), name!(contacts, i32), name!(answered, bool)),
-> {
+) -> SetOf<DormantAnswer, (&'static str, i32, i32, bool)> {
     let (Some(log), Some(as_of)) = (contacts, as_of) else {
-        return TableIterator::empty();
+        return SetOf::empty();
     };
     let customer = Customer::new(history.as_ref(), as_of, policy_of(&policy), engagement.as_ref(), membership);
     // No log has more days than an integer counts.
     let row = |r: DormantResponse| (r.kind.reason.name(), r.kind.year, r.contacts as i32, r.is_answered);
-    TableIterator::new(memory::collect(DormantResponse::all(&customer, &log).into_iter().map(row)))
+    SetOf::new(memory::collect(DormantResponse::all(&customer, &log).into_iter().map(row)))
 }
 
 /// More kinds than the years of a calendar have.
@@ -86,22 +72,12 @@ fn dormant_response_order(
     contacted: Option<Array<i64>>,
     answered: Option<Array<i64>>,
     policy: default!(Option<SegmentPolicy>, "NULL"),
-) -> TableIterator<
-    'static,
-    (
-        name!(expected_order, i32),
-        name!(dormancy_reason, &'static str),
-        name!(dormant_year, i32),
-        name!(contacted, i64),
-        name!(answered, i64),
-        name!(rate, Option<Decimal>),
-        name!(rate_low, Option<Decimal>),
-        name!(rate_high, Option<Decimal>),
-        name!(source, &'static str),
-    ),
+) -> SetOf<
+    DormantResponseRank,
+    (i32, &'static str, i32, i64, i64, Option<Decimal>, Option<Decimal>, Option<Decimal>, &'static str),
 > {
     let (Some(reasons), Some(years), Some(contacted), Some(answered)) = (reasons, years, contacted, answered) else {
-        return TableIterator::empty();
+        return SetOf::empty();
     };
     let count = reasons.len();
     if count > MAX_KINDS {
@@ -128,7 +104,7 @@ fn dormant_response_order(
         let (contacted, rate) = (answered.denominator(), answered.rate());
         (order, kind.reason.name(), kind.year, contacted, number, rate, low, high, source.name())
     });
-    TableIterator::new(memory::collect(rows))
+    SetOf::new(memory::collect(rows))
 }
 
 fn kind_response(reason: &str, year: i32, contacted: i64, answered: i64) -> Result<KindResponse> {

@@ -19,6 +19,18 @@ CREATE TYPE ab_verdict AS (
 );
 COMMENT ON TYPE ab_verdict IS 'A row of ab_verdicts().';
 
+CREATE TYPE answering_channel AS (
+    channel text,
+    contacts integer,
+    judged integer,
+    answered integer,
+    unanswered integer,
+    gives_way boolean,
+    last_contacted_on date,
+    last_answered_on date
+);
+COMMENT ON TYPE answering_channel IS 'A row of channel_responses().';
+
 CREATE TYPE _chosen_column AS (
     outcome text,
     places integer[]
@@ -49,6 +61,27 @@ CREATE TYPE dormancy_reason_label AS (
     label_ja text
 );
 COMMENT ON TYPE dormancy_reason_label IS 'A row of dormancy_reasons().';
+
+CREATE TYPE dormant_answer AS (
+    dormancy_reason text,
+    dormant_year integer,
+    contacts integer,
+    answered boolean
+);
+COMMENT ON TYPE dormant_answer IS 'A row of dormant_responses().';
+
+CREATE TYPE dormant_response_rank AS (
+    expected_order integer,
+    dormancy_reason text,
+    dormant_year integer,
+    contacted bigint,
+    answered bigint,
+    rate numeric,
+    rate_low numeric,
+    rate_high numeric,
+    source text
+);
+COMMENT ON TYPE dormant_response_rank IS 'A row of dormant_response_order().';
 
 CREATE TYPE due_step_reason_label AS (
     why text,

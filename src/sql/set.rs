@@ -45,10 +45,13 @@ macro_rules! row_types {
 row_types! {
     AbFactor = "ab_factor";
     AbVerdict = "ab_verdict";
+    AnsweringChannel = "answering_channel";
     ChosenColumn = "_chosen_column";
     CustomerColumn = "customer_column";
     DormancyCategoryLabel = "dormancy_category_label";
     DormancyReasonLabel = "dormancy_reason_label";
+    DormantAnswer = "dormant_answer";
+    DormantResponseRank = "dormant_response_rank";
     DueStepReasonLabel = "due_step_reason_label";
     LifecycleStateLabel = "lifecycle_state_label";
     MembershipLabel = "membership_label";
@@ -89,6 +92,9 @@ columns!(A, B, C);
 columns!(A, B, C, D);
 columns!(A, B, C, D, E);
 columns!(A, B, C, D, E, F);
+columns!(A, B, C, D, E, F, G);
+columns!(A, B, C, D, E, F, G, H);
+columns!(A, B, C, D, E, F, G, H, I);
 
 /// What a function returns that is declared as `RETURNS SETOF` the row type `T`, as rows of the columns `C`.
 pub struct SetOf<T, C>(TableIterator<'static, C>, PhantomData<T>);
