@@ -82,6 +82,8 @@ extension_sql_file!(
         scenario::due_step_reasons,
         ab::ab_verdicts,
         ab::ab_factors,
+        kpi::kpis,
+        kpi::customer_months,
     ]
 );
 extension_sql_file!("comments.sql", name = "comments", finalize);

@@ -7,6 +7,7 @@
 //! | `columns.sql` | the shop's tables and which of their columns is what, keys |
 //! | `source.sql` | SELECTs over the shop's own tables |
 //! | `views.sql` | SELECTs of the views |
+//! | `kpis.sql`, `campaigns.sql` | SELECTs of the KPIs by month and of the results of campaigns |
 //! | `relations.sql` | the catalog of relations: which there are, why, and what they hold; comments |
 //! | `registry.sql` | whose segmentations there are, locked and checked before they are read |
 //! | `check.sql` | settings checked, with defaults and columns filled in |
@@ -35,7 +36,17 @@ extension_sql_file!(
 extension_sql_file!("segmentation/columns.sql", name = "segmentation_columns", requires = ["segmentation_settings"]);
 extension_sql_file!("segmentation/source.sql", name = "segmentation_source", requires = ["segmentation_columns"]);
 extension_sql_file!("segmentation/views.sql", name = "segmentation_views", requires = ["segmentation_source"]);
-extension_sql_file!("segmentation/relations.sql", name = "segmentation_relations", requires = ["segmentation_views"]);
+extension_sql_file!("segmentation/kpis.sql", name = "segmentation_kpis", requires = ["segmentation_views", "kpi"]);
+extension_sql_file!(
+    "segmentation/campaigns.sql",
+    name = "segmentation_campaigns",
+    requires = ["segmentation_kpis", "ab"]
+);
+extension_sql_file!(
+    "segmentation/relations.sql",
+    name = "segmentation_relations",
+    requires = ["segmentation_campaigns"]
+);
 extension_sql_file!("segmentation/registry.sql", name = "segmentation_registry", requires = ["segmentation_relations"]);
 extension_sql_file!("segmentation/check.sql", name = "segmentation_check", requires = ["segmentation_registry"]);
 extension_sql_file!("segmentation/tracking.sql", name = "segmentation_tracking", requires = ["segmentation_check"]);

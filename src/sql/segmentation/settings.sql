@@ -43,6 +43,7 @@ CREATE TYPE segmentation_settings AS (
     contacts_scenario text,
     contacts_step text,
     contacts_group text,
+    contacts_campaign text,
     customers text,
     customers_tenant text,
     customers_customer text,
@@ -53,6 +54,17 @@ CREATE TYPE segmentation_settings AS (
     customers_line_id text,
     customers_consents text,
     customers_last_contacted_on text,
+    targets text,
+    targets_tenant text,
+    targets_kpi text,
+    targets_period text,
+    targets_target text,
+    costs text,
+    costs_tenant text,
+    costs_period text,
+    costs_purpose text,
+    costs_amount text,
+    campaign_days integer,
     as_of date,
     lang text,
     track text,
@@ -77,7 +89,7 @@ CREATE FUNCTION segmentation_arguments() RETURNS TABLE (
     argument text, type text, default_value text, can_be_altered boolean, can_be_reset boolean, leaves_views boolean,
     is_audited boolean, meaning text
 )
-LANGUAGE sql IMMUTABLE PARALLEL SAFE ROWS 24 SET search_path = pg_catalog, pg_temp
+LANGUAGE sql IMMUTABLE PARALLEL SAFE ROWS 29 SET search_path = pg_catalog, pg_temp
 AS $arguments$
     VALUES
     ('name', 'text', NULL, false, false, false, false,
@@ -117,12 +129,23 @@ AS $arguments$
         'A log of what was sent to customers. NULL: none is kept.'),
     ('contacts_columns', 'jsonb', 'NULL', true, false, false, false,
         'Columns of it that are not found by their names: tenant, customer, channel, contacted_at, scenario, step, '
-        'group.'),
+        'group, campaign.'),
     ('customers', 'regclass', 'NULL', true, true, false, true,
         'The table of customers, one row a customer. NULL: customers are those with an order.'),
     ('customers_columns', 'jsonb', 'NULL', true, false, false, true,
         'Columns of it that are not found by their names: tenant, customer, membership, email, phone, postal_address, '
         'line_id, consents, last_contacted_on.'),
+    ('targets', 'regclass', 'NULL', true, true, false, true,
+        'A table of targets, one row a KPI and month, for NAME_kpis. NULL: there are none.'),
+    ('targets_columns', 'jsonb', 'NULL', true, false, false, true,
+        'Columns of it that are not found by their names: tenant, kpi, period, target.'),
+    ('costs', 'regclass', 'NULL', true, true, false, true,
+        'A table of what was spent, by month and purpose (acquisition, reactivation), for NAME_kpis. NULL: not known.'),
+    ('costs_columns', 'jsonb', 'NULL', true, false, false, true,
+        'Columns of it that are not found by their names: tenant, period, purpose, amount.'),
+    ('campaign_days', 'integer', '60', true, false, false, false,
+        'The days of a campaign''s window: an order counts that is made on the day of a customer''s first contact or '
+        'in the days after it, so many together.'),
     ('schema', 'text', 'pg_catalog.current_schema()', false, false, false, false,
         'The schema of its relations.'),
     ('as_of', 'date', 'NULL', true, true, true, true,
@@ -136,7 +159,8 @@ AS $arguments$
         'Roles that may read the views; public is everybody. NULL: only the owner.'),
     ('views', 'text[]', 'NULL', true, true, false, false,
         'The materialized views to make beside customers, which is made in any case: segments, movement, cohorts, '
-        'actions. NULL: these four.')
+        'actions, campaigns, kpis. NULL: the first four, campaigns where contacts have a campaign, and kpis where there '
+        'are targets or costs.')
 $arguments$;
 COMMENT ON FUNCTION segmentation_arguments() IS
     'The arguments of create_segmentation: type, default, whether alter_segmentation changes it and reset sets it '
