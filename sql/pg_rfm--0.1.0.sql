@@ -1034,6 +1034,7 @@ CREATE TYPE segmentation_settings AS (
     contacts_scenario text,
     contacts_step text,
     contacts_group text,
+    contacts_campaign text,
     customers text,
     customers_tenant text,
     customers_customer text,
@@ -1044,6 +1045,17 @@ CREATE TYPE segmentation_settings AS (
     customers_line_id text,
     customers_consents text,
     customers_last_contacted_on text,
+    targets text,
+    targets_tenant text,
+    targets_kpi text,
+    targets_period text,
+    targets_target text,
+    costs text,
+    costs_tenant text,
+    costs_period text,
+    costs_purpose text,
+    costs_amount text,
+    campaign_days integer,
     as_of date,
     lang text,
     track text,
@@ -1068,7 +1080,7 @@ CREATE FUNCTION segmentation_arguments() RETURNS TABLE (
     argument text, type text, default_value text, can_be_altered boolean, can_be_reset boolean, leaves_views boolean,
     is_audited boolean, meaning text
 )
-LANGUAGE sql IMMUTABLE PARALLEL SAFE ROWS 24 SET search_path = pg_catalog, pg_temp
+LANGUAGE sql IMMUTABLE PARALLEL SAFE ROWS 29 SET search_path = pg_catalog, pg_temp
 AS $arguments$
     VALUES
     ('name', 'text', NULL, false, false, false, false,
@@ -1108,12 +1120,23 @@ AS $arguments$
         'A log of what was sent to customers. NULL: none is kept.'),
     ('contacts_columns', 'jsonb', 'NULL', true, false, false, false,
         'Columns of it that are not found by their names: tenant, customer, channel, contacted_at, scenario, step, '
-        'group.'),
+        'group, campaign.'),
     ('customers', 'regclass', 'NULL', true, true, false, true,
         'The table of customers, one row a customer. NULL: customers are those with an order.'),
     ('customers_columns', 'jsonb', 'NULL', true, false, false, true,
         'Columns of it that are not found by their names: tenant, customer, membership, email, phone, postal_address, '
         'line_id, consents, last_contacted_on.'),
+    ('targets', 'regclass', 'NULL', true, true, false, true,
+        'A table of targets, one row a KPI and month, for NAME_kpis. NULL: there are none.'),
+    ('targets_columns', 'jsonb', 'NULL', true, false, false, true,
+        'Columns of it that are not found by their names: tenant, kpi, period, target.'),
+    ('costs', 'regclass', 'NULL', true, true, false, true,
+        'A table of what was spent, by month and purpose (acquisition, reactivation), for NAME_kpis. NULL: not known.'),
+    ('costs_columns', 'jsonb', 'NULL', true, false, false, true,
+        'Columns of it that are not found by their names: tenant, period, purpose, amount.'),
+    ('campaign_days', 'integer', '60', true, false, false, false,
+        'The days of a campaign''s window: an order counts that is made on the day of a customer''s first contact or '
+        'in the days after it, so many together.'),
     ('schema', 'text', 'pg_catalog.current_schema()', false, false, false, false,
         'The schema of its relations.'),
     ('as_of', 'date', 'NULL', true, true, true, true,
@@ -1127,7 +1150,8 @@ AS $arguments$
         'Roles that may read the views; public is everybody. NULL: only the owner.'),
     ('views', 'text[]', 'NULL', true, true, false, false,
         'The materialized views to make beside customers, which is made in any case: segments, movement, cohorts, '
-        'actions. NULL: these four.')
+        'actions, campaigns, kpis. NULL: the first four, campaigns where contacts have a campaign, and kpis where there '
+        'are targets or costs.')
 $arguments$;
 COMMENT ON FUNCTION segmentation_arguments() IS
     'The arguments of create_segmentation: type, default, whether alter_segmentation changes it and reset sets it '
@@ -1229,11 +1253,12 @@ COMMENT ON FUNCTION _today(segmentation_settings, date) IS
 
 -- The tables and views that the settings name.
 CREATE FUNCTION _sources(s segmentation_settings) RETURNS TABLE (source text, relation text)
-LANGUAGE plpgsql IMMUTABLE PARALLEL SAFE ROWS 4 SET search_path = pg_catalog, pg_temp
+LANGUAGE plpgsql IMMUTABLE PARALLEL SAFE ROWS 6 SET search_path = pg_catalog, pg_temp
 AS $sources$
 BEGIN
     RETURN QUERY
-        VALUES ('orders', s.orders), ('engagement', s.engagement), ('contacts', s.contacts), ('customers', s.customers);
+        VALUES ('orders', s.orders), ('engagement', s.engagement), ('contacts', s.contacts), ('customers', s.customers),
+               ('targets', s.targets), ('costs', s.costs);
 END
 $sources$;
 COMMENT ON FUNCTION _sources(segmentation_settings) IS
@@ -1430,6 +1455,17 @@ AS $tenant$ SELECT CASE WHEN s.tenant IS NULL THEN '' ELSE format('%s.%I, ', ali
 COMMENT ON FUNCTION _tenant_column(segmentation_settings, text) IS
     'Part of segmentations: the quoted column of the tenant and a comma; empty where there is one shop.';
 
+CREATE FUNCTION _equal_columns(relation regclass, names text[], one text, other text) RETURNS text
+LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp
+AS $equal$
+    SELECT string_agg(format('%s.%I %s %s.%I', one, k.name, @extschema@._equality(a.atttypid), other, k.name), ' AND '
+                      ORDER BY k.place)
+    FROM unnest(names) WITH ORDINALITY AS k (name, place)
+    JOIN pg_attribute AS a ON a.attrelid = relation AND a.attname = k.name
+$equal$;
+COMMENT ON FUNCTION _equal_columns(regclass, text[], text, text) IS
+    'Part of segmentations: the condition that two rows have equal columns of these, which a relation has.';
+
 CREATE FUNCTION _same_key(s segmentation_settings, one text, other text) RETURNS text
 LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp
 AS $same$ SELECT @extschema@._same_columns(s, @extschema@._keys(s), one, other) $same$;
@@ -1438,12 +1474,7 @@ COMMENT ON FUNCTION _same_key(segmentation_settings, text, text) IS
 
 CREATE FUNCTION _same_columns(s segmentation_settings, names text[], one text, other text) RETURNS text
 LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp
-AS $same$
-    SELECT string_agg(format('%s.%I %s %s.%I', one, k.name, @extschema@._equality(a.atttypid), other, k.name), ' AND '
-                      ORDER BY k.place)
-    FROM unnest(names) WITH ORDINALITY AS k (name, place)
-    JOIN pg_attribute AS a ON a.attrelid = @extschema@._source_table(s, 'orders') AND a.attname = k.name
-$same$;
+AS $same$ SELECT @extschema@._equal_columns(@extschema@._source_table(s, 'orders'), names, one, other) $same$;
 COMMENT ON FUNCTION _same_columns(segmentation_settings, text[], text, text) IS
     'Part of segmentations: the condition that two rows have equal columns of these; NULL without any.';
 
@@ -1479,7 +1510,9 @@ BEGIN
         WHEN 'orders' THEN ARRAY[s.tenant, s.customer]
         WHEN 'engagement' THEN ARRAY[s.engagement_tenant, s.engagement_customer]
         WHEN 'contacts' THEN ARRAY[s.contacts_tenant, s.contacts_customer]
-        WHEN 'customers' THEN ARRAY[s.customers_tenant, s.customers_customer] END;
+        WHEN 'customers' THEN ARRAY[s.customers_tenant, s.customers_customer]
+        WHEN 'targets' THEN ARRAY[s.targets_tenant] -- of a shop, not of a customer
+        WHEN 'costs' THEN ARRAY[s.costs_tenant] END;
 END
 $keys$;
 COMMENT ON FUNCTION _source_keys(segmentation_settings, text) IS
@@ -1496,6 +1529,7 @@ AS $keys$
     FROM unnest(@extschema@._source_keys(s, source), @extschema@._source_keys(s, 'orders'))
         WITH ORDINALITY AS k (there, here, place)
     JOIN pg_attribute AS a ON a.attrelid = @extschema@._source_table(s, 'orders') AND a.attname = k.here
+    WHERE k.there IS NOT NULL
 $keys$;
 COMMENT ON FUNCTION _keys_as_in_orders(segmentation_settings, text, text) IS
     'Part of segmentations: the key columns of another source, named and typed as in the orders.';
@@ -1924,1899 +1958,27 @@ COMMENT ON FUNCTION _actions_sql(segmentation_settings) IS
 /* </end connected objects> */
 
 /* <begin connected objects> */
--- src/sql/segmentation.rs
--- requires:
---   segmentation_views
-
--- segmentation: relations
-
--- The catalog of relations: those that a segmentation can have, in the order in which they are made; they are dropped
--- in the opposite order. Locks and checks, building and dropping, grants, segmentation_sql and the view
--- segmentation_relations go by it.
---
---   suffix       the relation is called NAME_suffix
---   is_wanted    whether the settings ask for it; everything where somebody deleted them, so that a drop finds it all
---   reason       why it is there
---   is_readable  whether the readers may read it
---   keys         the columns of its unique key
---   query        the SELECT that fills or defines it, only with `with_queries`: it takes the shop's tables to be there
---   comment      what it is for
-CREATE FUNCTION _relations(s segmentation_settings, with_queries boolean DEFAULT false) RETURNS TABLE (
-    place integer, suffix text, kind text, is_wanted boolean, reason text, is_readable boolean, keys text[], query text,
-    comment text
+-- src/sql/kpi.rs
+-- pg_rfm::sql::kpi::customer_months
+CREATE  FUNCTION "customer_months"(
+	"history" purchase_history, /* Option < PurchaseHistory > */
+	"months" INT, /* Option < i32 > */
+	"as_of" date, /* Option < Day > */
+	"policy" segment_policy DEFAULT NULL, /* Option < SegmentPolicy > */
+	"engagement" engagement_history DEFAULT NULL, /* Option < EngagementHistory > */
+	"membership" text DEFAULT NULL /* Option < Membership > */
+) RETURNS TABLE (
+	"month" date,  /* Day */
+	"to_day" date,  /* Day */
+	"state_before" TEXT,  /* & '_ str */
+	"state_after" TEXT,  /* & '_ str */
+	"months_after" INT,  /* Option < i32 > */
+	"orders" bigint,  /* i64 */
+	"revenue" numeric  /* Decimal */
 )
-LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp
-AS $relations$
-    SELECT r.place, r.suffix, r.kind, r.is_asked_for OR s.settings_version IS NULL, r.reason, r.is_readable, r.keys,
-           r.query, r.comment
-    FROM (
-        SELECT @extschema@._keys(s) AS customer, array_remove(ARRAY[s.tenant], NULL) AS tenant,
-               CASE WHEN s.tenant IS NULL THEN '' ELSE format(' Each %s by itself.', s.tenant) END AS of_tenant,
-               'every segmentation has it' AS always,
-               coalesce('views => ' || quote_literal(s.views::text),
-                        'made unless views leaves it out') AS chosen
-    ) AS t
-    CROSS JOIN LATERAL (VALUES
-        (1, 'settings', 'TABLE', true, t.always, false, '{name}'::text[], NULL,
-            'Settings of a segmentation of pg_rfm. Only its owner writes them: they hold SQL that runs with the '
-            'owner''s rights.'),
-        (2, 'policies', 'TABLE', true, t.always, false, '{valid_from}', NULL,
-            'Each policy that was in force, with its first day.'),
-        (3, 'histories', 'TABLE', true, t.always, false, t.customer,
-            CASE WHEN with_queries THEN @extschema@._histories_sql(s) END,
-            format('Purchase histories of %s.', s.orders)),
-        (4, 'engagement', 'TABLE', s.engagement IS NOT NULL, 'engagement => ' || quote_literal(s.engagement), false,
-            t.customer,
-            CASE WHEN with_queries AND s.engagement IS NOT NULL THEN @extschema@._engagement_sql(s) END,
-            format('Engagement histories of %s.', s.engagement)),
-        (5, 'contacts', 'TABLE', s.contacts IS NOT NULL, 'contacts => ' || quote_literal(s.contacts), false,
-            t.customer,
-            CASE WHEN with_queries AND s.contacts IS NOT NULL THEN @extschema@._contacts_sql(s) END,
-            format('Logs of contacts of %s.', s.contacts)),
-        (6, 'profiles', 'TABLE', s.customers IS NOT NULL, 'customers => ' || quote_literal(s.customers), false,
-            t.customer,
-            CASE WHEN with_queries AND s.customers IS NOT NULL THEN @extschema@._profiles_sql(s) END,
-            format('Memberships, channels and last contacts of %s.', s.customers)),
-        (7, 'status', 'TABLE', true, t.always, true, '{segmentation}', NULL,
-            'The day and policy that the views answer for, and figures of the last refresh: one row.'),
-        (8, 'noted', 'TABLE', s.track = 'trigger', 'track => ' || quote_literal(s.track), false, NULL, NULL,
-            'Customers whose orders changed since the last refresh; a row without a key: all of them.'),
-        (9, 'facts', 'VIEW', true, t.always, true, NULL,
-            CASE WHEN with_queries THEN @extschema@._facts_sql(s) END,
-            'All that is known of a customer: the arguments of segment_customer and its like. Prospects have no '
-            'history.'),
-        (10, 'customers', 'MATERIALIZED VIEW', true, t.always, true, t.customer,
-            CASE WHEN with_queries THEN @extschema@._customers_sql(s) END,
-            'One row a customer, as of the day in the status table.'),
-        (11, 'customers_today', 'VIEW', true, t.always, true, NULL,
-            CASE WHEN with_queries THEN @extschema@._customers_today_sql(s) END,
-            'The customers with what changes by itself every day.'),
-        (12, 'segments', 'MATERIALIZED VIEW', 'segments' = ANY (s.views) IS NOT FALSE, t.chosen, true,
-            t.tenant || '{lifecycle_state,rfm_segment}',
-            CASE WHEN with_queries THEN @extschema@._segments_sql(s) END,
-            'How many customers and how much revenue, by lifecycle state and RFM segment.' || t.of_tenant),
-        (13, 'movement', 'MATERIALIZED VIEW', 'movement' = ANY (s.views) IS NOT FALSE, t.chosen, true,
-            t.tenant || '{from_day,to_day,from_state,to_state}',
-            CASE WHEN with_queries THEN @extschema@._movement_sql(s) END,
-            'Who moved from which lifecycle state to which in each of the last twelve months that are over; '
-            'who was still a prospect at its end is left out.' || t.of_tenant),
-        (14, 'cohorts', 'MATERIALIZED VIEW', 'cohorts' = ANY (s.views) IS NOT FALSE, t.chosen, true,
-            t.tenant || '{first_month,months_after}',
-            CASE WHEN with_queries THEN @extschema@._cohorts_sql(s) END,
-            'What those who first bought in a month did in the year after it, month by month.' || t.of_tenant),
-        (15, 'actions', 'MATERIALIZED VIEW', 'actions' = ANY (s.views) IS NOT FALSE, t.chosen, true,
-            t.tenant || '{action_rule,action_channel}',
-            CASE WHEN with_queries THEN @extschema@._actions_sql(s) END,
-            'How many customers wait for which next step, by channel.' || t.of_tenant)
-    ) AS r (place, suffix, kind, is_asked_for, reason, is_readable, keys, query, comment)
-$relations$;
-COMMENT ON FUNCTION _relations(segmentation_settings, boolean) IS
-    'Part of segmentations: the relations that one can have, and which of them its settings ask for.';
-
--- The comment on a column of NAME_suffix in the language of the segmentation.
-CREATE FUNCTION _column_comment(s segmentation_settings, suffix text, name text) RETURNS text
-LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp
-AS $comment$
-    SELECT format(CASE s.lang WHEN 'ja' THEN c.comment_ja ELSE c.comment END, s.orders)
-    FROM @extschema@._view_columns() AS c
-    WHERE c.name IN (_column_comment.name, '') AND coalesce(c.suffix, _column_comment.suffix) = _column_comment.suffix
-    ORDER BY c.name = '', c.suffix
-    LIMIT 1
-$comment$;
-COMMENT ON FUNCTION _column_comment(segmentation_settings, text, text) IS
-    'Part of segmentations: the comment on a column of one of its relations.';
-
--- Puts a comment on every relation and every column. The columns of the settings have theirs from the type.
-CREATE FUNCTION _comment_relations(s segmentation_settings) RETURNS void
-LANGUAGE plpgsql VOLATILE SET search_path = pg_catalog, pg_temp
-AS $comment$
-DECLARE
-    part record;
-    found record;
-BEGIN
-    FOR part IN SELECT r.*, @extschema@._relation(s, r.suffix) AS name
-                FROM @extschema@._relations(s) AS r WHERE r.is_wanted LOOP
-        EXECUTE format('COMMENT ON %s %s IS %L', part.kind, part.name, part.comment);
-        FOR found IN
-            SELECT a.attname, @extschema@._column_comment(s, part.suffix, a.attname) AS comment
-            FROM pg_attribute AS a
-            WHERE a.attrelid = to_regclass(part.name) AND a.attnum > 0 AND part.suffix <> 'settings'
-        LOOP
-            EXECUTE format('COMMENT ON COLUMN %s.%I IS %L', part.name, found.attname, found.comment);
-        END LOOP;
-    END LOOP;
-END
-$comment$;
-COMMENT ON FUNCTION _comment_relations(segmentation_settings) IS
-    'Part of segmentations: puts a comment on every relation and column.';
-/* </end connected objects> */
-
-/* <begin connected objects> */
--- src/sql/segmentation.rs
--- requires:
---   segmentation_relations
-
--- segmentation: registry
-
--- Only from the catalog: the tables of others may hold anything.
-CREATE FUNCTION _list_segmentations() RETURNS TABLE (name text, schema text, owner text, relation text)
-LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp
-AS $list$
-    SELECT left(c.relname, -length('_settings')), n.nspname, pg_get_userbyid(c.relowner), c.oid::regclass::text
-    FROM pg_class AS c
-    JOIN pg_namespace AS n ON n.oid = c.relnamespace
-    WHERE c.reloftype = '@extschema@.segmentation_settings'::regtype AND c.relkind = 'r'
-        AND c.relname LIKE '%\_settings'
-$list$;
-COMMENT ON FUNCTION _list_segmentations() IS 'Part of segmentations: all of them, from the catalog.';
-
--- Why relations of a segmentation must not be used; NULL where nothing is wrong with them. Whoever owns the schema can
--- put a relation of their own in the place of one, and whoever was granted TRIGGER can put a trigger on one: to read or
--- write it would run what they put there with the rights of whoever reads or writes.
-CREATE FUNCTION _objection(s segmentation_settings, suffixes text[]) RETURNS text
-LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp
-SET plan_cache_mode = force_generic_plan -- to plan it takes longer than to run it
-AS $objection$
-BEGIN
-    RETURN (
-        SELECT string_agg(o.objection, '; ' ORDER BY o.objection)
-        FROM (
-            SELECT c.oid::regclass || CASE
-                WHEN pg_get_userbyid(c.relowner) <> current_user THEN ' belongs to somebody else'
-                WHEN c.relkind <> CASE r.kind WHEN 'TABLE' THEN 'r' WHEN 'VIEW' THEN 'v' ELSE 'm' END
-                    THEN ' is no ' || lower(r.kind)
-                WHEN r.suffix = 'settings' AND c.reloftype <> '@extschema@.segmentation_settings'::regtype
-                    THEN ' is no table of settings'
-                WHEN g.triggers IS NOT NULL THEN ' has triggers that are not of pg_rfm: ' || g.triggers
-                WHEN u.rules IS NOT NULL THEN ' has rules that are not of pg_rfm: ' || u.rules
-                END AS objection
-            FROM @extschema@._relations(s) AS r
-            JOIN pg_class AS c ON c.oid = to_regclass(@extschema@._relation(s, r.suffix))
-            CROSS JOIN LATERAL (
-                SELECT string_agg(t.tgname, ', ' ORDER BY t.tgname) AS triggers
-                FROM pg_trigger AS t
-                WHERE t.tgrelid = c.oid AND NOT t.tgisinternal
-                    AND NOT (r.suffix = 'settings' AND t.tgfoid = '@extschema@._only_owner()'::regprocedure)
-            ) AS g
-            CROSS JOIN LATERAL (
-                SELECT string_agg(w.rulename, ', ' ORDER BY w.rulename) AS rules
-                FROM pg_rewrite AS w WHERE w.ev_class = c.oid AND w.rulename <> '_RETURN'
-            ) AS u
-            WHERE r.suffix = ANY (suffixes)
-            UNION ALL
-            SELECT f.oid::regprocedure || ' belongs to somebody else'
-            FROM pg_proc AS f
-            WHERE 'noted' = ANY (suffixes) AND f.oid = to_regprocedure(@extschema@._trigger_function(s))
-                AND pg_get_userbyid(f.proowner) <> current_user
-        ) AS o);
-END
-$objection$;
-COMMENT ON FUNCTION _objection(segmentation_settings, text[]) IS
-    'Part of segmentations: why relations of one must not be used; NULL: nothing is wrong.';
-
--- A table or view of a segmentation, to be used: locked first, then checked. Its name means this relation until the
--- transaction ends, because a relation that is locked is neither dropped nor renamed. A materialized view cannot be
--- locked so: REFRESH locks and checks it.
-CREATE FUNCTION _lock_and_check(s segmentation_settings, suffix text, lock_mode text) RETURNS text
-LANGUAGE plpgsql VOLATILE SET search_path = pg_catalog, pg_temp
-AS $lock$
-DECLARE
-    relation text := @extschema@._relation(s, suffix);
-    objection text;
-BEGIN
-    EXECUTE format('LOCK TABLE ONLY %s IN %s', relation, lock_mode);
-    objection := @extschema@._objection(s, ARRAY[suffix]);
-    IF objection IS NOT NULL THEN
-        RAISE EXCEPTION 'segmentation "%": %', s.name, objection USING ERRCODE = 'insufficient_privilege';
-    END IF;
-    RETURN relation;
-END
-$lock$;
-COMMENT ON FUNCTION _lock_and_check(segmentation_settings, text, text) IS
-    'Part of segmentations: the name of one of its tables, locked and checked.';
-
--- Whose a schema is; of one that belongs to the database's owner, as public does by default, that role.
-CREATE FUNCTION _schema_owner(schema text) RETURNS oid
-LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp
-AS $owner$
-    SELECT CASE pg_get_userbyid(n.nspowner)
-        WHEN 'pg_database_owner' THEN (SELECT d.datdba FROM pg_database AS d WHERE d.datname = current_database())
-        ELSE n.nspowner END
-    FROM pg_namespace AS n WHERE n.nspname = schema
-$owner$;
-COMMENT ON FUNCTION _schema_owner(text) IS 'Part of segmentations: the oid of the role that owns a schema.';
-
--- Whoever owns a schema can rename it, and drop and replace everything in it. That role is trusted where it could do
--- harm anyway: one that the current user is or is a member of, or a superuser. A superuser is a member of every role,
--- so that only superusers count.
-CREATE FUNCTION _schema_is_safe(schema text) RETURNS boolean
-LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp
-AS $safe$
-    SELECT coalesce(o.rolsuper OR NOT me.rolsuper AND pg_has_role(me.oid, o.oid, 'MEMBER'), false)
-    FROM pg_roles AS me
-    LEFT JOIN pg_roles AS o ON o.oid = @extschema@._schema_owner(schema)
-    WHERE me.rolname = current_user
-$safe$;
-COMMENT ON FUNCTION _schema_is_safe(text) IS
-    'Part of segmentations: whether the owner of a schema is trusted by the current user.';
-
-CREATE FUNCTION _refuse_unsafe_schema(s segmentation_settings) RETURNS void
-LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp
-AS $unsafe$
-BEGIN
-    IF NOT @extschema@._schema_is_safe(s.schema) THEN
-        RAISE EXCEPTION 'schema % belongs to %, who could replace what is in it and so act as %', quote_ident(s.schema),
-            @extschema@._schema_owner(s.schema)::regrole, quote_ident(current_user)
-            USING ERRCODE = 'insufficient_privilege',
-                  HINT = format('Use a schema of your own: CREATE SCHEMA %1$s AUTHORIZATION %2$s, then schema => %1$L.',
-                                'segments', quote_ident(current_user));
-    END IF;
-END
-$unsafe$;
-COMMENT ON FUNCTION _refuse_unsafe_schema(segmentation_settings) IS
-    'Part of segmentations: an error where the schema belongs to somebody who is not trusted.';
-
--- The settings that a table holds, locked before it is checked, and checked before it is read. The table is one of the
--- current user's and of the extension's own type then, so that to read its row runs nobody else's code. Where somebody
--- deleted the row, only name and schema are known.
-CREATE FUNCTION _read_settings(name text, schema text, lock_mode text) RETURNS segmentation_settings
-LANGUAGE plpgsql VOLATILE SET search_path = pg_catalog, pg_temp
-AS $read$
-DECLARE
-    place @extschema@.segmentation_settings;
-    s @extschema@.segmentation_settings;
-    found_rows bigint;
-BEGIN
-    place.name := name;
-    place.schema := schema;
-    EXECUTE format('SELECT t.* FROM ONLY %s AS t', @extschema@._lock_and_check(place, 'settings', lock_mode)) INTO s;
-    GET DIAGNOSTICS found_rows = ROW_COUNT;
-    IF found_rows > 0 AND s.settings_version IS DISTINCT FROM @extschema@._settings_version() THEN
-        RAISE EXCEPTION 'segmentation "%" has settings of version %, of which this version of pg_rfm knows nothing',
-            name, coalesce(s.settings_version::text, 'NULL')
-            USING ERRCODE = 'feature_not_supported',
-                  HINT = 'Another version of pg_rfm wrote them. Install the newest one, then: '
-                      'ALTER EXTENSION pg_rfm UPDATE.';
-    END IF;
-    s.name := name;
-    s.schema := schema;
-    RETURN s;
-END
-$read$;
-COMMENT ON FUNCTION _read_settings(text, text, text) IS
-    'Part of segmentations: the settings of one of the current user''s, locked and checked; an error where their '
-    'version is not known.';
-
--- A segmentation of the current user. What is stored is SQL that runs with the rights of whoever refreshes, so that it
--- has to be their own: nobody else's, whatever their rights, superusers included.
-CREATE FUNCTION _own_settings(name text, lock_mode text DEFAULT 'ACCESS SHARE MODE') RETURNS segmentation_settings
-LANGUAGE plpgsql VOLATILE SET search_path = pg_catalog, pg_temp
-AS $own$
-DECLARE
-    owned record;
-    others text;
-    own_names text;
-BEGIN
-    SELECT min(l.schema) AS schema, count(*) AS places, string_agg(l.relation, ', ' ORDER BY l.relation) AS relations
-    INTO owned FROM @extschema@._list_segmentations() AS l WHERE l.name = _own_settings.name AND l.owner = current_user;
-    IF owned.places > 1 THEN
-        -- REASSIGN OWNED can bring that about.
-        RAISE EXCEPTION 'you own several segmentations "%": %', name, owned.relations
-            USING ERRCODE = 'ambiguous_alias',
-                  HINT = 'Give the relations of one of them to another role: ALTER TABLE ... OWNER TO ...';
-    ELSIF owned.places = 1 THEN
-        RETURN @extschema@._read_settings(name, owned.schema, lock_mode);
-    END IF;
-    SELECT string_agg(quote_ident(l.owner), ', ') INTO others
-    FROM @extschema@._list_segmentations() AS l WHERE l.name = _own_settings.name;
-    IF others IS NOT NULL THEN
-        RAISE EXCEPTION 'segmentation "%" belongs to %, not to %', name, others, quote_ident(current_user)
-            USING ERRCODE = 'insufficient_privilege', HINT = format('SET ROLE %s first.', others);
-    END IF;
-    SELECT string_agg(l.name, ', ' ORDER BY l.name) INTO own_names
-    FROM @extschema@._list_segmentations() AS l WHERE l.owner = current_user;
-    RAISE EXCEPTION 'there is no segmentation "%"', name
-        USING ERRCODE = 'undefined_object',
-              HINT = coalesce('Yours are: ' || own_names || '.', 'create_segmentation makes one.');
-END
-$own$;
-COMMENT ON FUNCTION _own_settings(text, text) IS
-    'Part of segmentations: the settings of one of the caller''s own; an error where it is another''s.';
-
--- The settings of one of the caller's own, locked against other refreshes and changes until the end of the transaction.
-CREATE FUNCTION _lock_own(name text, wait boolean DEFAULT true) RETURNS segmentation_settings
-LANGUAGE plpgsql VOLATILE SET search_path = pg_catalog, pg_temp
-AS $lock_own$
-DECLARE
-    s @extschema@.segmentation_settings;
-    objection text;
-BEGIN
-    IF pg_is_in_recovery() OR current_setting('transaction_read_only')::boolean THEN
-        RAISE EXCEPTION 'segmentation "%" cannot be changed here: %', name,
-            CASE WHEN pg_is_in_recovery() THEN 'this server is a standby' ELSE 'the transaction is read-only' END
-            USING ERRCODE = 'read_only_sql_transaction',
-                  HINT = 'Refresh it on the primary, in a transaction that may write.';
-    END IF;
-    BEGIN
-        s := @extschema@._own_settings(name, CASE WHEN wait THEN 'EXCLUSIVE MODE' ELSE 'EXCLUSIVE MODE NOWAIT' END);
-    EXCEPTION WHEN lock_not_available THEN
-        RAISE EXCEPTION 'segmentation "%" is being refreshed or changed by another session', name
-            USING ERRCODE = 'lock_not_available', HINT = 'Wait for it (wait => true), or try again later.';
-    END;
-    -- A relation that is locked cannot be replaced by another one until the transaction ends.
-    PERFORM @extschema@._lock_and_check(s, r.suffix, 'ACCESS SHARE MODE') FROM @extschema@._relations(s) AS r
-    WHERE r.kind = 'TABLE' AND r.is_wanted AND to_regclass(@extschema@._relation(s, r.suffix)) IS NOT NULL;
-    objection := @extschema@._objection(
-        s, ARRAY(SELECT r.suffix FROM @extschema@._relations(s) AS r WHERE r.is_wanted));
-    IF objection IS NOT NULL THEN
-        RAISE EXCEPTION 'segmentation "%": %', name, objection USING ERRCODE = 'insufficient_privilege';
-    END IF;
-    RETURN s;
-END
-$lock_own$;
-COMMENT ON FUNCTION _lock_own(text, boolean) IS
-    'Part of segmentations: the settings of one of the caller''s own, locked.';
-
--- Figures stand only in the tables of the caller's own: reading those of others could run what they put there.
-CREATE FUNCTION _segmentation_figures() RETURNS TABLE (
-    name text, schema text, owner text, source text, policy text, track text, as_of date, customers bigint,
-    refreshed_at timestamptz, seconds numeric, days_behind integer, notes_waiting bigint
-)
-LANGUAGE plpgsql VOLATILE SECURITY INVOKER SET search_path = pg_catalog, pg_temp
-AS $figures$
-DECLARE
-    listed record;
-    s @extschema@.segmentation_settings;
-BEGIN
-    FOR listed IN SELECT * FROM @extschema@._list_segmentations() AS l ORDER BY l.name, l.owner LOOP
-        name := listed.name; schema := listed.schema; owner := listed.owner;
-        source := NULL; policy := NULL; track := NULL; as_of := NULL; customers := NULL; refreshed_at := NULL;
-        seconds := NULL; days_behind := NULL; notes_waiting := NULL;
-        IF listed.owner = current_user AND @extschema@._schema_is_safe(listed.schema) THEN
-            BEGIN
-                s := @extschema@._read_settings(listed.name, listed.schema, 'ACCESS SHARE MODE');
-                source := s.orders; policy := coalesce(s.policy, 'default'); track := s.track;
-                EXECUTE format('SELECT as_of, customers, refreshed_at, seconds FROM %s',
-                               @extschema@._lock_and_check(s, 'status', 'ACCESS SHARE MODE'))
-                    INTO as_of, customers, refreshed_at, seconds;
-                days_behind := @extschema@._today(s, NULL::date) - as_of;
-                IF s.track = 'trigger' THEN
-                    EXECUTE format('SELECT count(*) FROM %s',
-                                   @extschema@._lock_and_check(s, 'noted', 'ACCESS SHARE MODE'))
-                        INTO notes_waiting;
-                END IF;
-            EXCEPTION WHEN undefined_table OR wrong_object_type OR insufficient_privilege OR feature_not_supported THEN
-                NULL; -- one that is broken has no more figures, and does not hide those of the others
-            END;
-        END IF;
-        RETURN NEXT;
-    END LOOP;
-END
-$figures$;
-COMMENT ON FUNCTION _segmentation_figures() IS 'Part of segmentations: what the view segmentations shows.';
-
-CREATE VIEW segmentations AS
-SELECT f.*, pg_catalog.now() OPERATOR(pg_catalog.-) f.refreshed_at AS age FROM @extschema@._segmentation_figures() AS f;
-COMMENT ON VIEW segmentations IS 'All segmentations; with figures those of the current user.';
-COMMENT ON COLUMN segmentations.name IS 'What it is called.';
-COMMENT ON COLUMN segmentations.schema IS 'Where its relations are.';
-COMMENT ON COLUMN segmentations.owner IS 'Who may refresh it.';
-COMMENT ON COLUMN segmentations.source IS 'The table of orders; NULL for those of others, as all that follows.';
-COMMENT ON COLUMN segmentations.policy IS 'The policy asked for.';
-COMMENT ON COLUMN segmentations.track IS 'How changes are found: trigger, or none.';
-COMMENT ON COLUMN segmentations.as_of IS 'The day its views answer for.';
-COMMENT ON COLUMN segmentations.customers IS 'Number of customers.';
-COMMENT ON COLUMN segmentations.refreshed_at IS 'When the last refresh ended.';
-COMMENT ON COLUMN segmentations.seconds IS 'How long it took.';
-COMMENT ON COLUMN segmentations.days_behind IS 'Days from as_of to today.';
-COMMENT ON COLUMN segmentations.notes_waiting IS
-    'Notes of changed customers that wait for a refresh; NULL where none are taken.';
-COMMENT ON COLUMN segmentations.age IS 'Time since the last refresh.';
-GRANT SELECT ON segmentations TO PUBLIC;
-
--- The relations of the caller's own segmentations, for the same reason, and in the order of _relations.
-CREATE FUNCTION _segmentation_relations() RETURNS TABLE (
-    segmentation text, schema text, relation text, kind text, reason text, comment text
-)
-LANGUAGE plpgsql VOLATILE SECURITY INVOKER SET search_path = pg_catalog, pg_temp
-AS $relations$
-DECLARE
-    listed record;
-    s @extschema@.segmentation_settings;
-BEGIN
-    FOR listed IN SELECT * FROM @extschema@._list_segmentations() AS l WHERE l.owner = current_user ORDER BY l.name LOOP
-        CONTINUE WHEN NOT @extschema@._schema_is_safe(listed.schema);
-        BEGIN
-            s := @extschema@._read_settings(listed.name, listed.schema, 'ACCESS SHARE MODE');
-        EXCEPTION WHEN undefined_table OR wrong_object_type OR insufficient_privilege OR feature_not_supported THEN
-            CONTINUE; -- one that is broken does not hide those of the others
-        END;
-        RETURN QUERY
-            SELECT s.name, s.schema, s.name || '_' || r.suffix, lower(r.kind), r.reason, r.comment
-            FROM @extschema@._relations(s) AS r
-            WHERE r.is_wanted AND to_regclass(@extschema@._relation(s, r.suffix)) IS NOT NULL
-            ORDER BY r.place;
-    END LOOP;
-END
-$relations$;
-COMMENT ON FUNCTION _segmentation_relations() IS 'Part of segmentations: what the view segmentation_relations shows.';
-
-CREATE VIEW segmentation_relations AS SELECT r.* FROM @extschema@._segmentation_relations() AS r;
-COMMENT ON VIEW segmentation_relations IS
-    'The tables and views of the current user''s segmentations, in the order in which they are made, and why each is '
-    'there.';
-COMMENT ON COLUMN segmentation_relations.segmentation IS 'What the segmentation is called.';
-COMMENT ON COLUMN segmentation_relations.schema IS 'Where its relations are.';
-COMMENT ON COLUMN segmentation_relations.relation IS 'The name of the table or view.';
-COMMENT ON COLUMN segmentation_relations.kind IS 'table, view or materialized view.';
-COMMENT ON COLUMN segmentation_relations.reason IS
-    'The argument of create_segmentation that asks for it, or that every segmentation has it.';
-COMMENT ON COLUMN segmentation_relations.comment IS 'What it is for.';
-GRANT SELECT ON segmentation_relations TO PUBLIC;
-/* </end connected objects> */
-
-/* <begin connected objects> */
--- src/sql/segmentation.rs
--- requires:
---   segmentation_registry
-
--- segmentation: checks of what is asked for
-
--- The settings with what is given laid over them, and with defaults and columns filled in; an error where they cannot
--- be meant. What is given is a document of arguments; nothing is given when settings that were kept are checked again.
-CREATE FUNCTION _checked_settings(s segmentation_settings, given jsonb DEFAULT '{}') RETURNS segmentation_settings
-LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp
-AS $checked$
-DECLARE
-    columns_of_orders text[] := ARRAY(SELECT c.role FROM @extschema@._source_columns() AS c WHERE c.source = 'orders');
-    given_columns jsonb;
-    named record;
-    relation regclass;
-    kind pg_class;
-BEGIN
-    s := @extschema@._with_changes(
-        s, given - columns_of_orders - '{engagement_columns,contacts_columns,customers_columns}'::text[]);
-    s.settings_version := @extschema@._settings_version();
-    s.time_zone := coalesce(s.time_zone, current_setting('TimeZone'));
-    s.lang := coalesce(s.lang, 'en');
-    s.track := coalesce(s.track, 'none');
-    IF s.orders IS NULL THEN
-        PERFORM @extschema@._refuse('orders is NULL', 'Name the table of orders: orders => ''sales.orders''.');
-    ELSIF s.lang NOT IN ('en', 'ja') THEN
-        PERFORM @extschema@._refuse(format('lang is "%s"', s.lang), 'Labels exist in en and ja.');
-    ELSIF s.track NOT IN ('none', 'trigger') THEN
-        PERFORM @extschema@._refuse(format('track is "%s"', s.track), 'It is none or trigger.');
-    ELSIF NOT isfinite(s.as_of) THEN
-        PERFORM @extschema@._refuse(format('as_of is %s', s.as_of),
-                                    'Give a finite day, or none for today at each refresh.');
-    END IF;
-    PERFORM @extschema@._refuse_unknown_views(s);
-    PERFORM clock_timestamp() AT TIME ZONE s.time_zone; -- an error where there is no such zone
-
-    FOR named IN SELECT * FROM @extschema@._sources(s) LOOP
-        IF named.source = 'orders' THEN
-            given_columns := (SELECT coalesce(jsonb_object_agg(g.role, g.name), '{}')
-                              FROM jsonb_each(given) AS g (role, name) WHERE g.role = ANY (columns_of_orders));
-        ELSE
-            given_columns := coalesce(given -> (named.source || '_columns'), '{}');
-        END IF;
-        IF jsonb_typeof(given_columns) <> 'object' THEN
-            PERFORM @extschema@._refuse(format('%s_columns is a JSON %s', named.source, jsonb_typeof(given_columns)),
-                                        'Give an object of columns, for example {"customer": "buyer_id"}.');
-        ELSIF named.relation IS NULL AND given_columns <> '{}' THEN
-            PERFORM @extschema@._refuse(format('%s_columns are given without %1$s', named.source),
-                                        format('Name the table too: %s => ...', named.source));
-        ELSIF named.relation IS NULL THEN
-            s := @extschema@._without_columns(s, named.source);
-            CONTINUE;
-        END IF;
-        relation := @extschema@._source_table(s, named.source);
-        SELECT * INTO kind FROM pg_class AS c WHERE c.oid = relation;
-        IF kind.relpersistence = 't' THEN
-            PERFORM @extschema@._refuse(format('%s is a temporary table', relation),
-                                        'A refresh from another session would not see it.');
-        ELSIF named.source = 'orders' AND s.track = 'trigger' AND kind.relkind NOT IN ('r', 'p') THEN
-            PERFORM @extschema@._refuse(format('%s is no table: it can have no triggers that note changes', relation),
-                                        'Use track => ''none'': each refresh reads all orders.');
-        END IF;
-        -- The columns of a table that is named anew are looked for anew.
-        s := @extschema@._with_columns(s, named.source, CASE WHEN given ? named.source THEN given_columns
-            ELSE @extschema@._settled_columns(s, named.source) || given_columns END);
-    END LOOP;
-    PERFORM @extschema@._same_key(s, 'a', 'b'); -- an error where a key has no order
-    IF s.order_filter IS NOT NULL THEN
-        -- By itself, so that the message shows the filter and no other SQL, and not between parentheses, which it could
-        -- close.
-        EXECUTE format(E'SELECT FROM %s AS o WHERE CASE WHEN\n%s\nTHEN true END LIMIT 0',
-                       @extschema@._source_table(s, 'orders'), s.order_filter);
-    END IF;
-    IF @extschema@._keys(s) && '{ordered_on,amount,discounted,is_purchase,kind,happened_on}'
-        OR @extschema@._keys(s) && '{channel,contacted_on,scenario,step,test_group}'
-        OR EXISTS (SELECT FROM @extschema@._view_columns() AS c WHERE c.name = ANY (@extschema@._keys(s))) THEN
-        PERFORM @extschema@._refuse(
-            format('a key column is called like a column of ours: %s', array_to_string(@extschema@._keys(s), ', ')),
-            'A view over the orders can give it another name.');
-    END IF;
-    RETURN s;
-END
-$checked$;
-COMMENT ON FUNCTION _checked_settings(segmentation_settings, jsonb) IS
-    'Part of segmentations: settings with arguments laid over them, defaults and found columns; refuses what cannot '
-    'be meant.';
-
-CREATE FUNCTION _refuse_unknown_views(s segmentation_settings) RETURNS void
-LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp
-AS $views$
-DECLARE
-    known text[] := ARRAY(SELECT r.suffix FROM @extschema@._relations(s) AS r
-                          WHERE r.kind = 'MATERIALIZED VIEW' ORDER BY r.place);
-    named text;
-BEGIN
-    FOREACH named IN ARRAY coalesce(s.views, '{}') LOOP
-        IF named = ANY (known) IS NOT TRUE THEN
-            PERFORM @extschema@._refuse(format('there is no view %L', named),
-                                        format('views can have: %s.', array_to_string(known, ', ')));
-        END IF;
-    END LOOP;
-END
-$views$;
-COMMENT ON FUNCTION _refuse_unknown_views(segmentation_settings) IS
-    'Part of segmentations: an error where a view is asked for that there is not.';
-
--- What can be refused before the orders are read, which may take an hour.
-CREATE FUNCTION _refuse_early(s segmentation_settings) RETURNS void
-LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp
-AS $early$
-DECLARE
-    reader text;
-    untracked text;
-    other text;
-BEGIN
-    PERFORM @extschema@._refuse_unsafe_schema(s);
-    FOREACH reader IN ARRAY coalesce(s.readers, '{}') LOOP
-        IF reader IS NULL THEN
-            PERFORM @extschema@._refuse('a reader is NULL', 'Name roles: readers => ''{reporting}''.');
-        ELSIF reader <> 'public' AND to_regrole(quote_ident(reader)) IS NULL THEN
-            RAISE EXCEPTION 'role "%" does not exist', reader
-                USING ERRCODE = 'undefined_object',
-                      HINT = 'readers are roles; create it first.'
-                      || CASE lower(reader) WHEN 'public' THEN ' Only public in lower case is everybody.' ELSE '' END;
-        END IF;
-    END LOOP;
-    IF s.track = 'trigger' AND NOT has_table_privilege(@extschema@._source_table(s, 'orders'), 'TRIGGER') THEN
-        RAISE EXCEPTION 'permission denied to put triggers on %', s.orders
-            USING ERRCODE = 'insufficient_privilege',
-                  HINT = format('GRANT TRIGGER ON %s TO %I, or use track => ''none''.', s.orders, current_user);
-    ELSIF s.track = 'trigger' THEN
-        SELECT min(c.oid::regclass::text) INTO untracked
-        FROM pg_class AS c WHERE c.oid = ANY (@extschema@._order_tables(s)::oid[]) AND c.relkind = 'f';
-        PERFORM @extschema@._refuse_tracking_for_superuser(s);
-        IF untracked IS NOT NULL THEN
-            PERFORM @extschema@._refuse(
-                format('%s is a foreign table: it can have no triggers that note changes', untracked),
-                 'Use track => ''none'': each refresh reads all orders.');
-        END IF;
-        -- The names of the triggers hold the name of the segmentation, and owners or schemas may have one of the same
-        -- name each.
-        SELECT min(g.tgfoid::regprocedure::text) INTO other
-        FROM pg_trigger AS g
-        WHERE g.tgrelid = @extschema@._source_table(s, 'orders')
-            AND g.tgname = concat_ws('_', 'pg_rfm', s.name, 'insert')
-            AND g.tgfoid IS DISTINCT FROM to_regprocedure(@extschema@._trigger_function(s))::oid;
-        IF other IS NOT NULL THEN
-            PERFORM @extschema@._refuse(
-                format('%s is tracked for another segmentation of this name already, by %s', s.orders, other),
-                 'Choose another name, or use track => ''none''.');
-        END IF;
-    END IF;
-    IF s.policy IS DISTINCT FROM 'learn' THEN
-        PERFORM @extschema@._policy_on(s, @extschema@._today(s, NULL::date), false);
-    END IF;
-END
-$early$;
-COMMENT ON FUNCTION _refuse_early(segmentation_settings) IS
-    'Part of segmentations: refuses what would fail only after the orders were read.';
-/* </end connected objects> */
-
-/* <begin connected objects> */
--- src/sql/segmentation.rs
--- requires:
---   segmentation_check
-
--- segmentation: tracking
-
--- track => 'trigger': triggers on the orders note the customers touched, and do nothing else. Writers never wait for a
--- refresh: the notes have no unique index. A note without a key says: everybody.
-
--- The orders' table with its partitions and children.
-CREATE FUNCTION _order_tables(s segmentation_settings) RETURNS regclass[]
-LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp
-AS $tables$
-    WITH RECURSIVE tree AS (
-        SELECT @extschema@._source_table(s, 'orders')::oid AS relation
-        UNION
-        SELECT i.inhrelid FROM tree AS t JOIN pg_inherits AS i ON i.inhparent = t.relation
-    )
-    SELECT array_agg(t.relation::regclass ORDER BY t.relation) FROM tree AS t
-$tables$;
-COMMENT ON FUNCTION _order_tables(segmentation_settings) IS
-    'Part of segmentations: the table of orders with its partitions.';
-
--- The table of notes. Its key columns are of base types: a domain may have a default or refuse NULL, and a note without
--- a key has to be without one.
-CREATE FUNCTION _create_notes(s segmentation_settings) RETURNS void
-LANGUAGE plpgsql VOLATILE SET search_path = pg_catalog, pg_temp
-AS $notes$
-DECLARE
-    noted text := @extschema@._relation(s, 'noted');
-    histories text := @extschema@._relation(s, 'histories');
-    keys text := (
-        SELECT string_agg(format('%1$I::%2$s AS %1$I', a.attname, format_type(t.base, -1)), ', ' ORDER BY a.attnum)
-        FROM pg_attribute AS a
-        CROSS JOIN LATERAL (SELECT @extschema@._base_type(a.atttypid) AS base) AS t
-        WHERE a.attrelid = histories::regclass AND a.attname = ANY (@extschema@._keys(s)));
-BEGIN
-    -- taken: whether the refresh that is running reads the orders of this customer.
-    EXECUTE format('CREATE TABLE %s AS SELECT %s, NULL::boolean AS taken FROM %s WHERE false', noted, keys, histories);
-    -- It has no key: without this a publication of all tables would let nobody take notes.
-    EXECUTE format('ALTER TABLE %s REPLICA IDENTITY FULL', noted);
-END
-$notes$;
-COMMENT ON FUNCTION _create_notes(segmentation_settings) IS
-    'Part of segmentations: makes the table of customers whose orders changed.';
-
--- The body of the trigger function. It runs with its owner's rights, because the shop's application needs none on the
--- tables of the segmentation, and holds nothing but fixed SQL. It knows the notes by their oid and writes them by a
--- function that checks them after it has locked them: whoever owns the schema could put a table of their own in the
--- place of the name. It looks whether the key columns are still what they were before it touches them. An application
--- must not fail because a column was renamed or a table dropped: then everybody or nobody is noted, and the next
--- refresh reads all orders.
-CREATE FUNCTION _trigger_function_body(s segmentation_settings) RETURNS text
-LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp
-AS $trigger$
-DECLARE
-    notes text := format('%L::pg_catalog.oid', to_regclass(@extschema@._relation(s, 'noted'))::oid);
-    owner text := format('%L::pg_catalog.oid', quote_ident(current_user)::regrole::oid);
-    keys text := @extschema@._key_list(s);
-    has_key text := (
-        SELECT string_agg(format('%I IS NOT NULL', k.name), ' AND ') FROM unnest(@extschema@._keys(s)) AS k (name));
-    key_columns text := ( -- their names and types, as a list of pairs
-        SELECT string_agg(
-            format('(%L, pg_catalog.to_regtype(%L)::pg_catalog.oid)', a.attname, format_type(a.atttypid, NULL)), ', ')
-        FROM pg_attribute AS a
-        WHERE a.attrelid = @extschema@._source_table(s, 'orders') AND a.attname = ANY (@extschema@._keys(s)));
-    number_of_keys integer := cardinality(@extschema@._keys(s));
-    note_customers text := format('PERFORM @extschema@._note(%s, %s)', notes, keys);
-    old_keys text := format('%s FROM old_orders WHERE %s', keys, has_key);
-    new_keys text := format('%s FROM new_orders WHERE %s', keys, has_key);
-BEGIN
-    -- It declares no variables: a key column could be called like one.
-    RETURN
-        format(
-$body$
-BEGIN
-    IF pg_catalog.to_regprocedure('@extschema@._lock_and_check_notes(oid, oid)') IS NULL THEN
-        RAISE WARNING 'pg_rfm is not there: changes of %% are not noted', TG_RELID::pg_catalog.regclass;
-    ELSIF NOT @extschema@._lock_and_check_notes(%s, %s) THEN
-        RAISE WARNING '%%: the notes are not there, or not of its owner: changes of %% are not noted until the next '
-            'refresh_segmentation', %L, TG_RELID::pg_catalog.regclass;
-$body$, notes, owner, s.name)
-        || format(
-$body$    ELSIF TG_OP = 'TRUNCATE' OR TG_NARGS > 0 OR (
-        SELECT count(*) FROM pg_catalog.pg_attribute AS a
-        WHERE a.attrelid = TG_RELID AND (a.attname, a.atttypid) IN (%s)
-    ) <> %s THEN
-        PERFORM @extschema@._note(%s);
-$body$, key_columns, number_of_keys, notes)
-        || format(
-$body$    ELSIF TG_OP = 'INSERT' THEN
-        %1$s FROM (SELECT DISTINCT %2$s) AS n;
-    ELSIF TG_OP = 'DELETE' THEN
-        %1$s FROM (SELECT DISTINCT %3$s) AS n;
-    ELSE
-        %1$s FROM (SELECT %3$s UNION SELECT %2$s) AS n;
-    END IF;
-    RETURN NULL;
-END
-$body$, note_customers, new_keys, old_keys);
-END
-$trigger$;
-COMMENT ON FUNCTION _trigger_function_body(segmentation_settings) IS
-    'Part of segmentations: what the trigger function does.';
-
-CREATE FUNCTION _create_trigger_function(s segmentation_settings) RETURNS void
-LANGUAGE plpgsql VOLATILE SET search_path = pg_catalog, pg_temp
-AS $trigger$
-DECLARE
-    function_name text := @extschema@._trigger_function(s);
-BEGIN
-    EXECUTE format('CREATE FUNCTION %s RETURNS trigger', function_name)
-        || ' LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp'
-        || format(' AS %L', @extschema@._trigger_function_body(s));
-    EXECUTE format('REVOKE ALL ON FUNCTION %s FROM PUBLIC', function_name);
-    EXECUTE format('COMMENT ON FUNCTION %s IS %L', function_name,
-                   format('Notes the customers whose orders change, for segmentation %s of pg_rfm.', s.name));
-END
-$trigger$;
-COMMENT ON FUNCTION _create_trigger_function(segmentation_settings) IS
-    'Part of segmentations: makes the trigger function that notes the customers touched.';
-
--- Before these releases a trigger with transition tables keeps a table from becoming a partition or child, even a
--- trigger of statements.
-CREATE FUNCTION _transition_tables_hinder_attaching() RETURNS boolean
-LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp
-AS $hinder$
-    SELECT EXISTS (SELECT FROM (VALUES (130000, 130022), (140000, 140019), (150000, 150014), (160000, 160010),
-                                       (170000, 170006)) AS m (major, mended)
-                   WHERE current_setting('server_version_num')::integer BETWEEN m.major AND m.mended - 1)
-$hinder$;
-COMMENT ON FUNCTION _transition_tables_hinder_attaching() IS
-    'Part of segmentations: whether this server refuses to attach a table that has a trigger with transition tables.';
-
--- The tables of orders of which some writes fire no trigger of the segmentation: those that a logical subscription
--- fills, and those that somebody writes to through a parent that is not tracked.
-CREATE FUNCTION _unseen_writes(s segmentation_settings) RETURNS TABLE (relation regclass, reason text)
-LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp
-AS $unseen$
-    SELECT t.relation, w.reason
-    FROM (SELECT @extschema@._order_tables(s) AS relations) AS o
-    CROSS JOIN LATERAL unnest(o.relations) AS t (relation)
-    CROSS JOIN LATERAL (
-        SELECT 'a logical subscription fills it, which fires no triggers of statements' AS reason
-        WHERE EXISTS (SELECT FROM pg_subscription_rel AS r WHERE r.srrelid = t.relation)
-        UNION ALL
-        SELECT format('what is written through %s fires no triggers of its children', i.inhparent::regclass)
-        FROM pg_inherits AS i WHERE i.inhrelid = t.relation AND i.inhparent <> ALL (o.relations::oid[])
-    ) AS w
-$unseen$;
-COMMENT ON FUNCTION _unseen_writes(segmentation_settings) IS
-    'Part of segmentations: tables of orders of which triggers do not see every write.';
-
--- What a superuser's trigger function runs is, in the end, what the owners of the orders and of their key's type want
--- to be run.
-CREATE FUNCTION _refuse_tracking_for_superuser(s segmentation_settings) RETURNS void
-LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp
-AS $superuser$
-DECLARE
-    others text := (
-        SELECT string_agg(DISTINCT b.name, ', ')
-        FROM (
-            SELECT 'schema ' || quote_ident(s.schema), @extschema@._schema_owner(s.schema)
-            UNION ALL
-            SELECT c.oid::regclass::text, c.relowner FROM pg_class AS c
-            WHERE c.oid = ANY (@extschema@._order_tables(s)::oid[])
-            UNION ALL
-            SELECT c.oid::regclass::text, c.relowner
-            FROM @extschema@._sources(s) AS o
-            JOIN pg_class AS c ON c.oid = @extschema@._source_table(s, o.source)
-            WHERE o.source <> 'orders' AND o.relation IS NOT NULL
-            UNION ALL
-            SELECT 'type ' || format_type(t.oid, NULL), t.typowner
-            FROM pg_attribute AS a JOIN pg_type AS t ON t.oid = a.atttypid
-            WHERE a.attrelid = @extschema@._source_table(s, 'orders') AND a.attname = ANY (@extschema@._keys(s))
-        ) AS b (name, owner)
-        WHERE NOT (SELECT r.rolsuper FROM pg_roles AS r WHERE r.oid = b.owner));
-BEGIN
-    IF others IS NOT NULL AND (SELECT r.rolsuper FROM pg_roles AS r WHERE r.rolname = current_user) THEN
-        RAISE EXCEPTION 'a superuser cannot track what belongs to others: %', others
-            USING ERRCODE = 'insufficient_privilege',
-                  HINT = 'The triggers would run with a superuser''s rights. SET ROLE to a role that may read the '
-                      'orders and put triggers on them, or use track => ''none''.';
-    END IF;
-END
-$superuser$;
-COMMENT ON FUNCTION _refuse_tracking_for_superuser(segmentation_settings) IS
-    'Part of segmentations: an error where a superuser would track the orders of others.';
-
--- The triggers that the orders and their partitions must have, and which of them see what is written. One that was
--- dropped or disabled does not: until it is back every refresh reads all orders. Where a transition table would keep a
--- partition from being attached again, the partition's own triggers have none, and note everybody; what is written
--- through the parent is noted by key.
-CREATE FUNCTION _order_triggers(s segmentation_settings) RETURNS TABLE (
-    relation regclass, name text, event text, transition text, argument text, is_there boolean, sees boolean
-)
-LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp
-AS $triggers$
-    SELECT t.relation, n.name, e.event, CASE WHEN k.notes_everybody THEN '' ELSE e.transition END,
-           CASE WHEN k.notes_everybody THEN quote_literal('everybody') ELSE '' END,
-           g.oid IS NOT NULL, coalesce(g.tgenabled IN ('O', 'A'), false)
-    FROM unnest(@extschema@._order_tables(s)) AS t (relation)
-    CROSS JOIN LATERAL (
-        SELECT @extschema@._transition_tables_hinder_attaching()
-                   AND t.relation <> @extschema@._source_table(s, 'orders') AS notes_everybody
-    ) AS k
-    CROSS JOIN (VALUES ('INSERT', ' REFERENCING NEW TABLE AS new_orders'),
-                       ('UPDATE', ' REFERENCING OLD TABLE AS old_orders NEW TABLE AS new_orders'),
-                       ('DELETE', ' REFERENCING OLD TABLE AS old_orders'),
-                       ('TRUNCATE', '')) AS e (event, transition)
-    CROSS JOIN LATERAL (SELECT concat_ws('_', 'pg_rfm', s.name, lower(e.event))) AS n (name)
-    LEFT JOIN pg_trigger AS g ON g.tgrelid = t.relation AND g.tgname = n.name
-        AND g.tgfoid = to_regprocedure(@extschema@._trigger_function(s))
-$triggers$;
-COMMENT ON FUNCTION _order_triggers(segmentation_settings) IS
-    'Part of segmentations: the triggers that note changes, and which of them are there and see.';
-
--- Whether the trigger function does what it must: it names the notes and their owner by oid, which are others after a
--- restore or where the segmentation was given to another role. As long as they differ, nothing is noted.
-CREATE FUNCTION _trigger_function_is_current(s segmentation_settings) RETURNS boolean
-LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp
-AS $current$
-    SELECT EXISTS (SELECT FROM pg_proc AS f WHERE f.oid = to_regprocedure(@extschema@._trigger_function(s))
-                                                  AND f.prosrc = @extschema@._trigger_function_body(s))
-$current$;
-COMMENT ON FUNCTION _trigger_function_is_current(segmentation_settings) IS
-    'Part of segmentations: whether the trigger function does what it must.';
-
--- Whether the triggers and notes that are there are the ones that the settings ask for. They are left in place then,
--- because taking triggers off and putting them on again locks the orders.
-CREATE FUNCTION _is_tracked_as_asked(s segmentation_settings) RETURNS boolean
-LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp
-AS $tracked$
-    SELECT s.track = 'trigger' AND to_regclass(@extschema@._relation(s, 'noted')) IS NOT NULL
-        AND @extschema@._trigger_function_is_current(s)
-        AND NOT EXISTS (SELECT FROM pg_trigger AS g WHERE g.tgfoid = to_regprocedure(@extschema@._trigger_function(s))
-                                                          AND g.tgrelid <> ALL (@extschema@._order_tables(s)::oid[]))
-$tracked$;
-COMMENT ON FUNCTION _is_tracked_as_asked(segmentation_settings) IS
-    'Part of segmentations: whether the triggers and notes that are there are the ones asked for.';
-
--- Puts the triggers where they are missing. What was written before they are committed is not noted, so that everybody
--- is: the next refresh reads all orders once. The triggers come last because their lock keeps writers out until the
--- commit.
-CREATE FUNCTION _keep_tracking(s segmentation_settings) RETURNS void
-LANGUAGE plpgsql VOLATILE SET search_path = pg_catalog, pg_temp
-AS $track$
-DECLARE
-    function_name text := @extschema@._relation(s, 'note_orders');
-    missing record;
-    unseen record;
-    is_new boolean := false;
-    changed bigint;
-BEGIN
-    FOR unseen IN SELECT * FROM @extschema@._unseen_writes(s) LOOP
-        RAISE NOTICE '%: % cannot be tracked: %; every refresh reads all orders',
-            s.name, unseen.relation, unseen.reason;
-    END LOOP;
-    IF NOT @extschema@._trigger_function_is_current(s) THEN
-        EXECUTE format('DROP FUNCTION IF EXISTS %s() CASCADE', function_name);
-        PERFORM @extschema@._create_trigger_function(s);
-    END IF;
-    FOR missing IN SELECT * FROM @extschema@._order_triggers(s) AS t WHERE NOT t.is_there LOOP
-        is_new := true;
-        EXECUTE format('CREATE TRIGGER %I AFTER %s ON %s', missing.name, missing.event, missing.relation)
-            || missing.transition
-            || format(' FOR EACH STATEMENT EXECUTE FUNCTION %s(%s)', function_name, missing.argument);
-    END LOOP;
-    EXECUTE format('UPDATE %s SET order_tables = $1 WHERE order_tables IS DISTINCT FROM $1',
-                   @extschema@._lock_and_check(s, 'status', 'ROW EXCLUSIVE MODE'))
-        USING @extschema@._order_tables(s)::oid[]; -- not regclass: a dump without the orders could not be restored
-    GET DIAGNOSTICS changed = ROW_COUNT;
-    IF is_new OR changed > 0 THEN
-        EXECUTE format('INSERT INTO %s DEFAULT VALUES', @extschema@._lock_and_check(s, 'noted', 'ROW EXCLUSIVE MODE'));
-    END IF;
-END
-$track$;
-COMMENT ON FUNCTION _keep_tracking(segmentation_settings) IS
-    'Part of segmentations: puts the triggers on the orders where they are missing.';
-
--- Takes all notes. Returns the SELECT of the customers to compute again, or NULL: everybody. Notes are marked first and
--- deleted when the histories are up to date, so that notes written meanwhile stay.
-CREATE FUNCTION _take_notes(s segmentation_settings, rebuild boolean) RETURNS text
-LANGUAGE plpgsql VOLATILE SET search_path = pg_catalog, pg_temp
-AS $take$
-DECLARE
-    noted text;
-    everybody boolean;
-    are_other_tables boolean;
-BEGIN
-    IF to_regclass(@extschema@._relation(s, 'noted')) IS NULL THEN
-        PERFORM @extschema@._create_notes(s); -- somebody dropped them
-        PERFORM @extschema@._comment_relations(s);
-        RETURN NULL;
-    END IF;
-    noted := @extschema@._lock_and_check(s, 'noted', 'ROW EXCLUSIVE MODE');
-    EXECUTE format('UPDATE %s SET taken = true', noted);
-    EXECUTE format('SELECT EXISTS (SELECT FROM %s WHERE taken AND %I IS NULL)', noted, (@extschema@._keys(s))[1])
-        INTO everybody;
-    EXECUTE format('SELECT order_tables IS DISTINCT FROM $1 FROM %s',
-                   @extschema@._lock_and_check(s, 'status', 'ACCESS SHARE MODE'))
-        INTO are_other_tables USING @extschema@._order_tables(s)::oid[];
-    IF rebuild OR everybody OR are_other_tables OR NOT @extschema@._trigger_function_is_current(s)
-        OR NOT @extschema@._lock_and_check_notes(to_regclass(noted)::oid, quote_ident(current_user)::regrole::oid)
-        OR EXISTS (SELECT FROM @extschema@._order_triggers(s) AS t WHERE NOT t.sees)
-        OR EXISTS (SELECT FROM @extschema@._unseen_writes(s)) THEN
-        RETURN NULL;
-    END IF;
-    EXECUTE 'ANALYZE ' || noted;
-    RETURN format('(SELECT %s FROM %s WHERE taken)', @extschema@._key_list(s), noted);
-END
-$take$;
-COMMENT ON FUNCTION _take_notes(segmentation_settings, boolean) IS
-    'Part of segmentations: takes the notes, and says which customers to compute again.';
-/* </end connected objects> */
-
-/* <begin connected objects> */
--- src/sql/segmentation.rs
--- requires:
---   segmentation_tracking
-
--- segmentation: refresh
-
--- Progress: one NOTICE a step.
-CREATE FUNCTION _report(s segmentation_settings, step text, rows bigint, since timestamptz) RETURNS void
-LANGUAGE plpgsql VOLATILE SET search_path = pg_catalog, pg_temp
-AS $report$
-BEGIN
-    RAISE NOTICE '%: %: % rows, % s', s.name, step, rows,
-        round(extract(epoch FROM clock_timestamp() - since)::numeric, 2);
-END
-$report$;
-COMMENT ON FUNCTION _report(segmentation_settings, text, bigint, timestamptz) IS
-    'Part of segmentations: says what a step did and how long it took.';
-
--- Makes a table hold what a query returns, and writes only the rows that differ. With `among`, a SELECT of keys, only
--- the rows of these customers are compared. Rows are compared as stored, because the types have one binary form for a
--- value. Returns the number of rows written.
-CREATE FUNCTION _write_differences(s segmentation_settings, suffix text, query text, among text DEFAULT NULL)
-    RETURNS bigint
-LANGUAGE plpgsql VOLATILE SET search_path = pg_catalog, pg_temp
-AS $write$
-DECLARE
-    target text := @extschema@._lock_and_check(s, suffix, 'ROW EXCLUSIVE MODE');
-    keys text := @extschema@._key_list(s);
-    same_key text := @extschema@._same_key(s, 'f', 't');
-    is_compared text := CASE WHEN among IS NULL THEN 'true'
-        ELSE format('EXISTS (SELECT FROM %s AS a WHERE %s)', among, @extschema@._same_key(s, 'a', 't')) END;
-    columns text;
-    new_values text;
-    is_unchanged text;
-    written bigint;
-BEGIN
-    SELECT string_agg(quote_ident(a.attname), ', ' ORDER BY a.attnum),
-           string_agg(format('%1$I = EXCLUDED.%1$I', a.attname), ', ' ORDER BY a.attnum)
-    INTO columns, new_values
-    FROM pg_attribute AS a
-    WHERE a.attrelid = target::regclass AND a.attnum > 0 AND NOT a.attisdropped
-        AND a.attname <> ALL (@extschema@._keys(s));
-    is_unchanged := format('EXISTS (SELECT FROM (SELECT * FROM %s AS t WHERE %s) AS t', target, is_compared)
-        || format(' WHERE %s AND (t.*) OPERATOR(pg_catalog.*=) (f.*))', same_key);
-    EXECUTE
-        format('WITH fresh AS MATERIALIZED (%s), ', query)
-        || format('gone AS (DELETE FROM %s AS t WHERE %s', target, is_compared)
-        || format(' AND NOT EXISTS (SELECT FROM fresh AS f WHERE %s) RETURNING 1), ', same_key)
-        || format('put AS (INSERT INTO %s (%s, %s) SELECT %2$s, %3$s FROM fresh AS f', target, keys, columns)
-        || format(' WHERE NOT %s ON CONFLICT (%s) DO UPDATE SET %s RETURNING 1) ', is_unchanged, keys, new_values)
-        || 'SELECT (SELECT count(*) FROM gone) + (SELECT count(*) FROM put)'
-        INTO written;
-    RETURN written;
-END
-$write$;
-COMMENT ON FUNCTION _write_differences(segmentation_settings, text, text, text) IS
-    'Part of segmentations: makes a table equal to a query, writing only what differs.';
-
--- Amounts of two currencies are never added up: the only one that the orders have, or an error.
-CREATE FUNCTION _currency(s segmentation_settings, among text, known text) RETURNS text
-LANGUAGE plpgsql VOLATILE SET search_path = pg_catalog, pg_temp
-AS $currency$
-DECLARE
-    found text[];
-BEGIN
-    IF s.currency IS NULL THEN
-        RETURN NULL;
-    END IF;
-    EXECUTE format($sql$SELECT array_agg(c.currency) FROM (
-                            SELECT DISTINCT coalesce(o.%I::pg_catalog.text, '(none)') AS currency FROM %s LIMIT 9
-                        ) AS c$sql$, s.currency, @extschema@._order_rows(s, among)) INTO found;
-    found := ARRAY(SELECT DISTINCT c FROM unnest(found || known) AS c WHERE c IS NOT NULL ORDER BY c);
-    IF cardinality(found) > 1 AND among IS NOT NULL THEN
-        RETURN @extschema@._currency(s, NULL::text, NULL::text); -- the known one may be gone
-    ELSIF cardinality(found) > 1 THEN
-        RAISE EXCEPTION 'the orders have several currencies: %', array_to_string(found, ', ')
-            USING ERRCODE = 'data_exception',
-                  HINT = format(
-                      'Amounts are not converted. Segment one of them: order_filter => %L.',
-                      format('o.%I = %L', s.currency, (SELECT min(c) FROM unnest(found) AS c WHERE c <> '(none)')));
-    END IF;
-    RETURN found[1];
-END
-$currency$;
-COMMENT ON FUNCTION _currency(segmentation_settings, text, text) IS
-    'Part of segmentations: the only currency of the orders; an error where there are several.';
-
--- The policy that holds on a day, by the settings: the default, a document, a stored policy, a preset, or what was
--- learned last up to it. What is learned lies over the policy that was in force, and at creation over the default.
-CREATE FUNCTION _policy_on(s segmentation_settings, on_day date, learn boolean) RETURNS segment_policy
-LANGUAGE plpgsql VOLATILE SET search_path = pg_catalog, pg_temp
-AS $policy$
-DECLARE
-    given text := s.policy;
-    is_stored boolean := EXISTS (SELECT FROM @extschema@.segment_policies AS p WHERE p.name = given);
-    is_preset boolean := EXISTS (SELECT FROM @extschema@.policy_presets() AS p WHERE p.name = given);
-    found @extschema@.segment_policy;
-    limits jsonb;
-BEGIN
-    IF given IS NULL THEN
-        RETURN @extschema@.default_policy();
-    ELSIF given ~ '^\s*\{' THEN
-        RETURN given::@extschema@.segment_policy;
-    ELSIF is_stored AND (is_preset OR given = 'learn') THEN
-        RAISE EXCEPTION 'policy "%" is ambiguous: segment_policies has one of this name, and so has pg_rfm', given
-            USING ERRCODE = 'invalid_parameter_value', HINT = 'Store it under another name.';
-    ELSIF is_stored THEN
-        RETURN @extschema@.stored_policy(given, on_day);
-    ELSIF is_preset THEN
-        RETURN @extschema@.preset_policy(given);
-    ELSIF given <> 'learn' THEN
-        RAISE EXCEPTION 'there is no policy "%"', given
-            USING ERRCODE = 'invalid_parameter_value',
-                  HINT = format('Give a JSON document, learn, a name in segment_policies, or a preset: %s.',
-                                (SELECT string_agg(p.name, ', ') FROM @extschema@.policy_presets() AS p));
-    END IF;
-
-    EXECUTE format('SELECT policy FROM %s ORDER BY valid_from <= $1 DESC, abs(valid_from - $1) LIMIT 1',
-                   @extschema@._lock_and_check(s, 'policies', 'ACCESS SHARE MODE'))
-        INTO found USING on_day;
-    IF NOT learn THEN
-        RETURN found;
-    END IF;
-    found := coalesce(found, @extschema@.default_policy());
-    EXECUTE format('SELECT coalesce(@extschema@.learn_policy(history, $1, $2), $2) FROM %s '
-                   'WHERE @extschema@.orders(history, $1) > 0', @extschema@._lock_and_check(s, 'histories', 'ACCESS SHARE MODE'))
-        INTO found USING on_day, found;
-    limits := @extschema@.effective_policy(found) -> 'lifecycle';
-    RAISE NOTICE '%: learned over the policy in force: at risk after % days, dormant after % (%)', s.name,
-        limits ->> 'at_risk_after_days', limits ->> 'dormant_after_days',
-        coalesce(found::jsonb #>> '{learned,limits}', 'nobody has bought');
-    RETURN found;
-END
-$policy$;
-COMMENT ON FUNCTION _policy_on(segmentation_settings, date, boolean) IS
-    'Part of segmentations: the policy that holds on a day, learned anew if asked.';
-
--- Writes down the day and policy that the views answer for, and the policy as a new version where it changed.
--- Returns whether the day or the policy changed.
-CREATE FUNCTION _set_day_and_policy(s segmentation_settings, on_day date, learn boolean) RETURNS boolean
-LANGUAGE plpgsql VOLATILE SET search_path = pg_catalog, pg_temp
-AS $set$
-DECLARE
-    policy @extschema@.segment_policy := @extschema@._policy_on(s, on_day, learn);
-    changed bigint;
-BEGIN
-    EXECUTE format(
-$sql$INSERT INTO %1$s (valid_from, policy)
-SELECT $1, $2
-WHERE (SELECT p.policy FROM %1$s AS p ORDER BY p.valid_from DESC LIMIT 1) OPERATOR(@extschema@.=) $2 IS NOT TRUE
-ON CONFLICT (valid_from) DO UPDATE SET policy = EXCLUDED.policy$sql$,
-        @extschema@._lock_and_check(s, 'policies', 'ROW EXCLUSIVE MODE'))
-        USING on_day, policy;
-    EXECUTE format('UPDATE %s SET as_of = $1, policy = $2 WHERE as_of <> $1 OR policy OPERATOR(@extschema@.<>) $2',
-                   @extschema@._lock_and_check(s, 'status', 'ROW EXCLUSIVE MODE'))
-        USING on_day, policy;
-    GET DIAGNOSTICS changed = ROW_COUNT;
-    RETURN changed > 0;
-END
-$set$;
-COMMENT ON FUNCTION _set_day_and_policy(segmentation_settings, date, boolean) IS
-    'Part of segmentations: writes down the day and policy that the views answer for.';
-
--- Makes a materialized view hold what its definition returns, and writes only the rows that differ. Not REFRESH
--- CONCURRENTLY, which computes all rows into a temporary table first: a transaction with one cannot be prepared.
-CREATE FUNCTION _refresh_view(view regclass, keys text[]) RETURNS bigint
-LANGUAGE plpgsql VOLATILE SET search_path = pg_catalog, pg_temp
-AS $refresh_view$
-DECLARE
-    same_key text := (
-        SELECT string_agg(format('t.%1$I %2$s f.%1$I', a.attname, @extschema@._equality(a.atttypid)), ' AND ')
-        FROM pg_attribute AS a WHERE a.attrelid = view AND a.attname = ANY (keys));
-BEGIN
-    RETURN @extschema@._write_view_rows(view,
-        format('SELECT t.ctid, f.%I IS NULL, f.*', keys[1])
-        || format(' FROM %s AS t FULL JOIN (%s) AS f ON %s', view, rtrim(pg_get_viewdef(view), '; '), same_key)
-        || ' WHERE ((t.*) OPERATOR(pg_catalog.*=) (f.*)) IS NOT TRUE');
-END
-$refresh_view$;
-COMMENT ON FUNCTION _refresh_view(regclass, text[]) IS
-    'Part of segmentations: makes a materialized view hold what its definition returns, writing only what differs.';
-
--- Brings the tables and views up to date. Everything happens in the caller's transaction: a step that fails leaves the
--- views as they were, and readers see the new rows when it commits.
-CREATE FUNCTION _refresh(s segmentation_settings, rebuild boolean, on_day date, learn boolean) RETURNS void
-LANGUAGE plpgsql VOLATILE SET search_path = pg_catalog, pg_temp
-AS $refresh$
-DECLARE
-    started timestamptz := clock_timestamp();
-    since timestamptz := started;
-    status text := @extschema@._lock_and_check(s, 'status', 'ROW SHARE MODE');
-    touched text; -- a SELECT of the customers whose orders are read; NULL: everybody
-    currency text;
-    stored_table record;
-    written bigint;
-    histories_written bigint := 0;
-    views_are_stale boolean;
-    view record;
-    rows bigint;
-BEGIN
-    IF NOT @extschema@._key_types_hold(s) THEN
-        RAISE EXCEPTION 'the key of % has another type than before: %', s.orders, @extschema@._key_list(s)
-            USING ERRCODE = 'datatype_mismatch',
-                  HINT = format('SELECT alter_segmentation(%L) makes the tables and views anew.', s.name);
-    END IF;
-    -- Locked, so that a transaction that does not see what another refresh did is refused here.
-    EXECUTE format('SELECT currency FROM %s FOR UPDATE', status) INTO currency;
-    IF s.track = 'trigger' THEN
-        -- First the notes, then, under a later snapshot, the orders: what is noted is committed by then.
-        touched := @extschema@._take_notes(s, rebuild);
-    END IF;
-    IF touched IS NULL THEN
-        currency := NULL;
-    END IF;
-
-    currency := @extschema@._currency(s, touched, currency);
-    PERFORM @extschema@._refuse_double_profiles(s);
-    views_are_stale := rebuild;
-    FOR stored_table IN SELECT * FROM @extschema@._relations(s, true) AS r
-                  WHERE r.is_wanted AND r.kind = 'TABLE' AND r.query IS NOT NULL ORDER BY r.place LOOP
-        IF stored_table.suffix = 'histories' AND touched IS NOT NULL THEN
-            written := @extschema@._write_differences(
-                s, stored_table.suffix, @extschema@._histories_sql(s, touched), touched);
-            PERFORM @extschema@._report(s, stored_table.suffix || ' of noted customers', written, since);
-        ELSE
-            written := @extschema@._write_differences(s, stored_table.suffix, stored_table.query);
-            PERFORM @extschema@._report(s, stored_table.suffix, written, since);
-        END IF;
-        IF stored_table.suffix = 'histories' THEN
-            histories_written := written;
-        END IF;
-        views_are_stale := views_are_stale OR written > 0;
-        since := clock_timestamp();
-    END LOOP;
-    IF s.track = 'trigger' THEN
-        EXECUTE format('DELETE FROM %s WHERE taken', @extschema@._relation(s, 'noted'));
-    END IF;
-
-    views_are_stale := @extschema@._set_day_and_policy(s, @extschema@._today(s, on_day), learn) OR views_are_stale;
-    FOR view IN
-        SELECT r.suffix, r.keys, c.oid::regclass AS name, c.relispopulated
-        FROM @extschema@._relations(s) AS r
-        JOIN pg_class AS c ON c.oid = @extschema@._relation(s, r.suffix)::regclass
-        WHERE r.is_wanted AND r.kind = 'MATERIALIZED VIEW' AND (views_are_stale OR NOT c.relispopulated)
-        ORDER BY r.place
-    LOOP
-        since := clock_timestamp();
-        IF view.relispopulated THEN
-            PERFORM @extschema@._refresh_view(view.name, view.keys);
-        ELSE
-            -- It was restored without its rows.
-            EXECUTE format('REFRESH MATERIALIZED VIEW %s', @extschema@._relation(s, view.suffix));
-        END IF;
-        EXECUTE format('SELECT count(*) FROM %s', @extschema@._relation(s, view.suffix)) INTO rows;
-        PERFORM @extschema@._report(s, view.suffix, rows, since);
-    END LOOP;
-
-    EXECUTE format('SELECT count(*) FROM %s', @extschema@._relation(s, 'customers')) INTO rows;
-    EXECUTE format('UPDATE %s', @extschema@._lock_and_check(s, 'status', 'ROW EXCLUSIVE MODE'))
-        || ' SET refreshed_at = $1, seconds = $2, rebuilt = $3, histories_written = $4, customers = $5, currency = $6'
-        USING clock_timestamp(), round(extract(epoch FROM clock_timestamp() - started)::numeric, 3), touched IS NULL,
-              histories_written, rows, currency;
-    IF s.track = 'trigger' THEN
-        PERFORM @extschema@._keep_tracking(s);
-    END IF;
-END
-$refresh$;
-COMMENT ON FUNCTION _refresh(segmentation_settings, boolean, date, boolean) IS
-    'Part of segmentations: brings the tables and views up to date.';
-/* </end connected objects> */
-
-/* <begin connected objects> */
--- src/sql/segmentation.rs
--- requires:
---   segmentation_refresh
-
--- segmentation: audit
-
--- What is odd about single rows of the orders. All conditions are counted in one pass. Examples show key, day and
--- amount: a notice must not show what nobody asked for, and whoever may read only the columns that are needed can do
--- without the others.
-CREATE FUNCTION _audit_rows(s segmentation_settings, rows text) RETURNS TABLE (
-    finding text, rows_found bigint, share numeric, example text, effect text
-)
-LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp
-AS $audit$
-DECLARE
-    keys text := @extschema@._key_list(s, 'o');
-    no_key text := (
-        SELECT string_agg(format('o.%I IS NULL', k.name), ' OR ') FROM unnest(@extschema@._keys(s)) AS k (name));
-    moment text := format('o.%I', s.ordered_at);
-    day text := @extschema@._day(s, @extschema@._source_table(s, 'orders'), 'o', s.ordered_at);
-    amount text := format('o.%I', s.amount); -- not cast: PostgreSQL 13 has no infinite numeric
-    order_id text := CASE WHEN s.order_id IS NOT NULL THEN format('o.%I', s.order_id) END;
-    one_row text := CASE WHEN s.order_id IS NULL THEN 'an order' ELSE 'a line' END;
-    shown text := format('left(CAST(ROW(%s, %s, %s) AS text), 120)', keys, moment, amount);
-    findings text[];
-    effects text[];
-    counts text;
-    examples text;
-    total bigint;
-    counted bigint[];
-    shown_examples text[];
-BEGIN
-    SELECT array_agg(f.finding ORDER BY f.place), array_agg(f.effect ORDER BY f.place),
-           string_agg(format('count(*) FILTER (WHERE %s)', f.condition), ', ' ORDER BY f.place),
-           string_agg(format('min(%s) FILTER (WHERE %s)', shown, f.condition), ', ' ORDER BY f.place)
-    INTO findings, effects, counts, examples
-    FROM (VALUES
-        (1, 'no customer', no_key, 'ignored'),
-        (2, 'no date', moment || ' IS NULL', 'ignored'),
-        (3, 'infinite date', format('NOT isfinite(%s)', moment), 'refused: segment without them (order_filter)'),
-        (4, 'date in the future', format('isfinite(%s) AND %s > %L', moment, day, @extschema@._today(s, NULL::date)),
-            'invisible until that day'),
-        (5, 'no amount', amount || ' IS NULL', one_row || ' that adds nothing to monetary'),
-        -- Infinity less infinity is no number either.
-        (6, 'not a number', format('CAST(%s - %1$s AS pg_catalog.numeric) = ''NaN''', amount),
-            'refused: segment without them (order_filter)'),
-        (7, 'amount zero', amount || ' = 0', one_row || ' that adds nothing to monetary'),
-        (8, 'amount negative', amount || ' < 0', CASE WHEN order_id IS NULL
-            THEN 'a refund: lowers monetary, is no order'
-            ELSE 'lowers its order on that day; where their sum is negative, a refund' END),
-        (9, 'no order number', order_id || ' IS NULL', 'one order of a customer and day together')
-    ) AS f (place, finding, condition, effect)
-    WHERE f.condition IS NOT NULL;
-    EXECUTE format('SELECT count(*), ARRAY[%s], ARRAY[%s] FROM %s', counts, examples, rows)
-        INTO total, counted, shown_examples;
-    RETURN QUERY
-        SELECT f.finding, f.rows_found, round(f.rows_found::numeric / total, 6), f.example, f.effect
-        FROM unnest(findings, counted, shown_examples, effects) WITH ORDINALITY
-            AS f (finding, rows_found, example, effect, place)
-        WHERE f.rows_found > 0 ORDER BY f.place;
-END
-$audit$;
-COMMENT ON FUNCTION _audit_rows(segmentation_settings, text) IS
-    'Part of segmentations: what is odd about single rows of the orders.';
-
--- What is odd about the orders, by the same settings as a segmentation.
-CREATE FUNCTION _audit(s segmentation_settings) RETURNS TABLE (
-    finding text, rows bigint, share numeric, example text, effect text
-)
-LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp
-AS $audit$
-DECLARE
-    relation regclass := @extschema@._source_table(s, 'orders');
-    order_rows text := format('%s AS o', relation)
-        || CASE WHEN s.order_filter IS NULL THEN '' ELSE format(E' WHERE (\n%s\n)', s.order_filter) END;
-    repeated text := format('%s, o.%I, o.%I', @extschema@._key_list(s, 'o'), s.ordered_at, s.amount)
-        || CASE WHEN s.order_id IS NULL THEN '' ELSE format(', o.%I', s.order_id) END;
-    day text := @extschema@._day(s, relation, 'o', s.ordered_at);
-    effect_of_repeated text := CASE WHEN s.order_id IS NULL
-        THEN 'each is an order of its own; if they are lines of one order, name order_id'
-        ELSE 'lines of one order that are alike: all of them are summed' END;
-    name text;
-BEGIN
-    RETURN QUERY SELECT * FROM @extschema@._audit_rows(s, order_rows);
-
-    -- Rows that repeat another one in all that counts.
-    RETURN QUERY EXECUTE
-        format(
-$sql$SELECT 'duplicate', sum(d.n - 1)::bigint, round(sum(d.n - 1) / sum(d.n), 6),
-       min(d.example::text) FILTER (WHERE d.n > 1), %L
-FROM (SELECT count(*) AS n, ROW(%s) AS example$sql$, effect_of_repeated, repeated)
-        || format(' FROM %s GROUP BY %s) AS d', order_rows, repeated)
-        || ' HAVING bool_or(d.n > 1)';
-
-    IF s.order_id IS NULL THEN
-        -- A column that is called like an order number and has one number in several rows.
-        FOR name IN
-            SELECT a.attname FROM pg_attribute AS a
-            WHERE a.attrelid = relation AND a.attnum > 0 AND NOT a.attisdropped
-                AND has_column_privilege(relation, a.attnum, 'SELECT')
-                AND @extschema@._is_called_like_an_order_number(a.attname::text)
-                AND NOT EXISTS (
-                    SELECT FROM pg_index AS i
-                    WHERE i.indrelid = relation AND i.indisunique AND i.indnkeyatts = 1 AND i.indkey[0] = a.attnum
-                        AND i.indpred IS NULL)
-        LOOP
-            RETURN QUERY EXECUTE
-                format(
-$sql$SELECT 'several rows an order number', d.rows - d.numbers, round((d.rows - d.numbers)::numeric / d.rows, 6), %L,
-       'each row is an order of its own; if they are lines of one order: order_id => ' || %L$sql$,
-                    quote_ident(name), quote_literal(name))
-                || format(
-$sql$
-FROM (SELECT count(o.%I) AS rows, count(DISTINCT o.%1$I) AS numbers FROM %s) AS d
-WHERE d.rows > d.numbers$sql$, name, order_rows);
-        END LOOP;
-    ELSE
-        -- Lines on a later day than the first of their order.
-        RETURN QUERY EXECUTE
-            format(
-$sql$SELECT 'several days an order number', sum(d.n) FILTER (WHERE d.is_later)::bigint,
-       round(sum(d.n) FILTER (WHERE d.is_later) / sum(d.n), 6), min(d.example::text) FILTER (WHERE d.is_later),
-       'change the amount on their own day and are no second order; numbers that are used again have to be told apart'
-FROM (SELECT count(*) AS n, ROW(%1$s, %2$s, sum(o.%3$I)) AS example,
-             o.%4$I IS NOT NULL AND %2$s > min(%2$s) OVER (PARTITION BY %1$s, o.%4$I) AS is_later$sql$,
-                @extschema@._key_list(s, 'o'), day, s.amount, s.order_id)
-            || format(' FROM %s GROUP BY %s, o.%I, %s) AS d HAVING bool_or(d.is_later)',
-                      order_rows, @extschema@._key_list(s, 'o'), s.order_id, day);
-    END IF;
-
-    IF s.currency IS NOT NULL THEN
-        RETURN QUERY EXECUTE format(
-$sql$SELECT 'several currencies', sum(d.n)::bigint, 1.000000,
-       string_agg(coalesce(d.currency, '(none)'), ', ' ORDER BY d.n DESC),
-       'refused: segment one of them (order_filter)'
-FROM (SELECT o.%I::text AS currency, count(*) AS n FROM %s GROUP BY 1) AS d
-HAVING count(*) > 1$sql$, s.currency, order_rows);
-    END IF;
-    IF s.customers IS NOT NULL THEN
-        RETURN QUERY EXECUTE format(
-$sql$SELECT 'customer without contact address', count(*) FILTER (WHERE p.channels = '{}'),
-       round(count(*) FILTER (WHERE p.channels = '{}')::numeric / count(*), 6),
-       min(CAST(ROW(%s) AS text)) FILTER (WHERE p.channels = '{}'),
-       'next_action asks to complete the contact details'
-FROM (%s) AS p
-HAVING count(*) FILTER (WHERE p.channels = '{}') > 0$sql$, @extschema@._key_list(s, 'p'), @extschema@._profiles_sql(s));
-    END IF;
-    IF EXISTS (SELECT FROM pg_class AS r WHERE r.oid = relation AND r.relkind IN ('r', 'p', 'm'))
-        AND NOT @extschema@._an_index_leads_with(relation, @extschema@._keys(s)) THEN
-        RETURN QUERY SELECT 'no index leads with the customer', NULL::bigint, NULL::numeric,
-                            format('CREATE INDEX ON %s (%s)', relation, @extschema@._key_list(s)),
-                            'track => ''trigger'' reads all orders for every refresh';
-    END IF;
-END
-$audit$;
-COMMENT ON FUNCTION _audit(segmentation_settings) IS 'Part of segmentations: what is odd about the orders.';
-
-CREATE FUNCTION _an_index_leads_with(relation regclass, keys text[]) RETURNS boolean
-LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp
-AS $index$
-    SELECT EXISTS (
-        SELECT FROM pg_index AS i
-        WHERE i.indrelid = relation AND i.indisvalid AND i.indpred IS NULL AND i.indnkeyatts >= cardinality(keys)
-            AND ARRAY(SELECT a.attname::text FROM generate_series(0, cardinality(keys) - 1) AS n
-                      JOIN pg_attribute AS a ON a.attrelid = relation AND a.attnum = i.indkey[n]) @> keys)
-$index$;
-COMMENT ON FUNCTION _an_index_leads_with(regclass, text[]) IS
-    'Part of segmentations: whether a table has an index of which these are the first columns.';
-
-CREATE FUNCTION _show_audit(s segmentation_settings) RETURNS void
-LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp
-AS $show$
-DECLARE
-    line record;
-BEGIN
-    -- The only finding that counts no rows is the missing index, which only tracking uses.
-    FOR line IN SELECT * FROM @extschema@._audit(s) AS a WHERE a.rows IS NOT NULL OR s.track = 'trigger' LOOP
-        RAISE NOTICE '%: %: %', s.name, line.finding, concat_ws('; ',
-            line.rows || format(' (%s %%)', round(100 * line.share, 2)), line.effect,
-            CASE WHEN line.rows IS NOT NULL THEN 'for example ' ELSE '' END || line.example);
-    END LOOP;
-END
-$show$;
-COMMENT ON FUNCTION _show_audit(segmentation_settings) IS
-    'Part of segmentations: shows what is odd about the orders as notices.';
-/* </end connected objects> */
-
-/* <begin connected objects> */
--- src/sql/segmentation.rs
--- requires:
---   segmentation_audit
-
--- segmentation: build
-
--- The table in which the settings are kept, with their row.
-CREATE FUNCTION _create_settings(s segmentation_settings) RETURNS void
-LANGUAGE plpgsql VOLATILE SET search_path = pg_catalog, pg_temp
-AS $settings$
-DECLARE
-    settings text := @extschema@._relation(s, 'settings');
-BEGIN
-    EXECUTE format('CREATE TABLE %s OF @extschema@.segmentation_settings', settings)
-        || ' (PRIMARY KEY (name), settings_version NOT NULL)';
-    -- Whoever has been granted everything may still not write. No row-level security: it stops the pg_dump of a role
-    -- that only reads.
-    EXECUTE format('CREATE TRIGGER pg_rfm_only_owner BEFORE INSERT OR UPDATE OR DELETE OR TRUNCATE ON %s', settings)
-        || ' EXECUTE FUNCTION @extschema@._only_owner()';
-    EXECUTE format('INSERT INTO %s SELECT ($1).*', settings) USING s;
-END
-$settings$;
-COMMENT ON FUNCTION _create_settings(segmentation_settings) IS
-    'Part of segmentations: makes the table of its settings.';
-
--- A table that holds what a query over the shop's tables returns, one row a customer.
-CREATE FUNCTION _create_table(s segmentation_settings, suffix text, query text) RETURNS void
-LANGUAGE plpgsql VOLATILE SET search_path = pg_catalog, pg_temp
-AS $table$
-DECLARE
-    target text := @extschema@._relation(s, suffix);
-    since timestamptz := clock_timestamp();
-    written bigint;
-BEGIN
-    EXECUTE format('CREATE TABLE %s AS %s', target, query);
-    GET DIAGNOSTICS written = ROW_COUNT;
-    EXECUTE format('ALTER TABLE %s ADD PRIMARY KEY (%s)', target, @extschema@._key_list(s));
-    -- Nobody looks for a history: statistics of them would only cost.
-    EXECUTE (SELECT format('ALTER TABLE %s ', target)
-                 || string_agg(format('ALTER %I SET STATISTICS 0', a.attname), ', ')
-             FROM pg_attribute AS a
-             WHERE a.attrelid = target::regclass AND a.attnum > 0 AND a.attname <> ALL (@extschema@._keys(s)));
-    EXECUTE 'ANALYZE ' || target;
-    PERFORM @extschema@._report(s, suffix, written, since);
-END
-$table$;
-COMMENT ON FUNCTION _create_table(segmentation_settings, text, text) IS
-    'Part of segmentations: makes and fills one of its tables.';
-
-CREATE FUNCTION _create_policies(s segmentation_settings) RETURNS void
-LANGUAGE plpgsql VOLATILE SET search_path = pg_catalog, pg_temp
-AS $policies$
-BEGIN
-    EXECUTE format('CREATE TABLE %s (valid_from date PRIMARY KEY, policy @extschema@.segment_policy NOT NULL)',
-                   @extschema@._relation(s, 'policies'));
-END
-$policies$;
-COMMENT ON FUNCTION _create_policies(segmentation_settings) IS
-    'Part of segmentations: makes the table of policies that were in force.';
-
-CREATE FUNCTION _create_status(s segmentation_settings, currency text) RETURNS void
-LANGUAGE plpgsql VOLATILE SET search_path = pg_catalog, pg_temp
-AS $status$
-DECLARE
-    status text := @extschema@._relation(s, 'status');
-BEGIN
-    EXECUTE format(
-$sql$CREATE TABLE %s (
-    segmentation text PRIMARY KEY,
-    as_of date NOT NULL,
-    refreshed_at timestamptz NOT NULL,
-    seconds numeric NOT NULL,
-    rebuilt boolean NOT NULL,
-    histories_written bigint NOT NULL,
-    customers bigint NOT NULL,
-    currency text,
-    time_zone text NOT NULL,
-    policy @extschema@.segment_policy NOT NULL,
-    order_tables oid[]
-)$sql$, status);
-    EXECUTE format('INSERT INTO %s', status)
-        || ' SELECT $1, $2, now(), 0, true, count(*), 0, $3, $4, @extschema@.default_policy()'
-        || format(' FROM %s', @extschema@._relation(s, 'histories'))
-        USING s.name, @extschema@._today(s, NULL::date), currency, s.time_zone;
-END
-$status$;
-COMMENT ON FUNCTION _create_status(segmentation_settings, text) IS
-    'Part of segmentations: makes the table of its status.';
-
--- A view, or a materialized view with its unique index.
-CREATE FUNCTION _create_view(s segmentation_settings, suffix text, kind text, keys text[], query text) RETURNS void
-LANGUAGE plpgsql VOLATILE SET search_path = pg_catalog, pg_temp
-AS $view$
-DECLARE
-    target text := @extschema@._relation(s, suffix);
-    since timestamptz := clock_timestamp();
-    rows bigint;
-BEGIN
-    EXECUTE format('CREATE %s %s AS %s', kind, target, query);
-    IF kind = 'VIEW' THEN
-        RETURN;
-    END IF;
-    EXECUTE format('CREATE UNIQUE INDEX %I ON %s (%s)', format('%s_%s_key', s.name, suffix), target,
-                   (SELECT string_agg(quote_ident(k), ', ') FROM unnest(keys) AS k));
-    EXECUTE 'ANALYZE ' || target;
-    EXECUTE format('SELECT count(*) FROM %s', target) INTO rows;
-    PERFORM @extschema@._report(s, suffix, rows, since);
-END
-$view$;
-COMMENT ON FUNCTION _create_view(segmentation_settings, text, text, text[], text) IS
-    'Part of segmentations: makes one of its views.';
-
--- Makes and fills everything but the settings and policies, which outlive a change of settings, and the notes, which
--- come last.
-CREATE FUNCTION _build(s segmentation_settings, learn boolean) RETURNS void
-LANGUAGE plpgsql VOLATILE SET search_path = pg_catalog, pg_temp
-AS $build$
-DECLARE
-    status text := @extschema@._relation(s, 'status');
-    started timestamptz := clock_timestamp();
-    currency text := @extschema@._currency(s, NULL::text, NULL::text);
-    part record;
-BEGIN
-    PERFORM @extschema@._refuse_double_profiles(s);
-    FOR part IN SELECT * FROM @extschema@._relations(s, true) AS r
-                WHERE r.is_wanted AND r.suffix NOT IN ('settings', 'policies', 'noted') ORDER BY r.place LOOP
-        IF part.suffix = 'status' THEN
-            PERFORM @extschema@._create_status(s, currency);
-            PERFORM @extschema@._set_day_and_policy(s, @extschema@._today(s, NULL::date), learn);
-            EXECUTE 'ANALYZE ' || status; -- one row: without statistics it is taken for hundreds
-        ELSIF part.kind = 'TABLE' THEN
-            PERFORM @extschema@._create_table(s, part.suffix, part.query);
-        ELSE
-            PERFORM @extschema@._create_view(s, part.suffix, part.kind, part.keys, part.query);
-        END IF;
-    END LOOP;
-    EXECUTE format('UPDATE %s SET refreshed_at = $1, seconds = $2, customers = (SELECT count(*) FROM %s)', status,
-                   @extschema@._relation(s, 'customers'))
-        USING clock_timestamp(), round(extract(epoch FROM clock_timestamp() - started)::numeric, 3);
-    IF @extschema@._is_tracked_as_asked(s) IS NOT TRUE THEN
-        PERFORM @extschema@._stop_tracking(s); -- by the settings before, if there were any
-        IF s.track = 'trigger' THEN
-            PERFORM @extschema@._create_notes(s);
-            PERFORM @extschema@._create_trigger_function(s);
-        END IF;
-    END IF;
-    PERFORM @extschema@._comment_relations(s);
-    PERFORM @extschema@._grant_readers(s, '{}'::text[]);
-    IF s.track = 'trigger' THEN
-        PERFORM @extschema@._keep_tracking(s);
-    END IF;
-END
-$build$;
-COMMENT ON FUNCTION _build(segmentation_settings, boolean) IS
-    'Part of segmentations: makes and fills the tables and views.';
-
--- Drops what the settings asked for. Without CASCADE: a view that somebody else has put on one of the relations is not
--- lost unnoticed.
-CREATE FUNCTION _drop_relations(s segmentation_settings, and_settings boolean) RETURNS void
-LANGUAGE plpgsql VOLATILE SET search_path = pg_catalog, pg_temp
-SET client_min_messages = warning -- no notices about what does not exist
-AS $drop$
-DECLARE
-    part record;
-BEGIN
-    FOR part IN SELECT * FROM @extschema@._relations(s) AS r
-                WHERE r.is_wanted AND (and_settings OR r.suffix NOT IN ('settings', 'policies', 'noted'))
-                ORDER BY r.place DESC LOOP
-        EXECUTE format('DROP %s IF EXISTS %s', part.kind, @extschema@._relation(s, part.suffix));
-    END LOOP;
-    -- Triggers are taken off last, because their lock keeps readers and writers of the orders out until the commit.
-    IF and_settings THEN
-        PERFORM @extschema@._stop_tracking(s);
-    END IF;
-END
-$drop$;
-COMMENT ON FUNCTION _drop_relations(segmentation_settings, boolean) IS
-    'Part of segmentations: drops its tables and views, and with the settings its triggers too.';
-
--- Takes the triggers off the orders, with the function they call: to drop these by name takes the owner of the orders.
-CREATE FUNCTION _stop_tracking(s segmentation_settings) RETURNS void
-LANGUAGE plpgsql VOLATILE SET search_path = pg_catalog, pg_temp
-SET client_min_messages = warning -- no notices about what does not exist
-AS $stop$
-BEGIN
-    EXECUTE format('DROP FUNCTION IF EXISTS %s CASCADE', @extschema@._trigger_function(s));
-    EXECUTE format('DROP TABLE IF EXISTS %s', @extschema@._relation(s, 'noted'));
-END
-$stop$;
-COMMENT ON FUNCTION _stop_tracking(segmentation_settings) IS 'Part of segmentations: drops its triggers and notes.';
-
--- The schemas that a reader needs USAGE on, separated by commas: that of the views, and ours, whose functions take what
--- NAME_facts holds.
-CREATE FUNCTION _schemas_of_readers(s segmentation_settings, lacking text DEFAULT NULL) RETURNS text
-LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp
-AS $schemas$
-    SELECT string_agg(quote_ident(n.nspname), ', ' ORDER BY n.nspname <> s.schema)
-    FROM pg_namespace AS n
-    WHERE (n.nspname = s.schema OR n.oid = '@extschema@'::regnamespace)
-        AND (lacking IS NULL OR NOT has_schema_privilege(lacking, n.oid, 'USAGE'))
-$schemas$;
-COMMENT ON FUNCTION _schemas_of_readers(segmentation_settings, text) IS
-    'Part of segmentations: the schemas that readers need, or those of them on which one role has no USAGE yet.';
-
--- Granting on a schema is for its owner, who may be somebody else: what is missing is said.
-CREATE FUNCTION _show_what_readers_lack(s segmentation_settings) RETURNS void
-LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp
-AS $lack$
-DECLARE
-    reader text;
-    schemas text;
-BEGIN
-    FOREACH reader IN ARRAY coalesce(s.readers, '{}') LOOP
-        schemas := @extschema@._schemas_of_readers(s, reader);
-        IF schemas IS NOT NULL THEN
-            RAISE NOTICE E'%: a reader still needs:\n  GRANT USAGE ON SCHEMA % TO %;', s.name, schemas,
-                CASE reader WHEN 'public' THEN reader ELSE quote_ident(reader) END;
-        END IF;
-    END LOOP;
-END
-$lack$;
-COMMENT ON FUNCTION _show_what_readers_lack(segmentation_settings) IS
-    'Part of segmentations: shows the grants on schemas that its readers lack.';
-
--- Lets the readers of the settings read, and those who are no longer among them not. Everybody is public in lower case,
--- as in GRANT: quoted, and in any other spelling, it is a role like others.
-CREATE FUNCTION _grant_readers(s segmentation_settings, old_readers text[]) RETURNS void
-LANGUAGE plpgsql VOLATILE SET search_path = pg_catalog, pg_temp
-AS $grant$
-DECLARE
-    readers text[] := coalesce(s.readers, '{}');
-    readable text := (SELECT string_agg(@extschema@._relation(s, r.suffix), ', ' ORDER BY r.place)
-                      FROM @extschema@._relations(s) AS r WHERE r.is_wanted AND r.is_readable);
-    reader text;
-BEGIN
-    FOREACH reader IN ARRAY coalesce(old_readers, '{}') LOOP
-        -- A role that was dropped has no rights any more that could be revoked.
-        IF reader <> ALL (readers) AND (reader = 'public' OR to_regrole(quote_ident(reader)) IS NOT NULL) THEN
-            EXECUTE format('REVOKE SELECT ON %s FROM %I', readable, reader);
-        END IF;
-    END LOOP;
-    FOREACH reader IN ARRAY readers LOOP
-        EXECUTE format('GRANT SELECT ON %s TO %I', readable, reader);
-    END LOOP;
-    PERFORM @extschema@._show_what_readers_lack(s);
-END
-$grant$;
-COMMENT ON FUNCTION _grant_readers(segmentation_settings, text[]) IS
-    'Part of segmentations: lets the readers of the settings read, and revokes it from those of before.';
-
--- Builds or refreshes one that has been checked. Every error names it, and says that nothing was changed.
-CREATE FUNCTION _build_or_refresh(s segmentation_settings, what text, rebuild boolean, on_day date, learn boolean)
-    RETURNS void
-LANGUAGE plpgsql VOLATILE SET search_path = pg_catalog, pg_temp
-AS $run$
-DECLARE
-    prefix text := format('segmentation "%s": ', s.name);
-    code text;
-    message text;
-    detail text;
-    hint text;
-BEGIN
-    IF what = 'refresh' THEN
-        PERFORM @extschema@._refuse_unsafe_schema(s);
-        PERFORM @extschema@._refresh(@extschema@._checked_settings(s), rebuild, on_day, learn);
-    ELSE
-        PERFORM @extschema@._build(s, learn);
-    END IF;
-EXCEPTION WHEN OTHERS THEN
-    GET STACKED DIAGNOSTICS
-        code = RETURNED_SQLSTATE, message = MESSAGE_TEXT, detail = PG_EXCEPTION_DETAIL, hint = PG_EXCEPTION_HINT;
-    IF NOT starts_with(message, prefix) THEN
-        message := prefix || message;
-    END IF;
-    IF hint = '' THEN
-        hint := 'Nothing was changed.' || CASE
-            WHEN code = '42501' THEN
-                ' It takes SELECT on the sources, CREATE in the schema and, to track, TRIGGER on the orders and all '
-                'their partitions.'
-            WHEN code IN ('42703', '42P01', '42883', '42704') AND s.order_filter IS NOT NULL THEN
-                ' The order filter is read with an empty search path: qualify functions and types with their schema.'
-            ELSE '' END;
-    END IF;
-    IF detail = '' THEN
-        RAISE EXCEPTION '%', message USING ERRCODE = code, HINT = hint;
-    END IF;
-    RAISE EXCEPTION '%', message USING ERRCODE = code, DETAIL = detail, HINT = hint;
-END
-$run$;
-COMMENT ON FUNCTION _build_or_refresh(segmentation_settings, text, boolean, date, boolean) IS
-    'Part of segmentations: builds or refreshes one, and names it in every error.';
-/* </end connected objects> */
-
-/* <begin connected objects> */
--- src/sql/segmentation.rs
--- requires:
---   segmentation_build
-
--- segmentation: create, refresh, alter, drop
-
-CREATE FUNCTION _create_segmentation(given jsonb) RETURNS text
-LANGUAGE plpgsql VOLATILE SECURITY INVOKER SET search_path = pg_catalog, pg_temp
-AS $create$
-DECLARE
-    s @extschema@.segmentation_settings;
-    taken text;
-BEGIN
-    s := @extschema@._with_changes(s, jsonb_build_object('name', given ->> 'name', 'schema', given ->> 'schema'));
-    IF s.name IS NULL OR s.name = '' OR octet_length(s.name) > 47 THEN
-        PERFORM @extschema@._refuse(format('a segmentation cannot be called %L', s.name),
-                                    'Its name has 1 to 47 bytes: the names of its views begin with it.');
-    ELSIF s.schema IS NULL OR to_regnamespace(quote_ident(s.schema)) IS NULL THEN
-        PERFORM @extschema@._refuse(format('there is no schema %L', s.schema),
-                                    'Create it first, or name another one: schema => ''...''.');
-    ELSIF EXISTS (SELECT FROM @extschema@._list_segmentations() AS l
-                  WHERE l.name = s.name AND (l.owner = current_user OR l.schema = s.schema)) THEN
-        RAISE EXCEPTION 'segmentation "%" exists', s.name
-            USING ERRCODE = 'duplicate_object',
-                  HINT = 'refresh_segmentation and alter_segmentation work on it; drop_segmentation removes it.';
-    END IF;
-    s := @extschema@._checked_settings(s, given);
-    -- Those that are not asked for now may be later.
-    taken := (SELECT string_agg(@extschema@._relation(s, r.suffix), ', ' ORDER BY r.place DESC)
-              FROM @extschema@._relations(s) AS r
-              WHERE to_regclass(@extschema@._relation(s, r.suffix)) IS NOT NULL);
-    taken := concat_ws(', ', taken, to_regprocedure(@extschema@._trigger_function(s)));
-    IF taken <> '' THEN
-        RAISE EXCEPTION 'segmentation "%": % exists already', s.name, taken
-            USING ERRCODE = 'duplicate_table', HINT = 'Choose another name, or another schema.';
-    END IF;
-    PERFORM @extschema@._refuse_early(s);
-    PERFORM @extschema@._show_audit(s);
-    PERFORM @extschema@._create_settings(s);
-    PERFORM @extschema@._create_policies(s);
-    PERFORM @extschema@._build_or_refresh(s, 'build', NULL::boolean, NULL::date, true);
-
-    RAISE NOTICE E'%: done. To refresh it every night (pg_cron; any job runner can do the same):\n  %', s.name,
-        format('SELECT cron.schedule(%L, ''15 3 * * *'', %L);', 'refresh ' || s.name,
-               format('SELECT @extschema@.refresh_segmentation(%L)', s.name));
-    -- Not GRANT SELECT: what is granted by hand is lost where alter_segmentation makes the views anew.
-    IF s.readers IS NULL THEN
-        RAISE NOTICE E'%: to let a role read it:\n  GRANT USAGE ON SCHEMA % TO reader;\n  %',
-            s.name, @extschema@._schemas_of_readers(s),
-            format('SELECT @extschema@.alter_segmentation(%L, readers => ''{reader}'');', s.name);
-    END IF;
-    RETURN s.name;
-END
-$create$;
-COMMENT ON FUNCTION _create_segmentation(jsonb) IS
-    'Part of segmentations: create_segmentation, with its arguments as a document.';
-
-CREATE FUNCTION refresh_segmentation(
-    name text, "full" boolean DEFAULT false, wait boolean DEFAULT true, as_of date DEFAULT NULL
-) RETURNS text
-LANGUAGE plpgsql VOLATILE SECURITY INVOKER SET search_path = pg_catalog, pg_temp
-SET jit = off -- it costs more than it saves
-AS $refresh$
-DECLARE
-    s @extschema@.segmentation_settings := @extschema@._lock_own(name, wait);
-BEGIN
-    IF NOT isfinite(as_of) THEN
-        PERFORM @extschema@._refuse(format('as_of is %s', as_of), 'Give a finite day, or none for today.');
-    END IF;
-    PERFORM @extschema@._build_or_refresh(s, 'refresh', coalesce("full", false), as_of, false);
-    RETURN name;
-END
-$refresh$;
-COMMENT ON FUNCTION refresh_segmentation(text, boolean, boolean, date) IS
-    'Brings the views of one of the caller''s segmentations up to date; full: reads all orders; wait: waits for '
-    'another refresh; as_of: another day than today.';
-
-CREATE FUNCTION _alter_segmentation(name text, given jsonb, reset text[]) RETURNS text
-LANGUAGE plpgsql VOLATILE SECURITY INVOKER SET search_path = pg_catalog, pg_temp
-AS $alter$
-DECLARE
-    old @extschema@.segmentation_settings := @extschema@._lock_own(name);
-    s @extschema@.segmentation_settings := old;
-    resettable text[] := ARRAY(SELECT a.argument FROM @extschema@.segmentation_arguments() AS a WHERE a.can_be_reset);
-    leave_views jsonb := (SELECT jsonb_object_agg(a.argument, NULL::text)
-                          FROM @extschema@.segmentation_arguments() AS a WHERE a.leaves_views);
-    argument text;
-BEGIN
-    FOREACH argument IN ARRAY coalesce(reset, '{}') LOOP
-        IF argument = ANY (resettable) IS NOT TRUE THEN
-            PERFORM @extschema@._refuse(format('%L cannot be reset', argument),
-                                        format('These can: %s.', array_to_string(resettable, ', ')));
-        END IF;
-        given := given - argument - (argument || '_columns');
-        s := @extschema@._with_changes(s, jsonb_build_object(argument, NULL));
-    END LOOP;
-    s := @extschema@._checked_settings(s, given);
-    PERFORM @extschema@._refuse_early(s);
-    -- _lock_own has locked and checked the table.
-    EXECUTE format('DELETE FROM %s', @extschema@._relation(s, 'settings'));
-    EXECUTE format('INSERT INTO %s SELECT ($1).*', @extschema@._relation(s, 'settings')) USING s;
-
-    -- Where only settings change that leave the views in their place, readers do not wait.
-    IF @extschema@._with_changes(old, leave_views) IS NOT DISTINCT FROM @extschema@._with_changes(s, leave_views)
-        AND @extschema@._key_types_hold(s) THEN
-        PERFORM @extschema@._build_or_refresh(
-            s, 'refresh', old.order_filter IS DISTINCT FROM s.order_filter, NULL::date, given ? 'policy');
-        PERFORM @extschema@._grant_readers(s, old.readers);
-    ELSE
-        PERFORM @extschema@._drop_relations(old, false);
-        PERFORM @extschema@._build_or_refresh(s, 'build', NULL::boolean, NULL::date, given ? 'policy');
-    END IF;
-    RETURN name;
-END
-$alter$;
-COMMENT ON FUNCTION _alter_segmentation(text, jsonb, text[]) IS
-    'Part of segmentations: alter_segmentation, with what is given as a document.';
-
-CREATE FUNCTION drop_segmentation(name text) RETURNS text
-LANGUAGE plpgsql VOLATILE SECURITY INVOKER SET search_path = pg_catalog, pg_temp
-AS $drop$
-BEGIN
-    PERFORM @extschema@._drop_relations(@extschema@._lock_own(name), true);
-    RETURN name;
-END
-$drop$;
-COMMENT ON FUNCTION drop_segmentation(text) IS
-    'Drops the tables, views and triggers of one of the caller''s segmentations; refused where something else stands '
-    'on them.';
-
-CREATE FUNCTION segmentation_sql(name text) RETURNS TABLE (relation text, kind text, unique_key text, query text)
-LANGUAGE plpgsql VOLATILE SECURITY INVOKER SET search_path = pg_catalog, pg_temp
-AS $sql$
-DECLARE
-    s @extschema@.segmentation_settings := @extschema@._checked_settings(@extschema@._own_settings(name));
-BEGIN
-    RETURN QUERY
-        SELECT @extschema@._relation(s, r.suffix), r.kind,
-               (SELECT string_agg(quote_ident(k.name), ', ' ORDER BY k.place)
-                FROM unnest(r.keys) WITH ORDINALITY AS k (name, place)),
-               r.query
-        FROM @extschema@._relations(s, true) AS r
-        WHERE r.is_wanted AND r.query IS NOT NULL ORDER BY r.place;
-END
-$sql$;
-COMMENT ON FUNCTION segmentation_sql(text) IS
-    'The SELECT of each table and view of one of the caller''s segmentations, in the order in which they are made.';
-
--- create_segmentation, alter_segmentation and audit_orders are declared from the one list of arguments. They only
--- gather what was given, which is what is not NULL, into a document of arguments.
-DO $declare$
-DECLARE
-    of_create pg_catalog.text;
-    of_alter pg_catalog.text;
-    of_audit pg_catalog.text;
-    given_to_create pg_catalog.text;
-    given_to_alter pg_catalog.text;
-    given_to_audit pg_catalog.text;
-    document pg_catalog.text := $document$(
-        SELECT coalesce(jsonb_object_agg(g.argument, g.value), '{}')
-        FROM (VALUES %s) AS g (argument, value) WHERE g.value IS NOT NULL
-    )$document$;
-BEGIN
-    SELECT pg_catalog.string_agg(p.parameter, ', ' ORDER BY p.ordinality),
-           pg_catalog.string_agg(p.altered, ', ' ORDER BY p.ordinality) FILTER (WHERE p.can_be_altered),
-           pg_catalog.string_agg(p.parameter, ', ' ORDER BY p.ordinality) FILTER (WHERE p.is_audited),
-           pg_catalog.format(document, pg_catalog.string_agg(p.value, ', ' ORDER BY p.ordinality)),
-           pg_catalog.format(document, pg_catalog.string_agg(p.value, ', ' ORDER BY p.ordinality)
-                                           FILTER (WHERE p.can_be_altered)),
-           pg_catalog.format(document, pg_catalog.string_agg(p.value, ', ' ORDER BY p.ordinality)
-                                           FILTER (WHERE p.is_audited))
-    INTO of_create, of_alter, of_audit, given_to_create, given_to_alter, given_to_audit
-    FROM (
-        SELECT a.*,
-               CASE WHEN a.default_value IS NULL THEN pg_catalog.format('%I %s', a.argument, a.type)
-                    ELSE pg_catalog.format('%I %s DEFAULT %s', a.argument, a.type, a.default_value) END AS parameter,
-               pg_catalog.format('%I %s DEFAULT NULL', a.argument, a.type) AS altered,
-               pg_catalog.format('(%L, to_jsonb(%I))', a.argument, a.argument) AS value
-        FROM @extschema@.segmentation_arguments() WITH ORDINALITY AS a
-    ) AS p;
-    EXECUTE pg_catalog.format(
-$sql$CREATE FUNCTION @extschema@.create_segmentation(%s) RETURNS text
-LANGUAGE sql VOLATILE SECURITY INVOKER SET search_path = pg_catalog, pg_temp
-SET jit = off -- it costs more than it saves
-AS $create$ SELECT @extschema@._create_segmentation(%s) $create$$sql$, of_create, given_to_create);
-    EXECUTE pg_catalog.format(
-$sql$CREATE FUNCTION @extschema@.alter_segmentation(name text, %s, reset text[] DEFAULT '{}') RETURNS text
-LANGUAGE sql VOLATILE SECURITY INVOKER SET search_path = pg_catalog, pg_temp SET jit = off
-AS $alter$ SELECT @extschema@._alter_segmentation(name, %s, reset) $alter$$sql$, of_alter, given_to_alter);
-    EXECUTE pg_catalog.format(
-$sql$CREATE FUNCTION @extschema@.audit_orders(%s)
-    RETURNS TABLE (finding text, rows bigint, share numeric, example text, effect text)
-LANGUAGE sql STABLE SECURITY INVOKER SET search_path = pg_catalog, pg_temp
-AS $audit$
-    SELECT * FROM @extschema@._audit(@extschema@._checked_settings(NULL::@extschema@.segmentation_settings, %s))
-$audit$$sql$, of_audit, given_to_audit);
-END
-$declare$;
-COMMENT ON FUNCTION create_segmentation IS
-    'Makes and fills NAME_customers, the other views asked for and what they stand on, owned by the caller; '
-    'segmentation_arguments() lists the arguments.';
-COMMENT ON FUNCTION alter_segmentation IS
-    'Changes what is given, sets back what reset names, and brings the views up to date; policy => ''learn'' learns '
-    'anew.';
-COMMENT ON FUNCTION audit_orders IS
-    'What is odd about a table of orders: one row a finding, with count, share 0 to 1, an example and what it does to '
-    'the results.';
+IMMUTABLE PARALLEL SAFE COST 1000
+LANGUAGE c /* Rust */
+AS 'MODULE_PATHNAME', 'customer_months_wrapper';
 /* </end connected objects> */
 
 /* <begin connected objects> */
@@ -4114,6 +2276,26 @@ CREATE  FUNCTION "first_purchase_on"(
 IMMUTABLE PARALLEL SAFE COST 20
 LANGUAGE c /* Rust */
 AS 'MODULE_PATHNAME', 'first_purchase_on_wrapper';
+/* </end connected objects> */
+
+/* <begin connected objects> */
+-- src/sql/kpi.rs
+-- pg_rfm::sql::kpi::kpis
+CREATE  FUNCTION "kpis"() RETURNS TABLE (
+	"kpi" TEXT,  /* & '_ str */
+	"sort_order" INT,  /* i32 */
+	"unit" TEXT,  /* & '_ str */
+	"lower_is_better" bool,  /* bool */
+	"builds_up" bool,  /* bool */
+	"settles_after_days" INT,  /* i32 */
+	"label_en" TEXT,  /* & '_ str */
+	"label_ja" TEXT,  /* & '_ str */
+	"meaning" TEXT,  /* & '_ str */
+	"meaning_ja" TEXT  /* & '_ str */
+)
+IMMUTABLE STRICT PARALLEL SAFE COST 10
+LANGUAGE c /* Rust */
+AS 'MODULE_PATHNAME', 'kpis_wrapper';
 /* </end connected objects> */
 
 /* <begin connected objects> */
@@ -5021,6 +3203,8 @@ AS 'MODULE_PATHNAME', 'state_movements_wrapper';
 --   purchases_by_month
 --   revenue_between
 --   state_movements
+--   customer_months
+--   kpis
 
 -- kpi
 
@@ -5075,6 +3259,2324 @@ COMMENT ON FUNCTION purchases_by_month(purchase_history, date) IS
     'The calendar months up to as_of in which something happened, from that of the first purchase on, with orders and revenue.';
 COMMENT ON FUNCTION state_movements(purchase_history, date, date, interval, segment_policy, engagement_history, text) IS
     'One customer''s lifecycle state from step to step, with the revenue of as many days before and after; no rows as long as the customer is a prospect.';
+COMMENT ON FUNCTION customer_months(purchase_history, integer, date, segment_policy, engagement_history, text) IS
+    'What one customer did in the calendar month of as_of, up to that day, and in the months before it, with the state before and after.';
+COMMENT ON FUNCTION kpis() IS
+    'The KPIs of NAME_kpis in order: what they are measured in, how targets are judged, labels and meaning in English and Japanese.';
+/* </end connected objects> */
+
+/* <begin connected objects> */
+-- src/sql/segmentation.rs
+-- requires:
+--   segmentation_views
+--   kpi
+
+-- segmentation: KPIs by month, with targets and costs
+
+-- The month of a column of days as its first day; NULL where it is none of the years 1 to 9999.
+CREATE FUNCTION _month(s segmentation_settings, relation regclass, alias text, column_name text) RETURNS text
+LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp
+AS $month$
+    SELECT format(
+$sql$CASE WHEN %1$s BETWEEN '0001-01-01' AND '9999-12-31'
+     THEN date_trunc('month', (%1$s)::pg_catalog.timestamp)::pg_catalog.date END$sql$,
+        @extschema@._day(s, relation, alias, column_name))
+$month$;
+COMMENT ON FUNCTION _month(segmentation_settings, regclass, text, text) IS
+    'Part of segmentations: the first day of the calendar month of a column.';
+
+-- A number of any type as a numeric; NULL where it is not finite. Infinity less infinity is no number.
+CREATE FUNCTION _finite(alias text, column_name text) RETURNS text
+LANGUAGE sql IMMUTABLE PARALLEL SAFE SET search_path = pg_catalog, pg_temp
+AS $finite$
+    SELECT format('CASE WHEN %1$s.%2$I - %1$s.%2$I = 0 THEN %1$s.%2$I::pg_catalog.numeric END', alias, column_name)
+$finite$;
+COMMENT ON FUNCTION _finite(text, text) IS 'Part of segmentations: a column as a numeric, NULL where it is not finite.';
+
+-- A word of the shop's, in the collation that ours are in.
+CREATE FUNCTION _word(alias text, column_name text) RETURNS text
+LANGUAGE sql IMMUTABLE PARALLEL SAFE SET search_path = pg_catalog, pg_temp
+AS $word$ SELECT @extschema@._text(alias, column_name) || ' COLLATE pg_catalog."default"' $word$;
+COMMENT ON FUNCTION _word(text, text) IS 'Part of segmentations: a column as text, in the default collation.';
+
+-- The rows of a source without customers, with the tenant named as in the orders where there is one.
+CREATE FUNCTION _rows_by_month_sql(s segmentation_settings, source text, word text, word_column text, number text,
+                                   number_column text, period_column text) RETURNS text
+LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp
+AS $rows$
+    SELECT format('SELECT %s%s AS %I, %s AS period, %s AS %I FROM %s AS r',
+                  (@extschema@._keys_as_in_orders(s, source, 'r') || ', '), @extschema@._word('r', word_column), word,
+                  @extschema@._month(s, relation, 'r', period_column), @extschema@._finite('r', number_column), number,
+                  relation)
+        || coalesce(' WHERE ' || @extschema@._has_key(s, source, 'r'), '')
+    FROM @extschema@._source_table(s, source) AS relation
+$rows$;
+COMMENT ON FUNCTION _rows_by_month_sql(segmentation_settings, text, text, text, text, text, text) IS
+    'Part of segmentations: the rows of the table of targets or costs, by month.';
+
+CREATE FUNCTION _target_rows_sql(s segmentation_settings) RETURNS text
+LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp
+AS $targets$
+    SELECT @extschema@._rows_by_month_sql(s, 'targets', 'kpi', s.targets_kpi, 'target', s.targets_target,
+                                          s.targets_period)
+$targets$;
+COMMENT ON FUNCTION _target_rows_sql(segmentation_settings) IS 'Part of segmentations: the rows of the targets.';
+
+CREATE FUNCTION _targets_sql(s segmentation_settings) RETURNS text
+LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp
+AS $targets$
+    SELECT format('SELECT * FROM (%s) AS r WHERE r.kpi IS NOT NULL AND r.period IS NOT NULL AND r.target IS NOT NULL',
+                  @extschema@._target_rows_sql(s))
+$targets$;
+COMMENT ON FUNCTION _targets_sql(segmentation_settings) IS
+    'Part of segmentations: the SELECT of the targets, one row a KPI and month.';
+
+CREATE FUNCTION _cost_rows_sql(s segmentation_settings) RETURNS text
+LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp
+AS $costs$
+    SELECT @extschema@._rows_by_month_sql(s, 'costs', 'purpose', s.costs_purpose, 'amount', s.costs_amount,
+                                          s.costs_period)
+$costs$;
+COMMENT ON FUNCTION _cost_rows_sql(segmentation_settings) IS 'Part of segmentations: the rows of the costs.';
+
+CREATE FUNCTION _costs_sql(s segmentation_settings) RETURNS text
+LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp
+AS $costs$
+    SELECT format(
+$sql$SELECT %1$sr.purpose, r.period, sum(r.amount) AS amount FROM (%2$s) AS r
+WHERE r.purpose IS NOT NULL AND r.period IS NOT NULL AND r.amount IS NOT NULL
+GROUP BY %1$sr.purpose, r.period$sql$, @extschema@._tenant_column(s, 'r'), @extschema@._cost_rows_sql(s))
+$costs$;
+COMMENT ON FUNCTION _costs_sql(segmentation_settings) IS
+    'Part of segmentations: the SELECT of the costs, one row a purpose and month.';
+
+-- Two targets of one KPI and month contradict each other.
+CREATE FUNCTION _refuse_double_targets(s segmentation_settings) RETURNS void
+LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp
+AS $double$
+DECLARE
+    keys text := @extschema@._tenant_column(s, 'r') || 'r.kpi, r.period';
+    example text;
+BEGIN
+    IF s.targets IS NULL THEN
+        RETURN;
+    END IF;
+    EXECUTE format('SELECT concat_ws('', '', %s) FROM (%s) AS r GROUP BY %1$s HAVING count(*) > 1 ORDER BY %1$s LIMIT 1',
+                   keys, @extschema@._targets_sql(s)) INTO example;
+    IF example IS NOT NULL THEN
+        RAISE EXCEPTION '% has several targets of %', @extschema@._source_table(s, 'targets'), example
+            USING ERRCODE = 'unique_violation',
+                  HINT = 'It must have one row a KPI and month; any day of a month stands for it.';
+    END IF;
+END
+$double$;
+COMMENT ON FUNCTION _refuse_double_targets(segmentation_settings) IS
+    'Part of segmentations: an error where a KPI has two targets in one month.';
+
+-- Joins the costs of a purpose to the months, where costs are given.
+CREATE FUNCTION _join_costs(s segmentation_settings, purpose text) RETURNS text
+LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp
+AS $join$
+    SELECT format(E'\n    LEFT JOIN %s AS %I ON %2$I.purpose = %2$L AND %2$I.period = m.month%s',
+                  @extschema@._relation(s, 'costs'), purpose,
+                  coalesce(' AND ' || @extschema@._same_columns(s, ARRAY[s.tenant], purpose, 'm'), ''))
+$join$;
+COMMENT ON FUNCTION _join_costs(segmentation_settings, text) IS
+    'Part of segmentations: the join of the costs of a purpose to the months of the KPIs.';
+
+-- What is counted in each month, for the month of as_of and the twelve before it.
+CREATE FUNCTION _counted_months_sql(s segmentation_settings) RETURNS text
+LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp
+AS $months$
+    SELECT format(
+$sql$SELECT %1$sm.month, m.to_day,
+       sum(m.orders)::bigint AS orders,
+       sum(m.revenue) AS revenue,
+       count(*) FILTER (WHERE m.orders > 0) AS buyers,
+       count(*) FILTER (WHERE m.months_after = 0) AS acquired,
+       %2$s,
+       %3$s,
+       count(*) FILTER (WHERE m.state_before = 'dormant') AS were_dormant,
+       count(*) FILTER (WHERE m.state_before = 'dormant' AND m.orders > 0) AS reactivated,
+       count(*) FILTER (WHERE m.state_before = 'at_risk') AS were_at_risk,
+       count(*) FILTER (WHERE m.state_before = 'at_risk' AND m.orders > 0) AS saved,
+       count(*) FILTER (WHERE m.state_before NOT IN ('prospect', 'dormant')) AS were_awake,
+       count(*) FILTER (WHERE m.state_before NOT IN ('prospect', 'dormant') AND m.state_after = 'dormant') AS fell_asleep,
+       count(*) FILTER (WHERE m.state_after <> 'prospect') AS customers,
+       count(*) FILTER (WHERE m.state_after = 'dormant') AS dormant,
+       count(*) FILTER (WHERE m.state_after = 'vip') AS vips
+FROM %4$s AS f
+CROSS JOIN LATERAL @extschema@.customer_months(f.history, 12, f.as_of, f.policy, f.engagement, f.membership) AS m
+GROUP BY %1$sm.month, m.to_day$sql$,
+        @extschema@._tenant_column(s, 'f'),
+        (SELECT string_agg(format('count(*) FILTER (WHERE m.months_after = 0 AND %2$s) AS again_%1$s, '
+                                  'count(*) FILTER (WHERE m.months_after = 0 AND %2$s IS NOT NULL) AS judged_%1$s', d,
+                                  format('@extschema@.reached_purchase_within(f.history, 2, %s, f.as_of)', d)),
+                           E',\n       ' ORDER BY d)
+         FROM unnest(ARRAY[30, 60, 90]) AS d),
+        (SELECT string_agg(format('count(*) FILTER (WHERE m.months_after = %1$s) AS first_%1$s, '
+                                  'count(*) FILTER (WHERE m.months_after = %1$s AND m.orders > 0) AS retained_%1$s', n),
+                           E',\n       ' ORDER BY n)
+         FROM unnest(ARRAY[1, 3, 6, 12]) AS n),
+        @extschema@._relation(s, 'facts'))
+$months$;
+COMMENT ON FUNCTION _counted_months_sql(segmentation_settings) IS
+    'Part of segmentations: the SELECT of what is counted in each month for the KPIs.';
+
+-- One row a KPI and month: numerator and denominator. Counts and sums have no denominator.
+CREATE FUNCTION _counted_kpis_sql(s segmentation_settings) RETURNS text
+LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp
+AS $counted$
+    SELECT format(
+$sql$SELECT %1$sm.month, m.to_day, v.kpi, v.numerator, v.denominator
+    FROM (%2$s) AS m%3$s
+    CROSS JOIN LATERAL (VALUES
+        ('revenue', m.revenue, NULL::bigint),
+        ('orders', m.orders, NULL),
+        ('average_order_value', m.revenue, m.orders),
+        ('buyers', m.buyers, NULL),
+        ('acquired', m.acquired, NULL),
+        ('f2_within_30_days', m.again_30, m.judged_30),
+        ('f2_within_60_days', m.again_60, m.judged_60),
+        ('f2_within_90_days', m.again_90, m.judged_90),
+        ('retained_month_1', m.retained_1, m.first_1),
+        ('retained_month_3', m.retained_3, m.first_3),
+        ('retained_month_6', m.retained_6, m.first_6),
+        ('retained_month_12', m.retained_12, m.first_12),
+        ('reactivated', m.reactivated, NULL),
+        ('reactivation_rate', m.reactivated, m.were_dormant),
+        ('at_risk_saved', m.saved, m.were_at_risk),
+        ('became_dormant', m.fell_asleep, m.were_awake),
+        ('dormant_share', m.dormant, m.customers),
+        ('vip_share', m.vips, m.customers)%4$s
+    ) AS v (kpi, numerator, denominator)$sql$,
+        @extschema@._tenant_column(s, 'm'), @extschema@._counted_months_sql(s),
+        CASE WHEN s.costs IS NULL THEN ''
+             ELSE @extschema@._join_costs(s, 'acquisition') || @extschema@._join_costs(s, 'reactivation') END,
+        CASE WHEN s.costs IS NULL THEN ''
+             ELSE E',\n        (''acquisition_cost'', acquisition.amount, m.acquired),\n'
+                  '        (''reactivation_cost'', reactivation.amount, m.reactivated)' END)
+$counted$;
+COMMENT ON FUNCTION _counted_kpis_sql(segmentation_settings) IS
+    'Part of segmentations: the SELECT of numerator and denominator of each KPI and month.';
+
+-- Every KPI of a month and every target: one without an actual, of a month to come for example, keeps its row. What grows
+-- in the course of a month is held against as much of the target as the month has days behind it.
+CREATE FUNCTION _kpis_sql(s segmentation_settings) RETURNS text
+LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp
+AS $kpis$
+    SELECT format(
+$sql$WITH counted AS (
+    %1$s
+), compared AS (
+    SELECT %2$s, c.to_day, c.numerator, c.denominator,
+           CASE WHEN c.denominator IS NULL THEN c.numerator
+                ELSE round(c.numerator / nullif(c.denominator, 0), 6) END AS actual,
+           %3$s
+)
+SELECT %4$sc.kpi, c.period, k.%5$I AS kpi_label, k.sort_order AS kpi_order, k.unit, c.numerator, c.denominator, c.actual,
+       i.rate_low AS actual_low, i.rate_high AS actual_high, e.final_on, e.final_on > p.as_of AS is_interim,
+       c.target, a.target_so_far,
+       CASE WHEN k.lower_is_better THEN c.actual <= a.target_so_far ELSE c.actual >= a.target_so_far END AS on_track
+FROM compared AS c
+CROSS JOIN %6$s AS p
+LEFT JOIN @extschema@.kpis() AS k ON k.kpi = c.kpi
+CROSS JOIN LATERAL (SELECT (c.period + interval '1 month')::date - 1 AS month_end) AS d
+CROSS JOIN LATERAL (SELECT d.month_end + coalesce(k.settles_after_days, 0) AS final_on) AS e
+CROSS JOIN LATERAL (
+    SELECT CASE WHEN k.builds_up AND c.to_day < d.month_end
+                THEN round(c.target * (c.to_day - c.period + 1) / (d.month_end - c.period + 1), 6)
+                ELSE c.target END AS target_so_far
+) AS a
+LEFT JOIN LATERAL @extschema@.wilson_interval(c.numerator::bigint, c.denominator) AS i ON k.unit = 'rate'$sql$,
+        @extschema@._counted_kpis_sql(s),
+        CASE WHEN s.targets IS NULL THEN @extschema@._tenant_column(s, 'c') || 'c.kpi, c.month AS period'
+             ELSE coalesce(format('coalesce(c.%1$I, t.%1$I) AS %1$I, ', s.tenant), '')
+                  || 'coalesce(c.kpi, t.kpi) AS kpi, coalesce(c.month, t.period) AS period' END,
+        CASE WHEN s.targets IS NULL THEN E'NULL::numeric AS target\n    FROM counted AS c'
+             ELSE format(E't.target\n    FROM counted AS c\n'
+                         '    FULL JOIN %s AS t ON t.kpi = c.kpi AND t.period = c.month%s',
+                         @extschema@._relation(s, 'targets'),
+                         coalesce(' AND ' || @extschema@._same_columns(s, ARRAY[s.tenant], 't', 'c'), '')) END,
+        @extschema@._tenant_column(s, 'c'), 'label_' || s.lang, @extschema@._relation(s, 'status'))
+$kpis$;
+COMMENT ON FUNCTION _kpis_sql(segmentation_settings) IS
+    'Part of segmentations: the SELECT of one row a KPI and month, beside its target.';
+
+-- What the tables of targets and costs hold that no KPI takes.
+CREATE FUNCTION _audit_kpis(s segmentation_settings) RETURNS TABLE (
+    finding text, rows bigint, share numeric, example text, effect text
+)
+LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp
+AS $audit$
+DECLARE
+    counted text := 'SELECT %L, count(*) FILTER (WHERE %s), round(count(*) FILTER (WHERE %2$s)::numeric / count(*), 6), '
+        'left(min(%s) FILTER (WHERE %2$s), 120), %L FROM (%s) AS r HAVING count(*) FILTER (WHERE %2$s) > 0';
+BEGIN
+    IF s.targets IS NOT NULL THEN
+        RETURN QUERY EXECUTE format(counted, 'target of an unknown KPI',
+            'r.kpi NOT IN (SELECT k.kpi FROM @extschema@.kpis() AS k)', 'r.kpi',
+            (SELECT 'stands without an actual; known are: ' || string_agg(k.kpi, ', ' ORDER BY k.sort_order)
+             FROM @extschema@.kpis() AS k), @extschema@._target_rows_sql(s));
+        RETURN QUERY EXECUTE format(counted, 'target without a KPI, month or finite value',
+            'r.kpi IS NULL OR r.period IS NULL OR r.target IS NULL', 'concat_ws('', '', r.kpi, r.period, r.target)', 'ignored',
+            @extschema@._target_rows_sql(s));
+    END IF;
+    IF s.costs IS NOT NULL THEN
+        RETURN QUERY EXECUTE format(counted, 'costs of an unknown purpose',
+            'r.purpose NOT IN (''acquisition'', ''reactivation'')', 'r.purpose',
+            'in no KPI; known are: acquisition, reactivation', @extschema@._cost_rows_sql(s));
+        RETURN QUERY EXECUTE format(counted, 'costs without a purpose, month or finite amount',
+            'r.purpose IS NULL OR r.period IS NULL OR r.amount IS NULL', 'concat_ws('', '', r.purpose, r.period, r.amount)',
+            'ignored', @extschema@._cost_rows_sql(s));
+    END IF;
+END
+$audit$;
+COMMENT ON FUNCTION _audit_kpis(segmentation_settings) IS
+    'Part of segmentations: what in the targets and costs no KPI takes.';
+/* </end connected objects> */
+
+/* <begin connected objects> */
+-- src/sql/segmentation.rs
+-- requires:
+--   segmentation_kpis
+--   ab
+
+-- segmentation: what came of campaigns
+
+-- The rows of the log of contacts that belong to a campaign, those of the holdout too.
+CREATE FUNCTION _campaign_rows_sql(s segmentation_settings) RETURNS text
+LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp
+AS $rows$
+DECLARE
+    relation regclass := @extschema@._source_table(s, 'contacts');
+    day text := @extschema@._day(s, relation, 'c', s.contacts_contacted_at);
+BEGIN
+    RETURN format('SELECT %s, %s AS campaign, nullif(%s, '''') AS test_group, nullif(%s, '''') AS channel, %s AS joined_on',
+                  @extschema@._keys_as_in_orders(s, 'contacts', 'c'), @extschema@._word('c', s.contacts_campaign),
+                  @extschema@._word('c', s.contacts_group), @extschema@._word('c', s.contacts_channel), day)
+        || format(' FROM %s AS c WHERE %s', relation, @extschema@._has_key(s, 'contacts', 'c'))
+        || format(' AND c.%I::pg_catalog.text <> '''' AND %s BETWEEN ''0001-01-01'' AND ''9999-12-31''',
+                  s.contacts_campaign, day);
+END
+$rows$;
+COMMENT ON FUNCTION _campaign_rows_sql(segmentation_settings) IS
+    'Part of segmentations: the rows of the log of contacts that belong to a campaign.';
+
+-- One row a campaign and customer. Her window begins with the first contact; a customer in two groups is in neither.
+CREATE FUNCTION _campaign_members_sql(s segmentation_settings) RETURNS text
+LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp
+AS $members$
+    SELECT format(
+$sql$SELECT %1$s, r.campaign, coalesce(min(r.test_group), '') AS test_group,
+       coalesce((array_agg(r.channel ORDER BY r.channel IS NULL, r.joined_on, r.channel))[1], 'none') AS channel,
+       min(r.joined_on) AS joined_on
+FROM (%2$s) AS r
+GROUP BY %1$s, r.campaign
+HAVING min(r.test_group) IS NOT DISTINCT FROM max(r.test_group)$sql$,
+        @extschema@._key_list(s, 'r'), @extschema@._campaign_rows_sql(s))
+$members$;
+COMMENT ON FUNCTION _campaign_members_sql(segmentation_settings) IS
+    'Part of segmentations: the SELECT of who was in which campaign, in which group, since when.';
+
+-- Two looks at each group: those whose window is over, and, as long as a window of the campaign is open, everybody so far.
+-- Who can be reached over a channel is no chance, so that only whole groups are held against the holdout; and whoever
+-- looks often enough finds something, so that there is a verdict only when all windows are over.
+CREATE FUNCTION _campaigns_sql(s segmentation_settings) RETURNS text
+LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp
+AS $campaigns$
+    SELECT format(
+$sql$WITH answers AS (
+    SELECT %1$sm.campaign, m.test_group, m.channel, p.as_of, e.last_day,
+           max(e.last_day) OVER (PARTITION BY %1$sm.campaign) AS final_on,
+           @extschema@.bought_between(f.history, m.joined_on, least(e.last_day, p.as_of), p.as_of) AS responded,
+           @extschema@.revenue_between(f.history, m.joined_on, least(e.last_day, p.as_of)) AS revenue
+    FROM %2$s AS m
+    CROSS JOIN %3$s AS p
+    CROSS JOIN LATERAL (SELECT m.joined_on + %4$s AS last_day) AS e
+    LEFT JOIN %5$s AS f ON %6$s
+    WHERE m.joined_on <= p.as_of
+), results AS (
+    SELECT %7$sa.campaign, a.test_group, coalesce(a.channel, '') AS channel, i.is_interim, a.final_on,
+           a.final_on > a.as_of AS is_open, @extschema@.ab_result(a.responded, a.revenue) AS result
+    FROM answers AS a
+    CROSS JOIN (VALUES (false), (true)) AS i (is_interim)
+    WHERE CASE WHEN i.is_interim THEN a.final_on > a.as_of ELSE a.last_day <= a.as_of END
+    GROUP BY GROUPING SETS ((%7$sa.campaign, a.test_group, i.is_interim, a.final_on, a.as_of),
+                            (%7$sa.campaign, a.test_group, i.is_interim, a.final_on, a.as_of, a.channel))
+)
+SELECT %8$sr.campaign, r.test_group, r.channel, r.is_interim, r.final_on, (r.result).customers, (r.result).responders,
+       (r.result).rate, (r.result).rate_low, (r.result).rate_high, (r.result).revenue, (r.result).revenue_per_head,
+       c.lift, c.lift_low, c.lift_high, c.p_value, c.revenue_lift, c.revenue_lift_low, c.revenue_lift_high,
+       v.verdict, v.%9$I AS verdict_label
+FROM results AS r
+LEFT JOIN results AS h ON h.campaign = r.campaign AND h.is_interim = r.is_interim AND h.channel = '' AND r.channel = ''
+    AND h.test_group = 'holdout' AND r.test_group <> 'holdout'%10$s
+CROSS JOIN LATERAL @extschema@.ab_compare(r.result, h.result) AS c
+LEFT JOIN @extschema@.ab_verdicts() AS v
+    ON v.verdict = CASE WHEN r.is_open AND c.verdict IS NOT NULL THEN 'keep_testing' ELSE c.verdict END$sql$,
+        @extschema@._tenant_column(s, 'm'), @extschema@._relation(s, 'campaign_members'),
+        @extschema@._relation(s, 'status'), s.campaign_days - 1, @extschema@._relation(s, 'facts'),
+        @extschema@._same_key(s, 'f', 'm'), @extschema@._tenant_column(s, 'a'), @extschema@._tenant_column(s, 'r'),
+        'label_' || s.lang, coalesce(' AND ' || @extschema@._same_columns(s, ARRAY[s.tenant], 'h', 'r'), ''))
+$campaigns$;
+COMMENT ON FUNCTION _campaigns_sql(segmentation_settings) IS
+    'Part of segmentations: the SELECT of what came of each group of each campaign.';
+
+CREATE FUNCTION _audit_campaigns(s segmentation_settings) RETURNS TABLE (
+    finding text, rows bigint, share numeric, example text, effect text
+)
+LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp
+AS $audit$
+BEGIN
+    IF s.contacts_campaign IS NOT NULL THEN
+        RETURN QUERY EXECUTE format(
+$sql$SELECT 'customer in several groups of a campaign', count(*) FILTER (WHERE r.groups > 1),
+       round(count(*) FILTER (WHERE r.groups > 1)::numeric / count(*), 6),
+       left(min(r.example) FILTER (WHERE r.groups > 1), 120), 'in no group of NAME_campaigns'
+FROM (
+    SELECT count(DISTINCT r.test_group) AS groups, CAST(ROW(%1$s, r.campaign) AS text) AS example
+    FROM (%2$s) AS r GROUP BY %1$s, r.campaign
+) AS r
+HAVING count(*) FILTER (WHERE r.groups > 1) > 0$sql$,
+            @extschema@._key_list(s, 'r'), @extschema@._campaign_rows_sql(s));
+    END IF;
+END
+$audit$;
+COMMENT ON FUNCTION _audit_campaigns(segmentation_settings) IS
+    'Part of segmentations: who is in several groups of a campaign.';
+/* </end connected objects> */
+
+/* <begin connected objects> */
+-- src/sql/segmentation.rs
+-- requires:
+--   segmentation_campaigns
+
+-- segmentation: relations
+
+-- The catalog of relations: those that a segmentation can have, in the order in which they are made; they are dropped
+-- in the opposite order. Locks and checks, building and dropping, grants, segmentation_sql and the view
+-- segmentation_relations go by it.
+--
+--   suffix       the relation is called NAME_suffix
+--   is_wanted    whether the settings ask for it; everything where somebody deleted them, so that a drop finds it all
+--   reason       why it is there
+--   is_readable  whether the readers may read it
+--   keys         the columns of its unique key
+--   query        the SELECT that fills or defines it, only with `with_queries`: it takes the shop's tables to be there
+--   comment      what it is for
+CREATE FUNCTION _relations(s segmentation_settings, with_queries boolean DEFAULT false) RETURNS TABLE (
+    place integer, suffix text, kind text, is_wanted boolean, reason text, is_readable boolean, keys text[], query text,
+    comment text
+)
+LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp
+AS $relations$
+    SELECT r.place, r.suffix, r.kind, r.is_asked_for OR s.settings_version IS NULL, r.reason, r.is_readable, r.keys,
+           r.query, r.comment
+    FROM (
+        SELECT @extschema@._keys(s) AS customer, array_remove(ARRAY[s.tenant], NULL) AS tenant,
+               CASE WHEN s.tenant IS NULL THEN '' ELSE format(' Each %s by itself.', s.tenant) END AS of_tenant,
+               'every segmentation has it' AS always,
+               coalesce('views => ' || quote_literal(s.views::text),
+                        'made unless views leaves it out') AS chosen
+    ) AS t
+    CROSS JOIN LATERAL (VALUES
+        (1, 'settings', 'TABLE', true, t.always, false, '{name}'::text[], NULL,
+            'Settings of a segmentation of pg_rfm. Only its owner writes them: they hold SQL that runs with the '
+            'owner''s rights.'),
+        (2, 'policies', 'TABLE', true, t.always, false, '{valid_from}', NULL,
+            'Each policy that was in force, with its first day.'),
+        (3, 'histories', 'TABLE', true, t.always, false, t.customer,
+            CASE WHEN with_queries THEN @extschema@._histories_sql(s) END,
+            format('Purchase histories of %s.', s.orders)),
+        (4, 'engagement', 'TABLE', s.engagement IS NOT NULL, 'engagement => ' || quote_literal(s.engagement), false,
+            t.customer,
+            CASE WHEN with_queries AND s.engagement IS NOT NULL THEN @extschema@._engagement_sql(s) END,
+            format('Engagement histories of %s.', s.engagement)),
+        (5, 'contacts', 'TABLE', s.contacts IS NOT NULL, 'contacts => ' || quote_literal(s.contacts), false,
+            t.customer,
+            CASE WHEN with_queries AND s.contacts IS NOT NULL THEN @extschema@._contacts_sql(s) END,
+            format('Logs of contacts of %s.', s.contacts)),
+        (6, 'profiles', 'TABLE', s.customers IS NOT NULL, 'customers => ' || quote_literal(s.customers), false,
+            t.customer,
+            CASE WHEN with_queries AND s.customers IS NOT NULL THEN @extschema@._profiles_sql(s) END,
+            format('Memberships, channels and last contacts of %s.', s.customers)),
+        (7, 'campaign_members', 'TABLE', s.contacts_campaign IS NOT NULL,
+            'contacts_columns => ' || quote_literal(jsonb_build_object('campaign', s.contacts_campaign)), false,
+            t.customer || '{campaign}',
+            CASE WHEN with_queries AND s.contacts_campaign IS NOT NULL THEN @extschema@._campaign_members_sql(s) END,
+            format('Who was in which campaign, by %s.', s.contacts)),
+        (8, 'targets', 'TABLE', s.targets IS NOT NULL, 'targets => ' || quote_literal(s.targets), false,
+            t.tenant || '{kpi,period}',
+            CASE WHEN with_queries AND s.targets IS NOT NULL THEN @extschema@._targets_sql(s) END,
+            format('Targets of %s.', s.targets)),
+        (9, 'costs', 'TABLE', s.costs IS NOT NULL, 'costs => ' || quote_literal(s.costs), false,
+            t.tenant || '{purpose,period}',
+            CASE WHEN with_queries AND s.costs IS NOT NULL THEN @extschema@._costs_sql(s) END,
+            format('Costs of %s, by month.', s.costs)),
+        (10, 'status', 'TABLE', true, t.always, true, '{segmentation}', NULL,
+            'The day and policy that the views answer for, and figures of the last refresh: one row.'),
+        (11, 'noted', 'TABLE', s.track = 'trigger', 'track => ' || quote_literal(s.track), false, NULL, NULL,
+            'Customers whose orders changed since the last refresh; a row without a key: all of them.'),
+        (12, 'facts', 'VIEW', true, t.always, true, NULL,
+            CASE WHEN with_queries THEN @extschema@._facts_sql(s) END,
+            'All that is known of a customer: the arguments of segment_customer and its like. Prospects have no '
+            'history.'),
+        (13, 'customers', 'MATERIALIZED VIEW', true, t.always, true, t.customer,
+            CASE WHEN with_queries THEN @extschema@._customers_sql(s) END,
+            'One row a customer, as of the day in the status table.'),
+        (14, 'customers_today', 'VIEW', true, t.always, true, NULL,
+            CASE WHEN with_queries THEN @extschema@._customers_today_sql(s) END,
+            'The customers with what changes by itself every day.'),
+        (15, 'segments', 'MATERIALIZED VIEW', 'segments' = ANY (s.views) IS NOT FALSE, t.chosen, true,
+            t.tenant || '{lifecycle_state,rfm_segment}',
+            CASE WHEN with_queries THEN @extschema@._segments_sql(s) END,
+            'How many customers and how much revenue, by lifecycle state and RFM segment.' || t.of_tenant),
+        (16, 'movement', 'MATERIALIZED VIEW', 'movement' = ANY (s.views) IS NOT FALSE, t.chosen, true,
+            t.tenant || '{from_day,to_day,from_state,to_state}',
+            CASE WHEN with_queries THEN @extschema@._movement_sql(s) END,
+            'Who moved from which lifecycle state to which in each of the last twelve months that are over; '
+            'who was still a prospect at its end is left out.' || t.of_tenant),
+        (17, 'cohorts', 'MATERIALIZED VIEW', 'cohorts' = ANY (s.views) IS NOT FALSE, t.chosen, true,
+            t.tenant || '{first_month,months_after}',
+            CASE WHEN with_queries THEN @extschema@._cohorts_sql(s) END,
+            'What those who first bought in a month did in the year after it, month by month.' || t.of_tenant),
+        (18, 'actions', 'MATERIALIZED VIEW', 'actions' = ANY (s.views) IS NOT FALSE, t.chosen, true,
+            t.tenant || '{action_rule,action_channel}',
+            CASE WHEN with_queries THEN @extschema@._actions_sql(s) END,
+            'How many customers wait for which next step, by channel.' || t.of_tenant),
+        (19, 'campaigns', 'MATERIALIZED VIEW',
+            s.contacts_campaign IS NOT NULL AND 'campaigns' = ANY (s.views) IS NOT FALSE, t.chosen, true,
+            t.tenant || '{campaign,test_group,channel,is_interim}',
+            CASE WHEN with_queries AND s.contacts_campaign IS NOT NULL THEN @extschema@._campaigns_sql(s) END,
+            'What came of each group of each campaign, beside the holdout; also so far, while windows are open.'
+            || t.of_tenant),
+        (20, 'kpis', 'MATERIALIZED VIEW',
+            coalesce('kpis' = ANY (s.views), num_nonnulls(s.targets, s.costs) > 0), t.chosen, true,
+            t.tenant || '{kpi,period}',
+            CASE WHEN with_queries THEN @extschema@._kpis_sql(s) END,
+            'KPIs of the month of as_of and the twelve before it, beside their targets.' || t.of_tenant)
+    ) AS r (place, suffix, kind, is_asked_for, reason, is_readable, keys, query, comment)
+$relations$;
+COMMENT ON FUNCTION _relations(segmentation_settings, boolean) IS
+    'Part of segmentations: the relations that one can have, and which of them its settings ask for.';
+
+-- The comment on a column of NAME_suffix in the language of the segmentation.
+CREATE FUNCTION _column_comment(s segmentation_settings, suffix text, name text) RETURNS text
+LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp
+AS $comment$
+    SELECT format(CASE s.lang WHEN 'ja' THEN c.comment_ja ELSE c.comment END, s.orders)
+    FROM @extschema@._view_columns() AS c
+    WHERE c.name IN (_column_comment.name, '') AND coalesce(c.suffix, _column_comment.suffix) = _column_comment.suffix
+    ORDER BY c.name = '', c.suffix
+    LIMIT 1
+$comment$;
+COMMENT ON FUNCTION _column_comment(segmentation_settings, text, text) IS
+    'Part of segmentations: the comment on a column of one of its relations.';
+
+-- Puts a comment on every relation and every column. The columns of the settings have theirs from the type.
+CREATE FUNCTION _comment_relations(s segmentation_settings) RETURNS void
+LANGUAGE plpgsql VOLATILE SET search_path = pg_catalog, pg_temp
+AS $comment$
+DECLARE
+    part record;
+    found record;
+BEGIN
+    FOR part IN SELECT r.*, @extschema@._relation(s, r.suffix) AS name
+                FROM @extschema@._relations(s) AS r WHERE r.is_wanted LOOP
+        EXECUTE format('COMMENT ON %s %s IS %L', part.kind, part.name, part.comment);
+        FOR found IN
+            SELECT a.attname, @extschema@._column_comment(s, part.suffix, a.attname) AS comment
+            FROM pg_attribute AS a
+            WHERE a.attrelid = to_regclass(part.name) AND a.attnum > 0 AND part.suffix <> 'settings'
+        LOOP
+            EXECUTE format('COMMENT ON COLUMN %s.%I IS %L', part.name, found.attname, found.comment);
+        END LOOP;
+    END LOOP;
+END
+$comment$;
+COMMENT ON FUNCTION _comment_relations(segmentation_settings) IS
+    'Part of segmentations: puts a comment on every relation and column.';
+/* </end connected objects> */
+
+/* <begin connected objects> */
+-- src/sql/segmentation.rs
+-- requires:
+--   segmentation_relations
+
+-- segmentation: registry
+
+-- Only from the catalog: the tables of others may hold anything.
+CREATE FUNCTION _list_segmentations() RETURNS TABLE (name text, schema text, owner text, relation text)
+LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp
+AS $list$
+    SELECT left(c.relname, -length('_settings')), n.nspname, pg_get_userbyid(c.relowner), c.oid::regclass::text
+    FROM pg_class AS c
+    JOIN pg_namespace AS n ON n.oid = c.relnamespace
+    WHERE c.reloftype = '@extschema@.segmentation_settings'::regtype AND c.relkind = 'r'
+        AND c.relname LIKE '%\_settings'
+$list$;
+COMMENT ON FUNCTION _list_segmentations() IS 'Part of segmentations: all of them, from the catalog.';
+
+-- Why relations of a segmentation must not be used; NULL where nothing is wrong with them. Whoever owns the schema can
+-- put a relation of their own in the place of one, and whoever was granted TRIGGER can put a trigger on one: to read or
+-- write it would run what they put there with the rights of whoever reads or writes.
+CREATE FUNCTION _objection(s segmentation_settings, suffixes text[]) RETURNS text
+LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp
+SET plan_cache_mode = force_generic_plan -- to plan it takes longer than to run it
+AS $objection$
+BEGIN
+    RETURN (
+        SELECT string_agg(o.objection, '; ' ORDER BY o.objection)
+        FROM (
+            SELECT c.oid::regclass || CASE
+                WHEN pg_get_userbyid(c.relowner) <> current_user THEN ' belongs to somebody else'
+                WHEN c.relkind <> CASE r.kind WHEN 'TABLE' THEN 'r' WHEN 'VIEW' THEN 'v' ELSE 'm' END
+                    THEN ' is no ' || lower(r.kind)
+                WHEN r.suffix = 'settings' AND c.reloftype <> '@extschema@.segmentation_settings'::regtype
+                    THEN ' is no table of settings'
+                WHEN g.triggers IS NOT NULL THEN ' has triggers that are not of pg_rfm: ' || g.triggers
+                WHEN u.rules IS NOT NULL THEN ' has rules that are not of pg_rfm: ' || u.rules
+                END AS objection
+            FROM @extschema@._relations(s) AS r
+            JOIN pg_class AS c ON c.oid = to_regclass(@extschema@._relation(s, r.suffix))
+            CROSS JOIN LATERAL (
+                SELECT string_agg(t.tgname, ', ' ORDER BY t.tgname) AS triggers
+                FROM pg_trigger AS t
+                WHERE t.tgrelid = c.oid AND NOT t.tgisinternal
+                    AND NOT (r.suffix = 'settings' AND t.tgfoid = '@extschema@._only_owner()'::regprocedure)
+            ) AS g
+            CROSS JOIN LATERAL (
+                SELECT string_agg(w.rulename, ', ' ORDER BY w.rulename) AS rules
+                FROM pg_rewrite AS w WHERE w.ev_class = c.oid AND w.rulename <> '_RETURN'
+            ) AS u
+            WHERE r.suffix = ANY (suffixes)
+            UNION ALL
+            SELECT f.oid::regprocedure || ' belongs to somebody else'
+            FROM pg_proc AS f
+            WHERE 'noted' = ANY (suffixes) AND f.oid = to_regprocedure(@extschema@._trigger_function(s))
+                AND pg_get_userbyid(f.proowner) <> current_user
+        ) AS o);
+END
+$objection$;
+COMMENT ON FUNCTION _objection(segmentation_settings, text[]) IS
+    'Part of segmentations: why relations of one must not be used; NULL: nothing is wrong.';
+
+-- A table or view of a segmentation, to be used: locked first, then checked. Its name means this relation until the
+-- transaction ends, because a relation that is locked is neither dropped nor renamed. A materialized view cannot be
+-- locked so: REFRESH locks and checks it.
+CREATE FUNCTION _lock_and_check(s segmentation_settings, suffix text, lock_mode text) RETURNS text
+LANGUAGE plpgsql VOLATILE SET search_path = pg_catalog, pg_temp
+AS $lock$
+DECLARE
+    relation text := @extschema@._relation(s, suffix);
+    objection text;
+BEGIN
+    EXECUTE format('LOCK TABLE ONLY %s IN %s', relation, lock_mode);
+    objection := @extschema@._objection(s, ARRAY[suffix]);
+    IF objection IS NOT NULL THEN
+        RAISE EXCEPTION 'segmentation "%": %', s.name, objection USING ERRCODE = 'insufficient_privilege';
+    END IF;
+    RETURN relation;
+END
+$lock$;
+COMMENT ON FUNCTION _lock_and_check(segmentation_settings, text, text) IS
+    'Part of segmentations: the name of one of its tables, locked and checked.';
+
+-- Whose a schema is; of one that belongs to the database's owner, as public does by default, that role.
+CREATE FUNCTION _schema_owner(schema text) RETURNS oid
+LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp
+AS $owner$
+    SELECT CASE pg_get_userbyid(n.nspowner)
+        WHEN 'pg_database_owner' THEN (SELECT d.datdba FROM pg_database AS d WHERE d.datname = current_database())
+        ELSE n.nspowner END
+    FROM pg_namespace AS n WHERE n.nspname = schema
+$owner$;
+COMMENT ON FUNCTION _schema_owner(text) IS 'Part of segmentations: the oid of the role that owns a schema.';
+
+-- Whoever owns a schema can rename it, and drop and replace everything in it. That role is trusted where it could do
+-- harm anyway: one that the current user is or is a member of, or a superuser. A superuser is a member of every role,
+-- so that only superusers count.
+CREATE FUNCTION _schema_is_safe(schema text) RETURNS boolean
+LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp
+AS $safe$
+    SELECT coalesce(o.rolsuper OR NOT me.rolsuper AND pg_has_role(me.oid, o.oid, 'MEMBER'), false)
+    FROM pg_roles AS me
+    LEFT JOIN pg_roles AS o ON o.oid = @extschema@._schema_owner(schema)
+    WHERE me.rolname = current_user
+$safe$;
+COMMENT ON FUNCTION _schema_is_safe(text) IS
+    'Part of segmentations: whether the owner of a schema is trusted by the current user.';
+
+CREATE FUNCTION _refuse_unsafe_schema(s segmentation_settings) RETURNS void
+LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp
+AS $unsafe$
+BEGIN
+    IF NOT @extschema@._schema_is_safe(s.schema) THEN
+        RAISE EXCEPTION 'schema % belongs to %, who could replace what is in it and so act as %', quote_ident(s.schema),
+            @extschema@._schema_owner(s.schema)::regrole, quote_ident(current_user)
+            USING ERRCODE = 'insufficient_privilege',
+                  HINT = format('Use a schema of your own: CREATE SCHEMA %1$s AUTHORIZATION %2$s, then schema => %1$L.',
+                                'segments', quote_ident(current_user));
+    END IF;
+END
+$unsafe$;
+COMMENT ON FUNCTION _refuse_unsafe_schema(segmentation_settings) IS
+    'Part of segmentations: an error where the schema belongs to somebody who is not trusted.';
+
+-- The settings that a table holds, locked before it is checked, and checked before it is read. The table is one of the
+-- current user's and of the extension's own type then, so that to read its row runs nobody else's code. Where somebody
+-- deleted the row, only name and schema are known.
+CREATE FUNCTION _read_settings(name text, schema text, lock_mode text) RETURNS segmentation_settings
+LANGUAGE plpgsql VOLATILE SET search_path = pg_catalog, pg_temp
+AS $read$
+DECLARE
+    place @extschema@.segmentation_settings;
+    s @extschema@.segmentation_settings;
+    found_rows bigint;
+BEGIN
+    place.name := name;
+    place.schema := schema;
+    EXECUTE format('SELECT t.* FROM ONLY %s AS t', @extschema@._lock_and_check(place, 'settings', lock_mode)) INTO s;
+    GET DIAGNOSTICS found_rows = ROW_COUNT;
+    IF found_rows > 0 AND s.settings_version IS DISTINCT FROM @extschema@._settings_version() THEN
+        RAISE EXCEPTION 'segmentation "%" has settings of version %, of which this version of pg_rfm knows nothing',
+            name, coalesce(s.settings_version::text, 'NULL')
+            USING ERRCODE = 'feature_not_supported',
+                  HINT = 'Another version of pg_rfm wrote them. Install the newest one, then: '
+                      'ALTER EXTENSION pg_rfm UPDATE.';
+    END IF;
+    s.name := name;
+    s.schema := schema;
+    RETURN s;
+END
+$read$;
+COMMENT ON FUNCTION _read_settings(text, text, text) IS
+    'Part of segmentations: the settings of one of the current user''s, locked and checked; an error where their '
+    'version is not known.';
+
+-- A segmentation of the current user. What is stored is SQL that runs with the rights of whoever refreshes, so that it
+-- has to be their own: nobody else's, whatever their rights, superusers included.
+CREATE FUNCTION _own_settings(name text, lock_mode text DEFAULT 'ACCESS SHARE MODE') RETURNS segmentation_settings
+LANGUAGE plpgsql VOLATILE SET search_path = pg_catalog, pg_temp
+AS $own$
+DECLARE
+    owned record;
+    others text;
+    own_names text;
+BEGIN
+    SELECT min(l.schema) AS schema, count(*) AS places, string_agg(l.relation, ', ' ORDER BY l.relation) AS relations
+    INTO owned FROM @extschema@._list_segmentations() AS l WHERE l.name = _own_settings.name AND l.owner = current_user;
+    IF owned.places > 1 THEN
+        -- REASSIGN OWNED can bring that about.
+        RAISE EXCEPTION 'you own several segmentations "%": %', name, owned.relations
+            USING ERRCODE = 'ambiguous_alias',
+                  HINT = 'Give the relations of one of them to another role: ALTER TABLE ... OWNER TO ...';
+    ELSIF owned.places = 1 THEN
+        RETURN @extschema@._read_settings(name, owned.schema, lock_mode);
+    END IF;
+    SELECT string_agg(quote_ident(l.owner), ', ') INTO others
+    FROM @extschema@._list_segmentations() AS l WHERE l.name = _own_settings.name;
+    IF others IS NOT NULL THEN
+        RAISE EXCEPTION 'segmentation "%" belongs to %, not to %', name, others, quote_ident(current_user)
+            USING ERRCODE = 'insufficient_privilege', HINT = format('SET ROLE %s first.', others);
+    END IF;
+    SELECT string_agg(l.name, ', ' ORDER BY l.name) INTO own_names
+    FROM @extschema@._list_segmentations() AS l WHERE l.owner = current_user;
+    RAISE EXCEPTION 'there is no segmentation "%"', name
+        USING ERRCODE = 'undefined_object',
+              HINT = coalesce('Yours are: ' || own_names || '.', 'create_segmentation makes one.');
+END
+$own$;
+COMMENT ON FUNCTION _own_settings(text, text) IS
+    'Part of segmentations: the settings of one of the caller''s own; an error where it is another''s.';
+
+-- The settings of one of the caller's own, locked against other refreshes and changes until the end of the transaction.
+CREATE FUNCTION _lock_own(name text, wait boolean DEFAULT true) RETURNS segmentation_settings
+LANGUAGE plpgsql VOLATILE SET search_path = pg_catalog, pg_temp
+AS $lock_own$
+DECLARE
+    s @extschema@.segmentation_settings;
+    objection text;
+BEGIN
+    IF pg_is_in_recovery() OR current_setting('transaction_read_only')::boolean THEN
+        RAISE EXCEPTION 'segmentation "%" cannot be changed here: %', name,
+            CASE WHEN pg_is_in_recovery() THEN 'this server is a standby' ELSE 'the transaction is read-only' END
+            USING ERRCODE = 'read_only_sql_transaction',
+                  HINT = 'Refresh it on the primary, in a transaction that may write.';
+    END IF;
+    BEGIN
+        s := @extschema@._own_settings(name, CASE WHEN wait THEN 'EXCLUSIVE MODE' ELSE 'EXCLUSIVE MODE NOWAIT' END);
+    EXCEPTION WHEN lock_not_available THEN
+        RAISE EXCEPTION 'segmentation "%" is being refreshed or changed by another session', name
+            USING ERRCODE = 'lock_not_available', HINT = 'Wait for it (wait => true), or try again later.';
+    END;
+    -- A relation that is locked cannot be replaced by another one until the transaction ends.
+    PERFORM @extschema@._lock_and_check(s, r.suffix, 'ACCESS SHARE MODE') FROM @extschema@._relations(s) AS r
+    WHERE r.kind = 'TABLE' AND r.is_wanted AND to_regclass(@extschema@._relation(s, r.suffix)) IS NOT NULL;
+    objection := @extschema@._objection(
+        s, ARRAY(SELECT r.suffix FROM @extschema@._relations(s) AS r WHERE r.is_wanted));
+    IF objection IS NOT NULL THEN
+        RAISE EXCEPTION 'segmentation "%": %', name, objection USING ERRCODE = 'insufficient_privilege';
+    END IF;
+    RETURN s;
+END
+$lock_own$;
+COMMENT ON FUNCTION _lock_own(text, boolean) IS
+    'Part of segmentations: the settings of one of the caller''s own, locked.';
+
+-- Figures stand only in the tables of the caller's own: reading those of others could run what they put there.
+CREATE FUNCTION _segmentation_figures() RETURNS TABLE (
+    name text, schema text, owner text, source text, policy text, track text, as_of date, customers bigint,
+    refreshed_at timestamptz, seconds numeric, days_behind integer, notes_waiting bigint
+)
+LANGUAGE plpgsql VOLATILE SECURITY INVOKER SET search_path = pg_catalog, pg_temp
+AS $figures$
+DECLARE
+    listed record;
+    s @extschema@.segmentation_settings;
+BEGIN
+    FOR listed IN SELECT * FROM @extschema@._list_segmentations() AS l ORDER BY l.name, l.owner LOOP
+        name := listed.name; schema := listed.schema; owner := listed.owner;
+        source := NULL; policy := NULL; track := NULL; as_of := NULL; customers := NULL; refreshed_at := NULL;
+        seconds := NULL; days_behind := NULL; notes_waiting := NULL;
+        IF listed.owner = current_user AND @extschema@._schema_is_safe(listed.schema) THEN
+            BEGIN
+                s := @extschema@._read_settings(listed.name, listed.schema, 'ACCESS SHARE MODE');
+                source := s.orders; policy := coalesce(s.policy, 'default'); track := s.track;
+                EXECUTE format('SELECT as_of, customers, refreshed_at, seconds FROM %s',
+                               @extschema@._lock_and_check(s, 'status', 'ACCESS SHARE MODE'))
+                    INTO as_of, customers, refreshed_at, seconds;
+                days_behind := @extschema@._today(s, NULL::date) - as_of;
+                IF s.track = 'trigger' THEN
+                    EXECUTE format('SELECT count(*) FROM %s',
+                                   @extschema@._lock_and_check(s, 'noted', 'ACCESS SHARE MODE'))
+                        INTO notes_waiting;
+                END IF;
+            EXCEPTION WHEN undefined_table OR wrong_object_type OR insufficient_privilege OR feature_not_supported THEN
+                NULL; -- one that is broken has no more figures, and does not hide those of the others
+            END;
+        END IF;
+        RETURN NEXT;
+    END LOOP;
+END
+$figures$;
+COMMENT ON FUNCTION _segmentation_figures() IS 'Part of segmentations: what the view segmentations shows.';
+
+CREATE VIEW segmentations AS
+SELECT f.*, pg_catalog.now() OPERATOR(pg_catalog.-) f.refreshed_at AS age FROM @extschema@._segmentation_figures() AS f;
+COMMENT ON VIEW segmentations IS 'All segmentations; with figures those of the current user.';
+COMMENT ON COLUMN segmentations.name IS 'What it is called.';
+COMMENT ON COLUMN segmentations.schema IS 'Where its relations are.';
+COMMENT ON COLUMN segmentations.owner IS 'Who may refresh it.';
+COMMENT ON COLUMN segmentations.source IS 'The table of orders; NULL for those of others, as all that follows.';
+COMMENT ON COLUMN segmentations.policy IS 'The policy asked for.';
+COMMENT ON COLUMN segmentations.track IS 'How changes are found: trigger, or none.';
+COMMENT ON COLUMN segmentations.as_of IS 'The day its views answer for.';
+COMMENT ON COLUMN segmentations.customers IS 'Number of customers.';
+COMMENT ON COLUMN segmentations.refreshed_at IS 'When the last refresh ended.';
+COMMENT ON COLUMN segmentations.seconds IS 'How long it took.';
+COMMENT ON COLUMN segmentations.days_behind IS 'Days from as_of to today.';
+COMMENT ON COLUMN segmentations.notes_waiting IS
+    'Notes of changed customers that wait for a refresh; NULL where none are taken.';
+COMMENT ON COLUMN segmentations.age IS 'Time since the last refresh.';
+GRANT SELECT ON segmentations TO PUBLIC;
+
+-- The relations of the caller's own segmentations, for the same reason, and in the order of _relations.
+CREATE FUNCTION _segmentation_relations() RETURNS TABLE (
+    segmentation text, schema text, relation text, kind text, reason text, comment text
+)
+LANGUAGE plpgsql VOLATILE SECURITY INVOKER SET search_path = pg_catalog, pg_temp
+AS $relations$
+DECLARE
+    listed record;
+    s @extschema@.segmentation_settings;
+BEGIN
+    FOR listed IN SELECT * FROM @extschema@._list_segmentations() AS l WHERE l.owner = current_user ORDER BY l.name LOOP
+        CONTINUE WHEN NOT @extschema@._schema_is_safe(listed.schema);
+        BEGIN
+            s := @extschema@._read_settings(listed.name, listed.schema, 'ACCESS SHARE MODE');
+        EXCEPTION WHEN undefined_table OR wrong_object_type OR insufficient_privilege OR feature_not_supported THEN
+            CONTINUE; -- one that is broken does not hide those of the others
+        END;
+        RETURN QUERY
+            SELECT s.name, s.schema, s.name || '_' || r.suffix, lower(r.kind), r.reason, r.comment
+            FROM @extschema@._relations(s) AS r
+            WHERE r.is_wanted AND to_regclass(@extschema@._relation(s, r.suffix)) IS NOT NULL
+            ORDER BY r.place;
+    END LOOP;
+END
+$relations$;
+COMMENT ON FUNCTION _segmentation_relations() IS 'Part of segmentations: what the view segmentation_relations shows.';
+
+CREATE VIEW segmentation_relations AS SELECT r.* FROM @extschema@._segmentation_relations() AS r;
+COMMENT ON VIEW segmentation_relations IS
+    'The tables and views of the current user''s segmentations, in the order in which they are made, and why each is '
+    'there.';
+COMMENT ON COLUMN segmentation_relations.segmentation IS 'What the segmentation is called.';
+COMMENT ON COLUMN segmentation_relations.schema IS 'Where its relations are.';
+COMMENT ON COLUMN segmentation_relations.relation IS 'The name of the table or view.';
+COMMENT ON COLUMN segmentation_relations.kind IS 'table, view or materialized view.';
+COMMENT ON COLUMN segmentation_relations.reason IS
+    'The argument of create_segmentation that asks for it, or that every segmentation has it.';
+COMMENT ON COLUMN segmentation_relations.comment IS 'What it is for.';
+GRANT SELECT ON segmentation_relations TO PUBLIC;
+/* </end connected objects> */
+
+/* <begin connected objects> */
+-- src/sql/segmentation.rs
+-- requires:
+--   segmentation_registry
+
+-- segmentation: checks of what is asked for
+
+-- The settings with what is given laid over them, and with defaults and columns filled in; an error where they cannot
+-- be meant. What is given is a document of arguments; nothing is given when settings that were kept are checked again.
+CREATE FUNCTION _checked_settings(s segmentation_settings, given jsonb DEFAULT '{}') RETURNS segmentation_settings
+LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp
+AS $checked$
+DECLARE
+    columns_of_orders text[] := ARRAY(SELECT c.role FROM @extschema@._source_columns() AS c WHERE c.source = 'orders');
+    given_columns jsonb;
+    named record;
+    relation regclass;
+    kind pg_class;
+BEGIN
+    s := @extschema@._with_changes(
+        s, given - columns_of_orders - '{engagement_columns,contacts_columns,customers_columns,targets_columns,costs_columns}'::text[]);
+    s.settings_version := @extschema@._settings_version();
+    s.time_zone := coalesce(s.time_zone, current_setting('TimeZone'));
+    s.lang := coalesce(s.lang, 'en');
+    s.track := coalesce(s.track, 'none');
+    s.campaign_days := coalesce(s.campaign_days, 60);
+    IF s.orders IS NULL THEN
+        PERFORM @extschema@._refuse('orders is NULL', 'Name the table of orders: orders => ''sales.orders''.');
+    ELSIF s.lang NOT IN ('en', 'ja') THEN
+        PERFORM @extschema@._refuse(format('lang is "%s"', s.lang), 'Labels exist in en and ja.');
+    ELSIF s.track NOT IN ('none', 'trigger') THEN
+        PERFORM @extschema@._refuse(format('track is "%s"', s.track), 'It is none or trigger.');
+    ELSIF s.campaign_days NOT BETWEEN 1 AND 3650 THEN
+        PERFORM @extschema@._refuse(format('campaign_days is %s', s.campaign_days), 'It is from 1 to 3650 days.');
+    ELSIF NOT isfinite(s.as_of) THEN
+        PERFORM @extschema@._refuse(format('as_of is %s', s.as_of),
+                                    'Give a finite day, or none for today at each refresh.');
+    END IF;
+    PERFORM @extschema@._refuse_unknown_views(s);
+    PERFORM clock_timestamp() AT TIME ZONE s.time_zone; -- an error where there is no such zone
+
+    FOR named IN SELECT * FROM @extschema@._sources(s) LOOP
+        IF named.source = 'orders' THEN
+            given_columns := (SELECT coalesce(jsonb_object_agg(g.role, g.name), '{}')
+                              FROM jsonb_each(given) AS g (role, name) WHERE g.role = ANY (columns_of_orders));
+        ELSE
+            given_columns := coalesce(given -> (named.source || '_columns'), '{}');
+        END IF;
+        IF jsonb_typeof(given_columns) <> 'object' THEN
+            PERFORM @extschema@._refuse(format('%s_columns is a JSON %s', named.source, jsonb_typeof(given_columns)),
+                                        'Give an object of columns, for example {"customer": "buyer_id"}.');
+        ELSIF named.relation IS NULL AND given_columns <> '{}' THEN
+            PERFORM @extschema@._refuse(format('%s_columns are given without %1$s', named.source),
+                                        format('Name the table too: %s => ...', named.source));
+        ELSIF named.relation IS NULL THEN
+            s := @extschema@._without_columns(s, named.source);
+            CONTINUE;
+        END IF;
+        relation := @extschema@._source_table(s, named.source);
+        SELECT * INTO kind FROM pg_class AS c WHERE c.oid = relation;
+        IF kind.relpersistence = 't' THEN
+            PERFORM @extschema@._refuse(format('%s is a temporary table', relation),
+                                        'A refresh from another session would not see it.');
+        ELSIF named.source = 'orders' AND s.track = 'trigger' AND kind.relkind NOT IN ('r', 'p') THEN
+            PERFORM @extschema@._refuse(format('%s is no table: it can have no triggers that note changes', relation),
+                                        'Use track => ''none'': each refresh reads all orders.');
+        END IF;
+        -- The columns of a table that is named anew are looked for anew.
+        s := @extschema@._with_columns(s, named.source, CASE WHEN given ? named.source THEN given_columns
+            ELSE @extschema@._settled_columns(s, named.source) || given_columns END);
+    END LOOP;
+    IF 'campaigns' = ANY (s.views) AND s.contacts_campaign IS NULL THEN
+        PERFORM @extschema@._refuse('views has campaigns, but contacts have no campaign',
+                                    'Name the column: contacts_columns => ''{"campaign": "..."}''.');
+    END IF;
+    PERFORM @extschema@._same_key(s, 'a', 'b'); -- an error where a key has no order
+    IF s.order_filter IS NOT NULL THEN
+        -- By itself, so that the message shows the filter and no other SQL, and not between parentheses, which it could
+        -- close.
+        EXECUTE format(E'SELECT FROM %s AS o WHERE CASE WHEN\n%s\nTHEN true END LIMIT 0',
+                       @extschema@._source_table(s, 'orders'), s.order_filter);
+    END IF;
+    IF @extschema@._keys(s) && '{ordered_on,amount,discounted,is_purchase,kind,happened_on}'
+        OR @extschema@._keys(s) && '{channel,contacted_on,scenario,step,test_group}'
+        OR EXISTS (SELECT FROM @extschema@._view_columns() AS c WHERE c.name = ANY (@extschema@._keys(s))) THEN
+        PERFORM @extschema@._refuse(
+            format('a key column is called like a column of ours: %s', array_to_string(@extschema@._keys(s), ', ')),
+            'A view over the orders can give it another name.');
+    END IF;
+    RETURN s;
+END
+$checked$;
+COMMENT ON FUNCTION _checked_settings(segmentation_settings, jsonb) IS
+    'Part of segmentations: settings with arguments laid over them, defaults and found columns; refuses what cannot '
+    'be meant.';
+
+CREATE FUNCTION _refuse_unknown_views(s segmentation_settings) RETURNS void
+LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp
+AS $views$
+DECLARE
+    known text[] := ARRAY(SELECT r.suffix FROM @extschema@._relations(s) AS r
+                          WHERE r.kind = 'MATERIALIZED VIEW' ORDER BY r.place);
+    named text;
+BEGIN
+    FOREACH named IN ARRAY coalesce(s.views, '{}') LOOP
+        IF named = ANY (known) IS NOT TRUE THEN
+            PERFORM @extschema@._refuse(format('there is no view %L', named),
+                                        format('views can have: %s.', array_to_string(known, ', ')));
+        END IF;
+    END LOOP;
+END
+$views$;
+COMMENT ON FUNCTION _refuse_unknown_views(segmentation_settings) IS
+    'Part of segmentations: an error where a view is asked for that there is not.';
+
+-- What can be refused before the orders are read, which may take an hour.
+CREATE FUNCTION _refuse_early(s segmentation_settings) RETURNS void
+LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp
+AS $early$
+DECLARE
+    reader text;
+    untracked text;
+    other text;
+BEGIN
+    PERFORM @extschema@._refuse_unsafe_schema(s);
+    FOREACH reader IN ARRAY coalesce(s.readers, '{}') LOOP
+        IF reader IS NULL THEN
+            PERFORM @extschema@._refuse('a reader is NULL', 'Name roles: readers => ''{reporting}''.');
+        ELSIF reader <> 'public' AND to_regrole(quote_ident(reader)) IS NULL THEN
+            RAISE EXCEPTION 'role "%" does not exist', reader
+                USING ERRCODE = 'undefined_object',
+                      HINT = 'readers are roles; create it first.'
+                      || CASE lower(reader) WHEN 'public' THEN ' Only public in lower case is everybody.' ELSE '' END;
+        END IF;
+    END LOOP;
+    IF s.track = 'trigger' AND NOT has_table_privilege(@extschema@._source_table(s, 'orders'), 'TRIGGER') THEN
+        RAISE EXCEPTION 'permission denied to put triggers on %', s.orders
+            USING ERRCODE = 'insufficient_privilege',
+                  HINT = format('GRANT TRIGGER ON %s TO %I, or use track => ''none''.', s.orders, current_user);
+    ELSIF s.track = 'trigger' THEN
+        SELECT min(c.oid::regclass::text) INTO untracked
+        FROM pg_class AS c WHERE c.oid = ANY (@extschema@._order_tables(s)::oid[]) AND c.relkind = 'f';
+        PERFORM @extschema@._refuse_tracking_for_superuser(s);
+        IF untracked IS NOT NULL THEN
+            PERFORM @extschema@._refuse(
+                format('%s is a foreign table: it can have no triggers that note changes', untracked),
+                 'Use track => ''none'': each refresh reads all orders.');
+        END IF;
+        -- The names of the triggers hold the name of the segmentation, and owners or schemas may have one of the same
+        -- name each.
+        SELECT min(g.tgfoid::regprocedure::text) INTO other
+        FROM pg_trigger AS g
+        WHERE g.tgrelid = @extschema@._source_table(s, 'orders')
+            AND g.tgname = concat_ws('_', 'pg_rfm', s.name, 'insert')
+            AND g.tgfoid IS DISTINCT FROM to_regprocedure(@extschema@._trigger_function(s))::oid;
+        IF other IS NOT NULL THEN
+            PERFORM @extschema@._refuse(
+                format('%s is tracked for another segmentation of this name already, by %s', s.orders, other),
+                 'Choose another name, or use track => ''none''.');
+        END IF;
+    END IF;
+    IF s.policy IS DISTINCT FROM 'learn' THEN
+        PERFORM @extschema@._policy_on(s, @extschema@._today(s, NULL::date), false);
+    END IF;
+END
+$early$;
+COMMENT ON FUNCTION _refuse_early(segmentation_settings) IS
+    'Part of segmentations: refuses what would fail only after the orders were read.';
+/* </end connected objects> */
+
+/* <begin connected objects> */
+-- src/sql/segmentation.rs
+-- requires:
+--   segmentation_check
+
+-- segmentation: tracking
+
+-- track => 'trigger': triggers on the orders note the customers touched, and do nothing else. Writers never wait for a
+-- refresh: the notes have no unique index. A note without a key says: everybody.
+
+-- The orders' table with its partitions and children.
+CREATE FUNCTION _order_tables(s segmentation_settings) RETURNS regclass[]
+LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp
+AS $tables$
+    WITH RECURSIVE tree AS (
+        SELECT @extschema@._source_table(s, 'orders')::oid AS relation
+        UNION
+        SELECT i.inhrelid FROM tree AS t JOIN pg_inherits AS i ON i.inhparent = t.relation
+    )
+    SELECT array_agg(t.relation::regclass ORDER BY t.relation) FROM tree AS t
+$tables$;
+COMMENT ON FUNCTION _order_tables(segmentation_settings) IS
+    'Part of segmentations: the table of orders with its partitions.';
+
+-- The table of notes. Its key columns are of base types: a domain may have a default or refuse NULL, and a note without
+-- a key has to be without one.
+CREATE FUNCTION _create_notes(s segmentation_settings) RETURNS void
+LANGUAGE plpgsql VOLATILE SET search_path = pg_catalog, pg_temp
+AS $notes$
+DECLARE
+    noted text := @extschema@._relation(s, 'noted');
+    histories text := @extschema@._relation(s, 'histories');
+    keys text := (
+        SELECT string_agg(format('%1$I::%2$s AS %1$I', a.attname, format_type(t.base, -1)), ', ' ORDER BY a.attnum)
+        FROM pg_attribute AS a
+        CROSS JOIN LATERAL (SELECT @extschema@._base_type(a.atttypid) AS base) AS t
+        WHERE a.attrelid = histories::regclass AND a.attname = ANY (@extschema@._keys(s)));
+BEGIN
+    -- taken: whether the refresh that is running reads the orders of this customer.
+    EXECUTE format('CREATE TABLE %s AS SELECT %s, NULL::boolean AS taken FROM %s WHERE false', noted, keys, histories);
+    -- It has no key: without this a publication of all tables would let nobody take notes.
+    EXECUTE format('ALTER TABLE %s REPLICA IDENTITY FULL', noted);
+END
+$notes$;
+COMMENT ON FUNCTION _create_notes(segmentation_settings) IS
+    'Part of segmentations: makes the table of customers whose orders changed.';
+
+-- The body of the trigger function. It runs with its owner's rights, because the shop's application needs none on the
+-- tables of the segmentation, and holds nothing but fixed SQL. It knows the notes by their oid and writes them by a
+-- function that checks them after it has locked them: whoever owns the schema could put a table of their own in the
+-- place of the name. It looks whether the key columns are still what they were before it touches them. An application
+-- must not fail because a column was renamed or a table dropped: then everybody or nobody is noted, and the next
+-- refresh reads all orders.
+CREATE FUNCTION _trigger_function_body(s segmentation_settings) RETURNS text
+LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp
+AS $trigger$
+DECLARE
+    notes text := format('%L::pg_catalog.oid', to_regclass(@extschema@._relation(s, 'noted'))::oid);
+    owner text := format('%L::pg_catalog.oid', quote_ident(current_user)::regrole::oid);
+    keys text := @extschema@._key_list(s);
+    has_key text := (
+        SELECT string_agg(format('%I IS NOT NULL', k.name), ' AND ') FROM unnest(@extschema@._keys(s)) AS k (name));
+    key_columns text := ( -- their names and types, as a list of pairs
+        SELECT string_agg(
+            format('(%L, pg_catalog.to_regtype(%L)::pg_catalog.oid)', a.attname, format_type(a.atttypid, NULL)), ', ')
+        FROM pg_attribute AS a
+        WHERE a.attrelid = @extschema@._source_table(s, 'orders') AND a.attname = ANY (@extschema@._keys(s)));
+    number_of_keys integer := cardinality(@extschema@._keys(s));
+    note_customers text := format('PERFORM @extschema@._note(%s, %s)', notes, keys);
+    old_keys text := format('%s FROM old_orders WHERE %s', keys, has_key);
+    new_keys text := format('%s FROM new_orders WHERE %s', keys, has_key);
+BEGIN
+    -- It declares no variables: a key column could be called like one.
+    RETURN
+        format(
+$body$
+BEGIN
+    IF pg_catalog.to_regprocedure('@extschema@._lock_and_check_notes(oid, oid)') IS NULL THEN
+        RAISE WARNING 'pg_rfm is not there: changes of %% are not noted', TG_RELID::pg_catalog.regclass;
+    ELSIF NOT @extschema@._lock_and_check_notes(%s, %s) THEN
+        RAISE WARNING '%%: the notes are not there, or not of its owner: changes of %% are not noted until the next '
+            'refresh_segmentation', %L, TG_RELID::pg_catalog.regclass;
+$body$, notes, owner, s.name)
+        || format(
+$body$    ELSIF TG_OP = 'TRUNCATE' OR TG_NARGS > 0 OR (
+        SELECT count(*) FROM pg_catalog.pg_attribute AS a
+        WHERE a.attrelid = TG_RELID AND (a.attname, a.atttypid) IN (%s)
+    ) <> %s THEN
+        PERFORM @extschema@._note(%s);
+$body$, key_columns, number_of_keys, notes)
+        || format(
+$body$    ELSIF TG_OP = 'INSERT' THEN
+        %1$s FROM (SELECT DISTINCT %2$s) AS n;
+    ELSIF TG_OP = 'DELETE' THEN
+        %1$s FROM (SELECT DISTINCT %3$s) AS n;
+    ELSE
+        %1$s FROM (SELECT %3$s UNION SELECT %2$s) AS n;
+    END IF;
+    RETURN NULL;
+END
+$body$, note_customers, new_keys, old_keys);
+END
+$trigger$;
+COMMENT ON FUNCTION _trigger_function_body(segmentation_settings) IS
+    'Part of segmentations: what the trigger function does.';
+
+CREATE FUNCTION _create_trigger_function(s segmentation_settings) RETURNS void
+LANGUAGE plpgsql VOLATILE SET search_path = pg_catalog, pg_temp
+AS $trigger$
+DECLARE
+    function_name text := @extschema@._trigger_function(s);
+BEGIN
+    EXECUTE format('CREATE FUNCTION %s RETURNS trigger', function_name)
+        || ' LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp'
+        || format(' AS %L', @extschema@._trigger_function_body(s));
+    EXECUTE format('REVOKE ALL ON FUNCTION %s FROM PUBLIC', function_name);
+    EXECUTE format('COMMENT ON FUNCTION %s IS %L', function_name,
+                   format('Notes the customers whose orders change, for segmentation %s of pg_rfm.', s.name));
+END
+$trigger$;
+COMMENT ON FUNCTION _create_trigger_function(segmentation_settings) IS
+    'Part of segmentations: makes the trigger function that notes the customers touched.';
+
+-- Before these releases a trigger with transition tables keeps a table from becoming a partition or child, even a
+-- trigger of statements.
+CREATE FUNCTION _transition_tables_hinder_attaching() RETURNS boolean
+LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp
+AS $hinder$
+    SELECT EXISTS (SELECT FROM (VALUES (130000, 130022), (140000, 140019), (150000, 150014), (160000, 160010),
+                                       (170000, 170006)) AS m (major, mended)
+                   WHERE current_setting('server_version_num')::integer BETWEEN m.major AND m.mended - 1)
+$hinder$;
+COMMENT ON FUNCTION _transition_tables_hinder_attaching() IS
+    'Part of segmentations: whether this server refuses to attach a table that has a trigger with transition tables.';
+
+-- The tables of orders of which some writes fire no trigger of the segmentation: those that a logical subscription
+-- fills, and those that somebody writes to through a parent that is not tracked.
+CREATE FUNCTION _unseen_writes(s segmentation_settings) RETURNS TABLE (relation regclass, reason text)
+LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp
+AS $unseen$
+    SELECT t.relation, w.reason
+    FROM (SELECT @extschema@._order_tables(s) AS relations) AS o
+    CROSS JOIN LATERAL unnest(o.relations) AS t (relation)
+    CROSS JOIN LATERAL (
+        SELECT 'a logical subscription fills it, which fires no triggers of statements' AS reason
+        WHERE EXISTS (SELECT FROM pg_subscription_rel AS r WHERE r.srrelid = t.relation)
+        UNION ALL
+        SELECT format('what is written through %s fires no triggers of its children', i.inhparent::regclass)
+        FROM pg_inherits AS i WHERE i.inhrelid = t.relation AND i.inhparent <> ALL (o.relations::oid[])
+    ) AS w
+$unseen$;
+COMMENT ON FUNCTION _unseen_writes(segmentation_settings) IS
+    'Part of segmentations: tables of orders of which triggers do not see every write.';
+
+-- What a superuser's trigger function runs is, in the end, what the owners of the orders and of their key's type want
+-- to be run.
+CREATE FUNCTION _refuse_tracking_for_superuser(s segmentation_settings) RETURNS void
+LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp
+AS $superuser$
+DECLARE
+    others text := (
+        SELECT string_agg(DISTINCT b.name, ', ')
+        FROM (
+            SELECT 'schema ' || quote_ident(s.schema), @extschema@._schema_owner(s.schema)
+            UNION ALL
+            SELECT c.oid::regclass::text, c.relowner FROM pg_class AS c
+            WHERE c.oid = ANY (@extschema@._order_tables(s)::oid[])
+            UNION ALL
+            SELECT c.oid::regclass::text, c.relowner
+            FROM @extschema@._sources(s) AS o
+            JOIN pg_class AS c ON c.oid = @extschema@._source_table(s, o.source)
+            WHERE o.source <> 'orders' AND o.relation IS NOT NULL
+            UNION ALL
+            SELECT 'type ' || format_type(t.oid, NULL), t.typowner
+            FROM pg_attribute AS a JOIN pg_type AS t ON t.oid = a.atttypid
+            WHERE a.attrelid = @extschema@._source_table(s, 'orders') AND a.attname = ANY (@extschema@._keys(s))
+        ) AS b (name, owner)
+        WHERE NOT (SELECT r.rolsuper FROM pg_roles AS r WHERE r.oid = b.owner));
+BEGIN
+    IF others IS NOT NULL AND (SELECT r.rolsuper FROM pg_roles AS r WHERE r.rolname = current_user) THEN
+        RAISE EXCEPTION 'a superuser cannot track what belongs to others: %', others
+            USING ERRCODE = 'insufficient_privilege',
+                  HINT = 'The triggers would run with a superuser''s rights. SET ROLE to a role that may read the '
+                      'orders and put triggers on them, or use track => ''none''.';
+    END IF;
+END
+$superuser$;
+COMMENT ON FUNCTION _refuse_tracking_for_superuser(segmentation_settings) IS
+    'Part of segmentations: an error where a superuser would track the orders of others.';
+
+-- The triggers that the orders and their partitions must have, and which of them see what is written. One that was
+-- dropped or disabled does not: until it is back every refresh reads all orders. Where a transition table would keep a
+-- partition from being attached again, the partition's own triggers have none, and note everybody; what is written
+-- through the parent is noted by key.
+CREATE FUNCTION _order_triggers(s segmentation_settings) RETURNS TABLE (
+    relation regclass, name text, event text, transition text, argument text, is_there boolean, sees boolean
+)
+LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp
+AS $triggers$
+    SELECT t.relation, n.name, e.event, CASE WHEN k.notes_everybody THEN '' ELSE e.transition END,
+           CASE WHEN k.notes_everybody THEN quote_literal('everybody') ELSE '' END,
+           g.oid IS NOT NULL, coalesce(g.tgenabled IN ('O', 'A'), false)
+    FROM unnest(@extschema@._order_tables(s)) AS t (relation)
+    CROSS JOIN LATERAL (
+        SELECT @extschema@._transition_tables_hinder_attaching()
+                   AND t.relation <> @extschema@._source_table(s, 'orders') AS notes_everybody
+    ) AS k
+    CROSS JOIN (VALUES ('INSERT', ' REFERENCING NEW TABLE AS new_orders'),
+                       ('UPDATE', ' REFERENCING OLD TABLE AS old_orders NEW TABLE AS new_orders'),
+                       ('DELETE', ' REFERENCING OLD TABLE AS old_orders'),
+                       ('TRUNCATE', '')) AS e (event, transition)
+    CROSS JOIN LATERAL (SELECT concat_ws('_', 'pg_rfm', s.name, lower(e.event))) AS n (name)
+    LEFT JOIN pg_trigger AS g ON g.tgrelid = t.relation AND g.tgname = n.name
+        AND g.tgfoid = to_regprocedure(@extschema@._trigger_function(s))
+$triggers$;
+COMMENT ON FUNCTION _order_triggers(segmentation_settings) IS
+    'Part of segmentations: the triggers that note changes, and which of them are there and see.';
+
+-- Whether the trigger function does what it must: it names the notes and their owner by oid, which are others after a
+-- restore or where the segmentation was given to another role. As long as they differ, nothing is noted.
+CREATE FUNCTION _trigger_function_is_current(s segmentation_settings) RETURNS boolean
+LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp
+AS $current$
+    SELECT EXISTS (SELECT FROM pg_proc AS f WHERE f.oid = to_regprocedure(@extschema@._trigger_function(s))
+                                                  AND f.prosrc = @extschema@._trigger_function_body(s))
+$current$;
+COMMENT ON FUNCTION _trigger_function_is_current(segmentation_settings) IS
+    'Part of segmentations: whether the trigger function does what it must.';
+
+-- Whether the triggers and notes that are there are the ones that the settings ask for. They are left in place then,
+-- because taking triggers off and putting them on again locks the orders.
+CREATE FUNCTION _is_tracked_as_asked(s segmentation_settings) RETURNS boolean
+LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp
+AS $tracked$
+    SELECT s.track = 'trigger' AND to_regclass(@extschema@._relation(s, 'noted')) IS NOT NULL
+        AND @extschema@._trigger_function_is_current(s)
+        AND NOT EXISTS (SELECT FROM pg_trigger AS g WHERE g.tgfoid = to_regprocedure(@extschema@._trigger_function(s))
+                                                          AND g.tgrelid <> ALL (@extschema@._order_tables(s)::oid[]))
+$tracked$;
+COMMENT ON FUNCTION _is_tracked_as_asked(segmentation_settings) IS
+    'Part of segmentations: whether the triggers and notes that are there are the ones asked for.';
+
+-- Puts the triggers where they are missing. What was written before they are committed is not noted, so that everybody
+-- is: the next refresh reads all orders once. The triggers come last because their lock keeps writers out until the
+-- commit.
+CREATE FUNCTION _keep_tracking(s segmentation_settings) RETURNS void
+LANGUAGE plpgsql VOLATILE SET search_path = pg_catalog, pg_temp
+AS $track$
+DECLARE
+    function_name text := @extschema@._relation(s, 'note_orders');
+    missing record;
+    unseen record;
+    is_new boolean := false;
+    changed bigint;
+BEGIN
+    FOR unseen IN SELECT * FROM @extschema@._unseen_writes(s) LOOP
+        RAISE NOTICE '%: % cannot be tracked: %; every refresh reads all orders',
+            s.name, unseen.relation, unseen.reason;
+    END LOOP;
+    IF NOT @extschema@._trigger_function_is_current(s) THEN
+        EXECUTE format('DROP FUNCTION IF EXISTS %s() CASCADE', function_name);
+        PERFORM @extschema@._create_trigger_function(s);
+    END IF;
+    FOR missing IN SELECT * FROM @extschema@._order_triggers(s) AS t WHERE NOT t.is_there LOOP
+        is_new := true;
+        EXECUTE format('CREATE TRIGGER %I AFTER %s ON %s', missing.name, missing.event, missing.relation)
+            || missing.transition
+            || format(' FOR EACH STATEMENT EXECUTE FUNCTION %s(%s)', function_name, missing.argument);
+    END LOOP;
+    EXECUTE format('UPDATE %s SET order_tables = $1 WHERE order_tables IS DISTINCT FROM $1',
+                   @extschema@._lock_and_check(s, 'status', 'ROW EXCLUSIVE MODE'))
+        USING @extschema@._order_tables(s)::oid[]; -- not regclass: a dump without the orders could not be restored
+    GET DIAGNOSTICS changed = ROW_COUNT;
+    IF is_new OR changed > 0 THEN
+        EXECUTE format('INSERT INTO %s DEFAULT VALUES', @extschema@._lock_and_check(s, 'noted', 'ROW EXCLUSIVE MODE'));
+    END IF;
+END
+$track$;
+COMMENT ON FUNCTION _keep_tracking(segmentation_settings) IS
+    'Part of segmentations: puts the triggers on the orders where they are missing.';
+
+-- Takes all notes. Returns the SELECT of the customers to compute again, or NULL: everybody. Notes are marked first and
+-- deleted when the histories are up to date, so that notes written meanwhile stay.
+CREATE FUNCTION _take_notes(s segmentation_settings, rebuild boolean) RETURNS text
+LANGUAGE plpgsql VOLATILE SET search_path = pg_catalog, pg_temp
+AS $take$
+DECLARE
+    noted text;
+    everybody boolean;
+    are_other_tables boolean;
+BEGIN
+    IF to_regclass(@extschema@._relation(s, 'noted')) IS NULL THEN
+        PERFORM @extschema@._create_notes(s); -- somebody dropped them
+        PERFORM @extschema@._comment_relations(s);
+        RETURN NULL;
+    END IF;
+    noted := @extschema@._lock_and_check(s, 'noted', 'ROW EXCLUSIVE MODE');
+    EXECUTE format('UPDATE %s SET taken = true', noted);
+    EXECUTE format('SELECT EXISTS (SELECT FROM %s WHERE taken AND %I IS NULL)', noted, (@extschema@._keys(s))[1])
+        INTO everybody;
+    EXECUTE format('SELECT order_tables IS DISTINCT FROM $1 FROM %s',
+                   @extschema@._lock_and_check(s, 'status', 'ACCESS SHARE MODE'))
+        INTO are_other_tables USING @extschema@._order_tables(s)::oid[];
+    IF rebuild OR everybody OR are_other_tables OR NOT @extschema@._trigger_function_is_current(s)
+        OR NOT @extschema@._lock_and_check_notes(to_regclass(noted)::oid, quote_ident(current_user)::regrole::oid)
+        OR EXISTS (SELECT FROM @extschema@._order_triggers(s) AS t WHERE NOT t.sees)
+        OR EXISTS (SELECT FROM @extschema@._unseen_writes(s)) THEN
+        RETURN NULL;
+    END IF;
+    EXECUTE 'ANALYZE ' || noted;
+    RETURN format('(SELECT %s FROM %s WHERE taken)', @extschema@._key_list(s), noted);
+END
+$take$;
+COMMENT ON FUNCTION _take_notes(segmentation_settings, boolean) IS
+    'Part of segmentations: takes the notes, and says which customers to compute again.';
+/* </end connected objects> */
+
+/* <begin connected objects> */
+-- src/sql/segmentation.rs
+-- requires:
+--   segmentation_tracking
+
+-- segmentation: refresh
+
+-- Progress: one NOTICE a step.
+CREATE FUNCTION _report(s segmentation_settings, step text, rows bigint, since timestamptz) RETURNS void
+LANGUAGE plpgsql VOLATILE SET search_path = pg_catalog, pg_temp
+AS $report$
+BEGIN
+    RAISE NOTICE '%: %: % rows, % s', s.name, step, rows,
+        round(extract(epoch FROM clock_timestamp() - since)::numeric, 2);
+END
+$report$;
+COMMENT ON FUNCTION _report(segmentation_settings, text, bigint, timestamptz) IS
+    'Part of segmentations: says what a step did and how long it took.';
+
+-- Makes a table hold what a query returns, and writes only the rows that differ. With `among`, a SELECT of keys, only
+-- the rows of these customers are compared. Rows are compared as stored, because the types have one binary form for a
+-- value. Returns the number of rows written.
+CREATE FUNCTION _write_differences(
+    s segmentation_settings, suffix text, key_columns text[], query text, among text DEFAULT NULL
+) RETURNS bigint
+LANGUAGE plpgsql VOLATILE SET search_path = pg_catalog, pg_temp
+AS $write$
+DECLARE
+    target text := @extschema@._lock_and_check(s, suffix, 'ROW EXCLUSIVE MODE');
+    keys text := (SELECT string_agg(quote_ident(k), ', ') FROM unnest(key_columns) AS k);
+    same_key text := @extschema@._equal_columns(target::regclass, key_columns, 'f', 't');
+    is_compared text := CASE WHEN among IS NULL THEN 'true'
+        ELSE format('EXISTS (SELECT FROM %s AS a WHERE %s)', among, @extschema@._same_key(s, 'a', 't')) END;
+    columns text;
+    new_values text;
+    is_unchanged text;
+    written bigint;
+BEGIN
+    SELECT string_agg(quote_ident(a.attname), ', ' ORDER BY a.attnum),
+           string_agg(format('%1$I = EXCLUDED.%1$I', a.attname), ', ' ORDER BY a.attnum)
+    INTO columns, new_values
+    FROM pg_attribute AS a
+    WHERE a.attrelid = target::regclass AND a.attnum > 0 AND NOT a.attisdropped
+        AND a.attname <> ALL (key_columns);
+    is_unchanged := format('EXISTS (SELECT FROM (SELECT * FROM %s AS t WHERE %s) AS t', target, is_compared)
+        || format(' WHERE %s AND (t.*) OPERATOR(pg_catalog.*=) (f.*))', same_key);
+    EXECUTE
+        format('WITH fresh AS MATERIALIZED (%s), ', query)
+        || format('gone AS (DELETE FROM %s AS t WHERE %s', target, is_compared)
+        || format(' AND NOT EXISTS (SELECT FROM fresh AS f WHERE %s) RETURNING 1), ', same_key)
+        || format('put AS (INSERT INTO %s (%s, %s) SELECT %2$s, %3$s FROM fresh AS f', target, keys, columns)
+        || format(' WHERE NOT %s ON CONFLICT (%s) DO UPDATE SET %s RETURNING 1) ', is_unchanged, keys, new_values)
+        || 'SELECT (SELECT count(*) FROM gone) + (SELECT count(*) FROM put)'
+        INTO written;
+    RETURN written;
+END
+$write$;
+COMMENT ON FUNCTION _write_differences(segmentation_settings, text, text[], text, text) IS
+    'Part of segmentations: makes a table equal to a query, writing only what differs.';
+
+-- Amounts of two currencies are never added up: the only one that the orders have, or an error.
+CREATE FUNCTION _currency(s segmentation_settings, among text, known text) RETURNS text
+LANGUAGE plpgsql VOLATILE SET search_path = pg_catalog, pg_temp
+AS $currency$
+DECLARE
+    found text[];
+BEGIN
+    IF s.currency IS NULL THEN
+        RETURN NULL;
+    END IF;
+    EXECUTE format($sql$SELECT array_agg(c.currency) FROM (
+                            SELECT DISTINCT coalesce(o.%I::pg_catalog.text, '(none)') AS currency FROM %s LIMIT 9
+                        ) AS c$sql$, s.currency, @extschema@._order_rows(s, among)) INTO found;
+    found := ARRAY(SELECT DISTINCT c FROM unnest(found || known) AS c WHERE c IS NOT NULL ORDER BY c);
+    IF cardinality(found) > 1 AND among IS NOT NULL THEN
+        RETURN @extschema@._currency(s, NULL::text, NULL::text); -- the known one may be gone
+    ELSIF cardinality(found) > 1 THEN
+        RAISE EXCEPTION 'the orders have several currencies: %', array_to_string(found, ', ')
+            USING ERRCODE = 'data_exception',
+                  HINT = format(
+                      'Amounts are not converted. Segment one of them: order_filter => %L.',
+                      format('o.%I = %L', s.currency, (SELECT min(c) FROM unnest(found) AS c WHERE c <> '(none)')));
+    END IF;
+    RETURN found[1];
+END
+$currency$;
+COMMENT ON FUNCTION _currency(segmentation_settings, text, text) IS
+    'Part of segmentations: the only currency of the orders; an error where there are several.';
+
+-- The policy that holds on a day, by the settings: the default, a document, a stored policy, a preset, or what was
+-- learned last up to it. What is learned lies over the policy that was in force, and at creation over the default.
+CREATE FUNCTION _policy_on(s segmentation_settings, on_day date, learn boolean) RETURNS segment_policy
+LANGUAGE plpgsql VOLATILE SET search_path = pg_catalog, pg_temp
+AS $policy$
+DECLARE
+    given text := s.policy;
+    is_stored boolean := EXISTS (SELECT FROM @extschema@.segment_policies AS p WHERE p.name = given);
+    is_preset boolean := EXISTS (SELECT FROM @extschema@.policy_presets() AS p WHERE p.name = given);
+    found @extschema@.segment_policy;
+    limits jsonb;
+BEGIN
+    IF given IS NULL THEN
+        RETURN @extschema@.default_policy();
+    ELSIF given ~ '^\s*\{' THEN
+        RETURN given::@extschema@.segment_policy;
+    ELSIF is_stored AND (is_preset OR given = 'learn') THEN
+        RAISE EXCEPTION 'policy "%" is ambiguous: segment_policies has one of this name, and so has pg_rfm', given
+            USING ERRCODE = 'invalid_parameter_value', HINT = 'Store it under another name.';
+    ELSIF is_stored THEN
+        RETURN @extschema@.stored_policy(given, on_day);
+    ELSIF is_preset THEN
+        RETURN @extschema@.preset_policy(given);
+    ELSIF given <> 'learn' THEN
+        RAISE EXCEPTION 'there is no policy "%"', given
+            USING ERRCODE = 'invalid_parameter_value',
+                  HINT = format('Give a JSON document, learn, a name in segment_policies, or a preset: %s.',
+                                (SELECT string_agg(p.name, ', ') FROM @extschema@.policy_presets() AS p));
+    END IF;
+
+    EXECUTE format('SELECT policy FROM %s ORDER BY valid_from <= $1 DESC, abs(valid_from - $1) LIMIT 1',
+                   @extschema@._lock_and_check(s, 'policies', 'ACCESS SHARE MODE'))
+        INTO found USING on_day;
+    IF NOT learn THEN
+        RETURN found;
+    END IF;
+    found := coalesce(found, @extschema@.default_policy());
+    EXECUTE format('SELECT coalesce(@extschema@.learn_policy(history, $1, $2), $2) FROM %s '
+                   'WHERE @extschema@.orders(history, $1) > 0', @extschema@._lock_and_check(s, 'histories', 'ACCESS SHARE MODE'))
+        INTO found USING on_day, found;
+    limits := @extschema@.effective_policy(found) -> 'lifecycle';
+    RAISE NOTICE '%: learned over the policy in force: at risk after % days, dormant after % (%)', s.name,
+        limits ->> 'at_risk_after_days', limits ->> 'dormant_after_days',
+        coalesce(found::jsonb #>> '{learned,limits}', 'nobody has bought');
+    RETURN found;
+END
+$policy$;
+COMMENT ON FUNCTION _policy_on(segmentation_settings, date, boolean) IS
+    'Part of segmentations: the policy that holds on a day, learned anew if asked.';
+
+-- Writes down the day and policy that the views answer for, and the policy as a new version where it changed.
+-- Returns whether the day or the policy changed.
+CREATE FUNCTION _set_day_and_policy(s segmentation_settings, on_day date, learn boolean) RETURNS boolean
+LANGUAGE plpgsql VOLATILE SET search_path = pg_catalog, pg_temp
+AS $set$
+DECLARE
+    policy @extschema@.segment_policy := @extschema@._policy_on(s, on_day, learn);
+    changed bigint;
+BEGIN
+    EXECUTE format(
+$sql$INSERT INTO %1$s (valid_from, policy)
+SELECT $1, $2
+WHERE (SELECT p.policy FROM %1$s AS p ORDER BY p.valid_from DESC LIMIT 1) OPERATOR(@extschema@.=) $2 IS NOT TRUE
+ON CONFLICT (valid_from) DO UPDATE SET policy = EXCLUDED.policy$sql$,
+        @extschema@._lock_and_check(s, 'policies', 'ROW EXCLUSIVE MODE'))
+        USING on_day, policy;
+    EXECUTE format('UPDATE %s SET as_of = $1, policy = $2 WHERE as_of <> $1 OR policy OPERATOR(@extschema@.<>) $2',
+                   @extschema@._lock_and_check(s, 'status', 'ROW EXCLUSIVE MODE'))
+        USING on_day, policy;
+    GET DIAGNOSTICS changed = ROW_COUNT;
+    RETURN changed > 0;
+END
+$set$;
+COMMENT ON FUNCTION _set_day_and_policy(segmentation_settings, date, boolean) IS
+    'Part of segmentations: writes down the day and policy that the views answer for.';
+
+-- Makes a materialized view hold what its definition returns, and writes only the rows that differ. Not REFRESH
+-- CONCURRENTLY, which computes all rows into a temporary table first: a transaction with one cannot be prepared.
+CREATE FUNCTION _refresh_view(view regclass, keys text[]) RETURNS bigint
+LANGUAGE plpgsql VOLATILE SET search_path = pg_catalog, pg_temp
+AS $refresh_view$
+DECLARE
+    same_key text := @extschema@._equal_columns(view, keys, 't', 'f');
+BEGIN
+    RETURN @extschema@._write_view_rows(view,
+        format('SELECT t.ctid, f.%I IS NULL, f.*', keys[1])
+        || format(' FROM %s AS t FULL JOIN (%s) AS f ON %s', view, rtrim(pg_get_viewdef(view), '; '), same_key)
+        || ' WHERE ((t.*) OPERATOR(pg_catalog.*=) (f.*)) IS NOT TRUE');
+END
+$refresh_view$;
+COMMENT ON FUNCTION _refresh_view(regclass, text[]) IS
+    'Part of segmentations: makes a materialized view hold what its definition returns, writing only what differs.';
+
+-- Brings the tables and views up to date. Everything happens in the caller's transaction: a step that fails leaves the
+-- views as they were, and readers see the new rows when it commits.
+CREATE FUNCTION _refresh(s segmentation_settings, rebuild boolean, on_day date, learn boolean) RETURNS void
+LANGUAGE plpgsql VOLATILE SET search_path = pg_catalog, pg_temp
+AS $refresh$
+DECLARE
+    started timestamptz := clock_timestamp();
+    since timestamptz := started;
+    status text := @extschema@._lock_and_check(s, 'status', 'ROW SHARE MODE');
+    touched text; -- a SELECT of the customers whose orders are read; NULL: everybody
+    currency text;
+    stored_table record;
+    written bigint;
+    histories_written bigint := 0;
+    views_are_stale boolean;
+    view record;
+    rows bigint;
+BEGIN
+    IF NOT @extschema@._key_types_hold(s) THEN
+        RAISE EXCEPTION 'the key of % has another type than before: %', s.orders, @extschema@._key_list(s)
+            USING ERRCODE = 'datatype_mismatch',
+                  HINT = format('SELECT alter_segmentation(%L) makes the tables and views anew.', s.name);
+    END IF;
+    -- Locked, so that a transaction that does not see what another refresh did is refused here.
+    EXECUTE format('SELECT currency FROM %s FOR UPDATE', status) INTO currency;
+    IF s.track = 'trigger' THEN
+        -- First the notes, then, under a later snapshot, the orders: what is noted is committed by then.
+        touched := @extschema@._take_notes(s, rebuild);
+    END IF;
+    IF touched IS NULL THEN
+        currency := NULL;
+    END IF;
+
+    currency := @extschema@._currency(s, touched, currency);
+    PERFORM @extschema@._refuse_double_profiles(s);
+    PERFORM @extschema@._refuse_double_targets(s);
+    views_are_stale := rebuild;
+    FOR stored_table IN SELECT * FROM @extschema@._relations(s, true) AS r
+                  WHERE r.is_wanted AND r.kind = 'TABLE' AND r.query IS NOT NULL ORDER BY r.place LOOP
+        IF stored_table.suffix = 'histories' AND touched IS NOT NULL THEN
+            written := @extschema@._write_differences(
+                s, stored_table.suffix, stored_table.keys, @extschema@._histories_sql(s, touched), touched);
+            PERFORM @extschema@._report(s, stored_table.suffix || ' of noted customers', written, since);
+        ELSE
+            written := @extschema@._write_differences(
+                s, stored_table.suffix, stored_table.keys, stored_table.query);
+            PERFORM @extschema@._report(s, stored_table.suffix, written, since);
+        END IF;
+        IF stored_table.suffix = 'histories' THEN
+            histories_written := written;
+        END IF;
+        views_are_stale := views_are_stale OR written > 0;
+        since := clock_timestamp();
+    END LOOP;
+    IF s.track = 'trigger' THEN
+        EXECUTE format('DELETE FROM %s WHERE taken', @extschema@._relation(s, 'noted'));
+    END IF;
+
+    views_are_stale := @extschema@._set_day_and_policy(s, @extschema@._today(s, on_day), learn) OR views_are_stale;
+    FOR view IN
+        SELECT r.suffix, r.keys, c.oid::regclass AS name, c.relispopulated
+        FROM @extschema@._relations(s) AS r
+        JOIN pg_class AS c ON c.oid = @extschema@._relation(s, r.suffix)::regclass
+        WHERE r.is_wanted AND r.kind = 'MATERIALIZED VIEW' AND (views_are_stale OR NOT c.relispopulated)
+        ORDER BY r.place
+    LOOP
+        since := clock_timestamp();
+        IF view.relispopulated THEN
+            PERFORM @extschema@._refresh_view(view.name, view.keys);
+        ELSE
+            -- It was restored without its rows.
+            EXECUTE format('REFRESH MATERIALIZED VIEW %s', @extschema@._relation(s, view.suffix));
+        END IF;
+        EXECUTE format('SELECT count(*) FROM %s', @extschema@._relation(s, view.suffix)) INTO rows;
+        PERFORM @extschema@._report(s, view.suffix, rows, since);
+    END LOOP;
+
+    EXECUTE format('SELECT count(*) FROM %s', @extschema@._relation(s, 'customers')) INTO rows;
+    EXECUTE format('UPDATE %s', @extschema@._lock_and_check(s, 'status', 'ROW EXCLUSIVE MODE'))
+        || ' SET refreshed_at = $1, seconds = $2, rebuilt = $3, histories_written = $4, customers = $5, currency = $6'
+        USING clock_timestamp(), round(extract(epoch FROM clock_timestamp() - started)::numeric, 3), touched IS NULL,
+              histories_written, rows, currency;
+    IF s.track = 'trigger' THEN
+        PERFORM @extschema@._keep_tracking(s);
+    END IF;
+END
+$refresh$;
+COMMENT ON FUNCTION _refresh(segmentation_settings, boolean, date, boolean) IS
+    'Part of segmentations: brings the tables and views up to date.';
+/* </end connected objects> */
+
+/* <begin connected objects> */
+-- src/sql/segmentation.rs
+-- requires:
+--   segmentation_refresh
+
+-- segmentation: audit
+
+-- What is odd about single rows of the orders. All conditions are counted in one pass. Examples show key, day and
+-- amount: a notice must not show what nobody asked for, and whoever may read only the columns that are needed can do
+-- without the others.
+CREATE FUNCTION _audit_rows(s segmentation_settings, rows text) RETURNS TABLE (
+    finding text, rows_found bigint, share numeric, example text, effect text
+)
+LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp
+AS $audit$
+DECLARE
+    keys text := @extschema@._key_list(s, 'o');
+    no_key text := (
+        SELECT string_agg(format('o.%I IS NULL', k.name), ' OR ') FROM unnest(@extschema@._keys(s)) AS k (name));
+    moment text := format('o.%I', s.ordered_at);
+    day text := @extschema@._day(s, @extschema@._source_table(s, 'orders'), 'o', s.ordered_at);
+    amount text := format('o.%I', s.amount); -- not cast: PostgreSQL 13 has no infinite numeric
+    order_id text := CASE WHEN s.order_id IS NOT NULL THEN format('o.%I', s.order_id) END;
+    one_row text := CASE WHEN s.order_id IS NULL THEN 'an order' ELSE 'a line' END;
+    shown text := format('left(CAST(ROW(%s, %s, %s) AS text), 120)', keys, moment, amount);
+    findings text[];
+    effects text[];
+    counts text;
+    examples text;
+    total bigint;
+    counted bigint[];
+    shown_examples text[];
+BEGIN
+    SELECT array_agg(f.finding ORDER BY f.place), array_agg(f.effect ORDER BY f.place),
+           string_agg(format('count(*) FILTER (WHERE %s)', f.condition), ', ' ORDER BY f.place),
+           string_agg(format('min(%s) FILTER (WHERE %s)', shown, f.condition), ', ' ORDER BY f.place)
+    INTO findings, effects, counts, examples
+    FROM (VALUES
+        (1, 'no customer', no_key, 'ignored'),
+        (2, 'no date', moment || ' IS NULL', 'ignored'),
+        (3, 'infinite date', format('NOT isfinite(%s)', moment), 'refused: segment without them (order_filter)'),
+        (4, 'date in the future', format('isfinite(%s) AND %s > %L', moment, day, @extschema@._today(s, NULL::date)),
+            'invisible until that day'),
+        (5, 'no amount', amount || ' IS NULL', one_row || ' that adds nothing to monetary'),
+        -- Infinity less infinity is no number either.
+        (6, 'not a number', format('CAST(%s - %1$s AS pg_catalog.numeric) = ''NaN''', amount),
+            'refused: segment without them (order_filter)'),
+        (7, 'amount zero', amount || ' = 0', one_row || ' that adds nothing to monetary'),
+        (8, 'amount negative', amount || ' < 0', CASE WHEN order_id IS NULL
+            THEN 'a refund: lowers monetary, is no order'
+            ELSE 'lowers its order on that day; where their sum is negative, a refund' END),
+        (9, 'no order number', order_id || ' IS NULL', 'one order of a customer and day together')
+    ) AS f (place, finding, condition, effect)
+    WHERE f.condition IS NOT NULL;
+    EXECUTE format('SELECT count(*), ARRAY[%s], ARRAY[%s] FROM %s', counts, examples, rows)
+        INTO total, counted, shown_examples;
+    RETURN QUERY
+        SELECT f.finding, f.rows_found, round(f.rows_found::numeric / total, 6), f.example, f.effect
+        FROM unnest(findings, counted, shown_examples, effects) WITH ORDINALITY
+            AS f (finding, rows_found, example, effect, place)
+        WHERE f.rows_found > 0 ORDER BY f.place;
+END
+$audit$;
+COMMENT ON FUNCTION _audit_rows(segmentation_settings, text) IS
+    'Part of segmentations: what is odd about single rows of the orders.';
+
+-- What is odd about the orders, by the same settings as a segmentation.
+CREATE FUNCTION _audit(s segmentation_settings) RETURNS TABLE (
+    finding text, rows bigint, share numeric, example text, effect text
+)
+LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp
+AS $audit$
+DECLARE
+    relation regclass := @extschema@._source_table(s, 'orders');
+    order_rows text := format('%s AS o', relation)
+        || CASE WHEN s.order_filter IS NULL THEN '' ELSE format(E' WHERE (\n%s\n)', s.order_filter) END;
+    repeated text := format('%s, o.%I, o.%I', @extschema@._key_list(s, 'o'), s.ordered_at, s.amount)
+        || CASE WHEN s.order_id IS NULL THEN '' ELSE format(', o.%I', s.order_id) END;
+    day text := @extschema@._day(s, relation, 'o', s.ordered_at);
+    effect_of_repeated text := CASE WHEN s.order_id IS NULL
+        THEN 'each is an order of its own; if they are lines of one order, name order_id'
+        ELSE 'lines of one order that are alike: all of them are summed' END;
+    name text;
+BEGIN
+    RETURN QUERY SELECT * FROM @extschema@._audit_rows(s, order_rows);
+
+    -- Rows that repeat another one in all that counts.
+    RETURN QUERY EXECUTE
+        format(
+$sql$SELECT 'duplicate', sum(d.n - 1)::bigint, round(sum(d.n - 1) / sum(d.n), 6),
+       min(d.example::text) FILTER (WHERE d.n > 1), %L
+FROM (SELECT count(*) AS n, ROW(%s) AS example$sql$, effect_of_repeated, repeated)
+        || format(' FROM %s GROUP BY %s) AS d', order_rows, repeated)
+        || ' HAVING bool_or(d.n > 1)';
+
+    IF s.order_id IS NULL THEN
+        -- A column that is called like an order number and has one number in several rows.
+        FOR name IN
+            SELECT a.attname FROM pg_attribute AS a
+            WHERE a.attrelid = relation AND a.attnum > 0 AND NOT a.attisdropped
+                AND has_column_privilege(relation, a.attnum, 'SELECT')
+                AND @extschema@._is_called_like_an_order_number(a.attname::text)
+                AND NOT EXISTS (
+                    SELECT FROM pg_index AS i
+                    WHERE i.indrelid = relation AND i.indisunique AND i.indnkeyatts = 1 AND i.indkey[0] = a.attnum
+                        AND i.indpred IS NULL)
+        LOOP
+            RETURN QUERY EXECUTE
+                format(
+$sql$SELECT 'several rows an order number', d.rows - d.numbers, round((d.rows - d.numbers)::numeric / d.rows, 6), %L,
+       'each row is an order of its own; if they are lines of one order: order_id => ' || %L$sql$,
+                    quote_ident(name), quote_literal(name))
+                || format(
+$sql$
+FROM (SELECT count(o.%I) AS rows, count(DISTINCT o.%1$I) AS numbers FROM %s) AS d
+WHERE d.rows > d.numbers$sql$, name, order_rows);
+        END LOOP;
+    ELSE
+        -- Lines on a later day than the first of their order.
+        RETURN QUERY EXECUTE
+            format(
+$sql$SELECT 'several days an order number', sum(d.n) FILTER (WHERE d.is_later)::bigint,
+       round(sum(d.n) FILTER (WHERE d.is_later) / sum(d.n), 6), min(d.example::text) FILTER (WHERE d.is_later),
+       'change the amount on their own day and are no second order; numbers that are used again have to be told apart'
+FROM (SELECT count(*) AS n, ROW(%1$s, %2$s, sum(o.%3$I)) AS example,
+             o.%4$I IS NOT NULL AND %2$s > min(%2$s) OVER (PARTITION BY %1$s, o.%4$I) AS is_later$sql$,
+                @extschema@._key_list(s, 'o'), day, s.amount, s.order_id)
+            || format(' FROM %s GROUP BY %s, o.%I, %s) AS d HAVING bool_or(d.is_later)',
+                      order_rows, @extschema@._key_list(s, 'o'), s.order_id, day);
+    END IF;
+
+    IF s.currency IS NOT NULL THEN
+        RETURN QUERY EXECUTE format(
+$sql$SELECT 'several currencies', sum(d.n)::bigint, 1.000000,
+       string_agg(coalesce(d.currency, '(none)'), ', ' ORDER BY d.n DESC),
+       'refused: segment one of them (order_filter)'
+FROM (SELECT o.%I::text AS currency, count(*) AS n FROM %s GROUP BY 1) AS d
+HAVING count(*) > 1$sql$, s.currency, order_rows);
+    END IF;
+    IF s.customers IS NOT NULL THEN
+        RETURN QUERY EXECUTE format(
+$sql$SELECT 'customer without contact address', count(*) FILTER (WHERE p.channels = '{}'),
+       round(count(*) FILTER (WHERE p.channels = '{}')::numeric / count(*), 6),
+       min(CAST(ROW(%s) AS text)) FILTER (WHERE p.channels = '{}'),
+       'next_action asks to complete the contact details'
+FROM (%s) AS p
+HAVING count(*) FILTER (WHERE p.channels = '{}') > 0$sql$, @extschema@._key_list(s, 'p'), @extschema@._profiles_sql(s));
+    END IF;
+    RETURN QUERY SELECT * FROM @extschema@._audit_campaigns(s);
+    RETURN QUERY SELECT * FROM @extschema@._audit_kpis(s);
+    IF EXISTS (SELECT FROM pg_class AS r WHERE r.oid = relation AND r.relkind IN ('r', 'p', 'm'))
+        AND NOT @extschema@._an_index_leads_with(relation, @extschema@._keys(s)) THEN
+        RETURN QUERY SELECT 'no index leads with the customer', NULL::bigint, NULL::numeric,
+                            format('CREATE INDEX ON %s (%s)', relation, @extschema@._key_list(s)),
+                            'track => ''trigger'' reads all orders for every refresh';
+    END IF;
+END
+$audit$;
+COMMENT ON FUNCTION _audit(segmentation_settings) IS 'Part of segmentations: what is odd about the orders.';
+
+CREATE FUNCTION _an_index_leads_with(relation regclass, keys text[]) RETURNS boolean
+LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp
+AS $index$
+    SELECT EXISTS (
+        SELECT FROM pg_index AS i
+        WHERE i.indrelid = relation AND i.indisvalid AND i.indpred IS NULL AND i.indnkeyatts >= cardinality(keys)
+            AND ARRAY(SELECT a.attname::text FROM generate_series(0, cardinality(keys) - 1) AS n
+                      JOIN pg_attribute AS a ON a.attrelid = relation AND a.attnum = i.indkey[n]) @> keys)
+$index$;
+COMMENT ON FUNCTION _an_index_leads_with(regclass, text[]) IS
+    'Part of segmentations: whether a table has an index of which these are the first columns.';
+
+CREATE FUNCTION _show_audit(s segmentation_settings) RETURNS void
+LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp
+AS $show$
+DECLARE
+    line record;
+BEGIN
+    -- The only finding that counts no rows is the missing index, which only tracking uses.
+    FOR line IN SELECT * FROM @extschema@._audit(s) AS a WHERE a.rows IS NOT NULL OR s.track = 'trigger' LOOP
+        RAISE NOTICE '%: %: %', s.name, line.finding, concat_ws('; ',
+            line.rows || format(' (%s %%)', round(100 * line.share, 2)), line.effect,
+            CASE WHEN line.rows IS NOT NULL THEN 'for example ' ELSE '' END || line.example);
+    END LOOP;
+END
+$show$;
+COMMENT ON FUNCTION _show_audit(segmentation_settings) IS
+    'Part of segmentations: shows what is odd about the orders as notices.';
+/* </end connected objects> */
+
+/* <begin connected objects> */
+-- src/sql/segmentation.rs
+-- requires:
+--   segmentation_audit
+
+-- segmentation: build
+
+-- The table in which the settings are kept, with their row.
+CREATE FUNCTION _create_settings(s segmentation_settings) RETURNS void
+LANGUAGE plpgsql VOLATILE SET search_path = pg_catalog, pg_temp
+AS $settings$
+DECLARE
+    settings text := @extschema@._relation(s, 'settings');
+BEGIN
+    EXECUTE format('CREATE TABLE %s OF @extschema@.segmentation_settings', settings)
+        || ' (PRIMARY KEY (name), settings_version NOT NULL)';
+    -- Whoever has been granted everything may still not write. No row-level security: it stops the pg_dump of a role
+    -- that only reads.
+    EXECUTE format('CREATE TRIGGER pg_rfm_only_owner BEFORE INSERT OR UPDATE OR DELETE OR TRUNCATE ON %s', settings)
+        || ' EXECUTE FUNCTION @extschema@._only_owner()';
+    EXECUTE format('INSERT INTO %s SELECT ($1).*', settings) USING s;
+END
+$settings$;
+COMMENT ON FUNCTION _create_settings(segmentation_settings) IS
+    'Part of segmentations: makes the table of its settings.';
+
+-- A table that holds what a query over the shop's tables returns.
+CREATE FUNCTION _create_table(s segmentation_settings, suffix text, keys text[], query text) RETURNS void
+LANGUAGE plpgsql VOLATILE SET search_path = pg_catalog, pg_temp
+AS $table$
+DECLARE
+    target text := @extschema@._relation(s, suffix);
+    since timestamptz := clock_timestamp();
+    written bigint;
+BEGIN
+    EXECUTE format('CREATE TABLE %s AS %s', target, query);
+    GET DIAGNOSTICS written = ROW_COUNT;
+    EXECUTE format('ALTER TABLE %s ADD PRIMARY KEY (%s)', target,
+                   (SELECT string_agg(quote_ident(k), ', ') FROM unnest(keys) AS k));
+    -- Nobody looks for a history: statistics of them would only cost.
+    EXECUTE (SELECT format('ALTER TABLE %s ', target)
+                 || string_agg(format('ALTER %I SET STATISTICS 0', a.attname), ', ')
+             FROM pg_attribute AS a
+             WHERE a.attrelid = target::regclass AND a.attnum > 0 AND a.attname <> ALL (keys));
+    EXECUTE 'ANALYZE ' || target;
+    PERFORM @extschema@._report(s, suffix, written, since);
+END
+$table$;
+COMMENT ON FUNCTION _create_table(segmentation_settings, text, text[], text) IS
+    'Part of segmentations: makes and fills one of its tables.';
+
+CREATE FUNCTION _create_policies(s segmentation_settings) RETURNS void
+LANGUAGE plpgsql VOLATILE SET search_path = pg_catalog, pg_temp
+AS $policies$
+BEGIN
+    EXECUTE format('CREATE TABLE %s (valid_from date PRIMARY KEY, policy @extschema@.segment_policy NOT NULL)',
+                   @extschema@._relation(s, 'policies'));
+END
+$policies$;
+COMMENT ON FUNCTION _create_policies(segmentation_settings) IS
+    'Part of segmentations: makes the table of policies that were in force.';
+
+CREATE FUNCTION _create_status(s segmentation_settings, currency text) RETURNS void
+LANGUAGE plpgsql VOLATILE SET search_path = pg_catalog, pg_temp
+AS $status$
+DECLARE
+    status text := @extschema@._relation(s, 'status');
+BEGIN
+    EXECUTE format(
+$sql$CREATE TABLE %s (
+    segmentation text PRIMARY KEY,
+    as_of date NOT NULL,
+    refreshed_at timestamptz NOT NULL,
+    seconds numeric NOT NULL,
+    rebuilt boolean NOT NULL,
+    histories_written bigint NOT NULL,
+    customers bigint NOT NULL,
+    currency text,
+    time_zone text NOT NULL,
+    policy @extschema@.segment_policy NOT NULL,
+    order_tables oid[]
+)$sql$, status);
+    EXECUTE format('INSERT INTO %s', status)
+        || ' SELECT $1, $2, now(), 0, true, count(*), 0, $3, $4, @extschema@.default_policy()'
+        || format(' FROM %s', @extschema@._relation(s, 'histories'))
+        USING s.name, @extschema@._today(s, NULL::date), currency, s.time_zone;
+END
+$status$;
+COMMENT ON FUNCTION _create_status(segmentation_settings, text) IS
+    'Part of segmentations: makes the table of its status.';
+
+-- A view, or a materialized view with its unique index.
+CREATE FUNCTION _create_view(s segmentation_settings, suffix text, kind text, keys text[], query text) RETURNS void
+LANGUAGE plpgsql VOLATILE SET search_path = pg_catalog, pg_temp
+AS $view$
+DECLARE
+    target text := @extschema@._relation(s, suffix);
+    since timestamptz := clock_timestamp();
+    rows bigint;
+BEGIN
+    EXECUTE format('CREATE %s %s AS %s', kind, target, query);
+    IF kind = 'VIEW' THEN
+        RETURN;
+    END IF;
+    EXECUTE format('CREATE UNIQUE INDEX %I ON %s (%s)', format('%s_%s_key', s.name, suffix), target,
+                   (SELECT string_agg(quote_ident(k), ', ') FROM unnest(keys) AS k));
+    EXECUTE 'ANALYZE ' || target;
+    EXECUTE format('SELECT count(*) FROM %s', target) INTO rows;
+    PERFORM @extschema@._report(s, suffix, rows, since);
+END
+$view$;
+COMMENT ON FUNCTION _create_view(segmentation_settings, text, text, text[], text) IS
+    'Part of segmentations: makes one of its views.';
+
+-- Makes and fills everything but the settings and policies, which outlive a change of settings, and the notes, which
+-- come last.
+CREATE FUNCTION _build(s segmentation_settings, learn boolean) RETURNS void
+LANGUAGE plpgsql VOLATILE SET search_path = pg_catalog, pg_temp
+AS $build$
+DECLARE
+    status text := @extschema@._relation(s, 'status');
+    started timestamptz := clock_timestamp();
+    currency text := @extschema@._currency(s, NULL::text, NULL::text);
+    part record;
+BEGIN
+    PERFORM @extschema@._refuse_double_profiles(s);
+    PERFORM @extschema@._refuse_double_targets(s);
+    FOR part IN SELECT * FROM @extschema@._relations(s, true) AS r
+                WHERE r.is_wanted AND r.suffix NOT IN ('settings', 'policies', 'noted') ORDER BY r.place LOOP
+        IF part.suffix = 'status' THEN
+            PERFORM @extschema@._create_status(s, currency);
+            PERFORM @extschema@._set_day_and_policy(s, @extschema@._today(s, NULL::date), learn);
+            EXECUTE 'ANALYZE ' || status; -- one row: without statistics it is taken for hundreds
+        ELSIF part.kind = 'TABLE' THEN
+            PERFORM @extschema@._create_table(s, part.suffix, part.keys, part.query);
+        ELSE
+            PERFORM @extschema@._create_view(s, part.suffix, part.kind, part.keys, part.query);
+        END IF;
+    END LOOP;
+    EXECUTE format('UPDATE %s SET refreshed_at = $1, seconds = $2, customers = (SELECT count(*) FROM %s)', status,
+                   @extschema@._relation(s, 'customers'))
+        USING clock_timestamp(), round(extract(epoch FROM clock_timestamp() - started)::numeric, 3);
+    IF @extschema@._is_tracked_as_asked(s) IS NOT TRUE THEN
+        PERFORM @extschema@._stop_tracking(s); -- by the settings before, if there were any
+        IF s.track = 'trigger' THEN
+            PERFORM @extschema@._create_notes(s);
+            PERFORM @extschema@._create_trigger_function(s);
+        END IF;
+    END IF;
+    PERFORM @extschema@._comment_relations(s);
+    PERFORM @extschema@._grant_readers(s, '{}'::text[]);
+    IF s.track = 'trigger' THEN
+        PERFORM @extschema@._keep_tracking(s);
+    END IF;
+END
+$build$;
+COMMENT ON FUNCTION _build(segmentation_settings, boolean) IS
+    'Part of segmentations: makes and fills the tables and views.';
+
+-- Drops what the settings asked for. Without CASCADE: a view that somebody else has put on one of the relations is not
+-- lost unnoticed.
+CREATE FUNCTION _drop_relations(s segmentation_settings, and_settings boolean) RETURNS void
+LANGUAGE plpgsql VOLATILE SET search_path = pg_catalog, pg_temp
+SET client_min_messages = warning -- no notices about what does not exist
+AS $drop$
+DECLARE
+    part record;
+BEGIN
+    FOR part IN SELECT * FROM @extschema@._relations(s) AS r
+                WHERE r.is_wanted AND (and_settings OR r.suffix NOT IN ('settings', 'policies', 'noted'))
+                ORDER BY r.place DESC LOOP
+        EXECUTE format('DROP %s IF EXISTS %s', part.kind, @extschema@._relation(s, part.suffix));
+    END LOOP;
+    -- Triggers are taken off last, because their lock keeps readers and writers of the orders out until the commit.
+    IF and_settings THEN
+        PERFORM @extschema@._stop_tracking(s);
+    END IF;
+END
+$drop$;
+COMMENT ON FUNCTION _drop_relations(segmentation_settings, boolean) IS
+    'Part of segmentations: drops its tables and views, and with the settings its triggers too.';
+
+-- Takes the triggers off the orders, with the function they call: to drop these by name takes the owner of the orders.
+CREATE FUNCTION _stop_tracking(s segmentation_settings) RETURNS void
+LANGUAGE plpgsql VOLATILE SET search_path = pg_catalog, pg_temp
+SET client_min_messages = warning -- no notices about what does not exist
+AS $stop$
+BEGIN
+    EXECUTE format('DROP FUNCTION IF EXISTS %s CASCADE', @extschema@._trigger_function(s));
+    EXECUTE format('DROP TABLE IF EXISTS %s', @extschema@._relation(s, 'noted'));
+END
+$stop$;
+COMMENT ON FUNCTION _stop_tracking(segmentation_settings) IS 'Part of segmentations: drops its triggers and notes.';
+
+-- The schemas that a reader needs USAGE on, separated by commas: that of the views, and ours, whose functions take what
+-- NAME_facts holds.
+CREATE FUNCTION _schemas_of_readers(s segmentation_settings, lacking text DEFAULT NULL) RETURNS text
+LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp
+AS $schemas$
+    SELECT string_agg(quote_ident(n.nspname), ', ' ORDER BY n.nspname <> s.schema)
+    FROM pg_namespace AS n
+    WHERE (n.nspname = s.schema OR n.oid = '@extschema@'::regnamespace)
+        AND (lacking IS NULL OR NOT has_schema_privilege(lacking, n.oid, 'USAGE'))
+$schemas$;
+COMMENT ON FUNCTION _schemas_of_readers(segmentation_settings, text) IS
+    'Part of segmentations: the schemas that readers need, or those of them on which one role has no USAGE yet.';
+
+-- Granting on a schema is for its owner, who may be somebody else: what is missing is said.
+CREATE FUNCTION _show_what_readers_lack(s segmentation_settings) RETURNS void
+LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp
+AS $lack$
+DECLARE
+    reader text;
+    schemas text;
+BEGIN
+    FOREACH reader IN ARRAY coalesce(s.readers, '{}') LOOP
+        schemas := @extschema@._schemas_of_readers(s, reader);
+        IF schemas IS NOT NULL THEN
+            RAISE NOTICE E'%: a reader still needs:\n  GRANT USAGE ON SCHEMA % TO %;', s.name, schemas,
+                CASE reader WHEN 'public' THEN reader ELSE quote_ident(reader) END;
+        END IF;
+    END LOOP;
+END
+$lack$;
+COMMENT ON FUNCTION _show_what_readers_lack(segmentation_settings) IS
+    'Part of segmentations: shows the grants on schemas that its readers lack.';
+
+-- Lets the readers of the settings read, and those who are no longer among them not. Everybody is public in lower case,
+-- as in GRANT: quoted, and in any other spelling, it is a role like others.
+CREATE FUNCTION _grant_readers(s segmentation_settings, old_readers text[]) RETURNS void
+LANGUAGE plpgsql VOLATILE SET search_path = pg_catalog, pg_temp
+AS $grant$
+DECLARE
+    readers text[] := coalesce(s.readers, '{}');
+    readable text := (SELECT string_agg(@extschema@._relation(s, r.suffix), ', ' ORDER BY r.place)
+                      FROM @extschema@._relations(s) AS r WHERE r.is_wanted AND r.is_readable);
+    reader text;
+BEGIN
+    FOREACH reader IN ARRAY coalesce(old_readers, '{}') LOOP
+        -- A role that was dropped has no rights any more that could be revoked.
+        IF reader <> ALL (readers) AND (reader = 'public' OR to_regrole(quote_ident(reader)) IS NOT NULL) THEN
+            EXECUTE format('REVOKE SELECT ON %s FROM %I', readable, reader);
+        END IF;
+    END LOOP;
+    FOREACH reader IN ARRAY readers LOOP
+        EXECUTE format('GRANT SELECT ON %s TO %I', readable, reader);
+    END LOOP;
+    PERFORM @extschema@._show_what_readers_lack(s);
+END
+$grant$;
+COMMENT ON FUNCTION _grant_readers(segmentation_settings, text[]) IS
+    'Part of segmentations: lets the readers of the settings read, and revokes it from those of before.';
+
+-- Builds or refreshes one that has been checked. Every error names it, and says that nothing was changed.
+CREATE FUNCTION _build_or_refresh(s segmentation_settings, what text, rebuild boolean, on_day date, learn boolean)
+    RETURNS void
+LANGUAGE plpgsql VOLATILE SET search_path = pg_catalog, pg_temp
+AS $run$
+DECLARE
+    prefix text := format('segmentation "%s": ', s.name);
+    code text;
+    message text;
+    detail text;
+    hint text;
+BEGIN
+    IF what = 'refresh' THEN
+        PERFORM @extschema@._refuse_unsafe_schema(s);
+        PERFORM @extschema@._refresh(@extschema@._checked_settings(s), rebuild, on_day, learn);
+    ELSE
+        PERFORM @extschema@._build(s, learn);
+    END IF;
+EXCEPTION WHEN OTHERS THEN
+    GET STACKED DIAGNOSTICS
+        code = RETURNED_SQLSTATE, message = MESSAGE_TEXT, detail = PG_EXCEPTION_DETAIL, hint = PG_EXCEPTION_HINT;
+    IF NOT starts_with(message, prefix) THEN
+        message := prefix || message;
+    END IF;
+    IF hint = '' THEN
+        hint := 'Nothing was changed.' || CASE
+            WHEN code = '42501' THEN
+                ' It takes SELECT on the sources, CREATE in the schema and, to track, TRIGGER on the orders and all '
+                'their partitions.'
+            WHEN code IN ('42703', '42P01', '42883', '42704') AND s.order_filter IS NOT NULL THEN
+                ' The order filter is read with an empty search path: qualify functions and types with their schema.'
+            ELSE '' END;
+    END IF;
+    IF detail = '' THEN
+        RAISE EXCEPTION '%', message USING ERRCODE = code, HINT = hint;
+    END IF;
+    RAISE EXCEPTION '%', message USING ERRCODE = code, DETAIL = detail, HINT = hint;
+END
+$run$;
+COMMENT ON FUNCTION _build_or_refresh(segmentation_settings, text, boolean, date, boolean) IS
+    'Part of segmentations: builds or refreshes one, and names it in every error.';
+/* </end connected objects> */
+
+/* <begin connected objects> */
+-- src/sql/segmentation.rs
+-- requires:
+--   segmentation_build
+
+-- segmentation: create, refresh, alter, drop
+
+CREATE FUNCTION _create_segmentation(given jsonb) RETURNS text
+LANGUAGE plpgsql VOLATILE SECURITY INVOKER SET search_path = pg_catalog, pg_temp
+AS $create$
+DECLARE
+    s @extschema@.segmentation_settings;
+    taken text;
+BEGIN
+    s := @extschema@._with_changes(s, jsonb_build_object('name', given ->> 'name', 'schema', given ->> 'schema'));
+    IF s.name IS NULL OR s.name = '' OR octet_length(s.name) > 47 THEN
+        PERFORM @extschema@._refuse(format('a segmentation cannot be called %L', s.name),
+                                    'Its name has 1 to 47 bytes: the names of its views begin with it.');
+    ELSIF s.schema IS NULL OR to_regnamespace(quote_ident(s.schema)) IS NULL THEN
+        PERFORM @extschema@._refuse(format('there is no schema %L', s.schema),
+                                    'Create it first, or name another one: schema => ''...''.');
+    ELSIF EXISTS (SELECT FROM @extschema@._list_segmentations() AS l
+                  WHERE l.name = s.name AND (l.owner = current_user OR l.schema = s.schema)) THEN
+        RAISE EXCEPTION 'segmentation "%" exists', s.name
+            USING ERRCODE = 'duplicate_object',
+                  HINT = 'refresh_segmentation and alter_segmentation work on it; drop_segmentation removes it.';
+    END IF;
+    s := @extschema@._checked_settings(s, given);
+    -- Those that are not asked for now may be later.
+    taken := (SELECT string_agg(@extschema@._relation(s, r.suffix), ', ' ORDER BY r.place DESC)
+              FROM @extschema@._relations(s) AS r
+              WHERE to_regclass(@extschema@._relation(s, r.suffix)) IS NOT NULL);
+    taken := concat_ws(', ', taken, to_regprocedure(@extschema@._trigger_function(s)));
+    IF taken <> '' THEN
+        RAISE EXCEPTION 'segmentation "%": % exists already', s.name, taken
+            USING ERRCODE = 'duplicate_table', HINT = 'Choose another name, or another schema.';
+    END IF;
+    PERFORM @extschema@._refuse_early(s);
+    PERFORM @extschema@._show_audit(s);
+    PERFORM @extschema@._create_settings(s);
+    PERFORM @extschema@._create_policies(s);
+    PERFORM @extschema@._build_or_refresh(s, 'build', NULL::boolean, NULL::date, true);
+
+    RAISE NOTICE E'%: done. To refresh it every night (pg_cron; any job runner can do the same):\n  %', s.name,
+        format('SELECT cron.schedule(%L, ''15 3 * * *'', %L);', 'refresh ' || s.name,
+               format('SELECT @extschema@.refresh_segmentation(%L)', s.name));
+    -- Not GRANT SELECT: what is granted by hand is lost where alter_segmentation makes the views anew.
+    IF s.readers IS NULL THEN
+        RAISE NOTICE E'%: to let a role read it:\n  GRANT USAGE ON SCHEMA % TO reader;\n  %',
+            s.name, @extschema@._schemas_of_readers(s),
+            format('SELECT @extschema@.alter_segmentation(%L, readers => ''{reader}'');', s.name);
+    END IF;
+    RETURN s.name;
+END
+$create$;
+COMMENT ON FUNCTION _create_segmentation(jsonb) IS
+    'Part of segmentations: create_segmentation, with its arguments as a document.';
+
+CREATE FUNCTION refresh_segmentation(
+    name text, "full" boolean DEFAULT false, wait boolean DEFAULT true, as_of date DEFAULT NULL
+) RETURNS text
+LANGUAGE plpgsql VOLATILE SECURITY INVOKER SET search_path = pg_catalog, pg_temp
+SET jit = off -- it costs more than it saves
+AS $refresh$
+DECLARE
+    s @extschema@.segmentation_settings := @extschema@._lock_own(name, wait);
+BEGIN
+    IF NOT isfinite(as_of) THEN
+        PERFORM @extschema@._refuse(format('as_of is %s', as_of), 'Give a finite day, or none for today.');
+    END IF;
+    PERFORM @extschema@._build_or_refresh(s, 'refresh', coalesce("full", false), as_of, false);
+    RETURN name;
+END
+$refresh$;
+COMMENT ON FUNCTION refresh_segmentation(text, boolean, boolean, date) IS
+    'Brings the views of one of the caller''s segmentations up to date; full: reads all orders; wait: waits for '
+    'another refresh; as_of: another day than today.';
+
+CREATE FUNCTION _alter_segmentation(name text, given jsonb, reset text[]) RETURNS text
+LANGUAGE plpgsql VOLATILE SECURITY INVOKER SET search_path = pg_catalog, pg_temp
+AS $alter$
+DECLARE
+    old @extschema@.segmentation_settings := @extschema@._lock_own(name);
+    s @extschema@.segmentation_settings := old;
+    resettable text[] := ARRAY(SELECT a.argument FROM @extschema@.segmentation_arguments() AS a WHERE a.can_be_reset);
+    leave_views jsonb := (SELECT jsonb_object_agg(a.argument, NULL::text)
+                          FROM @extschema@.segmentation_arguments() AS a WHERE a.leaves_views);
+    argument text;
+BEGIN
+    FOREACH argument IN ARRAY coalesce(reset, '{}') LOOP
+        IF argument = ANY (resettable) IS NOT TRUE THEN
+            PERFORM @extschema@._refuse(format('%L cannot be reset', argument),
+                                        format('These can: %s.', array_to_string(resettable, ', ')));
+        END IF;
+        given := given - argument - (argument || '_columns');
+        s := @extschema@._with_changes(s, jsonb_build_object(argument, NULL));
+    END LOOP;
+    s := @extschema@._checked_settings(s, given);
+    PERFORM @extschema@._refuse_early(s);
+    -- _lock_own has locked and checked the table.
+    EXECUTE format('DELETE FROM %s', @extschema@._relation(s, 'settings'));
+    EXECUTE format('INSERT INTO %s SELECT ($1).*', @extschema@._relation(s, 'settings')) USING s;
+
+    -- Where only settings change that leave the views in their place, readers do not wait.
+    IF @extschema@._with_changes(old, leave_views) IS NOT DISTINCT FROM @extschema@._with_changes(s, leave_views)
+        AND @extschema@._key_types_hold(s) THEN
+        PERFORM @extschema@._build_or_refresh(
+            s, 'refresh', old.order_filter IS DISTINCT FROM s.order_filter, NULL::date, given ? 'policy');
+        PERFORM @extschema@._grant_readers(s, old.readers);
+    ELSE
+        PERFORM @extschema@._drop_relations(old, false);
+        PERFORM @extschema@._build_or_refresh(s, 'build', NULL::boolean, NULL::date, given ? 'policy');
+    END IF;
+    RETURN name;
+END
+$alter$;
+COMMENT ON FUNCTION _alter_segmentation(text, jsonb, text[]) IS
+    'Part of segmentations: alter_segmentation, with what is given as a document.';
+
+CREATE FUNCTION drop_segmentation(name text) RETURNS text
+LANGUAGE plpgsql VOLATILE SECURITY INVOKER SET search_path = pg_catalog, pg_temp
+AS $drop$
+BEGIN
+    PERFORM @extschema@._drop_relations(@extschema@._lock_own(name), true);
+    RETURN name;
+END
+$drop$;
+COMMENT ON FUNCTION drop_segmentation(text) IS
+    'Drops the tables, views and triggers of one of the caller''s segmentations; refused where something else stands '
+    'on them.';
+
+CREATE FUNCTION segmentation_sql(name text) RETURNS TABLE (relation text, kind text, unique_key text, query text)
+LANGUAGE plpgsql VOLATILE SECURITY INVOKER SET search_path = pg_catalog, pg_temp
+AS $sql$
+DECLARE
+    s @extschema@.segmentation_settings := @extschema@._checked_settings(@extschema@._own_settings(name));
+BEGIN
+    RETURN QUERY
+        SELECT @extschema@._relation(s, r.suffix), r.kind,
+               (SELECT string_agg(quote_ident(k.name), ', ' ORDER BY k.place)
+                FROM unnest(r.keys) WITH ORDINALITY AS k (name, place)),
+               r.query
+        FROM @extschema@._relations(s, true) AS r
+        WHERE r.is_wanted AND r.query IS NOT NULL ORDER BY r.place;
+END
+$sql$;
+COMMENT ON FUNCTION segmentation_sql(text) IS
+    'The SELECT of each table and view of one of the caller''s segmentations, in the order in which they are made.';
+
+-- create_segmentation, alter_segmentation and audit_orders are declared from the one list of arguments. They only
+-- gather what was given, which is what is not NULL, into a document of arguments.
+DO $declare$
+DECLARE
+    of_create pg_catalog.text;
+    of_alter pg_catalog.text;
+    of_audit pg_catalog.text;
+    given_to_create pg_catalog.text;
+    given_to_alter pg_catalog.text;
+    given_to_audit pg_catalog.text;
+    document pg_catalog.text := $document$(
+        SELECT coalesce(jsonb_object_agg(g.argument, g.value), '{}')
+        FROM (VALUES %s) AS g (argument, value) WHERE g.value IS NOT NULL
+    )$document$;
+BEGIN
+    SELECT pg_catalog.string_agg(p.parameter, ', ' ORDER BY p.ordinality),
+           pg_catalog.string_agg(p.altered, ', ' ORDER BY p.ordinality) FILTER (WHERE p.can_be_altered),
+           pg_catalog.string_agg(p.parameter, ', ' ORDER BY p.ordinality) FILTER (WHERE p.is_audited),
+           pg_catalog.format(document, pg_catalog.string_agg(p.value, ', ' ORDER BY p.ordinality)),
+           pg_catalog.format(document, pg_catalog.string_agg(p.value, ', ' ORDER BY p.ordinality)
+                                           FILTER (WHERE p.can_be_altered)),
+           pg_catalog.format(document, pg_catalog.string_agg(p.value, ', ' ORDER BY p.ordinality)
+                                           FILTER (WHERE p.is_audited))
+    INTO of_create, of_alter, of_audit, given_to_create, given_to_alter, given_to_audit
+    FROM (
+        SELECT a.*,
+               CASE WHEN a.default_value IS NULL THEN pg_catalog.format('%I %s', a.argument, a.type)
+                    ELSE pg_catalog.format('%I %s DEFAULT %s', a.argument, a.type, a.default_value) END AS parameter,
+               pg_catalog.format('%I %s DEFAULT NULL', a.argument, a.type) AS altered,
+               pg_catalog.format('(%L, to_jsonb(%I))', a.argument, a.argument) AS value
+        FROM @extschema@.segmentation_arguments() WITH ORDINALITY AS a
+    ) AS p;
+    EXECUTE pg_catalog.format(
+$sql$CREATE FUNCTION @extschema@.create_segmentation(%s) RETURNS text
+LANGUAGE sql VOLATILE SECURITY INVOKER SET search_path = pg_catalog, pg_temp
+SET jit = off -- it costs more than it saves
+AS $create$ SELECT @extschema@._create_segmentation(%s) $create$$sql$, of_create, given_to_create);
+    EXECUTE pg_catalog.format(
+$sql$CREATE FUNCTION @extschema@.alter_segmentation(name text, %s, reset text[] DEFAULT '{}') RETURNS text
+LANGUAGE sql VOLATILE SECURITY INVOKER SET search_path = pg_catalog, pg_temp SET jit = off
+AS $alter$ SELECT @extschema@._alter_segmentation(name, %s, reset) $alter$$sql$, of_alter, given_to_alter);
+    EXECUTE pg_catalog.format(
+$sql$CREATE FUNCTION @extschema@.audit_orders(%s)
+    RETURNS TABLE (finding text, rows bigint, share numeric, example text, effect text)
+LANGUAGE sql STABLE SECURITY INVOKER SET search_path = pg_catalog, pg_temp
+AS $audit$
+    SELECT * FROM @extschema@._audit(@extschema@._checked_settings(NULL::@extschema@.segmentation_settings, %s))
+$audit$$sql$, of_audit, given_to_audit);
+END
+$declare$;
+COMMENT ON FUNCTION create_segmentation IS
+    'Makes and fills NAME_customers, the other views asked for and what they stand on, owned by the caller; '
+    'segmentation_arguments() lists the arguments.';
+COMMENT ON FUNCTION alter_segmentation IS
+    'Changes what is given, sets back what reset names, and brings the views up to date; policy => ''learn'' learns '
+    'anew.';
+COMMENT ON FUNCTION audit_orders IS
+    'What is odd about a table of orders: one row a finding, with count, share 0 to 1, an example and what it does to '
+    'the results.';
 /* </end connected objects> */
 
 /* <begin connected objects> */
@@ -5232,6 +5734,8 @@ AS 'MODULE_PATHNAME', 'vip_tiers_wrapper';
 --   scenario::due_step_reasons
 --   ab::ab_verdicts
 --   ab::ab_factors
+--   kpi::kpis
+--   kpi::customer_months
 
 -- How many rows each list has. Without it the planner expects a thousand, and a join with a few of them is taken for millions
 -- of rows: that costs more in compiling (JIT) than the query itself.
@@ -5249,9 +5753,11 @@ ALTER FUNCTION message_keys() ROWS 32;
 ALTER FUNCTION due_step_reasons() ROWS 11;
 ALTER FUNCTION ab_verdicts() ROWS 3;
 ALTER FUNCTION ab_factors() ROWS 3;
+ALTER FUNCTION kpis() ROWS 20;
+ALTER FUNCTION customer_months(purchase_history, integer, date, segment_policy, engagement_history, text) ROWS 12;
 ALTER FUNCTION customer_columns() ROWS 27;
-ALTER FUNCTION _view_columns() ROWS 76;
-ALTER FUNCTION _source_columns() ROWS 27;
+ALTER FUNCTION _view_columns() ROWS 120;
+ALTER FUNCTION _source_columns() ROWS 36;
 /* </end connected objects> */
 
 /* <begin connected objects> */
