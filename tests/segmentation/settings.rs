@@ -162,7 +162,7 @@ fn relations_are_those_that_are_asked_for() {
         for call in ["alter_segmentation('shop'", "create_segmentation('s', 'sales.orders'"] {
             let (sqlstate, message, hint) = expect_error(&mut client, &format!("SELECT {call}, views => '{views}')"));
             assert_eq!((sqlstate.as_str(), message), ("22023", format!("there is no view {part}")), "{call}");
-            assert_eq!(hint, "views can have: customers, segments, movement, cohorts, actions.");
+            assert_eq!(hint, "views can have: customers, segments, movement, cohorts, actions, campaigns, kpis.");
         }
     }
     batch(&mut client, "SELECT drop_segmentation('shop')");
