@@ -3488,10 +3488,10 @@ CROSS JOIN LATERAL (
                 THEN round(c.target * (c.to_day - c.period + 1) / (d.month_end - c.period + 1), 6)
                 ELSE c.target END AS target_so_far
 ) AS a
-LEFT JOIN LATERAL @extschema@.wilson_interval(c.numerator::bigint, c.denominator) AS i ON k.unit = 'rate'$sql$,
+CROSS JOIN LATERAL @extschema@.wilson_interval(CASE k.unit WHEN 'rate' THEN c.numerator::bigint END, c.denominator) AS i$sql$,
         @extschema@._counted_kpis_sql(s),
         CASE WHEN s.targets IS NULL THEN @extschema@._tenant_column(s, 'c') || 'c.kpi, c.month AS period'
-             ELSE coalesce(format('coalesce(c.%1$I, t.%1$I) AS %1$I, ', s.tenant), '')
+             ELSE CASE WHEN s.tenant IS NULL THEN '' ELSE format('coalesce(c.%1$I, t.%1$I) AS %1$I, ', s.tenant) END
                   || 'coalesce(c.kpi, t.kpi) AS kpi, coalesce(c.month, t.period) AS period' END,
         CASE WHEN s.targets IS NULL THEN E'NULL::numeric AS target\n    FROM counted AS c'
              ELSE format(E't.target\n    FROM counted AS c\n'
@@ -3510,8 +3510,9 @@ CREATE FUNCTION _audit_kpis(s segmentation_settings) RETURNS TABLE (
 LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp
 AS $audit$
 DECLARE
-    counted text := 'SELECT %L, count(*) FILTER (WHERE %s), round(count(*) FILTER (WHERE %2$s)::numeric / count(*), 6), '
-        'left(min(%s) FILTER (WHERE %2$s), 120), %L FROM (%s) AS r HAVING count(*) FILTER (WHERE %2$s) > 0';
+    counted text :=
+        'SELECT %1$L, count(*) FILTER (WHERE %2$s), round(count(*) FILTER (WHERE %2$s)::numeric / count(*), 6), '
+        'left(min(%3$s) FILTER (WHERE %2$s), 120), %4$L FROM (%5$s) AS r HAVING count(*) FILTER (WHERE %2$s) > 0';
 BEGIN
     IF s.targets IS NOT NULL THEN
         RETURN QUERY EXECUTE format(counted, 'target of an unknown KPI',
