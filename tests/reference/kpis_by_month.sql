@@ -94,7 +94,7 @@ RETURNS TABLE (
     final_on date, is_interim boolean, target numeric, target_so_far numeric, on_track boolean
 )
 LANGUAGE sql STABLE AS $$
-    SELECT kpi, month, numerator, denominator, actual, e.rate_low, e.rate_high, final_on, as_of < final_on, t.target, due,
+    SELECT kpi, month, k.numerator, k.denominator, actual, e.rate_low, e.rate_high, final_on, as_of < final_on, t.target, due,
            CASE WHEN kpi IN ('became_dormant', 'dormant_share', 'acquisition_cost', 'reactivation_cost') THEN actual <= due
                 ELSE actual >= due END
     FROM (
@@ -102,7 +102,7 @@ LANGUAGE sql STABLE AS $$
                (month + interval '1 month')::date - month AS days
         FROM plain.counted_kpis(as_of, policy) AS k
     ) AS k
-    LEFT JOIN (SELECT kpi, date_trunc('month', of_month::timestamp)::date AS month, target FROM public.targets) AS t USING (kpi, month)
+    LEFT JOIN (SELECT kpi, date_trunc('month', of_month::timestamp)::date AS month, target::numeric AS target FROM public.targets) AS t USING (kpi, month)
     CROSS JOIN LATERAL (SELECT month + days - 1 + coalesce(substring(kpi FROM 'f2_within_(\d+)')::int, 0) AS final_on) AS f
     CROSS JOIN LATERAL (
         SELECT CASE
@@ -111,8 +111,9 @@ LANGUAGE sql STABLE AS $$
                          'became_dormant') OR kpi LIKE 'retained%' THEN round(t.target * (as_of - month + 1) / days, 6)
             ELSE t.target END AS due
     ) AS d
-    LEFT JOIN LATERAL plain.estimate(numerator::bigint, denominator) AS e
-        ON kpi NOT IN ('average_order_value', 'acquisition_cost', 'reactivation_cost') AND denominator IS NOT NULL
+    CROSS JOIN LATERAL plain.estimate(
+        CASE WHEN kpi NOT IN ('average_order_value', 'acquisition_cost', 'reactivation_cost') THEN k.numerator::bigint END,
+        CASE WHEN kpi NOT IN ('average_order_value', 'acquisition_cost', 'reactivation_cost') THEN k.denominator END) AS e
 $$;
 
 -- What came of campaigns: who was in one group only, from the first contact on for so many days, so far and to the end.
