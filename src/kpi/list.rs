@@ -125,9 +125,15 @@ impl Kpi {
             Kpi::AverageOrderValue => "Revenue of the month / its orders.",
             Kpi::Buyers => "Customers with an order in the month.",
             Kpi::Acquired => "Customers whose first purchase lies in the month.",
-            Kpi::F2Within30 => "Of these, those with a second purchase day at most 30 days after the first.",
-            Kpi::F2Within60 => "Of these, those with a second purchase day at most 60 days after the first.",
-            Kpi::F2Within90 => "Of these, those with a second purchase day at most 90 days after the first.",
+            Kpi::F2Within30 => {
+                "Of the month's new customers, those with a second purchase day at most 30 days after the first."
+            }
+            Kpi::F2Within60 => {
+                "Of the month's new customers, those with a second purchase day at most 60 days after the first."
+            }
+            Kpi::F2Within90 => {
+                "Of the month's new customers, those with a second purchase day at most 90 days after the first."
+            }
             Kpi::Retained1 => "Of those whose first purchase was one calendar month earlier, those who bought.",
             Kpi::Retained3 => "Of those whose first purchase was three calendar months earlier, those who bought.",
             Kpi::Retained6 => "Of those whose first purchase was six calendar months earlier, those who bought.",
@@ -153,9 +159,9 @@ impl Kpi {
             Kpi::AverageOrderValue => "その月の売上 / 注文件数。",
             Kpi::Buyers => "その月に購入した顧客の数。",
             Kpi::Acquired => "その月に初めて購入した顧客の数。",
-            Kpi::F2Within30 => "そのうち、初回から 30 日以内に 2 回目の購入日があった割合。",
-            Kpi::F2Within60 => "そのうち、初回から 60 日以内に 2 回目の購入日があった割合。",
-            Kpi::F2Within90 => "そのうち、初回から 90 日以内に 2 回目の購入日があった割合。",
+            Kpi::F2Within30 => "その月の新規顧客のうち、初回から 30 日以内に 2 回目の購入日があった割合。",
+            Kpi::F2Within60 => "その月の新規顧客のうち、初回から 60 日以内に 2 回目の購入日があった割合。",
+            Kpi::F2Within90 => "その月の新規顧客のうち、初回から 90 日以内に 2 回目の購入日があった割合。",
             Kpi::Retained1 => "1 か月前に初めて購入した顧客のうち、その月に購入した割合。",
             Kpi::Retained3 => "3 か月前に初めて購入した顧客のうち、その月に購入した割合。",
             Kpi::Retained6 => "6 か月前に初めて購入した顧客のうち、その月に購入した割合。",
