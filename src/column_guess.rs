@@ -15,6 +15,10 @@ pub enum Source {
     Contacts,
     /// The customers: memberships, addresses, consents.
     Customers,
+    /// What the KPIs are to be.
+    Targets,
+    /// What was spent on customers.
+    Costs,
 }
 
 impl Source {
@@ -25,6 +29,8 @@ impl Source {
             Source::Engagement => "engagement",
             Source::Contacts => "contacts",
             Source::Customers => "customers",
+            Source::Targets => "targets",
+            Source::Costs => "costs",
         }
     }
 }
@@ -146,6 +152,7 @@ const HAPPENED_AT: &[&str] =
     &["happened_at", "happened_on", "occurred_at", "occurred_on", "event_date", "event_time", "発生日", "発生日時"];
 const CONTACTED_AT: &[&str] = &["contacted_at", "contacted_on", "sent_at", "sent_on"];
 const LAST_CONTACTED_ON: &[&str] = &["last_contacted_on", "last_contacted_at", "最終連絡日"];
+const PERIOD: &[&str] = &["period", "month", "月", "年月", "対象月"];
 const EMAIL: &[&str] = &["email", "e_mail", "email_address", "mail_address", "メールアドレス"];
 const PHONE: &[&str] = &["phone", "phone_number", "telephone", "tel", "電話番号"];
 
@@ -158,7 +165,7 @@ const fn optional(source: Source, name: &'static str, kind: Kind, names: &'stati
 }
 
 /// All roles, source by source.
-pub static ROLES: [Role; 27] = [
+pub static ROLES: [Role; 36] = [
     optional(Source::Orders, "tenant", Kind::Key, &[]),
     required(Source::Orders, "customer", Kind::Key, &[CUSTOMER]),
     required(Source::Orders, "ordered_at", Kind::Day, &[ORDERED_AT]),
@@ -177,6 +184,7 @@ pub static ROLES: [Role; 27] = [
     optional(Source::Contacts, "scenario", Kind::Text, &[&["scenario"]]),
     optional(Source::Contacts, "step", Kind::Text, &[&["step"]]),
     optional(Source::Contacts, "group", Kind::Text, &[&["group", "test_group"]]),
+    optional(Source::Contacts, "campaign", Kind::Text, &[&["campaign", "campaign_name", "キャンペーン"]]),
     optional(Source::Customers, "tenant", Kind::Key, &[]),
     required(Source::Customers, "customer", Kind::Key, &[CUSTOMER, &["id"]]),
     optional(Source::Customers, "membership", Kind::Text, &[&["membership", "membership_status", "会員区分"]]),
@@ -186,6 +194,14 @@ pub static ROLES: [Role; 27] = [
     optional(Source::Customers, "line_id", Kind::Text, &[&["line_id", "line_user_id"]]),
     optional(Source::Customers, "consents", Kind::Json, &[&["consents"]]),
     optional(Source::Customers, "last_contacted_on", Kind::Day, &[LAST_CONTACTED_ON]),
+    optional(Source::Targets, "tenant", Kind::Key, &[]),
+    required(Source::Targets, "kpi", Kind::Text, &[&["kpi", "指標"]]),
+    required(Source::Targets, "period", Kind::Day, &[PERIOD]),
+    required(Source::Targets, "target", Kind::Amount, &[&["target", "goal", "目標", "目標値"]]),
+    optional(Source::Costs, "tenant", Kind::Key, &[]),
+    required(Source::Costs, "period", Kind::Day, &[PERIOD]),
+    required(Source::Costs, "purpose", Kind::Text, &[&["purpose", "目的"]]),
+    required(Source::Costs, "amount", Kind::Amount, &[&["amount", "cost", "金額", "費用"]]),
 ];
 
 /// Names that an order number often has. It is not guessed, because a wrong guess would add up orders; an audit looks at

@@ -4,6 +4,10 @@
 //! or the question does not apply to her. Such a customer belongs in no denominator. Whether the time is over depends on
 //! the calendar alone, never on what she did, so that those who were quick do not make a young cohort look good.
 
+mod list;
+
+pub use list::{Kpi, Unit};
+
 use chrono::{Datelike, Days, Months, NaiveDate};
 
 use crate::day::Day;
@@ -15,7 +19,7 @@ use crate::history::{PurchaseDay, PurchaseHistory};
 pub const MAX_MONTHS: i32 = 120_000;
 
 /// The `nth` purchase day up to `as_of`, counted from 1.
-fn purchase_day(h: &PurchaseHistory, nth: usize, as_of: Day) -> Option<Day> {
+pub(crate) fn purchase_day(h: &PurchaseHistory, nth: usize, as_of: Day) -> Option<Day> {
     let purchase_days = h.until(as_of).iter().filter(|entry| entry.is_purchase_day());
     purchase_days.map(|entry| entry.day).nth(nth.checked_sub(1)?)
 }

@@ -34,6 +34,7 @@ pub mod learn;
 pub mod lifecycle;
 pub mod membership;
 pub mod memory;
+pub mod month;
 pub mod movement;
 pub mod policy;
 pub mod proportion;

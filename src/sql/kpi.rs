@@ -15,9 +15,10 @@ use crate::day::Day;
 use crate::decimal::Decimal;
 use crate::engagement::EngagementHistory;
 use crate::history::{NO_PURCHASES, PurchaseHistory};
-use crate::kpi::{self, Period};
+use crate::kpi::{self, Kpi, Period};
 use crate::membership::Membership;
 use crate::memory;
+use crate::month;
 use crate::movement::movements;
 use crate::proportion::Proportion;
 
@@ -106,6 +107,66 @@ fn state_movements(
     SetOf::new(memory::collect(rows))
 }
 
+#[pg_extern(immutable, parallel_safe, cost = 1000)]
+#[allow(clippy::type_complexity)]
+fn customer_months(
+    history: Option<PurchaseHistory>,
+    months: Option<i32>,
+    as_of: Option<Day>,
+    policy: default!(Option<SegmentPolicy>, "NULL"),
+    engagement: default!(Option<EngagementHistory>, "NULL"),
+    membership: default!(Option<Membership>, "NULL"),
+) -> TableIterator<
+    'static,
+    (
+        name!(month, Day),
+        name!(to_day, Day),
+        name!(state_before, &'static str),
+        name!(state_after, &'static str),
+        name!(months_after, Option<i32>),
+        name!(orders, i64),
+        name!(revenue, Decimal),
+    ),
+> {
+    let (Some(months), Some(as_of)) = (months, as_of) else {
+        return TableIterator::empty();
+    };
+    let (history, policy) = (history_of(&history), policy_of(&policy));
+    let customer_on = |day| {
+        check_for_interrupts!();
+        Customer::new(Some(history), day, policy, engagement.as_ref(), membership)
+    };
+    let rows = month::customer_months(history, months, as_of, customer_on)
+        .or_raise()
+        .map(|m| (m.month, m.to, m.state_before.name(), m.state_after.name(), m.months_after, m.orders, m.revenue));
+    TableIterator::new(memory::collect(rows))
+}
+
+#[pg_extern(immutable, strict, parallel_safe, cost = 10)]
+#[allow(clippy::type_complexity)]
+fn kpis() -> TableIterator<
+    'static,
+    (
+        name!(kpi, &'static str),
+        name!(sort_order, i32),
+        name!(unit, &'static str),
+        name!(lower_is_better, bool),
+        name!(builds_up, bool),
+        name!(settles_after_days, i32),
+        name!(label_en, &'static str),
+        name!(label_ja, &'static str),
+        name!(meaning, &'static str),
+        name!(meaning_ja, &'static str),
+    ),
+> {
+    TableIterator::new((1..).zip(Kpi::ALL).map(|(order, kpi)| {
+        let (better, grows, settles) = (kpi.lower_is_better(), kpi.builds_up(), kpi.settles_after_days());
+        let (label_en, label_ja) = (kpi.label_en(), kpi.label_ja());
+        let unit = kpi.unit().name();
+        (kpi.name(), order, unit, better, grows, settles, label_en, label_ja, kpi.meaning(), kpi.meaning_ja())
+    }))
+}
+
 /// A proportion as a row of the type `rate_estimate`.
 ///
 /// # Safety
@@ -160,6 +221,8 @@ extension_sql_file!(
         orders_between,
         purchases_by_month,
         revenue_between,
-        state_movements
+        state_movements,
+        customer_months,
+        kpis
     ]
 );

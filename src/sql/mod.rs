@@ -90,6 +90,8 @@ extension_sql_file!(
         response::dormant_response_order,
         ab::ab_verdicts,
         ab::ab_factors,
+        kpi::kpis,
+        kpi::customer_months,
     ]
 );
 extension_sql_file!("comments.sql", name = "comments", finalize);

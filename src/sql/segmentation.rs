@@ -8,6 +8,7 @@
 //! | `source.sql` | SELECTs over the shop's own tables |
 //! | `views.sql` | SELECTs of the views |
 //! | `responses.sql` | SELECTs of the views of who answers contacts |
+//! | `kpis.sql`, `campaigns.sql` | SELECTs of the KPIs by month and of the results of campaigns |
 //! | `relations.sql` | the catalog of relations: which there are, why, and what they hold; comments |
 //! | `registry.sql` | whose segmentations there are, locked and checked before they are read |
 //! | `check.sql` | settings checked, with defaults and columns filled in |
@@ -42,10 +43,16 @@ extension_sql_file!("segmentation/words.sql", name = "segmentation_words", requi
 extension_sql_file!("segmentation/source.sql", name = "segmentation_source", requires = ["segmentation_words"]);
 extension_sql_file!("segmentation/views.sql", name = "segmentation_views", requires = ["segmentation_source"]);
 extension_sql_file!("segmentation/responses.sql", name = "segmentation_responses", requires = ["segmentation_views"]);
+extension_sql_file!("segmentation/kpis.sql", name = "segmentation_kpis", requires = ["segmentation_responses", "kpi"]);
+extension_sql_file!(
+    "segmentation/campaigns.sql",
+    name = "segmentation_campaigns",
+    requires = ["segmentation_kpis", "ab"]
+);
 extension_sql_file!(
     "segmentation/relations.sql",
     name = "segmentation_relations",
-    requires = ["segmentation_responses"]
+    requires = ["segmentation_campaigns"]
 );
 extension_sql_file!("segmentation/registry.sql", name = "segmentation_registry", requires = ["segmentation_relations"]);
 extension_sql_file!("segmentation/check.sql", name = "segmentation_check", requires = ["segmentation_registry"]);

@@ -12,7 +12,12 @@ fn dumps_restore_and_go_on() {
          INSERT INTO people VALUES (1, 'a@example.com', 'continuing'), (999, NULL, NULL);
          CREATE TABLE events (customer_id int, kind text, happened_at date);
          INSERT INTO events VALUES (1, 'line_friend', '2026-01-01');
-         SELECT alter_segmentation('shop', customers => 'people', engagement => 'events', policy => 'learn');
+         CREATE TABLE sent (customer_id int, channel text, contacted_at date, campaign text);
+         INSERT INTO sent VALUES (1, 'email', '2026-06-01', 'summer');
+         CREATE TABLE goals (kpi text, period date, target numeric); INSERT INTO goals VALUES ('orders', '2026-06-01', 9);
+         CREATE TABLE spent (period date, purpose text, amount numeric); INSERT INTO spent VALUES ('2026-06-01', 'acquisition', 9);
+         SELECT alter_segmentation('shop', customers => 'people', engagement => 'events', policy => 'learn', contacts => 'sent',
+                                   targets => 'goals', costs => 'spent');
          SELECT refresh_segmentation('shop');
          INSERT INTO sales.orders VALUES (1001, 1, '2026-06-01', 5)", // noted, not yet refreshed
     );
@@ -27,9 +32,9 @@ fn dumps_restore_and_go_on() {
         };
 
         let mut copy = quiet(&restored);
-        for relation in
-            VIEWS.iter().chain(&["histories", "status", "policies", "noted", "settings", "engagement", "profiles"])
-        {
+        let tables = ["histories", "status", "policies", "noted", "settings", "engagement", "profiles", "contacts"];
+        let reports = ["campaign_members", "targets", "costs", "campaigns", "kpis"];
+        for relation in VIEWS.iter().chain(&tables).chain(&reports) {
             let rows = format!("SELECT string_agg(t::text, E'\\n' ORDER BY t::text) FROM public.shop_{relation} AS t");
             assert_eq!(text(&mut copy, &rows), text(&mut client, &rows), "{format}: {relation}");
         }

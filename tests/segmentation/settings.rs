@@ -165,7 +165,8 @@ fn relations_are_those_that_are_asked_for() {
             assert_eq!((sqlstate.as_str(), message), ("22023", format!("there is no view {part}")), "{call}");
             assert_eq!(
                 hint,
-                "views can have: customers, segments, movement, cohorts, actions, channels, dormant_response."
+                "views can have: customers, segments, movement, cohorts, actions, channels, dormant_response, campaigns, \
+                 kpis."
             );
         }
     }

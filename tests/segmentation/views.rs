@@ -10,7 +10,11 @@ fn every_view_has_a_key_and_every_column_a_comment() {
         &mut client,
         "CREATE TABLE members (customer_id int, membership text, email text); INSERT INTO members SELECT i, NULL, NULL FROM generate_series(30, 60) AS i;
          CREATE TABLE events (customer_id int, kind text, happened_at date);
-         SELECT create_segmentation('shop', 'sales.orders', as_of => '2026-06-30', customers => 'members', engagement => 'events', track => 'trigger')",
+         CREATE TABLE sent (customer_id int, channel text, contacted_at date, campaign text);
+         INSERT INTO sent VALUES (1, 'email', '2026-06-01', 'summer');
+         CREATE TABLE goals (kpi text, period date, target numeric); CREATE TABLE spent (period date, purpose text, amount numeric);
+         SELECT create_segmentation('shop', 'sales.orders', as_of => '2026-06-30', customers => 'members', engagement => 'events',
+                                    contacts => 'sent', targets => 'goals', costs => 'spent', track => 'trigger')",
     );
     let silent = "SELECT string_agg(c.relname || coalesce('.' || a.attname, ''), ', ')
                   FROM pg_class AS c
@@ -19,7 +23,7 @@ fn every_view_has_a_key_and_every_column_a_comment() {
                       AND (obj_description(c.oid, 'pg_class') IS NULL OR a.attnum IS NOT NULL AND col_description(c.oid, a.attnum) IS NULL)";
     assert_eq!(text(&mut client, silent), "");
     batch(&mut client, "SELECT obj_description('shop_note_orders'::regproc, 'pg_proc')");
-    for view in VIEWS {
+    for view in VIEWS.iter().chain(&["campaigns", "kpis"]) {
         let columns = format!(
             "SELECT string_agg(quote_ident(a.attname), ',' ORDER BY k.n) FROM pg_index AS i CROSS JOIN unnest(i.indkey::int[]) WITH ORDINALITY AS k (attnum, n)
              JOIN pg_attribute AS a ON a.attrelid = i.indrelid AND a.attnum = k.attnum

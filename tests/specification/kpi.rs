@@ -302,6 +302,13 @@ fn answers_of_one_history() {
             "(SELECT string_agg(m::text, ' ') FROM state_movements(H, '2023-12-31', '2024-03-30', '1 month') AS m)",
             "(2023-12-31,2024-01-31,prospect,new,0.00,1.00) (2024-01-31,2024-02-29,new,new,1.00,-0.30)",
         ),
+        ("(SELECT count(*) FROM customer_months(NONE, 12, '2024-12-31'))", "0"),
+        ("(SELECT count(*) FROM customer_months(H, NULL, '2024-12-31'))", "0"),
+        ("(SELECT count(*) FROM customer_months(H, 0, NULL))", "0"),
+        (
+            "(SELECT string_agg(m::text, ' ') FROM customer_months(H, 12, '2024-02-10') AS m)",
+            "(2024-01-01,2024-01-31,prospect,new,0,2,1.00) (2024-02-01,2024-02-10,new,new,1,0,-0.30)",
+        ),
     ] {
         let sql = call.replace("(H,", &format!("({h},")).replace("(NONE,", &format!("({none},"));
         assert_eq!(database.psql(&format!("SELECT {sql}")), format!("{answer}\n"), "{call}");
@@ -326,6 +333,8 @@ fn bad_input_is_refused() {
             "from_day 2024-01-02 is after to_day 2024-01-01",
         ),
         ("bought_between(NULL, '-infinity', '2024-01-01', '2024-01-01')", "22008", "day must be finite, not -infinity"),
+        ("customer_months(NULL, -1, '2024-01-01')", "22023", "months must be from 0 to 1200, not -1"),
+        ("customer_months(NULL, 1, 'infinity')", "22008", "day must be finite, not infinity"),
         ("orders_between(NULL, '2024-01-02', '2024-01-01')", "22023", "from_day 2024-01-02 is after to_day 2024-01-01"),
         (
             "revenue_between(NULL, '2024-01-02', '2024-01-01')",

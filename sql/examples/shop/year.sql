@@ -222,3 +222,35 @@ SELECT date_trunc('quarter', to_day)::date AS quarter,
        sum(revenue_after) FILTER (WHERE from_state = 'dormant' AND to_state <> 'dormant') AS revenue,
        sum(customers) FILTER (WHERE from_state <> 'dormant' AND to_state = 'dormant') AS became_dormant
 FROM shop_movement WHERE to_day > '2025-06-30' GROUP BY 1 ORDER BY 1;
+
+-- ---- The same from a segmentation ------------------------------------------------------------------------------------------
+
+-- The log says of which campaign a message was. Made up: what the shop spends on new customers, and what it wants to reach.
+ALTER TABLE contacts ADD COLUMN campaign text;
+UPDATE contacts SET campaign = 'waking_2025' WHERE "group" IS NOT NULL AND scenario IN (SELECT name FROM scenarios);
+CREATE TABLE costs AS
+SELECT date_trunc('month', contacted_at AT TIME ZONE 'Asia/Tokyo')::date AS month, 'reactivation' AS purpose, sum(cost) AS amount
+FROM contacts WHERE campaign IS NOT NULL GROUP BY 1
+UNION ALL
+SELECT m, 'acquisition', 60000 FROM generate_series(timestamp '2025-07-01', '2026-06-01', '1 month') AS m;
+CREATE TABLE kpi_targets (kpi text, month date, target numeric);
+INSERT INTO kpi_targets VALUES ('revenue', '2026-06-01', 2000000), ('dormant_share', '2026-06-01', 0.5),
+    ('reactivation_rate', '2026-06-01', 0.02), ('acquisition_cost', '2026-06-01', 3000), ('reactivation_cost', '2026-06-01', 2000);
+SELECT create_segmentation('results', orders => 'orders', discounted => 'discounted', customers => 'customers', engagement => 'events',
+                           contacts => 'contacts', policy => policy::text, as_of => '2026-07-01', time_zone => 'Asia/Tokyo',
+                           campaign_days => 90, targets => 'kpi_targets', costs => 'costs', views => '{campaigns,kpis}')
+FROM segmentation \g /dev/null
+
+\echo 'The campaign: whose 90 days are over, and everybody so far'
+SELECT test_group, is_interim, final_on, customers, responders, rate, revenue_per_head AS per_head, lift, lift_low, lift_high, verdict
+FROM results_campaigns WHERE channel = '' ORDER BY is_interim, test_group <> 'holdout', test_group;
+
+\echo 'What was to be reached in June'
+SELECT kpi_label, unit, actual, target, on_track, is_interim FROM results_kpis WHERE target IS NOT NULL ORDER BY kpi_order;
+
+\echo 'What a new customer costs, and one who was reactivated'
+SELECT period, max(actual) FILTER (WHERE kpi = 'acquired') AS acquired,
+       round(max(actual) FILTER (WHERE kpi = 'acquisition_cost')) AS each,
+       max(actual) FILTER (WHERE kpi = 'reactivated') AS reactivated,
+       round(max(actual) FILTER (WHERE kpi = 'reactivation_cost')) AS each
+FROM results_kpis WHERE period BETWEEN '2026-01-01' AND '2026-06-01' GROUP BY period ORDER BY period;

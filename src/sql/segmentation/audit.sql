@@ -340,6 +340,8 @@ $sql$SELECT 'customer without contact address', count(*) FILTER (WHERE p.channel
 FROM (%s) AS p
 HAVING count(*) FILTER (WHERE p.channels = '{}') > 0$sql$, @extschema@._key_list(s, 'p'), @extschema@._profiles_sql(s));
     END IF;
+    RETURN QUERY SELECT * FROM @extschema@._audit_campaigns(s);
+    RETURN QUERY SELECT * FROM @extschema@._audit_kpis(s);
     IF EXISTS (SELECT FROM pg_class AS r WHERE r.oid = relation AND r.relkind IN ('r', 'p', 'm'))
         AND NOT @extschema@._an_index_leads_with(relation, @extschema@._keys(s)) THEN
         RETURN QUERY SELECT 'no index leads with the customer', NULL::bigint, NULL::numeric,

@@ -19,8 +19,8 @@ $settings$;
 COMMENT ON FUNCTION _create_settings(segmentation_settings) IS
     'Part of segmentations: makes the table of its settings.';
 
--- A table that holds what a query over the shop's tables returns, one row a customer.
-CREATE FUNCTION _create_table(s segmentation_settings, suffix text, query text) RETURNS void
+-- A table that holds what a query over the shop's tables returns.
+CREATE FUNCTION _create_table(s segmentation_settings, suffix text, keys text[], query text) RETURNS void
 LANGUAGE plpgsql VOLATILE SET search_path = pg_catalog, pg_temp
 AS $table$
 DECLARE
@@ -30,17 +30,18 @@ DECLARE
 BEGIN
     EXECUTE format('CREATE TABLE %s AS %s', target, query);
     GET DIAGNOSTICS written = ROW_COUNT;
-    EXECUTE format('ALTER TABLE %s ADD PRIMARY KEY (%s)', target, @extschema@._key_list(s));
+    EXECUTE format('ALTER TABLE %s ADD PRIMARY KEY (%s)', target,
+                   (SELECT string_agg(quote_ident(k), ', ') FROM unnest(keys) AS k));
     -- Nobody looks for a history: statistics of them would only cost.
     EXECUTE (SELECT format('ALTER TABLE %s ', target)
                  || string_agg(format('ALTER %I SET STATISTICS 0', a.attname), ', ')
              FROM pg_attribute AS a
-             WHERE a.attrelid = target::regclass AND a.attnum > 0 AND a.attname <> ALL (@extschema@._keys(s)));
+             WHERE a.attrelid = target::regclass AND a.attnum > 0 AND a.attname <> ALL (keys));
     EXECUTE 'ANALYZE ' || target;
     PERFORM @extschema@._report(s, suffix, written, since);
 END
 $table$;
-COMMENT ON FUNCTION _create_table(segmentation_settings, text, text) IS
+COMMENT ON FUNCTION _create_table(segmentation_settings, text, text[], text) IS
     'Part of segmentations: makes and fills one of its tables.';
 
 CREATE FUNCTION _create_policies(s segmentation_settings) RETURNS void
@@ -119,6 +120,7 @@ DECLARE
 BEGIN
     PERFORM @extschema@._refuse_double_profiles(s);
     PERFORM @extschema@._refuse_unknown_words(s);
+    PERFORM @extschema@._refuse_double_targets(s);
     FOR part IN SELECT * FROM @extschema@._relations(s, true) AS r
                 WHERE r.is_wanted AND r.suffix NOT IN ('settings', 'policies', 'noted') ORDER BY r.place LOOP
         IF part.suffix = 'status' THEN
@@ -126,7 +128,7 @@ BEGIN
             PERFORM @extschema@._set_day_and_policy(s, @extschema@._today(s, NULL::date), learn);
             EXECUTE 'ANALYZE ' || status; -- one row: without statistics it is taken for hundreds
         ELSIF part.kind = 'TABLE' THEN
-            PERFORM @extschema@._create_table(s, part.suffix, part.query);
+            PERFORM @extschema@._create_table(s, part.suffix, part.keys, part.query);
         ELSE
             PERFORM @extschema@._create_view(s, part.suffix, part.kind, part.keys, part.query);
         END IF;

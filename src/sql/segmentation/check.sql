@@ -13,17 +13,20 @@ DECLARE
     kind pg_class;
 BEGIN
     s := @extschema@._with_changes(
-        s, given - columns_of_orders - '{engagement_columns,contacts_columns,customers_columns}'::text[]);
+        s, given - columns_of_orders - '{engagement_columns,contacts_columns,customers_columns,targets_columns,costs_columns}'::text[]);
     s.settings_version := @extschema@._settings_version();
     s.time_zone := coalesce(s.time_zone, current_setting('TimeZone'));
     s.lang := coalesce(s.lang, 'en');
     s.track := coalesce(s.track, 'none');
+    s.campaign_days := coalesce(s.campaign_days, 60);
     IF s.orders IS NULL THEN
         PERFORM @extschema@._refuse('orders is NULL', 'Name the table of orders: orders => ''sales.orders''.');
     ELSIF s.lang NOT IN ('en', 'ja') THEN
         PERFORM @extschema@._refuse(format('lang is "%s"', s.lang), 'Labels exist in en and ja.');
     ELSIF s.track NOT IN ('none', 'trigger') THEN
         PERFORM @extschema@._refuse(format('track is "%s"', s.track), 'It is none or trigger.');
+    ELSIF s.campaign_days NOT BETWEEN 1 AND 3650 THEN
+        PERFORM @extschema@._refuse(format('campaign_days is %s', s.campaign_days), 'It is from 1 to 3650 days.');
     ELSIF NOT isfinite(s.as_of) THEN
         PERFORM @extschema@._refuse(format('as_of is %s', s.as_of),
                                     'Give a finite day, or none for today at each refresh.');
@@ -62,6 +65,10 @@ BEGIN
             ELSE @extschema@._settled_columns(s, named.source) || given_columns END);
     END LOOP;
     s := @extschema@._with_checked_words(s, given);
+    IF 'campaigns' = ANY (s.views) AND s.contacts_campaign IS NULL THEN
+        PERFORM @extschema@._refuse('views has campaigns, but contacts have no campaign',
+                                    'Name the column: contacts_columns => ''{"campaign": "..."}''.');
+    END IF;
     PERFORM @extschema@._same_key(s, 'a', 'b'); -- an error where a key has no order
     IF s.order_filter IS NOT NULL THEN
         -- By itself, so that the message shows the filter and no other SQL, and not between parentheses, which it could

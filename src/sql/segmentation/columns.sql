@@ -2,11 +2,12 @@
 
 -- The tables and views that the settings name.
 CREATE FUNCTION _sources(s segmentation_settings) RETURNS TABLE (source text, relation text)
-LANGUAGE plpgsql IMMUTABLE PARALLEL SAFE ROWS 4 SET search_path = pg_catalog, pg_temp
+LANGUAGE plpgsql IMMUTABLE PARALLEL SAFE ROWS 6 SET search_path = pg_catalog, pg_temp
 AS $sources$
 BEGIN
     RETURN QUERY
-        VALUES ('orders', s.orders), ('engagement', s.engagement), ('contacts', s.contacts), ('customers', s.customers);
+        VALUES ('orders', s.orders), ('engagement', s.engagement), ('contacts', s.contacts), ('customers', s.customers),
+               ('targets', s.targets), ('costs', s.costs);
 END
 $sources$;
 COMMENT ON FUNCTION _sources(segmentation_settings) IS
@@ -203,6 +204,17 @@ AS $tenant$ SELECT CASE WHEN s.tenant IS NULL THEN '' ELSE format('%s.%I, ', ali
 COMMENT ON FUNCTION _tenant_column(segmentation_settings, text) IS
     'Part of segmentations: the quoted column of the tenant and a comma; empty where there is one shop.';
 
+CREATE FUNCTION _equal_columns(relation regclass, names text[], one text, other text) RETURNS text
+LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp
+AS $equal$
+    SELECT string_agg(format('%s.%I %s %s.%I', one, k.name, @extschema@._equality(a.atttypid), other, k.name), ' AND '
+                      ORDER BY k.place)
+    FROM unnest(names) WITH ORDINALITY AS k (name, place)
+    JOIN pg_attribute AS a ON a.attrelid = relation AND a.attname = k.name
+$equal$;
+COMMENT ON FUNCTION _equal_columns(regclass, text[], text, text) IS
+    'Part of segmentations: the condition that two rows have equal columns of these, which a relation has.';
+
 CREATE FUNCTION _same_key(s segmentation_settings, one text, other text) RETURNS text
 LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp
 AS $same$ SELECT @extschema@._same_columns(s, @extschema@._keys(s), one, other) $same$;
@@ -211,12 +223,7 @@ COMMENT ON FUNCTION _same_key(segmentation_settings, text, text) IS
 
 CREATE FUNCTION _same_columns(s segmentation_settings, names text[], one text, other text) RETURNS text
 LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp
-AS $same$
-    SELECT string_agg(format('%s.%I %s %s.%I', one, k.name, @extschema@._equality(a.atttypid), other, k.name), ' AND '
-                      ORDER BY k.place)
-    FROM unnest(names) WITH ORDINALITY AS k (name, place)
-    JOIN pg_attribute AS a ON a.attrelid = @extschema@._source_table(s, 'orders') AND a.attname = k.name
-$same$;
+AS $same$ SELECT @extschema@._equal_columns(@extschema@._source_table(s, 'orders'), names, one, other) $same$;
 COMMENT ON FUNCTION _same_columns(segmentation_settings, text[], text, text) IS
     'Part of segmentations: the condition that two rows have equal columns of these; NULL without any.';
 

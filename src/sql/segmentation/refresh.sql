@@ -15,14 +15,15 @@ COMMENT ON FUNCTION _report(segmentation_settings, text, bigint, timestamptz) IS
 -- Makes a table hold what a query returns, and writes only the rows that differ. With `among`, a SELECT of keys, only
 -- the rows of these customers are compared. Rows are compared as stored, because the types have one binary form for a
 -- value. Returns the number of rows written.
-CREATE FUNCTION _write_differences(s segmentation_settings, suffix text, query text, among text DEFAULT NULL)
-    RETURNS bigint
+CREATE FUNCTION _write_differences(
+    s segmentation_settings, suffix text, key_columns text[], query text, among text DEFAULT NULL
+) RETURNS bigint
 LANGUAGE plpgsql VOLATILE SET search_path = pg_catalog, pg_temp
 AS $write$
 DECLARE
     target text := @extschema@._lock_and_check(s, suffix, 'ROW EXCLUSIVE MODE');
-    keys text := @extschema@._key_list(s);
-    same_key text := @extschema@._same_key(s, 'f', 't');
+    keys text := (SELECT string_agg(quote_ident(k), ', ') FROM unnest(key_columns) AS k);
+    same_key text := @extschema@._equal_columns(target::regclass, key_columns, 'f', 't');
     is_compared text := CASE WHEN among IS NULL THEN 'true'
         ELSE format('EXISTS (SELECT FROM %s AS a WHERE %s)', among, @extschema@._same_key(s, 'a', 't')) END;
     columns text;
@@ -35,7 +36,7 @@ BEGIN
     INTO columns, new_values
     FROM pg_attribute AS a
     WHERE a.attrelid = target::regclass AND a.attnum > 0 AND NOT a.attisdropped
-        AND a.attname <> ALL (@extschema@._keys(s));
+        AND a.attname <> ALL (key_columns);
     is_unchanged := format('EXISTS (SELECT FROM (SELECT * FROM %s AS t WHERE %s) AS t', target, is_compared)
         || format(' WHERE %s AND (t.*) OPERATOR(pg_catalog.*=) (f.*))', same_key);
     EXECUTE
@@ -49,7 +50,7 @@ BEGIN
     RETURN written;
 END
 $write$;
-COMMENT ON FUNCTION _write_differences(segmentation_settings, text, text, text) IS
+COMMENT ON FUNCTION _write_differences(segmentation_settings, text, text[], text, text) IS
     'Part of segmentations: makes a table equal to a query, writing only what differs.';
 
 -- Amounts of two currencies are never added up: the only one that the orders have, or an error.
@@ -163,9 +164,7 @@ CREATE FUNCTION _refresh_view(view regclass, keys text[]) RETURNS bigint
 LANGUAGE plpgsql VOLATILE SET search_path = pg_catalog, pg_temp
 AS $refresh_view$
 DECLARE
-    same_key text := (
-        SELECT string_agg(format('t.%1$I %2$s f.%1$I', a.attname, @extschema@._equality(a.atttypid)), ' AND ')
-        FROM pg_attribute AS a WHERE a.attrelid = view AND a.attname = ANY (keys));
+    same_key text := @extschema@._equal_columns(view, keys, 't', 'f');
 BEGIN
     RETURN @extschema@._write_view_rows(view,
         format('SELECT t.ctid, f.%I IS NULL, f.*', keys[1])
@@ -212,15 +211,17 @@ BEGIN
     currency := @extschema@._currency(s, touched, currency);
     PERFORM @extschema@._refuse_double_profiles(s);
     PERFORM @extschema@._refuse_unknown_words(s);
+    PERFORM @extschema@._refuse_double_targets(s);
     views_are_stale := rebuild;
     FOR stored_table IN SELECT * FROM @extschema@._relations(s, true) AS r
                   WHERE r.is_wanted AND r.kind = 'TABLE' AND r.query IS NOT NULL ORDER BY r.place LOOP
         IF stored_table.suffix = 'histories' AND touched IS NOT NULL THEN
             written := @extschema@._write_differences(
-                s, stored_table.suffix, @extschema@._histories_sql(s, touched), touched);
+                s, stored_table.suffix, stored_table.keys, @extschema@._histories_sql(s, touched), touched);
             PERFORM @extschema@._report(s, stored_table.suffix || ' of noted customers', written, since);
         ELSE
-            written := @extschema@._write_differences(s, stored_table.suffix, stored_table.query);
+            written := @extschema@._write_differences(
+                s, stored_table.suffix, stored_table.keys, stored_table.query);
             PERFORM @extschema@._report(s, stored_table.suffix, written, since);
         END IF;
         IF stored_table.suffix = 'histories' THEN

@@ -44,6 +44,7 @@ CREATE TYPE segmentation_settings AS (
     contacts_scenario text,
     contacts_step text,
     contacts_group text,
+    contacts_campaign text,
     channel_names jsonb,
     customers text,
     customers_tenant text,
@@ -56,6 +57,17 @@ CREATE TYPE segmentation_settings AS (
     customers_consents text,
     customers_last_contacted_on text,
     memberships jsonb,
+    targets text,
+    targets_tenant text,
+    targets_kpi text,
+    targets_period text,
+    targets_target text,
+    costs text,
+    costs_tenant text,
+    costs_period text,
+    costs_purpose text,
+    costs_amount text,
+    campaign_days integer,
     as_of date,
     lang text,
     track text,
@@ -80,7 +92,7 @@ CREATE FUNCTION segmentation_arguments() RETURNS TABLE (
     argument text, type text, default_value text, can_be_altered boolean, can_be_reset boolean, leaves_views boolean,
     is_audited boolean, meaning text
 )
-LANGUAGE sql IMMUTABLE PARALLEL SAFE ROWS 27 SET search_path = pg_catalog, pg_temp
+LANGUAGE sql IMMUTABLE PARALLEL SAFE ROWS 32 SET search_path = pg_catalog, pg_temp
 AS $arguments$
     VALUES
     ('name', 'text', NULL, false, false, false, false,
@@ -123,7 +135,7 @@ AS $arguments$
         'A log of what was sent to customers. NULL: none is kept.'),
     ('contacts_columns', 'jsonb', 'NULL', true, false, false, true,
         'Columns of it that are not found by their names: tenant, customer, channel, contacted_at, scenario, step, '
-        'group.'),
+        'group, campaign.'),
     ('channel_names', 'jsonb', 'NULL', true, true, true, true,
         'What the shop''s own names of channels mean, in the log and in consents: an object of word and channel; null '
         'is unknown. NULL: they are as they stand there.'),
@@ -135,6 +147,17 @@ AS $arguments$
     ('memberships', 'jsonb', 'NULL', true, true, true, true,
         'What the shop''s own memberships mean: an object of word and membership; null is unknown, as an empty one is. '
         'NULL: they are as they stand there.'),
+    ('targets', 'regclass', 'NULL', true, true, false, true,
+        'A table of targets, one row a KPI and month, for NAME_kpis. NULL: there are none.'),
+    ('targets_columns', 'jsonb', 'NULL', true, false, false, true,
+        'Columns of it that are not found by their names: tenant, kpi, period, target.'),
+    ('costs', 'regclass', 'NULL', true, true, false, true,
+        'A table of what was spent, by month and purpose (acquisition, reactivation), for NAME_kpis. NULL: not known.'),
+    ('costs_columns', 'jsonb', 'NULL', true, false, false, true,
+        'Columns of it that are not found by their names: tenant, period, purpose, amount.'),
+    ('campaign_days', 'integer', '60', true, false, false, false,
+        'The days of a campaign''s window: an order counts that is made on the day of a customer''s first contact or '
+        'in the days after it, so many together.'),
     ('schema', 'text', 'pg_catalog.current_schema()', false, false, false, false,
         'The schema of its relations.'),
     ('as_of', 'date', 'NULL', true, true, true, true,
@@ -148,7 +171,8 @@ AS $arguments$
         'Roles that may read the views; public is everybody. NULL: only the owner.'),
     ('views', 'text[]', 'NULL', true, true, false, false,
         'The materialized views to make beside customers, which is made in any case: segments, movement, cohorts, '
-        'actions and, with contacts, channels and dormant_response. NULL: all of them.')
+        'actions; with contacts channels, dormant_response and, where they have a campaign, campaigns; and kpis. NULL: '
+        'all of them, but kpis only where there are targets or costs.')
 $arguments$;
 COMMENT ON FUNCTION segmentation_arguments() IS
     'The arguments of create_segmentation: type, default, whether alter_segmentation changes it and reset sets it '

@@ -12,7 +12,9 @@ BEGIN
         WHEN 'orders' THEN ARRAY[s.tenant, s.customer]
         WHEN 'engagement' THEN ARRAY[s.engagement_tenant, s.engagement_customer]
         WHEN 'contacts' THEN ARRAY[s.contacts_tenant, s.contacts_customer]
-        WHEN 'customers' THEN ARRAY[s.customers_tenant, s.customers_customer] END;
+        WHEN 'customers' THEN ARRAY[s.customers_tenant, s.customers_customer]
+        WHEN 'targets' THEN ARRAY[s.targets_tenant] -- of a shop, not of a customer
+        WHEN 'costs' THEN ARRAY[s.costs_tenant] END;
 END
 $keys$;
 COMMENT ON FUNCTION _source_keys(segmentation_settings, text) IS
@@ -29,6 +31,7 @@ AS $keys$
     FROM unnest(@extschema@._source_keys(s, source), @extschema@._source_keys(s, 'orders'))
         WITH ORDINALITY AS k (there, here, place)
     JOIN pg_attribute AS a ON a.attrelid = @extschema@._source_table(s, 'orders') AND a.attname = k.here
+    WHERE k.there IS NOT NULL
 $keys$;
 COMMENT ON FUNCTION _keys_as_in_orders(segmentation_settings, text, text) IS
     'Part of segmentations: the key columns of another source, named and typed as in the orders.';
