@@ -7,7 +7,7 @@ use pgrx::{FromDatum, pg_sys};
 use super::call::{argument, column, row};
 use super::datum::RawDatum;
 use super::error::OrRaise;
-use super::set::{MonthOfPurchases, SetOf, StateMovement};
+use super::set::{CustomerMonth, KpiLabel, MonthOfPurchases, SetOf, StateMovement};
 use super::types::{SegmentPolicy, policy_of};
 use crate::calendar::{Step, days_between};
 use crate::customer::Customer;
@@ -116,20 +116,9 @@ fn customer_months(
     policy: default!(Option<SegmentPolicy>, "NULL"),
     engagement: default!(Option<EngagementHistory>, "NULL"),
     membership: default!(Option<Membership>, "NULL"),
-) -> TableIterator<
-    'static,
-    (
-        name!(month, Day),
-        name!(to_day, Day),
-        name!(state_before, &'static str),
-        name!(state_after, &'static str),
-        name!(months_after, Option<i32>),
-        name!(orders, i64),
-        name!(revenue, Decimal),
-    ),
-> {
+) -> SetOf<CustomerMonth, (Day, Day, &'static str, &'static str, Option<i32>, i64, Decimal)> {
     let (Some(months), Some(as_of)) = (months, as_of) else {
-        return TableIterator::empty();
+        return SetOf::empty();
     };
     let (history, policy) = (history_of(&history), policy_of(&policy));
     let customer_on = |day| {
@@ -139,27 +128,16 @@ fn customer_months(
     let rows = month::customer_months(history, months, as_of, customer_on)
         .or_raise()
         .map(|m| (m.month, m.to, m.state_before.name(), m.state_after.name(), m.months_after, m.orders, m.revenue));
-    TableIterator::new(memory::collect(rows))
+    SetOf::new(memory::collect(rows))
 }
 
 #[pg_extern(immutable, strict, parallel_safe, cost = 10)]
 #[allow(clippy::type_complexity)]
-fn kpis() -> TableIterator<
-    'static,
-    (
-        name!(kpi, &'static str),
-        name!(sort_order, i32),
-        name!(unit, &'static str),
-        name!(lower_is_better, bool),
-        name!(builds_up, bool),
-        name!(settles_after_days, i32),
-        name!(label_en, &'static str),
-        name!(label_ja, &'static str),
-        name!(meaning, &'static str),
-        name!(meaning_ja, &'static str),
-    ),
+fn kpis() -> SetOf<
+    KpiLabel,
+    (&'static str, i32, &'static str, bool, bool, i32, &'static str, &'static str, &'static str, &'static str),
 > {
-    TableIterator::new((1..).zip(Kpi::ALL).map(|(order, kpi)| {
+    SetOf::new((1..).zip(Kpi::ALL).map(|(order, kpi)| {
         let (better, grows, settles) = (kpi.lower_is_better(), kpi.builds_up(), kpi.settles_after_days());
         let (label_en, label_ja) = (kpi.label_en(), kpi.label_ja());
         let unit = kpi.unit().name();

@@ -46,6 +46,17 @@ CREATE TYPE customer_column AS (
 );
 COMMENT ON TYPE customer_column IS 'A row of customer_columns().';
 
+CREATE TYPE customer_month AS (
+    month date,
+    to_day date,
+    state_before text,
+    state_after text,
+    months_after integer,
+    orders bigint,
+    revenue numeric
+);
+COMMENT ON TYPE customer_month IS 'A row of customer_months().';
+
 CREATE TYPE dormancy_category_label AS (
     category text,
     sort_order integer,
@@ -90,6 +101,20 @@ CREATE TYPE due_step_reason_label AS (
     label_ja text
 );
 COMMENT ON TYPE due_step_reason_label IS 'A row of due_step_reasons().';
+
+CREATE TYPE kpi_label AS (
+    kpi text,
+    sort_order integer,
+    unit text,
+    lower_is_better boolean,
+    builds_up boolean,
+    settles_after_days integer,
+    label_en text,
+    label_ja text,
+    meaning text,
+    meaning_ja text
+);
+COMMENT ON TYPE kpi_label IS 'A row of kpis().';
 
 CREATE TYPE lifecycle_state_label AS (
     state text,

@@ -48,11 +48,13 @@ row_types! {
     AnsweringChannel = "answering_channel";
     ChosenColumn = "_chosen_column";
     CustomerColumn = "customer_column";
+    CustomerMonth = "customer_month";
     DormancyCategoryLabel = "dormancy_category_label";
     DormancyReasonLabel = "dormancy_reason_label";
     DormantAnswer = "dormant_answer";
     DormantResponseRank = "dormant_response_rank";
     DueStepReasonLabel = "due_step_reason_label";
+    KpiLabel = "kpi_label";
     LifecycleStateLabel = "lifecycle_state_label";
     MembershipLabel = "membership_label";
     MessageTitle = "message_title";
@@ -95,6 +97,7 @@ columns!(A, B, C, D, E, F);
 columns!(A, B, C, D, E, F, G);
 columns!(A, B, C, D, E, F, G, H);
 columns!(A, B, C, D, E, F, G, H, I);
+columns!(A, B, C, D, E, F, G, H, I, J);
 
 /// What a function returns that is declared as `RETURNS SETOF` the row type `T`, as rows of the columns `C`.
 pub struct SetOf<T, C>(TableIterator<'static, C>, PhantomData<T>);

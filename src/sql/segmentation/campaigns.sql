@@ -9,8 +9,10 @@ DECLARE
     day text := @extschema@._day(s, relation, 'c', s.contacts_contacted_at);
 BEGIN
     RETURN format('SELECT %s, %s AS campaign, nullif(%s, '''') AS test_group, nullif(%s, '''') AS channel, %s AS joined_on',
-                  @extschema@._keys_as_in_orders(s, 'contacts', 'c'), @extschema@._word('c', s.contacts_campaign),
-                  @extschema@._word('c', s.contacts_group), @extschema@._word('c', s.contacts_channel), day)
+                  @extschema@._keys_as_in_orders(s, 'contacts', 'c'),
+                  @extschema@._in_default_collation(@extschema@._text('c', s.contacts_campaign)),
+                  @extschema@._in_default_collation(@extschema@._text('c', s.contacts_group)),
+                  @extschema@._in_default_collation(@extschema@._word(s, 'channel_names', 'c')), day)
         || format(' FROM %s AS c WHERE %s', relation, @extschema@._has_key(s, 'contacts', 'c'))
         || format(' AND c.%I::pg_catalog.text <> '''' AND %s BETWEEN ''0001-01-01'' AND ''9999-12-31''',
                   s.contacts_campaign, day);

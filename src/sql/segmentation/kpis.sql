@@ -21,10 +21,10 @@ $finite$;
 COMMENT ON FUNCTION _finite(text, text) IS 'Part of segmentations: a column as a numeric, NULL where it is not finite.';
 
 -- A word of the shop's, in the collation that ours are in.
-CREATE FUNCTION _word(alias text, column_name text) RETURNS text
+CREATE FUNCTION _in_default_collation(word text) RETURNS text
 LANGUAGE sql IMMUTABLE PARALLEL SAFE SET search_path = pg_catalog, pg_temp
-AS $word$ SELECT @extschema@._text(alias, column_name) || ' COLLATE pg_catalog."default"' $word$;
-COMMENT ON FUNCTION _word(text, text) IS 'Part of segmentations: a column as text, in the default collation.';
+AS $collation$ SELECT format('(%s) COLLATE pg_catalog."default"', word) $collation$;
+COMMENT ON FUNCTION _in_default_collation(text) IS 'Part of segmentations: a text, as SQL, in the default collation.';
 
 -- The rows of a source without customers, with the tenant named as in the orders where there is one.
 CREATE FUNCTION _rows_by_month_sql(s segmentation_settings, source text, word text, word_column text, number text,
@@ -32,7 +32,8 @@ CREATE FUNCTION _rows_by_month_sql(s segmentation_settings, source text, word te
 LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp
 AS $rows$
     SELECT format('SELECT %s%s AS %I, %s AS period, %s AS %I FROM %s AS r',
-                  (@extschema@._keys_as_in_orders(s, source, 'r') || ', '), @extschema@._word('r', word_column), word,
+                  @extschema@._keys_as_in_orders(s, source, 'r') || ', ',
+                  @extschema@._in_default_collation(@extschema@._text('r', word_column)), word,
                   @extschema@._month(s, relation, 'r', period_column), @extschema@._finite('r', number_column), number,
                   relation)
         || coalesce(' WHERE ' || @extschema@._has_key(s, source, 'r'), '')
