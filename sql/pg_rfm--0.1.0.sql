@@ -62,6 +62,7 @@ COMMENT ON FUNCTION _note(oid) IS 'Part of segmentations: notes everybody in a t
 --   Type(pg_rfm::sql::types::PurchaseHistory)
 --   Type(pg_rfm::sql::types::EngagementHistory)
 --   Type(pg_rfm::sql::types::ContactHistory)
+--   Type(pg_rfm::sql::types::MembershipHistory)
 --   Type(pg_rfm::sql::types::SegmentPolicy)
 --   Type(pg_rfm::sql::types::Scenario)
 
@@ -70,6 +71,7 @@ COMMENT ON FUNCTION _note(oid) IS 'Part of segmentations: notes everybody in a t
 CREATE TYPE purchase_history;
 CREATE TYPE engagement_history;
 CREATE TYPE contact_history;
+CREATE TYPE membership_history;
 CREATE TYPE segment_policy;
 CREATE TYPE scenario;
 
@@ -112,6 +114,20 @@ CREATE FUNCTION contact_history_send(contact_history) RETURNS bytea
 CREATE TYPE contact_history (
     INPUT = contact_history_in, OUTPUT = contact_history_out,
     RECEIVE = contact_history_recv, SEND = contact_history_send,
+    STORAGE = extended
+);
+
+CREATE FUNCTION membership_history_in(cstring) RETURNS membership_history
+    AS 'MODULE_PATHNAME', 'membership_history_in_wrapper' LANGUAGE c IMMUTABLE STRICT PARALLEL SAFE;
+CREATE FUNCTION membership_history_out(membership_history) RETURNS cstring
+    AS 'MODULE_PATHNAME', 'membership_history_out_wrapper' LANGUAGE c IMMUTABLE STRICT PARALLEL SAFE;
+CREATE FUNCTION membership_history_recv(internal) RETURNS membership_history
+    AS 'MODULE_PATHNAME', 'membership_history_recv_wrapper' LANGUAGE c IMMUTABLE STRICT PARALLEL SAFE;
+CREATE FUNCTION membership_history_send(membership_history) RETURNS bytea
+    AS 'byteasend' LANGUAGE internal IMMUTABLE STRICT PARALLEL SAFE;
+CREATE TYPE membership_history (
+    INPUT = membership_history_in, OUTPUT = membership_history_out,
+    RECEIVE = membership_history_recv, SEND = membership_history_send,
     STORAGE = extended
 );
 
@@ -332,6 +348,24 @@ CREATE AGGREGATE contact_history(channel text, contacted_on date, scenario text,
 );
 CREATE AGGREGATE rollup(c contact_history) (
     SFUNC = _collect_contacts, STYPE = internal, SSPACE = 160, FINALFUNC = _finish_contacts, FINALFUNC_MODIFY = READ_ONLY,
+    COMBINEFUNC = _combine_events, SERIALFUNC = _serialize_events, DESERIALFUNC = _deserialize_events, PARALLEL = SAFE
+);
+
+CREATE FUNCTION _collect_membership(internal, membership text, since date) RETURNS internal
+    AS 'MODULE_PATHNAME', 'collect_membership_wrapper' LANGUAGE c IMMUTABLE PARALLEL SAFE;
+CREATE FUNCTION _collect_memberships(internal, m membership_history) RETURNS internal
+    AS 'MODULE_PATHNAME', 'collect_memberships_wrapper' LANGUAGE c IMMUTABLE PARALLEL SAFE COST 20;
+CREATE FUNCTION _finish_memberships(internal) RETURNS membership_history
+    AS 'MODULE_PATHNAME', 'finish_memberships_wrapper' LANGUAGE c IMMUTABLE PARALLEL SAFE COST 20;
+
+CREATE AGGREGATE membership_history(membership text, since date) (
+    SFUNC = _collect_membership, STYPE = internal, SSPACE = 160, FINALFUNC = _finish_memberships,
+    FINALFUNC_MODIFY = READ_ONLY,
+    COMBINEFUNC = _combine_events, SERIALFUNC = _serialize_events, DESERIALFUNC = _deserialize_events, PARALLEL = SAFE
+);
+CREATE AGGREGATE rollup(m membership_history) (
+    SFUNC = _collect_memberships, STYPE = internal, SSPACE = 160, FINALFUNC = _finish_memberships,
+    FINALFUNC_MODIFY = READ_ONLY,
     COMBINEFUNC = _combine_events, SERIALFUNC = _serialize_events, DESERIALFUNC = _deserialize_events, PARALLEL = SAFE
 );
 /* </end connected objects> */
@@ -820,6 +854,18 @@ AS 'MODULE_PATHNAME', 'check_scenario_wrapper';
 /* </end connected objects> */
 
 /* <begin connected objects> */
+-- src/sql/events.rs
+-- pg_rfm::sql::events::collect_membership
+-- Skipped due to `#[pgrx(sql = false)]`
+/* </end connected objects> */
+
+/* <begin connected objects> */
+-- src/sql/events.rs
+-- pg_rfm::sql::events::collect_memberships
+-- Skipped due to `#[pgrx(sql = false)]`
+/* </end connected objects> */
+
+/* <begin connected objects> */
 -- src/sql/orders.rs
 -- pg_rfm::sql::orders::collect_order
 -- Skipped due to `#[pgrx(sql = false)]`
@@ -969,7 +1015,8 @@ CREATE FUNCTION segment_customer(
     membership text DEFAULT NULL,
     channels text[] DEFAULT NULL,
     last_contacted_on date DEFAULT NULL,
-    contacts contact_history DEFAULT NULL
+    contacts contact_history DEFAULT NULL,
+    memberships membership_history DEFAULT NULL
 ) RETURNS customer_segment
     AS 'MODULE_PATHNAME', 'segment_customer_wrapper' LANGUAGE c IMMUTABLE PARALLEL SAFE COST 150;
 
@@ -1034,6 +1081,11 @@ CREATE TYPE segmentation_settings AS (
     contacts_scenario text,
     contacts_step text,
     contacts_group text,
+    membership_log text,
+    membership_log_tenant text,
+    membership_log_customer text,
+    membership_log_membership text,
+    membership_log_since text,
     customers text,
     customers_tenant text,
     customers_customer text,
@@ -1068,7 +1120,7 @@ CREATE FUNCTION segmentation_arguments() RETURNS TABLE (
     argument text, type text, default_value text, can_be_altered boolean, can_be_reset boolean, leaves_views boolean,
     is_audited boolean, meaning text
 )
-LANGUAGE sql IMMUTABLE PARALLEL SAFE ROWS 24 SET search_path = pg_catalog, pg_temp
+LANGUAGE sql IMMUTABLE PARALLEL SAFE ROWS 26 SET search_path = pg_catalog, pg_temp
 AS $arguments$
     VALUES
     ('name', 'text', NULL, false, false, false, false,
@@ -1109,6 +1161,11 @@ AS $arguments$
     ('contacts_columns', 'jsonb', 'NULL', true, false, false, false,
         'Columns of it that are not found by their names: tenant, customer, channel, contacted_at, scenario, step, '
         'group.'),
+    ('membership_log', 'regclass', 'NULL', true, true, false, true,
+        'A log of memberships: which one each customer had since when. It counts before the membership of the '
+        'customers. NULL: only that is known.'),
+    ('membership_log_columns', 'jsonb', 'NULL', true, false, false, true,
+        'Columns of it that are not found by their names: tenant, customer, membership, since.'),
     ('customers', 'regclass', 'NULL', true, true, false, true,
         'The table of customers, one row a customer. NULL: customers are those with an order.'),
     ('customers_columns', 'jsonb', 'NULL', true, false, false, true,
@@ -1229,11 +1286,12 @@ COMMENT ON FUNCTION _today(segmentation_settings, date) IS
 
 -- The tables and views that the settings name.
 CREATE FUNCTION _sources(s segmentation_settings) RETURNS TABLE (source text, relation text)
-LANGUAGE plpgsql IMMUTABLE PARALLEL SAFE ROWS 4 SET search_path = pg_catalog, pg_temp
+LANGUAGE plpgsql IMMUTABLE PARALLEL SAFE ROWS 5 SET search_path = pg_catalog, pg_temp
 AS $sources$
 BEGIN
     RETURN QUERY
-        VALUES ('orders', s.orders), ('engagement', s.engagement), ('contacts', s.contacts), ('customers', s.customers);
+        VALUES ('orders', s.orders), ('engagement', s.engagement), ('contacts', s.contacts),
+               ('membership_log', s.membership_log), ('customers', s.customers);
 END
 $sources$;
 COMMENT ON FUNCTION _sources(segmentation_settings) IS
@@ -1479,6 +1537,7 @@ BEGIN
         WHEN 'orders' THEN ARRAY[s.tenant, s.customer]
         WHEN 'engagement' THEN ARRAY[s.engagement_tenant, s.engagement_customer]
         WHEN 'contacts' THEN ARRAY[s.contacts_tenant, s.contacts_customer]
+        WHEN 'membership_log' THEN ARRAY[s.membership_log_tenant, s.membership_log_customer]
         WHEN 'customers' THEN ARRAY[s.customers_tenant, s.customers_customer] END;
 END
 $keys$;
@@ -1657,6 +1716,31 @@ $contacts$;
 COMMENT ON FUNCTION _contacts_sql(segmentation_settings) IS
     'Part of segmentations: the SELECT of the logs of contacts, one row a customer who was contacted.';
 
+-- Where the log has moments, the last one of a day counts, so that a click that was taken back at once is none; of those
+-- without a time of day all do, and the aggregate decides.
+CREATE FUNCTION _memberships_sql(s segmentation_settings) RETURNS text
+LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp
+AS $memberships$
+DECLARE
+    relation regclass := @extschema@._source_table(s, 'membership_log');
+    keys text := @extschema@._key_list(s, 'r');
+    day text := @extschema@._day(s, relation, 'm', s.membership_log_since);
+    log text := format('SELECT %s, %s AS membership, %s AS since, m.%I AS entered_at FROM %s AS m WHERE %s',
+        @extschema@._keys_as_in_orders(s, 'membership_log', 'm'),
+        @extschema@._text('m', s.membership_log_membership), day, s.membership_log_since, relation,
+        concat_ws(' AND ', @extschema@._has_key(s, 'membership_log', 'm'),
+                  format('m.%I IS NOT NULL', s.membership_log_membership)));
+    last_of_day text := format(
+        'SELECT r.*, r.entered_at = pg_catalog.max(r.entered_at) OVER (PARTITION BY %s, r.since) AS is_last FROM (%s) AS r',
+        keys, log);
+BEGIN
+    RETURN format('SELECT %s, @extschema@.membership_history(r.membership, r.since) AS memberships', keys)
+        || format(' FROM (%s) AS r WHERE r.is_last GROUP BY %s', last_of_day, keys);
+END
+$memberships$;
+COMMENT ON FUNCTION _memberships_sql(segmentation_settings) IS
+    'Part of segmentations: the SELECT of the histories of memberships, one row a customer of the log.';
+
 -- What is known of a customer besides orders and events. Channels are NULL, not tracked, where the table has no
 -- address.
 CREATE FUNCTION _profiles_sql(s segmentation_settings) RETURNS text
@@ -1737,6 +1821,8 @@ $sql$(
     engagement text := 'NULL::@extschema@.engagement_history';
     contacts text := 'NULL::@extschema@.contact_history';
     last_contacted_on text := 'k.last_contacted_on';
+    membership text := 'k.membership';
+    memberships text := 'NULL::@extschema@.membership_history';
     joined text := '';
 BEGIN
     IF s.customers IS NOT NULL THEN
@@ -1763,13 +1849,21 @@ $sql$(
         joined := joined || format(E'\nLEFT JOIN %s AS l ON %s',
                                    @extschema@._relation(s, 'contacts'), @extschema@._same_key(s, 'l', 'k'));
     END IF;
+    IF s.membership_log IS NOT NULL THEN
+        -- Who stands in the log has the membership that it says, even before her first entry: none is known then.
+        membership := 'CASE WHEN m.memberships IS NULL THEN k.membership '
+            'ELSE @extschema@.membership_on(m.memberships, p.as_of) END';
+        memberships := 'm.memberships';
+        joined := joined || format(E'\nLEFT JOIN %s AS m ON %s',
+                                   @extschema@._relation(s, 'memberships'), @extschema@._same_key(s, 'm', 'k'));
+    END IF;
     RETURN format(
-$sql$SELECT %s, p.as_of, p.policy, k.history, %s AS engagement, k.membership, k.channels, %s AS last_contacted_on,
-       %s AS contacts
+$sql$SELECT %s, p.as_of, p.policy, k.history, %s AS engagement, %s AS membership, k.channels, %s AS last_contacted_on,
+       %s AS contacts, %s AS memberships
 FROM %s AS p
 CROSS JOIN %s%s$sql$,
-        @extschema@._key_list(s, 'k'), engagement, last_contacted_on, contacts, @extschema@._relation(s, 'status'), customers,
-        joined);
+        @extschema@._key_list(s, 'k'), engagement, membership, last_contacted_on, contacts, memberships,
+        @extschema@._relation(s, 'status'), customers, joined);
 END
 $facts$;
 COMMENT ON FUNCTION _facts_sql(segmentation_settings) IS
@@ -1786,8 +1880,9 @@ $sql$SELECT %1$s,
        @extschema@.average_order_value(f.history, f.as_of) AS average_order_value,
        s.r_score, s.f_score, s.m_score, s.rfm_score, s.rfm_segment,
        s.lifecycle_state, l.%2$I AS lifecycle_label,
-       @extschema@.state_since(f.history, f.as_of, f.policy, f.engagement, f.membership) AS state_since,
-       @extschema@.previous_state(f.history, f.as_of, f.policy, f.engagement, f.membership) AS previous_state,
+       @extschema@.state_since(f.history, f.as_of, f.policy, f.engagement, f.membership, f.memberships) AS state_since,
+       @extschema@.previous_state(f.history, f.as_of, f.policy, f.engagement, f.membership, f.memberships)
+           AS previous_state,
        s.next_transition_on, s.purchase_stage, g.%2$I AS stage_label,
        s.value_score, s.relation_score, s.vip_score, s.vip_tier, t.%2$I AS tier_label, s.last_tier,
        s.dormancy_category, s.dormancy_reason,
@@ -1796,7 +1891,8 @@ $sql$SELECT %1$s,
        CASE WHEN s.action_due_on > f.as_of THEN s.action_due_on END AS wait_until
 FROM %4$s AS f
 CROSS JOIN LATERAL @extschema@.segment_customer(
-    f.history, f.as_of, f.policy, f.engagement, f.membership, f.channels, f.last_contacted_on, f.contacts
+    f.history, f.as_of, f.policy, f.engagement, f.membership, f.channels, f.last_contacted_on, f.contacts,
+    f.memberships
 ) AS s
 LEFT JOIN @extschema@.lifecycle_states() AS l ON l.state = s.lifecycle_state
 LEFT JOIN @extschema@.purchase_stages() AS g ON g.stage = s.purchase_stage
@@ -1863,7 +1959,7 @@ FROM (
 ) AS d
 CROSS JOIN %3$s AS f
 CROSS JOIN LATERAL @extschema@.state_movements(
-    f.history, d.stepped_from, d.to_day, interval '1 month', f.policy, f.engagement, f.membership
+    f.history, d.stepped_from, d.to_day, interval '1 month', f.policy, f.engagement, f.membership, f.memberships
 ) AS m
 WHERE m.from_day >= d.from_day
 GROUP BY %1$sm.from_day, m.to_day, m.from_state, m.to_state$sql$,
@@ -1973,38 +2069,42 @@ AS $relations$
             t.customer,
             CASE WHEN with_queries AND s.contacts IS NOT NULL THEN @extschema@._contacts_sql(s) END,
             format('Logs of contacts of %s.', s.contacts)),
-        (6, 'profiles', 'TABLE', s.customers IS NOT NULL, 'customers => ' || quote_literal(s.customers), false,
+        (6, 'memberships', 'TABLE', s.membership_log IS NOT NULL,
+            'membership_log => ' || quote_literal(s.membership_log), false, t.customer,
+            CASE WHEN with_queries AND s.membership_log IS NOT NULL THEN @extschema@._memberships_sql(s) END,
+            format('Histories of memberships of %s.', s.membership_log)),
+        (7, 'profiles', 'TABLE', s.customers IS NOT NULL, 'customers => ' || quote_literal(s.customers), false,
             t.customer,
             CASE WHEN with_queries AND s.customers IS NOT NULL THEN @extschema@._profiles_sql(s) END,
             format('Memberships, channels and last contacts of %s.', s.customers)),
-        (7, 'status', 'TABLE', true, t.always, true, '{segmentation}', NULL,
+        (8, 'status', 'TABLE', true, t.always, true, '{segmentation}', NULL,
             'The day and policy that the views answer for, and figures of the last refresh: one row.'),
-        (8, 'noted', 'TABLE', s.track = 'trigger', 'track => ' || quote_literal(s.track), false, NULL, NULL,
+        (9, 'noted', 'TABLE', s.track = 'trigger', 'track => ' || quote_literal(s.track), false, NULL, NULL,
             'Customers whose orders changed since the last refresh; a row without a key: all of them.'),
-        (9, 'facts', 'VIEW', true, t.always, true, NULL,
+        (10, 'facts', 'VIEW', true, t.always, true, NULL,
             CASE WHEN with_queries THEN @extschema@._facts_sql(s) END,
             'All that is known of a customer: the arguments of segment_customer and its like. Prospects have no '
             'history.'),
-        (10, 'customers', 'MATERIALIZED VIEW', true, t.always, true, t.customer,
+        (11, 'customers', 'MATERIALIZED VIEW', true, t.always, true, t.customer,
             CASE WHEN with_queries THEN @extschema@._customers_sql(s) END,
             'One row a customer, as of the day in the status table.'),
-        (11, 'customers_today', 'VIEW', true, t.always, true, NULL,
+        (12, 'customers_today', 'VIEW', true, t.always, true, NULL,
             CASE WHEN with_queries THEN @extschema@._customers_today_sql(s) END,
             'The customers with what changes by itself every day.'),
-        (12, 'segments', 'MATERIALIZED VIEW', 'segments' = ANY (s.views) IS NOT FALSE, t.chosen, true,
+        (13, 'segments', 'MATERIALIZED VIEW', 'segments' = ANY (s.views) IS NOT FALSE, t.chosen, true,
             t.tenant || '{lifecycle_state,rfm_segment}',
             CASE WHEN with_queries THEN @extschema@._segments_sql(s) END,
             'How many customers and how much revenue, by lifecycle state and RFM segment.' || t.of_tenant),
-        (13, 'movement', 'MATERIALIZED VIEW', 'movement' = ANY (s.views) IS NOT FALSE, t.chosen, true,
+        (14, 'movement', 'MATERIALIZED VIEW', 'movement' = ANY (s.views) IS NOT FALSE, t.chosen, true,
             t.tenant || '{from_day,to_day,from_state,to_state}',
             CASE WHEN with_queries THEN @extschema@._movement_sql(s) END,
             'Who moved from which lifecycle state to which in each of the last twelve months that are over; '
             'who was still a prospect at its end is left out.' || t.of_tenant),
-        (14, 'cohorts', 'MATERIALIZED VIEW', 'cohorts' = ANY (s.views) IS NOT FALSE, t.chosen, true,
+        (15, 'cohorts', 'MATERIALIZED VIEW', 'cohorts' = ANY (s.views) IS NOT FALSE, t.chosen, true,
             t.tenant || '{first_month,months_after}',
             CASE WHEN with_queries THEN @extschema@._cohorts_sql(s) END,
             'What those who first bought in a month did in the year after it, month by month.' || t.of_tenant),
-        (15, 'actions', 'MATERIALIZED VIEW', 'actions' = ANY (s.views) IS NOT FALSE, t.chosen, true,
+        (16, 'actions', 'MATERIALIZED VIEW', 'actions' = ANY (s.views) IS NOT FALSE, t.chosen, true,
             t.tenant || '{action_rule,action_channel}',
             CASE WHEN with_queries THEN @extschema@._actions_sql(s) END,
             'How many customers wait for which next step, by channel.' || t.of_tenant)
@@ -2395,7 +2495,7 @@ DECLARE
     kind pg_class;
 BEGIN
     s := @extschema@._with_changes(
-        s, given - columns_of_orders - '{engagement_columns,contacts_columns,customers_columns}'::text[]);
+        s, given - columns_of_orders - '{engagement_columns,contacts_columns,membership_log_columns,customers_columns}'::text[]);
     s.settings_version := @extschema@._settings_version();
     s.time_zone := coalesce(s.time_zone, current_setting('TimeZone'));
     s.lang := coalesce(s.lang, 'en');
@@ -2451,7 +2551,7 @@ BEGIN
                        @extschema@._source_table(s, 'orders'), s.order_filter);
     END IF;
     IF @extschema@._keys(s) && '{ordered_on,amount,discounted,is_purchase,kind,happened_on}'
-        OR @extschema@._keys(s) && '{channel,contacted_on,scenario,step,test_group}'
+        OR @extschema@._keys(s) && '{channel,contacted_on,scenario,step,test_group,entered_at}'
         OR EXISTS (SELECT FROM @extschema@._view_columns() AS c WHERE c.name = ANY (@extschema@._keys(s))) THEN
         PERFORM @extschema@._refuse(
             format('a key column is called like a column of ours: %s', array_to_string(@extschema@._keys(s), ', ')),
@@ -3193,6 +3293,80 @@ $audit$;
 COMMENT ON FUNCTION _audit_rows(segmentation_settings, text) IS
     'Part of segmentations: what is odd about single rows of the orders.';
 
+-- What is odd about the log of memberships. Shares are of its rows, and of customers where these are counted.
+CREATE FUNCTION _audit_memberships(s segmentation_settings) RETURNS TABLE (
+    finding text, rows_found bigint, share numeric, example text, effect text
+)
+LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp
+AS $memberships$
+DECLARE
+    keys text := @extschema@._key_list(s, 'm');
+    relation regclass;
+    log text;
+BEGIN
+    IF s.membership_log IS NULL THEN
+        RETURN;
+    END IF;
+    relation := @extschema@._source_table(s, 'membership_log');
+    log := format('SELECT %s, %s AS membership, %s AS since, m.%I AS entered_at FROM %s AS m WHERE %s',
+        @extschema@._keys_as_in_orders(s, 'membership_log', 'm'),
+        @extschema@._text('m', s.membership_log_membership),
+        @extschema@._day(s, relation, 'm', s.membership_log_since), s.membership_log_since, relation,
+        @extschema@._has_key(s, 'membership_log', 'm'));
+    RETURN QUERY EXECUTE
+        format(
+$sql$SELECT f.finding, f.n, round(f.n::numeric / nullif(c.total, 0), 6), f.example, f.effect
+FROM (
+    SELECT count(*) AS total,
+           count(*) FILTER (WHERE m.membership IS NULL OR m.since IS NULL) AS unknown,
+           min(CAST(ROW(%1$s, m.membership, m.since) AS text))
+               FILTER (WHERE m.membership IS NULL OR m.since IS NULL) AS unknown_row,
+           count(*) FILTER (WHERE isfinite(m.since) AND m.since > %2$L) AS coming,
+           min(CAST(ROW(%1$s, m.membership, m.since) AS text))
+               FILTER (WHERE isfinite(m.since) AND m.since > %2$L) AS coming_row
+    FROM (%3$s) AS m
+) AS c
+CROSS JOIN (
+    SELECT count(*) AS days, min(CAST(d.example AS text)) AS day_row
+    FROM (
+        SELECT ROW(%1$s, m.entered_at) AS example
+        FROM (%3$s) AS m
+        GROUP BY %1$s, m.entered_at HAVING count(DISTINCT m.membership) > 1
+    ) AS d
+) AS d
+CROSS JOIN LATERAL (VALUES
+    ('entry without membership or day', c.unknown, c.unknown_row, 'ignored'),
+    ('membership in the future', c.coming, c.coming_row, 'invisible until that day'),
+    ('several memberships at one time', d.days, d.day_row,
+        'the last of continuing, ad_hoc, paused, withdrawn counts')
+) AS f (finding, n, example, effect)
+WHERE f.n > 0$sql$, keys, @extschema@._today(s, NULL::date), log);
+    IF s.customers IS NULL OR s.customers_membership IS NULL THEN
+        RETURN;
+    END IF;
+    RETURN QUERY EXECUTE
+        format(
+$sql$SELECT 'log and customers disagree', count(*) FILTER (WHERE d.disagrees),
+       round(count(*) FILTER (WHERE d.disagrees)::numeric / nullif(count(*), 0), 6),
+       min(d.example) FILTER (WHERE d.disagrees), 'the log of memberships counts'
+FROM (
+    SELECT o.membership IS DISTINCT FROM k.membership AS disagrees,
+           CAST(ROW(%1$s, o.membership, k.membership) AS text) AS example
+    FROM (%2$s) AS m
+    CROSS JOIN LATERAL (SELECT @extschema@.membership_on(m.memberships, %3$L)) AS o (membership)
+    JOIN (%4$s) AS p ON %5$s
+    CROSS JOIN LATERAL (
+        SELECT CASE p.membership WHEN '01' THEN 'continuing' WHEN '02' THEN 'paused' WHEN '03' THEN 'withdrawn'
+                                 ELSE p.membership END
+    ) AS k (membership)
+) AS d
+HAVING bool_or(d.disagrees)$sql$, keys, @extschema@._memberships_sql(s), @extschema@._today(s, NULL::date),
+            @extschema@._profiles_sql(s), @extschema@._same_key(s, 'm', 'p'));
+END
+$memberships$;
+COMMENT ON FUNCTION _audit_memberships(segmentation_settings) IS
+    'Part of segmentations: what is odd about the log of memberships.';
+
 -- What is odd about the orders, by the same settings as a segmentation.
 CREATE FUNCTION _audit(s segmentation_settings) RETURNS TABLE (
     finding text, rows bigint, share numeric, example text, effect text
@@ -3275,6 +3449,7 @@ $sql$SELECT 'customer without contact address', count(*) FILTER (WHERE p.channel
 FROM (%s) AS p
 HAVING count(*) FILTER (WHERE p.channels = '{}') > 0$sql$, @extschema@._key_list(s, 'p'), @extschema@._profiles_sql(s));
     END IF;
+    RETURN QUERY SELECT * FROM @extschema@._audit_memberships(s);
     IF EXISTS (SELECT FROM pg_class AS r WHERE r.oid = relation AND r.relkind IN ('r', 'p', 'm'))
         AND NOT @extschema@._an_index_leads_with(relation, @extschema@._keys(s)) THEN
         RETURN QUERY SELECT 'no index leads with the customer', NULL::bigint, NULL::numeric,
@@ -3904,7 +4079,8 @@ CREATE  FUNCTION "dormancy_reason"(
 	"as_of" date, /* Option < Day > */
 	"policy" segment_policy DEFAULT NULL, /* Option < SegmentPolicy > */
 	"engagement" engagement_history DEFAULT NULL, /* Option < EngagementHistory > */
-	"membership" text DEFAULT NULL /* Option < Membership > */
+	"membership" text DEFAULT NULL, /* Option < Membership > */
+	"memberships" membership_history DEFAULT NULL /* Option < MembershipHistory > */
 ) RETURNS TEXT /* Option < & '_ str > */
 IMMUTABLE PARALLEL SAFE COST 50
 LANGUAGE c /* Rust */
@@ -4009,7 +4185,8 @@ CREATE  FUNCTION "explain_customer"(
 	"membership" text DEFAULT NULL, /* Option < Membership > */
 	"channels" text[] DEFAULT NULL, /* Option < Channels > */
 	"last_contacted_on" date DEFAULT NULL, /* Option < Day > */
-	"contacts" contact_history DEFAULT NULL /* Option < ContactHistory > */
+	"contacts" contact_history DEFAULT NULL, /* Option < ContactHistory > */
+	"memberships" membership_history DEFAULT NULL /* Option < MembershipHistory > */
 ) RETURNS jsonb /* Option < Jsonb > */
 IMMUTABLE PARALLEL SAFE COST 10000
 LANGUAGE c /* Rust */
@@ -4021,7 +4198,7 @@ AS 'MODULE_PATHNAME', 'explain_customer_wrapper';
 -- requires:
 --   explain_customer
 
-COMMENT ON FUNCTION explain_customer(purchase_history, date, segment_policy, engagement_history, text, text[], date, contact_history) IS
+COMMENT ON FUNCTION explain_customer(purchase_history, date, segment_policy, engagement_history, text, text[], date, contact_history, membership_history) IS
     'The columns of segment_customer with every input, limit and rule that decided, for jsonb_pretty; NULL where as_of is NULL.';
 /* </end connected objects> */
 
@@ -4065,6 +4242,12 @@ AS 'MODULE_PATHNAME', 'f_score_wrapper';
 /* <begin connected objects> */
 -- src/sql/orders.rs
 -- pg_rfm::sql::orders::finish_lifecycle_state
+-- Skipped due to `#[pgrx(sql = false)]`
+/* </end connected objects> */
+
+/* <begin connected objects> */
+-- src/sql/events.rs
+-- pg_rfm::sql::events::finish_memberships
 -- Skipped due to `#[pgrx(sql = false)]`
 /* </end connected objects> */
 
@@ -4160,7 +4343,8 @@ CREATE  FUNCTION "lifecycle_state"(
 	"as_of" date, /* Option < Day > */
 	"policy" segment_policy DEFAULT NULL, /* Option < SegmentPolicy > */
 	"engagement" engagement_history DEFAULT NULL, /* Option < EngagementHistory > */
-	"membership" text DEFAULT NULL /* Option < Membership > */
+	"membership" text DEFAULT NULL, /* Option < Membership > */
+	"memberships" membership_history DEFAULT NULL /* Option < MembershipHistory > */
 ) RETURNS TEXT /* Option < & '_ str > */
 IMMUTABLE PARALLEL SAFE COST 50
 LANGUAGE c /* Rust */
@@ -4257,6 +4441,91 @@ AS 'MODULE_PATHNAME', 'median_gap_days_wrapper';
 /* </end connected objects> */
 
 /* <begin connected objects> */
+-- src/sql/types.rs
+-- pg_rfm::sql::types::membership_history_in
+-- Skipped due to `#[pgrx(sql = false)]`
+/* </end connected objects> */
+
+/* <begin connected objects> */
+-- src/sql/types.rs
+-- pg_rfm::sql::types::membership_history_out
+-- Skipped due to `#[pgrx(sql = false)]`
+/* </end connected objects> */
+
+/* <begin connected objects> */
+-- src/sql/types.rs
+-- pg_rfm::sql::types::membership_history_plus
+CREATE  FUNCTION "membership_history_plus"(
+	"m1" membership_history, /* MembershipHistory */
+	"m2" membership_history /* MembershipHistory */
+) RETURNS membership_history /* MembershipHistory */
+IMMUTABLE STRICT PARALLEL SAFE COST 20
+LANGUAGE c /* Rust */
+AS 'MODULE_PATHNAME', 'membership_history_plus_wrapper';
+/* </end connected objects> */
+
+/* <begin connected objects> */
+-- src/sql/types.rs
+-- pg_rfm::sql::types::membership_history_recv
+-- Skipped due to `#[pgrx(sql = false)]`
+/* </end connected objects> */
+
+/* <begin connected objects> */
+-- src/sql/membership.rs
+-- pg_rfm::sql::membership::membership_moments
+CREATE  FUNCTION "membership_moments"() RETURNS TABLE (
+	"moment" TEXT,  /* & '_ str */
+	"sort_order" INT,  /* i32 */
+	"label_en" TEXT,  /* & '_ str */
+	"label_ja" TEXT  /* & '_ str */
+)
+IMMUTABLE STRICT PARALLEL SAFE COST 10
+LANGUAGE c /* Rust */
+AS 'MODULE_PATHNAME', 'membership_moments_wrapper';
+/* </end connected objects> */
+
+/* <begin connected objects> */
+-- src/sql/membership.rs
+-- pg_rfm::sql::membership::membership_on
+CREATE  FUNCTION "membership_on"(
+	"memberships" membership_history, /* MembershipHistory */
+	"day" date /* Day */
+) RETURNS TEXT /* Option < & '_ str > */
+IMMUTABLE STRICT PARALLEL SAFE COST 10
+LANGUAGE c /* Rust */
+AS 'MODULE_PATHNAME', 'membership_on_wrapper';
+/* </end connected objects> */
+
+/* <begin connected objects> */
+-- src/sql/membership.rs
+-- pg_rfm::sql::membership::membership_periods
+CREATE  FUNCTION "membership_periods"(
+	"memberships" membership_history, /* MembershipHistory */
+	"as_of" date /* Day */
+) RETURNS TABLE (
+	"membership" TEXT,  /* & '_ str */
+	"from_day" date,  /* Day */
+	"to_day" date,  /* Option < Day > */
+	"moment" TEXT  /* & '_ str */
+)
+IMMUTABLE STRICT PARALLEL SAFE COST 50
+LANGUAGE c /* Rust */
+AS 'MODULE_PATHNAME', 'membership_periods_wrapper';
+/* </end connected objects> */
+
+/* <begin connected objects> */
+-- src/sql/membership.rs
+-- pg_rfm::sql::membership::membership_since
+CREATE  FUNCTION "membership_since"(
+	"memberships" membership_history, /* MembershipHistory */
+	"as_of" date /* Day */
+) RETURNS date /* Option < Day > */
+IMMUTABLE STRICT PARALLEL SAFE COST 10
+LANGUAGE c /* Rust */
+AS 'MODULE_PATHNAME', 'membership_since_wrapper';
+/* </end connected objects> */
+
+/* <begin connected objects> */
 -- src/sql/policy.rs
 -- pg_rfm::sql::policy::memberships
 CREATE  FUNCTION "memberships"() RETURNS TABLE (
@@ -4305,7 +4574,8 @@ CREATE  FUNCTION "next_action"(
 	"as_of" date, /* Option < Day > */
 	"policy" segment_policy DEFAULT NULL, /* Option < SegmentPolicy > */
 	"engagement" engagement_history DEFAULT NULL, /* Option < EngagementHistory > */
-	"membership" text DEFAULT NULL /* Option < Membership > */
+	"membership" text DEFAULT NULL, /* Option < Membership > */
+	"memberships" membership_history DEFAULT NULL /* Option < MembershipHistory > */
 ) RETURNS TEXT /* Option < String > */
 IMMUTABLE PARALLEL SAFE COST 100
 LANGUAGE c /* Rust */
@@ -4368,7 +4638,8 @@ CREATE  FUNCTION "next_transition_on"(
 	"as_of" date, /* Option < Day > */
 	"policy" segment_policy DEFAULT NULL, /* Option < SegmentPolicy > */
 	"engagement" engagement_history DEFAULT NULL, /* Option < EngagementHistory > */
-	"membership" text DEFAULT NULL /* Option < Membership > */
+	"membership" text DEFAULT NULL, /* Option < Membership > */
+	"memberships" membership_history DEFAULT NULL /* Option < MembershipHistory > */
 ) RETURNS date /* Option < Day > */
 IMMUTABLE PARALLEL SAFE COST 100
 LANGUAGE c /* Rust */
@@ -4451,6 +4722,18 @@ AS 'MODULE_PATHNAME', 'preset_scenario_wrapper';
 /* </end connected objects> */
 
 /* <begin connected objects> */
+-- src/sql/membership.rs
+-- pg_rfm::sql::membership::previous_membership
+CREATE  FUNCTION "previous_membership"(
+	"memberships" membership_history, /* MembershipHistory */
+	"as_of" date /* Day */
+) RETURNS TEXT /* Option < & '_ str > */
+IMMUTABLE STRICT PARALLEL SAFE COST 10
+LANGUAGE c /* Rust */
+AS 'MODULE_PATHNAME', 'previous_membership_wrapper';
+/* </end connected objects> */
+
+/* <begin connected objects> */
 -- src/sql/history.rs
 -- pg_rfm::sql::history::previous_purchase_on
 CREATE  FUNCTION "previous_purchase_on"(
@@ -4470,7 +4753,8 @@ CREATE  FUNCTION "previous_state"(
 	"as_of" date, /* Option < Day > */
 	"policy" segment_policy DEFAULT NULL, /* Option < SegmentPolicy > */
 	"engagement" engagement_history DEFAULT NULL, /* Option < EngagementHistory > */
-	"membership" text DEFAULT NULL /* Option < Membership > */
+	"membership" text DEFAULT NULL, /* Option < Membership > */
+	"memberships" membership_history DEFAULT NULL /* Option < MembershipHistory > */
 ) RETURNS TEXT /* Option < & '_ str > */
 IMMUTABLE PARALLEL SAFE COST 1000
 LANGUAGE c /* Rust */
@@ -4789,11 +5073,13 @@ CREATE FUNCTION due_steps(
     engagement engagement_history DEFAULT NULL,
     membership text DEFAULT NULL,
     channels text[] DEFAULT NULL,
-    contacts contact_history DEFAULT NULL
+    contacts contact_history DEFAULT NULL,
+    memberships membership_history DEFAULT NULL
 ) RETURNS SETOF due_step
     AS 'MODULE_PATHNAME', 'due_steps_wrapper' LANGUAGE c IMMUTABLE PARALLEL SAFE COST 300 ROWS 5;
 COMMENT ON FUNCTION due_steps(
-    scenario[], purchase_history, date, segment_policy, engagement_history, text, text[], contact_history
+    scenario[], purchase_history, date, segment_policy, engagement_history, text, text[], contact_history,
+    membership_history
 ) IS
     'What each scenario has for one customer on a day, and why: at most one step is due. The log of contacts says what was done.';
 
@@ -4832,7 +5118,8 @@ CREATE  FUNCTION "segment_history"(
 	"step" interval, /* Option < Interval > */
 	"policy" segment_policy DEFAULT NULL, /* Option < SegmentPolicy > */
 	"engagement" engagement_history DEFAULT NULL, /* Option < EngagementHistory > */
-	"membership" text DEFAULT NULL /* Option < Membership > */
+	"membership" text DEFAULT NULL, /* Option < Membership > */
+	"memberships" membership_history DEFAULT NULL /* Option < MembershipHistory > */
 ) RETURNS TABLE (
 	"as_of" date,  /* Day */
 	"lifecycle_state" TEXT,  /* & '_ str */
@@ -4875,6 +5162,7 @@ AS 'MODULE_PATHNAME', 'segment_policy_overlay_wrapper';
 --   purchase_history_plus
 --   engagement_history_plus
 --   contact_history_plus
+--   membership_history_plus
 --   segment_policy_overlay
 
 -- operators
@@ -4887,7 +5175,7 @@ DECLARE
     operator record;
 BEGIN
     FOREACH type_name IN ARRAY ARRAY[
-        'purchase_history', 'engagement_history', 'contact_history', 'segment_policy', 'scenario'
+        'purchase_history', 'engagement_history', 'contact_history', 'membership_history', 'segment_policy', 'scenario'
     ] LOOP
         FOR operator IN
             SELECT *
@@ -4939,6 +5227,9 @@ CREATE OPERATOR + (
 );
 CREATE OPERATOR + (
     FUNCTION = contact_history_plus, LEFTARG = contact_history, RIGHTARG = contact_history, COMMUTATOR = +
+);
+CREATE OPERATOR + (
+    FUNCTION = membership_history_plus, LEFTARG = membership_history, RIGHTARG = membership_history, COMMUTATOR = +
 );
 CREATE OPERATOR || (FUNCTION = segment_policy_overlay, LEFTARG = segment_policy, RIGHTARG = segment_policy);
 
@@ -4995,7 +5286,8 @@ CREATE  FUNCTION "state_movements"(
 	"step" interval, /* Option < Interval > */
 	"policy" segment_policy DEFAULT NULL, /* Option < SegmentPolicy > */
 	"engagement" engagement_history DEFAULT NULL, /* Option < EngagementHistory > */
-	"membership" text DEFAULT NULL /* Option < Membership > */
+	"membership" text DEFAULT NULL, /* Option < Membership > */
+	"memberships" membership_history DEFAULT NULL /* Option < MembershipHistory > */
 ) RETURNS TABLE (
 	"from_day" date,  /* Day */
 	"to_day" date,  /* Day */
@@ -5073,7 +5365,7 @@ COMMENT ON FUNCTION revenue_between(purchase_history, date, date) IS
     'Sum of all amounts from from_day to to_day, both included, in currency units, refunds included; 0 without rows.';
 COMMENT ON FUNCTION purchases_by_month(purchase_history, date) IS
     'The calendar months up to as_of in which something happened, from that of the first purchase on, with orders and revenue.';
-COMMENT ON FUNCTION state_movements(purchase_history, date, date, interval, segment_policy, engagement_history, text) IS
+COMMENT ON FUNCTION state_movements(purchase_history, date, date, interval, segment_policy, engagement_history, text, membership_history) IS
     'One customer''s lifecycle state from step to step, with the revenue of as many days before and after; no rows as long as the customer is a prospect.';
 /* </end connected objects> */
 
@@ -5085,7 +5377,8 @@ CREATE  FUNCTION "state_since"(
 	"as_of" date, /* Option < Day > */
 	"policy" segment_policy DEFAULT NULL, /* Option < SegmentPolicy > */
 	"engagement" engagement_history DEFAULT NULL, /* Option < EngagementHistory > */
-	"membership" text DEFAULT NULL /* Option < Membership > */
+	"membership" text DEFAULT NULL, /* Option < Membership > */
+	"memberships" membership_history DEFAULT NULL /* Option < MembershipHistory > */
 ) RETURNS date /* Option < Day > */
 IMMUTABLE PARALLEL SAFE COST 1000
 LANGUAGE c /* Rust */
@@ -5101,7 +5394,8 @@ CREATE  FUNCTION "state_timeline"(
 	"to_day" date, /* Option < Day > */
 	"policy" segment_policy DEFAULT NULL, /* Option < SegmentPolicy > */
 	"engagement" engagement_history DEFAULT NULL, /* Option < EngagementHistory > */
-	"membership" text DEFAULT NULL /* Option < Membership > */
+	"membership" text DEFAULT NULL, /* Option < Membership > */
+	"memberships" membership_history DEFAULT NULL /* Option < MembershipHistory > */
 ) RETURNS TABLE (
 	"state" TEXT,  /* & '_ str */
 	"from_day" date,  /* Day */
@@ -5110,6 +5404,41 @@ CREATE  FUNCTION "state_timeline"(
 IMMUTABLE PARALLEL SAFE COST 1000
 LANGUAGE c /* Rust */
 AS 'MODULE_PATHNAME', 'state_timeline_wrapper';
+/* </end connected objects> */
+
+/* <begin connected objects> */
+-- src/sql/membership.rs
+-- pg_rfm::sql::membership::subscription_cycles
+CREATE  FUNCTION "subscription_cycles"(
+	"memberships" membership_history, /* MembershipHistory */
+	"cycle_length" interval, /* Interval */
+	"as_of" date /* Day */
+) RETURNS TABLE (
+	"subscription" INT,  /* i32 */
+	"cycle" INT,  /* i32 */
+	"from_day" date,  /* Day */
+	"has_ended" bool  /* Option < bool > */
+)
+IMMUTABLE STRICT PARALLEL SAFE COST 100
+LANGUAGE c /* Rust */
+AS 'MODULE_PATHNAME', 'subscription_cycles_wrapper';
+/* </end connected objects> */
+
+/* <begin connected objects> */
+-- src/sql/membership.rs
+-- pg_rfm::sql::membership::subscription_months
+CREATE  FUNCTION "subscription_months"(
+	"memberships" membership_history, /* MembershipHistory */
+	"as_of" date /* Day */
+) RETURNS TABLE (
+	"month" date,  /* Day */
+	"membership" TEXT,  /* & '_ str */
+	"membership_at_end" TEXT,  /* Option < & '_ str > */
+	"has_ended" bool  /* Option < bool > */
+)
+IMMUTABLE STRICT PARALLEL SAFE COST 100
+LANGUAGE c /* Rust */
+AS 'MODULE_PATHNAME', 'subscription_months_wrapper';
 /* </end connected objects> */
 
 /* <begin connected objects> */
@@ -5132,7 +5461,8 @@ CREATE  FUNCTION "value_score"(
 	"as_of" date, /* Option < Day > */
 	"policy" segment_policy DEFAULT NULL, /* Option < SegmentPolicy > */
 	"engagement" engagement_history DEFAULT NULL, /* Option < EngagementHistory > */
-	"membership" text DEFAULT NULL /* Option < Membership > */
+	"membership" text DEFAULT NULL, /* Option < Membership > */
+	"memberships" membership_history DEFAULT NULL /* Option < MembershipHistory > */
 ) RETURNS numeric /* Option < Decimal > */
 IMMUTABLE PARALLEL SAFE COST 50
 LANGUAGE c /* Rust */
@@ -5147,7 +5477,8 @@ CREATE  FUNCTION "vip_score"(
 	"as_of" date, /* Option < Day > */
 	"policy" segment_policy DEFAULT NULL, /* Option < SegmentPolicy > */
 	"engagement" engagement_history DEFAULT NULL, /* Option < EngagementHistory > */
-	"membership" text DEFAULT NULL /* Option < Membership > */
+	"membership" text DEFAULT NULL, /* Option < Membership > */
+	"memberships" membership_history DEFAULT NULL /* Option < MembershipHistory > */
 ) RETURNS numeric /* Option < Decimal > */
 IMMUTABLE PARALLEL SAFE COST 50
 LANGUAGE c /* Rust */
@@ -5192,7 +5523,8 @@ CREATE  FUNCTION "vip_tier"(
 	"as_of" date, /* Option < Day > */
 	"policy" segment_policy DEFAULT NULL, /* Option < SegmentPolicy > */
 	"engagement" engagement_history DEFAULT NULL, /* Option < EngagementHistory > */
-	"membership" text DEFAULT NULL /* Option < Membership > */
+	"membership" text DEFAULT NULL, /* Option < Membership > */
+	"memberships" membership_history DEFAULT NULL /* Option < MembershipHistory > */
 ) RETURNS TEXT /* Option < & '_ str > */
 IMMUTABLE PARALLEL SAFE COST 50
 LANGUAGE c /* Rust */
@@ -5220,6 +5552,10 @@ AS 'MODULE_PATHNAME', 'vip_tiers_wrapper';
 --   policy::purchase_stages
 --   policy::vip_tiers
 --   policy::memberships
+--   membership::membership_moments
+--   membership::membership_periods
+--   membership::subscription_months
+--   membership::subscription_cycles
 --   policy::dormancy_categories
 --   policy::dormancy_reasons
 --   policy::policy_presets
@@ -5240,6 +5576,10 @@ ALTER FUNCTION lifecycle_states() ROWS 7;
 ALTER FUNCTION purchase_stages() ROWS 3;
 ALTER FUNCTION vip_tiers() ROWS 4;
 ALTER FUNCTION memberships() ROWS 4;
+ALTER FUNCTION membership_moments() ROWS 6;
+ALTER FUNCTION membership_periods(membership_history, date) ROWS 3;
+ALTER FUNCTION subscription_months(membership_history, date) ROWS 12;
+ALTER FUNCTION subscription_cycles(membership_history, interval, date) ROWS 12;
 ALTER FUNCTION dormancy_categories() ROWS 5;
 ALTER FUNCTION dormancy_reasons() ROWS 6;
 ALTER FUNCTION policy_presets() ROWS 6;
@@ -5250,8 +5590,8 @@ ALTER FUNCTION due_step_reasons() ROWS 11;
 ALTER FUNCTION ab_verdicts() ROWS 3;
 ALTER FUNCTION ab_factors() ROWS 3;
 ALTER FUNCTION customer_columns() ROWS 27;
-ALTER FUNCTION _view_columns() ROWS 76;
-ALTER FUNCTION _source_columns() ROWS 27;
+ALTER FUNCTION _view_columns() ROWS 77;
+ALTER FUNCTION _source_columns() ROWS 31;
 /* </end connected objects> */
 
 /* <begin connected objects> */
@@ -5276,6 +5616,8 @@ COMMENT ON TYPE engagement_history IS
     'One customer''s reviews, referrals, complaints and other events by kind and day. NULL: not tracked.';
 COMMENT ON TYPE contact_history IS
     'One customer''s log of contacts: channel, scenario, step and group by day. NULL: no log is kept.';
+COMMENT ON TYPE membership_history IS
+    'One customer''s memberships, each since a day: that of any day is known. NULL: no log of them is kept.';
 COMMENT ON TYPE scenario IS
     'A step scenario as JSON: who enters, which message after how many days, what ends it.';
 COMMENT ON TYPE segment_policy IS
@@ -5351,13 +5693,21 @@ COMMENT ON FUNCTION _finish_vip_score(internal) IS 'Part of the aggregate vip_sc
 COMMENT ON FUNCTION _finish_next_action(internal) IS 'Part of the aggregate next_action: the result.';
 COMMENT ON FUNCTION _collect_event(internal, text, date) IS 'Part of the aggregate engagement_history: takes an event.';
 COMMENT ON FUNCTION _collect_engagement(internal, engagement_history) IS 'Part of the aggregate rollup: takes a history.';
-COMMENT ON FUNCTION _combine_events(internal, internal) IS 'Part of the aggregates over events and contacts: joins two states.';
-COMMENT ON FUNCTION _serialize_events(internal) IS 'Part of the aggregates over events and contacts: packs a state for another process.';
-COMMENT ON FUNCTION _deserialize_events(bytea, internal) IS 'Part of the aggregates over events and contacts: unpacks a state.';
+COMMENT ON AGGREGATE membership_history(text, date) IS
+    'One customer''s log of memberships (membership, since) as a history; rows with a NULL are ignored. Of one day the last of continuing, ad_hoc, paused, withdrawn counts.';
+COMMENT ON AGGREGATE rollup(membership_history) IS
+    'Merges membership histories into one, as if their entries were of one log.';
+COMMENT ON FUNCTION _combine_events(internal, internal) IS 'Part of the aggregates over events, contacts and memberships: joins two states.';
+COMMENT ON FUNCTION _serialize_events(internal) IS 'Part of the aggregates over events, contacts and memberships: packs a state for another process.';
+COMMENT ON FUNCTION _deserialize_events(bytea, internal) IS 'Part of the aggregates over events, contacts and memberships: unpacks a state.';
 COMMENT ON FUNCTION _collect_contact(internal, text, date, text, text, text) IS
     'Part of the aggregate contact_history: takes a contact.';
 COMMENT ON FUNCTION _collect_contacts(internal, contact_history) IS 'Part of the aggregate rollup: takes a history.';
 COMMENT ON FUNCTION _finish_contacts(internal) IS 'Part of the aggregates contact_history and rollup: the result.';
+COMMENT ON FUNCTION _collect_membership(internal, text, date) IS 'Part of the aggregate membership_history: takes an entry.';
+COMMENT ON FUNCTION _collect_memberships(internal, membership_history) IS 'Part of the aggregate rollup: takes a history.';
+COMMENT ON FUNCTION _finish_memberships(internal) IS
+    'Part of the aggregates membership_history and rollup: the result.';
 COMMENT ON FUNCTION _finish_engagement(internal) IS 'Part of the aggregates engagement_history and rollup: the result.';
 
 -- accessors of a purchase history
@@ -5403,36 +5753,54 @@ COMMENT ON FUNCTION m_score(purchase_history, date, segment_policy) IS
     'Monetary digit, 1 worst; NULL for a prospect.';
 COMMENT ON FUNCTION rfm_segment(purchase_history, date, segment_policy) IS
     'The policy''s name for the RFM score, for example loyal; NULL for a prospect.';
-COMMENT ON FUNCTION lifecycle_state(purchase_history, date, segment_policy, engagement_history, text) IS
+COMMENT ON FUNCTION lifecycle_state(purchase_history, date, segment_policy, engagement_history, text, membership_history) IS
     'prospect, dormant, at_risk, winback, vip, new or active; NULL only where as_of is NULL.';
 COMMENT ON FUNCTION purchase_stage(purchase_history, date, segment_policy) IS
     'first, nurture or established, by number of orders; NULL for a prospect.';
-COMMENT ON FUNCTION value_score(purchase_history, date, segment_policy, engagement_history, text) IS
+COMMENT ON FUNCTION value_score(purchase_history, date, segment_policy, engagement_history, text, membership_history) IS
     'What a customer buys, 0..100: mean of the R, F and M digits, each from 0 (worst) to 100 (best); NULL for a prospect.';
 COMMENT ON FUNCTION relation_score(engagement_history, date, segment_policy) IS
     'What ties a customer to the shop, 0..100: weighted events of the last window_days; NULL where not tracked.';
-COMMENT ON FUNCTION vip_score(purchase_history, date, segment_policy, engagement_history, text) IS
+COMMENT ON FUNCTION vip_score(purchase_history, date, segment_policy, engagement_history, text, membership_history) IS
     'Value and relation score together, 0..100, for ranking; the value score where engagement is NULL; NULL for a prospect.';
-COMMENT ON FUNCTION vip_tier(purchase_history, date, segment_policy, engagement_history, text) IS
+COMMENT ON FUNCTION vip_tier(purchase_history, date, segment_policy, engagement_history, text, membership_history) IS
     'vip, candidate, supporter or regular: decides who is a VIP.';
-COMMENT ON FUNCTION dormancy_reason(purchase_history, date, segment_policy, engagement_history, text) IS
+COMMENT ON FUNCTION dormancy_reason(purchase_history, date, segment_policy, engagement_history, text, membership_history) IS
     'Why the customer is dormant, or would be: dissatisfied, competitor, discount_only, overstocked, unhabituated or drifted; NULL for a prospect.';
-COMMENT ON FUNCTION next_transition_on(purchase_history, date, segment_policy, engagement_history, text) IS
+COMMENT ON FUNCTION next_transition_on(purchase_history, date, segment_policy, engagement_history, text, membership_history) IS
     'First day after as_of on which the lifecycle state changes if nothing more happens; NULL if never.';
-COMMENT ON FUNCTION state_timeline(purchase_history, date, date, segment_policy, engagement_history, text) IS
-    'The lifecycle states from from_day to to_day: rows (state, from_day, to_day) without a gap. The membership is today''s.';
-COMMENT ON FUNCTION state_since(purchase_history, date, segment_policy, engagement_history, text) IS
+COMMENT ON FUNCTION state_timeline(purchase_history, date, date, segment_policy, engagement_history, text, membership_history) IS
+    'The lifecycle states from from_day to to_day: rows (state, from_day, to_day) without a gap. The membership is that of each day with memberships, otherwise today''s.';
+COMMENT ON FUNCTION state_since(purchase_history, date, segment_policy, engagement_history, text, membership_history) IS
     'First day of the lifecycle state of as_of; NULL for a prospect.';
-COMMENT ON FUNCTION previous_state(purchase_history, date, segment_policy, engagement_history, text) IS
+COMMENT ON FUNCTION previous_state(purchase_history, date, segment_policy, engagement_history, text, membership_history) IS
     'The lifecycle state before that of as_of, prospect before the first; NULL for a prospect.';
-COMMENT ON FUNCTION segment_history(purchase_history, date, date, interval, segment_policy, engagement_history, text) IS
+COMMENT ON FUNCTION segment_history(
+    purchase_history, date, date, interval, segment_policy, engagement_history, text, membership_history
+) IS
     'Rows (as_of, lifecycle_state, rfm_score, vip_tier) for from_day and every step after it up to to_day, for charts.';
-COMMENT ON FUNCTION next_action(purchase_history, date, segment_policy, engagement_history, text) IS
+COMMENT ON FUNCTION next_action(purchase_history, date, segment_policy, engagement_history, text, membership_history) IS
     'The one next step: the action of the policy''s first rule that matches. next_actions(policy) lists them all.';
 COMMENT ON FUNCTION segment_customer(
-    purchase_history, date, segment_policy, engagement_history, text, text[], date, contact_history
+    purchase_history, date, segment_policy, engagement_history, text, text[], date, contact_history,
+    membership_history
 ) IS
     'Everything about one customer as of a day, one row of plain columns, for LATERAL; all NULL where as_of is NULL.';
+
+-- memberships over time
+
+COMMENT ON FUNCTION membership_on(membership_history, date) IS
+    'The membership of a day; NULL before the first entry.';
+COMMENT ON FUNCTION membership_since(membership_history, date) IS
+    'First day of the membership of as_of; NULL before the first entry.';
+COMMENT ON FUNCTION previous_membership(membership_history, date) IS
+    'The membership before that of as_of; NULL where none is known.';
+COMMENT ON FUNCTION membership_periods(membership_history, date) IS
+    'Each membership up to as_of: from_day, to_day (NULL: it lasts), and the moment with which it began (membership_moments).';
+COMMENT ON FUNCTION subscription_months(membership_history, date) IS
+    'The months up to as_of that began with a subscription, paused or not: has it ended in the month? NULL while the month is not over.';
+COMMENT ON FUNCTION subscription_cycles(membership_history, interval, date) IS
+    'The cycles of so much time each of each subscription: has it ended before the next cycle began? NULL while that is to come.';
 
 -- the same on plain numbers
 
@@ -5467,12 +5835,15 @@ COMMENT ON FUNCTION no_engagement() IS
 COMMENT ON FUNCTION purchase_history_plus(purchase_history, purchase_history) IS
     'Implementation of the + operator: both histories in one, what overlaps counts twice.';
 COMMENT ON FUNCTION contact_history_plus(contact_history, contact_history) IS 'Implementation of the + operator.';
+COMMENT ON FUNCTION membership_history_plus(membership_history, membership_history) IS 'Implementation of the + operator.';
 COMMENT ON FUNCTION engagement_history_plus(engagement_history, engagement_history) IS
     'Implementation of the + operator: both histories in one, what overlaps counts twice.';
 COMMENT ON OPERATOR + (purchase_history, purchase_history) IS
     'Both histories in one; what overlaps counts twice.';
 COMMENT ON OPERATOR + (contact_history, contact_history) IS
     'Both contact histories in one; what overlaps counts twice.';
+COMMENT ON OPERATOR + (membership_history, membership_history) IS
+    'Both membership histories in one, as if their entries were of one log.';
 COMMENT ON OPERATOR + (engagement_history, engagement_history) IS
     'Both histories in one; what overlaps counts twice.';
 
@@ -5509,6 +5880,8 @@ COMMENT ON FUNCTION vip_tiers() IS
     'All VIP tiers in order, with English and Japanese labels.';
 COMMENT ON FUNCTION memberships() IS
     'All memberships, with English and Japanese labels.';
+COMMENT ON FUNCTION membership_moments() IS
+    'What the beginning of a membership is (membership_periods), with English and Japanese labels.';
 COMMENT ON FUNCTION dormancy_categories() IS
     'All kinds of dormant customers, those expected to answer first in front, with English and Japanese labels.';
 COMMENT ON FUNCTION dormancy_reasons() IS
@@ -5525,7 +5898,7 @@ DECLARE
     method text;
 BEGIN
     FOREACH type_name IN ARRAY ARRAY[
-        'purchase_history', 'engagement_history', 'contact_history', 'segment_policy', 'scenario'
+        'purchase_history', 'engagement_history', 'contact_history', 'membership_history', 'segment_policy', 'scenario'
     ] LOOP
         EXECUTE pg_catalog.format('COMMENT ON FUNCTION %1$s_in(cstring) IS %2$L', type_name, 'Reads a ' || type_name || ' from text.');
         EXECUTE pg_catalog.format('COMMENT ON FUNCTION %1$s_out(%1$s) IS %2$L', type_name, 'Writes a ' || type_name || ' as text.');

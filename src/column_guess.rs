@@ -13,6 +13,8 @@ pub enum Source {
     Engagement,
     /// What was sent to whom.
     Contacts,
+    /// Which membership each customer had since when.
+    MembershipLog,
     /// The customers: memberships, addresses, consents.
     Customers,
 }
@@ -24,6 +26,7 @@ impl Source {
             Source::Orders => "orders",
             Source::Engagement => "engagement",
             Source::Contacts => "contacts",
+            Source::MembershipLog => "membership_log",
             Source::Customers => "customers",
         }
     }
@@ -145,6 +148,8 @@ const KIND: &[&str] = &["kind", "event_kind", "event_type", "event", "type", "�
 const HAPPENED_AT: &[&str] =
     &["happened_at", "happened_on", "occurred_at", "occurred_on", "event_date", "event_time", "発生日", "発生日時"];
 const CONTACTED_AT: &[&str] = &["contacted_at", "contacted_on", "sent_at", "sent_on"];
+const MEMBERSHIP: &[&str] = &["membership", "membership_status", "会員区分"];
+const SINCE: &[&str] = &["since", "since_day", "valid_from", "changed_at", "changed_on", "適用日", "変更日", "変更日時"];
 const LAST_CONTACTED_ON: &[&str] = &["last_contacted_on", "last_contacted_at", "最終連絡日"];
 const EMAIL: &[&str] = &["email", "e_mail", "email_address", "mail_address", "メールアドレス"];
 const PHONE: &[&str] = &["phone", "phone_number", "telephone", "tel", "電話番号"];
@@ -158,7 +163,7 @@ const fn optional(source: Source, name: &'static str, kind: Kind, names: &'stati
 }
 
 /// All roles, source by source.
-pub static ROLES: [Role; 27] = [
+pub static ROLES: [Role; 31] = [
     optional(Source::Orders, "tenant", Kind::Key, &[]),
     required(Source::Orders, "customer", Kind::Key, &[CUSTOMER]),
     required(Source::Orders, "ordered_at", Kind::Day, &[ORDERED_AT]),
@@ -177,9 +182,13 @@ pub static ROLES: [Role; 27] = [
     optional(Source::Contacts, "scenario", Kind::Text, &[&["scenario"]]),
     optional(Source::Contacts, "step", Kind::Text, &[&["step"]]),
     optional(Source::Contacts, "group", Kind::Text, &[&["group", "test_group"]]),
+    optional(Source::MembershipLog, "tenant", Kind::Key, &[]),
+    required(Source::MembershipLog, "customer", Kind::Key, &[CUSTOMER]),
+    required(Source::MembershipLog, "membership", Kind::Text, &[MEMBERSHIP, &["status"]]),
+    required(Source::MembershipLog, "since", Kind::Day, &[SINCE]),
     optional(Source::Customers, "tenant", Kind::Key, &[]),
     required(Source::Customers, "customer", Kind::Key, &[CUSTOMER, &["id"]]),
-    optional(Source::Customers, "membership", Kind::Text, &[&["membership", "membership_status", "会員区分"]]),
+    optional(Source::Customers, "membership", Kind::Text, &[MEMBERSHIP]),
     optional(Source::Customers, "email", Kind::Text, &[EMAIL]),
     optional(Source::Customers, "phone", Kind::Text, &[PHONE]),
     optional(Source::Customers, "postal_address", Kind::Text, &[&["postal_address", "address", "住所"]]),

@@ -14,6 +14,7 @@
 //! | `learn.rs`, `learn.sql` | learning a policy from all customers, the chance that they come back |
 //! | `channels.rs`, `channels.sql` | over which channels a customer can be reached |
 //! | `scenario.rs`, `scenario.sql` | step scenarios, when a customer may be contacted |
+//! | `membership.rs` | memberships over time, and who ends a subscription |
 //! | `timeline.rs` | the lifecycle of one customer over time |
 //! | `kpi.rs`, `kpi.sql` | what KPIs are made of: questions about a history, the aggregate `proportion` |
 //! | `ab.rs`, `ab.sql` | A/B tests: groups, results, comparison, sample size |
@@ -43,6 +44,7 @@ mod from_numbers;
 mod history;
 mod kpi;
 mod learn;
+mod membership;
 mod memory;
 mod notes;
 mod numeric;
@@ -70,6 +72,10 @@ extension_sql_file!(
         policy::purchase_stages,
         policy::vip_tiers,
         policy::memberships,
+        membership::membership_moments,
+        membership::membership_periods,
+        membership::subscription_months,
+        membership::subscription_cycles,
         policy::dormancy_categories,
         policy::dormancy_reasons,
         policy::policy_presets,

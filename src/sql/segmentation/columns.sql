@@ -2,11 +2,12 @@
 
 -- The tables and views that the settings name.
 CREATE FUNCTION _sources(s segmentation_settings) RETURNS TABLE (source text, relation text)
-LANGUAGE plpgsql IMMUTABLE PARALLEL SAFE ROWS 4 SET search_path = pg_catalog, pg_temp
+LANGUAGE plpgsql IMMUTABLE PARALLEL SAFE ROWS 5 SET search_path = pg_catalog, pg_temp
 AS $sources$
 BEGIN
     RETURN QUERY
-        VALUES ('orders', s.orders), ('engagement', s.engagement), ('contacts', s.contacts), ('customers', s.customers);
+        VALUES ('orders', s.orders), ('engagement', s.engagement), ('contacts', s.contacts),
+               ('membership_log', s.membership_log), ('customers', s.customers);
 END
 $sources$;
 COMMENT ON FUNCTION _sources(segmentation_settings) IS

@@ -12,6 +12,7 @@ BEGIN
         WHEN 'orders' THEN ARRAY[s.tenant, s.customer]
         WHEN 'engagement' THEN ARRAY[s.engagement_tenant, s.engagement_customer]
         WHEN 'contacts' THEN ARRAY[s.contacts_tenant, s.contacts_customer]
+        WHEN 'membership_log' THEN ARRAY[s.membership_log_tenant, s.membership_log_customer]
         WHEN 'customers' THEN ARRAY[s.customers_tenant, s.customers_customer] END;
 END
 $keys$;
@@ -189,6 +190,31 @@ END
 $contacts$;
 COMMENT ON FUNCTION _contacts_sql(segmentation_settings) IS
     'Part of segmentations: the SELECT of the logs of contacts, one row a customer who was contacted.';
+
+-- Where the log has moments, the last one of a day counts, so that a click that was taken back at once is none; of those
+-- without a time of day all do, and the aggregate decides.
+CREATE FUNCTION _memberships_sql(s segmentation_settings) RETURNS text
+LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp
+AS $memberships$
+DECLARE
+    relation regclass := @extschema@._source_table(s, 'membership_log');
+    keys text := @extschema@._key_list(s, 'r');
+    day text := @extschema@._day(s, relation, 'm', s.membership_log_since);
+    log text := format('SELECT %s, %s AS membership, %s AS since, m.%I AS entered_at FROM %s AS m WHERE %s',
+        @extschema@._keys_as_in_orders(s, 'membership_log', 'm'),
+        @extschema@._text('m', s.membership_log_membership), day, s.membership_log_since, relation,
+        concat_ws(' AND ', @extschema@._has_key(s, 'membership_log', 'm'),
+                  format('m.%I IS NOT NULL', s.membership_log_membership)));
+    last_of_day text := format(
+        'SELECT r.*, r.entered_at = pg_catalog.max(r.entered_at) OVER (PARTITION BY %s, r.since) AS is_last FROM (%s) AS r',
+        keys, log);
+BEGIN
+    RETURN format('SELECT %s, @extschema@.membership_history(r.membership, r.since) AS memberships', keys)
+        || format(' FROM (%s) AS r WHERE r.is_last GROUP BY %s', last_of_day, keys);
+END
+$memberships$;
+COMMENT ON FUNCTION _memberships_sql(segmentation_settings) IS
+    'Part of segmentations: the SELECT of the histories of memberships, one row a customer of the log.';
 
 -- What is known of a customer besides orders and events. Channels are NULL, not tracked, where the table has no
 -- address.
