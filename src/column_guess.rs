@@ -149,7 +149,8 @@ const HAPPENED_AT: &[&str] =
     &["happened_at", "happened_on", "occurred_at", "occurred_on", "event_date", "event_time", "発生日", "発生日時"];
 const CONTACTED_AT: &[&str] = &["contacted_at", "contacted_on", "sent_at", "sent_on"];
 const MEMBERSHIP: &[&str] = &["membership", "membership_status", "会員区分"];
-const SINCE: &[&str] = &["since", "since_day", "valid_from", "changed_at", "changed_on", "適用日", "変更日", "変更日時"];
+const SINCE: &[&str] =
+    &["since", "since_day", "valid_from", "changed_at", "changed_on", "適用日", "変更日", "変更日時"];
 const LAST_CONTACTED_ON: &[&str] = &["last_contacted_on", "last_contacted_at", "最終連絡日"];
 const EMAIL: &[&str] = &["email", "e_mail", "email_address", "mail_address", "メールアドレス"];
 const PHONE: &[&str] = &["phone", "phone_number", "telephone", "tel", "電話番号"];

@@ -52,7 +52,8 @@ impl<'a> Customer<'a> {
         let history = history.unwrap_or(&NO_PURCHASES);
         let memberships = membership.into();
         // Whether a gap was an absence is asked on its last day: she may come back to the membership when she buys.
-        let gaps = history.gaps_with_ends(as_of).map(|(days, end)| (days, end.plus(-1).and_then(|day| memberships.on(day))));
+        let gaps =
+            history.gaps_with_ends(as_of).map(|(days, end)| (days, end.plus(-1).and_then(|day| memberships.on(day))));
         Customer {
             history,
             as_of,

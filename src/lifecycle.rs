@@ -406,11 +406,7 @@ mod tests {
 
     fn rhythm(policy: &str, gaps: &[i64], membership: Option<Membership>) -> Rhythm {
         let document = Document::parse(policy).unwrap();
-        Rhythm::walk(
-            gaps.iter().map(|&days| (days, membership)),
-            &document.policy().unwrap().lifecycle,
-            membership,
-        )
+        Rhythm::walk(gaps.iter().map(|&days| (days, membership)), &document.policy().unwrap().lifecycle, membership)
     }
 
     const OWN: &str = r#"{"lifecycle": {"cycle": "own"}}"#;

@@ -57,9 +57,8 @@ impl<'a> Timeline<'a> {
         let (history, memberships) = (history.unwrap_or(&NO_PURCHASES), membership.into());
         let days = history.days().iter().map(|entry| entry.day);
         let events = engagement.into_iter().flat_map(|engagement| engagement.entries().map(|(_, day, _)| day));
-        let mut happenings = memory::collect(
-            days.chain(events).chain(memberships.days()).filter(|&day| day > from && day <= to),
-        );
+        let mut happenings =
+            memory::collect(days.chain(events).chain(memberships.days()).filter(|&day| day > from && day <= to));
         memory::sort(&mut happenings, |a, b| b.cmp(a));
         Ok(Timeline { history, policy, engagement, memberships, happenings, next: Some(from), to })
     }

@@ -24,8 +24,7 @@ const MAX_ENTRY_BYTES: usize = 11;
 pub struct Entered(u8);
 
 /// The order of [`Entered`].
-const ORDER: [Membership; 4] =
-    [Membership::Continuing, Membership::AdHoc, Membership::Paused, Membership::Withdrawn];
+const ORDER: [Membership; 4] = [Membership::Continuing, Membership::AdHoc, Membership::Paused, Membership::Withdrawn];
 
 impl From<Membership> for Entered {
     fn from(membership: Membership) -> Self {
@@ -277,7 +276,10 @@ mod tests {
         ];
         let h = MembershipHistory::new(entries).unwrap();
         assert_eq!(MembershipHistory::new(entries.into_iter().rev()).as_ref(), Ok(&h));
-        assert_eq!([1, 5, 7, 9].map(|on| h.on(Day(on)).unwrap().name()), ["continuing", "paused", "ad_hoc", "withdrawn"]);
+        assert_eq!(
+            [1, 5, 7, 9].map(|on| h.on(Day(on)).unwrap().name()),
+            ["continuing", "paused", "ad_hoc", "withdrawn"]
+        );
         let [one, other] = [&entries[..3], &entries[3..]].map(|part| MembershipHistory::new(part.to_vec()).unwrap());
         assert_eq!(one.merge(&other).as_ref(), Ok(&h));
         assert_eq!(other.merge(&one).as_ref(), Ok(&h));

@@ -146,7 +146,9 @@ fn dormancy_reason(
     membership: default!(Option<Membership>, "NULL"),
     memberships: default!(Option<MembershipHistory>, "NULL"),
 ) -> Option<&'static str> {
-    ask(history, as_of, policy, engagement, membership, memberships, |customer| Some(customer.dormancy_reason()?.name()))
+    ask(history, as_of, policy, engagement, membership, memberships, |customer| {
+        Some(customer.dormancy_reason()?.name())
+    })
 }
 
 #[pg_extern(immutable, parallel_safe, cost = 100)]

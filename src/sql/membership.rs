@@ -28,12 +28,7 @@ fn previous_membership(memberships: MembershipHistory, as_of: Day) -> Option<&'s
 #[allow(clippy::type_complexity)]
 fn membership_moments() -> TableIterator<
     'static,
-    (
-        name!(moment, &'static str),
-        name!(sort_order, i32),
-        name!(label_en, &'static str),
-        name!(label_ja, &'static str),
-    ),
+    (name!(moment, &'static str), name!(sort_order, i32), name!(label_en, &'static str), name!(label_ja, &'static str)),
 > {
     TableIterator::new(
         (1..).zip(Moment::ALL).map(|(order, moment)| (moment.name(), order, moment.label_en(), moment.label_ja())),
@@ -47,12 +42,7 @@ fn membership_periods(
     as_of: Day,
 ) -> TableIterator<
     'static,
-    (
-        name!(membership, &'static str),
-        name!(from_day, Day),
-        name!(to_day, Option<Day>),
-        name!(moment, &'static str),
-    ),
+    (name!(membership, &'static str), name!(from_day, Day), name!(to_day, Option<Day>), name!(moment, &'static str)),
 > {
     let rows = memberships
         .moments(as_of)
@@ -89,12 +79,7 @@ fn subscription_cycles(
     as_of: Day,
 ) -> TableIterator<
     'static,
-    (
-        name!(subscription, i32),
-        name!(cycle, i32),
-        name!(from_day, Day),
-        name!(has_ended, Option<bool>),
-    ),
+    (name!(subscription, i32), name!(cycle, i32), name!(from_day, Day), name!(has_ended, Option<bool>)),
 > {
     let step = Step::new(cycle_length.months(), cycle_length.days(), cycle_length.micros()).or_raise();
     let rows = memberships.subscription_cycles(step, as_of).map(|row| {

@@ -78,7 +78,11 @@ fn churn_by_month_and_by_cycle_is_what_going_day_by_day_finds() {
     // As a report has it: rates with their intervals.
     for (part, from, of) in [
         ("month", "reference.subscription_months('2025-06-30')", "subscription_months(m, '2025-06-30')"),
-        ("cycle", "reference.subscription_cycles('1 month', '2025-06-30')", "subscription_cycles(m, '1 month', '2025-06-30')"),
+        (
+            "cycle",
+            "reference.subscription_cycles('1 month', '2025-06-30')",
+            "subscription_cycles(m, '1 month', '2025-06-30')",
+        ),
     ] {
         let (rates, wrong) = compared(
             &format!(
@@ -108,5 +112,8 @@ fn calls_without_a_log_stay_as_they_were() {
                                   '{\"2025-07-01\": \"withdrawn\"}')).next_action,
                 (segment_customer(NULL, '2025-06-30', memberships => '{\"2025-06-30\": \"03\"}')).next_action",
     );
-    assert_eq!(same.trim_end(), "prospect|regular|reacquisition_program|reacquisition_program|first_offer|reacquisition_program");
+    assert_eq!(
+        same.trim_end(),
+        "prospect|regular|reacquisition_program|reacquisition_program|first_offer|reacquisition_program"
+    );
 }

@@ -162,9 +162,11 @@ fn a_log_of_memberships_equals_the_reference() {
          ANALYZE shop.logged",
     );
     let own = |policy: &&Policy| policy.own_cycle;
-    for (policy, day) in POLICIES[..2].iter().chain(POLICIES.iter().filter(own)).flat_map(|policy| {
-        ["2025-05-31", ANCHOR, "2025-07-15"].map(move |day| (policy, day))
-    }) {
+    for (policy, day) in POLICIES[..2]
+        .iter()
+        .chain(POLICIES.iter().filter(own))
+        .flat_map(|policy| ["2025-05-31", ANCHOR, "2025-07-15"].map(move |day| (policy, day)))
+    {
         let sql = policy.sql;
         shop.expect(policy, day, "log", SEGMENT_COLUMNS, "");
         shop.compare(

@@ -97,6 +97,7 @@ fn one_null_or_one_infinity_among_good_arguments() {
             "purchase_history" => HISTORY,
             "engagement_history" => "'{\"review\": {\"2024-03-01\": 2}}'::engagement_history",
             "contact_history" => "'[{\"on\": \"2024-03-01\", \"channel\": \"email\"}]'::contact_history",
+            "membership_history" => "'{\"2024-03-01\": \"paused\"}'::membership_history",
             "scenario" => "preset_scenario('at_risk_check_in')",
             "scenario[]" => "ARRAY[preset_scenario('at_risk_check_in')]",
             "segment_policy" => "'{\"vip\": {\"monetary_cut\": 10}}'::segment_policy",
