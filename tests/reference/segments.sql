@@ -132,6 +132,18 @@ LANGUAGE sql STABLE AS $$
     LIMIT 1
 $$;
 
+-- The first day of the membership of a day: from that entry on no other membership was entered.
+CREATE OR REPLACE FUNCTION reference.membership_since(customer bigint, on_day date) RETURNS date
+LANGUAGE sql STABLE AS $$
+    SELECT min(m.since)
+    FROM reference.memberships AS m
+    WHERE m.customer_id = customer AND m.since <= on_day AND m.membership IS NOT NULL
+      AND NOT EXISTS (
+          SELECT FROM reference.memberships AS later
+          WHERE later.customer_id = customer AND later.since BETWEEN m.since AND on_day AND later.membership IS NOT NULL
+            AND reference.membership_on(customer, later.since) <> reference.membership_on(customer, on_day))
+$$;
+
 CREATE OR REPLACE FUNCTION reference.dormancy_category(orders bigint, membership text) RETURNS text
 LANGUAGE sql IMMUTABLE AS $$
     SELECT CASE
@@ -259,6 +271,7 @@ customer AS MATERIALIZED (
            CASE WHEN g.is_logged THEN reference.membership_on(c.customer_id, a.as_of)
                 WHEN a.facts <> 'orders' THEN reference.membership_name(c.membership) END AS membership,
            g.is_logged,
+           CASE WHEN g.is_logged THEN reference.membership_since(c.customer_id, a.as_of) END AS membership_since,
            c.tracked AND a.facts <> 'orders' AS tracked,
            CASE WHEN a.facts IN ('all', 'log') THEN c.channels END AS channels,
            CASE WHEN a.facts IN ('all', 'log') AND c.last_contacted_on <= a.as_of THEN c.last_contacted_on END AS last_contacted_on,
@@ -432,6 +445,8 @@ measured AS MATERIALIZED (
     SELECT c.customer_id, c.membership,
            CASE WHEN c.is_logged THEN reference.membership_on(c.customer_id, t.last_on) ELSE c.membership END
                AS membership_then,
+           a.as_of - c.membership_since AS membership_days,
+           reference.membership_on(c.customer_id, c.membership_since - 1) AS previous_membership,
            c.tracked, c.channels, c.last_contacted_on, a.as_of,
            t.first_on, t.last_on, t.previous_on, t.last_gap, t.median_gap, t.last_amount, t.amount_before_last,
            a.as_of - t.last_on AS recency,
@@ -548,7 +563,11 @@ ruled AS MATERIALIZED (
     CROSS JOIN LATERAL (
         SELECT CASE
                WHEN s.state = 'winback' THEN 'winback'
+               WHEN s.membership = 'continuing' AND s.previous_membership IN ('paused', 'withdrawn')
+                    AND s.membership_days <= 30 THEN 'returned'
                WHEN s.membership = 'paused' THEN 'paused'
+               WHEN s.membership = 'withdrawn' AND s.membership_days <= 30 THEN 'withdrawn_just_now'
+               WHEN s.membership = 'withdrawn' AND s.membership_days > 365 THEN 'withdrawn_long_ago'
                WHEN s.membership = 'withdrawn' THEN 'withdrawn'
                WHEN s.state = 'dormant' AND s.last_tier IN ('vip', 'candidate') THEN 'dormant_good_customer'
                WHEN s.state = 'dormant' AND s.reason IN ('dissatisfied', 'competitor') THEN 'dormant_dissatisfied'
@@ -579,7 +598,10 @@ action (rule, action, behavior, channels) AS (
         ('unreachable', 'complete_contact', 'care', NULL),
         ('contacted_recently', 'wait', 'none', NULL),
         ('winback', 'welcome_back', 'reactivation', NULL),
+        ('returned', 'welcome_back', 'continuation', NULL),
         ('paused', 'return_program', 'reactivation', NULL),
+        ('withdrawn_just_now', 'ask_why_withdrawn', 'care', NULL),
+        ('withdrawn_long_ago', 'introduce_anew', 'reactivation', NULL),
         ('withdrawn', 'reacquisition_program', 'reactivation', NULL),
         ('dormant_good_customer', 'hear_dormant_good', 'care', ARRAY['phone', 'postal']),
         ('dormant_dissatisfied', 'hear_dissatisfied', 'care', NULL),

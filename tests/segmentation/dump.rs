@@ -12,7 +12,9 @@ fn dumps_restore_and_go_on() {
          INSERT INTO people VALUES (1, 'a@example.com', 'continuing'), (999, NULL, NULL);
          CREATE TABLE events (customer_id int, kind text, happened_at date);
          INSERT INTO events VALUES (1, 'line_friend', '2026-01-01');
-         SELECT alter_segmentation('shop', customers => 'people', engagement => 'events', policy => 'learn');
+         CREATE TABLE log (customer_id int, membership text, since date);
+         INSERT INTO log VALUES (1, 'continuing', '2026-01-01'), (1, '02', '2026-05-01'), (2, 'withdrawn', '2026-02-01');
+         SELECT alter_segmentation('shop', customers => 'people', engagement => 'events', membership_log => 'log', policy => 'learn');
          SELECT refresh_segmentation('shop');
          INSERT INTO sales.orders VALUES (1001, 1, '2026-06-01', 5)", // noted, not yet refreshed
     );
@@ -27,9 +29,16 @@ fn dumps_restore_and_go_on() {
         };
 
         let mut copy = quiet(&restored);
-        for relation in
-            VIEWS.iter().chain(&["histories", "status", "policies", "noted", "settings", "engagement", "profiles"])
-        {
+        for relation in VIEWS.iter().chain(&[
+            "histories",
+            "status",
+            "policies",
+            "noted",
+            "settings",
+            "engagement",
+            "memberships",
+            "profiles",
+        ]) {
             let rows = format!("SELECT string_agg(t::text, E'\\n' ORDER BY t::text) FROM public.shop_{relation} AS t");
             assert_eq!(text(&mut copy, &rows), text(&mut client, &rows), "{format}: {relation}");
         }
