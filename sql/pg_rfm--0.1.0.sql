@@ -5583,7 +5583,7 @@ ALTER FUNCTION subscription_cycles(membership_history, interval, date) ROWS 12;
 ALTER FUNCTION dormancy_categories() ROWS 5;
 ALTER FUNCTION dormancy_reasons() ROWS 6;
 ALTER FUNCTION policy_presets() ROWS 6;
-ALTER FUNCTION next_actions(segment_policy) ROWS 27;
+ALTER FUNCTION next_actions(segment_policy) ROWS 30;
 ALTER FUNCTION scenario_presets() ROWS 20;
 ALTER FUNCTION message_keys() ROWS 32;
 ALTER FUNCTION due_step_reasons() ROWS 11;

@@ -104,10 +104,12 @@ impl MembershipHistory {
         })
     }
 
-    /// The calendar months up to that of `as_of` before whose first day she was subscribed, oldest first.
+    /// The calendar months up to that of `as_of`, and of the year 9999 at most, before whose first day she was subscribed,
+    /// oldest first.
     ///
     /// Whether a month is over depends on the calendar alone, never on what she did.
     pub fn subscription_months(&self, as_of: Day) -> impl Iterator<Item = SubscriptionMonth> {
+        let as_of = as_of.min(Day::MAX);
         self.subscriptions(as_of).flat_map(move |subscription| {
             let first = subscription.from.date().and_then(|date| date.with_day(1));
             (1..).map_while(move |n| {

@@ -156,7 +156,7 @@ fn membership_histories_from_mutated_bytes() {
                 for as_of in AS_OFS {
                     let customer = Customer::new(Some(&history), as_of, policy, None, KnownMembership::Logged(log));
                     let _ = (customer.lifecycle_state(), customer.membership_since(), log.moments(as_of).count());
-                    if mutant == 0 && round % 64 == 0 {
+                    if mutant == 0 && round % 512 == 0 {
                         let _ = (log.subscription_months(as_of).count(), log.subscription_cycles(month, as_of).count());
                     }
                 }
