@@ -12,7 +12,7 @@ CROSS JOIN LATERAL (
     VALUES ('continuing', 0),
            (CASE WHEN c.dice % 5 = 0 THEN 'paused' END, 40 + c.dice % 60),
            (CASE WHEN c.dice % 5 = 0 AND c.dice % 3 > 0 THEN 'continuing' END, 100 + c.dice % 90),
-           (CASE WHEN c.dice % 3 = 0 THEN 'withdrawn' END, 20 + (c.dice / 7 % 20) * (c.dice / 11 % 20))
+           (CASE WHEN c.dice % 3 = 0 THEN 'withdrawn' END, 20 + c.dice / 7 % 500)
 ) AS e (membership, after_days)
 WHERE c.dice % 4 = 0 AND e.membership IS NOT NULL;
 
