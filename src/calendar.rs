@@ -30,6 +30,13 @@ impl Step {
             .hint("A step is at least one day, in whole days and months, for example interval '1 month'.")),
         }
     }
+
+    /// The day so many steps after another one, if the calendar has it.
+    pub fn times(self, from: Day, n: u32) -> Option<Day> {
+        let months = from.date()?.checked_add_months(Months::new(self.months.checked_mul(n)?))?;
+        let date: NaiveDate = months.checked_add_days(Days::new(u64::from(self.days) * u64::from(n)))?;
+        Some(Day::of(date))
+    }
 }
 
 /// The days `from`, `from + step`, `from + 2 * step`, ... up to `to`; a month after the 31st is the last day of a shorter
@@ -43,14 +50,9 @@ pub fn days_between(from: Day, to: Day, step: Step) -> Result<impl Iterator<Item
         return Err(Error::new(ErrorKind::InvalidParameter, format!("from_day {from} is after to_day {to}"))
             .hint("Both days are included; give the earlier one first."));
     }
-    let start = from.checked()?.date();
+    from.checked()?;
     to.checked()?;
-    let nth = move |n: u32| -> Option<Day> {
-        let months = start?.checked_add_months(Months::new(step.months.checked_mul(n)?))?;
-        let date: NaiveDate = months.checked_add_days(Days::new(u64::from(step.days) * u64::from(n)))?;
-        Some(Day::of(date)).filter(|&day| day <= to)
-    };
-    let days = (0..).map_while(nth);
+    let days = (0..).map_while(move |n| step.times(from, n).filter(|&day| day <= to));
     // Counted only where it can matter: no month is shorter than 28 days.
     let shortest = i64::from(step.months) * 28 + i64::from(step.days);
     if to.days_since(from) / shortest >= MAX_STEPS as i64 && days.clone().take(MAX_STEPS + 1).count() > MAX_STEPS {

@@ -236,7 +236,7 @@ pub static COLUMNS: &[Column] = &[
         sql_type: SqlType::Text,
         check_label: Some(|name| VipTier::from_name(name).map(|_| ())),
         find: |facts| facts.last_tier.map(|tier| text(tier.name())),
-        en: "The VIP tier on the last purchase day, with the engagement up to then and today's membership.",
+        en: "The VIP tier on the last purchase day, with the engagement and the membership of that day.",
         ja: "最終購入日の VIP 区分（その日までの行動履歴と現在の会員種別による）。",
     },
     Column {
@@ -362,6 +362,22 @@ pub static FURTHER_FACTS: &[Column] = &[
         find: |facts| facts.membership.map(|membership| text(membership.name())),
         en: "continuing, paused, withdrawn or ad_hoc; NULL: unknown.",
         ja: "会員種別: continuing、paused、withdrawn、ad_hoc のいずれか。NULL は不明。",
+    },
+    Column {
+        name: "membership_days",
+        sql_type: SqlType::Integer,
+        check_label: None,
+        find: |facts| Some(whole(facts.as_of?.days_since(facts.membership_since?))),
+        en: "Days since the present membership began; NULL: there is no log of memberships.",
+        ja: "現在の会員種別になった日からの日数。NULL は会員種別の履歴なし。",
+    },
+    Column {
+        name: "previous_membership",
+        sql_type: SqlType::Text,
+        check_label: Some(|name| Membership::from_name(name).map(|_| ())),
+        find: |facts| facts.previous_membership.map(|membership| text(membership.name())),
+        en: "The membership before the present one; NULL: none is known.",
+        ja: "一つ前の会員種別。NULL は不明。",
     },
     Column {
         name: "reason_if_dormant",

@@ -13,6 +13,8 @@ pub enum Source {
     Engagement,
     /// What was sent to whom.
     Contacts,
+    /// Which membership each customer had since when.
+    MembershipLog,
     /// The customers: memberships, addresses, consents.
     Customers,
     /// What the KPIs are to be.
@@ -28,6 +30,7 @@ impl Source {
             Source::Orders => "orders",
             Source::Engagement => "engagement",
             Source::Contacts => "contacts",
+            Source::MembershipLog => "membership_log",
             Source::Customers => "customers",
             Source::Targets => "targets",
             Source::Costs => "costs",
@@ -151,6 +154,9 @@ const KIND: &[&str] = &["kind", "event_kind", "event_type", "event", "type", "�
 const HAPPENED_AT: &[&str] =
     &["happened_at", "happened_on", "occurred_at", "occurred_on", "event_date", "event_time", "発生日", "発生日時"];
 const CONTACTED_AT: &[&str] = &["contacted_at", "contacted_on", "sent_at", "sent_on"];
+const MEMBERSHIP: &[&str] = &["membership", "membership_status", "会員区分"];
+const SINCE: &[&str] =
+    &["since", "since_day", "valid_from", "changed_at", "changed_on", "適用日", "変更日", "変更日時"];
 const LAST_CONTACTED_ON: &[&str] = &["last_contacted_on", "last_contacted_at", "最終連絡日"];
 const PERIOD: &[&str] = &["period", "month", "月", "年月", "対象月"];
 const EMAIL: &[&str] = &["email", "e_mail", "email_address", "mail_address", "メールアドレス"];
@@ -165,7 +171,7 @@ const fn optional(source: Source, name: &'static str, kind: Kind, names: &'stati
 }
 
 /// All roles, source by source.
-pub static ROLES: [Role; 36] = [
+pub static ROLES: [Role; 40] = [
     optional(Source::Orders, "tenant", Kind::Key, &[]),
     required(Source::Orders, "customer", Kind::Key, &[CUSTOMER]),
     required(Source::Orders, "ordered_at", Kind::Day, &[ORDERED_AT]),
@@ -185,9 +191,13 @@ pub static ROLES: [Role; 36] = [
     optional(Source::Contacts, "step", Kind::Text, &[&["step"]]),
     optional(Source::Contacts, "group", Kind::Text, &[&["group", "test_group"]]),
     optional(Source::Contacts, "campaign", Kind::Text, &[&["campaign", "campaign_name", "キャンペーン"]]),
+    optional(Source::MembershipLog, "tenant", Kind::Key, &[]),
+    required(Source::MembershipLog, "customer", Kind::Key, &[CUSTOMER]),
+    required(Source::MembershipLog, "membership", Kind::Text, &[MEMBERSHIP, &["status"]]),
+    required(Source::MembershipLog, "since", Kind::Day, &[SINCE]),
     optional(Source::Customers, "tenant", Kind::Key, &[]),
     required(Source::Customers, "customer", Kind::Key, &[CUSTOMER, &["id"]]),
-    optional(Source::Customers, "membership", Kind::Text, &[&["membership", "membership_status", "会員区分"]]),
+    optional(Source::Customers, "membership", Kind::Text, &[MEMBERSHIP]),
     optional(Source::Customers, "email", Kind::Text, &[EMAIL]),
     optional(Source::Customers, "phone", Kind::Text, &[PHONE]),
     optional(Source::Customers, "postal_address", Kind::Text, &[&["postal_address", "address", "住所"]]),

@@ -15,7 +15,7 @@ use crate::facts::Facts;
 use crate::history::{NO_PURCHASES, PurchaseHistory, Purchases, average_order_value};
 use crate::host;
 use crate::lifecycle::{self, LifecycleState, PurchaseStage, Rhythm, StateDecision};
-use crate::membership::Membership;
+use crate::membership::{KnownMembership, Membership};
 use crate::policy::Policy;
 use crate::rfm::{Frequency, ScoreDecision, Scores, ValueScore};
 use crate::vip::{self, CandidateFacts, KindPoints, TierDecision, TierFacts, VipTier};
@@ -29,7 +29,7 @@ pub struct Customer<'a> {
     known_until: Day,
     policy: &'a Policy,
     engagement: Option<&'a EngagementHistory>,
-    membership: Option<Membership>,
+    memberships: KnownMembership<'a>,
     purchases: Option<Purchases>,
     monetary: Decimal,
     rhythm: Rhythm,
@@ -41,25 +41,29 @@ pub struct Customer<'a> {
 
 impl<'a> Customer<'a> {
     /// The customer with these histories on the day `as_of`; no `history` is that of a prospect, no `engagement` means that
-    /// the shop does not track it.
+    /// the shop does not track it. The membership may be that of every day, or a log.
     pub fn new(
         history: Option<&'a PurchaseHistory>,
         as_of: Day,
         policy: &'a Policy,
         engagement: Option<&'a EngagementHistory>,
-        membership: Option<Membership>,
+        membership: impl Into<KnownMembership<'a>>,
     ) -> Self {
         let history = history.unwrap_or(&NO_PURCHASES);
+        let memberships = membership.into();
+        // Whether a gap was an absence is asked on its last day: she may come back to the membership when she buys.
+        let gaps =
+            history.gaps_with_ends(as_of).map(|(days, end)| (days, end.plus(-1).and_then(|day| memberships.on(day))));
         Customer {
             history,
             as_of,
             known_until: as_of,
             policy,
             engagement,
-            membership,
+            memberships,
             purchases: history.purchases(as_of),
             monetary: history.monetary(as_of),
-            rhythm: Rhythm::walk(history.gaps(as_of), &policy.lifecycle, membership),
+            rhythm: Rhythm::walk(gaps, &policy.lifecycle, memberships.on(as_of)),
             scores: OnceCell::new(),
             countdown: Countdown::default(),
         }
@@ -72,7 +76,7 @@ impl<'a> Customer<'a> {
 
     /// The same customer as she was seen on an earlier day.
     pub fn on_earlier_day(&self, day: Day) -> Self {
-        Customer::new(Some(self.history), day, self.policy, self.engagement, self.membership)
+        Customer::new(Some(self.history), day, self.policy, self.engagement, self.memberships)
     }
 
     /// The day she is seen on.
@@ -93,6 +97,16 @@ impl<'a> Customer<'a> {
     /// The policy she is seen by.
     pub fn policy(&self) -> &'a Policy {
         self.policy
+    }
+
+    /// Her membership; `None` where it is unknown.
+    pub fn membership(&self) -> Option<Membership> {
+        self.memberships.on(self.known_until)
+    }
+
+    /// The first day of her membership, and the one before it; `None` where it is not known since when.
+    pub fn membership_since(&self) -> Option<(Day, Option<Membership>)> {
+        self.memberships.since(self.known_until)
     }
 
     /// M, in currency units.
@@ -197,13 +211,13 @@ impl<'a> Customer<'a> {
             buying: self.candidate_facts(self.as_of, self.monetary),
             value: self.exact_value_score(),
             relation: self.relation_score(),
-            membership: self.membership,
+            membership: self.membership(),
         };
         TierDecision::of(facts, &self.policy.vip, &self.countdown)
     }
 
-    /// The VIP tier on the last purchase day and what decided it, with the events up to then and today's membership; `None`
-    /// for a prospect.
+    /// The VIP tier on the last purchase day and what decided it, with the events up to then and the membership of that day;
+    /// `None` for a prospect.
     pub fn last_tier_decision(&self) -> Option<TierDecision<'a>> {
         let on = self.purchases()?.last;
         // What was on a day that is past never changes.
@@ -217,7 +231,7 @@ impl<'a> Customer<'a> {
             buying: self.candidate_facts(on, monetary),
             value: Some(scores.value_score(&policy.rfm)),
             relation: self.engagement.map(relation),
-            membership: self.membership,
+            membership: self.memberships.on(known_until),
         };
         Some(TierDecision::of(facts, &policy.vip, &countdown))
     }
@@ -252,7 +266,7 @@ impl<'a> Customer<'a> {
             recency_days: self.recency().map(DaysSince::days),
             frequency: self.frequency(),
             rhythm: &self.rhythm,
-            membership: self.membership,
+            membership: self.membership(),
             policy: &self.policy.lifecycle,
         }
     }
@@ -340,12 +354,14 @@ impl<'a> Customer<'a> {
             vip_score: self.vip_score()?,
             vip_tier: Some(self.vip_tier()),
             last_tier: self.last_tier_decision().map(|decision| decision.tier),
-            dormancy_category: DormancyCategory::of(orders, self.membership).filter(|_| is_dormant),
+            dormancy_category: DormancyCategory::of(orders, self.membership()).filter(|_| is_dormant),
             dormancy_reason: reason.filter(|_| is_dormant),
             reason_if_dormant: reason,
             complaint,
             refund_only_days_ago: self.history.last_refund_only_on(self.as_of).map(|day| self.as_of.days_since(day)),
-            membership: self.membership,
+            membership: self.membership(),
+            membership_since: self.membership_since().map(|(since, _)| since),
+            previous_membership: self.membership_since().and_then(|(_, previous)| previous),
             calendar: Some(calendar),
             engagement,
             ..Facts::default()

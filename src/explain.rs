@@ -83,6 +83,8 @@ fn inputs(customer: &Customer, facts: &Facts, contact: ContactFacts) -> Value {
         "discount_share": facts.discount_share,
         "refund_only_days_ago": facts.refund_only_days_ago,
         "membership": facts.membership,
+        "membership_since": facts.membership_since,
+        "previous_membership": facts.previous_membership,
         "channels": contact.channels,
         "last_contacted_on": facts.calendar.and_then(|calendar| calendar.last_contacted_on()),
         "contacts": contact.log.map(|log| contacts(log, as_of)),

@@ -68,6 +68,10 @@ pub struct Facts<'a> {
     pub refund_only_days_ago: Option<i64>,
     /// Membership.
     pub membership: Option<Membership>,
+    /// Its first day; `None` where there is no log of memberships.
+    pub membership_since: Option<Day>,
+    /// The membership before it.
+    pub previous_membership: Option<Membership>,
     /// How the customer can be and was contacted, and when again.
     pub calendar: Option<ContactCalendar<'a>>,
     /// Everything but buying.

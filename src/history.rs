@@ -211,10 +211,15 @@ impl PurchaseHistory {
 
     /// Days between consecutive purchase days up to `as_of`, oldest first.
     pub fn gaps(&self, as_of: Day) -> impl Iterator<Item = i64> {
+        self.gaps_with_ends(as_of).map(|(days, _)| days)
+    }
+
+    /// The same, each with the purchase day that ended it.
+    pub fn gaps_with_ends(&self, as_of: Day) -> impl Iterator<Item = (i64, Day)> {
         let purchase_days = || self.until(as_of).iter().filter(|entry| entry.is_purchase_day());
         purchase_days().zip(purchase_days().skip(1)).map(|(earlier, later)| {
             let (earlier, later) = (earlier.day, later.day);
-            later.days_since(earlier)
+            (later.days_since(earlier), later)
         })
     }
 

@@ -184,7 +184,7 @@ pub struct Limits {
 pub struct Gap {
     /// Its days.
     pub days: i64,
-    /// The dormant limit that held when it began.
+    /// The dormant limit that held during it, with the membership of the day before it ended.
     pub dormant_limit: i64,
 }
 
@@ -209,20 +209,24 @@ pub struct Rhythm {
 }
 
 impl Rhythm {
-    /// Walks through the gaps, oldest first.
-    pub fn walk(gaps: impl Iterator<Item = i64>, policy: &Lifecycle, membership: Option<Membership>) -> Self {
+    /// Walks through the gaps, oldest first: their days, and the membership that ruled at their end.
+    pub fn walk(
+        gaps: impl Iterator<Item = (i64, Option<Membership>)>,
+        policy: &Lifecycle,
+        membership: Option<Membership>,
+    ) -> Self {
         let (mut counted_gaps, mut counted_days) = (0, 0);
-        let mut limits = limits(counted_gaps, counted_days, policy, membership);
         let mut last_gap = None;
-        for days in gaps {
+        for (days, membership_then) in gaps {
+            let limits = limits(counted_gaps, counted_days, policy, membership_then);
             let gap = Gap { days, dormant_limit: limits.dormant };
             last_gap = Some(gap);
             if policy.cycle == Cycle::Own {
                 counted_gaps += 1;
                 counted_days += days.min(gap.dormant_limit);
-                limits = self::limits(counted_gaps, counted_days, policy, membership);
             }
         }
+        let limits = limits(counted_gaps, counted_days, policy, membership);
         Rhythm { limits, last_gap, counted_gaps, counted_days }
     }
 
@@ -402,7 +406,7 @@ mod tests {
 
     fn rhythm(policy: &str, gaps: &[i64], membership: Option<Membership>) -> Rhythm {
         let document = Document::parse(policy).unwrap();
-        Rhythm::walk(gaps.iter().copied(), &document.policy().unwrap().lifecycle, membership)
+        Rhythm::walk(gaps.iter().map(|&days| (days, membership)), &document.policy().unwrap().lifecycle, membership)
     }
 
     const OWN: &str = r#"{"lifecycle": {"cycle": "own"}}"#;
@@ -443,7 +447,7 @@ mod tests {
         let document = Document::empty();
         let policy = &document.policy().unwrap().lifecycle;
         let state = |recency, frequency, gap: Option<i64>, vip| {
-            let rhythm = Rhythm::walk(gap.into_iter(), policy, None);
+            let rhythm = Rhythm::walk(gap.into_iter().map(|days| (days, None)), policy, None);
             let countdown = Countdown::default();
             state_of_buyer(DaysSince::new(recency, &countdown), frequency, &rhythm, policy, || vip).name()
         };
@@ -476,7 +480,7 @@ mod tests {
     fn a_short_winback_window_ends_in_active_not_in_new() {
         let document = Document::parse(r#"{"lifecycle": {"winback_window_days": 7}}"#).unwrap();
         let policy = &document.policy().unwrap().lifecycle;
-        let rhythm = Rhythm::walk([100].into_iter(), policy, None);
+        let rhythm = Rhythm::walk([(100, None)].into_iter(), policy, None);
         let countdown = Countdown::default();
         let state = state_of_buyer(DaysSince::new(8, &countdown), 2, &rhythm, policy, || false);
         assert_eq!(state, LifecycleState::Active);

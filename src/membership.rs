@@ -1,5 +1,12 @@
-//! What a customer's subscription is like today.
+//! What a customer's subscription is like, today or on each day of the past.
 
+mod history;
+mod subscription;
+
+pub use history::{Entered, MembershipHistory, MembershipPeriod};
+pub use subscription::{Moment, Subscription, SubscriptionCycle, SubscriptionMonth};
+
+use crate::day::Day;
 use crate::error::{Error, ErrorKind, Result, shown};
 use crate::labels::labels;
 
@@ -32,5 +39,52 @@ impl Membership {
             Error::new(ErrorKind::InvalidParameter, format!("unknown membership: {}", shown(text)))
                 .hint("Use continuing (01), paused (02), withdrawn (03) or ad_hoc; NULL where it is unknown.")
         })
+    }
+}
+
+/// What is known of a customer's membership.
+#[derive(Clone, Copy, Debug)]
+pub enum KnownMembership<'a> {
+    /// The same on every day, because only today's is known; `None` where not even that is.
+    Always(Option<Membership>),
+    /// That of each day.
+    Logged(&'a MembershipHistory),
+}
+
+impl<'a> KnownMembership<'a> {
+    /// What a log says, and where there is none, what the membership is said to be.
+    pub fn new(membership: Option<Membership>, log: Option<&'a MembershipHistory>) -> Self {
+        log.map_or(KnownMembership::Always(membership), KnownMembership::Logged)
+    }
+
+    /// The membership of a day; `None` where it is unknown.
+    pub fn on(self, day: Day) -> Option<Membership> {
+        match self {
+            KnownMembership::Always(membership) => membership,
+            KnownMembership::Logged(log) => log.on(day),
+        }
+    }
+
+    /// The first day of the membership that she has on `as_of`, and the one before it; `None` where that is not known.
+    pub fn since(self, as_of: Day) -> Option<(Day, Option<Membership>)> {
+        match self {
+            KnownMembership::Always(_) => None,
+            KnownMembership::Logged(log) => log.since(as_of),
+        }
+    }
+
+    /// The days on which something was entered.
+    pub fn days(self) -> impl Iterator<Item = Day> {
+        let log = match self {
+            KnownMembership::Always(_) => None,
+            KnownMembership::Logged(log) => Some(log),
+        };
+        log.into_iter().flat_map(|log| log.entries().map(|(day, _)| day))
+    }
+}
+
+impl From<Option<Membership>> for KnownMembership<'_> {
+    fn from(membership: Option<Membership>) -> Self {
+        KnownMembership::Always(membership)
     }
 }

@@ -6,7 +6,7 @@ use crate::engagement::EngagementHistory;
 use crate::error::{Error, ErrorKind, Result};
 use crate::history::{NO_PURCHASES, PurchaseHistory};
 use crate::lifecycle::LifecycleState;
-use crate::membership::Membership;
+use crate::membership::KnownMembership;
 use crate::memory;
 use crate::policy::Policy;
 
@@ -24,12 +24,12 @@ pub struct Stretch {
 /// A customer's states from a day to a day, oldest first, without a gap: an iterator over stretches, of which neighbors
 /// may have the same state until [`merged`].
 ///
-/// The membership is today's: what it was in the past is not known.
+/// The membership is that of each day where there is a log of it; otherwise it is today's.
 pub struct Timeline<'a> {
     history: &'a PurchaseHistory,
     policy: &'a Policy,
     engagement: Option<&'a EngagementHistory>,
-    membership: Option<Membership>,
+    memberships: KnownMembership<'a>,
     /// Days on which something happens, latest first.
     happenings: Vec<Day>,
     /// The first day not yet told.
@@ -48,18 +48,19 @@ impl<'a> Timeline<'a> {
         to: Day,
         policy: &'a Policy,
         engagement: Option<&'a EngagementHistory>,
-        membership: Option<Membership>,
+        membership: impl Into<KnownMembership<'a>>,
     ) -> Result<Self> {
         if from > to {
             return Err(Error::new(ErrorKind::InvalidParameter, format!("from_day {from} is after to_day {to}"))
                 .hint("Both days are included; give the earlier one first."));
         }
-        let history = history.unwrap_or(&NO_PURCHASES);
+        let (history, memberships) = (history.unwrap_or(&NO_PURCHASES), membership.into());
         let days = history.days().iter().map(|entry| entry.day);
         let events = engagement.into_iter().flat_map(|engagement| engagement.entries().map(|(_, day, _)| day));
-        let mut happenings = memory::collect(days.chain(events).filter(|&day| day > from && day <= to));
+        let mut happenings =
+            memory::collect(days.chain(events).chain(memberships.days()).filter(|&day| day > from && day <= to));
         memory::sort(&mut happenings, |a, b| b.cmp(a));
-        Ok(Timeline { history, policy, engagement, membership, happenings, next: Some(from), to })
+        Ok(Timeline { history, policy, engagement, memberships, happenings, next: Some(from), to })
     }
 
     /// Timelines that all end on `as_of` and begin ever earlier: on the last purchase day, the second to last, the fourth to
@@ -71,8 +72,9 @@ impl<'a> Timeline<'a> {
         as_of: Day,
         policy: &'a Policy,
         engagement: Option<&'a EngagementHistory>,
-        membership: Option<Membership>,
+        membership: impl Into<KnownMembership<'a>>,
     ) -> impl Iterator<Item = Self> {
+        let memberships = membership.into();
         let until = history.map_or(&[][..], |history| history.until(as_of));
         let bought = memory::collect(until.iter().filter(|entry| entry.orders > 0).map(|entry| entry.day));
         let doubling = std::iter::successors(Some(1), |back| Some(back * 2)).take_while({
@@ -81,11 +83,11 @@ impl<'a> Timeline<'a> {
         });
         let before_first = bought.first().and_then(|first| first.plus(-1));
         let starts: Vec<Day> = doubling.map(|back| bought[bought.len() - back]).chain(before_first).collect();
-        starts.into_iter().filter_map(move |from| Self::new(history, from, as_of, policy, engagement, membership).ok())
+        starts.into_iter().filter_map(move |from| Self::new(history, from, as_of, policy, engagement, memberships).ok())
     }
 
     fn customer_on(&self, day: Day) -> Customer<'a> {
-        Customer::new(Some(self.history), day, self.policy, self.engagement, self.membership)
+        Customer::new(Some(self.history), day, self.policy, self.engagement, self.memberships)
     }
 
     /// The next day on which the state can be another than on the day of `customer`.

@@ -110,3 +110,21 @@ CREATE AGGREGATE rollup(c contact_history) (
     SFUNC = _collect_contacts, STYPE = internal, SSPACE = 160, FINALFUNC = _finish_contacts, FINALFUNC_MODIFY = READ_ONLY,
     COMBINEFUNC = _combine_events, SERIALFUNC = _serialize_events, DESERIALFUNC = _deserialize_events, PARALLEL = SAFE
 );
+
+CREATE FUNCTION _collect_membership(internal, membership text, since date) RETURNS internal
+    AS 'MODULE_PATHNAME', 'collect_membership_wrapper' LANGUAGE c IMMUTABLE PARALLEL SAFE;
+CREATE FUNCTION _collect_memberships(internal, m membership_history) RETURNS internal
+    AS 'MODULE_PATHNAME', 'collect_memberships_wrapper' LANGUAGE c IMMUTABLE PARALLEL SAFE COST 20;
+CREATE FUNCTION _finish_memberships(internal) RETURNS membership_history
+    AS 'MODULE_PATHNAME', 'finish_memberships_wrapper' LANGUAGE c IMMUTABLE PARALLEL SAFE COST 20;
+
+CREATE AGGREGATE membership_history(membership text, since date) (
+    SFUNC = _collect_membership, STYPE = internal, SSPACE = 160, FINALFUNC = _finish_memberships,
+    FINALFUNC_MODIFY = READ_ONLY,
+    COMBINEFUNC = _combine_events, SERIALFUNC = _serialize_events, DESERIALFUNC = _deserialize_events, PARALLEL = SAFE
+);
+CREATE AGGREGATE rollup(m membership_history) (
+    SFUNC = _collect_memberships, STYPE = internal, SSPACE = 160, FINALFUNC = _finish_memberships,
+    FINALFUNC_MODIFY = READ_ONLY,
+    COMBINEFUNC = _combine_events, SERIALFUNC = _serialize_events, DESERIALFUNC = _deserialize_events, PARALLEL = SAFE
+);

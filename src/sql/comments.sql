@@ -11,6 +11,8 @@ COMMENT ON TYPE engagement_history IS
     'One customer''s reviews, referrals, complaints and other events by kind and day. NULL: not tracked.';
 COMMENT ON TYPE contact_history IS
     'One customer''s log of contacts: channel, scenario, step and group by day. NULL: no log is kept.';
+COMMENT ON TYPE membership_history IS
+    'One customer''s memberships, each since a day: that of any day is known. NULL: no log of them is kept.';
 COMMENT ON TYPE scenario IS
     'A step scenario as JSON: who enters, which message after how many days, what ends it.';
 COMMENT ON TYPE segment_policy IS
@@ -86,13 +88,21 @@ COMMENT ON FUNCTION _finish_vip_score(internal) IS 'Part of the aggregate vip_sc
 COMMENT ON FUNCTION _finish_next_action(internal) IS 'Part of the aggregate next_action: the result.';
 COMMENT ON FUNCTION _collect_event(internal, text, date) IS 'Part of the aggregate engagement_history: takes an event.';
 COMMENT ON FUNCTION _collect_engagement(internal, engagement_history) IS 'Part of the aggregate rollup: takes a history.';
-COMMENT ON FUNCTION _combine_events(internal, internal) IS 'Part of the aggregates over events and contacts: joins two states.';
-COMMENT ON FUNCTION _serialize_events(internal) IS 'Part of the aggregates over events and contacts: packs a state for another process.';
-COMMENT ON FUNCTION _deserialize_events(bytea, internal) IS 'Part of the aggregates over events and contacts: unpacks a state.';
+COMMENT ON AGGREGATE membership_history(text, date) IS
+    'One customer''s log of memberships (membership, since) as a history; rows with a NULL are ignored. Of one day the last of continuing, ad_hoc, paused, withdrawn counts.';
+COMMENT ON AGGREGATE rollup(membership_history) IS
+    'Merges membership histories into one, as if their entries were of one log.';
+COMMENT ON FUNCTION _combine_events(internal, internal) IS 'Part of the aggregates over events, contacts and memberships: joins two states.';
+COMMENT ON FUNCTION _serialize_events(internal) IS 'Part of the aggregates over events, contacts and memberships: packs a state for another process.';
+COMMENT ON FUNCTION _deserialize_events(bytea, internal) IS 'Part of the aggregates over events, contacts and memberships: unpacks a state.';
 COMMENT ON FUNCTION _collect_contact(internal, text, date, text, text, text) IS
     'Part of the aggregate contact_history: takes a contact.';
 COMMENT ON FUNCTION _collect_contacts(internal, contact_history) IS 'Part of the aggregate rollup: takes a history.';
 COMMENT ON FUNCTION _finish_contacts(internal) IS 'Part of the aggregates contact_history and rollup: the result.';
+COMMENT ON FUNCTION _collect_membership(internal, text, date) IS 'Part of the aggregate membership_history: takes an entry.';
+COMMENT ON FUNCTION _collect_memberships(internal, membership_history) IS 'Part of the aggregate rollup: takes a history.';
+COMMENT ON FUNCTION _finish_memberships(internal) IS
+    'Part of the aggregates membership_history and rollup: the result.';
 COMMENT ON FUNCTION _finish_engagement(internal) IS 'Part of the aggregates engagement_history and rollup: the result.';
 
 -- accessors of a purchase history
@@ -138,36 +148,54 @@ COMMENT ON FUNCTION m_score(purchase_history, date, segment_policy) IS
     'Monetary digit, 1 worst; NULL for a prospect.';
 COMMENT ON FUNCTION rfm_segment(purchase_history, date, segment_policy) IS
     'The policy''s name for the RFM score, for example loyal; NULL for a prospect.';
-COMMENT ON FUNCTION lifecycle_state(purchase_history, date, segment_policy, engagement_history, text) IS
+COMMENT ON FUNCTION lifecycle_state(purchase_history, date, segment_policy, engagement_history, text, membership_history) IS
     'prospect, dormant, at_risk, winback, vip, new or active; NULL only where as_of is NULL.';
 COMMENT ON FUNCTION purchase_stage(purchase_history, date, segment_policy) IS
     'first, nurture or established, by number of orders; NULL for a prospect.';
-COMMENT ON FUNCTION value_score(purchase_history, date, segment_policy, engagement_history, text) IS
+COMMENT ON FUNCTION value_score(purchase_history, date, segment_policy, engagement_history, text, membership_history) IS
     'What a customer buys, 0..100: mean of the R, F and M digits, each from 0 (worst) to 100 (best); NULL for a prospect.';
 COMMENT ON FUNCTION relation_score(engagement_history, date, segment_policy) IS
     'What ties a customer to the shop, 0..100: weighted events of the last window_days; NULL where not tracked.';
-COMMENT ON FUNCTION vip_score(purchase_history, date, segment_policy, engagement_history, text) IS
+COMMENT ON FUNCTION vip_score(purchase_history, date, segment_policy, engagement_history, text, membership_history) IS
     'Value and relation score together, 0..100, for ranking; the value score where engagement is NULL; NULL for a prospect.';
-COMMENT ON FUNCTION vip_tier(purchase_history, date, segment_policy, engagement_history, text) IS
+COMMENT ON FUNCTION vip_tier(purchase_history, date, segment_policy, engagement_history, text, membership_history) IS
     'vip, candidate, supporter or regular: decides who is a VIP.';
-COMMENT ON FUNCTION dormancy_reason(purchase_history, date, segment_policy, engagement_history, text) IS
+COMMENT ON FUNCTION dormancy_reason(purchase_history, date, segment_policy, engagement_history, text, membership_history) IS
     'Why the customer is dormant, or would be: dissatisfied, competitor, discount_only, overstocked, unhabituated or drifted; NULL for a prospect.';
-COMMENT ON FUNCTION next_transition_on(purchase_history, date, segment_policy, engagement_history, text) IS
+COMMENT ON FUNCTION next_transition_on(purchase_history, date, segment_policy, engagement_history, text, membership_history) IS
     'First day after as_of on which the lifecycle state changes if nothing more happens; NULL if never.';
-COMMENT ON FUNCTION state_timeline(purchase_history, date, date, segment_policy, engagement_history, text) IS
-    'The lifecycle states from from_day to to_day: rows (state, from_day, to_day) without a gap. The membership is today''s.';
-COMMENT ON FUNCTION state_since(purchase_history, date, segment_policy, engagement_history, text) IS
+COMMENT ON FUNCTION state_timeline(purchase_history, date, date, segment_policy, engagement_history, text, membership_history) IS
+    'The lifecycle states from from_day to to_day: rows (state, from_day, to_day) without a gap. The membership is that of each day with memberships, otherwise today''s.';
+COMMENT ON FUNCTION state_since(purchase_history, date, segment_policy, engagement_history, text, membership_history) IS
     'First day of the lifecycle state of as_of; NULL for a prospect.';
-COMMENT ON FUNCTION previous_state(purchase_history, date, segment_policy, engagement_history, text) IS
+COMMENT ON FUNCTION previous_state(purchase_history, date, segment_policy, engagement_history, text, membership_history) IS
     'The lifecycle state before that of as_of, prospect before the first; NULL for a prospect.';
-COMMENT ON FUNCTION segment_history(purchase_history, date, date, interval, segment_policy, engagement_history, text) IS
+COMMENT ON FUNCTION segment_history(
+    purchase_history, date, date, interval, segment_policy, engagement_history, text, membership_history
+) IS
     'Rows (as_of, lifecycle_state, rfm_score, vip_tier) for from_day and every step after it up to to_day, for charts.';
-COMMENT ON FUNCTION next_action(purchase_history, date, segment_policy, engagement_history, text) IS
+COMMENT ON FUNCTION next_action(purchase_history, date, segment_policy, engagement_history, text, membership_history) IS
     'The one next step: the action of the policy''s first rule that matches. next_actions(policy) lists them all.';
 COMMENT ON FUNCTION segment_customer(
-    purchase_history, date, segment_policy, engagement_history, text, text[], date, contact_history
+    purchase_history, date, segment_policy, engagement_history, text, text[], date, contact_history,
+    membership_history
 ) IS
     'Everything about one customer as of a day, one row of plain columns, for LATERAL; all NULL where as_of is NULL.';
+
+-- memberships over time
+
+COMMENT ON FUNCTION membership_on(membership_history, date) IS
+    'The membership of a day; NULL before the first entry.';
+COMMENT ON FUNCTION membership_since(membership_history, date) IS
+    'First day of the membership of as_of; NULL before the first entry.';
+COMMENT ON FUNCTION previous_membership(membership_history, date) IS
+    'The membership before that of as_of; NULL where none is known.';
+COMMENT ON FUNCTION membership_periods(membership_history, date) IS
+    'Each membership up to as_of: from_day, to_day (NULL: it lasts), and the moment with which it began (membership_moments).';
+COMMENT ON FUNCTION subscription_months(membership_history, date) IS
+    'The months up to as_of that began with a subscription, paused or not: has it ended in the month? NULL while the month is not over.';
+COMMENT ON FUNCTION subscription_cycles(membership_history, interval, date) IS
+    'The cycles of so much time each of each subscription: has it ended before the next cycle began? NULL while that is to come.';
 
 -- the same on plain numbers
 
@@ -210,12 +238,15 @@ COMMENT ON FUNCTION no_engagement() IS
 COMMENT ON FUNCTION purchase_history_plus(purchase_history, purchase_history) IS
     'Implementation of the + operator: both histories in one, what overlaps counts twice.';
 COMMENT ON FUNCTION contact_history_plus(contact_history, contact_history) IS 'Implementation of the + operator.';
+COMMENT ON FUNCTION membership_history_plus(membership_history, membership_history) IS 'Implementation of the + operator.';
 COMMENT ON FUNCTION engagement_history_plus(engagement_history, engagement_history) IS
     'Implementation of the + operator: both histories in one, what overlaps counts twice.';
 COMMENT ON OPERATOR + (purchase_history, purchase_history) IS
     'Both histories in one; what overlaps counts twice.';
 COMMENT ON OPERATOR + (contact_history, contact_history) IS
     'Both contact histories in one; what overlaps counts twice.';
+COMMENT ON OPERATOR + (membership_history, membership_history) IS
+    'Both membership histories in one, as if their entries were of one log.';
 COMMENT ON OPERATOR + (engagement_history, engagement_history) IS
     'Both histories in one; what overlaps counts twice.';
 
@@ -252,6 +283,8 @@ COMMENT ON FUNCTION vip_tiers() IS
     'All VIP tiers in order, with English and Japanese labels.';
 COMMENT ON FUNCTION memberships() IS
     'All memberships, with English and Japanese labels.';
+COMMENT ON FUNCTION membership_moments() IS
+    'What the beginning of a membership is (membership_periods), with English and Japanese labels.';
 COMMENT ON FUNCTION dormancy_categories() IS
     'All kinds of dormant customers, those expected to answer first in front, with English and Japanese labels.';
 COMMENT ON FUNCTION dormancy_reasons() IS
@@ -268,7 +301,7 @@ DECLARE
     method text;
 BEGIN
     FOREACH type_name IN ARRAY ARRAY[
-        'purchase_history', 'engagement_history', 'contact_history', 'segment_policy', 'scenario'
+        'purchase_history', 'engagement_history', 'contact_history', 'membership_history', 'segment_policy', 'scenario'
     ] LOOP
         EXECUTE pg_catalog.format('COMMENT ON FUNCTION %1$s_in(cstring) IS %2$L', type_name, 'Reads a ' || type_name || ' from text.');
         EXECUTE pg_catalog.format('COMMENT ON FUNCTION %1$s_out(%1$s) IS %2$L', type_name, 'Writes a ' || type_name || ' as text.');

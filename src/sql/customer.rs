@@ -17,18 +17,21 @@ use crate::day::Day;
 use crate::decimal::Decimal;
 use crate::engagement::EngagementHistory;
 use crate::history::PurchaseHistory;
-use crate::membership::Membership;
+use crate::membership::{KnownMembership, Membership, MembershipHistory};
 use crate::vip;
 
-/// Answers a question about a customer; `None` where the day is NULL.
+/// Answers a question about a customer; `None` where the day is NULL. A log of memberships counts before the membership.
+#[allow(clippy::too_many_arguments)]
 pub fn ask<T>(
     history: Option<PurchaseHistory>,
     as_of: Option<Day>,
     policy: Option<SegmentPolicy>,
     engagement: Option<EngagementHistory>,
     membership: Option<Membership>,
+    memberships: Option<MembershipHistory>,
     question: impl FnOnce(&Customer) -> Option<T>,
 ) -> Option<T> {
+    let membership = KnownMembership::new(membership, memberships.as_ref());
     question(&Customer::new(history.as_ref(), as_of?, policy_of(&policy), engagement.as_ref(), membership))
 }
 
@@ -38,7 +41,7 @@ fn rfm_score(
     as_of: Option<Day>,
     policy: default!(Option<SegmentPolicy>, "NULL"),
 ) -> Option<i32> {
-    ask(history, as_of, policy, None, None, |customer| Some(customer.scores()?.code()))
+    ask(history, as_of, policy, None, None, None, |customer| Some(customer.scores()?.code()))
 }
 
 #[pg_extern(immutable, parallel_safe, cost = 50)]
@@ -47,7 +50,7 @@ fn r_score(
     as_of: Option<Day>,
     policy: default!(Option<SegmentPolicy>, "NULL"),
 ) -> Option<i32> {
-    ask(history, as_of, policy, None, None, |customer| Some(customer.scores()?.r.into()))
+    ask(history, as_of, policy, None, None, None, |customer| Some(customer.scores()?.r.into()))
 }
 
 #[pg_extern(immutable, parallel_safe, cost = 50)]
@@ -56,7 +59,7 @@ fn f_score(
     as_of: Option<Day>,
     policy: default!(Option<SegmentPolicy>, "NULL"),
 ) -> Option<i32> {
-    ask(history, as_of, policy, None, None, |customer| Some(customer.scores()?.f.into()))
+    ask(history, as_of, policy, None, None, None, |customer| Some(customer.scores()?.f.into()))
 }
 
 #[pg_extern(immutable, parallel_safe, cost = 50)]
@@ -65,7 +68,7 @@ fn m_score(
     as_of: Option<Day>,
     policy: default!(Option<SegmentPolicy>, "NULL"),
 ) -> Option<i32> {
-    ask(history, as_of, policy, None, None, |customer| Some(customer.scores()?.m.into()))
+    ask(history, as_of, policy, None, None, None, |customer| Some(customer.scores()?.m.into()))
 }
 
 #[pg_extern(immutable, parallel_safe, cost = 50)]
@@ -75,7 +78,7 @@ fn rfm_segment(
     policy: default!(Option<SegmentPolicy>, "NULL"),
 ) -> Option<String> {
     let segment = |customer: &Customer| Some(customer.rfm_segment()?.to_owned());
-    ask(history, as_of, policy, None, None, segment)
+    ask(history, as_of, policy, None, None, None, segment)
 }
 
 #[pg_extern(immutable, parallel_safe, cost = 50)]
@@ -85,8 +88,9 @@ fn value_score(
     policy: default!(Option<SegmentPolicy>, "NULL"),
     engagement: default!(Option<EngagementHistory>, "NULL"),
     membership: default!(Option<Membership>, "NULL"),
+    memberships: default!(Option<MembershipHistory>, "NULL"),
 ) -> Option<Decimal> {
-    ask(history, as_of, policy, engagement, membership, |customer| customer.value_score().or_raise())
+    ask(history, as_of, policy, engagement, membership, memberships, |customer| customer.value_score().or_raise())
 }
 
 #[pg_extern(immutable, parallel_safe, cost = 50)]
@@ -95,7 +99,7 @@ fn purchase_stage(
     as_of: Option<Day>,
     policy: default!(Option<SegmentPolicy>, "NULL"),
 ) -> Option<&'static str> {
-    ask(history, as_of, policy, None, None, |customer| Some(customer.purchase_stage()?.name()))
+    ask(history, as_of, policy, None, None, None, |customer| Some(customer.purchase_stage()?.name()))
 }
 
 #[pg_extern(immutable, parallel_safe, cost = 50)]
@@ -105,8 +109,9 @@ fn lifecycle_state(
     policy: default!(Option<SegmentPolicy>, "NULL"),
     engagement: default!(Option<EngagementHistory>, "NULL"),
     membership: default!(Option<Membership>, "NULL"),
+    memberships: default!(Option<MembershipHistory>, "NULL"),
 ) -> Option<&'static str> {
-    ask(history, as_of, policy, engagement, membership, |customer| Some(customer.lifecycle_state().name()))
+    ask(history, as_of, policy, engagement, membership, memberships, |customer| Some(customer.lifecycle_state().name()))
 }
 
 #[pg_extern(immutable, parallel_safe, cost = 50)]
@@ -116,8 +121,9 @@ fn vip_score(
     policy: default!(Option<SegmentPolicy>, "NULL"),
     engagement: default!(Option<EngagementHistory>, "NULL"),
     membership: default!(Option<Membership>, "NULL"),
+    memberships: default!(Option<MembershipHistory>, "NULL"),
 ) -> Option<Decimal> {
-    ask(history, as_of, policy, engagement, membership, |customer| customer.vip_score().or_raise())
+    ask(history, as_of, policy, engagement, membership, memberships, |customer| customer.vip_score().or_raise())
 }
 
 #[pg_extern(immutable, parallel_safe, cost = 50)]
@@ -127,8 +133,9 @@ fn vip_tier(
     policy: default!(Option<SegmentPolicy>, "NULL"),
     engagement: default!(Option<EngagementHistory>, "NULL"),
     membership: default!(Option<Membership>, "NULL"),
+    memberships: default!(Option<MembershipHistory>, "NULL"),
 ) -> Option<&'static str> {
-    ask(history, as_of, policy, engagement, membership, |customer| Some(customer.vip_tier().name()))
+    ask(history, as_of, policy, engagement, membership, memberships, |customer| Some(customer.vip_tier().name()))
 }
 
 #[pg_extern(immutable, parallel_safe, cost = 50)]
@@ -138,8 +145,11 @@ fn dormancy_reason(
     policy: default!(Option<SegmentPolicy>, "NULL"),
     engagement: default!(Option<EngagementHistory>, "NULL"),
     membership: default!(Option<Membership>, "NULL"),
+    memberships: default!(Option<MembershipHistory>, "NULL"),
 ) -> Option<&'static str> {
-    ask(history, as_of, policy, engagement, membership, |customer| Some(customer.dormancy_reason()?.name()))
+    ask(history, as_of, policy, engagement, membership, memberships, |customer| {
+        Some(customer.dormancy_reason()?.name())
+    })
 }
 
 #[pg_extern(immutable, parallel_safe, cost = 100)]
@@ -149,9 +159,10 @@ fn next_action(
     policy: default!(Option<SegmentPolicy>, "NULL"),
     engagement: default!(Option<EngagementHistory>, "NULL"),
     membership: default!(Option<Membership>, "NULL"),
+    memberships: default!(Option<MembershipHistory>, "NULL"),
 ) -> Option<String> {
     let action = |customer: &Customer| Some(customer.next_step().or_raise().action().to_owned());
-    ask(history, as_of, policy, engagement, membership, action)
+    ask(history, as_of, policy, engagement, membership, memberships, action)
 }
 
 #[pg_extern(immutable, parallel_safe, cost = 20)]
@@ -204,12 +215,13 @@ fn segment_customer(fcinfo: pg_sys::FunctionCallInfo) -> Option<RawDatum> {
                 last_contacted_on: read::<Day>(fcinfo, 6),
                 log: log.as_ref(),
             };
+            let memberships = read::<MembershipHistory>(fcinfo, 8);
             let customer = Customer::new(
                 history.as_ref(),
                 as_of,
                 policy_of(&policy),
                 engagement.as_ref(),
-                read::<Membership>(fcinfo, 4),
+                KnownMembership::new(read::<Membership>(fcinfo, 4), memberships.as_ref()),
             );
             RawDatum(row(fcinfo, columns(&customer, contact)))
         })

@@ -1,10 +1,10 @@
-//! The aggregates over engagement events, over contacts, and over stored histories of both.
+//! The aggregates over engagement events, contacts and entries of memberships, and over stored histories of these.
 
 use pgrx::prelude::*;
 use pgrx::{IntoDatum, pg_sys};
 
 use super::buffer::{self, Buffer, PlainData};
-use super::call::{aggregate_context, argument};
+use super::call::{aggregate_context, argument, read};
 use super::datum::{RawDatum, finite_day, new_varlena, varlena_bytes};
 use super::error::OrRaise;
 use crate::bytes::Reader;
@@ -14,6 +14,7 @@ use crate::engagement::Kind;
 use crate::error::Result;
 use crate::event_history::{EventHistory, Key};
 use crate::host::Steps;
+use crate::membership::{Entered, Membership, MembershipHistory};
 use crate::memory;
 
 /// The state has nothing besides its entries.
@@ -167,6 +168,49 @@ fn collect_engagement(fcinfo: pg_sys::FunctionCallInfo) -> Option<RawDatum> {
 fn collect_contacts(fcinfo: pg_sys::FunctionCallInfo) -> Option<RawDatum> {
     // SAFETY: aggregates.sql declares the arguments so.
     unsafe { collect_stored::<ContactKey>(fcinfo) }
+}
+
+/// (state, membership text, since date): collects an entry of a log of memberships.
+#[pg_extern(sql = false)]
+fn collect_membership(fcinfo: pg_sys::FunctionCallInfo) -> Option<RawDatum> {
+    // SAFETY: aggregates.sql declares the arguments so.
+    unsafe {
+        let mut entries = events_or_new(fcinfo);
+        if let (Some(membership), Some(since)) = (read::<Membership>(fcinfo, 1), argument(fcinfo, 2)) {
+            let since = finite_day(since.value() as i32).or_raise();
+            entries.add_checked::<Entered>(membership.into(), since).or_raise();
+        }
+        Some(RawDatum(entries.as_datum()))
+    }
+}
+
+/// (state, history): collects a stored history of memberships.
+#[pg_extern(sql = false)]
+fn collect_memberships(fcinfo: pg_sys::FunctionCallInfo) -> Option<RawDatum> {
+    // SAFETY: aggregates.sql declares the arguments so.
+    unsafe {
+        match read::<MembershipHistory>(fcinfo, 1) {
+            None => argument(fcinfo, 0).map(RawDatum),
+            Some(history) => {
+                let mut entries = events_or_new(fcinfo);
+                entries.merge_if_full::<Entered>().or_raise();
+                history.entries().for_each(|(day, membership)| entries.add::<Entered>(membership.into(), day, 1));
+                Some(RawDatum(entries.as_datum()))
+            }
+        }
+    }
+}
+
+/// (state): the history of memberships itself.
+#[pg_extern(sql = false)]
+fn finish_memberships(fcinfo: pg_sys::FunctionCallInfo) -> Option<RawDatum> {
+    // SAFETY: aggregates.sql declares the argument so.
+    unsafe {
+        aggregate_context(fcinfo);
+        let entries = Events::from_datum(argument(fcinfo, 0)?).history::<Entered>().or_raise();
+        let history = MembershipHistory::new(entries.entries().map(|(entered, day, _)| (day, entered.into())));
+        history.or_raise().into_datum().map(RawDatum)
+    }
 }
 
 /// (state, state): adds what another worker collected.

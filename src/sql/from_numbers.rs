@@ -120,7 +120,8 @@ fn lifecycle_state(
     let Some((recency_days, frequency)) = buyer(recency_days, orders).or_raise() else {
         return LifecycleState::Prospect.name();
     };
-    let rhythm = Rhythm::walk(last_gap_days.map(i64::from).into_iter(), &policy.lifecycle, membership);
+    let rhythm =
+        Rhythm::walk(last_gap_days.map(|days| (days.into(), membership)).into_iter(), &policy.lifecycle, membership);
     let countdown = Countdown::default();
     let recency = DaysSince::new(recency_days, &countdown);
     state_of_buyer(recency, frequency, &rhythm, &policy.lifecycle, || is_vip == Some(true)).name()

@@ -16,7 +16,7 @@ use crate::decimal::Decimal;
 use crate::engagement::EngagementHistory;
 use crate::history::{NO_PURCHASES, PurchaseHistory};
 use crate::kpi::{self, Kpi, Period};
-use crate::membership::Membership;
+use crate::membership::{KnownMembership, Membership, MembershipHistory};
 use crate::memory;
 use crate::month;
 use crate::movement::movements;
@@ -92,6 +92,7 @@ fn state_movements(
     policy: default!(Option<SegmentPolicy>, "NULL"),
     engagement: default!(Option<EngagementHistory>, "NULL"),
     membership: default!(Option<Membership>, "NULL"),
+    memberships: default!(Option<MembershipHistory>, "NULL"),
 ) -> SetOf<StateMovement, (Day, Day, &'static str, &'static str, Decimal, Decimal)> {
     let (Some(from_day), Some(to_day), Some(step)) = (from_day, to_day, step) else {
         return SetOf::empty();
@@ -101,6 +102,7 @@ fn state_movements(
     let days = days_between(from_day, to_day, step).or_raise().inspect(|_| {
         check_for_interrupts!();
     });
+    let membership = KnownMembership::new(membership, memberships.as_ref());
     let customer_on = |day| Customer::new(Some(history), day, policy, engagement.as_ref(), membership);
     let rows = movements(history, days, customer_on)
         .map(|m| (m.from, m.to, m.from_state.name(), m.to_state.name(), m.revenue_before, m.revenue_after));

@@ -16,6 +16,7 @@
 //! | `channels.rs`, `channels.sql` | over which channels a customer can be reached |
 //! | `scenario.rs`, `scenario.sql` | step scenarios, when a customer may be contacted |
 //! | `response.rs` | who answers over which channel, and in which order the dormant are expected to |
+//! | `membership.rs` | memberships over time, and who ends a subscription |
 //! | `timeline.rs` | the lifecycle of one customer over time |
 //! | `kpi.rs`, `kpi.sql` | what KPIs are made of: questions about a history, the aggregate `proportion` |
 //! | `ab.rs`, `ab.sql` | A/B tests: groups, results, comparison, sample size |
@@ -46,6 +47,7 @@ mod from_numbers;
 mod history;
 mod kpi;
 mod learn;
+mod membership;
 mod memory;
 mod notes;
 mod numeric;
@@ -75,6 +77,10 @@ extension_sql_file!(
         policy::purchase_stages,
         policy::vip_tiers,
         policy::memberships,
+        membership::membership_moments,
+        membership::membership_periods,
+        membership::subscription_months,
+        membership::subscription_cycles,
         policy::dormancy_categories,
         policy::dormancy_reasons,
         policy::policy_presets,

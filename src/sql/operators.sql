@@ -8,7 +8,7 @@ DECLARE
     operator record;
 BEGIN
     FOREACH type_name IN ARRAY ARRAY[
-        'purchase_history', 'engagement_history', 'contact_history', 'segment_policy', 'scenario'
+        'purchase_history', 'engagement_history', 'contact_history', 'membership_history', 'segment_policy', 'scenario'
     ] LOOP
         FOR operator IN
             SELECT *
@@ -60,6 +60,9 @@ CREATE OPERATOR + (
 );
 CREATE OPERATOR + (
     FUNCTION = contact_history_plus, LEFTARG = contact_history, RIGHTARG = contact_history, COMMUTATOR = +
+);
+CREATE OPERATOR + (
+    FUNCTION = membership_history_plus, LEFTARG = membership_history, RIGHTARG = membership_history, COMMUTATOR = +
 );
 CREATE OPERATOR || (FUNCTION = segment_policy_overlay, LEFTARG = segment_policy, RIGHTARG = segment_policy);
 

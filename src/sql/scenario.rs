@@ -18,7 +18,7 @@ use crate::engagement::EngagementHistory;
 use crate::error::Result;
 use crate::finding::Finding;
 use crate::history::{NO_PURCHASES, PurchaseHistory};
-use crate::membership::Membership;
+use crate::membership::{KnownMembership, Membership, MembershipHistory};
 use crate::scenario::{DueStep, MESSAGES, PRESETS, Scenario, Scenarios, Why, preset};
 
 #[pg_extern(immutable, strict, parallel_safe, cost = 1000)]
@@ -154,7 +154,9 @@ fn due_steps(fcinfo: pg_sys::FunctionCallInfo) -> Option<RawDatum> {
         let membership = read::<Membership>(fcinfo, 5);
         let channels = read::<Channels>(fcinfo, 6);
         let log = read::<ContactHistory>(fcinfo, 7);
+        let memberships = read::<MembershipHistory>(fcinfo, 8);
         let channels = channels.as_ref().map(|channels| &*channels.0);
+        let membership = KnownMembership::new(membership, memberships.as_ref());
         let contact = ContactFacts { channels, last_contacted_on: None, log: log.as_ref() };
         let customer = Customer::new(history.as_ref(), as_of, policy_of(&policy), engagement.as_ref(), membership);
         for due in scenarios.due_steps(&customer, contact).or_raise() {

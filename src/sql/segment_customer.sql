@@ -40,7 +40,8 @@ CREATE FUNCTION segment_customer(
     membership text DEFAULT NULL,
     channels text[] DEFAULT NULL,
     last_contacted_on date DEFAULT NULL,
-    contacts contact_history DEFAULT NULL
+    contacts contact_history DEFAULT NULL,
+    memberships membership_history DEFAULT NULL
 ) RETURNS customer_segment
     AS 'MODULE_PATHNAME', 'segment_customer_wrapper' LANGUAGE c IMMUTABLE PARALLEL SAFE COST 150;
 

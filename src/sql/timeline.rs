@@ -12,7 +12,7 @@ use crate::customer::Customer;
 use crate::day::Day;
 use crate::engagement::EngagementHistory;
 use crate::history::PurchaseHistory;
-use crate::membership::Membership;
+use crate::membership::{KnownMembership, Membership, MembershipHistory};
 use crate::memory;
 use crate::timeline::{Since, Timeline, merged};
 
@@ -23,8 +23,9 @@ fn next_transition_on(
     policy: default!(Option<SegmentPolicy>, "NULL"),
     engagement: default!(Option<EngagementHistory>, "NULL"),
     membership: default!(Option<Membership>, "NULL"),
+    memberships: default!(Option<MembershipHistory>, "NULL"),
 ) -> Option<Day> {
-    ask(history, as_of, policy, engagement, membership, |customer| customer.next_transition_on())
+    ask(history, as_of, policy, engagement, membership, memberships, |customer| customer.next_transition_on())
 }
 
 #[pg_extern(immutable, parallel_safe, cost = 1000)]
@@ -35,11 +36,13 @@ fn state_timeline(
     policy: default!(Option<SegmentPolicy>, "NULL"),
     engagement: default!(Option<EngagementHistory>, "NULL"),
     membership: default!(Option<Membership>, "NULL"),
+    memberships: default!(Option<MembershipHistory>, "NULL"),
 ) -> SetOf<StatePeriod, (&'static str, Day, Day)> {
     let (Some(from_day), Some(to_day)) = (from_day, to_day) else {
         return SetOf::empty();
     };
     let policy = policy_of(&policy);
+    let membership = KnownMembership::new(membership, memberships.as_ref());
     let timeline =
         Timeline::new(history.as_ref(), from_day, to_day, policy, engagement.as_ref(), membership).or_raise();
     let rows = merged(timeline.inspect(|_| {
@@ -55,7 +58,9 @@ fn since(
     policy: Option<SegmentPolicy>,
     engagement: Option<EngagementHistory>,
     membership: Option<Membership>,
+    memberships: Option<MembershipHistory>,
 ) -> Option<Since> {
+    let membership = KnownMembership::new(membership, memberships.as_ref());
     let mut ends =
         Timeline::ever_longer_tails(history.as_ref(), as_of?, policy_of(&policy), engagement.as_ref(), membership);
     ends.find_map(|end| {
@@ -72,8 +77,9 @@ fn state_since(
     policy: default!(Option<SegmentPolicy>, "NULL"),
     engagement: default!(Option<EngagementHistory>, "NULL"),
     membership: default!(Option<Membership>, "NULL"),
+    memberships: default!(Option<MembershipHistory>, "NULL"),
 ) -> Option<Day> {
-    since(history, as_of, policy, engagement, membership).map(|since| since.since)
+    since(history, as_of, policy, engagement, membership, memberships).map(|since| since.since)
 }
 
 #[pg_extern(immutable, parallel_safe, cost = 1000)]
@@ -83,8 +89,9 @@ fn previous_state(
     policy: default!(Option<SegmentPolicy>, "NULL"),
     engagement: default!(Option<EngagementHistory>, "NULL"),
     membership: default!(Option<Membership>, "NULL"),
+    memberships: default!(Option<MembershipHistory>, "NULL"),
 ) -> Option<&'static str> {
-    since(history, as_of, policy, engagement, membership).map(|since| since.previous.name())
+    since(history, as_of, policy, engagement, membership, memberships).map(|since| since.previous.name())
 }
 
 #[pg_extern(immutable, parallel_safe, cost = 1000)]
@@ -97,12 +104,14 @@ fn segment_history(
     policy: default!(Option<SegmentPolicy>, "NULL"),
     engagement: default!(Option<EngagementHistory>, "NULL"),
     membership: default!(Option<Membership>, "NULL"),
+    memberships: default!(Option<MembershipHistory>, "NULL"),
 ) -> SetOf<SegmentOnDay, (Day, &'static str, Option<i32>, &'static str)> {
     let (Some(from_day), Some(to_day), Some(step)) = (from_day, to_day, step) else {
         return SetOf::empty();
     };
     let step = Step::new(step.months(), step.days(), step.micros()).or_raise();
     let policy = policy_of(&policy);
+    let membership = KnownMembership::new(membership, memberships.as_ref());
     let rows = days_between(from_day, to_day, step).or_raise().map(|as_of| {
         check_for_interrupts!();
         let customer = Customer::new(history.as_ref(), as_of, policy, engagement.as_ref(), membership);

@@ -23,6 +23,7 @@ use crate::engagement::EngagementHistory;
 use crate::error::{Error, ErrorKind, Result};
 use crate::history::PurchaseHistory;
 use crate::json::{self, canonical};
+use crate::membership::MembershipHistory;
 use crate::memory;
 use crate::policy::{Document, Policy};
 use crate::scenario::Scenario;
@@ -55,6 +56,7 @@ macro_rules! stored_type {
 stored_type!(PurchaseHistory, "purchase_history");
 stored_type!(EngagementHistory, "engagement_history");
 stored_type!(ContactHistory, "contact_history");
+stored_type!(MembershipHistory, "membership_history");
 stored_type!(SegmentPolicy, "segment_policy");
 stored_type!(Scenario, "scenario");
 
@@ -220,6 +222,16 @@ input_output!(
     |history| &history
 );
 input_output!(
+    membership_history_in,
+    membership_history_out,
+    membership_history_recv,
+    MembershipHistory,
+    "membership_history",
+    json::check_length,
+    |text| text.parse(),
+    |history| &history
+);
+input_output!(
     segment_policy_in,
     segment_policy_out,
     segment_policy_recv,
@@ -243,8 +255,14 @@ input_output!(
 extension_sql_file!(
     "types.sql",
     name = "types",
-    creates =
-        [Type(PurchaseHistory), Type(EngagementHistory), Type(ContactHistory), Type(SegmentPolicy), Type(Scenario)]
+    creates = [
+        Type(PurchaseHistory),
+        Type(EngagementHistory),
+        Type(ContactHistory),
+        Type(MembershipHistory),
+        Type(SegmentPolicy),
+        Type(Scenario)
+    ]
 );
 
 #[pg_extern(immutable, strict, parallel_safe, cost = 20)]
@@ -262,6 +280,11 @@ fn contact_history_plus(c1: ContactHistory, c2: ContactHistory) -> ContactHistor
     c1.merge(&c2).or_raise()
 }
 
+#[pg_extern(immutable, strict, parallel_safe, cost = 20)]
+fn membership_history_plus(m1: MembershipHistory, m2: MembershipHistory) -> MembershipHistory {
+    m1.merge(&m2).or_raise()
+}
+
 #[pg_extern(immutable, strict, parallel_safe, cost = 10)]
 fn no_engagement() -> EngagementHistory {
     EngagementHistory::default()
@@ -275,5 +298,12 @@ fn segment_policy_overlay(base: SegmentPolicy, over: SegmentPolicy) -> SegmentPo
 extension_sql_file!(
     "operators.sql",
     name = "operators",
-    requires = ["types", purchase_history_plus, engagement_history_plus, contact_history_plus, segment_policy_overlay]
+    requires = [
+        "types",
+        purchase_history_plus,
+        engagement_history_plus,
+        contact_history_plus,
+        membership_history_plus,
+        segment_policy_overlay
+    ]
 );

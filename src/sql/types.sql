@@ -3,6 +3,7 @@
 CREATE TYPE purchase_history;
 CREATE TYPE engagement_history;
 CREATE TYPE contact_history;
+CREATE TYPE membership_history;
 CREATE TYPE segment_policy;
 CREATE TYPE scenario;
 
@@ -45,6 +46,20 @@ CREATE FUNCTION contact_history_send(contact_history) RETURNS bytea
 CREATE TYPE contact_history (
     INPUT = contact_history_in, OUTPUT = contact_history_out,
     RECEIVE = contact_history_recv, SEND = contact_history_send,
+    STORAGE = extended
+);
+
+CREATE FUNCTION membership_history_in(cstring) RETURNS membership_history
+    AS 'MODULE_PATHNAME', 'membership_history_in_wrapper' LANGUAGE c IMMUTABLE STRICT PARALLEL SAFE;
+CREATE FUNCTION membership_history_out(membership_history) RETURNS cstring
+    AS 'MODULE_PATHNAME', 'membership_history_out_wrapper' LANGUAGE c IMMUTABLE STRICT PARALLEL SAFE;
+CREATE FUNCTION membership_history_recv(internal) RETURNS membership_history
+    AS 'MODULE_PATHNAME', 'membership_history_recv_wrapper' LANGUAGE c IMMUTABLE STRICT PARALLEL SAFE;
+CREATE FUNCTION membership_history_send(membership_history) RETURNS bytea
+    AS 'byteasend' LANGUAGE internal IMMUTABLE STRICT PARALLEL SAFE;
+CREATE TYPE membership_history (
+    INPUT = membership_history_in, OUTPUT = membership_history_out,
+    RECEIVE = membership_history_recv, SEND = membership_history_send,
     STORAGE = extended
 );
 

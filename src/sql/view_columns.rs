@@ -35,7 +35,18 @@ const VIEW_COLUMNS: &[(&str, &str, &str, &str)] = &[
         "The customer's events; NULL where no table of events is named.",
         "購入以外の行動の履歴。行動の表を指定していなければ NULL。",
     ),
-    ("", "membership", "Membership as given by the customers' table.", "会員種別（顧客の表のとおり）。"),
+    (
+        "",
+        "membership",
+        "Membership on as_of by the log of memberships, otherwise as given by the customers' table.",
+        "as_of の会員種別（会員種別の履歴、なければ顧客の表のとおり）。",
+    ),
+    (
+        "",
+        "memberships",
+        "The customer's memberships, each since a day; NULL where the log has none of hers.",
+        "会員種別の履歴。履歴に記録がなければ NULL。",
+    ),
     (
         "",
         "contacts",

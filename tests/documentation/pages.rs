@@ -348,7 +348,7 @@ fn everything_has_its_place_and_every_object_a_comment() {
             "docs/reference/functions.md",
             format!(
                 "SELECT DISTINCT '`' || proname FROM pg_proc JOIN pg_depend ON classid = 'pg_proc'::regclass AND objid = pg_proc.oid
-                 WHERE {extension} AND proname !~ '^(_|purchase_history_|engagement_history_|contact_history_|segment_policy_|jsonb_to_|[fm]_score$)'
+                 WHERE {extension} AND proname !~ '^(_|purchase_history_|engagement_history_|contact_history_|membership_history_|segment_policy_|jsonb_to_|[fm]_score$)'
                        AND proname !~ '^scenario_(in|out|recv|send|eq|ne|lt|le|gt|ge|cmp|hash|hash_extended)$'"
             ),
         ),

@@ -102,7 +102,7 @@ fn no_function_looks_names_up_or_runs_as_somebody_else() {
 fn what_unpacks_a_value_has_a_cost() {
     let database = Database::new("costs");
     let takes_a_value =
-        "p.proargtypes::oid[] && ARRAY['purchase_history', 'engagement_history', 'contact_history', 'segment_policy',
+        "p.proargtypes::oid[] && ARRAY['purchase_history', 'engagement_history', 'contact_history', 'membership_history', 'segment_policy',
                                       'scenario', 'scenario[]']::regtype[]::oid[]";
     let condition = format!("p.prokind = 'f' AND l.lanname = 'c' AND p.procost <= 1 AND {takes_a_value}");
     let unset =
@@ -125,6 +125,6 @@ fn every_aggregate_can_be_split_among_workers_and_used_in_windows() {
     );
     assert_eq!(lacking, "");
     // 3 types of day, 3 of amount: purchase_history with two, three and four arguments, four names with and without a policy;
-    // engagement_history, contact_history, three rollups, learn_policy, two of return_curve, proportion and ab_result.
-    assert_eq!(functions(&database, "p.prokind = 'a'").lines().count(), 3 * 3 * (3 + 4 * 2) + 10);
+    // engagement_history, contact_history, membership_history, four rollups, learn_policy, two of return_curve, proportion and ab_result.
+    assert_eq!(functions(&database, "p.prokind = 'a'").lines().count(), 3 * 3 * (3 + 4 * 2) + 12);
 }

@@ -21,16 +21,18 @@ CREATE TABLE customers (
     h purchase_history NOT NULL UNIQUE CHECK (coalesce(last_purchase_on(h, '9999-12-31') <= '2025-12-31', true)),
     e engagement_history,
     c contact_history,
+    m membership_history CHECK (membership_on(m, '2025-06-30') IS DISTINCT FROM 'paused'),
     policy segment_policy NOT NULL DEFAULT default_policy(),
     spent numeric GENERATED ALWAYS AS (monetary(h, '9999-12-31')) STORED
 );
 CREATE TABLE scenarios (name text PRIMARY KEY, scenario scenario UNIQUE DEFAULT preset_scenario('vip_advocacy'));
 INSERT INTO scenarios SELECT name, preset_scenario(name) FROM scenario_presets();
-INSERT INTO customers (customer_id, h, e, c, policy)
+INSERT INTO customers (customer_id, h, e, c, m, policy)
 SELECT customer_id, h, e,
        CASE WHEN customer_id % 3 > 0
             THEN contact_history('電話 "x"', '2025-06-30'::date - customer_id, 'at_risk_check_in', 'check_in', NULL)
        END,
+       CASE WHEN customer_id % 2 > 0 THEN membership_history('03', '2025-06-30'::date - customer_id) END,
        coalesce(policy, default_policy())
 FROM (SELECT customer_id, purchase_history(ordered_on, amount, discounted) AS h FROM orders GROUP BY customer_id)
      AS o
@@ -41,7 +43,7 @@ GROUP BY customer_id, h, e, policy;
 CREATE MATERIALIZED VIEW due AS
 SELECT customer_id, d.*
 FROM customers, (SELECT array_agg(scenario) AS all_of_them FROM scenarios) AS s,
-     LATERAL due_steps(all_of_them, h, '2025-06-30', policy, e, 'ad_hoc', '{email}', c) AS d;
+     LATERAL due_steps(all_of_them, h, '2025-06-30', policy, e, 'ad_hoc', '{email}', c, m) AS d;
 CREATE UNIQUE INDEX ON due (customer_id, scenario);
 CREATE INDEX customers_state ON customers (lifecycle_state(h, '2025-06-30'));
 CREATE INDEX ON customers USING hash (e);

@@ -25,7 +25,7 @@ $$;
 CREATE OR REPLACE FUNCTION reference.random_shop(customers int DEFAULT 4000, seed int DEFAULT 1) RETURNS void
 LANGUAGE sql VOLATILE SET search_path = pg_catalog SET jit = off AS $$
 
-TRUNCATE reference.customers, reference.orders, reference.engagement;
+TRUNCATE reference.customers, reference.orders, reference.engagement, reference.memberships;
 
 INSERT INTO reference.customers (customer_id, membership, tracked, channels, last_contacted_on)
 SELECT c,
@@ -266,7 +266,27 @@ SELECT customer_id,
 FROM reference.orders
 WHERE amount < 0 AND reference.dice(4, $2, customer_id, 'refund resolved') = 0;
 
+-- half of the customers stand in a log of memberships: some with one entry after everything, some twice on a day
+INSERT INTO reference.memberships (customer_id, membership, since)
+SELECT c,
+       reference.pick(ARRAY['continuing', 'continuing', 'continuing', 'paused', 'withdrawn', 'ad_hoc', '01', '02', '03',
+                            NULL], $2, c, 'entry ' || n),
+       CASE reference.dice(5, $2, c, 'entry place ' || n)
+           WHEN 0 THEN '2025-06-30'::date - reference.pick(ARRAY[-60, -1, 0, 1, 10, 30, 365, 730], $2, c, 'entry day ' || n)
+           WHEN 1 THEN '2025-06-30'::date - reference.dice(1000, $2, c, 'entry day ' || n)
+           WHEN 2 THEN CASE WHEN reference.dice(9, $2, c, 'entry undated ' || n) > 0 THEN '2024-12-31'::date END
+           ELSE coalesce(
+               (SELECT o.ordered_on FROM reference.orders AS o WHERE o.customer_id = c AND o.ordered_on IS NOT NULL
+                ORDER BY md5(o.ordered_on || '/' || n || '/' || $2), o.ordered_on LIMIT 1)
+               + reference.pick(ARRAY[-1, 0, 0, 1, 15, 60, 179, 180, 181, 195], $2, c, 'entry shift ' || n),
+               '2025-01-01'::date)
+       END
+FROM generate_series(1, $1) AS s (c)
+CROSS JOIN LATERAL generate_series(1, reference.dice(7, $2, c, 'entries')) AS e (n)
+WHERE reference.dice(2, $2, c, 'logged') = 0;
+
 ANALYZE reference.customers;
+ANALYZE reference.memberships;
 ANALYZE reference.orders;
 ANALYZE reference.engagement;
 $$;

@@ -32,6 +32,13 @@ CREATE TABLE IF NOT EXISTS reference.customers (
     last_contacted_on date
 );
 
+CREATE TABLE IF NOT EXISTS reference.memberships (
+    customer_id bigint NOT NULL,
+    membership text,                    -- NULL: the row is ignored
+    since date                          -- NULL: the row is ignored
+);
+CREATE INDEX IF NOT EXISTS memberships_of_customer ON reference.memberships (customer_id, since);
+
 -- ---------------------------------------------------------------------------------------------------------------------
 -- Small exact arithmetic. numeric division rounds, div() does not.
 
@@ -113,6 +120,30 @@ LANGUAGE sql IMMUTABLE AS $$
     SELECT CASE membership WHEN '01' THEN 'continuing' WHEN '02' THEN 'paused' WHEN '03' THEN 'withdrawn' ELSE membership END
 $$;
 
+-- The membership of a day by the log: the last entry up to it; of several on that day the first of withdrawn, paused, ad_hoc,
+-- continuing.
+CREATE OR REPLACE FUNCTION reference.membership_on(customer bigint, on_day date) RETURNS text
+LANGUAGE sql STABLE AS $$
+    SELECT reference.membership_name(m.membership)
+    FROM reference.memberships AS m
+    WHERE m.customer_id = customer AND m.since <= on_day AND m.membership IS NOT NULL
+    ORDER BY m.since DESC,
+             array_position(ARRAY['withdrawn', 'paused', 'ad_hoc', 'continuing'], reference.membership_name(m.membership))
+    LIMIT 1
+$$;
+
+-- The first day of the membership of a day: from that entry on no other membership was entered.
+CREATE OR REPLACE FUNCTION reference.membership_since(customer bigint, on_day date) RETURNS date
+LANGUAGE sql STABLE AS $$
+    SELECT min(m.since)
+    FROM reference.memberships AS m
+    WHERE m.customer_id = customer AND m.since <= on_day AND m.membership IS NOT NULL
+      AND NOT EXISTS (
+          SELECT FROM reference.memberships AS later
+          WHERE later.customer_id = customer AND later.since BETWEEN m.since AND on_day AND later.membership IS NOT NULL
+            AND reference.membership_on(customer, later.since) <> reference.membership_on(customer, on_day))
+$$;
+
 CREATE OR REPLACE FUNCTION reference.dormancy_category(orders bigint, membership text) RETURNS text
 LANGUAGE sql IMMUTABLE AS $$
     SELECT CASE
@@ -158,6 +189,7 @@ $$;
 --   policy  an effective policy: the whole document
 --   facts   'all'      everything segment_customer can be given
 --           'history'  without channels and contacts: f(h, as_of, policy, engagement, membership)
+--           'log'      as all, with the log of memberships: it counts for whoever has an entry, whatever its day
 --           'orders'   days and amounts only: the aggregates (no engagement, membership, discounts or corrections)
 CREATE OR REPLACE FUNCTION reference.segments(as_of date, policy jsonb, facts text DEFAULT 'all')
 RETURNS TABLE (
@@ -236,13 +268,22 @@ relation_kind AS MATERIALIZED (
 -- The customers, with no more facts than the question is given.
 customer AS MATERIALIZED (
     SELECT c.customer_id,
-           CASE WHEN a.facts <> 'orders' THEN reference.membership_name(c.membership) END AS membership,
+           CASE WHEN g.is_logged THEN reference.membership_on(c.customer_id, a.as_of)
+                WHEN a.facts <> 'orders' THEN reference.membership_name(c.membership) END AS membership,
+           g.is_logged,
+           CASE WHEN g.is_logged THEN reference.membership_since(c.customer_id, a.as_of) END AS membership_since,
            c.tracked AND a.facts <> 'orders' AS tracked,
-           CASE WHEN a.facts = 'all' THEN c.channels END AS channels,
-           CASE WHEN a.facts = 'all' AND c.last_contacted_on <= a.as_of THEN c.last_contacted_on END AS last_contacted_on,
-           CASE WHEN a.facts <> 'orders' AND reference.membership_name(c.membership) = 'continuing'
+           CASE WHEN a.facts IN ('all', 'log') THEN c.channels END AS channels,
+           CASE WHEN a.facts IN ('all', 'log') AND c.last_contacted_on <= a.as_of THEN c.last_contacted_on END AS last_contacted_on,
+           CASE WHEN CASE WHEN g.is_logged THEN reference.membership_on(c.customer_id, a.as_of)
+                          WHEN a.facts <> 'orders' THEN reference.membership_name(c.membership) END = 'continuing'
                 THEN a.continuing_grace_days ELSE 0 END AS grace
     FROM reference.customers AS c CROSS JOIN ask AS a
+    CROSS JOIN LATERAL (
+        SELECT a.facts = 'log' AND EXISTS (
+            SELECT FROM reference.memberships AS m
+            WHERE m.customer_id = c.customer_id AND m.membership IS NOT NULL AND m.since IS NOT NULL) AS is_logged
+    ) AS g
 ),
 
 -- The orders that can be seen, by row and by day.
@@ -262,8 +303,12 @@ purchase_day AS MATERIALIZED (
     SELECT d.customer_id, d.day, d.amount,
            row_number() OVER (PARTITION BY d.customer_id ORDER BY d.day) AS nth,
            row_number() OVER (PARTITION BY d.customer_id ORDER BY d.day DESC) AS nth_from_last,
-           d.day - lag(d.day) OVER (PARTITION BY d.customer_id ORDER BY d.day) AS gap
-    FROM day AS d
+           d.day - lag(d.day) OVER (PARTITION BY d.customer_id ORDER BY d.day) AS gap,
+           -- what membership adds to the limits on the last day of the gap, the one before the purchase
+           CASE WHEN NOT c.is_logged THEN c.grace
+                WHEN reference.membership_on(d.customer_id, d.day - 1) = 'continuing' THEN a.continuing_grace_days
+                ELSE 0 END AS gap_grace
+    FROM day AS d JOIN customer AS c ON c.customer_id = d.customer_id CROSS JOIN ask AS a
     WHERE d.is_purchase_day
 ),
 timeline AS MATERIALIZED (
@@ -273,7 +318,9 @@ timeline AS MATERIALIZED (
            max(p.day) FILTER (WHERE p.nth_from_last = 2) AS previous_on,
            count(*) AS purchase_days,
            max(p.gap) FILTER (WHERE p.nth_from_last = 1) AS last_gap,
+           max(p.gap_grace) FILTER (WHERE p.nth_from_last = 1) AS last_gap_grace,
            array_agg(p.gap ORDER BY p.nth) FILTER (WHERE p.gap IS NOT NULL) AS gaps,
+           array_agg(p.gap_grace ORDER BY p.nth) FILTER (WHERE p.gap IS NOT NULL) AS graces,
            (percentile_cont(0.5) WITHIN GROUP (ORDER BY p.gap))::numeric AS median_gap,
            sum(p.amount) FILTER (WHERE p.nth_from_last = 1) AS last_amount,
            sum(p.amount) FILTER (WHERE p.nth_from_last > 1) AS amount_before_last
@@ -313,15 +360,15 @@ large_refund AS MATERIALIZED (
 
 -- The own cycle, walked gap by gap. Row i knows the gaps before gap i; the row after the last gap knows them all.
 walk AS (
-    SELECT t.customer_id, 1 AS i, 0::numeric AS capped_sum, t.gaps, c.grace,
-           reference.own_limit(a.dormant_ratio, 0, 0, a.prior_gaps, a.store_gap_days, a.min_days, a.max_days) + c.grace
-               AS dormant_after
+    SELECT t.customer_id, 1 AS i, 0::numeric AS capped_sum, t.gaps, t.graces || c.grace AS graces,
+           reference.own_limit(a.dormant_ratio, 0, 0, a.prior_gaps, a.store_gap_days, a.min_days, a.max_days)
+               + (t.graces || c.grace)[1] AS dormant_after
     FROM timeline AS t JOIN customer AS c ON c.customer_id = t.customer_id CROSS JOIN ask AS a
     WHERE a.cycle = 'own'
     UNION ALL
-    SELECT w.customer_id, w.i + 1, s.capped_sum, w.gaps, w.grace,
+    SELECT w.customer_id, w.i + 1, s.capped_sum, w.gaps, w.graces,
            reference.own_limit(a.dormant_ratio, s.capped_sum, w.i, a.prior_gaps, a.store_gap_days, a.min_days, a.max_days)
-               + w.grace
+               + w.graces[w.i + 1]
     FROM walk AS w CROSS JOIN ask AS a
     CROSS JOIN LATERAL (SELECT w.capped_sum + least(w.gaps[w.i], w.dormant_after) AS capped_sum) AS s
     WHERE w.i <= cardinality(w.gaps)
@@ -334,7 +381,7 @@ limits AS MATERIALIZED (
                ELSE a.at_risk_after_days
            END + c.grace AS at_risk_after,
            CASE a.cycle WHEN 'own' THEN now.dormant_after ELSE a.dormant_after_days + c.grace END AS dormant_after,
-           t.last_gap > CASE a.cycle WHEN 'own' THEN then_.dormant_after ELSE a.dormant_after_days + c.grace END
+           t.last_gap > CASE a.cycle WHEN 'own' THEN then_.dormant_after ELSE a.dormant_after_days + t.last_gap_grace END
                AS was_absent
     FROM timeline AS t JOIN customer AS c ON c.customer_id = t.customer_id CROSS JOIN ask AS a
     LEFT JOIN walk AS now ON now.customer_id = t.customer_id AND now.i = t.purchase_days
@@ -395,7 +442,12 @@ stated AS MATERIALIZED (
 
 -- Everything measured, one row a customer. first_on IS NULL: a prospect.
 measured AS MATERIALIZED (
-    SELECT c.customer_id, c.membership, c.tracked, c.channels, c.last_contacted_on, a.as_of,
+    SELECT c.customer_id, c.membership,
+           CASE WHEN c.is_logged THEN reference.membership_on(c.customer_id, t.last_on) ELSE c.membership END
+               AS membership_then,
+           a.as_of - c.membership_since AS membership_days,
+           reference.membership_on(c.customer_id, c.membership_since - 1) AS previous_membership,
+           c.tracked, c.channels, c.last_contacted_on, a.as_of,
            t.first_on, t.last_on, t.previous_on, t.last_gap, t.median_gap, t.last_amount, t.amount_before_last,
            a.as_of - t.last_on AS recency,
            t.last_on - t.first_on AS span,
@@ -453,7 +505,7 @@ tiered AS MATERIALIZED (
            reference.tier(s.candidate, s.membership, a.memberships, s.relation, a.min_relation_score,
                           v.numerator, v.denominator, a.untracked_min_value_score) AS vip_tier,
            CASE WHEN s.first_on IS NOT NULL THEN
-               reference.tier(s.candidate_then, s.membership, a.memberships, s.relation_then, a.min_relation_score,
+               reference.tier(s.candidate_then, s.membership_then, a.memberships, s.relation_then, a.min_relation_score,
                               reference.value_numerator(s.r_then, s.f_digit, s.m_then, a.r_cuts, a.f_cuts, a.m_cuts),
                               v.denominator, a.untracked_min_value_score)
            END AS last_tier
@@ -511,7 +563,11 @@ ruled AS MATERIALIZED (
     CROSS JOIN LATERAL (
         SELECT CASE
                WHEN s.state = 'winback' THEN 'winback'
+               WHEN s.membership = 'continuing' AND s.previous_membership IN ('paused', 'withdrawn')
+                    AND s.membership_days <= 30 THEN 'returned'
                WHEN s.membership = 'paused' THEN 'paused'
+               WHEN s.membership = 'withdrawn' AND s.membership_days <= 30 THEN 'withdrawn_just_now'
+               WHEN s.membership = 'withdrawn' AND s.membership_days > 365 THEN 'withdrawn_long_ago'
                WHEN s.membership = 'withdrawn' THEN 'withdrawn'
                WHEN s.state = 'dormant' AND s.last_tier IN ('vip', 'candidate') THEN 'dormant_good_customer'
                WHEN s.state = 'dormant' AND s.reason IN ('dissatisfied', 'competitor') THEN 'dormant_dissatisfied'
@@ -542,7 +598,10 @@ action (rule, action, behavior, channels) AS (
         ('unreachable', 'complete_contact', 'care', NULL),
         ('contacted_recently', 'wait', 'none', NULL),
         ('winback', 'welcome_back', 'reactivation', NULL),
+        ('returned', 'welcome_back', 'continuation', NULL),
         ('paused', 'return_program', 'reactivation', NULL),
+        ('withdrawn_just_now', 'ask_why_withdrawn', 'care', NULL),
+        ('withdrawn_long_ago', 'introduce_anew', 'reactivation', NULL),
         ('withdrawn', 'reacquisition_program', 'reactivation', NULL),
         ('dormant_good_customer', 'hear_dormant_good', 'care', ARRAY['phone', 'postal']),
         ('dormant_dissatisfied', 'hear_dissatisfied', 'care', NULL),

@@ -171,7 +171,8 @@ fn columns_that_are_not_named_are_neither_read_nor_shown() {
     assert!(found(None).contains("invoice_no"));
 
     batch(&mut client, "DELETE FROM sales.orders WHERE amount = 'NaN' OR ordered_at = 'infinity'");
-    let all = format!("{arguments}, engagement => 'sales.events', contacts => 'sales.sent'");
+    let all =
+        format!("{arguments}, engagement => 'sales.events', contacts => 'sales.sent', membership_log => 'sales.log'");
     for (role, sources) in
         [(Some("analyst"), "'sales.orders', as_of => '2026-06-30'"), (Some("analyst"), &all), (None, &all)]
     {
@@ -194,6 +195,37 @@ fn columns_that_are_not_named_are_neither_read_nor_shown() {
     assert_eq!(expect_error(&mut client, "SELECT * FROM audit_orders('sales.orders')").0, "42501");
     let create = "SELECT create_segmentation('shop', 'sales.orders', schema => 'reports')";
     assert_eq!(expect_error(&mut client, create).0, "42501");
+}
+
+/// What is odd about a log of memberships, beside what the customers' table says.
+#[test]
+fn a_log_of_memberships_is_audited() {
+    let database = Database::new("segmentation_audit_log");
+    let mut client = quiet(&database);
+    batch(
+        &mut client,
+        "CREATE TABLE orders (customer_id int, ordered_at date, amount int);
+         CREATE TABLE log (customer_id int, membership text, since timestamp);
+         INSERT INTO log VALUES (1, '01', '2026-01-01 10:00'), (1, '02', '2026-01-01 11:00'), (2, '01', '2026-02-01'), (2, '03', '2026-02-01'),
+             (3, NULL, '2026-01-01'), (3, 'paused', NULL), (3, 'ad_hoc', '2026-07-01'), (NULL, 'gold', '2026-01-01');
+         CREATE TABLE people (customer_id int, membership text);
+         INSERT INTO people VALUES (1, 'paused'), (2, '01'), (3, NULL), (4, '01')",
+    );
+    let found = "SELECT string_agg(concat_ws('|', finding, rows, share, example, effect), E'\\n' ORDER BY finding)
+                 FROM audit_orders('orders', membership_log => 'log', customers => 'people', as_of => '2026-06-30')
+                 WHERE rows IS NOT NULL";
+    assert_eq!(
+        text(&mut client, found),
+        "entry without membership or day|2|0.285714|(3,,2026-01-01)|ignored\n\
+         log and customers disagree|1|0.333333|(2,withdrawn,continuing)|the log of memberships counts\n\
+         membership in the future|1|0.142857|(3,ad_hoc,2026-07-01)|invisible until that day\n\
+         several memberships at one time|1|0.142857|(2,\"2026-02-01 00:00:00\")|the last of continuing, ad_hoc, paused, withdrawn counts"
+    );
+    batch(&mut client, "DELETE FROM log");
+    assert_eq!(
+        count(&mut client, "SELECT count(*) FROM audit_orders('orders', membership_log => 'log') WHERE rows > 0"),
+        0
+    );
 }
 
 #[test]

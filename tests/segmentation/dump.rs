@@ -16,8 +16,10 @@ fn dumps_restore_and_go_on() {
          INSERT INTO sent VALUES (1, 'email', '2026-06-01', 'summer');
          CREATE TABLE goals (kpi text, period date, target numeric); INSERT INTO goals VALUES ('orders', '2026-06-01', 9);
          CREATE TABLE spent (period date, purpose text, amount numeric); INSERT INTO spent VALUES ('2026-06-01', 'acquisition', 9);
+         CREATE TABLE log (customer_id int, membership text, since date);
+         INSERT INTO log VALUES (1, 'continuing', '2026-01-01'), (1, '02', '2026-05-01'), (2, 'withdrawn', '2026-02-01');
          SELECT alter_segmentation('shop', customers => 'people', engagement => 'events', policy => 'learn', contacts => 'sent',
-                                   targets => 'goals', costs => 'spent');
+                                   membership_log => 'log', targets => 'goals', costs => 'spent');
          SELECT refresh_segmentation('shop');
          INSERT INTO sales.orders VALUES (1001, 1, '2026-06-01', 5)", // noted, not yet refreshed
     );
@@ -32,7 +34,7 @@ fn dumps_restore_and_go_on() {
         };
 
         let mut copy = quiet(&restored);
-        let tables = ["histories", "status", "policies", "noted", "settings", "engagement", "profiles", "contacts"];
+        let tables = ["histories", "status", "policies", "noted", "settings", "engagement", "memberships", "profiles", "contacts"];
         let reports = ["campaign_members", "targets", "costs", "campaigns", "kpis"];
         for relation in VIEWS.iter().chain(&tables).chain(&reports) {
             let rows = format!("SELECT string_agg(t::text, E'\\n' ORDER BY t::text) FROM public.shop_{relation} AS t");

@@ -14,9 +14,12 @@ CREATE TABLE sales.events (customer_id int, kind text, happened_at date, words t
 INSERT INTO sales.events VALUES (1, 'review', '2026-03-01');
 CREATE TABLE sales.sent (customer_id int, channel text, contacted_at date, body text DEFAULT 'SECRET', step text DEFAULT 'SECRET');
 INSERT INTO sales.sent VALUES (1, 'email', '2026-03-01');
+CREATE TABLE sales.log (customer_id int, membership text, since date, note text DEFAULT 'SECRET');
+INSERT INTO sales.log VALUES (1, '01', '2026-03-01'), (1, '02', '2026-04-01'), (1, '03', '2026-04-01'), (2, NULL, '2026-04-01'), (2, '01', '2027-01-01');
 CREATE SCHEMA reports; GRANT ALL ON SCHEMA reports TO @analyst;
 GRANT USAGE ON SCHEMA sales, rfm TO @analyst;
 GRANT SELECT (number, customer_id, ordered_at, amount, currency) ON sales.orders TO @analyst;
 GRANT SELECT (customer_id, membership, phone) ON sales.people TO @analyst;
 GRANT SELECT (customer_id, kind, happened_at) ON sales.events TO @analyst;
 GRANT SELECT (customer_id, channel, contacted_at) ON sales.sent TO @analyst;
+GRANT SELECT (customer_id, membership, since) ON sales.log TO @analyst;

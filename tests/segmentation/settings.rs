@@ -118,6 +118,7 @@ fn relations_are_those_that_are_asked_for() {
         "CREATE TABLE people (customer_id int, email text); INSERT INTO people VALUES (1, 'a@example.com');
          CREATE TABLE events (customer_id int, kind text, happened_at date);
          CREATE TABLE sent (customer_id int, channel text, contacted_at date);
+         CREATE TABLE log (customer_id int, membership text, since date);
          SELECT create_segmentation('shop', 'sales.orders', as_of => '2026-06-30', views => '{}')",
     );
     assert_listed(&mut client, &[]);
@@ -134,7 +135,7 @@ fn relations_are_those_that_are_asked_for() {
     batch(
         &mut client,
         "SELECT alter_segmentation('shop', reset => '{views}', customers => 'people', engagement => 'events', contacts => 'sent',
-                                   track => 'trigger')",
+                                   membership_log => 'log', track => 'trigger')",
     );
     let usual = "made unless views leaves it out";
     let all = ["segments", "movement", "cohorts", "actions", "channels", "dormant_response"]
@@ -142,6 +143,7 @@ fn relations_are_those_that_are_asked_for() {
     let sources = [
         "engagement: engagement => 'public.events'",
         "contacts: contacts => 'public.sent'",
+        "memberships: membership_log => 'public.log'",
         "profiles: customers => 'public.people'",
     ];
     let mut expected = sources.to_vec();
@@ -149,11 +151,11 @@ fn relations_are_those_that_are_asked_for() {
     expected.extend(all.iter().map(String::as_str));
     assert_listed(&mut client, &expected);
     refresh(&mut client);
-    assert_eq!(count(&mut client, "SELECT count(*) FROM segmentation_sql('shop')"), 13);
+    assert_eq!(count(&mut client, "SELECT count(*) FROM segmentation_sql('shop')"), 14);
 
     batch(
         &mut client,
-        "SELECT alter_segmentation('shop', views => '{customers}', track => 'none', reset => '{customers,engagement,contacts}')",
+        "SELECT alter_segmentation('shop', views => '{customers}', track => 'none', reset => '{customers,engagement,contacts,membership_log}')",
     );
     assert_listed(&mut client, &[]);
     assert_eq!(count(&mut client, "SELECT count(*) FROM pg_trigger WHERE tgrelid = 'sales.orders'::regclass"), 0);

@@ -76,7 +76,7 @@ fn gap_lists(policy: &Policy) -> Vec<Vec<i32>> {
         for more in [0, 1] {
             let mut gaps: Vec<i32> = Vec::new();
             for length in 1..=LENGTHS[LENGTHS.len() - 1] {
-                let walked = Rhythm::walk(gaps.iter().map(|&gap| gap.into()), &policy.lifecycle, grace);
+                let walked = Rhythm::walk(gaps.iter().map(|&gap| (gap.into(), grace)), &policy.lifecycle, grace);
                 gaps.push((walked.limits.dormant as i32 + more).clamp(1, 4000));
                 if LENGTHS.contains(&length) {
                     lists.push(gaps.clone());

@@ -11,6 +11,7 @@ mod contacts;
 mod explain;
 mod kpi;
 mod learn;
+mod memberships;
 mod plans;
 mod random_shop;
 mod real_data;

@@ -147,6 +147,85 @@ fn segment_customer_equals_the_reference() {
     shop.verdict();
 }
 
+/// With a log every day has its own membership; who does not stand in it keeps the one that is given.
+#[test]
+fn a_log_of_memberships_equals_the_reference() {
+    let mut shop = Shop::new("routes_memberships");
+    batch(
+        &mut shop.client,
+        "CREATE TABLE shop.logged AS
+         SELECT f.*, m.m
+         FROM shop.facts AS f
+         LEFT JOIN (SELECT customer_id, membership_history(membership, since ORDER BY since DESC NULLS FIRST) AS m
+                    FROM reference.memberships WHERE since IS NOT NULL AND membership IS NOT NULL
+                    GROUP BY customer_id) AS m USING (customer_id);
+         ANALYZE shop.logged",
+    );
+    let own = |policy: &&Policy| policy.own_cycle;
+    for (policy, day) in POLICIES[..2]
+        .iter()
+        .chain(POLICIES.iter().filter(own))
+        .flat_map(|policy| ["2025-05-31", ANCHOR, "2025-07-15"].map(move |day| (policy, day)))
+    {
+        let sql = policy.sql;
+        shop.expect(policy, day, "log", SEGMENT_COLUMNS, "");
+        shop.compare(
+            &format!("segment_customer with a log of memberships, {}, {day}", policy.name),
+            &format!(
+                "SELECT f.customer_id, {columns}
+                 FROM shop.logged AS f
+                 CROSS JOIN LATERAL segment_customer(f.h, '{day}', {sql}, f.e, f.membership, f.channels,
+                                                     f.last_contacted_on, memberships => f.m) AS s",
+                columns = qualified("s", SEGMENT_COLUMNS),
+            ),
+        );
+        let columns = "lifecycle_state, value_score, vip_score, vip_tier, reason_if_dormant AS dormancy_reason";
+        shop.expect(policy, day, "log", columns, "");
+        let names = ["lifecycle_state", "value_score", "vip_score", "vip_tier", "dormancy_reason"];
+        let calls = names.map(|name| format!("{name}(h, '{day}', {sql}, e, membership, m) AS {name}"));
+        shop.compare(
+            &format!("functions with a log of memberships, {}, {day}", policy.name),
+            &format!("SELECT customer_id, {} FROM shop.logged", calls.join(", ")),
+        );
+    }
+    // What is over time is what each day says: the timeline, the history of steps, the movements.
+    batch(
+        &mut shop.client,
+        "CREATE TABLE shop.expected AS
+         SELECT customer_id, d::date AS day,
+                lifecycle_state(h, d::date, NULL, e, membership, m) AS state,
+                vip_tier(h, d::date, NULL, e, membership, m) AS tier
+         FROM shop.logged, generate_series('2024-09-01'::timestamp, '2025-08-30', '7 days') AS d
+         WHERE customer_id <= 400",
+    );
+    shop.compare(
+        "timeline and history with a log of memberships",
+        "SELECT l.customer_id, s.as_of AS day, t.state, s.vip_tier AS tier
+         FROM shop.logged AS l
+         CROSS JOIN LATERAL segment_history(h, '2024-09-01', '2025-08-30', '7 days', NULL, e, membership, m) AS s
+         JOIN LATERAL state_timeline(h, '2024-08-01', '2025-10-01', NULL, e, membership, m) AS t
+             ON s.as_of BETWEEN t.from_day AND t.to_day AND s.lifecycle_state = t.state
+         WHERE customer_id <= 400",
+    );
+    batch(
+        &mut shop.client,
+        "CREATE TABLE shop.expected AS
+         SELECT customer_id, t.from_day AS since, t.before AS previous
+         FROM (SELECT customer_id, t.*, lag(t.state) OVER (PARTITION BY customer_id ORDER BY t.from_day) AS before,
+                      lead(t.state) OVER (PARTITION BY customer_id ORDER BY t.from_day) AS after
+               FROM shop.logged
+               CROSS JOIN LATERAL state_timeline(h, '1999-01-01', '2025-06-30', NULL, e, membership, m) AS t) AS t
+         WHERE t.after IS NULL",
+    );
+    shop.compare(
+        "since and previous with a log of memberships",
+        "SELECT customer_id, coalesce(state_since(h, '2025-06-30', NULL, e, membership, m), '1999-01-01') AS since,
+                previous_state(h, '2025-06-30', NULL, e, membership, m) AS previous
+         FROM shop.logged",
+    );
+    shop.verdict();
+}
+
 #[test]
 fn accessors_equal_the_reference() {
     let mut shop = Shop::new("routes_accessors");

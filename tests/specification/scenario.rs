@@ -8,7 +8,7 @@ use pg_rfm::day::Day;
 use pg_rfm::engagement::EngagementHistory;
 use pg_rfm::history::{PurchaseDay, PurchaseHistory};
 use pg_rfm::lifecycle::LifecycleState;
-use pg_rfm::membership::Membership;
+use pg_rfm::membership::{KnownMembership, Membership, MembershipHistory};
 use pg_rfm::policy::Document;
 use pg_rfm::scenario::{PRESETS, Plan, Scenario, Scenarios, StopCondition, Why, preset};
 use proptest::prelude::*;
@@ -43,6 +43,7 @@ struct Shopper {
     history: PurchaseHistory,
     engagement: Option<EngagementHistory>,
     membership: Option<Membership>,
+    log: Option<MembershipHistory>,
     channels: Option<Vec<String>>,
     policy: Document,
 }
@@ -54,6 +55,7 @@ prop_compose! {
             (prop::sample::select(vec!["review", "complaint", "complaint_resolved", "return", "return_resolved", "stated_drifted"]),
              0..LAST_DAY), 0..7)),
         membership in prop::option::of(prop::sample::select(Membership::ALL)),
+        log in prop::option::of(prop::collection::vec((0..LAST_DAY, prop::sample::select(Membership::ALL)), 0..6)),
         channels in prop::option::of(prop::sample::subsequence(REACHABLE, 0..=4)),
         policy in prop::sample::select(POLICIES),
     ) -> Shopper {
@@ -64,6 +66,10 @@ prop_compose! {
                 EngagementHistory::new(events.into_iter().map(|(kind, day)| (kind, Day(day), 1))).unwrap()
             }),
             membership,
+            log: log.map(|entries| {
+                let entries = entries.into_iter().map(|(day, membership)| (Day(day), membership));
+                MembershipHistory::new(entries).unwrap()
+            }),
             channels: channels.map(|channels| channels.into_iter().map(str::to_owned).collect()),
             policy: Document::parse(policy).unwrap(),
         }
@@ -341,7 +347,8 @@ impl<'a> Machine<'a> {
 impl Shopper {
     fn customer(&self, day: i32) -> Customer<'_> {
         let policy = self.policy.policy().unwrap();
-        Customer::new(Some(&self.history), Day(day), policy, self.engagement.as_ref(), self.membership)
+        let memberships = KnownMembership::new(self.membership, self.log.as_ref());
+        Customer::new(Some(&self.history), Day(day), policy, self.engagement.as_ref(), memberships)
     }
 
     fn contact<'a>(&'a self, log: &'a ContactHistory) -> ContactFacts<'a> {
@@ -501,6 +508,7 @@ fn customer_of(days: &[i32]) -> Shopper {
         history: PurchaseHistory::new(0, rows).unwrap(),
         engagement: Some(EngagementHistory::default()),
         membership: Some(Membership::AdHoc),
+        log: None,
         channels: Some(vec!["email".to_owned(), "postal".to_owned()]),
         policy: Document::empty(),
     }

@@ -5,7 +5,7 @@ use pg_rfm::day::Day;
 use pg_rfm::engagement::EngagementHistory;
 use pg_rfm::history::{PurchaseDay, PurchaseHistory};
 use pg_rfm::lifecycle::LifecycleState;
-use pg_rfm::membership::Membership;
+use pg_rfm::membership::{KnownMembership, Membership, MembershipHistory};
 use pg_rfm::policy::Document;
 use pg_rfm::timeline::{Since, Timeline, merged};
 use proptest::prelude::*;
@@ -26,6 +26,7 @@ struct Shopper {
     history: PurchaseHistory,
     engagement: Option<EngagementHistory>,
     membership: Option<Membership>,
+    log: Option<MembershipHistory>,
     policy: Document,
 }
 
@@ -34,6 +35,7 @@ prop_compose! {
         rows in prop::collection::vec((0..LAST_DAY, -300i128..3000), 0..12),
         events in prop::option::of(prop::collection::vec((0..KINDS.len(), 0..LAST_DAY, 1u32..4), 0..14)),
         membership in prop::option::of(prop::sample::select(Membership::ALL)),
+        log in prop::option::of(prop::collection::vec((0..LAST_DAY, prop::sample::select(Membership::ALL)), 0..6)),
         policy in prop::sample::select(POLICIES),
     ) -> Shopper {
         let rows = rows.into_iter().map(|(day, amount)| PurchaseDay::of_row(Day(day), Some(amount), None));
@@ -44,15 +46,24 @@ prop_compose! {
             history: PurchaseHistory::new(0, rows.collect()).unwrap(),
             engagement,
             membership,
+            log: log.map(log_of),
             policy: Document::parse(policy).unwrap(),
         }
     }
 }
 
+fn log_of(entries: impl IntoIterator<Item = (i32, Membership)>) -> MembershipHistory {
+    MembershipHistory::new(entries.into_iter().map(|(day, membership)| (Day(day), membership))).unwrap()
+}
+
 impl Shopper {
+    fn memberships(&self) -> KnownMembership<'_> {
+        KnownMembership::new(self.membership, self.log.as_ref())
+    }
+
     fn customer(&self, day: Day) -> Customer<'_> {
         let policy = self.policy.policy().unwrap();
-        Customer::new(Some(&self.history), day, policy, self.engagement.as_ref(), self.membership)
+        Customer::new(Some(&self.history), day, policy, self.engagement.as_ref(), self.memberships())
     }
 
     fn state(&self, day: i32) -> LifecycleState {
@@ -70,6 +81,10 @@ impl Shopper {
             history: PurchaseHistory::new(0, days).unwrap(),
             engagement,
             membership: self.membership,
+            log: self
+                .log
+                .as_ref()
+                .map(|log| MembershipHistory::new(log.entries().filter(|&(on, _)| on <= day)).unwrap()),
             policy: Document::parse(&self.policy.to_string()).unwrap(),
         }
     }
@@ -84,7 +99,7 @@ proptest! {
         let policy = shopper.policy.policy().unwrap();
         let engagement = shopper.engagement.as_ref();
         let timeline =
-            Timeline::new(Some(&shopper.history), Day(from), Day(to), policy, engagement, shopper.membership).unwrap();
+            Timeline::new(Some(&shopper.history), Day(from), Day(to), policy, engagement, shopper.memberships()).unwrap();
         let timeline: Vec<_> = merged(timeline).collect();
         prop_assert_eq!(timeline.first().unwrap().from, Day(from));
         prop_assert_eq!(timeline.last().unwrap().to, Day(to));
@@ -112,7 +127,7 @@ proptest! {
     fn since_is_the_first_day_of_the_present_state(shopper in shopper(), as_of in 0i32..600) {
         let policy = shopper.policy.policy().unwrap();
         let (h, engagement) = (Some(&shopper.history), shopper.engagement.as_ref());
-        let found = Timeline::ever_longer_tails(h, Day(as_of), policy, engagement, shopper.membership).find_map(Since::of);
+        let found = Timeline::ever_longer_tails(h, Day(as_of), policy, engagement, shopper.memberships()).find_map(Since::of);
         let state = shopper.state(as_of);
         if state == LifecycleState::Prospect {
             prop_assert_eq!(found, None);

@@ -93,9 +93,9 @@ DECLARE
     written text := CASE source WHEN 'engagement' THEN @extschema@._text('r', s.engagement_kind)
                                 WHEN 'contacts' THEN @extschema@._text('r', s.contacts_channel) END;
     names text[] := CASE source
-        WHEN 'engagement' THEN ARRAY[@extschema@._word(s, 'engagement_kinds', 'r')]
+        WHEN 'engagement' THEN ARRAY[@extschema@._word(s, 'engagement', 'engagement_kinds', 'r')]
         WHEN 'contacts' THEN ARRAY[
-            @extschema@._word(s, 'channel_names', 'r'), @extschema@._text('r', s.contacts_scenario),
+            @extschema@._word(s, 'contacts', 'channel_names', 'r'), @extschema@._text('r', s.contacts_scenario),
             @extschema@._text('r', s.contacts_step), @extschema@._text('r', s.contacts_group)] END;
     keys text := (SELECT string_agg(format('r.%I', k.name), ', ' ORDER BY k.place)
                   FROM unnest(@extschema@._source_keys(s, source)) WITH ORDINALITY AS k (name, place)
@@ -182,7 +182,9 @@ BEGIN
             (4, 'customers', 'memberships', false, s.customers_membership IS NOT NULL, 'customers: unknown membership',
                 'refused; say what they mean: %s; null is unknown'),
             (5, 'customers', 'channel_names', false, s.customers_consents IS NOT NULL,
-                'customers: unknown channel in consents', 'refused; say what they mean: %s; null leaves them out')
+                'customers: unknown channel in consents', 'refused; say what they mean: %s; null leaves them out'),
+            (6, 'membership_log', 'memberships', false, true, 'membership_log: unknown membership',
+                'refused; say what they mean: %s; null is unknown')
         ) AS f (place, source, argument, are_stated_reasons, is_asked, finding, effect)
         CROSS JOIN LATERAL @extschema@._described_words(s, f.source, f.argument, policy, f.are_stated_reasons) AS d
         WHERE f.source = _audit_words.source AND f.is_asked
@@ -244,6 +246,80 @@ END
 $answers$;
 COMMENT ON FUNCTION _audit_answers(segmentation_settings, segment_policy) IS
     'Part of segmentations: what makes the answers of nearly everybody the same.';
+
+-- What is odd about the log of memberships. Shares are of its rows, and of customers where these are counted.
+CREATE FUNCTION _audit_memberships(s segmentation_settings) RETURNS TABLE (
+    finding text, rows_found bigint, share numeric, example text, effect text
+)
+LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp
+AS $memberships$
+DECLARE
+    keys text := @extschema@._key_list(s, 'm');
+    relation regclass;
+    log text;
+BEGIN
+    IF s.membership_log IS NULL THEN
+        RETURN;
+    END IF;
+    relation := @extschema@._source_table(s, 'membership_log');
+    log := format('SELECT %s, %s AS membership, %s AS since, m.%I AS entered_at FROM %s AS m WHERE %s',
+        @extschema@._keys_as_in_orders(s, 'membership_log', 'm'),
+        @extschema@._word(s, 'membership_log', 'memberships', 'm'),
+        @extschema@._day(s, relation, 'm', s.membership_log_since), s.membership_log_since, relation,
+        @extschema@._has_key(s, 'membership_log', 'm'));
+    RETURN QUERY EXECUTE
+        format(
+$sql$SELECT f.finding, f.n, round(f.n::numeric / nullif(c.total, 0), 6), f.example, f.effect
+FROM (
+    SELECT count(*) AS total,
+           count(*) FILTER (WHERE m.membership IS NULL OR m.since IS NULL) AS unknown,
+           min(CAST(ROW(%1$s, m.membership, m.since) AS text))
+               FILTER (WHERE m.membership IS NULL OR m.since IS NULL) AS unknown_row,
+           count(*) FILTER (WHERE isfinite(m.since) AND m.since > %2$L) AS coming,
+           min(CAST(ROW(%1$s, m.membership, m.since) AS text))
+               FILTER (WHERE isfinite(m.since) AND m.since > %2$L) AS coming_row
+    FROM (%3$s) AS m
+) AS c
+CROSS JOIN (
+    SELECT count(*) AS days, min(CAST(d.example AS text)) AS day_row
+    FROM (
+        SELECT ROW(%1$s, m.entered_at) AS example
+        FROM (%3$s) AS m
+        GROUP BY %1$s, m.entered_at HAVING count(DISTINCT m.membership) > 1
+    ) AS d
+) AS d
+CROSS JOIN LATERAL (VALUES
+    ('entry without membership or day', c.unknown, c.unknown_row, 'ignored'),
+    ('membership in the future', c.coming, c.coming_row, 'invisible until that day'),
+    ('several memberships at one time', d.days, d.day_row,
+        'the last of continuing, ad_hoc, paused, withdrawn counts')
+) AS f (finding, n, example, effect)
+WHERE f.n > 0$sql$, keys, @extschema@._today(s, NULL::date), log);
+    IF s.customers IS NULL OR s.customers_membership IS NULL THEN
+        RETURN;
+    END IF;
+    RETURN QUERY EXECUTE
+        format(
+$sql$SELECT 'log and customers disagree', count(*) FILTER (WHERE d.disagrees),
+       round(count(*) FILTER (WHERE d.disagrees)::numeric / nullif(count(*), 0), 6),
+       min(d.example) FILTER (WHERE d.disagrees), 'the log of memberships counts'
+FROM (
+    SELECT o.membership IS DISTINCT FROM k.membership AS disagrees,
+           CAST(ROW(%1$s, o.membership, k.membership) AS text) AS example
+    FROM (%2$s) AS m
+    CROSS JOIN LATERAL (SELECT @extschema@.membership_on(m.memberships, %3$L)) AS o (membership)
+    JOIN (%4$s) AS p ON %5$s
+    CROSS JOIN LATERAL (
+        SELECT CASE p.membership WHEN '01' THEN 'continuing' WHEN '02' THEN 'paused' WHEN '03' THEN 'withdrawn'
+                                 ELSE p.membership END
+    ) AS k (membership)
+) AS d
+HAVING bool_or(d.disagrees)$sql$, keys, @extschema@._memberships_sql(s), @extschema@._today(s, NULL::date),
+            @extschema@._profiles_sql(s), @extschema@._same_key(s, 'm', 'p'));
+END
+$memberships$;
+COMMENT ON FUNCTION _audit_memberships(segmentation_settings) IS
+    'Part of segmentations: what is odd about the log of memberships.';
 
 -- What is odd about the shop's tables, by the same settings as a segmentation. What a policy will learn is not known
 -- yet.
@@ -323,7 +399,8 @@ FROM (SELECT o.%I::text AS currency, count(*) AS n FROM %s GROUP BY 1) AS d
 HAVING count(*) > 1$sql$, s.currency, order_rows);
     END IF;
     RETURN QUERY SELECT * FROM @extschema@._audit_answers(s, policy);
-    FOR other IN SELECT * FROM @extschema@._sources(s) AS t WHERE t.source <> 'orders' AND t.relation IS NOT NULL LOOP
+    FOR other IN SELECT * FROM @extschema@._sources(s) AS t
+                 WHERE t.source IN ('engagement', 'contacts', 'membership_log', 'customers') AND t.relation IS NOT NULL LOOP
         RETURN QUERY SELECT * FROM @extschema@._audit_source_rows(s, other.source);
         RETURN QUERY SELECT * FROM @extschema@._audit_words(s, other.source, policy);
         RETURN QUERY SELECT * FROM @extschema@._audit_strangers(s, other.source);
@@ -342,6 +419,7 @@ HAVING count(*) FILTER (WHERE p.channels = '{}') > 0$sql$, @extschema@._key_list
     END IF;
     RETURN QUERY SELECT * FROM @extschema@._audit_campaigns(s);
     RETURN QUERY SELECT * FROM @extschema@._audit_kpis(s);
+    RETURN QUERY SELECT * FROM @extschema@._audit_memberships(s);
     IF EXISTS (SELECT FROM pg_class AS r WHERE r.oid = relation AND r.relkind IN ('r', 'p', 'm'))
         AND NOT @extschema@._an_index_leads_with(relation, @extschema@._keys(s)) THEN
         RETURN QUERY SELECT 'no index leads with the customer', NULL::bigint, NULL::numeric,

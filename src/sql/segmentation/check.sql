@@ -13,7 +13,7 @@ DECLARE
     kind pg_class;
 BEGIN
     s := @extschema@._with_changes(
-        s, given - columns_of_orders - '{engagement_columns,contacts_columns,customers_columns,targets_columns,costs_columns}'::text[]);
+        s, given - columns_of_orders - '{engagement_columns,contacts_columns,membership_log_columns,customers_columns,targets_columns,costs_columns}'::text[]);
     s.settings_version := @extschema@._settings_version();
     s.time_zone := coalesce(s.time_zone, current_setting('TimeZone'));
     s.lang := coalesce(s.lang, 'en');
@@ -77,7 +77,7 @@ BEGIN
                        @extschema@._source_table(s, 'orders'), s.order_filter);
     END IF;
     IF @extschema@._keys(s) && '{ordered_on,amount,discounted,is_purchase,kind,happened_on}'
-        OR @extschema@._keys(s) && '{channel,contacted_on,scenario,step,test_group}'
+        OR @extschema@._keys(s) && '{channel,contacted_on,scenario,step,test_group,entered_at}'
         OR EXISTS (SELECT FROM @extschema@._view_columns() AS c WHERE c.name = ANY (@extschema@._keys(s))) THEN
         PERFORM @extschema@._refuse(
             format('a key column is called like a column of ours: %s', array_to_string(@extschema@._keys(s), ', ')),

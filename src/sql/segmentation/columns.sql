@@ -2,12 +2,12 @@
 
 -- The tables and views that the settings name.
 CREATE FUNCTION _sources(s segmentation_settings) RETURNS TABLE (source text, relation text)
-LANGUAGE plpgsql IMMUTABLE PARALLEL SAFE ROWS 6 SET search_path = pg_catalog, pg_temp
+LANGUAGE plpgsql IMMUTABLE PARALLEL SAFE ROWS 7 SET search_path = pg_catalog, pg_temp
 AS $sources$
 BEGIN
     RETURN QUERY
-        VALUES ('orders', s.orders), ('engagement', s.engagement), ('contacts', s.contacts), ('customers', s.customers),
-               ('targets', s.targets), ('costs', s.costs);
+        VALUES ('orders', s.orders), ('engagement', s.engagement), ('contacts', s.contacts),
+               ('membership_log', s.membership_log), ('customers', s.customers), ('targets', s.targets), ('costs', s.costs);
 END
 $sources$;
 COMMENT ON FUNCTION _sources(segmentation_settings) IS

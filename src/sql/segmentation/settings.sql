@@ -46,6 +46,11 @@ CREATE TYPE segmentation_settings AS (
     contacts_group text,
     contacts_campaign text,
     channel_names jsonb,
+    membership_log text,
+    membership_log_tenant text,
+    membership_log_customer text,
+    membership_log_membership text,
+    membership_log_since text,
     customers text,
     customers_tenant text,
     customers_customer text,
@@ -92,7 +97,7 @@ CREATE FUNCTION segmentation_arguments() RETURNS TABLE (
     argument text, type text, default_value text, can_be_altered boolean, can_be_reset boolean, leaves_views boolean,
     is_audited boolean, meaning text
 )
-LANGUAGE sql IMMUTABLE PARALLEL SAFE ROWS 32 SET search_path = pg_catalog, pg_temp
+LANGUAGE sql IMMUTABLE PARALLEL SAFE ROWS 34 SET search_path = pg_catalog, pg_temp
 AS $arguments$
     VALUES
     ('name', 'text', NULL, false, false, false, false,
@@ -139,6 +144,11 @@ AS $arguments$
     ('channel_names', 'jsonb', 'NULL', true, true, true, true,
         'What the shop''s own names of channels mean, in the log and in consents: an object of word and channel; null '
         'is unknown. NULL: they are as they stand there.'),
+    ('membership_log', 'regclass', 'NULL', true, true, false, true,
+        'A log of memberships: which one each customer had since when. It counts before the membership of the '
+        'customers. NULL: only that is known.'),
+    ('membership_log_columns', 'jsonb', 'NULL', true, false, false, true,
+        'Columns of it that are not found by their names: tenant, customer, membership, since.'),
     ('customers', 'regclass', 'NULL', true, true, false, true,
         'The table of customers, one row a customer. NULL: customers are those with an order.'),
     ('customers_columns', 'jsonb', 'NULL', true, false, false, true,

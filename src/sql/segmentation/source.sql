@@ -12,6 +12,7 @@ BEGIN
         WHEN 'orders' THEN ARRAY[s.tenant, s.customer]
         WHEN 'engagement' THEN ARRAY[s.engagement_tenant, s.engagement_customer]
         WHEN 'contacts' THEN ARRAY[s.contacts_tenant, s.contacts_customer]
+        WHEN 'membership_log' THEN ARRAY[s.membership_log_tenant, s.membership_log_customer]
         WHEN 'customers' THEN ARRAY[s.customers_tenant, s.customers_customer]
         WHEN 'targets' THEN ARRAY[s.targets_tenant] -- of a shop, not of a customer
         WHEN 'costs' THEN ARRAY[s.costs_tenant] END;
@@ -154,7 +155,7 @@ DECLARE
     relation regclass := @extschema@._source_table(s, 'engagement');
     keys text := @extschema@._key_list(s, 'r');
     events text := format('SELECT %s, %s AS kind, %s AS happened_on FROM %s AS e WHERE %s',
-        @extschema@._keys_as_in_orders(s, 'engagement', 'e'), @extschema@._word(s, 'engagement_kinds', 'e'),
+        @extschema@._keys_as_in_orders(s, 'engagement', 'e'), @extschema@._word(s, 'engagement', 'engagement_kinds', 'e'),
         @extschema@._day(s, relation, 'e', s.engagement_happened_at), relation,
         @extschema@._has_key(s, 'engagement', 'e'));
 BEGIN
@@ -172,7 +173,7 @@ DECLARE
     relation regclass := @extschema@._source_table(s, 'contacts');
     keys text := @extschema@._key_list(s, 'r');
     log text := format('SELECT %s, %s AS channel, %s AS contacted_on, %s AS scenario, %s AS step, %s AS test_group',
-        @extschema@._keys_as_in_orders(s, 'contacts', 'c'), @extschema@._word(s, 'channel_names', 'c'),
+        @extschema@._keys_as_in_orders(s, 'contacts', 'c'), @extschema@._word(s, 'contacts', 'channel_names', 'c'),
         @extschema@._day(s, relation, 'c', s.contacts_contacted_at), @extschema@._text('c', s.contacts_scenario),
         @extschema@._text('c', s.contacts_step), @extschema@._text('c', s.contacts_group))
         || format(' FROM %s AS c WHERE %s', relation, @extschema@._has_key(s, 'contacts', 'c'));
@@ -184,6 +185,30 @@ END
 $contacts$;
 COMMENT ON FUNCTION _contacts_sql(segmentation_settings) IS
     'Part of segmentations: the SELECT of the logs of contacts, one row a customer who was contacted.';
+
+-- Where the log has moments, the last one of a day counts, so that a click that was taken back at once is none; of those
+-- without a time of day all do, and the aggregate decides.
+CREATE FUNCTION _memberships_sql(s segmentation_settings) RETURNS text
+LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp
+AS $memberships$
+DECLARE
+    relation regclass := @extschema@._source_table(s, 'membership_log');
+    keys text := @extschema@._key_list(s, 'r');
+    day text := @extschema@._day(s, relation, 'm', s.membership_log_since);
+    membership text := @extschema@._word(s, 'membership_log', 'memberships', 'm');
+    log text := format('SELECT %s, %s AS membership, %s AS since, m.%I AS entered_at FROM %s AS m WHERE %s',
+        @extschema@._keys_as_in_orders(s, 'membership_log', 'm'), membership, day, s.membership_log_since, relation,
+        concat_ws(' AND ', @extschema@._has_key(s, 'membership_log', 'm'), format('(%s) IS NOT NULL', membership)));
+    last_of_day text := format(
+        'SELECT r.*, r.entered_at = pg_catalog.max(r.entered_at) OVER (PARTITION BY %s, r.since) AS is_last FROM (%s) AS r',
+        keys, log);
+BEGIN
+    RETURN format('SELECT %s, @extschema@.membership_history(r.membership, r.since) AS memberships', keys)
+        || format(' FROM (%s) AS r WHERE r.is_last GROUP BY %s', last_of_day, keys);
+END
+$memberships$;
+COMMENT ON FUNCTION _memberships_sql(segmentation_settings) IS
+    'Part of segmentations: the SELECT of the histories of memberships, one row a customer of the log.';
 
 -- What is known of a customer besides orders and events. Channels are NULL, not tracked, where the table has no
 -- address.
@@ -203,7 +228,7 @@ BEGIN
             @extschema@._consents(s, 'c'));
     END IF;
     RETURN format('SELECT %s, %s AS membership, %s AS channels, %s AS last_contacted_on FROM %s AS c WHERE %s',
-        @extschema@._keys_as_in_orders(s, 'customers', 'c'), @extschema@._word(s, 'memberships', 'c'), channels,
+        @extschema@._keys_as_in_orders(s, 'customers', 'c'), @extschema@._word(s, 'customers', 'memberships', 'c'), channels,
         last_contacted_on, relation, @extschema@._has_key(s, 'customers', 'c'));
 END
 $profiles$;

@@ -19,6 +19,8 @@ $sql$(
     engagement text := 'NULL::@extschema@.engagement_history';
     contacts text := 'NULL::@extschema@.contact_history';
     last_contacted_on text := 'k.last_contacted_on';
+    membership text := 'k.membership';
+    memberships text := 'NULL::@extschema@.membership_history';
     joined text := '';
 BEGIN
     IF s.customers IS NOT NULL THEN
@@ -45,13 +47,21 @@ $sql$(
         joined := joined || format(E'\nLEFT JOIN %s AS l ON %s',
                                    @extschema@._relation(s, 'contacts'), @extschema@._same_key(s, 'l', 'k'));
     END IF;
+    IF s.membership_log IS NOT NULL THEN
+        -- Who stands in the log has the membership that it says, even before her first entry: none is known then.
+        membership := 'CASE WHEN m.memberships IS NULL THEN k.membership '
+            'ELSE @extschema@.membership_on(m.memberships, p.as_of) END';
+        memberships := 'm.memberships';
+        joined := joined || format(E'\nLEFT JOIN %s AS m ON %s',
+                                   @extschema@._relation(s, 'memberships'), @extschema@._same_key(s, 'm', 'k'));
+    END IF;
     RETURN format(
-$sql$SELECT %s, p.as_of, p.policy, k.history, %s AS engagement, k.membership, k.channels, %s AS last_contacted_on,
-       %s AS contacts
+$sql$SELECT %s, p.as_of, p.policy, k.history, %s AS engagement, %s AS membership, k.channels, %s AS last_contacted_on,
+       %s AS contacts, %s AS memberships
 FROM %s AS p
 CROSS JOIN %s%s$sql$,
-        @extschema@._key_list(s, 'k'), engagement, last_contacted_on, contacts, @extschema@._relation(s, 'status'), customers,
-        joined);
+        @extschema@._key_list(s, 'k'), engagement, membership, last_contacted_on, contacts, memberships,
+        @extschema@._relation(s, 'status'), customers, joined);
 END
 $facts$;
 COMMENT ON FUNCTION _facts_sql(segmentation_settings) IS
@@ -68,8 +78,9 @@ $sql$SELECT %1$s,
        @extschema@.average_order_value(f.history, f.as_of) AS average_order_value,
        s.r_score, s.f_score, s.m_score, s.rfm_score, s.rfm_segment,
        s.lifecycle_state, l.%2$I AS lifecycle_label,
-       @extschema@.state_since(f.history, f.as_of, f.policy, f.engagement, f.membership) AS state_since,
-       @extschema@.previous_state(f.history, f.as_of, f.policy, f.engagement, f.membership) AS previous_state,
+       @extschema@.state_since(f.history, f.as_of, f.policy, f.engagement, f.membership, f.memberships) AS state_since,
+       @extschema@.previous_state(f.history, f.as_of, f.policy, f.engagement, f.membership, f.memberships)
+           AS previous_state,
        s.next_transition_on, s.purchase_stage, g.%2$I AS stage_label,
        s.value_score, s.relation_score, s.vip_score, s.vip_tier, t.%2$I AS tier_label, s.last_tier,
        s.dormancy_category, s.dormancy_reason,
@@ -78,7 +89,8 @@ $sql$SELECT %1$s,
        CASE WHEN s.action_due_on > f.as_of THEN s.action_due_on END AS wait_until
 FROM %4$s AS f
 CROSS JOIN LATERAL @extschema@.segment_customer(
-    f.history, f.as_of, f.policy, f.engagement, f.membership, f.channels, f.last_contacted_on, f.contacts
+    f.history, f.as_of, f.policy, f.engagement, f.membership, f.channels, f.last_contacted_on, f.contacts,
+    f.memberships
 ) AS s
 LEFT JOIN @extschema@.lifecycle_states() AS l ON l.state = s.lifecycle_state
 LEFT JOIN @extschema@.purchase_stages() AS g ON g.stage = s.purchase_stage
@@ -145,7 +157,7 @@ FROM (
 ) AS d
 CROSS JOIN %3$s AS f
 CROSS JOIN LATERAL @extschema@.state_movements(
-    f.history, d.stepped_from, d.to_day, interval '1 month', f.policy, f.engagement, f.membership
+    f.history, d.stepped_from, d.to_day, interval '1 month', f.policy, f.engagement, f.membership, f.memberships
 ) AS m
 WHERE m.from_day >= d.from_day
 GROUP BY %1$sm.from_day, m.to_day, m.from_state, m.to_state$sql$,

@@ -13,7 +13,8 @@ BEGIN
     RETURN QUERY VALUES
         ('engagement_kinds', s.engagement_kinds, 'engagement', s.engagement IS NOT NULL),
         ('channel_names', s.channel_names, 'contacts or customers', coalesce(s.contacts, s.customers) IS NOT NULL),
-        ('memberships', s.memberships, 'customers', s.customers IS NOT NULL);
+        ('memberships', s.memberships, 'customers or membership_log',
+         coalesce(s.customers, s.membership_log) IS NOT NULL);
 END
 $lists$;
 COMMENT ON FUNCTION _word_lists(segmentation_settings) IS
@@ -103,24 +104,26 @@ COMMENT ON FUNCTION _meaning(jsonb, text, text) IS
     'Part of segmentations: what a word means by a list of words, and otherwise, as SQL.';
 
 -- An empty membership is unknown, unless the list says what it means. Japanese text has a space of its own.
-CREATE FUNCTION _word(s segmentation_settings, argument text, alias text) RETURNS text
+CREATE FUNCTION _word(s segmentation_settings, source text, argument text, alias text) RETURNS text
 LANGUAGE plpgsql IMMUTABLE PARALLEL SAFE SET search_path = pg_catalog, pg_temp
 AS $word$
 DECLARE
     words jsonb := (SELECT l.words FROM @extschema@._word_lists(s) AS l WHERE l.argument = _word.argument);
-    written text := @extschema@._text(alias, CASE argument
-        WHEN 'engagement_kinds' THEN s.engagement_kind
-        WHEN 'channel_names' THEN s.contacts_channel
-        WHEN 'memberships' THEN s.customers_membership END);
+    column_name text := CASE source
+        WHEN 'engagement' THEN s.engagement_kind
+        WHEN 'contacts' THEN s.contacts_channel
+        WHEN 'membership_log' THEN s.membership_log_membership
+        WHEN 'customers' THEN s.customers_membership END;
+    written text := @extschema@._text(alias, column_name);
     otherwise text := written;
 BEGIN
-    IF argument = 'memberships' AND s.customers_membership IS NOT NULL THEN
+    IF argument = 'memberships' AND column_name IS NOT NULL THEN
         otherwise := format('CASE WHEN pg_catalog.btrim(%1$s, %2$L) <> '''' THEN %1$s END', written, ' ' || chr(12288));
     END IF;
     RETURN @extschema@._meaning(words, written, otherwise);
 END
 $word$;
-COMMENT ON FUNCTION _word(segmentation_settings, text, text) IS
+COMMENT ON FUNCTION _word(segmentation_settings, text, text, text) IS
     'Part of segmentations: the kind of an event, the channel of a contact or the membership of a customer, as SQL.';
 
 -- The consents of a customer by the names of channels that the list gives. Where two words mean one channel, both have
@@ -161,7 +164,7 @@ DECLARE
     meant text[] := ARRAY(
         SELECT w.key FROM @extschema@._word_lists(s) AS l CROSS JOIN LATERAL jsonb_each_text(l.words) AS w
         WHERE l.argument = _unknown_words.argument AND w.key = w.value AND NOT are_consents);
-    words text := @extschema@._word(s, argument, 'r');
+    words text := @extschema@._word(s, source, argument, 'r');
     joined text := '';
 BEGIN
     IF are_consents THEN
@@ -196,6 +199,7 @@ LANGUAGE plpgsql STABLE ROWS 1 SET search_path = pg_catalog, pg_temp
 AS $described$
 DECLARE
     words jsonb := (SELECT l.words FROM @extschema@._word_lists(s) AS l WHERE l.argument = _described_words.argument);
+    have_to_be_known boolean := source IN ('customers', 'membership_log');
 BEGIN
     RETURN QUERY
         SELECT sum(u.rows) FILTER (WHERE u.is_asked)::bigint,
@@ -209,7 +213,7 @@ BEGIN
         FROM (
             SELECT w.*, w.is_stated = are_stated_reasons AS is_asked,
                    CASE WHEN w.place <= 20 THEN @extschema@._nearest_word(argument, w.word, policy) END AS nearest,
-                   CASE WHEN source <> 'customers' THEN w.word END AS itself
+                   CASE WHEN NOT have_to_be_known THEN w.word END AS itself
             FROM (
                 SELECT k.*, t.is_stated,
                        row_number() OVER (PARTITION BY t.is_stated ORDER BY k.rows DESC, k.word) AS place
@@ -217,7 +221,7 @@ BEGIN
                 CROSS JOIN LATERAL (
                     SELECT argument = 'engagement_kinds' AND starts_with(k.word, 'stated_') AS is_stated
                 ) AS t
-                WHERE source = 'customers' OR @extschema@._is_name(k.word)
+                WHERE have_to_be_known OR @extschema@._is_name(k.word)
             ) AS w
         ) AS u
         HAVING bool_or(u.is_asked);
@@ -235,17 +239,18 @@ DECLARE
     found record;
 BEGIN
     FOR list IN
-        SELECT * FROM (VALUES ('memberships', 'memberships', s.customers_membership),
-                              ('channel_names', 'channels in consents', s.customers_consents))
-            AS l (argument, words, column_name)
+        SELECT * FROM (VALUES ('membership_log', 'memberships', 'memberships', s.membership_log_membership),
+                              ('customers', 'memberships', 'memberships', s.customers_membership),
+                              ('customers', 'channel_names', 'channels in consents', s.customers_consents))
+            AS l (source, argument, words, column_name)
         WHERE l.column_name IS NOT NULL
     LOOP
         FOR found IN
             SELECT * FROM @extschema@._described_words(
-                s, 'customers', list.argument, NULL::@extschema@.segment_policy, false)
+                s, list.source, list.argument, NULL::@extschema@.segment_policy, false)
         LOOP
             PERFORM @extschema@._refuse(
-                format('%s has unknown %s: %s', @extschema@._source_table(s, 'customers'), list.words, found.listed),
+                format('%s has unknown %s: %s', @extschema@._source_table(s, list.source), list.words, found.listed),
                 format('Say what they mean: %s; null is unknown. Known are: %s.', found.list,
                        @extschema@._listed_known_words(list.argument, NULL::@extschema@.segment_policy)));
         END LOOP;
@@ -253,4 +258,4 @@ BEGIN
 END
 $refuse$;
 COMMENT ON FUNCTION _refuse_unknown_words(segmentation_settings) IS
-    'Part of segmentations: an error where memberships or consents of the customers'' table are not known.';
+    'Part of segmentations: an error where memberships or consents of customers are not known.';

@@ -50,7 +50,7 @@ fn parts_of_aggregates_called_by_hand() {
 
         let examples = |name: &str| match name {
             "bytea" => r"'\x0102'::bytea".to_owned(),
-            "purchase_history" | "engagement_history" => format!("'{{}}'::{name}"),
+            "purchase_history" | "engagement_history" | "membership_history" => format!("'{{}}'::{name}"),
             "contact_history" => "'[]'::contact_history".to_owned(),
             "segment_policy" => "NULL::segment_policy".to_owned(),
             "text" => "'review'::text".to_owned(),
@@ -90,8 +90,13 @@ fn parts_of_aggregates_called_by_hand() {
                     // Functions that pass on what they are given, where that is nothing.
                     let passes_on = name.starts_with("_combine")
                         || (with_nulls
-                            && ["_collect_history", "_collect_engagement", "_collect_contacts"]
-                                .contains(&name.as_str()));
+                            && [
+                                "_collect_history",
+                                "_collect_engagement",
+                                "_collect_contacts",
+                                "_collect_memberships",
+                            ]
+                            .contains(&name.as_str()));
                     assert!(is_strict || passes_on, "{call} is no error");
                 }
                 Err(error) if error.code() == refusal.as_ref() => {}

@@ -99,6 +99,7 @@ fn one_null_or_one_infinity_among_good_arguments() {
             "contact_history" => "'[{\"on\": \"2024-03-01\", \"channel\": \"email\"}]'::contact_history",
             "integer[]" => "'{1}'::integer[]",
             "bigint[]" => "'{40}'::bigint[]",
+            "membership_history" => "'{\"2024-03-01\": \"paused\"}'::membership_history",
             "scenario" => "preset_scenario('at_risk_check_in')",
             "scenario[]" => "ARRAY[preset_scenario('at_risk_check_in')]",
             "segment_policy" => "'{\"vip\": {\"monetary_cut\": 10}}'::segment_policy",

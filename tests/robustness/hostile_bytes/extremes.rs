@@ -47,6 +47,12 @@ fn memory_stays_in_proportion_to_the_input() {
     let before = peak_megabytes();
     assert!(ContactHistory::from_bytes(&bytes).is_err());
     let contacts = peak_megabytes().saturating_sub(before);
+    let mut bytes = vec![1];
+    bytes.extend([2u8, 0].repeat(10_000_000));
+    let before = peak_megabytes();
+    assert!(MembershipHistory::from_bytes(&bytes).is_err());
+    let memberships = peak_megabytes().saturating_sub(before);
+    assert!(memberships < 200, "20 MB of a membership_history took {memberships} MB to be refused");
     assert!(
         history < 200 && engagement < 200 && contacts < 200,
         "20 MB of a purchase_history took {history} MB, of an engagement_history {engagement} MB, of a contact_history \

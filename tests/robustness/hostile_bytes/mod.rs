@@ -8,6 +8,7 @@ mod server;
 mod values;
 
 use crate::common::*;
+use pg_rfm::calendar::Step;
 use pg_rfm::contact::{ChannelResponse, ContactFacts, ContactHistory, ContactKind};
 use pg_rfm::customer::Customer;
 use pg_rfm::day::Day;
@@ -16,7 +17,7 @@ use pg_rfm::dormancy_response::DormantResponse;
 use pg_rfm::engagement::EngagementHistory;
 use pg_rfm::error::ErrorKind;
 use pg_rfm::history::{PurchaseDay, PurchaseHistory};
-use pg_rfm::membership::Membership;
+use pg_rfm::membership::{KnownMembership, Membership, MembershipHistory};
 use pg_rfm::policy::Document;
 use pg_rfm::scenario::{PRESETS, Scenario, Scenarios, preset};
 use pg_rfm::timeline::Timeline;

@@ -142,6 +142,36 @@ fn contact_histories_from_mutated_bytes() {
 }
 
 #[test]
+fn membership_histories_from_mutated_bytes() {
+    let mut random = Random::new(0x94D0_49BB_1331_11EB);
+    let document = Document::empty();
+    let policy = document.policy().unwrap();
+    let month = Step::new(1, 0, 0).unwrap();
+    let (mut tally, mut other) = (Tally::default(), Vec::new());
+    for round in 0..CONTACT_MUTANTS / 20 {
+        let (bytes, history) = (random.memberships().to_bytes(), random.history());
+        for mutant in 0..20 {
+            let mut mutated = bytes.clone();
+            random.mutate(&mut mutated, &other, NUMBERS);
+            feed(&mut tally, &mutated, MembershipHistory::from_bytes, MembershipHistory::to_bytes, |log| {
+                let text = log.to_string();
+                assert_eq!(text.parse::<MembershipHistory>().as_ref(), Ok(log), "{text}");
+                for as_of in AS_OFS {
+                    let customer = Customer::new(Some(&history), as_of, policy, None, KnownMembership::Logged(log));
+                    let _ = (customer.lifecycle_state(), customer.membership_since(), log.moments(as_of).count());
+                    if mutant == 0 && round % 512 == 0 {
+                        let _ = (log.subscription_months(as_of).count(), log.subscription_cycles(month, as_of).count());
+                    }
+                }
+            });
+        }
+        other = bytes;
+    }
+    println!("{tally:?}");
+    assert!(tally.valid > CONTACT_MUTANTS / 50 && tally.refused > CONTACT_MUTANTS / 4, "{tally:?} tests nothing");
+}
+
+#[test]
 fn scenarios_from_mutated_bytes() {
     let mut random = Random::new(0x2545_F491_4F6C_DD1D);
     let document = Document::empty();

@@ -61,6 +61,11 @@ impl Random {
         ContactHistory::new(entries).expect("the entries fit")
     }
 
+    pub fn memberships(&mut self) -> MembershipHistory {
+        let entries: Vec<_> = (0..self.index(8)).map(|_| (self.day(), self.of(Membership::ALL))).collect();
+        MembershipHistory::new(entries).expect("the entries fit")
+    }
+
     /// Changes `bytes` in one to four places; `other` is a value to splice with.
     pub fn mutate(&mut self, bytes: &mut Vec<u8>, other: &[u8], tokens: &[&[u8]]) {
         for _ in 0..=self.index(4) {

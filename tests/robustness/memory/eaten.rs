@@ -4,10 +4,11 @@ use super::limit::*;
 use crate::common::*;
 
 /// Calls of every kind, each with what it takes to load, to parse and to answer.
-const CALLS: [&str; 12] = [
+const CALLS: [&str; 13] = [
     "length('{\"2024-01-01\": {\"orders\": 1, \"amount\": 5}}'::purchase_history::text)",
     "length('{\"review\": {\"2024-01-01\": 1}}'::engagement_history::text)",
     "length('[{\"on\": \"2024-01-01\", \"times\": 2}]'::contact_history::text)",
+    "length('{\"2024-01-01\": \"paused\"}'::membership_history::text)",
     "length('{\"lifecycle\": {\"cycle\": \"own\"}, \"learned\": {\"n\": 1}}'::segment_policy::text)",
     "(SELECT count(*) FROM segment_customer('{}', '2024-01-01', NULL, NULL, 'continuing', ARRAY['email']))",
     "length(explain_customer('{}'::purchase_history, '2024-01-01')::text)",

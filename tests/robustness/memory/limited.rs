@@ -52,7 +52,14 @@ fn no_statement_ends_the_server(mut wanting: Vec<&String>) {
 fn no_binary_value_ends_the_server() {
     let database = large_values();
     let mut watcher = database.client();
-    let types = ["purchase_history", "engagement_history", "contact_history", "segment_policy", "scenario"];
+    let types = [
+        "purchase_history",
+        "engagement_history",
+        "contact_history",
+        "membership_history",
+        "segment_policy",
+        "scenario",
+    ];
     let mut values = Vec::new();
     for type_name in types {
         let column = argument(type_name, true).expect("a column");
@@ -69,7 +76,7 @@ fn no_binary_value_ends_the_server() {
         let read: BTreeMap<&str, Statement> = types
             .map(|type_name| (type_name, client.prepare(&format!("SELECT $1::{type_name} IS NULL")).expect("a cast")))
             .into();
-        let all = client.prepare("SELECT h, e, c, p, s FROM large").expect("it can be prepared");
+        let all = client.prepare("SELECT h, e, c, m, p, s FROM large").expect("it can be prepared");
         if limited(&mut client, megabytes << 10).is_none() {
             return;
         }

@@ -22,6 +22,7 @@ pub fn argument(type_name: &str, large: bool) -> Option<&'static str> {
         "purchase_history" => ("'{\"2024-01-01\": {\"orders\": 1, \"amount\": 5}}'::purchase_history", "h"),
         "engagement_history" => ("'{\"review\": {\"2024-01-01\": 1}}'::engagement_history", "e"),
         "contact_history" => ("'[{\"on\": \"2024-01-01\"}]'::contact_history", "c"),
+        "membership_history" => ("'{\"2024-01-01\": \"paused\"}'::membership_history", "m"),
         "segment_policy" => ("'{\"lifecycle\": {\"cycle\": \"own\"}}'::segment_policy", "p"),
         "scenario" => ("preset_scenario('vip_advocacy')", "s"),
         "scenario[]" => ("ARRAY[s]", "array_fill(s, ARRAY[30000])"),
@@ -52,7 +53,9 @@ pub fn argument(type_name: &str, large: bool) -> Option<&'static str> {
 /// A row of an aggregate's argument, of many rows `i`.
 fn row_argument(type_name: &str) -> Option<&'static str> {
     Some(match type_name {
-        "purchase_history" | "engagement_history" | "contact_history" => return argument(type_name, true),
+        "purchase_history" | "engagement_history" | "contact_history" | "membership_history" => {
+            return argument(type_name, true);
+        }
         "segment_policy" => "NULL::segment_policy",
         "text" => "'kind ' || i",
         "date" => "date '0001-01-01' + i % 3000000",
@@ -81,7 +84,14 @@ fn signatures(client: &mut Client, which: &str) -> Vec<(String, Vec<String>, Vec
 /// Statements over all input functions, functions and aggregates.
 pub fn statements(client: &mut Client) -> Vec<String> {
     let mut statements = Vec::new();
-    for name in ["purchase_history", "engagement_history", "contact_history", "segment_policy", "scenario"] {
+    for name in [
+        "purchase_history",
+        "engagement_history",
+        "contact_history",
+        "membership_history",
+        "segment_policy",
+        "scenario",
+    ] {
         let texts = client.query("SELECT name FROM texts", &[]).expect("the texts are there");
         statements.extend(texts.iter().map(|row| {
             let text: String = row.get(0);

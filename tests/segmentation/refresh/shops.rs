@@ -44,7 +44,7 @@ pub fn small_shop(client: &mut Client) {
 }
 
 pub const EVERYTHING: Shop = Shop {
-    arguments: "orders => 'orders', customers => 'members', engagement => 'events', as_of => '2026-06-30'",
+    arguments: "orders => 'orders', customers => 'members', engagement => 'events', membership_log => 'log', as_of => '2026-06-30'",
     by_hand: SIMPLE.by_hand,
 };
 
@@ -56,6 +56,8 @@ pub fn large_shop(client: &mut Client) {
         client,
         "CREATE TABLE members (customer_id bigint, membership text, email text);
          INSERT INTO members SELECT i, 'continuing', 'a@example.com' FROM generate_series(1, 40, 2) AS i;
+         CREATE TABLE log (customer_id bigint, membership text, since date);
+         INSERT INTO log SELECT i, 'continuing', '2025-01-01' FROM generate_series(1, 30, 3) AS i;
          CREATE TABLE events (customer_id bigint, kind text, happened_at date);
          INSERT INTO events SELECT i, 'line_friend', '2026-01-01' FROM generate_series(1, 30, 3) AS i",
     );
@@ -80,6 +82,7 @@ pub fn more_of_everything(client: &mut Client, random: &mut Random, step: &str) 
         client,
         &format!(
             "INSERT INTO events VALUES ({customer}, 'visit', '2026-02-02');
+             INSERT INTO log VALUES ({customer}, 'paused', '2026-03-03');
              UPDATE members SET membership = 'paused', email = NULL WHERE customer_id = {customer};
              INSERT INTO orders VALUES ({order}, 's', {customer}, '2026-06-01', 10)",
         ),

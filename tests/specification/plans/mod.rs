@@ -63,6 +63,8 @@ const QUESTIONS: &[Question] = &[
     Question { table: "monthly_events", columns: &["rollup(e {order})"] },
     Question { table: "events", columns: &["contact_history(kind, happened_on, scenario, step, test_group {order})"] },
     Question { table: "monthly_contacts", columns: &["rollup(c {order})"] },
+    Question { table: "entries", columns: &["membership_history(membership, since {order})"] },
+    Question { table: "yearly_entries", columns: &["rollup(m {order})"] },
 ];
 
 impl Question {

@@ -99,6 +99,26 @@ fn the_rollup_and_the_sum_of_contact_parts_is_the_whole() {
     ));
 }
 
+#[test]
+fn the_rollup_and_the_sum_of_parts_of_a_log_of_memberships_is_the_whole() {
+    let shop = Shop::new("plans_memberships");
+    let memberships = "membership_history(membership, since)";
+    let whole = shop.answer(SERIAL, &format!("SELECT customer_id, {memberships} FROM entries GROUP BY customer_id"));
+    for part in ["1", "row % 2", "row", "membership", "date_trunc('month', since)"] {
+        let rolled = format!(
+            "SELECT customer_id, rollup(m) FROM (SELECT customer_id, {memberships} AS m FROM entries GROUP BY customer_id, {part}) AS parts
+             GROUP BY customer_id"
+        );
+        assert_eq!(shop.answer(SERIAL, &rolled), whole, "parts: {part}");
+    }
+    shop.holds(&format!(
+        "SELECT a + b = whole AND b + a = whole AND whole + '{{}}' = whole AND whole + whole = whole
+         FROM (SELECT coalesce({memberships} FILTER (WHERE row % 2 = 0), '{{}}') AS a,
+                      coalesce({memberships} FILTER (WHERE row % 2 = 1), '{{}}') AS b, {memberships} AS whole
+               FROM entries GROUP BY customer_id) AS q"
+    ));
+}
+
 /// A shop adds the night's new orders to yesterday's history with `+`.
 #[test]
 fn plus_is_the_history_of_both_in_any_grouping() {

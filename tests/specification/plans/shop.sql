@@ -26,8 +26,13 @@ CREATE TABLE monthly_contacts AS
 SELECT row_number() OVER () AS row, customer_id, date_trunc('month', happened_on) AS month,
        contact_history(kind, happened_on, scenario, step, test_group) AS c
 FROM events GROUP BY customer_id, month;
+CREATE TABLE entries AS
+SELECT row_number() OVER () AS row, customer_id, membership, since FROM reference.memberships;
+CREATE TABLE yearly_entries AS
+SELECT row_number() OVER () AS row, customer_id, membership_history(membership, since) AS m
+FROM entries GROUP BY customer_id, date_trunc('year', since);
 CREATE TABLE customers AS
-SELECT c.customer_id, c.membership, c.channels, c.last_contacted_on, o.h, e.e, e.c,
+SELECT c.customer_id, c.membership, c.channels, c.last_contacted_on, o.h, e.e, e.c, m.m,
        preset_scenario((ARRAY['at_risk_check_in', 'vip_advocacy', 'paused_return', 'dissatisfied'])
                        [1 + c.customer_id % 4]) AS scenario,
        CASE c.customer_id % 7
@@ -42,5 +47,7 @@ LEFT JOIN (SELECT customer_id, purchase_history(ordered_on, amount, discounted, 
            FROM orders GROUP BY customer_id) AS o USING (customer_id)
 LEFT JOIN (SELECT customer_id, engagement_history(kind, happened_on) AS e,
                   contact_history(kind, happened_on, scenario, step, test_group) AS c
-           FROM events GROUP BY customer_id) AS e USING (customer_id);
+           FROM events GROUP BY customer_id) AS e USING (customer_id)
+LEFT JOIN (SELECT customer_id, membership_history(membership, since) AS m
+           FROM entries GROUP BY customer_id) AS m USING (customer_id);
 ANALYZE;

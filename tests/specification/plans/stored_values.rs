@@ -4,10 +4,11 @@ use super::*;
 use std::io::Read;
 
 /// The columns of the types in the table `customers`.
-const STORED: [(&str, &str); 5] = [
+const STORED: [(&str, &str); 6] = [
     ("purchase_history", "h"),
     ("engagement_history", "e"),
     ("contact_history", "c"),
+    ("membership_history", "m"),
     ("segment_policy", "policy"),
     ("scenario", "scenario"),
 ];
@@ -44,7 +45,7 @@ fn copy_out_and_in_again_changes_neither_a_value_nor_an_answer() {
             &format!(
                 "SELECT c.*, s.* FROM {table} AS c
                  CROSS JOIN LATERAL segment_customer(c.h, '2025-06-30', c.policy, c.e, c.membership, c.channels,
-                                                     c.last_contacted_on, c.c) AS s"
+                                                     c.last_contacted_on, c.c, c.m) AS s"
             ),
         )
     };
@@ -62,6 +63,7 @@ fn copy_out_and_in_again_changes_neither_a_value_nor_an_answer() {
         assert_eq!(answer("copied"), expected, "{format}");
         shop.holds(
             "SELECT c.h IS NOT DISTINCT FROM o.h AND c.e IS NOT DISTINCT FROM o.e AND c.c IS NOT DISTINCT FROM o.c
+                           AND c.m IS NOT DISTINCT FROM o.m
                            AND c.scenario = o.scenario
                            AND c.policy IS NOT DISTINCT FROM o.policy
                     FROM customers AS o FULL JOIN copied AS c USING (customer_id)",

@@ -36,9 +36,12 @@ fn a_running_window_answers_as_a_query_of_the_rows_so_far() {
 #[test]
 fn rollup_and_engagement_run_as_windows() {
     let shop = Shop::new("plans_windows");
-    for (table, call) in
-        [("monthly", "rollup(h)"), ("monthly_events", "rollup(e)"), ("events", "engagement_history(kind, happened_on)")]
-    {
+    for (table, call) in [
+        ("monthly", "rollup(h)"),
+        ("monthly_events", "rollup(e)"),
+        ("events", "engagement_history(kind, happened_on)"),
+        ("entries", "membership_history(membership, since)"),
+    ] {
         let window = format!(
             "SELECT row, {call} OVER (PARTITION BY customer_id ORDER BY row) FROM {table} WHERE customer_id <= 150"
         );
