@@ -4,6 +4,7 @@ use pgrx::datum::Interval;
 use pgrx::prelude::*;
 
 use super::error::OrRaise;
+use super::set::{MembershipMomentLabel, MembershipPeriod, SetOf, SubscriptionCycle, SubscriptionMonth};
 use crate::calendar::Step;
 use crate::day::Day;
 use crate::membership::{MembershipHistory, Moment};
@@ -26,11 +27,8 @@ fn previous_membership(memberships: MembershipHistory, as_of: Day) -> Option<&'s
 
 #[pg_extern(immutable, strict, parallel_safe, cost = 10)]
 #[allow(clippy::type_complexity)]
-fn membership_moments() -> TableIterator<
-    'static,
-    (name!(moment, &'static str), name!(sort_order, i32), name!(label_en, &'static str), name!(label_ja, &'static str)),
-> {
-    TableIterator::new(
+fn membership_moments() -> SetOf<MembershipMomentLabel, (&'static str, i32, &'static str, &'static str)> {
+    SetOf::new(
         (1..).zip(Moment::ALL).map(|(order, moment)| (moment.name(), order, moment.label_en(), moment.label_ja())),
     )
 }
@@ -40,14 +38,11 @@ fn membership_moments() -> TableIterator<
 fn membership_periods(
     memberships: MembershipHistory,
     as_of: Day,
-) -> TableIterator<
-    'static,
-    (name!(membership, &'static str), name!(from_day, Day), name!(to_day, Option<Day>), name!(moment, &'static str)),
-> {
+) -> SetOf<MembershipPeriod, (&'static str, Day, Option<Day>, &'static str)> {
     let rows = memberships
         .moments(as_of)
         .map(|(period, moment)| (period.membership.name(), period.since, period.until, moment.name()));
-    TableIterator::new(memory::collect(rows))
+    SetOf::new(memory::collect(rows))
 }
 
 #[pg_extern(immutable, strict, parallel_safe, cost = 100)]
@@ -55,20 +50,12 @@ fn membership_periods(
 fn subscription_months(
     memberships: MembershipHistory,
     as_of: Day,
-) -> TableIterator<
-    'static,
-    (
-        name!(month, Day),
-        name!(membership, &'static str),
-        name!(membership_at_end, Option<&'static str>),
-        name!(has_ended, Option<bool>),
-    ),
-> {
+) -> SetOf<SubscriptionMonth, (Day, &'static str, Option<&'static str>, Option<bool>)> {
     let rows = memberships.subscription_months(as_of).map(|row| {
         check_for_interrupts!();
         (row.month, row.membership.name(), row.at_end.map(|membership| membership.name()), row.has_ended)
     });
-    TableIterator::new(memory::collect(rows))
+    SetOf::new(memory::collect(rows))
 }
 
 #[pg_extern(immutable, strict, parallel_safe, cost = 100)]
@@ -77,15 +64,12 @@ fn subscription_cycles(
     memberships: MembershipHistory,
     cycle_length: Interval,
     as_of: Day,
-) -> TableIterator<
-    'static,
-    (name!(subscription, i32), name!(cycle, i32), name!(from_day, Day), name!(has_ended, Option<bool>)),
-> {
+) -> SetOf<SubscriptionCycle, (i32, i32, Day, Option<bool>)> {
     let step = Step::new(cycle_length.months(), cycle_length.days(), cycle_length.micros()).or_raise();
     let rows = memberships.subscription_cycles(step, as_of).map(|row| {
         check_for_interrupts!();
         let row = row.or_raise();
         (row.subscription, row.cycle, row.from, row.has_ended)
     });
-    TableIterator::new(memory::collect(rows))
+    SetOf::new(memory::collect(rows))
 }

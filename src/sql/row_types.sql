@@ -132,6 +132,22 @@ CREATE TYPE membership_label AS (
 );
 COMMENT ON TYPE membership_label IS 'A row of memberships().';
 
+CREATE TYPE membership_moment_label AS (
+    moment text,
+    sort_order integer,
+    label_en text,
+    label_ja text
+);
+COMMENT ON TYPE membership_moment_label IS 'A row of membership_moments().';
+
+CREATE TYPE membership_period AS (
+    membership text,
+    from_day date,
+    to_day date,
+    moment text
+);
+COMMENT ON TYPE membership_period IS 'A row of membership_periods().';
+
 CREATE TYPE message_title AS (
     message_key text,
     sort_order integer,
@@ -231,6 +247,22 @@ CREATE TYPE state_period AS (
     to_day date
 );
 COMMENT ON TYPE state_period IS 'A row of state_timeline().';
+
+CREATE TYPE subscription_cycle AS (
+    subscription integer,
+    cycle integer,
+    from_day date,
+    has_ended boolean
+);
+COMMENT ON TYPE subscription_cycle IS 'A row of subscription_cycles().';
+
+CREATE TYPE subscription_month AS (
+    month date,
+    membership text,
+    membership_at_end text,
+    has_ended boolean
+);
+COMMENT ON TYPE subscription_month IS 'A row of subscription_months().';
 
 CREATE TYPE _view_column AS (
     suffix text,

@@ -57,6 +57,8 @@ row_types! {
     KpiLabel = "kpi_label";
     LifecycleStateLabel = "lifecycle_state_label";
     MembershipLabel = "membership_label";
+    MembershipMomentLabel = "membership_moment_label";
+    MembershipPeriod = "membership_period";
     MessageTitle = "message_title";
     MonthOfPurchases = "month_of_purchases";
     NextActionRule = "next_action_rule";
@@ -69,6 +71,8 @@ row_types! {
     SourceColumn = "_source_column";
     StateMovement = "state_movement";
     StatePeriod = "state_period";
+    SubscriptionCycle = "subscription_cycle";
+    SubscriptionMonth = "subscription_month";
     ViewColumn = "_view_column";
     VipTierLabel = "vip_tier_label";
 }

@@ -34,7 +34,17 @@ fn dumps_restore_and_go_on() {
         };
 
         let mut copy = quiet(&restored);
-        let tables = ["histories", "status", "policies", "noted", "settings", "engagement", "memberships", "profiles", "contacts"];
+        let tables = [
+            "histories",
+            "status",
+            "policies",
+            "noted",
+            "settings",
+            "engagement",
+            "memberships",
+            "profiles",
+            "contacts",
+        ];
         let reports = ["campaign_members", "targets", "costs", "campaigns", "kpis"];
         for relation in VIEWS.iter().chain(&tables).chain(&reports) {
             let rows = format!("SELECT string_agg(t::text, E'\\n' ORDER BY t::text) FROM public.shop_{relation} AS t");
