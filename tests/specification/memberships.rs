@@ -114,6 +114,6 @@ fn calls_without_a_log_stay_as_they_were() {
     );
     assert_eq!(
         same.trim_end(),
-        "prospect|regular|reacquisition_program|reacquisition_program|first_offer|reacquisition_program"
+        "prospect|regular|reacquisition_program|reacquisition_program|first_offer|ask_why_withdrawn"
     );
 }
