@@ -6,7 +6,8 @@ use crate::common::*;
 const SHOPS: &str = "
     CREATE TABLE orders (shop text, customer_id int, ordered_on date, amount numeric);
     INSERT INTO orders
-    SELECT CASE WHEN i % 3 = 0 THEN 'north' ELSE 'it''s south' END, i % 41, date '2023-01-01' + i * 71 % 1200, i * 7919 % 9000
+    SELECT CASE WHEN i % 3 = 0 THEN 'north' ELSE 'it''s south' END, i % 41,
+           date '2022-06-01' + i * 71 % (CASE WHEN i % 41 > 20 THEN 700 ELSE 1500 END), i * 7919 % 9000
     FROM generate_series(1, 500) AS i;
     CREATE TABLE sent (shop text, customer_id int, channel text, contacted_at date, \"group\" text);
     INSERT INTO sent
@@ -25,7 +26,10 @@ const ANSWERS: &str = "
                                          WHERE n.shop = c.shop AND n.customer_id = c.customer_id AND n.\"group\" IS NULL
                                                AND n.contacted_at > c.day AND n.contacted_at < o.ordered_on)) AS was_answered
     FROM (SELECT DISTINCT shop, customer_id, coalesce(channel, 'unknown') AS channel, contacted_at AS day
-          FROM sent WHERE \"group\" IS NULL AND contacted_at <= '2026-06-30') AS c";
+          FROM sent
+          WHERE \"group\" IS NULL AND contacted_at <= '2026-06-30'
+                -- Without a table of customers there are those with orders.
+                AND (shop, customer_id) IN (SELECT shop, customer_id FROM orders)) AS c";
 
 fn assert_views(client: &mut Client) {
     let expected = format!(
@@ -34,11 +38,11 @@ fn assert_views(client: &mut Client) {
          FROM ({ANSWERS}) AS a GROUP BY shop, channel"
     );
     let found = "SELECT shop, channel, customers, contacts, judged, answered FROM shop_channels";
-    assert_same_rows(client, "channels", found, &expected, 8);
+    assert_same_rows(client, "channels", found, &expected, 7);
     let rates = "SELECT shop, channel, rate, rate_low, rate_high FROM shop_channels";
     let expected = "SELECT shop, channel, (w).rate, (w).rate_low, (w).rate_high
                     FROM (SELECT *, wilson_interval(answered, judged) AS w FROM shop_channels) AS c";
-    assert_same_rows(client, "rates", rates, expected, 8);
+    assert_same_rows(client, "rates", rates, expected, 7);
     // The state of each customer on the day of each contact, one by one.
     let expected = format!(
         "SELECT shop, reason, year, count(DISTINCT customer_id), count(DISTINCT customer_id) FILTER (WHERE was_answered)

@@ -14,8 +14,9 @@ CREATE TABLE limits (channel text, contacts int, days int);
 INSERT INTO limits VALUES (NULL, 1, 4), (NULL, 3, 20), (NULL, 7, 60), ('email', 1, 14), ('email', 2, 45), ('line', 2, 30);
 CREATE TABLE logs AS
 SELECT customer_id, contact_history(channel, day, NULL, NULL, test_group) AS log FROM contacts GROUP BY customer_id;
+-- Limits alone: which channels give way because nobody answers over them is the subject of responses.rs.
 CREATE TABLE policy AS
-SELECT '{"contact": {"min_days_between": 4, "limits": [{"contacts": 3, "days": 20}, {"contacts": 7, "days": 60}],
+SELECT '{"contact": {"unanswered_before_next_channel": null, "min_days_between": 4, "limits": [{"contacts": 3, "days": 20}, {"contacts": 7, "days": 60}],
          "channel_limits": {"email": [{"contacts": 1, "days": 14}, {"contacts": 2, "days": 45}],
                             "line": [{"contacts": 2, "days": 30}]}}}'::segment_policy AS policy;
 CREATE TABLE asked AS
