@@ -24,22 +24,6 @@ $encoding$;
 /* </end connected objects> */
 
 /* <begin connected objects> */
--- src/sql/channels.rs
--- channels
-
-CREATE FUNCTION reachable_channels(
-    email text DEFAULT NULL,
-    phone text DEFAULT NULL,
-    postal_address text DEFAULT NULL,
-    line_id text DEFAULT NULL,
-    consents jsonb DEFAULT NULL
-) RETURNS text[]
-    AS 'MODULE_PATHNAME', 'reachable_channels_wrapper' LANGUAGE c IMMUTABLE PARALLEL SAFE COST 500;
-COMMENT ON FUNCTION reachable_channels(text, text, text, text, jsonb) IS
-    'The channels over which a customer can be reached: the address is valid and the channel consented to (consents NULL: every channel counts). Never an error for a bad address.';
-/* </end connected objects> */
-
-/* <begin connected objects> */
 -- src/sql/notes.rs
 -- notes
 
@@ -978,6 +962,1032 @@ COMMENT ON FUNCTION customer_columns() IS
 /* </end connected objects> */
 
 /* <begin connected objects> */
+-- src/sql/policy.rs
+-- pg_rfm::sql::policy::default_policy
+CREATE  FUNCTION "default_policy"() RETURNS segment_policy /* SegmentPolicy */
+IMMUTABLE STRICT PARALLEL SAFE COST 10
+LANGUAGE c /* Rust */
+AS 'MODULE_PATHNAME', 'default_policy_wrapper';
+/* </end connected objects> */
+
+/* <begin connected objects> */
+-- src/sql/learn.rs
+-- pg_rfm::sql::learn::deserialize_customers
+-- Skipped due to `#[pgrx(sql = false)]`
+/* </end connected objects> */
+
+/* <begin connected objects> */
+-- src/sql/events.rs
+-- pg_rfm::sql::events::deserialize_events
+-- Skipped due to `#[pgrx(sql = false)]`
+/* </end connected objects> */
+
+/* <begin connected objects> */
+-- src/sql/orders.rs
+-- pg_rfm::sql::orders::deserialize_orders
+-- Skipped due to `#[pgrx(sql = false)]`
+/* </end connected objects> */
+
+/* <begin connected objects> */
+-- src/sql/history.rs
+-- pg_rfm::sql::history::discount_share
+CREATE  FUNCTION "discount_share"(
+	"history" purchase_history, /* Option < PurchaseHistory > */
+	"as_of" date /* Option < Day > */
+) RETURNS numeric /* Option < Decimal > */
+IMMUTABLE PARALLEL SAFE COST 20
+LANGUAGE c /* Rust */
+AS 'MODULE_PATHNAME', 'discount_share_wrapper';
+/* </end connected objects> */
+
+/* <begin connected objects> */
+-- src/sql/policy.rs
+-- pg_rfm::sql::policy::dormancy_categories
+CREATE  FUNCTION "dormancy_categories"() RETURNS TABLE (
+	"category" TEXT,  /* & '_ str */
+	"sort_order" INT,  /* i32 */
+	"label_en" TEXT,  /* & '_ str */
+	"label_ja" TEXT  /* & '_ str */
+)
+IMMUTABLE STRICT PARALLEL SAFE COST 10
+LANGUAGE c /* Rust */
+AS 'MODULE_PATHNAME', 'dormancy_categories_wrapper';
+/* </end connected objects> */
+
+/* <begin connected objects> */
+-- src/sql/from_numbers.rs
+-- pg_rfm::sql::from_numbers::dormancy_category
+CREATE  FUNCTION "dormancy_category"(
+	"orders" bigint, /* Option < i64 > */
+	"membership" text /* Option < Membership > */
+) RETURNS TEXT /* Option < & '_ str > */
+IMMUTABLE PARALLEL SAFE  COST 10
+LANGUAGE c /* Rust */
+AS 'MODULE_PATHNAME', 'dormancy_category_of_bigint_wrapper';
+/* </end connected objects> */
+
+/* <begin connected objects> */
+-- src/sql/from_numbers.rs
+-- pg_rfm::sql::from_numbers::dormancy_category
+CREATE  FUNCTION "dormancy_category"(
+	"orders" INT, /* Option < i32 > */
+	"membership" text /* Option < Membership > */
+) RETURNS TEXT /* Option < & '_ str > */
+IMMUTABLE PARALLEL SAFE  COST 10
+LANGUAGE c /* Rust */
+AS 'MODULE_PATHNAME', 'dormancy_category_of_int_wrapper';
+/* </end connected objects> */
+
+/* <begin connected objects> */
+-- src/sql/customer.rs
+-- pg_rfm::sql::customer::dormancy_reason
+CREATE  FUNCTION "dormancy_reason"(
+	"history" purchase_history, /* Option < PurchaseHistory > */
+	"as_of" date, /* Option < Day > */
+	"policy" segment_policy DEFAULT NULL, /* Option < SegmentPolicy > */
+	"engagement" engagement_history DEFAULT NULL, /* Option < EngagementHistory > */
+	"membership" text DEFAULT NULL /* Option < Membership > */
+) RETURNS TEXT /* Option < & '_ str > */
+IMMUTABLE PARALLEL SAFE COST 50
+LANGUAGE c /* Rust */
+AS 'MODULE_PATHNAME', 'dormancy_reason_wrapper';
+/* </end connected objects> */
+
+/* <begin connected objects> */
+-- src/sql/policy.rs
+-- pg_rfm::sql::policy::dormancy_reasons
+CREATE  FUNCTION "dormancy_reasons"() RETURNS TABLE (
+	"reason" TEXT,  /* & '_ str */
+	"sort_order" INT,  /* i32 */
+	"label_en" TEXT,  /* & '_ str */
+	"label_ja" TEXT  /* & '_ str */
+)
+IMMUTABLE STRICT PARALLEL SAFE COST 10
+LANGUAGE c /* Rust */
+AS 'MODULE_PATHNAME', 'dormancy_reasons_wrapper';
+/* </end connected objects> */
+
+/* <begin connected objects> */
+-- src/sql/from_numbers.rs
+-- pg_rfm::sql::from_numbers::dormant_year
+CREATE  FUNCTION "dormant_year"(
+	"recency_days" INT, /* Option < i32 > */
+	"policy" segment_policy DEFAULT NULL /* Option < SegmentPolicy > */
+) RETURNS INT /* Option < i32 > */
+IMMUTABLE PARALLEL SAFE  COST 10
+LANGUAGE c /* Rust */
+AS 'MODULE_PATHNAME', 'dormant_year_of_recency_wrapper';
+/* </end connected objects> */
+
+/* <begin connected objects> */
+-- src/sql/scenario.rs
+-- pg_rfm::sql::scenario::due_step_reasons
+CREATE  FUNCTION "due_step_reasons"() RETURNS TABLE (
+	"why" TEXT,  /* & '_ str */
+	"sort_order" INT,  /* i32 */
+	"label_en" TEXT,  /* & '_ str */
+	"label_ja" TEXT  /* & '_ str */
+)
+IMMUTABLE STRICT PARALLEL SAFE COST 10
+LANGUAGE c /* Rust */
+AS 'MODULE_PATHNAME', 'due_step_reasons_wrapper';
+/* </end connected objects> */
+
+/* <begin connected objects> */
+-- src/sql/scenario.rs
+-- pg_rfm::sql::scenario::due_steps
+-- Skipped due to `#[pgrx(sql = false)]`
+/* </end connected objects> */
+
+/* <begin connected objects> */
+-- src/sql/policy.rs
+-- pg_rfm::sql::policy::effective_policy
+CREATE  FUNCTION "effective_policy"(
+	"policy" segment_policy /* Option < SegmentPolicy > */
+) RETURNS jsonb /* Jsonb */
+IMMUTABLE PARALLEL SAFE COST 1000
+LANGUAGE c /* Rust */
+AS 'MODULE_PATHNAME', 'effective_policy_wrapper';
+/* </end connected objects> */
+
+/* <begin connected objects> */
+-- src/sql/types.rs
+-- pg_rfm::sql::types::engagement_history_in
+-- Skipped due to `#[pgrx(sql = false)]`
+/* </end connected objects> */
+
+/* <begin connected objects> */
+-- src/sql/types.rs
+-- pg_rfm::sql::types::engagement_history_out
+-- Skipped due to `#[pgrx(sql = false)]`
+/* </end connected objects> */
+
+/* <begin connected objects> */
+-- src/sql/types.rs
+-- pg_rfm::sql::types::engagement_history_plus
+CREATE  FUNCTION "engagement_history_plus"(
+	"e1" engagement_history, /* EngagementHistory */
+	"e2" engagement_history /* EngagementHistory */
+) RETURNS engagement_history /* EngagementHistory */
+IMMUTABLE STRICT PARALLEL SAFE COST 20
+LANGUAGE c /* Rust */
+AS 'MODULE_PATHNAME', 'engagement_history_plus_wrapper';
+/* </end connected objects> */
+
+/* <begin connected objects> */
+-- src/sql/types.rs
+-- pg_rfm::sql::types::engagement_history_recv
+-- Skipped due to `#[pgrx(sql = false)]`
+/* </end connected objects> */
+
+/* <begin connected objects> */
+-- src/sql/explain.rs
+-- pg_rfm::sql::explain::explain_customer
+CREATE  FUNCTION "explain_customer"(
+	"history" purchase_history, /* Option < PurchaseHistory > */
+	"as_of" date, /* Option < Day > */
+	"policy" segment_policy DEFAULT NULL, /* Option < SegmentPolicy > */
+	"engagement" engagement_history DEFAULT NULL, /* Option < EngagementHistory > */
+	"membership" text DEFAULT NULL, /* Option < Membership > */
+	"channels" text[] DEFAULT NULL, /* Option < Channels > */
+	"last_contacted_on" date DEFAULT NULL, /* Option < Day > */
+	"contacts" contact_history DEFAULT NULL /* Option < ContactHistory > */
+) RETURNS jsonb /* Option < Jsonb > */
+IMMUTABLE PARALLEL SAFE COST 10000
+LANGUAGE c /* Rust */
+AS 'MODULE_PATHNAME', 'explain_customer_wrapper';
+/* </end connected objects> */
+
+/* <begin connected objects> */
+-- src/sql/explain.rs
+-- requires:
+--   explain_customer
+
+COMMENT ON FUNCTION explain_customer(purchase_history, date, segment_policy, engagement_history, text, text[], date, contact_history) IS
+    'The columns of segment_customer with every input, limit and rule that decided, for jsonb_pretty; NULL where as_of is NULL.';
+/* </end connected objects> */
+
+/* <begin connected objects> */
+-- src/sql/customer.rs
+-- pg_rfm::sql::customer::f_score
+CREATE  FUNCTION "f_score"(
+	"history" purchase_history, /* Option < PurchaseHistory > */
+	"as_of" date, /* Option < Day > */
+	"policy" segment_policy DEFAULT NULL /* Option < SegmentPolicy > */
+) RETURNS INT /* Option < i32 > */
+IMMUTABLE PARALLEL SAFE COST 50
+LANGUAGE c /* Rust */
+AS 'MODULE_PATHNAME', 'f_score_wrapper';
+/* </end connected objects> */
+
+/* <begin connected objects> */
+-- src/sql/events.rs
+-- pg_rfm::sql::events::finish_contacts
+-- Skipped due to `#[pgrx(sql = false)]`
+/* </end connected objects> */
+
+/* <begin connected objects> */
+-- src/sql/learn.rs
+-- pg_rfm::sql::learn::finish_curve
+-- Skipped due to `#[pgrx(sql = false)]`
+/* </end connected objects> */
+
+/* <begin connected objects> */
+-- src/sql/events.rs
+-- pg_rfm::sql::events::finish_engagement
+-- Skipped due to `#[pgrx(sql = false)]`
+/* </end connected objects> */
+
+/* <begin connected objects> */
+-- src/sql/orders.rs
+-- pg_rfm::sql::orders::finish_history
+-- Skipped due to `#[pgrx(sql = false)]`
+/* </end connected objects> */
+
+/* <begin connected objects> */
+-- src/sql/orders.rs
+-- pg_rfm::sql::orders::finish_lifecycle_state
+-- Skipped due to `#[pgrx(sql = false)]`
+/* </end connected objects> */
+
+/* <begin connected objects> */
+-- src/sql/orders.rs
+-- pg_rfm::sql::orders::finish_next_action
+-- Skipped due to `#[pgrx(sql = false)]`
+/* </end connected objects> */
+
+/* <begin connected objects> */
+-- src/sql/learn.rs
+-- pg_rfm::sql::learn::finish_policy
+-- Skipped due to `#[pgrx(sql = false)]`
+/* </end connected objects> */
+
+/* <begin connected objects> */
+-- src/sql/kpi.rs
+-- pg_rfm::sql::kpi::finish_proportion
+-- Skipped due to `#[pgrx(sql = false)]`
+/* </end connected objects> */
+
+/* <begin connected objects> */
+-- src/sql/ab.rs
+-- pg_rfm::sql::ab::finish_result
+-- Skipped due to `#[pgrx(sql = false)]`
+/* </end connected objects> */
+
+/* <begin connected objects> */
+-- src/sql/orders.rs
+-- pg_rfm::sql::orders::finish_rfm_score
+-- Skipped due to `#[pgrx(sql = false)]`
+/* </end connected objects> */
+
+/* <begin connected objects> */
+-- src/sql/orders.rs
+-- pg_rfm::sql::orders::finish_vip_score
+-- Skipped due to `#[pgrx(sql = false)]`
+/* </end connected objects> */
+
+/* <begin connected objects> */
+-- src/sql/history.rs
+-- pg_rfm::sql::history::first_purchase_on
+CREATE  FUNCTION "first_purchase_on"(
+	"history" purchase_history, /* Option < PurchaseHistory > */
+	"as_of" date /* Option < Day > */
+) RETURNS date /* Option < Day > */
+IMMUTABLE PARALLEL SAFE COST 20
+LANGUAGE c /* Rust */
+AS 'MODULE_PATHNAME', 'first_purchase_on_wrapper';
+/* </end connected objects> */
+
+/* <begin connected objects> */
+-- src/sql/vocabulary.rs
+-- pg_rfm::sql::vocabulary::label
+CREATE  FUNCTION "label"(
+	"list" TEXT, /* & str */
+	"name" TEXT, /* & '_ str */
+	"lang" TEXT /* & str */
+) RETURNS TEXT /* & '_ str */
+IMMUTABLE STRICT PARALLEL SAFE COST 10
+LANGUAGE c /* Rust */
+AS 'MODULE_PATHNAME', 'label_wrapper';
+/* </end connected objects> */
+
+/* <begin connected objects> */
+-- src/sql/vocabulary.rs
+-- pg_rfm::sql::vocabulary::label_order
+CREATE  FUNCTION "label_order"(
+	"list" TEXT, /* & str */
+	"name" TEXT /* & str */
+) RETURNS INT /* Option < i32 > */
+IMMUTABLE STRICT PARALLEL SAFE COST 10
+LANGUAGE c /* Rust */
+AS 'MODULE_PATHNAME', 'label_order_wrapper';
+/* </end connected objects> */
+
+/* <begin connected objects> */
+-- src/sql/vocabulary.rs
+-- pg_rfm::sql::vocabulary::labels
+CREATE  FUNCTION "labels"() RETURNS TABLE (
+	"list" TEXT,  /* & '_ str */
+	"name" TEXT,  /* & '_ str */
+	"sort_order" INT,  /* i32 */
+	"label_en" TEXT,  /* & '_ str */
+	"label_ja" TEXT  /* & '_ str */
+)
+IMMUTABLE STRICT PARALLEL SAFE COST 10
+LANGUAGE c /* Rust */
+AS 'MODULE_PATHNAME', 'labels_wrapper';
+/* </end connected objects> */
+
+/* <begin connected objects> */
+-- src/sql/scenario.rs
+-- pg_rfm::sql::scenario::last_contacted_on
+CREATE  FUNCTION "last_contacted_on"(
+	"contacts" contact_history, /* ContactHistory */
+	"as_of" date /* Day */
+) RETURNS date /* Option < Day > */
+IMMUTABLE STRICT PARALLEL SAFE COST 20
+LANGUAGE c /* Rust */
+AS 'MODULE_PATHNAME', 'last_contacted_on_wrapper';
+/* </end connected objects> */
+
+/* <begin connected objects> */
+-- src/sql/history.rs
+-- pg_rfm::sql::history::last_gap_days
+CREATE  FUNCTION "last_gap_days"(
+	"history" purchase_history, /* Option < PurchaseHistory > */
+	"as_of" date /* Option < Day > */
+) RETURNS INT /* Option < i32 > */
+IMMUTABLE PARALLEL SAFE COST 20
+LANGUAGE c /* Rust */
+AS 'MODULE_PATHNAME', 'last_gap_days_wrapper';
+/* </end connected objects> */
+
+/* <begin connected objects> */
+-- src/sql/history.rs
+-- pg_rfm::sql::history::last_purchase_on
+CREATE  FUNCTION "last_purchase_on"(
+	"history" purchase_history, /* Option < PurchaseHistory > */
+	"as_of" date /* Option < Day > */
+) RETURNS date /* Option < Day > */
+IMMUTABLE PARALLEL SAFE COST 20
+LANGUAGE c /* Rust */
+AS 'MODULE_PATHNAME', 'last_purchase_on_wrapper';
+/* </end connected objects> */
+
+/* <begin connected objects> */
+-- src/sql/customer.rs
+-- pg_rfm::sql::customer::lifecycle_state
+CREATE  FUNCTION "lifecycle_state"(
+	"history" purchase_history, /* Option < PurchaseHistory > */
+	"as_of" date, /* Option < Day > */
+	"policy" segment_policy DEFAULT NULL, /* Option < SegmentPolicy > */
+	"engagement" engagement_history DEFAULT NULL, /* Option < EngagementHistory > */
+	"membership" text DEFAULT NULL /* Option < Membership > */
+) RETURNS TEXT /* Option < & '_ str > */
+IMMUTABLE PARALLEL SAFE COST 50
+LANGUAGE c /* Rust */
+AS 'MODULE_PATHNAME', 'lifecycle_state_wrapper';
+/* </end connected objects> */
+
+/* <begin connected objects> */
+-- src/sql/from_numbers.rs
+-- pg_rfm::sql::from_numbers::lifecycle_state
+CREATE  FUNCTION "lifecycle_state"(
+	"recency_days" INT, /* Option < i32 > */
+	"orders" bigint, /* Option < i64 > */
+	"last_gap_days" INT, /* Option < i32 > */
+	"is_vip" bool, /* Option < bool > */
+	"membership" text DEFAULT NULL, /* Option < Membership > */
+	"policy" segment_policy DEFAULT NULL /* Option < SegmentPolicy > */
+) RETURNS TEXT /* & '_ str */
+IMMUTABLE PARALLEL SAFE  COST 20
+LANGUAGE c /* Rust */
+AS 'MODULE_PATHNAME', 'lifecycle_state_of_bigint_wrapper';
+/* </end connected objects> */
+
+/* <begin connected objects> */
+-- src/sql/from_numbers.rs
+-- pg_rfm::sql::from_numbers::lifecycle_state
+CREATE  FUNCTION "lifecycle_state"(
+	"recency_days" INT, /* Option < i32 > */
+	"orders" INT, /* Option < i32 > */
+	"last_gap_days" INT, /* Option < i32 > */
+	"is_vip" bool, /* Option < bool > */
+	"membership" text DEFAULT NULL, /* Option < Membership > */
+	"policy" segment_policy DEFAULT NULL /* Option < SegmentPolicy > */
+) RETURNS TEXT /* & '_ str */
+IMMUTABLE PARALLEL SAFE  COST 20
+LANGUAGE c /* Rust */
+AS 'MODULE_PATHNAME', 'lifecycle_state_of_int_wrapper';
+/* </end connected objects> */
+
+/* <begin connected objects> */
+-- src/sql/policy.rs
+-- pg_rfm::sql::policy::lifecycle_states
+CREATE  FUNCTION "lifecycle_states"() RETURNS TABLE (
+	"state" TEXT,  /* & '_ str */
+	"sort_order" INT,  /* i32 */
+	"label_en" TEXT,  /* & '_ str */
+	"label_ja" TEXT  /* & '_ str */
+)
+IMMUTABLE STRICT PARALLEL SAFE COST 10
+LANGUAGE c /* Rust */
+AS 'MODULE_PATHNAME', 'lifecycle_states_wrapper';
+/* </end connected objects> */
+
+/* <begin connected objects> */
+-- src/sql/notes.rs
+-- pg_rfm::sql::notes::lock_and_check_notes
+-- Skipped due to `#[pgrx(sql = false)]`
+/* </end connected objects> */
+
+/* <begin connected objects> */
+-- src/sql/customer.rs
+-- pg_rfm::sql::customer::m_score
+CREATE  FUNCTION "m_score"(
+	"history" purchase_history, /* Option < PurchaseHistory > */
+	"as_of" date, /* Option < Day > */
+	"policy" segment_policy DEFAULT NULL /* Option < SegmentPolicy > */
+) RETURNS INT /* Option < i32 > */
+IMMUTABLE PARALLEL SAFE COST 50
+LANGUAGE c /* Rust */
+AS 'MODULE_PATHNAME', 'm_score_wrapper';
+/* </end connected objects> */
+
+/* <begin connected objects> */
+-- src/sql/history.rs
+-- pg_rfm::sql::history::mean_gap_days
+CREATE  FUNCTION "mean_gap_days"(
+	"history" purchase_history, /* Option < PurchaseHistory > */
+	"as_of" date /* Option < Day > */
+) RETURNS numeric /* Option < Decimal > */
+IMMUTABLE PARALLEL SAFE COST 20
+LANGUAGE c /* Rust */
+AS 'MODULE_PATHNAME', 'mean_gap_days_wrapper';
+/* </end connected objects> */
+
+/* <begin connected objects> */
+-- src/sql/history.rs
+-- pg_rfm::sql::history::median_gap_days
+CREATE  FUNCTION "median_gap_days"(
+	"history" purchase_history, /* Option < PurchaseHistory > */
+	"as_of" date /* Option < Day > */
+) RETURNS numeric /* Option < Decimal > */
+IMMUTABLE PARALLEL SAFE COST 20
+LANGUAGE c /* Rust */
+AS 'MODULE_PATHNAME', 'median_gap_days_wrapper';
+/* </end connected objects> */
+
+/* <begin connected objects> */
+-- src/sql/policy.rs
+-- pg_rfm::sql::policy::memberships
+CREATE  FUNCTION "memberships"() RETURNS TABLE (
+	"membership" TEXT,  /* & '_ str */
+	"sort_order" INT,  /* i32 */
+	"label_en" TEXT,  /* & '_ str */
+	"label_ja" TEXT  /* & '_ str */
+)
+IMMUTABLE STRICT PARALLEL SAFE COST 10
+LANGUAGE c /* Rust */
+AS 'MODULE_PATHNAME', 'memberships_wrapper';
+/* </end connected objects> */
+
+/* <begin connected objects> */
+-- src/sql/scenario.rs
+-- pg_rfm::sql::scenario::message_keys
+CREATE  FUNCTION "message_keys"() RETURNS TABLE (
+	"message_key" TEXT,  /* & '_ str */
+	"sort_order" INT,  /* i32 */
+	"title_en" TEXT,  /* & '_ str */
+	"title_ja" TEXT,  /* & '_ str */
+	"invitation_ja" TEXT  /* & '_ str */
+)
+IMMUTABLE STRICT PARALLEL SAFE COST 10
+LANGUAGE c /* Rust */
+AS 'MODULE_PATHNAME', 'message_keys_wrapper';
+/* </end connected objects> */
+
+/* <begin connected objects> */
+-- src/sql/history.rs
+-- pg_rfm::sql::history::monetary
+CREATE  FUNCTION "monetary"(
+	"history" purchase_history, /* Option < PurchaseHistory > */
+	"as_of" date /* Option < Day > */
+) RETURNS numeric /* Option < Decimal > */
+IMMUTABLE PARALLEL SAFE COST 20
+LANGUAGE c /* Rust */
+AS 'MODULE_PATHNAME', 'monetary_wrapper';
+/* </end connected objects> */
+
+/* <begin connected objects> */
+-- src/sql/customer.rs
+-- pg_rfm::sql::customer::next_action
+CREATE  FUNCTION "next_action"(
+	"history" purchase_history, /* Option < PurchaseHistory > */
+	"as_of" date, /* Option < Day > */
+	"policy" segment_policy DEFAULT NULL, /* Option < SegmentPolicy > */
+	"engagement" engagement_history DEFAULT NULL, /* Option < EngagementHistory > */
+	"membership" text DEFAULT NULL /* Option < Membership > */
+) RETURNS TEXT /* Option < String > */
+IMMUTABLE PARALLEL SAFE COST 100
+LANGUAGE c /* Rust */
+AS 'MODULE_PATHNAME', 'next_action_wrapper';
+/* </end connected objects> */
+
+/* <begin connected objects> */
+-- src/sql/from_numbers.rs
+-- pg_rfm::sql::from_numbers::next_action
+CREATE  FUNCTION "next_action"(
+	"lifecycle_state" TEXT, /* Option < & str > */
+	"orders" bigint, /* Option < i64 > */
+	"membership" text DEFAULT NULL, /* Option < Membership > */
+	"dormancy_reason" TEXT DEFAULT NULL, /* Option < & str > */
+	"policy" segment_policy DEFAULT NULL /* Option < SegmentPolicy > */
+) RETURNS TEXT /* Option < String > */
+IMMUTABLE PARALLEL SAFE  COST 20
+LANGUAGE c /* Rust */
+AS 'MODULE_PATHNAME', 'next_action_of_bigint_wrapper';
+/* </end connected objects> */
+
+/* <begin connected objects> */
+-- src/sql/from_numbers.rs
+-- pg_rfm::sql::from_numbers::next_action
+CREATE  FUNCTION "next_action"(
+	"lifecycle_state" TEXT, /* Option < & str > */
+	"orders" INT, /* Option < i32 > */
+	"membership" text DEFAULT NULL, /* Option < Membership > */
+	"dormancy_reason" TEXT DEFAULT NULL, /* Option < & str > */
+	"policy" segment_policy DEFAULT NULL /* Option < SegmentPolicy > */
+) RETURNS TEXT /* Option < String > */
+IMMUTABLE PARALLEL SAFE  COST 20
+LANGUAGE c /* Rust */
+AS 'MODULE_PATHNAME', 'next_action_of_int_wrapper';
+/* </end connected objects> */
+
+/* <begin connected objects> */
+-- src/sql/policy.rs
+-- pg_rfm::sql::policy::next_actions
+CREATE  FUNCTION "next_actions"(
+	"policy" segment_policy DEFAULT NULL /* Option < SegmentPolicy > */
+) RETURNS TABLE (
+	"sort_order" INT,  /* i32 */
+	"rule" TEXT,  /* String */
+	"action" TEXT,  /* String */
+	"behavior" TEXT,  /* & '_ str */
+	"title" TEXT,  /* String */
+	"title_ja" TEXT  /* String */
+)
+IMMUTABLE PARALLEL SAFE COST 1000
+LANGUAGE c /* Rust */
+AS 'MODULE_PATHNAME', 'next_actions_wrapper';
+/* </end connected objects> */
+
+/* <begin connected objects> */
+-- src/sql/timeline.rs
+-- pg_rfm::sql::timeline::next_transition_on
+CREATE  FUNCTION "next_transition_on"(
+	"history" purchase_history, /* Option < PurchaseHistory > */
+	"as_of" date, /* Option < Day > */
+	"policy" segment_policy DEFAULT NULL, /* Option < SegmentPolicy > */
+	"engagement" engagement_history DEFAULT NULL, /* Option < EngagementHistory > */
+	"membership" text DEFAULT NULL /* Option < Membership > */
+) RETURNS date /* Option < Day > */
+IMMUTABLE PARALLEL SAFE COST 100
+LANGUAGE c /* Rust */
+AS 'MODULE_PATHNAME', 'next_transition_on_wrapper';
+/* </end connected objects> */
+
+/* <begin connected objects> */
+-- src/sql/types.rs
+-- pg_rfm::sql::types::no_engagement
+CREATE  FUNCTION "no_engagement"() RETURNS engagement_history /* EngagementHistory */
+IMMUTABLE STRICT PARALLEL SAFE COST 10
+LANGUAGE c /* Rust */
+AS 'MODULE_PATHNAME', 'no_engagement_wrapper';
+/* </end connected objects> */
+
+/* <begin connected objects> */
+-- src/sql/channels.rs
+-- pg_rfm::sql::channels::normalized_email
+CREATE  FUNCTION "normalized_email"(
+	"email" TEXT /* & str */
+) RETURNS TEXT /* Option < String > */
+IMMUTABLE STRICT PARALLEL SAFE COST 100
+LANGUAGE c /* Rust */
+AS 'MODULE_PATHNAME', 'normalized_email_wrapper';
+/* </end connected objects> */
+
+/* <begin connected objects> */
+-- src/sql/channels.rs
+-- pg_rfm::sql::channels::normalized_phone
+CREATE  FUNCTION "normalized_phone"(
+	"phone" TEXT, /* & str */
+	"region" TEXT DEFAULT 'JP' /* & str */
+) RETURNS TEXT /* Option < String > */
+IMMUTABLE STRICT PARALLEL SAFE COST 500
+LANGUAGE c /* Rust */
+AS 'MODULE_PATHNAME', 'normalized_phone_wrapper';
+/* </end connected objects> */
+
+/* <begin connected objects> */
+-- src/sql/channels.rs
+-- pg_rfm::sql::channels::normalized_postal_code
+CREATE  FUNCTION "normalized_postal_code"(
+	"postal_code" TEXT, /* & str */
+	"country" TEXT DEFAULT 'JP' /* & str */
+) RETURNS TEXT /* Option < String > */
+IMMUTABLE STRICT PARALLEL SAFE COST 100
+LANGUAGE c /* Rust */
+AS 'MODULE_PATHNAME', 'normalized_postal_code_wrapper';
+/* </end connected objects> */
+
+/* <begin connected objects> */
+-- src/sql/channels.rs
+-- requires:
+--   normalized_email
+--   normalized_phone
+--   normalized_postal_code
+
+-- channels
+
+CREATE FUNCTION reachable_channels(
+    email text DEFAULT NULL,
+    phone text DEFAULT NULL,
+    postal_address text DEFAULT NULL,
+    line_id text DEFAULT NULL,
+    consents jsonb DEFAULT NULL
+) RETURNS text[]
+    AS 'MODULE_PATHNAME', 'reachable_channels_wrapper' LANGUAGE c IMMUTABLE PARALLEL SAFE COST 500;
+COMMENT ON FUNCTION reachable_channels(text, text, text, text, jsonb) IS
+    'The channels over which a customer can be reached: the address is valid and the channel consented to (consents NULL: every channel counts). Never an error for a bad address.';
+
+COMMENT ON FUNCTION normalized_email(text) IS
+    'An e-mail address as other programs take it: half-width, trimmed, its domain in small letters; NULL where it is none.';
+COMMENT ON FUNCTION normalized_phone(text, text) IS
+    'A phone number as in E.164, for example +819012345678; region is the country of a number that names none. NULL where it is none.';
+COMMENT ON FUNCTION normalized_postal_code(text, text) IS
+    'A postal code as its country writes it, in Japan 123-4567, there also that of an address; NULL where there is none.';
+/* </end connected objects> */
+
+/* <begin connected objects> */
+-- src/sql/notes.rs
+-- pg_rfm::sql::notes::note_customer
+-- Skipped due to `#[pgrx(sql = false)]`
+/* </end connected objects> */
+
+/* <begin connected objects> */
+-- src/sql/history.rs
+-- pg_rfm::sql::history::orders
+CREATE  FUNCTION "orders"(
+	"history" purchase_history, /* Option < PurchaseHistory > */
+	"as_of" date /* Option < Day > */
+) RETURNS bigint /* Option < i64 > */
+IMMUTABLE PARALLEL SAFE COST 20
+LANGUAGE c /* Rust */
+AS 'MODULE_PATHNAME', 'orders_wrapper';
+/* </end connected objects> */
+
+/* <begin connected objects> */
+-- src/sql/kpi.rs
+-- pg_rfm::sql::kpi::orders_between
+CREATE  FUNCTION "orders_between"(
+	"history" purchase_history, /* Option < PurchaseHistory > */
+	"from_day" date, /* Option < Day > */
+	"to_day" date /* Option < Day > */
+) RETURNS bigint /* Option < i64 > */
+IMMUTABLE PARALLEL SAFE COST 20
+LANGUAGE c /* Rust */
+AS 'MODULE_PATHNAME', 'orders_between_wrapper';
+/* </end connected objects> */
+
+/* <begin connected objects> */
+-- src/sql/policy.rs
+-- pg_rfm::sql::policy::policy_presets
+CREATE  FUNCTION "policy_presets"() RETURNS TABLE (
+	"name" TEXT,  /* & '_ str */
+	"title" TEXT,  /* & '_ str */
+	"description" TEXT  /* & '_ str */
+)
+IMMUTABLE STRICT PARALLEL SAFE COST 10
+LANGUAGE c /* Rust */
+AS 'MODULE_PATHNAME', 'policy_presets_wrapper';
+/* </end connected objects> */
+
+/* <begin connected objects> */
+-- src/sql/policy.rs
+-- pg_rfm::sql::policy::preset_policy
+CREATE  FUNCTION "preset_policy"(
+	"name" TEXT /* & str */
+) RETURNS segment_policy /* SegmentPolicy */
+IMMUTABLE STRICT PARALLEL SAFE COST 1000
+LANGUAGE c /* Rust */
+AS 'MODULE_PATHNAME', 'preset_policy_wrapper';
+/* </end connected objects> */
+
+/* <begin connected objects> */
+-- src/sql/scenario.rs
+-- pg_rfm::sql::scenario::preset_scenario
+CREATE  FUNCTION "preset_scenario"(
+	"name" TEXT /* & str */
+) RETURNS scenario /* Scenario */
+IMMUTABLE STRICT PARALLEL SAFE COST 1000
+LANGUAGE c /* Rust */
+AS 'MODULE_PATHNAME', 'preset_scenario_wrapper';
+/* </end connected objects> */
+
+/* <begin connected objects> */
+-- src/sql/history.rs
+-- pg_rfm::sql::history::previous_purchase_on
+CREATE  FUNCTION "previous_purchase_on"(
+	"history" purchase_history, /* Option < PurchaseHistory > */
+	"as_of" date /* Option < Day > */
+) RETURNS date /* Option < Day > */
+IMMUTABLE PARALLEL SAFE COST 20
+LANGUAGE c /* Rust */
+AS 'MODULE_PATHNAME', 'previous_purchase_on_wrapper';
+/* </end connected objects> */
+
+/* <begin connected objects> */
+-- src/sql/timeline.rs
+-- pg_rfm::sql::timeline::previous_state
+CREATE  FUNCTION "previous_state"(
+	"history" purchase_history, /* Option < PurchaseHistory > */
+	"as_of" date, /* Option < Day > */
+	"policy" segment_policy DEFAULT NULL, /* Option < SegmentPolicy > */
+	"engagement" engagement_history DEFAULT NULL, /* Option < EngagementHistory > */
+	"membership" text DEFAULT NULL /* Option < Membership > */
+) RETURNS TEXT /* Option < & '_ str > */
+IMMUTABLE PARALLEL SAFE COST 1000
+LANGUAGE c /* Rust */
+AS 'MODULE_PATHNAME', 'previous_state_wrapper';
+/* </end connected objects> */
+
+/* <begin connected objects> */
+-- src/sql/history.rs
+-- pg_rfm::sql::history::purchase_days
+CREATE  FUNCTION "purchase_days"(
+	"history" purchase_history, /* Option < PurchaseHistory > */
+	"as_of" date /* Option < Day > */
+) RETURNS INT /* Option < i32 > */
+IMMUTABLE PARALLEL SAFE COST 20
+LANGUAGE c /* Rust */
+AS 'MODULE_PATHNAME', 'purchase_days_wrapper';
+/* </end connected objects> */
+
+/* <begin connected objects> */
+-- src/sql/types.rs
+-- pg_rfm::sql::types::purchase_history_in
+-- Skipped due to `#[pgrx(sql = false)]`
+/* </end connected objects> */
+
+/* <begin connected objects> */
+-- src/sql/types.rs
+-- pg_rfm::sql::types::purchase_history_out
+-- Skipped due to `#[pgrx(sql = false)]`
+/* </end connected objects> */
+
+/* <begin connected objects> */
+-- src/sql/types.rs
+-- pg_rfm::sql::types::purchase_history_plus
+CREATE  FUNCTION "purchase_history_plus"(
+	"h1" purchase_history, /* PurchaseHistory */
+	"h2" purchase_history /* PurchaseHistory */
+) RETURNS purchase_history /* PurchaseHistory */
+IMMUTABLE STRICT PARALLEL SAFE COST 20
+LANGUAGE c /* Rust */
+AS 'MODULE_PATHNAME', 'purchase_history_plus_wrapper';
+/* </end connected objects> */
+
+/* <begin connected objects> */
+-- src/sql/types.rs
+-- pg_rfm::sql::types::purchase_history_recv
+-- Skipped due to `#[pgrx(sql = false)]`
+/* </end connected objects> */
+
+/* <begin connected objects> */
+-- src/sql/customer.rs
+-- pg_rfm::sql::customer::purchase_stage
+CREATE  FUNCTION "purchase_stage"(
+	"history" purchase_history, /* Option < PurchaseHistory > */
+	"as_of" date, /* Option < Day > */
+	"policy" segment_policy DEFAULT NULL /* Option < SegmentPolicy > */
+) RETURNS TEXT /* Option < & '_ str > */
+IMMUTABLE PARALLEL SAFE COST 50
+LANGUAGE c /* Rust */
+AS 'MODULE_PATHNAME', 'purchase_stage_wrapper';
+/* </end connected objects> */
+
+/* <begin connected objects> */
+-- src/sql/policy.rs
+-- pg_rfm::sql::policy::purchase_stages
+CREATE  FUNCTION "purchase_stages"() RETURNS TABLE (
+	"stage" TEXT,  /* & '_ str */
+	"sort_order" INT,  /* i32 */
+	"label_en" TEXT,  /* & '_ str */
+	"label_ja" TEXT  /* & '_ str */
+)
+IMMUTABLE STRICT PARALLEL SAFE COST 10
+LANGUAGE c /* Rust */
+AS 'MODULE_PATHNAME', 'purchase_stages_wrapper';
+/* </end connected objects> */
+
+/* <begin connected objects> */
+-- src/sql/kpi.rs
+-- pg_rfm::sql::kpi::purchases_by_month
+CREATE  FUNCTION "purchases_by_month"(
+	"history" purchase_history, /* Option < PurchaseHistory > */
+	"as_of" date /* Option < Day > */
+) RETURNS TABLE (
+	"month" date,  /* Day */
+	"months_after" INT,  /* i32 */
+	"orders" bigint,  /* i64 */
+	"revenue" numeric  /* Decimal */
+)
+IMMUTABLE PARALLEL SAFE COST 100
+LANGUAGE c /* Rust */
+AS 'MODULE_PATHNAME', 'purchases_by_month_wrapper';
+/* </end connected objects> */
+
+/* <begin connected objects> */
+-- src/sql/customer.rs
+-- pg_rfm::sql::customer::r_score
+CREATE  FUNCTION "r_score"(
+	"history" purchase_history, /* Option < PurchaseHistory > */
+	"as_of" date, /* Option < Day > */
+	"policy" segment_policy DEFAULT NULL /* Option < SegmentPolicy > */
+) RETURNS INT /* Option < i32 > */
+IMMUTABLE PARALLEL SAFE COST 50
+LANGUAGE c /* Rust */
+AS 'MODULE_PATHNAME', 'r_score_wrapper';
+/* </end connected objects> */
+
+/* <begin connected objects> */
+-- src/sql/channels.rs
+-- pg_rfm::sql::channels::reachable_channels
+-- Skipped due to `#[pgrx(sql = false)]`
+/* </end connected objects> */
+
+/* <begin connected objects> */
+-- src/sql/kpi.rs
+-- pg_rfm::sql::kpi::reached_purchase
+CREATE  FUNCTION "reached_purchase"(
+	"history" purchase_history, /* Option < PurchaseHistory > */
+	"nth" INT, /* Option < i32 > */
+	"as_of" date /* Option < Day > */
+) RETURNS bool /* Option < bool > */
+IMMUTABLE PARALLEL SAFE COST 20
+LANGUAGE c /* Rust */
+AS 'MODULE_PATHNAME', 'reached_purchase_wrapper';
+/* </end connected objects> */
+
+/* <begin connected objects> */
+-- src/sql/kpi.rs
+-- pg_rfm::sql::kpi::reached_purchase_within
+CREATE  FUNCTION "reached_purchase_within"(
+	"history" purchase_history, /* Option < PurchaseHistory > */
+	"nth" INT, /* Option < i32 > */
+	"days" INT, /* Option < i32 > */
+	"as_of" date /* Option < Day > */
+) RETURNS bool /* Option < bool > */
+IMMUTABLE PARALLEL SAFE COST 20
+LANGUAGE c /* Rust */
+AS 'MODULE_PATHNAME', 'reached_purchase_within_wrapper';
+/* </end connected objects> */
+
+/* <begin connected objects> */
+-- src/sql/history.rs
+-- pg_rfm::sql::history::recency_days
+CREATE  FUNCTION "recency_days"(
+	"history" purchase_history, /* Option < PurchaseHistory > */
+	"as_of" date /* Option < Day > */
+) RETURNS INT /* Option < i32 > */
+IMMUTABLE PARALLEL SAFE COST 20
+LANGUAGE c /* Rust */
+AS 'MODULE_PATHNAME', 'recency_days_wrapper';
+/* </end connected objects> */
+
+/* <begin connected objects> */
+-- src/sql/customer.rs
+-- pg_rfm::sql::customer::relation_score
+CREATE  FUNCTION "relation_score"(
+	"engagement" engagement_history, /* Option < EngagementHistory > */
+	"as_of" date, /* Option < Day > */
+	"policy" segment_policy DEFAULT NULL /* Option < SegmentPolicy > */
+) RETURNS numeric /* Option < Decimal > */
+IMMUTABLE PARALLEL SAFE COST 20
+LANGUAGE c /* Rust */
+AS 'MODULE_PATHNAME', 'relation_score_wrapper';
+/* </end connected objects> */
+
+/* <begin connected objects> */
+-- src/sql/kpi.rs
+-- pg_rfm::sql::kpi::retained_in_month
+CREATE  FUNCTION "retained_in_month"(
+	"history" purchase_history, /* Option < PurchaseHistory > */
+	"months" INT, /* Option < i32 > */
+	"as_of" date /* Option < Day > */
+) RETURNS bool /* Option < bool > */
+IMMUTABLE PARALLEL SAFE COST 20
+LANGUAGE c /* Rust */
+AS 'MODULE_PATHNAME', 'retained_in_month_wrapper';
+/* </end connected objects> */
+
+/* <begin connected objects> */
+-- src/sql/kpi.rs
+-- pg_rfm::sql::kpi::revenue_between
+CREATE  FUNCTION "revenue_between"(
+	"history" purchase_history, /* Option < PurchaseHistory > */
+	"from_day" date, /* Option < Day > */
+	"to_day" date /* Option < Day > */
+) RETURNS numeric /* Option < Decimal > */
+IMMUTABLE PARALLEL SAFE COST 20
+LANGUAGE c /* Rust */
+AS 'MODULE_PATHNAME', 'revenue_between_wrapper';
+/* </end connected objects> */
+
+/* <begin connected objects> */
+-- src/sql/customer.rs
+-- pg_rfm::sql::customer::rfm_score
+CREATE  FUNCTION "rfm_score"(
+	"history" purchase_history, /* Option < PurchaseHistory > */
+	"as_of" date, /* Option < Day > */
+	"policy" segment_policy DEFAULT NULL /* Option < SegmentPolicy > */
+) RETURNS INT /* Option < i32 > */
+IMMUTABLE PARALLEL SAFE COST 50
+LANGUAGE c /* Rust */
+AS 'MODULE_PATHNAME', 'rfm_score_wrapper';
+/* </end connected objects> */
+
+/* <begin connected objects> */
+-- src/sql/from_numbers.rs
+-- pg_rfm::sql::from_numbers::rfm_score
+CREATE  FUNCTION "rfm_score"(
+	"recency_days" INT, /* Option < i32 > */
+	"orders" bigint, /* Option < i64 > */
+	"monetary" numeric, /* Option < Decimal > */
+	"policy" segment_policy DEFAULT NULL /* Option < SegmentPolicy > */
+) RETURNS INT /* Option < i32 > */
+IMMUTABLE PARALLEL SAFE  COST 20
+LANGUAGE c /* Rust */
+AS 'MODULE_PATHNAME', 'rfm_score_of_bigint_wrapper';
+/* </end connected objects> */
+
+/* <begin connected objects> */
+-- src/sql/from_numbers.rs
+-- pg_rfm::sql::from_numbers::rfm_score
+CREATE  FUNCTION "rfm_score"(
+	"recency_days" INT, /* Option < i32 > */
+	"orders" INT, /* Option < i32 > */
+	"monetary" numeric, /* Option < Decimal > */
+	"policy" segment_policy DEFAULT NULL /* Option < SegmentPolicy > */
+) RETURNS INT /* Option < i32 > */
+IMMUTABLE PARALLEL SAFE  COST 20
+LANGUAGE c /* Rust */
+AS 'MODULE_PATHNAME', 'rfm_score_of_int_wrapper';
+/* </end connected objects> */
+
+/* <begin connected objects> */
+-- src/sql/customer.rs
+-- pg_rfm::sql::customer::rfm_segment
+CREATE  FUNCTION "rfm_segment"(
+	"history" purchase_history, /* Option < PurchaseHistory > */
+	"as_of" date, /* Option < Day > */
+	"policy" segment_policy DEFAULT NULL /* Option < SegmentPolicy > */
+) RETURNS TEXT /* Option < String > */
+IMMUTABLE PARALLEL SAFE COST 50
+LANGUAGE c /* Rust */
+AS 'MODULE_PATHNAME', 'rfm_segment_wrapper';
+/* </end connected objects> */
+
+/* <begin connected objects> */
+-- src/sql/from_numbers.rs
+-- pg_rfm::sql::from_numbers::rfm_segment
+CREATE  FUNCTION "rfm_segment"(
+	"score" INT, /* Option < i32 > */
+	"policy" segment_policy DEFAULT NULL /* Option < SegmentPolicy > */
+) RETURNS TEXT /* Option < String > */
+IMMUTABLE PARALLEL SAFE  COST 10
+LANGUAGE c /* Rust */
+AS 'MODULE_PATHNAME', 'rfm_segment_of_score_wrapper';
+/* </end connected objects> */
+
+/* <begin connected objects> */
+-- src/sql/vocabulary.rs
+-- pg_rfm::sql::vocabulary::rfm_segments
+CREATE  FUNCTION "rfm_segments"(
+	"policy" segment_policy DEFAULT NULL /* Option < SegmentPolicy > */
+) RETURNS TABLE (
+	"sort_order" INT,  /* i32 */
+	"segment" TEXT,  /* String */
+	"label_en" TEXT,  /* String */
+	"label_ja" TEXT  /* String */
+)
+IMMUTABLE PARALLEL SAFE COST 1000
+LANGUAGE c /* Rust */
+AS 'MODULE_PATHNAME', 'rfm_segments_wrapper';
+/* </end connected objects> */
+
+/* <begin connected objects> */
 -- src/sql/segmentation.rs
 -- requires:
 --   stored
@@ -985,6 +1995,9 @@ COMMENT ON FUNCTION customer_columns() IS
 --   view_columns::view_columns
 --   channels
 --   notes
+--   vocabulary::label
+--   vocabulary::label_order
+--   vocabulary::rfm_segments
 --   column_guess::source_columns
 --   column_guess::choose_column
 --   column_guess::is_called_like_order_number
@@ -1118,8 +2131,8 @@ AS $arguments$
         'The schema of its relations.'),
     ('as_of', 'date', 'NULL', true, true, true, true,
         'The day the views answer for. NULL: today at each refresh.'),
-    ('lang', 'text', '''en''', true, false, false, false,
-        'The language of labels and titles: en or ja.'),
+    ('lang', 'text', '''en''', true, false, true, true,
+        'The language of labels, titles, comments and findings: en or ja.'),
     ('track', 'text', '''none''', true, false, false, false,
         'trigger: triggers on the orders note whose orders change, so that a refresh reads only these; none: it reads '
         'all orders.'),
@@ -1775,6 +2788,24 @@ $facts$;
 COMMENT ON FUNCTION _facts_sql(segmentation_settings) IS
     'Part of segmentations: the SELECT of everything that is known of a customer.';
 
+-- What a column says in the language of the segmentation. The language stands in the status table and not in the view:
+-- with another one, the view stays in its place, and what others have put on it.
+CREATE FUNCTION _label(list text, expression text) RETURNS text
+LANGUAGE sql IMMUTABLE PARALLEL SAFE SET search_path = pg_catalog, pg_temp
+AS $label$
+    SELECT format('@extschema@.label(%L::pg_catalog.text, %s, p.lang)', list, expression)
+$label$;
+COMMENT ON FUNCTION _label(text, text) IS
+    'Part of segmentations: the call that labels a value of a list in the language of the status table p.';
+
+CREATE FUNCTION _label_order(list text, expression text) RETURNS text
+LANGUAGE sql IMMUTABLE PARALLEL SAFE SET search_path = pg_catalog, pg_temp
+AS $order$
+    SELECT format('@extschema@.label_order(%L::pg_catalog.text, %s)', list, expression)
+$order$;
+COMMENT ON FUNCTION _label_order(text, text) IS
+    'Part of segmentations: the call that returns the place of a value in a list of labels.';
+
 -- The day from which on a customer who has to wait may be contacted stands in wait_until: action_due_on of the others
 -- is as_of, another one every day.
 CREATE FUNCTION _customers_sql(s segmentation_settings) RETURNS text
@@ -1782,29 +2813,54 @@ LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp
 AS $customers$
     SELECT format(
 $sql$SELECT %1$s,
-       f.membership, s.first_purchase_on, s.last_purchase_on, s.orders, s.purchase_days, s.monetary,
+       f.membership, %2$s AS membership_label,
+       s.first_purchase_on, s.last_purchase_on, s.orders, s.purchase_days, s.monetary,
        @extschema@.average_order_value(f.history, f.as_of) AS average_order_value,
-       s.r_score, s.f_score, s.m_score, s.rfm_score, s.rfm_segment,
-       s.lifecycle_state, l.%2$I AS lifecycle_label,
+       s.r_score, s.f_score, s.m_score, s.rfm_score,
+       s.rfm_segment, CASE p.lang WHEN 'ja' THEN r.label_ja ELSE r.label_en END AS segment_label,
+       r.sort_order AS segment_order,
+       s.lifecycle_state, %3$s AS lifecycle_label, %4$s AS lifecycle_order,
        @extschema@.state_since(f.history, f.as_of, f.policy, f.engagement, f.membership) AS state_since,
-       @extschema@.previous_state(f.history, f.as_of, f.policy, f.engagement, f.membership) AS previous_state,
-       s.next_transition_on, s.purchase_stage, g.%2$I AS stage_label,
-       s.value_score, s.relation_score, s.vip_score, s.vip_tier, t.%2$I AS tier_label, s.last_tier,
-       s.dormancy_category, s.dormancy_reason,
+       b.previous_state, %5$s AS previous_label,
+       s.next_transition_on,
+       s.purchase_stage, %6$s AS stage_label, %7$s AS stage_order,
+       s.value_score, s.relation_score, s.vip_score,
+       s.vip_tier, %8$s AS tier_label, %9$s AS tier_order, s.last_tier, %10$s AS last_tier_label,
+       s.dormancy_category, %11$s AS category_label, %12$s AS category_order,
+       s.dormancy_reason, %13$s AS reason_label, %14$s AS reason_order,
        array_to_string(f.channels, ',') AS reachable_by, f.last_contacted_on,
-       s.next_action, a.%3$I AS action_title, s.action_rule, s.action_behavior, s.action_channel, s.action_after_wait,
+       s.next_action, CASE p.lang WHEN 'ja' THEN a.title_ja ELSE a.title END AS action_title, s.action_rule,
+       a.sort_order AS action_order, s.action_behavior, %15$s AS behavior_label,
+       s.action_channel, %16$s AS channel_label, s.action_after_wait,
        CASE WHEN s.action_due_on > f.as_of THEN s.action_due_on END AS wait_until
-FROM %4$s AS f
+FROM %17$s AS f
+CROSS JOIN %18$s AS p
 CROSS JOIN LATERAL @extschema@.segment_customer(
     f.history, f.as_of, f.policy, f.engagement, f.membership, f.channels, f.last_contacted_on, f.contacts
 ) AS s
-LEFT JOIN @extschema@.lifecycle_states() AS l ON l.state = s.lifecycle_state
-LEFT JOIN @extschema@.purchase_stages() AS g ON g.stage = s.purchase_stage
-LEFT JOIN @extschema@.vip_tiers() AS t ON t.tier = s.vip_tier
+CROSS JOIN LATERAL @extschema@.previous_state(f.history, f.as_of, f.policy, f.engagement, f.membership)
+    AS b (previous_state)
 LEFT JOIN (
-    SELECT n.* FROM %5$s AS p CROSS JOIN LATERAL @extschema@.next_actions(p.policy) AS n
+    SELECT n.* FROM %18$s AS p CROSS JOIN LATERAL @extschema@.rfm_segments(p.policy) AS n
+) AS r ON r.segment = s.rfm_segment
+LEFT JOIN (
+    SELECT n.* FROM %18$s AS p CROSS JOIN LATERAL @extschema@.next_actions(p.policy) AS n
 ) AS a ON a.rule = s.action_rule$sql$,
-        @extschema@._key_list(s, 'f'), 'label_' || s.lang, CASE s.lang WHEN 'ja' THEN 'title_ja' ELSE 'title' END,
+        @extschema@._key_list(s, 'f'),
+        @extschema@._label('membership', 'f.membership'),
+        @extschema@._label('lifecycle_state', 's.lifecycle_state'),
+        @extschema@._label_order('lifecycle_state', 's.lifecycle_state'),
+        @extschema@._label('lifecycle_state', 'b.previous_state'),
+        @extschema@._label('purchase_stage', 's.purchase_stage'),
+        @extschema@._label_order('purchase_stage', 's.purchase_stage'),
+        @extschema@._label('vip_tier', 's.vip_tier'), @extschema@._label_order('vip_tier', 's.vip_tier'),
+        @extschema@._label('vip_tier', 's.last_tier'),
+        @extschema@._label('dormancy_category', 's.dormancy_category'),
+        @extschema@._label_order('dormancy_category', 's.dormancy_category'),
+        @extschema@._label('dormancy_reason', 's.dormancy_reason'),
+        @extschema@._label_order('dormancy_reason', 's.dormancy_reason'),
+        @extschema@._label('behavior', 's.action_behavior'),
+        @extschema@._label('channel', 's.action_channel'),
         @extschema@._relation(s, 'facts'), @extschema@._relation(s, 'status'))
 $customers$;
 COMMENT ON FUNCTION _customers_sql(segmentation_settings) IS 'Part of segmentations: the SELECT of one row a customer.';
@@ -1824,7 +2880,9 @@ CREATE FUNCTION _segments_sql(s segmentation_settings) RETURNS text
 LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp
 AS $segments$
     SELECT format(
-$sql$SELECT %1$sc.lifecycle_state, coalesce(c.rfm_segment, c.lifecycle_state) AS rfm_segment, c.lifecycle_label,
+$sql$SELECT %1$sc.lifecycle_state, coalesce(c.rfm_segment, c.lifecycle_state) AS rfm_segment,
+       c.lifecycle_label, c.lifecycle_order,
+       coalesce(c.segment_label, c.lifecycle_label) AS segment_label, coalesce(c.segment_order, 0) AS segment_order,
        count(*) AS customers,
        round(count(*) / sum(count(*)) OVER (%2$s), 6) AS customer_share,
        sum(c.orders)::bigint AS orders,
@@ -1832,13 +2890,14 @@ $sql$SELECT %1$sc.lifecycle_state, coalesce(c.rfm_segment, c.lifecycle_state) AS
        round(sum(c.monetary) / nullif(sum(sum(c.monetary)) OVER (%2$s), 0), 6) AS revenue_share,
        count(*) FILTER (WHERE c.vip_tier = 'vip') AS vips
 FROM %3$s AS c
-GROUP BY %1$sc.lifecycle_state, coalesce(c.rfm_segment, c.lifecycle_state), c.lifecycle_label$sql$,
+GROUP BY %1$sc.lifecycle_state, coalesce(c.rfm_segment, c.lifecycle_state), c.lifecycle_label, c.lifecycle_order,
+         coalesce(c.segment_label, c.lifecycle_label), coalesce(c.segment_order, 0)$sql$,
         @extschema@._tenant_column(s, 'c'),
         CASE WHEN s.tenant IS NULL THEN '' ELSE format('PARTITION BY c.%I', s.tenant) END,
         @extschema@._relation(s, 'customers'))
 $segments$;
 COMMENT ON FUNCTION _segments_sql(segmentation_settings) IS
-    'Part of segmentations: the SELECT of one row a lifecycle state and RFM segment.';
+    'Part of segmentations: the SELECT of one row a lifecycle state and RFM segment; prospects, who have none, come first.';
 
 -- The last twelve months that are over, each from the end of the one before to its own. Steps of a month keep to the
 -- ends of months only if they start on a 31st. If the first end is no 31st, start at the end of the month before, which
@@ -1847,7 +2906,8 @@ CREATE FUNCTION _movement_sql(s segmentation_settings) RETURNS text
 LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp
 AS $movement$
     SELECT format(
-$sql$SELECT %1$sm.from_day, m.to_day, m.from_state, m.to_state,
+$sql$SELECT %1$sm.from_day, m.to_day,
+       m.from_state, %4$s AS from_label, %5$s AS from_order, m.to_state, %6$s AS to_label, %7$s AS to_order,
        count(*) AS customers,
        sum(m.revenue_before) AS revenue_before,
        sum(m.revenue_after) AS revenue_after
@@ -1861,13 +2921,18 @@ FROM (
         FROM %2$s
     ) AS e
 ) AS d
+CROSS JOIN %2$s AS p
 CROSS JOIN %3$s AS f
 CROSS JOIN LATERAL @extschema@.state_movements(
     f.history, d.stepped_from, d.to_day, interval '1 month', f.policy, f.engagement, f.membership
 ) AS m
 WHERE m.from_day >= d.from_day
-GROUP BY %1$sm.from_day, m.to_day, m.from_state, m.to_state$sql$,
-        @extschema@._tenant_column(s, 'f'), @extschema@._relation(s, 'status'), @extschema@._relation(s, 'facts'))
+GROUP BY %1$sm.from_day, m.to_day, m.from_state, m.to_state, p.lang$sql$,
+        @extschema@._tenant_column(s, 'f'), @extschema@._relation(s, 'status'), @extschema@._relation(s, 'facts'),
+        @extschema@._label('lifecycle_state', 'm.from_state'),
+        @extschema@._label_order('lifecycle_state', 'm.from_state'),
+        @extschema@._label('lifecycle_state', 'm.to_state'),
+        @extschema@._label_order('lifecycle_state', 'm.to_state'))
 $movement$;
 COMMENT ON FUNCTION _movement_sql(segmentation_settings) IS
     'Part of segmentations: the SELECT of who moved between states, month by month.';
@@ -1910,14 +2975,17 @@ LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp
 AS $actions$
     SELECT format(
 $sql$SELECT %1$scoalesce(c.action_rule, '') AS action_rule, coalesce(c.action_channel, 'none') AS action_channel,
-       c.next_action, c.action_title, c.action_behavior,
+       c.next_action, c.action_title, c.action_order, c.action_behavior, c.behavior_label,
+       coalesce(c.channel_label, %3$s) AS channel_label,
        count(*) AS customers,
        sum(c.monetary) AS revenue,
        min(c.wait_until) AS wait_until
 FROM %2$s AS c
-GROUP BY %1$scoalesce(c.action_rule, ''), coalesce(c.action_channel, 'none'), c.next_action, c.action_title,
-         c.action_behavior$sql$,
-        @extschema@._tenant_column(s, 'c'), @extschema@._relation(s, 'customers'))
+CROSS JOIN %4$s AS p
+GROUP BY %1$scoalesce(c.action_rule, ''), coalesce(c.action_channel, 'none'), c.next_action, c.action_title, c.action_order,
+         c.action_behavior, c.behavior_label, c.channel_label, p.lang$sql$,
+        @extschema@._tenant_column(s, 'c'), @extschema@._relation(s, 'customers'),
+        @extschema@._label('behavior', quote_literal('none')), @extschema@._relation(s, 'status'))
 $actions$;
 COMMENT ON FUNCTION _actions_sql(segmentation_settings) IS
     'Part of segmentations: the SELECT of one row a rule of next_action and channel.';
@@ -2993,8 +4061,8 @@ $policy$;
 COMMENT ON FUNCTION _policy_on(segmentation_settings, date, boolean) IS
     'Part of segmentations: the policy that holds on a day, learned anew if asked.';
 
--- Writes down the day and policy that the views answer for, and the policy as a new version where it changed.
--- Returns whether the day or the policy changed.
+-- Writes down the day and policy that the views answer for and their language, and the policy as a new version where it
+-- changed. Returns whether the day, the policy or the language changed.
 CREATE FUNCTION _set_day_and_policy(s segmentation_settings, on_day date, learn boolean) RETURNS boolean
 LANGUAGE plpgsql VOLATILE SET search_path = pg_catalog, pg_temp
 AS $set$
@@ -3009,15 +4077,16 @@ WHERE (SELECT p.policy FROM %1$s AS p ORDER BY p.valid_from DESC LIMIT 1) OPERAT
 ON CONFLICT (valid_from) DO UPDATE SET policy = EXCLUDED.policy$sql$,
         @extschema@._lock_and_check(s, 'policies', 'ROW EXCLUSIVE MODE'))
         USING on_day, policy;
-    EXECUTE format('UPDATE %s SET as_of = $1, policy = $2 WHERE as_of <> $1 OR policy OPERATOR(@extschema@.<>) $2',
+    EXECUTE format('UPDATE %s SET as_of = $1, policy = $2, lang = $3 ',
                    @extschema@._lock_and_check(s, 'status', 'ROW EXCLUSIVE MODE'))
-        USING on_day, policy;
+        || 'WHERE as_of <> $1 OR policy OPERATOR(@extschema@.<>) $2 OR lang <> $3'
+        USING on_day, policy, s.lang;
     GET DIAGNOSTICS changed = ROW_COUNT;
     RETURN changed > 0;
 END
 $set$;
 COMMENT ON FUNCTION _set_day_and_policy(segmentation_settings, date, boolean) IS
-    'Part of segmentations: writes down the day and policy that the views answer for.';
+    'Part of segmentations: writes down the day and policy that the views answer for, and their language.';
 
 -- Makes a materialized view hold what its definition returns, and writes only the rows that differ. Not REFRESH
 -- CONCURRENTLY, which computes all rows into a temporary table first: a transaction with one cannot be prepared.
@@ -3393,13 +4462,14 @@ $sql$CREATE TABLE %s (
     customers bigint NOT NULL,
     currency text,
     time_zone text NOT NULL,
+    lang text NOT NULL,
     policy @extschema@.segment_policy NOT NULL,
     order_tables oid[]
 )$sql$, status);
     EXECUTE format('INSERT INTO %s', status)
-        || ' SELECT $1, $2, now(), 0, true, count(*), 0, $3, $4, @extschema@.default_policy()'
+        || ' SELECT $1, $2, now(), 0, true, count(*), 0, $3, $4, $5, @extschema@.default_policy()'
         || format(' FROM %s', @extschema@._relation(s, 'histories'))
-        USING s.name, @extschema@._today(s, NULL::date), currency, s.time_zone;
+        USING s.name, @extschema@._today(s, NULL::date), currency, s.time_zone, s.lang;
 END
 $status$;
 COMMENT ON FUNCTION _create_status(segmentation_settings, text) IS
@@ -3717,6 +4787,9 @@ BEGIN
         AND @extschema@._key_types_hold(s) THEN
         PERFORM @extschema@._build_or_refresh(
             s, 'refresh', old.order_filter IS DISTINCT FROM s.order_filter, NULL::date, given ? 'policy');
+        IF s.lang <> old.lang THEN
+            PERFORM @extschema@._comment_relations(s);
+        END IF;
         PERFORM @extschema@._grant_readers(s, old.readers);
     ELSE
         PERFORM @extschema@._drop_relations(old, false);
@@ -3817,913 +4890,6 @@ COMMENT ON FUNCTION alter_segmentation IS
 COMMENT ON FUNCTION audit_orders IS
     'What is odd about a table of orders: one row a finding, with count, share 0 to 1, an example and what it does to '
     'the results.';
-/* </end connected objects> */
-
-/* <begin connected objects> */
--- src/sql/policy.rs
--- pg_rfm::sql::policy::default_policy
-CREATE  FUNCTION "default_policy"() RETURNS segment_policy /* SegmentPolicy */
-IMMUTABLE STRICT PARALLEL SAFE COST 10
-LANGUAGE c /* Rust */
-AS 'MODULE_PATHNAME', 'default_policy_wrapper';
-/* </end connected objects> */
-
-/* <begin connected objects> */
--- src/sql/learn.rs
--- pg_rfm::sql::learn::deserialize_customers
--- Skipped due to `#[pgrx(sql = false)]`
-/* </end connected objects> */
-
-/* <begin connected objects> */
--- src/sql/events.rs
--- pg_rfm::sql::events::deserialize_events
--- Skipped due to `#[pgrx(sql = false)]`
-/* </end connected objects> */
-
-/* <begin connected objects> */
--- src/sql/orders.rs
--- pg_rfm::sql::orders::deserialize_orders
--- Skipped due to `#[pgrx(sql = false)]`
-/* </end connected objects> */
-
-/* <begin connected objects> */
--- src/sql/history.rs
--- pg_rfm::sql::history::discount_share
-CREATE  FUNCTION "discount_share"(
-	"history" purchase_history, /* Option < PurchaseHistory > */
-	"as_of" date /* Option < Day > */
-) RETURNS numeric /* Option < Decimal > */
-IMMUTABLE PARALLEL SAFE COST 20
-LANGUAGE c /* Rust */
-AS 'MODULE_PATHNAME', 'discount_share_wrapper';
-/* </end connected objects> */
-
-/* <begin connected objects> */
--- src/sql/policy.rs
--- pg_rfm::sql::policy::dormancy_categories
-CREATE  FUNCTION "dormancy_categories"() RETURNS TABLE (
-	"category" TEXT,  /* & '_ str */
-	"sort_order" INT,  /* i32 */
-	"label_en" TEXT,  /* & '_ str */
-	"label_ja" TEXT  /* & '_ str */
-)
-IMMUTABLE STRICT PARALLEL SAFE COST 10
-LANGUAGE c /* Rust */
-AS 'MODULE_PATHNAME', 'dormancy_categories_wrapper';
-/* </end connected objects> */
-
-/* <begin connected objects> */
--- src/sql/from_numbers.rs
--- pg_rfm::sql::from_numbers::dormancy_category
-CREATE  FUNCTION "dormancy_category"(
-	"orders" bigint, /* Option < i64 > */
-	"membership" text /* Option < Membership > */
-) RETURNS TEXT /* Option < & '_ str > */
-IMMUTABLE PARALLEL SAFE  COST 10
-LANGUAGE c /* Rust */
-AS 'MODULE_PATHNAME', 'dormancy_category_of_bigint_wrapper';
-/* </end connected objects> */
-
-/* <begin connected objects> */
--- src/sql/from_numbers.rs
--- pg_rfm::sql::from_numbers::dormancy_category
-CREATE  FUNCTION "dormancy_category"(
-	"orders" INT, /* Option < i32 > */
-	"membership" text /* Option < Membership > */
-) RETURNS TEXT /* Option < & '_ str > */
-IMMUTABLE PARALLEL SAFE  COST 10
-LANGUAGE c /* Rust */
-AS 'MODULE_PATHNAME', 'dormancy_category_of_int_wrapper';
-/* </end connected objects> */
-
-/* <begin connected objects> */
--- src/sql/customer.rs
--- pg_rfm::sql::customer::dormancy_reason
-CREATE  FUNCTION "dormancy_reason"(
-	"history" purchase_history, /* Option < PurchaseHistory > */
-	"as_of" date, /* Option < Day > */
-	"policy" segment_policy DEFAULT NULL, /* Option < SegmentPolicy > */
-	"engagement" engagement_history DEFAULT NULL, /* Option < EngagementHistory > */
-	"membership" text DEFAULT NULL /* Option < Membership > */
-) RETURNS TEXT /* Option < & '_ str > */
-IMMUTABLE PARALLEL SAFE COST 50
-LANGUAGE c /* Rust */
-AS 'MODULE_PATHNAME', 'dormancy_reason_wrapper';
-/* </end connected objects> */
-
-/* <begin connected objects> */
--- src/sql/policy.rs
--- pg_rfm::sql::policy::dormancy_reasons
-CREATE  FUNCTION "dormancy_reasons"() RETURNS TABLE (
-	"reason" TEXT,  /* & '_ str */
-	"sort_order" INT,  /* i32 */
-	"label_en" TEXT,  /* & '_ str */
-	"label_ja" TEXT  /* & '_ str */
-)
-IMMUTABLE STRICT PARALLEL SAFE COST 10
-LANGUAGE c /* Rust */
-AS 'MODULE_PATHNAME', 'dormancy_reasons_wrapper';
-/* </end connected objects> */
-
-/* <begin connected objects> */
--- src/sql/from_numbers.rs
--- pg_rfm::sql::from_numbers::dormant_year
-CREATE  FUNCTION "dormant_year"(
-	"recency_days" INT, /* Option < i32 > */
-	"policy" segment_policy DEFAULT NULL /* Option < SegmentPolicy > */
-) RETURNS INT /* Option < i32 > */
-IMMUTABLE PARALLEL SAFE  COST 10
-LANGUAGE c /* Rust */
-AS 'MODULE_PATHNAME', 'dormant_year_of_recency_wrapper';
-/* </end connected objects> */
-
-/* <begin connected objects> */
--- src/sql/scenario.rs
--- pg_rfm::sql::scenario::due_step_reasons
-CREATE  FUNCTION "due_step_reasons"() RETURNS TABLE (
-	"why" TEXT,  /* & '_ str */
-	"sort_order" INT,  /* i32 */
-	"label_en" TEXT,  /* & '_ str */
-	"label_ja" TEXT  /* & '_ str */
-)
-IMMUTABLE STRICT PARALLEL SAFE COST 10
-LANGUAGE c /* Rust */
-AS 'MODULE_PATHNAME', 'due_step_reasons_wrapper';
-/* </end connected objects> */
-
-/* <begin connected objects> */
--- src/sql/scenario.rs
--- pg_rfm::sql::scenario::due_steps
--- Skipped due to `#[pgrx(sql = false)]`
-/* </end connected objects> */
-
-/* <begin connected objects> */
--- src/sql/policy.rs
--- pg_rfm::sql::policy::effective_policy
-CREATE  FUNCTION "effective_policy"(
-	"policy" segment_policy /* Option < SegmentPolicy > */
-) RETURNS jsonb /* Jsonb */
-IMMUTABLE PARALLEL SAFE COST 1000
-LANGUAGE c /* Rust */
-AS 'MODULE_PATHNAME', 'effective_policy_wrapper';
-/* </end connected objects> */
-
-/* <begin connected objects> */
--- src/sql/types.rs
--- pg_rfm::sql::types::engagement_history_in
--- Skipped due to `#[pgrx(sql = false)]`
-/* </end connected objects> */
-
-/* <begin connected objects> */
--- src/sql/types.rs
--- pg_rfm::sql::types::engagement_history_out
--- Skipped due to `#[pgrx(sql = false)]`
-/* </end connected objects> */
-
-/* <begin connected objects> */
--- src/sql/types.rs
--- pg_rfm::sql::types::engagement_history_plus
-CREATE  FUNCTION "engagement_history_plus"(
-	"e1" engagement_history, /* EngagementHistory */
-	"e2" engagement_history /* EngagementHistory */
-) RETURNS engagement_history /* EngagementHistory */
-IMMUTABLE STRICT PARALLEL SAFE COST 20
-LANGUAGE c /* Rust */
-AS 'MODULE_PATHNAME', 'engagement_history_plus_wrapper';
-/* </end connected objects> */
-
-/* <begin connected objects> */
--- src/sql/types.rs
--- pg_rfm::sql::types::engagement_history_recv
--- Skipped due to `#[pgrx(sql = false)]`
-/* </end connected objects> */
-
-/* <begin connected objects> */
--- src/sql/explain.rs
--- pg_rfm::sql::explain::explain_customer
-CREATE  FUNCTION "explain_customer"(
-	"history" purchase_history, /* Option < PurchaseHistory > */
-	"as_of" date, /* Option < Day > */
-	"policy" segment_policy DEFAULT NULL, /* Option < SegmentPolicy > */
-	"engagement" engagement_history DEFAULT NULL, /* Option < EngagementHistory > */
-	"membership" text DEFAULT NULL, /* Option < Membership > */
-	"channels" text[] DEFAULT NULL, /* Option < Channels > */
-	"last_contacted_on" date DEFAULT NULL, /* Option < Day > */
-	"contacts" contact_history DEFAULT NULL /* Option < ContactHistory > */
-) RETURNS jsonb /* Option < Jsonb > */
-IMMUTABLE PARALLEL SAFE COST 10000
-LANGUAGE c /* Rust */
-AS 'MODULE_PATHNAME', 'explain_customer_wrapper';
-/* </end connected objects> */
-
-/* <begin connected objects> */
--- src/sql/explain.rs
--- requires:
---   explain_customer
-
-COMMENT ON FUNCTION explain_customer(purchase_history, date, segment_policy, engagement_history, text, text[], date, contact_history) IS
-    'The columns of segment_customer with every input, limit and rule that decided, for jsonb_pretty; NULL where as_of is NULL.';
-/* </end connected objects> */
-
-/* <begin connected objects> */
--- src/sql/customer.rs
--- pg_rfm::sql::customer::f_score
-CREATE  FUNCTION "f_score"(
-	"history" purchase_history, /* Option < PurchaseHistory > */
-	"as_of" date, /* Option < Day > */
-	"policy" segment_policy DEFAULT NULL /* Option < SegmentPolicy > */
-) RETURNS INT /* Option < i32 > */
-IMMUTABLE PARALLEL SAFE COST 50
-LANGUAGE c /* Rust */
-AS 'MODULE_PATHNAME', 'f_score_wrapper';
-/* </end connected objects> */
-
-/* <begin connected objects> */
--- src/sql/events.rs
--- pg_rfm::sql::events::finish_contacts
--- Skipped due to `#[pgrx(sql = false)]`
-/* </end connected objects> */
-
-/* <begin connected objects> */
--- src/sql/learn.rs
--- pg_rfm::sql::learn::finish_curve
--- Skipped due to `#[pgrx(sql = false)]`
-/* </end connected objects> */
-
-/* <begin connected objects> */
--- src/sql/events.rs
--- pg_rfm::sql::events::finish_engagement
--- Skipped due to `#[pgrx(sql = false)]`
-/* </end connected objects> */
-
-/* <begin connected objects> */
--- src/sql/orders.rs
--- pg_rfm::sql::orders::finish_history
--- Skipped due to `#[pgrx(sql = false)]`
-/* </end connected objects> */
-
-/* <begin connected objects> */
--- src/sql/orders.rs
--- pg_rfm::sql::orders::finish_lifecycle_state
--- Skipped due to `#[pgrx(sql = false)]`
-/* </end connected objects> */
-
-/* <begin connected objects> */
--- src/sql/orders.rs
--- pg_rfm::sql::orders::finish_next_action
--- Skipped due to `#[pgrx(sql = false)]`
-/* </end connected objects> */
-
-/* <begin connected objects> */
--- src/sql/learn.rs
--- pg_rfm::sql::learn::finish_policy
--- Skipped due to `#[pgrx(sql = false)]`
-/* </end connected objects> */
-
-/* <begin connected objects> */
--- src/sql/kpi.rs
--- pg_rfm::sql::kpi::finish_proportion
--- Skipped due to `#[pgrx(sql = false)]`
-/* </end connected objects> */
-
-/* <begin connected objects> */
--- src/sql/ab.rs
--- pg_rfm::sql::ab::finish_result
--- Skipped due to `#[pgrx(sql = false)]`
-/* </end connected objects> */
-
-/* <begin connected objects> */
--- src/sql/orders.rs
--- pg_rfm::sql::orders::finish_rfm_score
--- Skipped due to `#[pgrx(sql = false)]`
-/* </end connected objects> */
-
-/* <begin connected objects> */
--- src/sql/orders.rs
--- pg_rfm::sql::orders::finish_vip_score
--- Skipped due to `#[pgrx(sql = false)]`
-/* </end connected objects> */
-
-/* <begin connected objects> */
--- src/sql/history.rs
--- pg_rfm::sql::history::first_purchase_on
-CREATE  FUNCTION "first_purchase_on"(
-	"history" purchase_history, /* Option < PurchaseHistory > */
-	"as_of" date /* Option < Day > */
-) RETURNS date /* Option < Day > */
-IMMUTABLE PARALLEL SAFE COST 20
-LANGUAGE c /* Rust */
-AS 'MODULE_PATHNAME', 'first_purchase_on_wrapper';
-/* </end connected objects> */
-
-/* <begin connected objects> */
--- src/sql/scenario.rs
--- pg_rfm::sql::scenario::last_contacted_on
-CREATE  FUNCTION "last_contacted_on"(
-	"contacts" contact_history, /* ContactHistory */
-	"as_of" date /* Day */
-) RETURNS date /* Option < Day > */
-IMMUTABLE STRICT PARALLEL SAFE COST 20
-LANGUAGE c /* Rust */
-AS 'MODULE_PATHNAME', 'last_contacted_on_wrapper';
-/* </end connected objects> */
-
-/* <begin connected objects> */
--- src/sql/history.rs
--- pg_rfm::sql::history::last_gap_days
-CREATE  FUNCTION "last_gap_days"(
-	"history" purchase_history, /* Option < PurchaseHistory > */
-	"as_of" date /* Option < Day > */
-) RETURNS INT /* Option < i32 > */
-IMMUTABLE PARALLEL SAFE COST 20
-LANGUAGE c /* Rust */
-AS 'MODULE_PATHNAME', 'last_gap_days_wrapper';
-/* </end connected objects> */
-
-/* <begin connected objects> */
--- src/sql/history.rs
--- pg_rfm::sql::history::last_purchase_on
-CREATE  FUNCTION "last_purchase_on"(
-	"history" purchase_history, /* Option < PurchaseHistory > */
-	"as_of" date /* Option < Day > */
-) RETURNS date /* Option < Day > */
-IMMUTABLE PARALLEL SAFE COST 20
-LANGUAGE c /* Rust */
-AS 'MODULE_PATHNAME', 'last_purchase_on_wrapper';
-/* </end connected objects> */
-
-/* <begin connected objects> */
--- src/sql/customer.rs
--- pg_rfm::sql::customer::lifecycle_state
-CREATE  FUNCTION "lifecycle_state"(
-	"history" purchase_history, /* Option < PurchaseHistory > */
-	"as_of" date, /* Option < Day > */
-	"policy" segment_policy DEFAULT NULL, /* Option < SegmentPolicy > */
-	"engagement" engagement_history DEFAULT NULL, /* Option < EngagementHistory > */
-	"membership" text DEFAULT NULL /* Option < Membership > */
-) RETURNS TEXT /* Option < & '_ str > */
-IMMUTABLE PARALLEL SAFE COST 50
-LANGUAGE c /* Rust */
-AS 'MODULE_PATHNAME', 'lifecycle_state_wrapper';
-/* </end connected objects> */
-
-/* <begin connected objects> */
--- src/sql/from_numbers.rs
--- pg_rfm::sql::from_numbers::lifecycle_state
-CREATE  FUNCTION "lifecycle_state"(
-	"recency_days" INT, /* Option < i32 > */
-	"orders" bigint, /* Option < i64 > */
-	"last_gap_days" INT, /* Option < i32 > */
-	"is_vip" bool, /* Option < bool > */
-	"membership" text DEFAULT NULL, /* Option < Membership > */
-	"policy" segment_policy DEFAULT NULL /* Option < SegmentPolicy > */
-) RETURNS TEXT /* & '_ str */
-IMMUTABLE PARALLEL SAFE  COST 20
-LANGUAGE c /* Rust */
-AS 'MODULE_PATHNAME', 'lifecycle_state_of_bigint_wrapper';
-/* </end connected objects> */
-
-/* <begin connected objects> */
--- src/sql/from_numbers.rs
--- pg_rfm::sql::from_numbers::lifecycle_state
-CREATE  FUNCTION "lifecycle_state"(
-	"recency_days" INT, /* Option < i32 > */
-	"orders" INT, /* Option < i32 > */
-	"last_gap_days" INT, /* Option < i32 > */
-	"is_vip" bool, /* Option < bool > */
-	"membership" text DEFAULT NULL, /* Option < Membership > */
-	"policy" segment_policy DEFAULT NULL /* Option < SegmentPolicy > */
-) RETURNS TEXT /* & '_ str */
-IMMUTABLE PARALLEL SAFE  COST 20
-LANGUAGE c /* Rust */
-AS 'MODULE_PATHNAME', 'lifecycle_state_of_int_wrapper';
-/* </end connected objects> */
-
-/* <begin connected objects> */
--- src/sql/policy.rs
--- pg_rfm::sql::policy::lifecycle_states
-CREATE  FUNCTION "lifecycle_states"() RETURNS TABLE (
-	"state" TEXT,  /* & '_ str */
-	"sort_order" INT,  /* i32 */
-	"label_en" TEXT,  /* & '_ str */
-	"label_ja" TEXT  /* & '_ str */
-)
-IMMUTABLE STRICT PARALLEL SAFE COST 10
-LANGUAGE c /* Rust */
-AS 'MODULE_PATHNAME', 'lifecycle_states_wrapper';
-/* </end connected objects> */
-
-/* <begin connected objects> */
--- src/sql/notes.rs
--- pg_rfm::sql::notes::lock_and_check_notes
--- Skipped due to `#[pgrx(sql = false)]`
-/* </end connected objects> */
-
-/* <begin connected objects> */
--- src/sql/customer.rs
--- pg_rfm::sql::customer::m_score
-CREATE  FUNCTION "m_score"(
-	"history" purchase_history, /* Option < PurchaseHistory > */
-	"as_of" date, /* Option < Day > */
-	"policy" segment_policy DEFAULT NULL /* Option < SegmentPolicy > */
-) RETURNS INT /* Option < i32 > */
-IMMUTABLE PARALLEL SAFE COST 50
-LANGUAGE c /* Rust */
-AS 'MODULE_PATHNAME', 'm_score_wrapper';
-/* </end connected objects> */
-
-/* <begin connected objects> */
--- src/sql/history.rs
--- pg_rfm::sql::history::mean_gap_days
-CREATE  FUNCTION "mean_gap_days"(
-	"history" purchase_history, /* Option < PurchaseHistory > */
-	"as_of" date /* Option < Day > */
-) RETURNS numeric /* Option < Decimal > */
-IMMUTABLE PARALLEL SAFE COST 20
-LANGUAGE c /* Rust */
-AS 'MODULE_PATHNAME', 'mean_gap_days_wrapper';
-/* </end connected objects> */
-
-/* <begin connected objects> */
--- src/sql/history.rs
--- pg_rfm::sql::history::median_gap_days
-CREATE  FUNCTION "median_gap_days"(
-	"history" purchase_history, /* Option < PurchaseHistory > */
-	"as_of" date /* Option < Day > */
-) RETURNS numeric /* Option < Decimal > */
-IMMUTABLE PARALLEL SAFE COST 20
-LANGUAGE c /* Rust */
-AS 'MODULE_PATHNAME', 'median_gap_days_wrapper';
-/* </end connected objects> */
-
-/* <begin connected objects> */
--- src/sql/policy.rs
--- pg_rfm::sql::policy::memberships
-CREATE  FUNCTION "memberships"() RETURNS TABLE (
-	"membership" TEXT,  /* & '_ str */
-	"sort_order" INT,  /* i32 */
-	"label_en" TEXT,  /* & '_ str */
-	"label_ja" TEXT  /* & '_ str */
-)
-IMMUTABLE STRICT PARALLEL SAFE COST 10
-LANGUAGE c /* Rust */
-AS 'MODULE_PATHNAME', 'memberships_wrapper';
-/* </end connected objects> */
-
-/* <begin connected objects> */
--- src/sql/scenario.rs
--- pg_rfm::sql::scenario::message_keys
-CREATE  FUNCTION "message_keys"() RETURNS TABLE (
-	"message_key" TEXT,  /* & '_ str */
-	"sort_order" INT,  /* i32 */
-	"title_en" TEXT,  /* & '_ str */
-	"title_ja" TEXT,  /* & '_ str */
-	"invitation_ja" TEXT  /* & '_ str */
-)
-IMMUTABLE STRICT PARALLEL SAFE COST 10
-LANGUAGE c /* Rust */
-AS 'MODULE_PATHNAME', 'message_keys_wrapper';
-/* </end connected objects> */
-
-/* <begin connected objects> */
--- src/sql/history.rs
--- pg_rfm::sql::history::monetary
-CREATE  FUNCTION "monetary"(
-	"history" purchase_history, /* Option < PurchaseHistory > */
-	"as_of" date /* Option < Day > */
-) RETURNS numeric /* Option < Decimal > */
-IMMUTABLE PARALLEL SAFE COST 20
-LANGUAGE c /* Rust */
-AS 'MODULE_PATHNAME', 'monetary_wrapper';
-/* </end connected objects> */
-
-/* <begin connected objects> */
--- src/sql/customer.rs
--- pg_rfm::sql::customer::next_action
-CREATE  FUNCTION "next_action"(
-	"history" purchase_history, /* Option < PurchaseHistory > */
-	"as_of" date, /* Option < Day > */
-	"policy" segment_policy DEFAULT NULL, /* Option < SegmentPolicy > */
-	"engagement" engagement_history DEFAULT NULL, /* Option < EngagementHistory > */
-	"membership" text DEFAULT NULL /* Option < Membership > */
-) RETURNS TEXT /* Option < String > */
-IMMUTABLE PARALLEL SAFE COST 100
-LANGUAGE c /* Rust */
-AS 'MODULE_PATHNAME', 'next_action_wrapper';
-/* </end connected objects> */
-
-/* <begin connected objects> */
--- src/sql/from_numbers.rs
--- pg_rfm::sql::from_numbers::next_action
-CREATE  FUNCTION "next_action"(
-	"lifecycle_state" TEXT, /* Option < & str > */
-	"orders" bigint, /* Option < i64 > */
-	"membership" text DEFAULT NULL, /* Option < Membership > */
-	"dormancy_reason" TEXT DEFAULT NULL, /* Option < & str > */
-	"policy" segment_policy DEFAULT NULL /* Option < SegmentPolicy > */
-) RETURNS TEXT /* Option < String > */
-IMMUTABLE PARALLEL SAFE  COST 20
-LANGUAGE c /* Rust */
-AS 'MODULE_PATHNAME', 'next_action_of_bigint_wrapper';
-/* </end connected objects> */
-
-/* <begin connected objects> */
--- src/sql/from_numbers.rs
--- pg_rfm::sql::from_numbers::next_action
-CREATE  FUNCTION "next_action"(
-	"lifecycle_state" TEXT, /* Option < & str > */
-	"orders" INT, /* Option < i32 > */
-	"membership" text DEFAULT NULL, /* Option < Membership > */
-	"dormancy_reason" TEXT DEFAULT NULL, /* Option < & str > */
-	"policy" segment_policy DEFAULT NULL /* Option < SegmentPolicy > */
-) RETURNS TEXT /* Option < String > */
-IMMUTABLE PARALLEL SAFE  COST 20
-LANGUAGE c /* Rust */
-AS 'MODULE_PATHNAME', 'next_action_of_int_wrapper';
-/* </end connected objects> */
-
-/* <begin connected objects> */
--- src/sql/policy.rs
--- pg_rfm::sql::policy::next_actions
-CREATE  FUNCTION "next_actions"(
-	"policy" segment_policy DEFAULT NULL /* Option < SegmentPolicy > */
-) RETURNS TABLE (
-	"sort_order" INT,  /* i32 */
-	"rule" TEXT,  /* String */
-	"action" TEXT,  /* String */
-	"behavior" TEXT,  /* & '_ str */
-	"title" TEXT,  /* String */
-	"title_ja" TEXT  /* String */
-)
-IMMUTABLE PARALLEL SAFE COST 1000
-LANGUAGE c /* Rust */
-AS 'MODULE_PATHNAME', 'next_actions_wrapper';
-/* </end connected objects> */
-
-/* <begin connected objects> */
--- src/sql/timeline.rs
--- pg_rfm::sql::timeline::next_transition_on
-CREATE  FUNCTION "next_transition_on"(
-	"history" purchase_history, /* Option < PurchaseHistory > */
-	"as_of" date, /* Option < Day > */
-	"policy" segment_policy DEFAULT NULL, /* Option < SegmentPolicy > */
-	"engagement" engagement_history DEFAULT NULL, /* Option < EngagementHistory > */
-	"membership" text DEFAULT NULL /* Option < Membership > */
-) RETURNS date /* Option < Day > */
-IMMUTABLE PARALLEL SAFE COST 100
-LANGUAGE c /* Rust */
-AS 'MODULE_PATHNAME', 'next_transition_on_wrapper';
-/* </end connected objects> */
-
-/* <begin connected objects> */
--- src/sql/types.rs
--- pg_rfm::sql::types::no_engagement
-CREATE  FUNCTION "no_engagement"() RETURNS engagement_history /* EngagementHistory */
-IMMUTABLE STRICT PARALLEL SAFE COST 10
-LANGUAGE c /* Rust */
-AS 'MODULE_PATHNAME', 'no_engagement_wrapper';
-/* </end connected objects> */
-
-/* <begin connected objects> */
--- src/sql/notes.rs
--- pg_rfm::sql::notes::note_customer
--- Skipped due to `#[pgrx(sql = false)]`
-/* </end connected objects> */
-
-/* <begin connected objects> */
--- src/sql/history.rs
--- pg_rfm::sql::history::orders
-CREATE  FUNCTION "orders"(
-	"history" purchase_history, /* Option < PurchaseHistory > */
-	"as_of" date /* Option < Day > */
-) RETURNS bigint /* Option < i64 > */
-IMMUTABLE PARALLEL SAFE COST 20
-LANGUAGE c /* Rust */
-AS 'MODULE_PATHNAME', 'orders_wrapper';
-/* </end connected objects> */
-
-/* <begin connected objects> */
--- src/sql/kpi.rs
--- pg_rfm::sql::kpi::orders_between
-CREATE  FUNCTION "orders_between"(
-	"history" purchase_history, /* Option < PurchaseHistory > */
-	"from_day" date, /* Option < Day > */
-	"to_day" date /* Option < Day > */
-) RETURNS bigint /* Option < i64 > */
-IMMUTABLE PARALLEL SAFE COST 20
-LANGUAGE c /* Rust */
-AS 'MODULE_PATHNAME', 'orders_between_wrapper';
-/* </end connected objects> */
-
-/* <begin connected objects> */
--- src/sql/policy.rs
--- pg_rfm::sql::policy::policy_presets
-CREATE  FUNCTION "policy_presets"() RETURNS TABLE (
-	"name" TEXT,  /* & '_ str */
-	"title" TEXT,  /* & '_ str */
-	"description" TEXT  /* & '_ str */
-)
-IMMUTABLE STRICT PARALLEL SAFE COST 10
-LANGUAGE c /* Rust */
-AS 'MODULE_PATHNAME', 'policy_presets_wrapper';
-/* </end connected objects> */
-
-/* <begin connected objects> */
--- src/sql/policy.rs
--- pg_rfm::sql::policy::preset_policy
-CREATE  FUNCTION "preset_policy"(
-	"name" TEXT /* & str */
-) RETURNS segment_policy /* SegmentPolicy */
-IMMUTABLE STRICT PARALLEL SAFE COST 1000
-LANGUAGE c /* Rust */
-AS 'MODULE_PATHNAME', 'preset_policy_wrapper';
-/* </end connected objects> */
-
-/* <begin connected objects> */
--- src/sql/scenario.rs
--- pg_rfm::sql::scenario::preset_scenario
-CREATE  FUNCTION "preset_scenario"(
-	"name" TEXT /* & str */
-) RETURNS scenario /* Scenario */
-IMMUTABLE STRICT PARALLEL SAFE COST 1000
-LANGUAGE c /* Rust */
-AS 'MODULE_PATHNAME', 'preset_scenario_wrapper';
-/* </end connected objects> */
-
-/* <begin connected objects> */
--- src/sql/history.rs
--- pg_rfm::sql::history::previous_purchase_on
-CREATE  FUNCTION "previous_purchase_on"(
-	"history" purchase_history, /* Option < PurchaseHistory > */
-	"as_of" date /* Option < Day > */
-) RETURNS date /* Option < Day > */
-IMMUTABLE PARALLEL SAFE COST 20
-LANGUAGE c /* Rust */
-AS 'MODULE_PATHNAME', 'previous_purchase_on_wrapper';
-/* </end connected objects> */
-
-/* <begin connected objects> */
--- src/sql/timeline.rs
--- pg_rfm::sql::timeline::previous_state
-CREATE  FUNCTION "previous_state"(
-	"history" purchase_history, /* Option < PurchaseHistory > */
-	"as_of" date, /* Option < Day > */
-	"policy" segment_policy DEFAULT NULL, /* Option < SegmentPolicy > */
-	"engagement" engagement_history DEFAULT NULL, /* Option < EngagementHistory > */
-	"membership" text DEFAULT NULL /* Option < Membership > */
-) RETURNS TEXT /* Option < & '_ str > */
-IMMUTABLE PARALLEL SAFE COST 1000
-LANGUAGE c /* Rust */
-AS 'MODULE_PATHNAME', 'previous_state_wrapper';
-/* </end connected objects> */
-
-/* <begin connected objects> */
--- src/sql/history.rs
--- pg_rfm::sql::history::purchase_days
-CREATE  FUNCTION "purchase_days"(
-	"history" purchase_history, /* Option < PurchaseHistory > */
-	"as_of" date /* Option < Day > */
-) RETURNS INT /* Option < i32 > */
-IMMUTABLE PARALLEL SAFE COST 20
-LANGUAGE c /* Rust */
-AS 'MODULE_PATHNAME', 'purchase_days_wrapper';
-/* </end connected objects> */
-
-/* <begin connected objects> */
--- src/sql/types.rs
--- pg_rfm::sql::types::purchase_history_in
--- Skipped due to `#[pgrx(sql = false)]`
-/* </end connected objects> */
-
-/* <begin connected objects> */
--- src/sql/types.rs
--- pg_rfm::sql::types::purchase_history_out
--- Skipped due to `#[pgrx(sql = false)]`
-/* </end connected objects> */
-
-/* <begin connected objects> */
--- src/sql/types.rs
--- pg_rfm::sql::types::purchase_history_plus
-CREATE  FUNCTION "purchase_history_plus"(
-	"h1" purchase_history, /* PurchaseHistory */
-	"h2" purchase_history /* PurchaseHistory */
-) RETURNS purchase_history /* PurchaseHistory */
-IMMUTABLE STRICT PARALLEL SAFE COST 20
-LANGUAGE c /* Rust */
-AS 'MODULE_PATHNAME', 'purchase_history_plus_wrapper';
-/* </end connected objects> */
-
-/* <begin connected objects> */
--- src/sql/types.rs
--- pg_rfm::sql::types::purchase_history_recv
--- Skipped due to `#[pgrx(sql = false)]`
-/* </end connected objects> */
-
-/* <begin connected objects> */
--- src/sql/customer.rs
--- pg_rfm::sql::customer::purchase_stage
-CREATE  FUNCTION "purchase_stage"(
-	"history" purchase_history, /* Option < PurchaseHistory > */
-	"as_of" date, /* Option < Day > */
-	"policy" segment_policy DEFAULT NULL /* Option < SegmentPolicy > */
-) RETURNS TEXT /* Option < & '_ str > */
-IMMUTABLE PARALLEL SAFE COST 50
-LANGUAGE c /* Rust */
-AS 'MODULE_PATHNAME', 'purchase_stage_wrapper';
-/* </end connected objects> */
-
-/* <begin connected objects> */
--- src/sql/policy.rs
--- pg_rfm::sql::policy::purchase_stages
-CREATE  FUNCTION "purchase_stages"() RETURNS TABLE (
-	"stage" TEXT,  /* & '_ str */
-	"sort_order" INT,  /* i32 */
-	"label_en" TEXT,  /* & '_ str */
-	"label_ja" TEXT  /* & '_ str */
-)
-IMMUTABLE STRICT PARALLEL SAFE COST 10
-LANGUAGE c /* Rust */
-AS 'MODULE_PATHNAME', 'purchase_stages_wrapper';
-/* </end connected objects> */
-
-/* <begin connected objects> */
--- src/sql/kpi.rs
--- pg_rfm::sql::kpi::purchases_by_month
-CREATE  FUNCTION "purchases_by_month"(
-	"history" purchase_history, /* Option < PurchaseHistory > */
-	"as_of" date /* Option < Day > */
-) RETURNS TABLE (
-	"month" date,  /* Day */
-	"months_after" INT,  /* i32 */
-	"orders" bigint,  /* i64 */
-	"revenue" numeric  /* Decimal */
-)
-IMMUTABLE PARALLEL SAFE COST 100
-LANGUAGE c /* Rust */
-AS 'MODULE_PATHNAME', 'purchases_by_month_wrapper';
-/* </end connected objects> */
-
-/* <begin connected objects> */
--- src/sql/customer.rs
--- pg_rfm::sql::customer::r_score
-CREATE  FUNCTION "r_score"(
-	"history" purchase_history, /* Option < PurchaseHistory > */
-	"as_of" date, /* Option < Day > */
-	"policy" segment_policy DEFAULT NULL /* Option < SegmentPolicy > */
-) RETURNS INT /* Option < i32 > */
-IMMUTABLE PARALLEL SAFE COST 50
-LANGUAGE c /* Rust */
-AS 'MODULE_PATHNAME', 'r_score_wrapper';
-/* </end connected objects> */
-
-/* <begin connected objects> */
--- src/sql/channels.rs
--- pg_rfm::sql::channels::reachable_channels
--- Skipped due to `#[pgrx(sql = false)]`
-/* </end connected objects> */
-
-/* <begin connected objects> */
--- src/sql/kpi.rs
--- pg_rfm::sql::kpi::reached_purchase
-CREATE  FUNCTION "reached_purchase"(
-	"history" purchase_history, /* Option < PurchaseHistory > */
-	"nth" INT, /* Option < i32 > */
-	"as_of" date /* Option < Day > */
-) RETURNS bool /* Option < bool > */
-IMMUTABLE PARALLEL SAFE COST 20
-LANGUAGE c /* Rust */
-AS 'MODULE_PATHNAME', 'reached_purchase_wrapper';
-/* </end connected objects> */
-
-/* <begin connected objects> */
--- src/sql/kpi.rs
--- pg_rfm::sql::kpi::reached_purchase_within
-CREATE  FUNCTION "reached_purchase_within"(
-	"history" purchase_history, /* Option < PurchaseHistory > */
-	"nth" INT, /* Option < i32 > */
-	"days" INT, /* Option < i32 > */
-	"as_of" date /* Option < Day > */
-) RETURNS bool /* Option < bool > */
-IMMUTABLE PARALLEL SAFE COST 20
-LANGUAGE c /* Rust */
-AS 'MODULE_PATHNAME', 'reached_purchase_within_wrapper';
-/* </end connected objects> */
-
-/* <begin connected objects> */
--- src/sql/history.rs
--- pg_rfm::sql::history::recency_days
-CREATE  FUNCTION "recency_days"(
-	"history" purchase_history, /* Option < PurchaseHistory > */
-	"as_of" date /* Option < Day > */
-) RETURNS INT /* Option < i32 > */
-IMMUTABLE PARALLEL SAFE COST 20
-LANGUAGE c /* Rust */
-AS 'MODULE_PATHNAME', 'recency_days_wrapper';
-/* </end connected objects> */
-
-/* <begin connected objects> */
--- src/sql/customer.rs
--- pg_rfm::sql::customer::relation_score
-CREATE  FUNCTION "relation_score"(
-	"engagement" engagement_history, /* Option < EngagementHistory > */
-	"as_of" date, /* Option < Day > */
-	"policy" segment_policy DEFAULT NULL /* Option < SegmentPolicy > */
-) RETURNS numeric /* Option < Decimal > */
-IMMUTABLE PARALLEL SAFE COST 20
-LANGUAGE c /* Rust */
-AS 'MODULE_PATHNAME', 'relation_score_wrapper';
-/* </end connected objects> */
-
-/* <begin connected objects> */
--- src/sql/kpi.rs
--- pg_rfm::sql::kpi::retained_in_month
-CREATE  FUNCTION "retained_in_month"(
-	"history" purchase_history, /* Option < PurchaseHistory > */
-	"months" INT, /* Option < i32 > */
-	"as_of" date /* Option < Day > */
-) RETURNS bool /* Option < bool > */
-IMMUTABLE PARALLEL SAFE COST 20
-LANGUAGE c /* Rust */
-AS 'MODULE_PATHNAME', 'retained_in_month_wrapper';
-/* </end connected objects> */
-
-/* <begin connected objects> */
--- src/sql/kpi.rs
--- pg_rfm::sql::kpi::revenue_between
-CREATE  FUNCTION "revenue_between"(
-	"history" purchase_history, /* Option < PurchaseHistory > */
-	"from_day" date, /* Option < Day > */
-	"to_day" date /* Option < Day > */
-) RETURNS numeric /* Option < Decimal > */
-IMMUTABLE PARALLEL SAFE COST 20
-LANGUAGE c /* Rust */
-AS 'MODULE_PATHNAME', 'revenue_between_wrapper';
-/* </end connected objects> */
-
-/* <begin connected objects> */
--- src/sql/customer.rs
--- pg_rfm::sql::customer::rfm_score
-CREATE  FUNCTION "rfm_score"(
-	"history" purchase_history, /* Option < PurchaseHistory > */
-	"as_of" date, /* Option < Day > */
-	"policy" segment_policy DEFAULT NULL /* Option < SegmentPolicy > */
-) RETURNS INT /* Option < i32 > */
-IMMUTABLE PARALLEL SAFE COST 50
-LANGUAGE c /* Rust */
-AS 'MODULE_PATHNAME', 'rfm_score_wrapper';
-/* </end connected objects> */
-
-/* <begin connected objects> */
--- src/sql/from_numbers.rs
--- pg_rfm::sql::from_numbers::rfm_score
-CREATE  FUNCTION "rfm_score"(
-	"recency_days" INT, /* Option < i32 > */
-	"orders" bigint, /* Option < i64 > */
-	"monetary" numeric, /* Option < Decimal > */
-	"policy" segment_policy DEFAULT NULL /* Option < SegmentPolicy > */
-) RETURNS INT /* Option < i32 > */
-IMMUTABLE PARALLEL SAFE  COST 20
-LANGUAGE c /* Rust */
-AS 'MODULE_PATHNAME', 'rfm_score_of_bigint_wrapper';
-/* </end connected objects> */
-
-/* <begin connected objects> */
--- src/sql/from_numbers.rs
--- pg_rfm::sql::from_numbers::rfm_score
-CREATE  FUNCTION "rfm_score"(
-	"recency_days" INT, /* Option < i32 > */
-	"orders" INT, /* Option < i32 > */
-	"monetary" numeric, /* Option < Decimal > */
-	"policy" segment_policy DEFAULT NULL /* Option < SegmentPolicy > */
-) RETURNS INT /* Option < i32 > */
-IMMUTABLE PARALLEL SAFE  COST 20
-LANGUAGE c /* Rust */
-AS 'MODULE_PATHNAME', 'rfm_score_of_int_wrapper';
-/* </end connected objects> */
-
-/* <begin connected objects> */
--- src/sql/customer.rs
--- pg_rfm::sql::customer::rfm_segment
-CREATE  FUNCTION "rfm_segment"(
-	"history" purchase_history, /* Option < PurchaseHistory > */
-	"as_of" date, /* Option < Day > */
-	"policy" segment_policy DEFAULT NULL /* Option < SegmentPolicy > */
-) RETURNS TEXT /* Option < String > */
-IMMUTABLE PARALLEL SAFE COST 50
-LANGUAGE c /* Rust */
-AS 'MODULE_PATHNAME', 'rfm_segment_wrapper';
-/* </end connected objects> */
-
-/* <begin connected objects> */
--- src/sql/from_numbers.rs
--- pg_rfm::sql::from_numbers::rfm_segment
-CREATE  FUNCTION "rfm_segment"(
-	"score" INT, /* Option < i32 > */
-	"policy" segment_policy DEFAULT NULL /* Option < SegmentPolicy > */
-) RETURNS TEXT /* Option < String > */
-IMMUTABLE PARALLEL SAFE  COST 10
-LANGUAGE c /* Rust */
-AS 'MODULE_PATHNAME', 'rfm_segment_of_score_wrapper';
 /* </end connected objects> */
 
 /* <begin connected objects> */
@@ -5224,6 +5390,8 @@ AS 'MODULE_PATHNAME', 'vip_tiers_wrapper';
 --   policy::dormancy_reasons
 --   policy::policy_presets
 --   policy::next_actions
+--   vocabulary::labels
+--   vocabulary::rfm_segments
 --   customer::customer_columns
 --   view_columns::view_columns
 --   column_guess::source_columns
@@ -5244,13 +5412,15 @@ ALTER FUNCTION dormancy_categories() ROWS 5;
 ALTER FUNCTION dormancy_reasons() ROWS 6;
 ALTER FUNCTION policy_presets() ROWS 6;
 ALTER FUNCTION next_actions(segment_policy) ROWS 27;
+ALTER FUNCTION labels() ROWS 70;
+ALTER FUNCTION rfm_segments(segment_policy) ROWS 11;
 ALTER FUNCTION scenario_presets() ROWS 20;
 ALTER FUNCTION message_keys() ROWS 32;
 ALTER FUNCTION due_step_reasons() ROWS 11;
 ALTER FUNCTION ab_verdicts() ROWS 3;
 ALTER FUNCTION ab_factors() ROWS 3;
 ALTER FUNCTION customer_columns() ROWS 27;
-ALTER FUNCTION _view_columns() ROWS 76;
+ALTER FUNCTION _view_columns() ROWS 96;
 ALTER FUNCTION _source_columns() ROWS 27;
 /* </end connected objects> */
 
@@ -5513,6 +5683,14 @@ COMMENT ON FUNCTION dormancy_categories() IS
     'All kinds of dormant customers, those expected to answer first in front, with English and Japanese labels.';
 COMMENT ON FUNCTION dormancy_reasons() IS
     'All reasons for dormancy, those of whom an answer is expected first in front, with English and Japanese labels.';
+COMMENT ON FUNCTION labels() IS
+    'All these lists in one: list, name, the order in which reports sort, English and Japanese label.';
+COMMENT ON FUNCTION label(text, text, text) IS
+    'What a value of one of the lists of labels() is called in a language, en or ja; what is in none is called by its name.';
+COMMENT ON FUNCTION label_order(text, text) IS
+    'The place of a value in one of the lists of labels(), for reports to sort by; NULL where it is not in it.';
+COMMENT ON FUNCTION rfm_segments(segment_policy) IS
+    'The RFM segments of a policy in their order, with English and Japanese labels; a segment of your own is called by its name.';
 COMMENT ON FUNCTION next_actions(segment_policy) IS
     'All rules of the policy in order: rule, action, behavior, English and Japanese title.';
 

@@ -28,7 +28,7 @@ pub mod history;
 pub mod host;
 mod json;
 pub mod kpi;
-mod labels;
+pub mod labels;
 pub mod learn;
 pub mod lifecycle;
 pub mod membership;
@@ -42,6 +42,7 @@ pub mod scenario;
 mod sql;
 pub mod timeline;
 pub mod vip;
+pub mod vocabulary;
 
 #[cfg(feature = "sql")]
 ::pgrx::pg_module_magic!();

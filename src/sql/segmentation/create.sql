@@ -101,6 +101,9 @@ BEGIN
         AND @extschema@._key_types_hold(s) THEN
         PERFORM @extschema@._build_or_refresh(
             s, 'refresh', old.order_filter IS DISTINCT FROM s.order_filter, NULL::date, given ? 'policy');
+        IF s.lang <> old.lang THEN
+            PERFORM @extschema@._comment_relations(s);
+        END IF;
         PERFORM @extschema@._grant_readers(s, old.readers);
     ELSE
         PERFORM @extschema@._drop_relations(old, false);

@@ -1,0 +1,55 @@
+//! What values of closed lists are called, in English and Japanese, and the order in which reports sort them.
+
+use pgrx::prelude::*;
+
+use super::error::OrRaise;
+use super::types::{SegmentPolicy, policy_of};
+use crate::rfm::Segment;
+use crate::vocabulary::{LISTS, Language, List};
+
+#[pg_extern(immutable, strict, parallel_safe, cost = 10)]
+#[allow(clippy::type_complexity)]
+fn labels() -> TableIterator<
+    'static,
+    (
+        name!(list, &'static str),
+        name!(name, &'static str),
+        name!(sort_order, i32),
+        name!(label_en, &'static str),
+        name!(label_ja, &'static str),
+    ),
+> {
+    TableIterator::new(LISTS.iter().flat_map(|list| {
+        (1..).zip(list.labels()).map(|(order, label)| (list.name, label.name, order, label.en, label.ja))
+    }))
+}
+
+/// What is in none of the lists is called by its name: segments and channels of a shop's own policy.
+#[pg_extern(immutable, strict, parallel_safe, cost = 10)]
+fn label<'a>(list: &str, name: &'a str, lang: &str) -> &'a str {
+    let (list, language) = (List::from_name(list).or_raise(), Language::from_name(lang).or_raise());
+    list.find(name).map_or(name, |(_, label)| language.choose(label.en, label.ja))
+}
+
+#[pg_extern(immutable, strict, parallel_safe, cost = 10)]
+fn label_order(list: &str, name: &str) -> Option<i32> {
+    List::from_name(list).or_raise().find(name).map(|(order, _)| order)
+}
+
+#[pg_extern(immutable, parallel_safe, cost = 1000)]
+#[allow(clippy::type_complexity)]
+fn rfm_segments(
+    policy: default!(Option<SegmentPolicy>, "NULL"),
+) -> TableIterator<
+    'static,
+    (name!(sort_order, i32), name!(segment, String), name!(label_en, String), name!(label_ja, String)),
+> {
+    let rows: Vec<_> = (1..)
+        .zip(policy_of(&policy).segments.names())
+        .map(|(order, name)| {
+            let (en, ja) = Segment::from_name(name).map_or((name, name), |known| (known.label_en(), known.label_ja()));
+            (order, name.to_owned(), en.to_owned(), ja.to_owned())
+        })
+        .collect();
+    TableIterator::new(rows)
+}
