@@ -469,6 +469,18 @@ COMMENT ON FUNCTION stored_policy(text) IS
 /* </end connected objects> */
 
 /* <begin connected objects> */
+-- src/sql/vocabulary.rs
+-- pg_rfm::sql::vocabulary::_audit_text
+CREATE  FUNCTION "_audit_text"(
+	"english" TEXT, /* & str */
+	"lang" TEXT /* & str */
+) RETURNS TEXT /* String */
+IMMUTABLE STRICT PARALLEL SAFE  COST 10
+LANGUAGE c /* Rust */
+AS 'MODULE_PATHNAME', 'audit_text_wrapper';
+/* </end connected objects> */
+
+/* <begin connected objects> */
 -- src/sql/column_guess.rs
 -- pg_rfm::sql::column_guess::_choose_column
 CREATE  FUNCTION "_choose_column"(
@@ -1582,7 +1594,7 @@ AS 'MODULE_PATHNAME', 'normalized_email_wrapper';
 -- pg_rfm::sql::channels::normalized_phone
 CREATE  FUNCTION "normalized_phone"(
 	"phone" TEXT, /* & str */
-	"region" TEXT DEFAULT 'JP' /* & str */
+	"region" TEXT /* & str */
 ) RETURNS TEXT /* Option < String > */
 IMMUTABLE STRICT PARALLEL SAFE COST 500
 LANGUAGE c /* Rust */
@@ -1594,7 +1606,7 @@ AS 'MODULE_PATHNAME', 'normalized_phone_wrapper';
 -- pg_rfm::sql::channels::normalized_postal_code
 CREATE  FUNCTION "normalized_postal_code"(
 	"postal_code" TEXT, /* & str */
-	"country" TEXT DEFAULT 'JP' /* & str */
+	"country" TEXT /* & str */
 ) RETURNS TEXT /* Option < String > */
 IMMUTABLE STRICT PARALLEL SAFE COST 100
 LANGUAGE c /* Rust */
@@ -1666,7 +1678,9 @@ AS 'MODULE_PATHNAME', 'orders_between_wrapper';
 CREATE  FUNCTION "policy_presets"() RETURNS TABLE (
 	"name" TEXT,  /* & '_ str */
 	"title" TEXT,  /* & '_ str */
-	"description" TEXT  /* & '_ str */
+	"title_ja" TEXT,  /* & '_ str */
+	"description" TEXT,  /* & '_ str */
+	"description_ja" TEXT  /* & '_ str */
 )
 IMMUTABLE STRICT PARALLEL SAFE COST 10
 LANGUAGE c /* Rust */
@@ -1977,8 +1991,8 @@ AS 'MODULE_PATHNAME', 'rfm_segment_of_score_wrapper';
 CREATE  FUNCTION "rfm_segments"(
 	"policy" segment_policy DEFAULT NULL /* Option < SegmentPolicy > */
 ) RETURNS TABLE (
-	"sort_order" INT,  /* i32 */
 	"segment" TEXT,  /* String */
+	"sort_order" INT,  /* i32 */
 	"label_en" TEXT,  /* String */
 	"label_ja" TEXT  /* String */
 )
@@ -1995,6 +2009,7 @@ AS 'MODULE_PATHNAME', 'rfm_segments_wrapper';
 --   view_columns::view_columns
 --   channels
 --   notes
+--   vocabulary::audit_text
 --   vocabulary::label
 --   vocabulary::label_order
 --   vocabulary::rfm_segments
@@ -4366,6 +4381,19 @@ $index$;
 COMMENT ON FUNCTION _an_index_leads_with(regclass, text[]) IS
     'Part of segmentations: whether a table has an index of which these are the first columns.';
 
+-- The audit in the language of the segmentation. Every text that can be found stands in src/audit.rs in both.
+CREATE FUNCTION _audit_in_language(s segmentation_settings) RETURNS TABLE (
+    finding text, rows bigint, share numeric, example text, effect text
+)
+LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp
+AS $audit$
+    SELECT @extschema@._audit_text(a.finding, s.lang), a.rows, a.share, a.example,
+           @extschema@._audit_text(a.effect, s.lang)
+    FROM @extschema@._audit(s) AS a
+$audit$;
+COMMENT ON FUNCTION _audit_in_language(segmentation_settings) IS
+    'Part of segmentations: what is odd about the orders, in the language of the segmentation.';
+
 CREATE FUNCTION _show_audit(s segmentation_settings) RETURNS void
 LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp
 AS $show$
@@ -4373,10 +4401,12 @@ DECLARE
     line record;
 BEGIN
     -- The only finding that counts no rows is the missing index, which only tracking uses.
-    FOR line IN SELECT * FROM @extschema@._audit(s) AS a WHERE a.rows IS NOT NULL OR s.track = 'trigger' LOOP
+    FOR line IN SELECT * FROM @extschema@._audit_in_language(s) AS a
+                WHERE a.rows IS NOT NULL OR s.track = 'trigger' LOOP
         RAISE NOTICE '%: %: %', s.name, line.finding, concat_ws('; ',
             line.rows || format(' (%s %%)', round(100 * line.share, 2)), line.effect,
-            CASE WHEN line.rows IS NOT NULL THEN 'for example ' ELSE '' END || line.example);
+            CASE WHEN line.rows IS NOT NULL THEN @extschema@._audit_text('for example: '::text, s.lang) ELSE '' END
+                || line.example);
     END LOOP;
 END
 $show$;
@@ -4877,7 +4907,7 @@ $sql$CREATE FUNCTION @extschema@.audit_orders(%s)
     RETURNS TABLE (finding text, rows bigint, share numeric, example text, effect text)
 LANGUAGE sql STABLE SECURITY INVOKER SET search_path = pg_catalog, pg_temp
 AS $audit$
-    SELECT * FROM @extschema@._audit(@extschema@._checked_settings(NULL::@extschema@.segmentation_settings, %s))
+    SELECT * FROM @extschema@._audit_in_language(@extschema@._checked_settings(NULL::@extschema@.segmentation_settings, %s))
 $audit$$sql$, of_audit, given_to_audit);
 END
 $declare$;
@@ -4913,7 +4943,8 @@ CREATE  FUNCTION "scenario_presets"() RETURNS TABLE (
 	"behavior" TEXT,  /* & '_ str */
 	"title" TEXT,  /* String */
 	"title_ja" TEXT,  /* String */
-	"description" TEXT  /* & '_ str */
+	"description" TEXT,  /* & '_ str */
+	"description_ja" TEXT  /* & '_ str */
 )
 IMMUTABLE STRICT PARALLEL SAFE COST 1000
 LANGUAGE c /* Rust */
@@ -5653,7 +5684,7 @@ COMMENT ON FUNCTION default_policy() IS
 COMMENT ON FUNCTION preset_policy(text) IS
     'The ready-made policy of that name, of those in policy_presets().';
 COMMENT ON FUNCTION policy_presets() IS
-    'All ready-made policies: name, title, description.';
+    'All ready-made policies: name, title and description in English and Japanese.';
 COMMENT ON FUNCTION check_policy(segment_policy) IS
     'Rows (severity, path, message): error for contradictions, warning for what can never be reached, info; NULL: the default.';
 COMMENT ON FUNCTION effective_policy(segment_policy) IS
@@ -5689,6 +5720,8 @@ COMMENT ON FUNCTION label(text, text, text) IS
     'What a value of one of the lists of labels() is called in a language, en or ja; what is in none is called by its name.';
 COMMENT ON FUNCTION label_order(text, text) IS
     'The place of a value in one of the lists of labels(), for reports to sort by; NULL where it is not in it.';
+COMMENT ON FUNCTION _audit_text(text, text) IS
+    'Part of segmentations: what the audit says, in a language.';
 COMMENT ON FUNCTION rfm_segments(segment_policy) IS
     'The RFM segments of a policy in their order, with English and Japanese labels; a segment of your own is called by its name.';
 COMMENT ON FUNCTION next_actions(segment_policy) IS

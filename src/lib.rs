@@ -6,6 +6,7 @@
 
 pub mod ab;
 pub mod action;
+pub mod audit;
 pub mod bytes;
 pub mod calendar;
 pub mod channels;

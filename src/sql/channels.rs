@@ -27,12 +27,12 @@ fn normalized_email(email: &str) -> Option<String> {
 }
 
 #[pg_extern(immutable, strict, parallel_safe, cost = 500)]
-fn normalized_phone(phone: &str, region: default!(&str, "'JP'")) -> Option<String> {
+fn normalized_phone(phone: &str, region: &str) -> Option<String> {
     channels::normalized_phone(phone, Region::parse(region).or_raise())
 }
 
 #[pg_extern(immutable, strict, parallel_safe, cost = 100)]
-fn normalized_postal_code(postal_code: &str, country: default!(&str, "'JP'")) -> Option<String> {
+fn normalized_postal_code(postal_code: &str, country: &str) -> Option<String> {
     channels::normalized_postal_code(postal_code, country).or_raise()
 }
 

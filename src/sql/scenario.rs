@@ -36,6 +36,7 @@ fn scenario_presets() -> TableIterator<
         name!(title, String),
         name!(title_ja, String),
         name!(description, &'static str),
+        name!(description_ja, &'static str),
     ),
 > {
     TableIterator::new(PRESETS.iter().map(|entry| {
@@ -44,7 +45,15 @@ fn scenario_presets() -> TableIterator<
         let title_ja = plan.title_ja.as_ref().unwrap_or(&plan.title).clone();
         // No preset has a priority above 100.
         let priority = plan.priority as i32;
-        (entry.name, priority, plan.behavior.name(), plan.title.clone(), title_ja, entry.description)
+        (
+            entry.name,
+            priority,
+            plan.behavior.name(),
+            plan.title.clone(),
+            title_ja,
+            entry.description,
+            entry.description_ja,
+        )
     }))
 }
 

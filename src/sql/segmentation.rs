@@ -27,6 +27,7 @@ extension_sql_file!(
         view_columns::view_columns,
         "channels",
         "notes",
+        vocabulary::audit_text,
         vocabulary::label,
         vocabulary::label_order,
         vocabulary::rfm_segments,

@@ -1,9 +1,11 @@
-//! What values of closed lists are called, in English and Japanese, and the order in which reports sort them.
+//! What values of closed lists are called, in English and Japanese, and the order in which reports sort them; what the audit says
+//! in both.
 
 use pgrx::prelude::*;
 
 use super::error::OrRaise;
 use super::types::{SegmentPolicy, policy_of};
+use crate::audit;
 use crate::rfm::Segment;
 use crate::vocabulary::{LISTS, Language, List};
 
@@ -36,19 +38,24 @@ fn label_order(list: &str, name: &str) -> Option<i32> {
     List::from_name(list).or_raise().find(name).map(|(order, _)| order)
 }
 
+#[pg_extern(name = "_audit_text", immutable, strict, parallel_safe, cost = 10)]
+fn audit_text(english: &str, lang: &str) -> String {
+    audit::said(english, Language::from_name(lang).or_raise())
+}
+
 #[pg_extern(immutable, parallel_safe, cost = 1000)]
 #[allow(clippy::type_complexity)]
 fn rfm_segments(
     policy: default!(Option<SegmentPolicy>, "NULL"),
 ) -> TableIterator<
     'static,
-    (name!(sort_order, i32), name!(segment, String), name!(label_en, String), name!(label_ja, String)),
+    (name!(segment, String), name!(sort_order, i32), name!(label_en, String), name!(label_ja, String)),
 > {
     let rows: Vec<_> = (1..)
         .zip(policy_of(&policy).segments.names())
         .map(|(order, name)| {
             let (en, ja) = Segment::from_name(name).map_or((name, name), |known| (known.label_en(), known.label_ja()));
-            (order, name.to_owned(), en.to_owned(), ja.to_owned())
+            (name.to_owned(), order, en.to_owned(), ja.to_owned())
         })
         .collect();
     TableIterator::new(rows)

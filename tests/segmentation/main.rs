@@ -8,6 +8,7 @@ mod audit;
 mod changed_database;
 mod create;
 mod dump;
+mod language;
 mod names;
 mod order_lines;
 mod refresh;

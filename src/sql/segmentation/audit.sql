@@ -163,6 +163,19 @@ $index$;
 COMMENT ON FUNCTION _an_index_leads_with(regclass, text[]) IS
     'Part of segmentations: whether a table has an index of which these are the first columns.';
 
+-- The audit in the language of the segmentation. Every text that can be found stands in src/audit.rs in both.
+CREATE FUNCTION _audit_in_language(s segmentation_settings) RETURNS TABLE (
+    finding text, rows bigint, share numeric, example text, effect text
+)
+LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp
+AS $audit$
+    SELECT @extschema@._audit_text(a.finding, s.lang), a.rows, a.share, a.example,
+           @extschema@._audit_text(a.effect, s.lang)
+    FROM @extschema@._audit(s) AS a
+$audit$;
+COMMENT ON FUNCTION _audit_in_language(segmentation_settings) IS
+    'Part of segmentations: what is odd about the orders, in the language of the segmentation.';
+
 CREATE FUNCTION _show_audit(s segmentation_settings) RETURNS void
 LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp
 AS $show$
@@ -170,10 +183,12 @@ DECLARE
     line record;
 BEGIN
     -- The only finding that counts no rows is the missing index, which only tracking uses.
-    FOR line IN SELECT * FROM @extschema@._audit(s) AS a WHERE a.rows IS NOT NULL OR s.track = 'trigger' LOOP
+    FOR line IN SELECT * FROM @extschema@._audit_in_language(s) AS a
+                WHERE a.rows IS NOT NULL OR s.track = 'trigger' LOOP
         RAISE NOTICE '%: %: %', s.name, line.finding, concat_ws('; ',
             line.rows || format(' (%s %%)', round(100 * line.share, 2)), line.effect,
-            CASE WHEN line.rows IS NOT NULL THEN 'for example ' ELSE '' END || line.example);
+            CASE WHEN line.rows IS NOT NULL THEN @extschema@._audit_text('for example: '::text, s.lang) ELSE '' END
+                || line.example);
     END LOOP;
 END
 $show$;

@@ -4,7 +4,7 @@ use super::limit::*;
 use crate::common::*;
 
 /// Calls of every kind, each with what it takes to load, to parse and to answer.
-const CALLS: [&str; 12] = [
+const CALLS: [&str; 13] = [
     "length('{\"2024-01-01\": {\"orders\": 1, \"amount\": 5}}'::purchase_history::text)",
     "length('{\"review\": {\"2024-01-01\": 1}}'::engagement_history::text)",
     "length('[{\"on\": \"2024-01-01\", \"times\": 2}]'::contact_history::text)",
@@ -15,6 +15,7 @@ const CALLS: [&str; 12] = [
     "(SELECT length(purchase_history(date '2024-01-01' + i, i)::text) FROM generate_series(1, 100) i)",
     "length(preset_policy(repeat('x', 1000))::text)",
     "cardinality(reachable_channels('a@example.com', '+81 90 1234 5678', 'x', 'y', '{\"email\": true}'))",
+    "length(normalized_phone('+81 90 1234 5678', 'JP')) + length(normalized_email('a@example.com'))",
     "length(ab_group(1, 'x', '[{\"group\": \"a\", \"share\": 1}]'))",
     "rfm_score(20, 3, 1000.5)",
 ];
