@@ -2,8 +2,8 @@
 
 use crate::vocabulary::Language;
 
-/// Findings and what they do to the results, in English as the SQL of the audit writes them, and in Japanese. A text that ends with
-/// a colon and a space is the beginning of one: what follows it is the same in both languages.
+/// Findings and what they do to the results, in English as the SQL of the audit writes them, and in Japanese. A text that
+/// ends with a colon and a space is the beginning of one: what follows it is the same in both languages.
 const TEXTS: &[(&str, &str)] = &[
     ("no customer", "顧客がない"),
     ("no date", "日付がない"),

@@ -1,8 +1,8 @@
 //! Over which channels a customer can be reached, judged by the shape of her addresses and by her consents.
 //!
 //! What is no address, such as "none" or "n/a", is ignored: the customer cannot be reached by it. Text is read in its
-//! compatibility form (Unicode NFKC), so that full-width digits and letters are what they look like. What reaches a customer has
-//! one normalized form, in which other programs take it.
+//! compatibility form (Unicode NFKC), so that full-width digits and letters are what they look like. What reaches a
+//! customer has one normalized form, in which other programs take it.
 
 mod email;
 mod phone;

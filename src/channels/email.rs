@@ -4,15 +4,15 @@ use email_address::{EmailAddress, Options};
 
 use super::judged;
 
-/// Mobile carriers of Japan that used to give out addresses with dots where no address of RFC 5322 has one: at either end, or
-/// several in a row. They are in use, and mail to them arrives.
+/// Mobile carriers of Japan that used to give out addresses with dots where no address of RFC 5322 has one: at either
+/// end, or several in a row. They are in use, and mail to them arrives.
 const DOTS_ANYWHERE: [&str; 2] = ["docomo.ne.jp", "ezweb.ne.jp"];
 
-/// The address as programs take it: in compatibility form, without white space around it, its domain in small letters; `None`
-/// where the text is none.
+/// The address as programs take it: in compatibility form, without white space around it, its domain in small letters;
+/// `None` where the text is none.
 ///
-/// It is an address as in RFC 5322, in ASCII, with a domain of at least two parts. Before the `@`, capitals stay: only the
-/// domain has the same meaning in small letters.
+/// It is an address as in RFC 5322, in ASCII, with a domain of at least two parts. Before the `@`, capitals stay: only
+/// the domain has the same meaning in small letters.
 pub fn normalized_email(text: &str) -> Option<String> {
     let text = judged(text)?;
     if !text.chars().all(|sign| sign.is_ascii_graphic()) {

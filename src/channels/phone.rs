@@ -1,6 +1,6 @@
 //! Phone numbers.
 
-use phonenumber::{Mode, PhoneNumber, Type, country, metadata};
+use phonenumber::{PhoneNumber, Type, country, metadata};
 
 use super::{is_hyphen, judged};
 use crate::error::{Error, ErrorKind, Result, shown};
@@ -51,13 +51,14 @@ pub fn phone_line(text: &str) -> Option<PhoneLine> {
 
 /// The number with its country, as in E.164: `+819012345678`; `None` where the text is none.
 pub fn normalized_phone(text: &str, home: Region) -> Option<String> {
-    phone_number(text, home).map(|number| number.format().mode(Mode::E164).to_string())
+    // Not by the crate's formatter, which compiles the patterns of all formats for it.
+    phone_number(text, home).map(|number| format!("+{}{}", number.code().value(), number.national()))
 }
 
 /// The number, of the country it names or else of `home`.
 ///
-/// A `+` names the country, and so does what a country dials before a number abroad: 00 or 010 in Japan, where any other number
-/// begins with 0; of the rest nobody can tell the country there.
+/// A `+` names the country, and so does what a country dials before a number abroad: 00 or 010 in Japan, where any other
+/// number begins with 0; of the rest nobody can tell the country there.
 fn phone_number(text: &str, Region(home): Region) -> Option<PhoneNumber> {
     let (international, digits) = phone_digits(&judged(text)?)?;
     let abroad = digits.strip_prefix("010").or_else(|| digits.strip_prefix("00"));

@@ -107,7 +107,8 @@ impl JapaneseCode {
         code.map_or(Self::Absent, |(start, end)| Self::of(&signs, start, start, end))
     }
 
-    /// What stands between `start` and `end`; its mark, if it has one, stands from `mark` on. Postal codes begin with 001.
+    /// What stands between `start` and `end`; its mark, if it has one, stands from `mark` on. Postal codes begin with
+    /// 001.
     fn of(signs: &[char], mark: usize, start: usize, end: usize) -> Self {
         let digits: String = signs[start..end].iter().filter(|sign| sign.is_ascii_digit()).collect();
         match digits.starts_with("000") {

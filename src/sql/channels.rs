@@ -6,6 +6,7 @@ use pgrx::{IntoDatum, pg_sys};
 use super::call::argument;
 use super::datum::{RawDatum, jsonb_text, varlena_bytes};
 use super::error::OrRaise;
+use super::memory::ensure_reserve;
 use crate::channels::{self, Addresses, Consents, Region};
 
 #[pg_extern(sql = false)]
@@ -23,16 +24,19 @@ fn reachable_channels(fcinfo: pg_sys::FunctionCallInfo) -> Option<RawDatum> {
 
 #[pg_extern(immutable, strict, parallel_safe, cost = 100)]
 fn normalized_email(email: &str) -> Option<String> {
+    ensure_reserve();
     channels::normalized_email(email)
 }
 
 #[pg_extern(immutable, strict, parallel_safe, cost = 500)]
 fn normalized_phone(phone: &str, region: &str) -> Option<String> {
+    ensure_reserve();
     channels::normalized_phone(phone, Region::parse(region).or_raise())
 }
 
 #[pg_extern(immutable, strict, parallel_safe, cost = 100)]
 fn normalized_postal_code(postal_code: &str, country: &str) -> Option<String> {
+    ensure_reserve();
     channels::normalized_postal_code(postal_code, country).or_raise()
 }
 

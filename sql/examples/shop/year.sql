@@ -137,8 +137,10 @@ FROM steps_today WHERE why <> 'not_in_segment' GROUP BY why ORDER BY why;
 
 \echo 'The list for whoever sends it: addresses as a mailer takes them'
 SELECT customer_id, scenario, step, l.channel,
-       CASE l.channel WHEN 'email' THEN normalized_email(email) WHEN 'line' THEN line_id
-                      WHEN 'postal' THEN normalized_postal_code(postal_address, 'JP') ELSE normalized_phone(phone, 'JP') END AS address
+       CASE l.channel WHEN 'email' THEN normalized_email(email)
+                      WHEN 'line' THEN line_id
+                      WHEN 'postal' THEN normalized_postal_code(postal_address, 'JP')
+                      ELSE normalized_phone(phone, 'JP') END AS address
 FROM contacts AS l
 JOIN customers USING (customer_id)
 WHERE contacted_at = '2025-07-01 10:00+09' AND step IS NOT NULL

@@ -191,7 +191,8 @@ $sql$CREATE FUNCTION @extschema@.audit_orders(%s)
     RETURNS TABLE (finding text, rows bigint, share numeric, example text, effect text)
 LANGUAGE sql STABLE SECURITY INVOKER SET search_path = pg_catalog, pg_temp
 AS $audit$
-    SELECT * FROM @extschema@._audit_in_language(@extschema@._checked_settings(NULL::@extschema@.segmentation_settings, %s))
+    SELECT * FROM @extschema@._audit_in_language(
+        @extschema@._checked_settings(NULL::@extschema@.segmentation_settings, %s))
 $audit$$sql$, of_audit, given_to_audit);
 END
 $declare$;

@@ -166,7 +166,7 @@ GROUP BY %1$sc.lifecycle_state, coalesce(c.rfm_segment, c.lifecycle_state), c.li
         @extschema@._relation(s, 'customers'))
 $segments$;
 COMMENT ON FUNCTION _segments_sql(segmentation_settings) IS
-    'Part of segmentations: the SELECT of one row a lifecycle state and RFM segment; prospects, who have none, come first.';
+    'Part of segmentations: the SELECT of one row a lifecycle state and RFM segment, prospects by themselves.';
 
 -- The last twelve months that are over, each from the end of the one before to its own. Steps of a month keep to the
 -- ends of months only if they start on a 31st. If the first end is no 31st, start at the end of the month before, which
@@ -251,8 +251,8 @@ $sql$SELECT %1$scoalesce(c.action_rule, '') AS action_rule, coalesce(c.action_ch
        min(c.wait_until) AS wait_until
 FROM %2$s AS c
 CROSS JOIN %4$s AS p
-GROUP BY %1$scoalesce(c.action_rule, ''), coalesce(c.action_channel, 'none'), c.next_action, c.action_title, c.action_order,
-         c.action_behavior, c.behavior_label, c.channel_label, p.lang$sql$,
+GROUP BY %1$scoalesce(c.action_rule, ''), coalesce(c.action_channel, 'none'), c.next_action, c.action_title,
+         c.action_order, c.action_behavior, c.behavior_label, c.channel_label, p.lang$sql$,
         @extschema@._tenant_column(s, 'c'), @extschema@._relation(s, 'customers'),
         @extschema@._label('behavior', quote_literal('none')), @extschema@._relation(s, 'status'))
 $actions$;
