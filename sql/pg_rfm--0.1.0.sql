@@ -1634,11 +1634,14 @@ COMMENT ON FUNCTION reachable_channels(text, text, text, text, jsonb) IS
     'The channels over which a customer can be reached: the address is valid and the channel consented to (consents NULL: every channel counts). Never an error for a bad address.';
 
 COMMENT ON FUNCTION normalized_email(text) IS
-    'An e-mail address as other programs take it: half-width, trimmed, its domain in small letters; NULL where it is none.';
+    'An e-mail address as other programs take it: half-width, trimmed, its domain in small letters; NULL where it is '
+    'none.';
 COMMENT ON FUNCTION normalized_phone(text, text) IS
-    'A phone number as in E.164, for example +819012345678; region is the country of a number that names none. NULL where it is none.';
+    'A phone number as in E.164, for example +819012345678; region is the country of a number that names none. NULL '
+    'where it is none.';
 COMMENT ON FUNCTION normalized_postal_code(text, text) IS
-    'A postal code as its country writes it, in Japan 123-4567, there also that of an address; NULL where there is none.';
+    'A postal code as its country writes it, in Japan 123-4567, there also that of an address; NULL where there is '
+    'none.';
 /* </end connected objects> */
 
 /* <begin connected objects> */
@@ -2912,7 +2915,7 @@ GROUP BY %1$sc.lifecycle_state, coalesce(c.rfm_segment, c.lifecycle_state), c.li
         @extschema@._relation(s, 'customers'))
 $segments$;
 COMMENT ON FUNCTION _segments_sql(segmentation_settings) IS
-    'Part of segmentations: the SELECT of one row a lifecycle state and RFM segment; prospects, who have none, come first.';
+    'Part of segmentations: the SELECT of one row a lifecycle state and RFM segment, prospects by themselves.';
 
 -- The last twelve months that are over, each from the end of the one before to its own. Steps of a month keep to the
 -- ends of months only if they start on a 31st. If the first end is no 31st, start at the end of the month before, which
@@ -2997,8 +3000,8 @@ $sql$SELECT %1$scoalesce(c.action_rule, '') AS action_rule, coalesce(c.action_ch
        min(c.wait_until) AS wait_until
 FROM %2$s AS c
 CROSS JOIN %4$s AS p
-GROUP BY %1$scoalesce(c.action_rule, ''), coalesce(c.action_channel, 'none'), c.next_action, c.action_title, c.action_order,
-         c.action_behavior, c.behavior_label, c.channel_label, p.lang$sql$,
+GROUP BY %1$scoalesce(c.action_rule, ''), coalesce(c.action_channel, 'none'), c.next_action, c.action_title,
+         c.action_order, c.action_behavior, c.behavior_label, c.channel_label, p.lang$sql$,
         @extschema@._tenant_column(s, 'c'), @extschema@._relation(s, 'customers'),
         @extschema@._label('behavior', quote_literal('none')), @extschema@._relation(s, 'status'))
 $actions$;
@@ -4907,7 +4910,8 @@ $sql$CREATE FUNCTION @extschema@.audit_orders(%s)
     RETURNS TABLE (finding text, rows bigint, share numeric, example text, effect text)
 LANGUAGE sql STABLE SECURITY INVOKER SET search_path = pg_catalog, pg_temp
 AS $audit$
-    SELECT * FROM @extschema@._audit_in_language(@extschema@._checked_settings(NULL::@extschema@.segmentation_settings, %s))
+    SELECT * FROM @extschema@._audit_in_language(
+        @extschema@._checked_settings(NULL::@extschema@.segmentation_settings, %s))
 $audit$$sql$, of_audit, given_to_audit);
 END
 $declare$;
@@ -5717,13 +5721,15 @@ COMMENT ON FUNCTION dormancy_reasons() IS
 COMMENT ON FUNCTION labels() IS
     'All these lists in one: list, name, the order in which reports sort, English and Japanese label.';
 COMMENT ON FUNCTION label(text, text, text) IS
-    'What a value of one of the lists of labels() is called in a language, en or ja; what is in none is called by its name.';
+    'What a value of one of the lists of labels() is called in a language, en or ja; what is in none is called by its '
+    'name.';
 COMMENT ON FUNCTION label_order(text, text) IS
     'The place of a value in one of the lists of labels(), for reports to sort by; NULL where it is not in it.';
 COMMENT ON FUNCTION _audit_text(text, text) IS
     'Part of segmentations: what the audit says, in a language.';
 COMMENT ON FUNCTION rfm_segments(segment_policy) IS
-    'The RFM segments of a policy in their order, with English and Japanese labels; a segment of your own is called by its name.';
+    'The RFM segments of a policy in their order, with English and Japanese labels; a segment of your own is called by '
+    'its name.';
 COMMENT ON FUNCTION next_actions(segment_policy) IS
     'All rules of the policy in order: rule, action, behavior, English and Japanese title.';
 
