@@ -1,5 +1,16 @@
 //! Closed lists of labels: what the SQL functions return as text, in one place each.
 
+/// A value of a closed list: its name as SQL knows it and what it is called.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Label {
+    /// The name in SQL.
+    pub name: &'static str,
+    /// What it is called in English.
+    pub en: &'static str,
+    /// What it is called in Japanese.
+    pub ja: &'static str,
+}
+
 /// Declares an enum whose values are the labels of a closed list, in the order of the list.
 ///
 /// Each value has its name as SQL knows it and what it is called in English and Japanese.
@@ -33,6 +44,11 @@ macro_rules! labels {
             /// What it is called in Japanese.
             pub const fn label_ja(self) -> &'static str {
                 match self { $($list::$value => $ja),+ }
+            }
+
+            /// Its name with what it is called.
+            pub const fn label(self) -> $crate::labels::Label {
+                $crate::labels::Label { name: self.name(), en: self.label_en(), ja: self.label_ja() }
             }
 
             /// The value of that name.

@@ -6,6 +6,7 @@
 
 pub mod ab;
 pub mod action;
+pub mod audit;
 pub mod bytes;
 pub mod calendar;
 pub mod channels;
@@ -29,7 +30,7 @@ pub mod history;
 pub mod host;
 mod json;
 pub mod kpi;
-mod labels;
+pub mod labels;
 pub mod learn;
 pub mod lifecycle;
 pub mod membership;
@@ -44,6 +45,7 @@ pub mod scenario;
 mod sql;
 pub mod timeline;
 pub mod vip;
+pub mod vocabulary;
 pub mod words;
 
 #[cfg(feature = "sql")]

@@ -21,6 +21,34 @@ labels! {
     }
 }
 
+labels! {
+    /// A segment of the default policy; a policy may have others, which are called by their names.
+    Segment "rfm segment" {
+        /// Buys often, much and recently.
+        Champions = "champions", "Champions", "最優良";
+        /// Buys often.
+        Loyal = "loyal", "Loyal", "ロイヤル";
+        /// Has bought several times, the last time recently.
+        PotentialLoyalist = "potential_loyalist", "Potential loyalists", "ロイヤル候補";
+        /// Has just bought for the first time.
+        FirstTimers = "first_timers", "First-timers", "初回購入";
+        /// Bought once, not long ago.
+        Promising = "promising", "Promising", "有望";
+        /// Has bought several times, not so recently.
+        NeedsAttention = "needs_attention", "Needs attention", "要注意";
+        /// Bought once, not so recently.
+        AboutToSleep = "about_to_sleep", "About to sleep", "休眠間近";
+        /// Bought often and much, long ago.
+        CannotLose = "cannot_lose", "Cannot lose", "失えない優良";
+        /// Bought often, long ago.
+        Slipping = "slipping", "Slipping away", "離れかけ";
+        /// Bought a few times, long ago.
+        Hibernating = "hibernating", "Hibernating", "冬眠";
+        /// None of these.
+        Lost = "lost", "Lost", "離反";
+    }
+}
+
 impl Frequency {
     /// The most that F can be in a history of so many purchase days.
     pub fn most_of(self, days: i64) -> i64 {
@@ -78,6 +106,12 @@ pub struct Segments {
 }
 
 impl Segments {
+    /// The names of the segments in their order, each once; the default comes last where no rule has its name.
+    pub fn names(&self) -> impl Iterator<Item = &str> {
+        let is_rule = self.rules.iter().any(|rule| rule.name == self.default);
+        self.rules.iter().map(|rule| rule.name.as_str()).chain(Some(self.default.as_str()).filter(|_| !is_rule))
+    }
+
     /// Whether a segment is called so.
     pub fn has(&self, name: &str) -> bool {
         self.default == name || self.rules.iter().any(|rule| rule.name == name)

@@ -7,10 +7,14 @@ use crate::error::{Error, ErrorKind, Result, shown};
 pub struct Preset {
     /// Its name.
     pub name: &'static str,
-    /// What it is called.
+    /// What it is called, in English.
     pub title: &'static str,
-    /// Which shop it is for.
+    /// What it is called, in Japanese.
+    pub title_ja: &'static str,
+    /// Which shop it is for, in English.
     pub description: &'static str,
+    /// Which shop it is for, in Japanese.
+    pub description_ja: &'static str,
     document: &'static str,
 }
 
@@ -19,37 +23,49 @@ pub const PRESETS: &[Preset] = &[
     Preset {
         name: "default",
         title: "Default, 30 / 60 days",
+        title_ja: "標準（30日・60日）",
         description: "At risk after 30 days without a purchase, dormant after 60: everyday goods, a first start.",
+        description_ja: "購入が30日ないと休眠予備軍、60日を超えると休眠。日用品や、まず試すときに。",
         document: "{}",
     },
     Preset {
         name: "rental_90",
         title: "Rental, 45 / 90 days",
+        title_ja: "レンタル（45日・90日）",
         description: "At risk after 45 days, dormant after 90: rental chains and frequent services.",
+        description_ja: "45日を超えると休眠予備軍、90日を超えると休眠。レンタル店や利用頻度の高いサービスに。",
         document: include_str!("presets/rental_90.json"),
     },
     Preset {
         name: "mail_order_181",
         title: "Mail order, 90 / 180 days",
+        title_ja: "通信販売（90日・180日）",
         description: "At risk after 90 days, dormant from day 181: mail order that acts before a year is lost.",
+        description_ja: "90日を超えると休眠予備軍、181日目から休眠。1年失う前に手を打つ通信販売に。",
         document: include_str!("presets/mail_order_181.json"),
     },
     Preset {
         name: "annual_365",
         title: "Annual, 180 / 365 days",
+        title_ja: "年1回（180日・365日）",
         description: "At risk after 180 days, dormant after 365: goods bought about once a year.",
+        description_ja: "180日を超えると休眠予備軍、365日を超えると休眠。年に1度ほど買う商品に。",
         document: include_str!("presets/annual_365.json"),
     },
     Preset {
         name: "replenishment",
         title: "Replenishment goods, 45 / 90 days",
+        title_ja: "補充品（45日・90日）",
         description: "Goods that are used up and bought again; R, F and M cuts for them.",
+        description_ja: "使い切って買い足す商品。R・F・Mの区切りもそれに合わせる。",
         document: include_str!("presets/replenishment.json"),
     },
     Preset {
         name: "occasional",
         title: "Occasional goods, 180 / 365 days",
+        title_ja: "機会購入品（180日・365日）",
         description: "Goods bought on occasion; R, F and M cuts for them.",
+        description_ja: "折にふれて買う商品。R・F・Mの区切りもそれに合わせる。",
         document: include_str!("presets/occasional.json"),
     },
 ];

@@ -1,4 +1,4 @@
-//! Over which channels a customer can be reached.
+//! Over which channels a customer can be reached, and addresses as other programs take them.
 
 use pgrx::prelude::*;
 use pgrx::{IntoDatum, pg_sys};
@@ -6,7 +6,8 @@ use pgrx::{IntoDatum, pg_sys};
 use super::call::argument;
 use super::datum::{RawDatum, jsonb_text, varlena_bytes};
 use super::error::OrRaise;
-use crate::channels::{Addresses, Consents};
+use super::memory::ensure_reserve;
+use crate::channels::{self, Addresses, Consents, Region};
 
 #[pg_extern(sql = false)]
 fn reachable_channels(fcinfo: pg_sys::FunctionCallInfo) -> Option<RawDatum> {
@@ -21,4 +22,26 @@ fn reachable_channels(fcinfo: pg_sys::FunctionCallInfo) -> Option<RawDatum> {
     names.into_datum().map(RawDatum)
 }
 
-extension_sql_file!("channels.sql", name = "channels");
+#[pg_extern(immutable, strict, parallel_safe, cost = 100)]
+fn normalized_email(email: &str) -> Option<String> {
+    ensure_reserve();
+    channels::normalized_email(email)
+}
+
+#[pg_extern(immutable, strict, parallel_safe, cost = 500)]
+fn normalized_phone(phone: &str, region: &str) -> Option<String> {
+    ensure_reserve();
+    channels::normalized_phone(phone, Region::parse(region).or_raise())
+}
+
+#[pg_extern(immutable, strict, parallel_safe, cost = 100)]
+fn normalized_postal_code(postal_code: &str, country: &str) -> Option<String> {
+    ensure_reserve();
+    channels::normalized_postal_code(postal_code, country).or_raise()
+}
+
+extension_sql_file!(
+    "channels.sql",
+    name = "channels",
+    requires = [normalized_email, normalized_phone, normalized_postal_code]
+);

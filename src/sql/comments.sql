@@ -257,7 +257,7 @@ COMMENT ON FUNCTION default_policy() IS
 COMMENT ON FUNCTION preset_policy(text) IS
     'The ready-made policy of that name, of those in policy_presets().';
 COMMENT ON FUNCTION policy_presets() IS
-    'All ready-made policies: name, title, description.';
+    'All ready-made policies: name, title and description in English and Japanese.';
 COMMENT ON FUNCTION check_policy(segment_policy) IS
     'Rows (severity, path, message): error for contradictions, warning for what can never be reached, info; NULL: the default.';
 COMMENT ON FUNCTION effective_policy(segment_policy) IS
@@ -289,6 +289,18 @@ COMMENT ON FUNCTION dormancy_categories() IS
     'All kinds of dormant customers, those expected to answer first in front, with English and Japanese labels.';
 COMMENT ON FUNCTION dormancy_reasons() IS
     'All reasons for dormancy, those of whom an answer is expected first in front, with English and Japanese labels.';
+COMMENT ON FUNCTION labels() IS
+    'All these lists in one: list, name, the order in which reports sort, English and Japanese label.';
+COMMENT ON FUNCTION label(text, text, text) IS
+    'What a value of one of the lists of labels() is called in a language, en or ja; what is in none is called by its '
+    'name.';
+COMMENT ON FUNCTION label_order(text, text) IS
+    'The place of a value in one of the lists of labels(), for reports to sort by; NULL where it is not in it.';
+COMMENT ON FUNCTION _audit_text(text, text) IS
+    'Part of segmentations: what the audit says, in a language.';
+COMMENT ON FUNCTION rfm_segments(segment_policy) IS
+    'The RFM segments of a policy in their order, with English and Japanese labels; a segment of your own is called by '
+    'its name.';
 COMMENT ON FUNCTION next_actions(segment_policy) IS
     'All rules of the policy in order: rule, action, behavior, English and Japanese title.';
 

@@ -23,6 +23,7 @@
 //! | `from_numbers.rs` | the same from plain numbers, without a history |
 //! | `explain.rs` | why the answers of one customer are what they are |
 //! | `policy.rs` | policies and lists of labels |
+//! | `vocabulary.rs` | what values of the closed lists are called, and their order |
 //! | `stored.rs`, `stored.sql` | the table of named policies |
 //! | `column_guess.rs` | which column of a shop's table is what |
 //! | `words.rs` | which words of a shop's are known, and what the others may mean |
@@ -63,6 +64,7 @@ mod timeline;
 mod types;
 mod view_columns;
 mod view_rows;
+mod vocabulary;
 mod words;
 mod zone;
 
@@ -85,6 +87,8 @@ extension_sql_file!(
         policy::dormancy_reasons,
         policy::policy_presets,
         policy::next_actions,
+        vocabulary::labels,
+        vocabulary::rfm_segments,
         customer::customer_columns,
         view_columns::view_columns,
         column_guess::source_columns,

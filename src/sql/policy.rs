@@ -13,7 +13,7 @@ use crate::dormancy::{DormancyCategory, DormancyReason};
 use crate::finding::Finding;
 use crate::lifecycle::{LifecycleState, PurchaseStage};
 use crate::membership::Membership;
-use crate::policy::{Document, PRESETS, preset};
+use crate::policy::{Document, PRESETS, Preset, preset};
 use crate::vip::VipTier;
 
 #[pg_extern(immutable, strict, parallel_safe, cost = 10)]
@@ -27,8 +27,10 @@ fn preset_policy(name: &str) -> SegmentPolicy {
 }
 
 #[pg_extern(immutable, strict, parallel_safe, cost = 10)]
-fn policy_presets() -> SetOf<PolicyPreset, (&'static str, &'static str, &'static str)> {
-    SetOf::new(PRESETS.iter().map(|preset| (preset.name, preset.title, preset.description)))
+#[allow(clippy::type_complexity)]
+fn policy_presets() -> SetOf<PolicyPreset, (&'static str, &'static str, &'static str, &'static str, &'static str)> {
+    let row = |preset: &Preset| (preset.name, preset.title, preset.title_ja, preset.description, preset.description_ja);
+    SetOf::new(PRESETS.iter().map(row))
 }
 
 #[pg_extern(immutable, parallel_safe, cost = 1000)]

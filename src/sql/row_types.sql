@@ -124,6 +124,15 @@ CREATE TYPE lifecycle_state_label AS (
 );
 COMMENT ON TYPE lifecycle_state_label IS 'A row of lifecycle_states().';
 
+CREATE TYPE list_label AS (
+    list text,
+    name text,
+    sort_order integer,
+    label_en text,
+    label_ja text
+);
+COMMENT ON TYPE list_label IS 'A row of labels().';
+
 CREATE TYPE membership_label AS (
     membership text,
     sort_order integer,
@@ -185,7 +194,9 @@ COMMENT ON TYPE policy_finding IS 'A row of check_policy().';
 CREATE TYPE policy_preset AS (
     name text,
     title text,
-    description text
+    title_ja text,
+    description text,
+    description_ja text
 );
 COMMENT ON TYPE policy_preset IS 'A row of policy_presets().';
 
@@ -196,6 +207,14 @@ CREATE TYPE purchase_stage_label AS (
     label_ja text
 );
 COMMENT ON TYPE purchase_stage_label IS 'A row of purchase_stages().';
+
+CREATE TYPE rfm_segment_label AS (
+    segment text,
+    sort_order integer,
+    label_en text,
+    label_ja text
+);
+COMMENT ON TYPE rfm_segment_label IS 'A row of rfm_segments().';
 
 CREATE TYPE scenario_finding AS (
     severity text,
@@ -210,7 +229,8 @@ CREATE TYPE scenario_preset AS (
     behavior text,
     title text,
     title_ja text,
-    description text
+    description text,
+    description_ja text
 );
 COMMENT ON TYPE scenario_preset IS 'A row of scenario_presets().';
 

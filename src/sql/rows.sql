@@ -13,6 +13,9 @@ ALTER FUNCTION dormancy_categories() ROWS 5;
 ALTER FUNCTION dormancy_reasons() ROWS 6;
 ALTER FUNCTION policy_presets() ROWS 6;
 ALTER FUNCTION next_actions(segment_policy) ROWS 30;
+ALTER FUNCTION next_actions(segment_policy) ROWS 27;
+ALTER FUNCTION labels() ROWS 70;
+ALTER FUNCTION rfm_segments(segment_policy) ROWS 11;
 ALTER FUNCTION scenario_presets() ROWS 20;
 ALTER FUNCTION message_keys() ROWS 32;
 ALTER FUNCTION due_step_reasons() ROWS 11;
@@ -22,6 +25,7 @@ ALTER FUNCTION kpis() ROWS 20;
 ALTER FUNCTION customer_months(purchase_history, integer, date, segment_policy, engagement_history, text) ROWS 12;
 ALTER FUNCTION customer_columns() ROWS 27;
 ALTER FUNCTION _view_columns() ROWS 95;
+ALTER FUNCTION _view_columns() ROWS 96;
 ALTER FUNCTION _source_columns() ROWS 27;
 ALTER FUNCTION _known_words(text, segment_policy) ROWS 20;
 

@@ -28,14 +28,23 @@ fn preset_scenario(name: &str) -> Scenario {
 
 #[pg_extern(immutable, strict, parallel_safe, cost = 1000)]
 #[allow(clippy::type_complexity)]
-fn scenario_presets() -> SetOf<ScenarioPreset, (&'static str, i32, &'static str, String, String, &'static str)> {
+fn scenario_presets()
+-> SetOf<ScenarioPreset, (&'static str, i32, &'static str, String, String, &'static str, &'static str)> {
     SetOf::new(PRESETS.iter().map(|entry| {
         let scenario = preset(entry.name).or_raise();
         let plan = scenario.plan();
         let title_ja = plan.title_ja.as_ref().unwrap_or(&plan.title).clone();
         // No preset has a priority above 100.
         let priority = plan.priority as i32;
-        (entry.name, priority, plan.behavior.name(), plan.title.clone(), title_ja, entry.description)
+        (
+            entry.name,
+            priority,
+            plan.behavior.name(),
+            plan.title.clone(),
+            title_ja,
+            entry.description,
+            entry.description_ja,
+        )
     }))
 }
 

@@ -56,6 +56,7 @@ row_types! {
     DueStepReasonLabel = "due_step_reason_label";
     KpiLabel = "kpi_label";
     LifecycleStateLabel = "lifecycle_state_label";
+    ListLabel = "list_label";
     MembershipLabel = "membership_label";
     MembershipMomentLabel = "membership_moment_label";
     MembershipPeriod = "membership_period";
@@ -65,6 +66,7 @@ row_types! {
     PolicyFinding = "policy_finding";
     PolicyPreset = "policy_preset";
     PurchaseStageLabel = "purchase_stage_label";
+    RfmSegmentLabel = "rfm_segment_label";
     ScenarioFinding = "scenario_finding";
     ScenarioPreset = "scenario_preset";
     SegmentOnDay = "segment_on_day";

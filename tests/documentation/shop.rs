@@ -140,6 +140,18 @@ fn everybody_is_in_it() {
         let found = count(&mut client, &format!("SELECT count(*) FROM customers WHERE {condition}"));
         assert!(found >= 20, "{what}: {found}");
     }
+    // Who can be reached has a normalized address, and nobody else.
+    for (column, channel, normalized) in
+        [("email", "email", "normalized_email(email)"), ("phone", "phone", "normalized_phone(phone, 'JP')")]
+    {
+        let differ = format!(
+            "SELECT count(*) FROM customers
+             WHERE ('{channel}' = ANY (reachable_channels({column} => {column}))) <> ({normalized} IS NOT NULL)"
+        );
+        assert_eq!(count(&mut client, &differ), 0, "{column}");
+        let wide = format!("SELECT count(*) FROM customers WHERE {normalized} <> {column}");
+        assert!(count(&mut client, &wide) >= 20, "{column}");
+    }
     // A campaign in three groups, one of them held out, with a result.
     let answers = "SELECT \"group\", count(*), count(*) FILTER (WHERE EXISTS (
                        SELECT FROM orders AS o

@@ -8,6 +8,7 @@ SELECT p.proname, p.prokind,
                                  SELECT CASE WHEN p.proname = 'preset_scenario' THEN 'preset'
                                              WHEN p.proname = 'contact_history' AND p.proargnames[position] = 'scenario'
                                              THEN 'scenario_name'
+                                             WHEN p.proname LIKE 'label%' AND p.proargnames[position] = 'name' THEN 'channel'
                                              ELSE p.proargnames[position] END AS argument) AS w
                              LEFT JOIN LATERAL (
                                  SELECT attname FROM pg_attribute

@@ -14,6 +14,8 @@ SELECT n AS customer, n AS "integer", n::bigint AS "bigint", n * 2.25 AS "numeri
        (ARRAY['drifted', 'overstocked', 'competitor'])[1 + n % 3] AS dormancy_reason,
        (ARRAY['review', 'referral', 'complaint'])[1 + n % 3] AS kind, 'annual_365' AS name,
        'aki@example.jp' AS email, '090-1234-' || 5000 + n AS phone, '港区芝1-1-' || n AS postal_address, 'aki' || n AS line_id,
+       (ARRAY['JP', 'US', 'GB'])[1 + n % 3] AS region, 'JP' AS country, format('〒123-%s', 4500 + n) AS postal_code,
+       'channel' AS list, (ARRAY['en', 'ja'])[1 + n % 2] AS lang,
        jsonb_build_object('email', n % 2 = 0, 'sms', true, 'postal', n % 3 = 0) AS consents,
        ARRAY['email', 'postal'] AS "text[]",
        ARRAY['drifted', 'overstocked'] AS reasons, ARRAY[1, 1 + n % 3] AS years, ARRAY[50, 40]::bigint[] AS contacted,

@@ -122,7 +122,11 @@ fn triggers_on_the_notes_do_not_run() {
             ),
         );
         batch(&mut client, "INSERT INTO shop.orders VALUES (500, '2026-06-01', 7)");
-        for call in ["refresh_segmentation('s')", "alter_segmentation('s', lang => 'ja')", "drop_segmentation('s')"] {
+        for call in [
+            "refresh_segmentation('s')",
+            "alter_segmentation('s', time_zone => 'Asia/Tokyo')",
+            "drop_segmentation('s')",
+        ] {
             let (sqlstate, message, _) = expect_error(&mut client, &format!("SELECT {call}"));
             assert_eq!(sqlstate, "42501", "{table} {call}: {message}");
             let expected = format!("segmentation \"s\": reports.s_{table} has triggers that are not of pg_rfm: evil");
@@ -153,7 +157,7 @@ fn what_is_read_is_locked_and_checked_first() {
             "TABLE rfm.segmentations",
             "SELECT * FROM rfm.segmentation_sql('s')",
             "SELECT rfm.refresh_segmentation('s')",
-            "SELECT rfm.alter_segmentation('s', lang => 'ja')",
+            "SELECT rfm.alter_segmentation('s', time_zone => 'Asia/Tokyo')",
             "SELECT rfm.drop_segmentation('s')",
         ] {
             batch(

@@ -22,14 +22,15 @@ fn alter_changes_what_is_given_and_nothing_else() {
         assert_eq!(text(&mut client, place), stands, "{change}: the views stand where they stood");
         batch(&mut client, &format!("SELECT alter_segmentation('shop', reset => '{{{reset}}}')"));
     }
-    batch(&mut client, "SELECT alter_segmentation('shop', as_of => '2026-06-30')");
+    batch(&mut client, "SELECT alter_segmentation('shop', lang => 'ja')");
+    assert_eq!(text(&mut client, place), stands, "another language: the views stand where they stood");
+    batch(&mut client, "SELECT alter_segmentation('shop', lang => 'en', as_of => '2026-06-30')");
     assert_eq!(settings(&mut client), before);
     assert_histories(&mut client);
     // With what decides what a row is, everything is made anew, and tracked again.
     for change in [
         "time_zone => 'Asia/Tokyo'",
         "order_id => 'order_no'",
-        "lang => 'ja'",
         "track => 'none'",
         "track => 'trigger'",
         "tenant => 'order_no'",
@@ -97,7 +98,7 @@ fn policies_by_name_document_or_learned() {
     batch(&mut client, "DELETE FROM sales.orders WHERE order_no % 3 = 0");
     refresh(&mut client);
     assert_eq!(text(&mut client, in_force), learned);
-    batch(&mut client, "SELECT alter_segmentation('shop', lang => 'ja')");
+    batch(&mut client, "SELECT alter_segmentation('shop', time_zone => 'Asia/Tokyo')");
     assert_eq!(text(&mut client, in_force), learned);
     batch(&mut client, "SELECT alter_segmentation('shop', policy => 'learn', as_of => '2025-06-30')");
     let anew = text(&mut client, in_force);

@@ -106,7 +106,7 @@ fn audit_counts_what_is_odd() {
     batch(&mut client, "INSERT INTO orders VALUES (1, NULL, '2026-01-01', 5, 'JPY'), (2, 1, '2026-01-01', 0, 'JPY')");
     let said = database.said("SELECT rfm.create_segmentation('shop', 'public.orders', schema => 'public')");
     for part in [
-        "shop: no customer: 1 (50.00 %); ignored; for example (,\"2026-01-01 00:00:00+00\",5)",
+        "shop: no customer: 1 (50.00 %); ignored; for example: (,\"2026-01-01 00:00:00+00\",5)",
         "shop: amount zero: 1 (50.00 %)",
         "shop: histories: 1 rows, ",
         "shop: actions: 1 rows, ",
@@ -177,13 +177,13 @@ fn columns_that_are_not_named_are_neither_read_nor_shown() {
         [(Some("analyst"), "'sales.orders', as_of => '2026-06-30'"), (Some("analyst"), &all), (None, &all)]
     {
         let created = said(role, &format!("SELECT create_segmentation('shop', {sources}, schema => 'reports')"));
-        assert!(created.contains("shop: no customer: 1 (1.45 %); ignored; for example (,2026-01-01,5)"), "{created}");
+        assert!(created.contains("shop: no customer: 1 (1.45 %); ignored; for example: (,2026-01-01,5)"), "{created}");
         batch(
             &mut client,
             "INSERT INTO sales.orders (number, customer_id, ordered_at, amount) VALUES (200, 3, '2026-06-30', 1)",
         );
         said(role, "SELECT refresh_segmentation('shop')");
-        said(role, "SELECT alter_segmentation('shop', lang => 'ja')");
+        said(role, "SELECT alter_segmentation('shop', time_zone => 'Asia/Tokyo')");
         let seen = said(role, "SELECT customer_id, last_purchase_on FROM reports.shop_customers WHERE customer_id = 3");
         assert_eq!(seen.trim(), "3|2026-06-30");
         said(role, "SELECT drop_segmentation('shop')");

@@ -22,7 +22,7 @@ fn the_extension_is_not_dropped_under_a_segmentation() {
 fn what_stands_on_a_segmentation_is_not_dropped_by_the_way() {
     let (_database, mut client) = shop("segmentation_standing");
     batch(&mut client, "CREATE VIEW report AS SELECT customer_id FROM shop_customers");
-    for call in ["drop_segmentation('shop')", "alter_segmentation('shop', lang => 'ja')"] {
+    for call in ["drop_segmentation('shop')", "alter_segmentation('shop', time_zone => 'Asia/Tokyo')"] {
         let before = objects(&mut client);
         assert_eq!(expect_error(&mut client, &format!("SELECT {call}")).0, "2BP01", "{call}");
         assert_eq!(objects(&mut client), before);

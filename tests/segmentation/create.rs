@@ -303,7 +303,7 @@ fn search_paths_and_time_zones_of_the_session_do_not_matter() {
                  SELECT rfm.refresh_segmentation('shop');
                  INSERT INTO public.orders VALUES (3, '2026-03-01 15:00+00', 10);
                  SELECT rfm.refresh_segmentation('shop');
-                 SELECT rfm.alter_segmentation('shop', lang => 'ja');
+                 SELECT rfm.alter_segmentation('shop', time_zone => 'Asia/Tokyo');
                  SELECT rfm.segmentation_sql('shop'); TABLE rfm.segmentations; SELECT rfm.audit_orders('public.orders')"
             ),
         );

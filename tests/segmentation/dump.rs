@@ -64,7 +64,7 @@ fn dumps_restore_and_go_on() {
         assert_histories(&mut copy);
         batch(
             &mut copy,
-            "SELECT refresh_segmentation('shop', \"full\" => true); SELECT alter_segmentation('shop', lang => 'ja')",
+            "SELECT refresh_segmentation('shop', \"full\" => true); SELECT alter_segmentation('shop', time_zone => 'Asia/Tokyo')",
         );
         assert_histories(&mut copy);
         batch(&mut copy, "SELECT drop_segmentation('shop')");

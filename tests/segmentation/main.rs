@@ -9,6 +9,7 @@ mod changed_database;
 mod create;
 mod dump;
 mod kpis;
+mod language;
 mod memberships;
 mod names;
 mod order_lines;

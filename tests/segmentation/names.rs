@@ -53,7 +53,7 @@ fn hostile_names_are_only_names() {
                  INSERT INTO {schema}.{table} VALUES ({value}, '2026-02-01', 10, false, {value} || 2, {value}, {value});
                  UPDATE {schema}.{table} SET {amount} = 20;
                  SELECT refresh_segmentation({value});
-                 SELECT alter_segmentation({value}, lang => 'ja');
+                 SELECT alter_segmentation({value}, time_zone => 'Asia/Tokyo');
                  SELECT count(*) FROM audit_orders({orders_text}::regclass, {customer_text}, {day_text}, {amount_text}, {tenant_text},
                      {discounted_text}, {id_text}, {currency_text}, {filter}, customers => {people_text}::regclass)",
                 value = literal,

@@ -32,7 +32,7 @@ fn a_plain_role_segments_and_an_application_without_rights_writes() {
     }
     batch(
         &mut analyst,
-        "SELECT rfm.alter_segmentation('shop', lang => 'ja'); SELECT rfm.segmentation_sql('shop'); SELECT rfm.drop_segmentation('shop')",
+        "SELECT rfm.alter_segmentation('shop', time_zone => 'Asia/Tokyo'); SELECT rfm.segmentation_sql('shop'); SELECT rfm.drop_segmentation('shop')",
     );
     assert_eq!(count(&mut analyst, "SELECT count(*) FROM pg_trigger WHERE tgrelid = 'sales.orders'::regclass"), 0);
 
@@ -173,9 +173,11 @@ fn the_owner_of_the_schema_cannot_put_her_own_in_place() {
     ] {
         batch(&mut analyst, CREATE_REPORTS);
         batch(&mut owner, swap);
-        for call in
-            ["refresh_segmentation('shop')", "alter_segmentation('shop', lang => 'ja')", "drop_segmentation('shop')"]
-        {
+        for call in [
+            "refresh_segmentation('shop')",
+            "alter_segmentation('shop', time_zone => 'Asia/Tokyo')",
+            "drop_segmentation('shop')",
+        ] {
             let (sqlstate, message, _) = expect_error(&mut analyst, &format!("SELECT rfm.{call}"));
             assert_eq!(sqlstate, "42501", "{call}: {swap}");
             assert!(
@@ -377,7 +379,7 @@ fn settings_are_dumped_by_readers_and_written_by_the_owner_alone() {
     ] {
         assert_eq!(expect_error(&mut client, write).0, "42501", "{write}");
     }
-    batch(&mut client, "RESET ROLE; SELECT alter_segmentation('shop', lang => 'ja')");
+    batch(&mut client, "RESET ROLE; SELECT alter_segmentation('shop', time_zone => 'Asia/Tokyo')");
     drop(client);
     database.psql(&format!("DROP OWNED BY {role}; DROP ROLE {role}"));
 }

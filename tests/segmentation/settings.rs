@@ -70,7 +70,7 @@ fn settings_of_another_version_are_refused() {
     let before = objects(&mut client);
     for call in [
         "refresh_segmentation('shop')",
-        "alter_segmentation('shop', lang => 'ja')",
+        "alter_segmentation('shop', time_zone => 'Asia/Tokyo')",
         "drop_segmentation('shop')",
         "segmentation_sql('shop')",
     ] {
@@ -216,7 +216,7 @@ fn what_is_not_asked_for_is_not_touched() {
         "SELECT create_segmentation('shop', 'sales.orders', as_of => '2026-06-30', views => '{segments}');
          CREATE TABLE shop_actions AS SELECT 1 AS mine; CREATE TRIGGER mine BEFORE UPDATE ON shop_actions
              FOR EACH STATEMENT EXECUTE FUNCTION suppress_redundant_updates_trigger();
-         SELECT refresh_segmentation('shop'); SELECT alter_segmentation('shop', lang => 'ja')",
+         SELECT refresh_segmentation('shop'); SELECT alter_segmentation('shop', time_zone => 'Asia/Tokyo')",
     );
     let before = objects(&mut client);
     assert_eq!(expect_error(&mut client, "SELECT alter_segmentation('shop', reset => '{views}')").0, "42P07");

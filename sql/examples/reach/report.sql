@@ -11,7 +11,8 @@ SELECT * FROM dormant_order ORDER BY expected_order;
 SELECT * FROM dormant_split ORDER BY response_order;
 
 \echo 'The list of one campaign: good customers who left within the last year, by phone or letter'
-SELECT customer_id, dormancy_category, dormancy_reason, recency_days, orders, monetary, last_tier, next_action, action_channel
+SELECT customer_id, dormancy_category, dormancy_reason, recency_days, orders, monetary, last_tier, next_action, action_channel,
+       CASE action_channel WHEN 'phone' THEN phone ELSE postal_code END AS address
 FROM dormant_customers
 WHERE dormant_year = 1 AND next_action = 'hear_dormant_good' AND action_channel IN ('phone', 'postal')
 ORDER BY monetary DESC, customer_id

@@ -69,12 +69,16 @@ CROSS JOIN public.segmentation AS p
 CROSS JOIN LATERAL rfm.dormant_response_order(k.reasons, k.years, k.contacted, k.answered, p.policy) AS o;
 
 -- The list for a campaign: who has been dormant for lifecycle.reactivation_min_days (181) or longer, one row a customer.
--- response_order says in which order to expect answers, 1 first: the year and reason of dormancy, then the category.
+-- response_order says in which order to expect answers, 1 first: the year and reason of dormancy, then the category. Addresses are
+-- as a mailer or a call center takes them.
 CREATE VIEW public.dormant_customers AS
 SELECT dense_rank() OVER (ORDER BY o.expected_order, c.sort_order) AS response_order,
        s.customer_id, s.dormant_year, s.dormancy_category, s.dormancy_reason, s.recency_days, s.last_purchase_on, s.orders,
-       s.monetary, s.last_tier, s.next_action, s.action_channel, s.action_due_on, s.channels
+       s.monetary, s.last_tier, s.next_action, s.action_channel, s.action_due_on, s.channels,
+       rfm.normalized_email(a.email) AS email, rfm.normalized_phone(a.phone, 'JP') AS phone,
+       rfm.normalized_postal_code(a.postal_address, 'JP') AS postal_code, a.postal_address
 FROM public.customer_segments AS s
+JOIN public.customers AS a USING (customer_id)
 JOIN rfm.dormancy_categories() AS c ON c.category = s.dormancy_category
 JOIN public.dormant_order AS o ON o.dormancy_reason = s.dormancy_reason AND o.dormant_year = s.dormant_year
 WHERE s.lifecycle_state = 'dormant' AND s.dormant_year IS NOT NULL;

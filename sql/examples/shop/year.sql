@@ -135,6 +135,18 @@ SELECT refresh_segmentation('shop', as_of => '2025-07-01') \g /dev/null
 SELECT why, count(*) FILTER (WHERE reactivates) AS to_reactivate, count(*) FILTER (WHERE NOT reactivates) AS others
 FROM steps_today WHERE why <> 'not_in_segment' GROUP BY why ORDER BY why;
 
+\echo 'The list for whoever sends it: addresses as a mailer takes them'
+SELECT customer_id, scenario, step, l.channel,
+       CASE l.channel WHEN 'email' THEN normalized_email(email)
+                      WHEN 'line' THEN line_id
+                      WHEN 'postal' THEN normalized_postal_code(postal_address, 'JP')
+                      ELSE normalized_phone(phone, 'JP') END AS address
+FROM contacts AS l
+JOIN customers USING (customer_id)
+WHERE contacted_at = '2025-07-01 10:00+09' AND step IS NOT NULL
+ORDER BY customer_id
+LIMIT 6;
+
 -- The other 52. A living shop has one line of cron, and no as_of.
 SELECT format('CALL tuesday(%L)', day::date)
 FROM generate_series(timestamp '2025-07-08', '2026-06-30', '7 days') AS d (day) \gexec

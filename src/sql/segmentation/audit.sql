@@ -442,24 +442,38 @@ $index$;
 COMMENT ON FUNCTION _an_index_leads_with(regclass, text[]) IS
     'Part of segmentations: whether a table has an index of which these are the first columns.';
 
-CREATE FUNCTION _show_finding(name text, finding text, rows bigint, share numeric, example text, effect text)
+CREATE FUNCTION _show_finding(s segmentation_settings, finding text, rows bigint, share numeric, example text, effect text)
     RETURNS void
 LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp
 AS $show$
 BEGIN
-    RAISE NOTICE '%: %: %', name, finding, concat_ws('; ', rows || format(' (%s %%)', round(100 * share, 2)), effect,
-        CASE WHEN rows IS NOT NULL THEN 'for example ' ELSE '' END || example);
+    RAISE NOTICE '%: %: %', s.name, @extschema@._audit_text(finding, s.lang), concat_ws('; ',
+        rows || format(' (%s %%)', round(100 * share, 2)), @extschema@._audit_text(effect, s.lang),
+        CASE WHEN rows IS NOT NULL THEN @extschema@._audit_text('for example: '::text, s.lang) ELSE '' END || example);
 END
 $show$;
-COMMENT ON FUNCTION _show_finding(text, text, bigint, numeric, text, text) IS
+COMMENT ON FUNCTION _show_finding(segmentation_settings, text, bigint, numeric, text, text) IS
     'Part of segmentations: shows a finding of the audit as a notice.';
+
+-- The audit in the language of the segmentation. Every text that can be found stands in src/audit.rs in both.
+CREATE FUNCTION _audit_in_language(s segmentation_settings) RETURNS TABLE (
+    finding text, rows bigint, share numeric, example text, effect text
+)
+LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp
+AS $audit$
+    SELECT @extschema@._audit_text(a.finding, s.lang), a.rows, a.share, a.example,
+           @extschema@._audit_text(a.effect, s.lang)
+    FROM @extschema@._audit(s) AS a
+$audit$;
+COMMENT ON FUNCTION _audit_in_language(segmentation_settings) IS
+    'Part of segmentations: what is odd about the orders, in the language of the segmentation.';
 
 CREATE FUNCTION _show_audit(s segmentation_settings) RETURNS void
 LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp
 AS $show$
 BEGIN
     -- The only finding that counts no rows is the missing index, which only tracking uses.
-    PERFORM @extschema@._show_finding(s.name, a.finding, a.rows, a.share, a.example, a.effect)
+    PERFORM @extschema@._show_finding(s, a.finding, a.rows, a.share, a.example, a.effect)
     FROM @extschema@._audit(s) AS a WHERE a.rows IS NOT NULL OR s.track = 'trigger';
 END
 $show$;
@@ -477,7 +491,7 @@ BEGIN
         RETURN;
     END IF;
     EXECUTE format('SELECT policy FROM %s', @extschema@._lock_and_check(s, 'status', 'ACCESS SHARE MODE')) INTO policy;
-    PERFORM @extschema@._show_finding(s.name, w.finding, w.rows_found, w.share, w.example, w.effect)
+    PERFORM @extschema@._show_finding(s, w.finding, w.rows_found, w.share, w.example, w.effect)
     FROM @extschema@._audit_words(s, 'engagement', policy) AS w;
 END
 $show$;

@@ -72,13 +72,14 @@ $sql$CREATE TABLE %s (
     customers bigint NOT NULL,
     currency text,
     time_zone text NOT NULL,
+    lang text NOT NULL,
     policy @extschema@.segment_policy NOT NULL,
     order_tables oid[]
 )$sql$, status);
     EXECUTE format('INSERT INTO %s', status)
-        || ' SELECT $1, $2, now(), 0, true, count(*), 0, $3, $4, @extschema@.default_policy()'
+        || ' SELECT $1, $2, now(), 0, true, count(*), 0, $3, $4, $5, @extschema@.default_policy()'
         || format(' FROM %s', @extschema@._relation(s, 'histories'))
-        USING s.name, @extschema@._today(s, NULL::date), currency, s.time_zone;
+        USING s.name, @extschema@._today(s, NULL::date), currency, s.time_zone, s.lang;
 END
 $status$;
 COMMENT ON FUNCTION _create_status(segmentation_settings, text) IS

@@ -101,6 +101,9 @@ BEGIN
         AND @extschema@._key_types_hold(s) THEN
         PERFORM @extschema@._build_or_refresh(
             s, 'refresh', old.order_filter IS DISTINCT FROM s.order_filter, NULL::date, given ? 'policy');
+        IF s.lang <> old.lang THEN
+            PERFORM @extschema@._comment_relations(s);
+        END IF;
         PERFORM @extschema@._grant_readers(s, old.readers);
     ELSE
         PERFORM @extschema@._drop_relations(old, false);
@@ -189,7 +192,8 @@ $sql$CREATE FUNCTION @extschema@.audit_orders(%s)
     RETURNS TABLE (finding text, rows bigint, share numeric, example text, effect text)
 LANGUAGE sql STABLE SECURITY INVOKER SET search_path = pg_catalog, pg_temp
 AS $audit$
-    SELECT * FROM @extschema@._audit(@extschema@._checked_settings(NULL::@extschema@.segmentation_settings, %s))
+    SELECT * FROM @extschema@._audit_in_language(
+        @extschema@._checked_settings(NULL::@extschema@.segmentation_settings, %s))
 $audit$$sql$, of_audit, given_to_audit);
 END
 $declare$;

@@ -132,8 +132,8 @@ $policy$;
 COMMENT ON FUNCTION _policy_on(segmentation_settings, date, boolean) IS
     'Part of segmentations: the policy that holds on a day, learned anew if asked.';
 
--- Writes down the day and policy that the views answer for, and the policy as a new version where it changed.
--- Returns whether the day or the policy changed.
+-- Writes down the day and policy that the views answer for and their language, and the policy as a new version where it
+-- changed. Returns whether the day, the policy or the language changed.
 CREATE FUNCTION _set_day_and_policy(s segmentation_settings, on_day date, learn boolean) RETURNS boolean
 LANGUAGE plpgsql VOLATILE SET search_path = pg_catalog, pg_temp
 AS $set$
@@ -148,15 +148,16 @@ WHERE (SELECT p.policy FROM %1$s AS p ORDER BY p.valid_from DESC LIMIT 1) OPERAT
 ON CONFLICT (valid_from) DO UPDATE SET policy = EXCLUDED.policy$sql$,
         @extschema@._lock_and_check(s, 'policies', 'ROW EXCLUSIVE MODE'))
         USING on_day, policy;
-    EXECUTE format('UPDATE %s SET as_of = $1, policy = $2 WHERE as_of <> $1 OR policy OPERATOR(@extschema@.<>) $2',
+    EXECUTE format('UPDATE %s SET as_of = $1, policy = $2, lang = $3 ',
                    @extschema@._lock_and_check(s, 'status', 'ROW EXCLUSIVE MODE'))
-        USING on_day, policy;
+        || 'WHERE as_of <> $1 OR policy OPERATOR(@extschema@.<>) $2 OR lang <> $3'
+        USING on_day, policy, s.lang;
     GET DIAGNOSTICS changed = ROW_COUNT;
     RETURN changed > 0;
 END
 $set$;
 COMMENT ON FUNCTION _set_day_and_policy(segmentation_settings, date, boolean) IS
-    'Part of segmentations: writes down the day and policy that the views answer for.';
+    'Part of segmentations: writes down the day and policy that the views answer for, and their language.';
 
 -- Makes a materialized view hold what its definition returns, and writes only the rows that differ. Not REFRESH
 -- CONCURRENTLY, which computes all rows into a temporary table first: a transaction with one cannot be prepared.

@@ -172,8 +172,8 @@ AS $arguments$
         'The schema of its relations.'),
     ('as_of', 'date', 'NULL', true, true, true, true,
         'The day the views answer for. NULL: today at each refresh.'),
-    ('lang', 'text', '''en''', true, false, false, false,
-        'The language of labels and titles: en or ja.'),
+    ('lang', 'text', '''en''', true, false, true, true,
+        'The language of labels, titles, comments and findings: en or ja.'),
     ('track', 'text', '''none''', true, false, false, false,
         'trigger: triggers on the orders note whose orders change, so that a refresh reads only these; none: it reads '
         'all orders.'),

@@ -67,6 +67,24 @@ $facts$;
 COMMENT ON FUNCTION _facts_sql(segmentation_settings) IS
     'Part of segmentations: the SELECT of everything that is known of a customer.';
 
+-- What a column says in the language of the segmentation. The language stands in the status table and not in the view:
+-- with another one, the view stays in its place, and what others have put on it.
+CREATE FUNCTION _label(list text, expression text) RETURNS text
+LANGUAGE sql IMMUTABLE PARALLEL SAFE SET search_path = pg_catalog, pg_temp
+AS $label$
+    SELECT format('@extschema@.label(%L::pg_catalog.text, %s, p.lang)', list, expression)
+$label$;
+COMMENT ON FUNCTION _label(text, text) IS
+    'Part of segmentations: the call that labels a value of a list in the language of the status table p.';
+
+CREATE FUNCTION _label_order(list text, expression text) RETURNS text
+LANGUAGE sql IMMUTABLE PARALLEL SAFE SET search_path = pg_catalog, pg_temp
+AS $order$
+    SELECT format('@extschema@.label_order(%L::pg_catalog.text, %s)', list, expression)
+$order$;
+COMMENT ON FUNCTION _label_order(text, text) IS
+    'Part of segmentations: the call that returns the place of a value in a list of labels.';
+
 -- The day from which on a customer who has to wait may be contacted stands in wait_until: action_due_on of the others
 -- is as_of, another one every day.
 CREATE FUNCTION _customers_sql(s segmentation_settings) RETURNS text
@@ -74,31 +92,56 @@ LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp
 AS $customers$
     SELECT format(
 $sql$SELECT %1$s,
-       f.membership, s.first_purchase_on, s.last_purchase_on, s.orders, s.purchase_days, s.monetary,
+       f.membership, %2$s AS membership_label,
+       s.first_purchase_on, s.last_purchase_on, s.orders, s.purchase_days, s.monetary,
        @extschema@.average_order_value(f.history, f.as_of) AS average_order_value,
-       s.r_score, s.f_score, s.m_score, s.rfm_score, s.rfm_segment,
-       s.lifecycle_state, l.%2$I AS lifecycle_label,
+       s.r_score, s.f_score, s.m_score, s.rfm_score,
+       s.rfm_segment, CASE p.lang WHEN 'ja' THEN r.label_ja ELSE r.label_en END AS segment_label,
+       r.sort_order AS segment_order,
+       s.lifecycle_state, %3$s AS lifecycle_label, %4$s AS lifecycle_order,
        @extschema@.state_since(f.history, f.as_of, f.policy, f.engagement, f.membership, f.memberships) AS state_since,
-       @extschema@.previous_state(f.history, f.as_of, f.policy, f.engagement, f.membership, f.memberships)
-           AS previous_state,
-       s.next_transition_on, s.purchase_stage, g.%2$I AS stage_label,
-       s.value_score, s.relation_score, s.vip_score, s.vip_tier, t.%2$I AS tier_label, s.last_tier,
-       s.dormancy_category, s.dormancy_reason,
+       b.previous_state, %5$s AS previous_label,
+       s.next_transition_on,
+       s.purchase_stage, %6$s AS stage_label, %7$s AS stage_order,
+       s.value_score, s.relation_score, s.vip_score,
+       s.vip_tier, %8$s AS tier_label, %9$s AS tier_order, s.last_tier, %10$s AS last_tier_label,
+       s.dormancy_category, %11$s AS category_label, %12$s AS category_order,
+       s.dormancy_reason, %13$s AS reason_label, %14$s AS reason_order,
        array_to_string(f.channels, ',') AS reachable_by, f.last_contacted_on,
-       s.next_action, a.%3$I AS action_title, s.action_rule, s.action_behavior, s.action_channel, s.action_after_wait,
+       s.next_action, CASE p.lang WHEN 'ja' THEN a.title_ja ELSE a.title END AS action_title, s.action_rule,
+       a.sort_order AS action_order, s.action_behavior, %15$s AS behavior_label,
+       s.action_channel, %16$s AS channel_label, s.action_after_wait,
        CASE WHEN s.action_due_on > f.as_of THEN s.action_due_on END AS wait_until
-FROM %4$s AS f
+FROM %17$s AS f
+CROSS JOIN %18$s AS p
 CROSS JOIN LATERAL @extschema@.segment_customer(
     f.history, f.as_of, f.policy, f.engagement, f.membership, f.channels, f.last_contacted_on, f.contacts,
     f.memberships
 ) AS s
-LEFT JOIN @extschema@.lifecycle_states() AS l ON l.state = s.lifecycle_state
-LEFT JOIN @extschema@.purchase_stages() AS g ON g.stage = s.purchase_stage
-LEFT JOIN @extschema@.vip_tiers() AS t ON t.tier = s.vip_tier
+CROSS JOIN LATERAL @extschema@.previous_state(
+    f.history, f.as_of, f.policy, f.engagement, f.membership, f.memberships
+) AS b (previous_state)
 LEFT JOIN (
-    SELECT n.* FROM %5$s AS p CROSS JOIN LATERAL @extschema@.next_actions(p.policy) AS n
+    SELECT n.* FROM %18$s AS p CROSS JOIN LATERAL @extschema@.rfm_segments(p.policy) AS n
+) AS r ON r.segment = s.rfm_segment
+LEFT JOIN (
+    SELECT n.* FROM %18$s AS p CROSS JOIN LATERAL @extschema@.next_actions(p.policy) AS n
 ) AS a ON a.rule = s.action_rule$sql$,
-        @extschema@._key_list(s, 'f'), 'label_' || s.lang, CASE s.lang WHEN 'ja' THEN 'title_ja' ELSE 'title' END,
+        @extschema@._key_list(s, 'f'),
+        @extschema@._label('membership', 'f.membership'),
+        @extschema@._label('lifecycle_state', 's.lifecycle_state'),
+        @extschema@._label_order('lifecycle_state', 's.lifecycle_state'),
+        @extschema@._label('lifecycle_state', 'b.previous_state'),
+        @extschema@._label('purchase_stage', 's.purchase_stage'),
+        @extschema@._label_order('purchase_stage', 's.purchase_stage'),
+        @extschema@._label('vip_tier', 's.vip_tier'), @extschema@._label_order('vip_tier', 's.vip_tier'),
+        @extschema@._label('vip_tier', 's.last_tier'),
+        @extschema@._label('dormancy_category', 's.dormancy_category'),
+        @extschema@._label_order('dormancy_category', 's.dormancy_category'),
+        @extschema@._label('dormancy_reason', 's.dormancy_reason'),
+        @extschema@._label_order('dormancy_reason', 's.dormancy_reason'),
+        @extschema@._label('behavior', 's.action_behavior'),
+        @extschema@._label('channel', 's.action_channel'),
         @extschema@._relation(s, 'facts'), @extschema@._relation(s, 'status'))
 $customers$;
 COMMENT ON FUNCTION _customers_sql(segmentation_settings) IS 'Part of segmentations: the SELECT of one row a customer.';
@@ -118,7 +161,9 @@ CREATE FUNCTION _segments_sql(s segmentation_settings) RETURNS text
 LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp
 AS $segments$
     SELECT format(
-$sql$SELECT %1$sc.lifecycle_state, coalesce(c.rfm_segment, c.lifecycle_state) AS rfm_segment, c.lifecycle_label,
+$sql$SELECT %1$sc.lifecycle_state, coalesce(c.rfm_segment, c.lifecycle_state) AS rfm_segment,
+       c.lifecycle_label, c.lifecycle_order,
+       coalesce(c.segment_label, c.lifecycle_label) AS segment_label, coalesce(c.segment_order, 0) AS segment_order,
        count(*) AS customers,
        round(count(*) / sum(count(*)) OVER (%2$s), 6) AS customer_share,
        sum(c.orders)::bigint AS orders,
@@ -126,13 +171,14 @@ $sql$SELECT %1$sc.lifecycle_state, coalesce(c.rfm_segment, c.lifecycle_state) AS
        round(sum(c.monetary) / nullif(sum(sum(c.monetary)) OVER (%2$s), 0), 6) AS revenue_share,
        count(*) FILTER (WHERE c.vip_tier = 'vip') AS vips
 FROM %3$s AS c
-GROUP BY %1$sc.lifecycle_state, coalesce(c.rfm_segment, c.lifecycle_state), c.lifecycle_label$sql$,
+GROUP BY %1$sc.lifecycle_state, coalesce(c.rfm_segment, c.lifecycle_state), c.lifecycle_label, c.lifecycle_order,
+         coalesce(c.segment_label, c.lifecycle_label), coalesce(c.segment_order, 0)$sql$,
         @extschema@._tenant_column(s, 'c'),
         CASE WHEN s.tenant IS NULL THEN '' ELSE format('PARTITION BY c.%I', s.tenant) END,
         @extschema@._relation(s, 'customers'))
 $segments$;
 COMMENT ON FUNCTION _segments_sql(segmentation_settings) IS
-    'Part of segmentations: the SELECT of one row a lifecycle state and RFM segment.';
+    'Part of segmentations: the SELECT of one row a lifecycle state and RFM segment, prospects by themselves.';
 
 -- The last twelve months that are over, each from the end of the one before to its own. Steps of a month keep to the
 -- ends of months only if they start on a 31st. If the first end is no 31st, start at the end of the month before, which
@@ -141,7 +187,8 @@ CREATE FUNCTION _movement_sql(s segmentation_settings) RETURNS text
 LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp
 AS $movement$
     SELECT format(
-$sql$SELECT %1$sm.from_day, m.to_day, m.from_state, m.to_state,
+$sql$SELECT %1$sm.from_day, m.to_day,
+       m.from_state, %4$s AS from_label, %5$s AS from_order, m.to_state, %6$s AS to_label, %7$s AS to_order,
        count(*) AS customers,
        sum(m.revenue_before) AS revenue_before,
        sum(m.revenue_after) AS revenue_after
@@ -155,13 +202,18 @@ FROM (
         FROM %2$s
     ) AS e
 ) AS d
+CROSS JOIN %2$s AS p
 CROSS JOIN %3$s AS f
 CROSS JOIN LATERAL @extschema@.state_movements(
     f.history, d.stepped_from, d.to_day, interval '1 month', f.policy, f.engagement, f.membership, f.memberships
 ) AS m
 WHERE m.from_day >= d.from_day
-GROUP BY %1$sm.from_day, m.to_day, m.from_state, m.to_state$sql$,
-        @extschema@._tenant_column(s, 'f'), @extschema@._relation(s, 'status'), @extschema@._relation(s, 'facts'))
+GROUP BY %1$sm.from_day, m.to_day, m.from_state, m.to_state, p.lang$sql$,
+        @extschema@._tenant_column(s, 'f'), @extschema@._relation(s, 'status'), @extschema@._relation(s, 'facts'),
+        @extschema@._label('lifecycle_state', 'm.from_state'),
+        @extschema@._label_order('lifecycle_state', 'm.from_state'),
+        @extschema@._label('lifecycle_state', 'm.to_state'),
+        @extschema@._label_order('lifecycle_state', 'm.to_state'))
 $movement$;
 COMMENT ON FUNCTION _movement_sql(segmentation_settings) IS
     'Part of segmentations: the SELECT of who moved between states, month by month.';
@@ -204,14 +256,17 @@ LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp
 AS $actions$
     SELECT format(
 $sql$SELECT %1$scoalesce(c.action_rule, '') AS action_rule, coalesce(c.action_channel, 'none') AS action_channel,
-       c.next_action, c.action_title, c.action_behavior,
+       c.next_action, c.action_title, c.action_order, c.action_behavior, c.behavior_label,
+       coalesce(c.channel_label, %3$s) AS channel_label,
        count(*) AS customers,
        sum(c.monetary) AS revenue,
        min(c.wait_until) AS wait_until
 FROM %2$s AS c
+CROSS JOIN %4$s AS p
 GROUP BY %1$scoalesce(c.action_rule, ''), coalesce(c.action_channel, 'none'), c.next_action, c.action_title,
-         c.action_behavior$sql$,
-        @extschema@._tenant_column(s, 'c'), @extschema@._relation(s, 'customers'))
+         c.action_order, c.action_behavior, c.behavior_label, c.channel_label, p.lang$sql$,
+        @extschema@._tenant_column(s, 'c'), @extschema@._relation(s, 'customers'),
+        @extschema@._label('behavior', quote_literal('none')), @extschema@._relation(s, 'status'))
 $actions$;
 COMMENT ON FUNCTION _actions_sql(segmentation_settings) IS
     'Part of segmentations: the SELECT of one row a rule of next_action and channel.';

@@ -187,6 +187,31 @@ const DEFINED: &[(&str, Option<&str>)] = &[
         "SELECT channels FROM (SELECT reachable_channels(E'a@example.jp\\r\\nBcc: b@example.jp') AS channels) AS q",
         Some("{}"),
     ),
+    // What is no address has no normalized form, however long or odd.
+    ("SELECT normalized_email('　ａ．．ｂ＠ＤＯＣＯＭＯ．ｎｅ．ｊｐ ')", Some("a..b@docomo.ne.jp")),
+    ("SELECT normalized_email(t) FROM repeat('a@', 50000000) AS t", None),
+    ("SELECT normalized_email(E'a@example.jp\\r\\nBcc: b@example.jp')", None),
+    ("SELECT normalized_email('')", None),
+    ("SELECT normalized_phone('０９０－１２３４－５６７８', 'JP')", Some("+819012345678")),
+    ("SELECT normalized_phone('(650) 253-0000', 'us')", Some("+16502530000")),
+    ("SELECT normalized_phone(t, 'JP') FROM repeat('0', 100000000) AS t", None),
+    ("SELECT normalized_phone('', 'GB')", None),
+    ("SELECT normalized_postal_code('〒１２３ー４５６７　東京都足立区本木１－２－３', 'JP')", Some("123-4567")),
+    ("SELECT normalized_postal_code('la229bu', 'gb')", Some("LA22 9BU")),
+    ("SELECT normalized_postal_code(t, 'JP') FROM repeat('〒1', 1000000) AS t", None),
+    ("SELECT normalized_postal_code(E'\\u0001', 'US')", None),
+    // What is in no list is called by its name, and has no place.
+    ("SELECT label('channel', 'fax', 'ja')", Some("fax")),
+    ("SELECT label('membership', '02', 'ja')", Some("休会中")),
+    ("SELECT label('channel', '', 'en')", Some("")),
+    ("SELECT length(label('rfm_segment', repeat('あ', 1000000), 'ja'))", Some("1000000")),
+    ("SELECT label_order('channel', 'fax')", None),
+    ("SELECT label_order('rfm_segment', 'lost')", Some("11")),
+    (
+        "SELECT string_agg(concat_ws(':', sort_order, segment, label_ja), ' ' ORDER BY sort_order)
+         FROM rfm_segments('{\"segments\": {\"rules\": [{\"name\": \"mine\", \"any\": []}, {\"name\": \"lost\", \"any\": []}], \"default\": \"lost\"}}')",
+        Some("1:mine:mine 2:lost:離反"),
+    ),
     // Contacts: a holdout is none, what comes after as_of is invisible, NULL is no log.
     (
         "SELECT contact_history('email', '2024-01-01', 'a', 'b', 'x')",

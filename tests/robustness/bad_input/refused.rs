@@ -100,6 +100,14 @@ const REFUSED: &[(&str, &str, &str)] = &[
     ("SELECT reachable_channels(consents => '{\"email\": \"yes\"}')", "22023", "consents.email"),
     ("SELECT reachable_channels(consents => '{\"email\": {\"$serde_json::private::Number\": \"5\"}}')", "22023", "consents.email"),
     ("SELECT reachable_channels(consents => (repeat('[', 6000) || repeat(']', 6000))::jsonb)", "22023", "recursion limit"),
+    // Countries, lists, languages.
+    ("SELECT normalized_phone('090-1234-5678', 'XX')", "22023", "\"XX\""),
+    ("SELECT normalized_phone('090-1234-5678', '')", "22023", "\"\""),
+    ("SELECT normalized_postal_code('123-4567', 'Japan')", "22023", "\"Japan\""),
+    ("SELECT normalized_postal_code('1', repeat('x', 10000000))", "22023", "unknown country"),
+    ("SELECT label('channels', 'email', 'ja')", "22023", "\"channels\""),
+    ("SELECT label('channel', 'email', 'fr')", "22023", "\"fr\""),
+    ("SELECT label_order('', 'email')", "22023", "\"\""),
     // Timelines.
     ("SELECT * FROM state_timeline('{}', '2024-02-01', '2024-01-01')", "22023", "2024-02-01"),
     ("SELECT * FROM state_timeline('{}', '-infinity', '2024-01-01')", "22008", "-infinity"),

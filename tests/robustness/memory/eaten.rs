@@ -16,6 +16,7 @@ const CALLS: [&str; 13] = [
     "(SELECT length(purchase_history(date '2024-01-01' + i, i)::text) FROM generate_series(1, 100) i)",
     "length(preset_policy(repeat('x', 1000))::text)",
     "cardinality(reachable_channels('a@example.com', '+81 90 1234 5678', 'x', 'y', '{\"email\": true}'))",
+    "length(normalized_phone('+81 90 1234 5678', 'JP')) + length(normalized_email('a@example.com'))",
     "length(ab_group(1, 'x', '[{\"group\": \"a\", \"share\": 1}]'))",
     "rfm_score(20, 3, 1000.5)",
 ];

@@ -98,7 +98,7 @@ fn a_second_refresh_waits_or_is_told_so() {
     });
     SIMPLE.assert_rebuilt(&mut watcher, "after both");
     // alter and drop wait as well.
-    for call in ["alter_segmentation('shop', lang => 'ja')", "drop_segmentation('shop')"] {
+    for call in ["alter_segmentation('shop', time_zone => 'Asia/Tokyo')", "drop_segmentation('shop')"] {
         batch(&mut first, "BEGIN; SELECT refresh_segmentation('shop')");
         thread::scope(|scope| {
             let waiting = scope.spawn(|| batch(&mut second, &format!("SELECT {call}")));

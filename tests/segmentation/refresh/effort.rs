@@ -111,7 +111,10 @@ fn the_shop_goes_on_while_views_are_made_anew() {
     let other_pid = backend(&mut other);
     let altered = thread::spawn(move || {
         let filter = "pg_catalog.pg_advisory_xact_lock_shared(7) IS NOT NULL";
-        batch(&mut other, &format!("SELECT rfm.alter_segmentation('shop', lang => 'ja', order_filter => '{filter}')"));
+        batch(
+            &mut other,
+            &format!("SELECT rfm.alter_segmentation('shop', time_zone => 'Asia/Tokyo', order_filter => '{filter}')"),
+        );
     });
     wait_until_blocked(&mut gate, other_pid);
     batch(&mut shop, "SET lock_timeout = '2s'; INSERT INTO orders VALUES (1, '2026-02-01', 10), (2, '2026-02-01', 10)");

@@ -18,7 +18,7 @@ fn a_refresh_that_is_rolled_back_changes_nothing() {
     for sql in [
         "BEGIN; SELECT refresh_segmentation('shop'); ROLLBACK",
         "BEGIN; SAVEPOINT s; SELECT refresh_segmentation('shop'); ROLLBACK TO s; SELECT refresh_segmentation('shop'); ROLLBACK",
-        "BEGIN; SELECT alter_segmentation('shop', lang => 'ja'); SELECT drop_segmentation('shop'); ROLLBACK",
+        "BEGIN; SELECT alter_segmentation('shop', time_zone => 'Asia/Tokyo'); SELECT drop_segmentation('shop'); ROLLBACK",
     ] {
         batch(&mut client, sql);
         assert_eq!(contents(&mut client), before, "{sql}");

@@ -39,10 +39,10 @@ fn the_planner_knows_how_long_the_lists_are() {
     let lists = database.psql(
         "SELECT format('SELECT %L, %s, count(*) FROM rfm.%s(%s);', proname, prorows, proname, repeat('NULL', pronargs)) FROM pg_proc
          WHERE pronamespace = 'rfm'::regnamespace AND proretset AND prolang = (SELECT oid FROM pg_language WHERE lanname = 'c')
-               AND (pronargs = 0 OR proname = 'next_actions')",
+               AND (pronargs = 0 OR proname IN ('next_actions', 'rfm_segments'))",
     );
     let counted = database.psql(&lists);
-    assert_eq!(counted.lines().count(), 17);
+    assert_eq!(counted.lines().count(), 20);
     for list in counted.lines() {
         let mut columns = list.split('|').skip(1);
         assert_eq!(columns.next(), columns.next(), "{list}");
