@@ -3,7 +3,8 @@
 use crate::vocabulary::Language;
 
 /// Findings and what they do to the results, in English as the SQL of the audit writes them, and in Japanese. A text that
-/// ends with a colon and a space is the beginning of one: what follows it is the same in both languages.
+/// ends with a colon or an equals sign and a space is the beginning of one; what follows it may be another text, or is the
+/// same in both languages.
 const TEXTS: &[(&str, &str)] = &[
     ("no customer", "顧客がない"),
     ("no date", "日付がない"),
@@ -48,16 +49,96 @@ const TEXTS: &[(&str, &str)] = &[
     ("next_action asks to complete the contact details", "次の一手は連絡先の確認になる"),
     ("track => 'trigger' reads all orders for every refresh", "track => 'trigger' は更新のたびに全注文を読む"),
     ("for example: ", "例: "),
+    ("engagement: ", "行動履歴: "),
+    ("contacts: ", "連絡履歴: "),
+    ("customers: ", "顧客表: "),
+    ("membership_log: ", "会員区分の履歴: "),
+    ("no kind", "種類がない"),
+    ("no channel", "連絡手段がない"),
+    ("no name", "名前として使えない"),
+    ("unknown kind", "未知の種類"),
+    ("unknown stated reason", "未知の申告理由"),
+    ("unknown channel", "未知の連絡手段"),
+    ("unknown membership", "未知の会員区分"),
+    ("unknown channel in consents", "同意にある未知の連絡手段"),
+    ("customer without orders", "注文のない顧客"),
+    ("refused", "受け付けない"),
+    ("refused: a view over the table can leave them out", "受け付けない。表の上のビューで除ける"),
+    (
+        "refused: a name has 1 to 63 bytes and no control characters",
+        "受け付けない。名前は 1～63 バイトで、制御文字を含まない",
+    ),
+    ("engagement_kinds says what another kind means", "別の種類の意味は engagement_kinds で指定する"),
+    ("channel_names says what another channel means", "別の連絡手段の意味は channel_names で指定する"),
+    ("a contact over no channel in particular", "連絡手段を問わない連絡とする"),
+    (
+        "prospects; if they have orders, the keys are written in another way there",
+        "見込み客とする。注文があるなら、注文側のキーの表記が異なる",
+    ),
+    ("ignored: neither the orders nor the customers have them", "無視される。注文にも顧客表にもない"),
+    (
+        "ignored: they have no orders; customers => ... takes in prospects",
+        "無視される。注文がない。見込み客を含めるには customers => ... を指定する",
+    ),
+    ("say what they mean: ", "意味を指定する: "),
+    ("known are: ", "使えるもの: "),
+    ("null leaves them out", "null なら除く"),
+    ("null is unknown", "null なら不明"),
+    ("counts for nothing under this policy", "このポリシーでは何にも数えない"),
+    ("no reason for dormancy", "休眠の理由にはならない"),
+    ("a contact over a channel that no rule and no limit knows", "どの規則にも上限にもない連絡手段での連絡とする"),
+    ("orders end long before as_of", "注文が as_of のずっと前で終わっている"),
+    ("nobody is active", "活動中の顧客がいない"),
+    ("days from the last order to as_of: ", "最終注文から as_of までの日数: "),
+    ("days after which customers are at risk: ", "離反予備軍になるまでの日数: "),
+    (
+        "load the orders since, or ask for the day on which the data ends: ",
+        "その後の注文を取り込むか、データの最終日について問い合わせる: ",
+    ),
+    ("nearly everybody has m = ", "ほぼ全員の M が同じ。m = "),
+    (
+        "write cuts for this currency and shop into the policy, or learn them (policy => 'learn')",
+        "この通貨と店に合う区切りをポリシーに書くか、学習させる（policy => 'learn'）",
+    ),
+    ("rfm.monetary_cuts are: ", "今の rfm.monetary_cuts: "),
+    ("entry without membership or day", "会員区分か日付のない記録"),
+    ("membership in the future", "未来の会員区分"),
+    ("several memberships at one time", "同時に複数の会員区分"),
+    (
+        "the last of continuing, ad_hoc, paused, withdrawn counts",
+        "continuing、ad_hoc、paused、withdrawn のうち最後のものを使う",
+    ),
+    ("log and customers disagree", "履歴と顧客表が食い違う"),
+    ("the log of memberships counts", "会員区分の履歴を使う"),
+    ("customer in several groups of a campaign", "一つのキャンペーンの複数の群にいる顧客"),
+    ("in no group of NAME_campaigns", "NAME_campaigns のどの群にも数えない"),
+    ("target of an unknown KPI", "未知の KPI の目標"),
+    ("stands without an actual", "実績のないまま示す"),
+    ("target without a KPI, month or finite value", "KPI、月、有限の値のいずれかがない目標"),
+    ("costs of an unknown purpose", "未知の目的の費用"),
+    ("in no KPI", "どの KPI にも数えない"),
+    ("costs without a purpose, month or finite amount", "目的、月、有限の金額のいずれかがない費用"),
 ];
 
-/// A text of the audit in a language; one that is not known stays as it is.
+/// A text of the audit in a language, or several that are separated by semicolons; one that is not known stays as it is.
 pub fn said(english: &str, language: Language) -> String {
-    let known = TEXTS.iter().find_map(|&(en, ja)| match english.strip_prefix(en)? {
-        "" => Some(language.choose(en, ja).to_owned()),
-        rest if en.ends_with(": ") => Some(format!("{}{rest}", language.choose(en, ja))),
-        _ => None,
-    });
-    known.unwrap_or_else(|| english.to_owned())
+    known(english, language).unwrap_or_else(|| {
+        let each = english.split("; ").map(|part| known(part, language).unwrap_or_else(|| part.to_owned()));
+        each.collect::<Vec<_>>().join("; ")
+    })
+}
+
+fn known(english: &str, language: Language) -> Option<String> {
+    let whole = TEXTS.iter().find(|(en, _)| *en == english);
+    let beginning = || TEXTS.iter().find(|(en, _)| is_beginning(en) && english.starts_with(en));
+    let (en, ja) = whole.or_else(beginning)?;
+    let rest = &english[en.len()..];
+    let rest = if rest.is_empty() { String::new() } else { known(rest, language).unwrap_or_else(|| rest.to_owned()) };
+    Some(format!("{}{rest}", language.choose(en, ja)))
+}
+
+fn is_beginning(text: &str) -> bool {
+    text.ends_with(": ") || text.ends_with("= ")
 }
 
 #[cfg(test)]
@@ -72,7 +153,7 @@ mod tests {
         for (en, ja) in TEXTS {
             assert_eq!(said(en, Language::Japanese), *ja);
             assert_eq!(said(en, Language::English), *en);
-            assert!(en.is_ascii() && !ja.is_ascii() && en.ends_with(": ") == ja.ends_with(": "), "{en}");
+            assert!(en.is_ascii() && !ja.is_ascii() && is_beginning(en) == is_beginning(ja), "{en}");
         }
     }
 
@@ -80,6 +161,12 @@ mod tests {
     fn what_follows_a_colon_stays() {
         let effect = "each row is an order of its own; if they are lines of one order: order_id => 'no'";
         assert!(said(effect, Language::Japanese).ends_with("なら: order_id => 'no'"));
+        let effect = "no reason for dormancy; say what they mean: engagement_kinds => '{}'; known are: stated_drifted";
+        assert_eq!(
+            said(effect, Language::Japanese),
+            "休眠の理由にはならない; 意味を指定する: engagement_kinds => '{}'; 使えるもの: stated_drifted"
+        );
+        assert_eq!(said("contacts: no date", Language::Japanese), "連絡履歴: 日付がない");
         assert_eq!(said("ignored by nobody", Language::Japanese), "ignored by nobody");
         assert_eq!(said("", Language::Japanese), "");
     }

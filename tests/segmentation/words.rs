@@ -305,7 +305,7 @@ fn unknown_kinds_are_said_once_with_counts() {
     let proposed = r#"{"stated_price": "stated_dissatisfied", "レビュー": "review", "アンケート": "survey"}"#;
     let unknown = format!(
         "shop: engagement: unknown kind: 200 (50.00 %); counts for nothing under this policy; say what they mean: \
-         engagement_kinds => '{proposed}'; null leaves them out; for example アンケート 100 (survey?), レビュー 100 (review?)"
+         engagement_kinds => '{proposed}'; null leaves them out; for example: アンケート 100 (survey?), レビュー 100 (review?)"
     );
     for said in [database.said(create), database.said(refresh)] {
         assert_eq!(said.matches("unknown kind").count(), 1, "{said}");
@@ -408,7 +408,7 @@ fn answers_that_are_the_same_for_nearly_everybody_are_found() {
     let said =
         database.said("SELECT rfm.create_segmentation('shop', 'public.orders', schema => 'public', policy => 'learn')");
     assert!(said.contains("shop: orders end long before as_of: 201 (100.00 %)"), "{said}");
-    assert!(said.contains("(as_of => '2011-12-09')") && said.contains("(policy => 'learn')"), "{said}");
+    assert!(said.contains("as_of => '2011-12-09'") && said.contains("(policy => 'learn')"), "{said}");
     let learned = "SELECT count(DISTINCT m_score) FROM shop_customers";
     batch(&mut client, "SELECT alter_segmentation('shop', as_of => '2011-12-09', policy => 'learn')");
     assert!(count(&mut client, learned) > 0);

@@ -229,16 +229,16 @@ FROM (
         INTO found USING as_of, (cuts ->> 0)::numeric, (cuts ->> -1)::numeric;
     IF as_of - found.last_on > at_risk_after THEN
         RETURN QUERY SELECT 'orders end long before as_of', found.orders, 1.000000, found.last_on::text,
-            format('as_of is %s days later, and customers are at risk after %s: nobody is active. Ask for the day on '
-                   'which the data ends (as_of => %L), or load the orders since',
+            format('nobody is active; days from the last order to as_of: %s; days after which customers are at risk: %s; '
+                   'load the orders since, or ask for the day on which the data ends: as_of => %L',
                    as_of - found.last_on, at_risk_after, found.last_on);
     END IF;
     IF found.customers >= 20 THEN
         RETURN QUERY
             SELECT format('nearly everybody has m = %s', d.digit), d.customers,
                    round(d.customers::numeric / found.customers, 6), format('monetary is %s on average', found.mean),
-                   format('rfm.monetary_cuts are %s: write cuts for this currency and shop into the policy, or learn '
-                          'them (policy => ''learn'')', cuts)
+                   format('write cuts for this currency and shop into the policy, or learn them (policy => ''learn''); '
+                          'rfm.monetary_cuts are: %s', cuts)
             FROM (VALUES (1, found.lowest), (jsonb_array_length(cuts) + 1, found.highest)) AS d (digit, customers)
             WHERE d.customers >= 0.9 * found.customers;
     END IF;
