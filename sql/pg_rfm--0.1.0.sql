@@ -24,22 +24,6 @@ $encoding$;
 /* </end connected objects> */
 
 /* <begin connected objects> */
--- src/sql/channels.rs
--- channels
-
-CREATE FUNCTION reachable_channels(
-    email text DEFAULT NULL,
-    phone text DEFAULT NULL,
-    postal_address text DEFAULT NULL,
-    line_id text DEFAULT NULL,
-    consents jsonb DEFAULT NULL
-) RETURNS text[]
-    AS 'MODULE_PATHNAME', 'reachable_channels_wrapper' LANGUAGE c IMMUTABLE PARALLEL SAFE COST 500;
-COMMENT ON FUNCTION reachable_channels(text, text, text, text, jsonb) IS
-    'The channels over which a customer can be reached: the address is valid and the channel consented to (consents NULL: every channel counts). Never an error for a bad address.';
-/* </end connected objects> */
-
-/* <begin connected objects> */
 -- src/sql/notes.rs
 -- notes
 
@@ -61,25 +45,36 @@ COMMENT ON FUNCTION _note(oid) IS 'Part of segmentations: notes everybody in a t
 -- creates:
 --   Type(pg_rfm::sql::set::AbFactor)
 --   Type(pg_rfm::sql::set::AbVerdict)
+--   Type(pg_rfm::sql::set::AnsweringChannel)
 --   Type(pg_rfm::sql::set::ChosenColumn)
 --   Type(pg_rfm::sql::set::CustomerColumn)
+--   Type(pg_rfm::sql::set::CustomerMonth)
 --   Type(pg_rfm::sql::set::DormancyCategoryLabel)
 --   Type(pg_rfm::sql::set::DormancyReasonLabel)
+--   Type(pg_rfm::sql::set::DormantAnswer)
+--   Type(pg_rfm::sql::set::DormantResponseRank)
 --   Type(pg_rfm::sql::set::DueStepReasonLabel)
+--   Type(pg_rfm::sql::set::KpiLabel)
 --   Type(pg_rfm::sql::set::LifecycleStateLabel)
+--   Type(pg_rfm::sql::set::ListLabel)
 --   Type(pg_rfm::sql::set::MembershipLabel)
+--   Type(pg_rfm::sql::set::MembershipMomentLabel)
+--   Type(pg_rfm::sql::set::MembershipPeriod)
 --   Type(pg_rfm::sql::set::MessageTitle)
 --   Type(pg_rfm::sql::set::MonthOfPurchases)
 --   Type(pg_rfm::sql::set::NextActionRule)
 --   Type(pg_rfm::sql::set::PolicyFinding)
 --   Type(pg_rfm::sql::set::PolicyPreset)
 --   Type(pg_rfm::sql::set::PurchaseStageLabel)
+--   Type(pg_rfm::sql::set::RfmSegmentLabel)
 --   Type(pg_rfm::sql::set::ScenarioFinding)
 --   Type(pg_rfm::sql::set::ScenarioPreset)
 --   Type(pg_rfm::sql::set::SegmentOnDay)
 --   Type(pg_rfm::sql::set::SourceColumn)
 --   Type(pg_rfm::sql::set::StateMovement)
 --   Type(pg_rfm::sql::set::StatePeriod)
+--   Type(pg_rfm::sql::set::SubscriptionCycle)
+--   Type(pg_rfm::sql::set::SubscriptionMonth)
 --   Type(pg_rfm::sql::set::ViewColumn)
 --   Type(pg_rfm::sql::set::VipTierLabel)
 
@@ -104,6 +99,18 @@ CREATE TYPE ab_verdict AS (
 );
 COMMENT ON TYPE ab_verdict IS 'A row of ab_verdicts().';
 
+CREATE TYPE answering_channel AS (
+    channel text,
+    contacts integer,
+    judged integer,
+    answered integer,
+    unanswered integer,
+    gives_way boolean,
+    last_contacted_on date,
+    last_answered_on date
+);
+COMMENT ON TYPE answering_channel IS 'A row of channel_responses().';
+
 CREATE TYPE _chosen_column AS (
     outcome text,
     places integer[]
@@ -118,6 +125,17 @@ CREATE TYPE customer_column AS (
     description_ja text
 );
 COMMENT ON TYPE customer_column IS 'A row of customer_columns().';
+
+CREATE TYPE customer_month AS (
+    month date,
+    to_day date,
+    state_before text,
+    state_after text,
+    months_after integer,
+    orders bigint,
+    revenue numeric
+);
+COMMENT ON TYPE customer_month IS 'A row of customer_months().';
 
 CREATE TYPE dormancy_category_label AS (
     category text,
@@ -135,6 +153,27 @@ CREATE TYPE dormancy_reason_label AS (
 );
 COMMENT ON TYPE dormancy_reason_label IS 'A row of dormancy_reasons().';
 
+CREATE TYPE dormant_answer AS (
+    dormancy_reason text,
+    dormant_year integer,
+    contacts integer,
+    answered boolean
+);
+COMMENT ON TYPE dormant_answer IS 'A row of dormant_responses().';
+
+CREATE TYPE dormant_response_rank AS (
+    expected_order integer,
+    dormancy_reason text,
+    dormant_year integer,
+    contacted bigint,
+    answered bigint,
+    rate numeric,
+    rate_low numeric,
+    rate_high numeric,
+    source text
+);
+COMMENT ON TYPE dormant_response_rank IS 'A row of dormant_response_order().';
+
 CREATE TYPE due_step_reason_label AS (
     why text,
     sort_order integer,
@@ -142,6 +181,20 @@ CREATE TYPE due_step_reason_label AS (
     label_ja text
 );
 COMMENT ON TYPE due_step_reason_label IS 'A row of due_step_reasons().';
+
+CREATE TYPE kpi_label AS (
+    kpi text,
+    sort_order integer,
+    unit text,
+    lower_is_better boolean,
+    builds_up boolean,
+    settles_after_days integer,
+    label_en text,
+    label_ja text,
+    meaning text,
+    meaning_ja text
+);
+COMMENT ON TYPE kpi_label IS 'A row of kpis().';
 
 CREATE TYPE lifecycle_state_label AS (
     state text,
@@ -151,6 +204,15 @@ CREATE TYPE lifecycle_state_label AS (
 );
 COMMENT ON TYPE lifecycle_state_label IS 'A row of lifecycle_states().';
 
+CREATE TYPE list_label AS (
+    list text,
+    name text,
+    sort_order integer,
+    label_en text,
+    label_ja text
+);
+COMMENT ON TYPE list_label IS 'A row of labels().';
+
 CREATE TYPE membership_label AS (
     membership text,
     sort_order integer,
@@ -158,6 +220,22 @@ CREATE TYPE membership_label AS (
     label_ja text
 );
 COMMENT ON TYPE membership_label IS 'A row of memberships().';
+
+CREATE TYPE membership_moment_label AS (
+    moment text,
+    sort_order integer,
+    label_en text,
+    label_ja text
+);
+COMMENT ON TYPE membership_moment_label IS 'A row of membership_moments().';
+
+CREATE TYPE membership_period AS (
+    membership text,
+    from_day date,
+    to_day date,
+    moment text
+);
+COMMENT ON TYPE membership_period IS 'A row of membership_periods().';
 
 CREATE TYPE message_title AS (
     message_key text,
@@ -196,7 +274,9 @@ COMMENT ON TYPE policy_finding IS 'A row of check_policy().';
 CREATE TYPE policy_preset AS (
     name text,
     title text,
-    description text
+    title_ja text,
+    description text,
+    description_ja text
 );
 COMMENT ON TYPE policy_preset IS 'A row of policy_presets().';
 
@@ -207,6 +287,14 @@ CREATE TYPE purchase_stage_label AS (
     label_ja text
 );
 COMMENT ON TYPE purchase_stage_label IS 'A row of purchase_stages().';
+
+CREATE TYPE rfm_segment_label AS (
+    segment text,
+    sort_order integer,
+    label_en text,
+    label_ja text
+);
+COMMENT ON TYPE rfm_segment_label IS 'A row of rfm_segments().';
 
 CREATE TYPE scenario_finding AS (
     severity text,
@@ -221,7 +309,8 @@ CREATE TYPE scenario_preset AS (
     behavior text,
     title text,
     title_ja text,
-    description text
+    description text,
+    description_ja text
 );
 COMMENT ON TYPE scenario_preset IS 'A row of scenario_presets().';
 
@@ -259,6 +348,22 @@ CREATE TYPE state_period AS (
 );
 COMMENT ON TYPE state_period IS 'A row of state_timeline().';
 
+CREATE TYPE subscription_cycle AS (
+    subscription integer,
+    cycle integer,
+    from_day date,
+    has_ended boolean
+);
+COMMENT ON TYPE subscription_cycle IS 'A row of subscription_cycles().';
+
+CREATE TYPE subscription_month AS (
+    month date,
+    membership text,
+    membership_at_end text,
+    has_ended boolean
+);
+COMMENT ON TYPE subscription_month IS 'A row of subscription_months().';
+
 CREATE TYPE _view_column AS (
     suffix text,
     name text,
@@ -282,6 +387,7 @@ COMMENT ON TYPE vip_tier_label IS 'A row of vip_tiers().';
 --   Type(pg_rfm::sql::types::PurchaseHistory)
 --   Type(pg_rfm::sql::types::EngagementHistory)
 --   Type(pg_rfm::sql::types::ContactHistory)
+--   Type(pg_rfm::sql::types::MembershipHistory)
 --   Type(pg_rfm::sql::types::SegmentPolicy)
 --   Type(pg_rfm::sql::types::Scenario)
 
@@ -290,6 +396,7 @@ COMMENT ON TYPE vip_tier_label IS 'A row of vip_tiers().';
 CREATE TYPE purchase_history;
 CREATE TYPE engagement_history;
 CREATE TYPE contact_history;
+CREATE TYPE membership_history;
 CREATE TYPE segment_policy;
 CREATE TYPE scenario;
 
@@ -332,6 +439,20 @@ CREATE FUNCTION contact_history_send(contact_history) RETURNS bytea
 CREATE TYPE contact_history (
     INPUT = contact_history_in, OUTPUT = contact_history_out,
     RECEIVE = contact_history_recv, SEND = contact_history_send,
+    STORAGE = extended
+);
+
+CREATE FUNCTION membership_history_in(cstring) RETURNS membership_history
+    AS 'MODULE_PATHNAME', 'membership_history_in_wrapper' LANGUAGE c IMMUTABLE STRICT PARALLEL SAFE;
+CREATE FUNCTION membership_history_out(membership_history) RETURNS cstring
+    AS 'MODULE_PATHNAME', 'membership_history_out_wrapper' LANGUAGE c IMMUTABLE STRICT PARALLEL SAFE;
+CREATE FUNCTION membership_history_recv(internal) RETURNS membership_history
+    AS 'MODULE_PATHNAME', 'membership_history_recv_wrapper' LANGUAGE c IMMUTABLE STRICT PARALLEL SAFE;
+CREATE FUNCTION membership_history_send(membership_history) RETURNS bytea
+    AS 'byteasend' LANGUAGE internal IMMUTABLE STRICT PARALLEL SAFE;
+CREATE TYPE membership_history (
+    INPUT = membership_history_in, OUTPUT = membership_history_out,
+    RECEIVE = membership_history_recv, SEND = membership_history_send,
     STORAGE = extended
 );
 
@@ -554,6 +675,24 @@ CREATE AGGREGATE rollup(c contact_history) (
     SFUNC = _collect_contacts, STYPE = internal, SSPACE = 160, FINALFUNC = _finish_contacts, FINALFUNC_MODIFY = READ_ONLY,
     COMBINEFUNC = _combine_events, SERIALFUNC = _serialize_events, DESERIALFUNC = _deserialize_events, PARALLEL = SAFE
 );
+
+CREATE FUNCTION _collect_membership(internal, membership text, since date) RETURNS internal
+    AS 'MODULE_PATHNAME', 'collect_membership_wrapper' LANGUAGE c IMMUTABLE PARALLEL SAFE;
+CREATE FUNCTION _collect_memberships(internal, m membership_history) RETURNS internal
+    AS 'MODULE_PATHNAME', 'collect_memberships_wrapper' LANGUAGE c IMMUTABLE PARALLEL SAFE COST 20;
+CREATE FUNCTION _finish_memberships(internal) RETURNS membership_history
+    AS 'MODULE_PATHNAME', 'finish_memberships_wrapper' LANGUAGE c IMMUTABLE PARALLEL SAFE COST 20;
+
+CREATE AGGREGATE membership_history(membership text, since date) (
+    SFUNC = _collect_membership, STYPE = internal, SSPACE = 160, FINALFUNC = _finish_memberships,
+    FINALFUNC_MODIFY = READ_ONLY,
+    COMBINEFUNC = _combine_events, SERIALFUNC = _serialize_events, DESERIALFUNC = _deserialize_events, PARALLEL = SAFE
+);
+CREATE AGGREGATE rollup(m membership_history) (
+    SFUNC = _collect_memberships, STYPE = internal, SSPACE = 160, FINALFUNC = _finish_memberships,
+    FINALFUNC_MODIFY = READ_ONLY,
+    COMBINEFUNC = _combine_events, SERIALFUNC = _serialize_events, DESERIALFUNC = _deserialize_events, PARALLEL = SAFE
+);
 /* </end connected objects> */
 
 /* <begin connected objects> */
@@ -702,6 +841,18 @@ AS $stored$ SELECT @extschema@.stored_policy($1, CURRENT_DATE) $stored$;
 
 COMMENT ON FUNCTION stored_policy(text) IS
     'The policy of that name in segment_policies that holds today, by CURRENT_DATE in the session''s TimeZone.';
+/* </end connected objects> */
+
+/* <begin connected objects> */
+-- src/sql/vocabulary.rs
+-- pg_rfm::sql::vocabulary::_audit_text
+CREATE  FUNCTION "_audit_text"(
+	"english" TEXT, /* & str */
+	"lang" TEXT /* & str */
+) RETURNS TEXT /* String */
+IMMUTABLE STRICT PARALLEL SAFE  COST 10
+LANGUAGE c /* Rust */
+AS 'MODULE_PATHNAME', 'audit_text_wrapper';
 /* </end connected objects> */
 
 /* <begin connected objects> */
@@ -985,6 +1136,21 @@ AS 'MODULE_PATHNAME', 'bought_between_wrapper';
 /* </end connected objects> */
 
 /* <begin connected objects> */
+-- src/sql/response.rs
+-- pg_rfm::sql::response::channel_responses
+CREATE  FUNCTION "channel_responses"(
+	"history" purchase_history, /* Option < PurchaseHistory > */
+	"contacts" contact_history, /* Option < ContactHistory > */
+	"as_of" date, /* Option < Day > */
+	"policy" segment_policy DEFAULT NULL /* Option < SegmentPolicy > */
+) RETURNS SETOF answering_channel /* SetOf < AnsweringChannel,
+(Option < String > , i32, i32, i32, i32, bool, Day, Option < Day >) > */
+IMMUTABLE PARALLEL SAFE COST 50
+LANGUAGE c /* Rust */
+AS 'MODULE_PATHNAME', 'channel_responses_wrapper';
+/* </end connected objects> */
+
+/* <begin connected objects> */
 -- src/sql/policy.rs
 -- pg_rfm::sql::policy::check_policy
 CREATE  FUNCTION "check_policy"(
@@ -1040,6 +1206,18 @@ AS 'MODULE_PATHNAME', 'check_scenario_wrapper';
 /* <begin connected objects> */
 -- src/sql/orders.rs
 -- pg_rfm::sql::orders::collect_history
+-- Skipped due to `#[pgrx(sql = false)]`
+/* </end connected objects> */
+
+/* <begin connected objects> */
+-- src/sql/events.rs
+-- pg_rfm::sql::events::collect_membership
+-- Skipped due to `#[pgrx(sql = false)]`
+/* </end connected objects> */
+
+/* <begin connected objects> */
+-- src/sql/events.rs
+-- pg_rfm::sql::events::collect_memberships
 -- Skipped due to `#[pgrx(sql = false)]`
 /* </end connected objects> */
 
@@ -1187,12 +1365,1139 @@ CREATE FUNCTION segment_customer(
     membership text DEFAULT NULL,
     channels text[] DEFAULT NULL,
     last_contacted_on date DEFAULT NULL,
-    contacts contact_history DEFAULT NULL
+    contacts contact_history DEFAULT NULL,
+    memberships membership_history DEFAULT NULL
 ) RETURNS customer_segment
     AS 'MODULE_PATHNAME', 'segment_customer_wrapper' LANGUAGE c IMMUTABLE PARALLEL SAFE COST 150;
 
 COMMENT ON FUNCTION customer_columns() IS
     'The columns of segment_customer in order, with their types and what they say in English and Japanese.';
+/* </end connected objects> */
+
+/* <begin connected objects> */
+-- src/sql/kpi.rs
+-- pg_rfm::sql::kpi::customer_months
+CREATE  FUNCTION "customer_months"(
+	"history" purchase_history, /* Option < PurchaseHistory > */
+	"months" INT, /* Option < i32 > */
+	"as_of" date, /* Option < Day > */
+	"policy" segment_policy DEFAULT NULL, /* Option < SegmentPolicy > */
+	"engagement" engagement_history DEFAULT NULL, /* Option < EngagementHistory > */
+	"membership" text DEFAULT NULL /* Option < Membership > */
+) RETURNS SETOF customer_month /* SetOf < CustomerMonth,
+(Day, Day, & '_ str, & '_ str, Option < i32 > , i64, Decimal) > */
+IMMUTABLE PARALLEL SAFE COST 1000
+LANGUAGE c /* Rust */
+AS 'MODULE_PATHNAME', 'customer_months_wrapper';
+/* </end connected objects> */
+
+/* <begin connected objects> */
+-- src/sql/policy.rs
+-- pg_rfm::sql::policy::default_policy
+CREATE  FUNCTION "default_policy"() RETURNS segment_policy /* SegmentPolicy */
+IMMUTABLE STRICT PARALLEL SAFE COST 10
+LANGUAGE c /* Rust */
+AS 'MODULE_PATHNAME', 'default_policy_wrapper';
+/* </end connected objects> */
+
+/* <begin connected objects> */
+-- src/sql/learn.rs
+-- pg_rfm::sql::learn::deserialize_customers
+-- Skipped due to `#[pgrx(sql = false)]`
+/* </end connected objects> */
+
+/* <begin connected objects> */
+-- src/sql/events.rs
+-- pg_rfm::sql::events::deserialize_events
+-- Skipped due to `#[pgrx(sql = false)]`
+/* </end connected objects> */
+
+/* <begin connected objects> */
+-- src/sql/orders.rs
+-- pg_rfm::sql::orders::deserialize_orders
+-- Skipped due to `#[pgrx(sql = false)]`
+/* </end connected objects> */
+
+/* <begin connected objects> */
+-- src/sql/history.rs
+-- pg_rfm::sql::history::discount_share
+CREATE  FUNCTION "discount_share"(
+	"history" purchase_history, /* Option < PurchaseHistory > */
+	"as_of" date /* Option < Day > */
+) RETURNS numeric /* Option < Decimal > */
+IMMUTABLE PARALLEL SAFE COST 20
+LANGUAGE c /* Rust */
+AS 'MODULE_PATHNAME', 'discount_share_wrapper';
+/* </end connected objects> */
+
+/* <begin connected objects> */
+-- src/sql/policy.rs
+-- pg_rfm::sql::policy::dormancy_categories
+CREATE  FUNCTION "dormancy_categories"() RETURNS SETOF dormancy_category_label /* SetOf < DormancyCategoryLabel, (& '_ str, i32, & '_ str, & '_ str) > */
+IMMUTABLE STRICT PARALLEL SAFE COST 10
+LANGUAGE c /* Rust */
+AS 'MODULE_PATHNAME', 'dormancy_categories_wrapper';
+/* </end connected objects> */
+
+/* <begin connected objects> */
+-- src/sql/from_numbers.rs
+-- pg_rfm::sql::from_numbers::dormancy_category
+CREATE  FUNCTION "dormancy_category"(
+	"orders" bigint, /* Option < i64 > */
+	"membership" text /* Option < Membership > */
+) RETURNS TEXT /* Option < & '_ str > */
+IMMUTABLE PARALLEL SAFE  COST 10
+LANGUAGE c /* Rust */
+AS 'MODULE_PATHNAME', 'dormancy_category_of_bigint_wrapper';
+/* </end connected objects> */
+
+/* <begin connected objects> */
+-- src/sql/from_numbers.rs
+-- pg_rfm::sql::from_numbers::dormancy_category
+CREATE  FUNCTION "dormancy_category"(
+	"orders" INT, /* Option < i32 > */
+	"membership" text /* Option < Membership > */
+) RETURNS TEXT /* Option < & '_ str > */
+IMMUTABLE PARALLEL SAFE  COST 10
+LANGUAGE c /* Rust */
+AS 'MODULE_PATHNAME', 'dormancy_category_of_int_wrapper';
+/* </end connected objects> */
+
+/* <begin connected objects> */
+-- src/sql/customer.rs
+-- pg_rfm::sql::customer::dormancy_reason
+CREATE  FUNCTION "dormancy_reason"(
+	"history" purchase_history, /* Option < PurchaseHistory > */
+	"as_of" date, /* Option < Day > */
+	"policy" segment_policy DEFAULT NULL, /* Option < SegmentPolicy > */
+	"engagement" engagement_history DEFAULT NULL, /* Option < EngagementHistory > */
+	"membership" text DEFAULT NULL, /* Option < Membership > */
+	"memberships" membership_history DEFAULT NULL /* Option < MembershipHistory > */
+) RETURNS TEXT /* Option < & '_ str > */
+IMMUTABLE PARALLEL SAFE COST 50
+LANGUAGE c /* Rust */
+AS 'MODULE_PATHNAME', 'dormancy_reason_wrapper';
+/* </end connected objects> */
+
+/* <begin connected objects> */
+-- src/sql/policy.rs
+-- pg_rfm::sql::policy::dormancy_reasons
+CREATE  FUNCTION "dormancy_reasons"() RETURNS SETOF dormancy_reason_label /* SetOf < DormancyReasonLabel, (& '_ str, i32, & '_ str, & '_ str) > */
+IMMUTABLE STRICT PARALLEL SAFE COST 10
+LANGUAGE c /* Rust */
+AS 'MODULE_PATHNAME', 'dormancy_reasons_wrapper';
+/* </end connected objects> */
+
+/* <begin connected objects> */
+-- src/sql/response.rs
+-- pg_rfm::sql::response::dormant_response_order
+CREATE  FUNCTION "dormant_response_order"(
+	"reasons" TEXT[], /* :: std :: option :: Option < Array < & str > > */
+	"years" INT[], /* :: std :: option :: Option < Array < i32 > > */
+	"contacted" bigint[], /* :: std :: option :: Option < Array < i64 > > */
+	"answered" bigint[], /* :: std :: option :: Option < Array < i64 > > */
+	"policy" segment_policy DEFAULT NULL /* Option < SegmentPolicy > */
+) RETURNS SETOF dormant_response_rank /* SetOf < DormantResponseRank,
+(i32, & '_ str, i32, i64, i64, Option < Decimal > , Option < Decimal > ,
+Option < Decimal > , & '_ str), > */
+IMMUTABLE PARALLEL SAFE COST 100
+LANGUAGE c /* Rust */
+AS 'MODULE_PATHNAME', 'dormant_response_order_wrapper';
+/* </end connected objects> */
+
+/* <begin connected objects> */
+-- src/sql/response.rs
+-- pg_rfm::sql::response::dormant_responses
+CREATE  FUNCTION "dormant_responses"(
+	"history" purchase_history, /* Option < PurchaseHistory > */
+	"contacts" contact_history, /* Option < ContactHistory > */
+	"as_of" date, /* Option < Day > */
+	"policy" segment_policy DEFAULT NULL, /* Option < SegmentPolicy > */
+	"engagement" engagement_history DEFAULT NULL, /* Option < EngagementHistory > */
+	"membership" text DEFAULT NULL /* Option < Membership > */
+) RETURNS SETOF dormant_answer /* SetOf < DormantAnswer, (& '_ str, i32, i32, bool) > */
+IMMUTABLE PARALLEL SAFE COST 300
+LANGUAGE c /* Rust */
+AS 'MODULE_PATHNAME', 'dormant_responses_wrapper';
+/* </end connected objects> */
+
+/* <begin connected objects> */
+-- src/sql/from_numbers.rs
+-- pg_rfm::sql::from_numbers::dormant_year
+CREATE  FUNCTION "dormant_year"(
+	"recency_days" INT, /* Option < i32 > */
+	"policy" segment_policy DEFAULT NULL /* Option < SegmentPolicy > */
+) RETURNS INT /* Option < i32 > */
+IMMUTABLE PARALLEL SAFE  COST 10
+LANGUAGE c /* Rust */
+AS 'MODULE_PATHNAME', 'dormant_year_of_recency_wrapper';
+/* </end connected objects> */
+
+/* <begin connected objects> */
+-- src/sql/scenario.rs
+-- pg_rfm::sql::scenario::due_step_reasons
+CREATE  FUNCTION "due_step_reasons"() RETURNS SETOF due_step_reason_label /* SetOf < DueStepReasonLabel, (& '_ str, i32, & '_ str, & '_ str) > */
+IMMUTABLE STRICT PARALLEL SAFE COST 10
+LANGUAGE c /* Rust */
+AS 'MODULE_PATHNAME', 'due_step_reasons_wrapper';
+/* </end connected objects> */
+
+/* <begin connected objects> */
+-- src/sql/scenario.rs
+-- pg_rfm::sql::scenario::due_steps
+-- Skipped due to `#[pgrx(sql = false)]`
+/* </end connected objects> */
+
+/* <begin connected objects> */
+-- src/sql/policy.rs
+-- pg_rfm::sql::policy::effective_policy
+CREATE  FUNCTION "effective_policy"(
+	"policy" segment_policy /* Option < SegmentPolicy > */
+) RETURNS jsonb /* Jsonb */
+IMMUTABLE PARALLEL SAFE COST 1000
+LANGUAGE c /* Rust */
+AS 'MODULE_PATHNAME', 'effective_policy_wrapper';
+/* </end connected objects> */
+
+/* <begin connected objects> */
+-- src/sql/types.rs
+-- pg_rfm::sql::types::engagement_history_in
+-- Skipped due to `#[pgrx(sql = false)]`
+/* </end connected objects> */
+
+/* <begin connected objects> */
+-- src/sql/types.rs
+-- pg_rfm::sql::types::engagement_history_out
+-- Skipped due to `#[pgrx(sql = false)]`
+/* </end connected objects> */
+
+/* <begin connected objects> */
+-- src/sql/types.rs
+-- pg_rfm::sql::types::engagement_history_plus
+CREATE  FUNCTION "engagement_history_plus"(
+	"e1" engagement_history, /* EngagementHistory */
+	"e2" engagement_history /* EngagementHistory */
+) RETURNS engagement_history /* EngagementHistory */
+IMMUTABLE STRICT PARALLEL SAFE COST 20
+LANGUAGE c /* Rust */
+AS 'MODULE_PATHNAME', 'engagement_history_plus_wrapper';
+/* </end connected objects> */
+
+/* <begin connected objects> */
+-- src/sql/types.rs
+-- pg_rfm::sql::types::engagement_history_recv
+-- Skipped due to `#[pgrx(sql = false)]`
+/* </end connected objects> */
+
+/* <begin connected objects> */
+-- src/sql/explain.rs
+-- pg_rfm::sql::explain::explain_customer
+CREATE  FUNCTION "explain_customer"(
+	"history" purchase_history, /* Option < PurchaseHistory > */
+	"as_of" date, /* Option < Day > */
+	"policy" segment_policy DEFAULT NULL, /* Option < SegmentPolicy > */
+	"engagement" engagement_history DEFAULT NULL, /* Option < EngagementHistory > */
+	"membership" text DEFAULT NULL, /* Option < Membership > */
+	"channels" text[] DEFAULT NULL, /* Option < Channels > */
+	"last_contacted_on" date DEFAULT NULL, /* Option < Day > */
+	"contacts" contact_history DEFAULT NULL, /* Option < ContactHistory > */
+	"memberships" membership_history DEFAULT NULL /* Option < MembershipHistory > */
+) RETURNS jsonb /* Option < Jsonb > */
+IMMUTABLE PARALLEL SAFE COST 10000
+LANGUAGE c /* Rust */
+AS 'MODULE_PATHNAME', 'explain_customer_wrapper';
+/* </end connected objects> */
+
+/* <begin connected objects> */
+-- src/sql/explain.rs
+-- requires:
+--   explain_customer
+
+COMMENT ON FUNCTION explain_customer(purchase_history, date, segment_policy, engagement_history, text, text[], date, contact_history, membership_history) IS
+    'The columns of segment_customer with every input, limit and rule that decided, for jsonb_pretty; NULL where as_of is NULL.';
+/* </end connected objects> */
+
+/* <begin connected objects> */
+-- src/sql/customer.rs
+-- pg_rfm::sql::customer::f_score
+CREATE  FUNCTION "f_score"(
+	"history" purchase_history, /* Option < PurchaseHistory > */
+	"as_of" date, /* Option < Day > */
+	"policy" segment_policy DEFAULT NULL /* Option < SegmentPolicy > */
+) RETURNS INT /* Option < i32 > */
+IMMUTABLE PARALLEL SAFE COST 50
+LANGUAGE c /* Rust */
+AS 'MODULE_PATHNAME', 'f_score_wrapper';
+/* </end connected objects> */
+
+/* <begin connected objects> */
+-- src/sql/events.rs
+-- pg_rfm::sql::events::finish_contacts
+-- Skipped due to `#[pgrx(sql = false)]`
+/* </end connected objects> */
+
+/* <begin connected objects> */
+-- src/sql/learn.rs
+-- pg_rfm::sql::learn::finish_curve
+-- Skipped due to `#[pgrx(sql = false)]`
+/* </end connected objects> */
+
+/* <begin connected objects> */
+-- src/sql/events.rs
+-- pg_rfm::sql::events::finish_engagement
+-- Skipped due to `#[pgrx(sql = false)]`
+/* </end connected objects> */
+
+/* <begin connected objects> */
+-- src/sql/orders.rs
+-- pg_rfm::sql::orders::finish_history
+-- Skipped due to `#[pgrx(sql = false)]`
+/* </end connected objects> */
+
+/* <begin connected objects> */
+-- src/sql/orders.rs
+-- pg_rfm::sql::orders::finish_lifecycle_state
+-- Skipped due to `#[pgrx(sql = false)]`
+/* </end connected objects> */
+
+/* <begin connected objects> */
+-- src/sql/events.rs
+-- pg_rfm::sql::events::finish_memberships
+-- Skipped due to `#[pgrx(sql = false)]`
+/* </end connected objects> */
+
+/* <begin connected objects> */
+-- src/sql/orders.rs
+-- pg_rfm::sql::orders::finish_next_action
+-- Skipped due to `#[pgrx(sql = false)]`
+/* </end connected objects> */
+
+/* <begin connected objects> */
+-- src/sql/learn.rs
+-- pg_rfm::sql::learn::finish_policy
+-- Skipped due to `#[pgrx(sql = false)]`
+/* </end connected objects> */
+
+/* <begin connected objects> */
+-- src/sql/kpi.rs
+-- pg_rfm::sql::kpi::finish_proportion
+-- Skipped due to `#[pgrx(sql = false)]`
+/* </end connected objects> */
+
+/* <begin connected objects> */
+-- src/sql/ab.rs
+-- pg_rfm::sql::ab::finish_result
+-- Skipped due to `#[pgrx(sql = false)]`
+/* </end connected objects> */
+
+/* <begin connected objects> */
+-- src/sql/orders.rs
+-- pg_rfm::sql::orders::finish_rfm_score
+-- Skipped due to `#[pgrx(sql = false)]`
+/* </end connected objects> */
+
+/* <begin connected objects> */
+-- src/sql/orders.rs
+-- pg_rfm::sql::orders::finish_vip_score
+-- Skipped due to `#[pgrx(sql = false)]`
+/* </end connected objects> */
+
+/* <begin connected objects> */
+-- src/sql/history.rs
+-- pg_rfm::sql::history::first_purchase_on
+CREATE  FUNCTION "first_purchase_on"(
+	"history" purchase_history, /* Option < PurchaseHistory > */
+	"as_of" date /* Option < Day > */
+) RETURNS date /* Option < Day > */
+IMMUTABLE PARALLEL SAFE COST 20
+LANGUAGE c /* Rust */
+AS 'MODULE_PATHNAME', 'first_purchase_on_wrapper';
+/* </end connected objects> */
+
+/* <begin connected objects> */
+-- src/sql/kpi.rs
+-- pg_rfm::sql::kpi::kpis
+CREATE  FUNCTION "kpis"() RETURNS SETOF kpi_label /* SetOf < KpiLabel,
+(& '_ str, i32, & '_ str, bool, bool, i32, & '_ str, & '_ str, & '_ str, & '_
+str), > */
+IMMUTABLE STRICT PARALLEL SAFE COST 10
+LANGUAGE c /* Rust */
+AS 'MODULE_PATHNAME', 'kpis_wrapper';
+/* </end connected objects> */
+
+/* <begin connected objects> */
+-- src/sql/vocabulary.rs
+-- pg_rfm::sql::vocabulary::label
+CREATE  FUNCTION "label"(
+	"list" TEXT, /* & str */
+	"name" TEXT, /* & '_ str */
+	"lang" TEXT /* & str */
+) RETURNS TEXT /* & '_ str */
+IMMUTABLE STRICT PARALLEL SAFE COST 10
+LANGUAGE c /* Rust */
+AS 'MODULE_PATHNAME', 'label_wrapper';
+/* </end connected objects> */
+
+/* <begin connected objects> */
+-- src/sql/vocabulary.rs
+-- pg_rfm::sql::vocabulary::label_order
+CREATE  FUNCTION "label_order"(
+	"list" TEXT, /* & str */
+	"name" TEXT /* & str */
+) RETURNS INT /* Option < i32 > */
+IMMUTABLE STRICT PARALLEL SAFE COST 10
+LANGUAGE c /* Rust */
+AS 'MODULE_PATHNAME', 'label_order_wrapper';
+/* </end connected objects> */
+
+/* <begin connected objects> */
+-- src/sql/vocabulary.rs
+-- pg_rfm::sql::vocabulary::labels
+CREATE  FUNCTION "labels"() RETURNS SETOF list_label /* SetOf < ListLabel, (& '_ str, & '_ str, i32, & '_ str, & '_ str) > */
+IMMUTABLE STRICT PARALLEL SAFE COST 10
+LANGUAGE c /* Rust */
+AS 'MODULE_PATHNAME', 'labels_wrapper';
+/* </end connected objects> */
+
+/* <begin connected objects> */
+-- src/sql/scenario.rs
+-- pg_rfm::sql::scenario::last_contacted_on
+CREATE  FUNCTION "last_contacted_on"(
+	"contacts" contact_history, /* ContactHistory */
+	"as_of" date /* Day */
+) RETURNS date /* Option < Day > */
+IMMUTABLE STRICT PARALLEL SAFE COST 20
+LANGUAGE c /* Rust */
+AS 'MODULE_PATHNAME', 'last_contacted_on_wrapper';
+/* </end connected objects> */
+
+/* <begin connected objects> */
+-- src/sql/history.rs
+-- pg_rfm::sql::history::last_gap_days
+CREATE  FUNCTION "last_gap_days"(
+	"history" purchase_history, /* Option < PurchaseHistory > */
+	"as_of" date /* Option < Day > */
+) RETURNS INT /* Option < i32 > */
+IMMUTABLE PARALLEL SAFE COST 20
+LANGUAGE c /* Rust */
+AS 'MODULE_PATHNAME', 'last_gap_days_wrapper';
+/* </end connected objects> */
+
+/* <begin connected objects> */
+-- src/sql/history.rs
+-- pg_rfm::sql::history::last_purchase_on
+CREATE  FUNCTION "last_purchase_on"(
+	"history" purchase_history, /* Option < PurchaseHistory > */
+	"as_of" date /* Option < Day > */
+) RETURNS date /* Option < Day > */
+IMMUTABLE PARALLEL SAFE COST 20
+LANGUAGE c /* Rust */
+AS 'MODULE_PATHNAME', 'last_purchase_on_wrapper';
+/* </end connected objects> */
+
+/* <begin connected objects> */
+-- src/sql/customer.rs
+-- pg_rfm::sql::customer::lifecycle_state
+CREATE  FUNCTION "lifecycle_state"(
+	"history" purchase_history, /* Option < PurchaseHistory > */
+	"as_of" date, /* Option < Day > */
+	"policy" segment_policy DEFAULT NULL, /* Option < SegmentPolicy > */
+	"engagement" engagement_history DEFAULT NULL, /* Option < EngagementHistory > */
+	"membership" text DEFAULT NULL, /* Option < Membership > */
+	"memberships" membership_history DEFAULT NULL /* Option < MembershipHistory > */
+) RETURNS TEXT /* Option < & '_ str > */
+IMMUTABLE PARALLEL SAFE COST 50
+LANGUAGE c /* Rust */
+AS 'MODULE_PATHNAME', 'lifecycle_state_wrapper';
+/* </end connected objects> */
+
+/* <begin connected objects> */
+-- src/sql/from_numbers.rs
+-- pg_rfm::sql::from_numbers::lifecycle_state
+CREATE  FUNCTION "lifecycle_state"(
+	"recency_days" INT, /* Option < i32 > */
+	"orders" bigint, /* Option < i64 > */
+	"last_gap_days" INT, /* Option < i32 > */
+	"is_vip" bool, /* Option < bool > */
+	"membership" text DEFAULT NULL, /* Option < Membership > */
+	"policy" segment_policy DEFAULT NULL /* Option < SegmentPolicy > */
+) RETURNS TEXT /* & '_ str */
+IMMUTABLE PARALLEL SAFE  COST 20
+LANGUAGE c /* Rust */
+AS 'MODULE_PATHNAME', 'lifecycle_state_of_bigint_wrapper';
+/* </end connected objects> */
+
+/* <begin connected objects> */
+-- src/sql/from_numbers.rs
+-- pg_rfm::sql::from_numbers::lifecycle_state
+CREATE  FUNCTION "lifecycle_state"(
+	"recency_days" INT, /* Option < i32 > */
+	"orders" INT, /* Option < i32 > */
+	"last_gap_days" INT, /* Option < i32 > */
+	"is_vip" bool, /* Option < bool > */
+	"membership" text DEFAULT NULL, /* Option < Membership > */
+	"policy" segment_policy DEFAULT NULL /* Option < SegmentPolicy > */
+) RETURNS TEXT /* & '_ str */
+IMMUTABLE PARALLEL SAFE  COST 20
+LANGUAGE c /* Rust */
+AS 'MODULE_PATHNAME', 'lifecycle_state_of_int_wrapper';
+/* </end connected objects> */
+
+/* <begin connected objects> */
+-- src/sql/policy.rs
+-- pg_rfm::sql::policy::lifecycle_states
+CREATE  FUNCTION "lifecycle_states"() RETURNS SETOF lifecycle_state_label /* SetOf < LifecycleStateLabel, (& '_ str, i32, & '_ str, & '_ str) > */
+IMMUTABLE STRICT PARALLEL SAFE COST 10
+LANGUAGE c /* Rust */
+AS 'MODULE_PATHNAME', 'lifecycle_states_wrapper';
+/* </end connected objects> */
+
+/* <begin connected objects> */
+-- src/sql/notes.rs
+-- pg_rfm::sql::notes::lock_and_check_notes
+-- Skipped due to `#[pgrx(sql = false)]`
+/* </end connected objects> */
+
+/* <begin connected objects> */
+-- src/sql/customer.rs
+-- pg_rfm::sql::customer::m_score
+CREATE  FUNCTION "m_score"(
+	"history" purchase_history, /* Option < PurchaseHistory > */
+	"as_of" date, /* Option < Day > */
+	"policy" segment_policy DEFAULT NULL /* Option < SegmentPolicy > */
+) RETURNS INT /* Option < i32 > */
+IMMUTABLE PARALLEL SAFE COST 50
+LANGUAGE c /* Rust */
+AS 'MODULE_PATHNAME', 'm_score_wrapper';
+/* </end connected objects> */
+
+/* <begin connected objects> */
+-- src/sql/history.rs
+-- pg_rfm::sql::history::mean_gap_days
+CREATE  FUNCTION "mean_gap_days"(
+	"history" purchase_history, /* Option < PurchaseHistory > */
+	"as_of" date /* Option < Day > */
+) RETURNS numeric /* Option < Decimal > */
+IMMUTABLE PARALLEL SAFE COST 20
+LANGUAGE c /* Rust */
+AS 'MODULE_PATHNAME', 'mean_gap_days_wrapper';
+/* </end connected objects> */
+
+/* <begin connected objects> */
+-- src/sql/history.rs
+-- pg_rfm::sql::history::median_gap_days
+CREATE  FUNCTION "median_gap_days"(
+	"history" purchase_history, /* Option < PurchaseHistory > */
+	"as_of" date /* Option < Day > */
+) RETURNS numeric /* Option < Decimal > */
+IMMUTABLE PARALLEL SAFE COST 20
+LANGUAGE c /* Rust */
+AS 'MODULE_PATHNAME', 'median_gap_days_wrapper';
+/* </end connected objects> */
+
+/* <begin connected objects> */
+-- src/sql/types.rs
+-- pg_rfm::sql::types::membership_history_in
+-- Skipped due to `#[pgrx(sql = false)]`
+/* </end connected objects> */
+
+/* <begin connected objects> */
+-- src/sql/types.rs
+-- pg_rfm::sql::types::membership_history_out
+-- Skipped due to `#[pgrx(sql = false)]`
+/* </end connected objects> */
+
+/* <begin connected objects> */
+-- src/sql/types.rs
+-- pg_rfm::sql::types::membership_history_plus
+CREATE  FUNCTION "membership_history_plus"(
+	"m1" membership_history, /* MembershipHistory */
+	"m2" membership_history /* MembershipHistory */
+) RETURNS membership_history /* MembershipHistory */
+IMMUTABLE STRICT PARALLEL SAFE COST 20
+LANGUAGE c /* Rust */
+AS 'MODULE_PATHNAME', 'membership_history_plus_wrapper';
+/* </end connected objects> */
+
+/* <begin connected objects> */
+-- src/sql/types.rs
+-- pg_rfm::sql::types::membership_history_recv
+-- Skipped due to `#[pgrx(sql = false)]`
+/* </end connected objects> */
+
+/* <begin connected objects> */
+-- src/sql/membership.rs
+-- pg_rfm::sql::membership::membership_moments
+CREATE  FUNCTION "membership_moments"() RETURNS SETOF membership_moment_label /* SetOf < MembershipMomentLabel, (& '_ str, i32, & '_ str, & '_ str) > */
+IMMUTABLE STRICT PARALLEL SAFE COST 10
+LANGUAGE c /* Rust */
+AS 'MODULE_PATHNAME', 'membership_moments_wrapper';
+/* </end connected objects> */
+
+/* <begin connected objects> */
+-- src/sql/membership.rs
+-- pg_rfm::sql::membership::membership_on
+CREATE  FUNCTION "membership_on"(
+	"memberships" membership_history, /* MembershipHistory */
+	"day" date /* Day */
+) RETURNS TEXT /* Option < & '_ str > */
+IMMUTABLE STRICT PARALLEL SAFE COST 10
+LANGUAGE c /* Rust */
+AS 'MODULE_PATHNAME', 'membership_on_wrapper';
+/* </end connected objects> */
+
+/* <begin connected objects> */
+-- src/sql/membership.rs
+-- pg_rfm::sql::membership::membership_periods
+CREATE  FUNCTION "membership_periods"(
+	"memberships" membership_history, /* MembershipHistory */
+	"as_of" date /* Day */
+) RETURNS SETOF membership_period /* SetOf < MembershipPeriod, (& '_ str, Day, Option < Day > , & '_ str) > */
+IMMUTABLE STRICT PARALLEL SAFE COST 50
+LANGUAGE c /* Rust */
+AS 'MODULE_PATHNAME', 'membership_periods_wrapper';
+/* </end connected objects> */
+
+/* <begin connected objects> */
+-- src/sql/membership.rs
+-- pg_rfm::sql::membership::membership_since
+CREATE  FUNCTION "membership_since"(
+	"memberships" membership_history, /* MembershipHistory */
+	"as_of" date /* Day */
+) RETURNS date /* Option < Day > */
+IMMUTABLE STRICT PARALLEL SAFE COST 10
+LANGUAGE c /* Rust */
+AS 'MODULE_PATHNAME', 'membership_since_wrapper';
+/* </end connected objects> */
+
+/* <begin connected objects> */
+-- src/sql/policy.rs
+-- pg_rfm::sql::policy::memberships
+CREATE  FUNCTION "memberships"() RETURNS SETOF membership_label /* SetOf < MembershipLabel, (& '_ str, i32, & '_ str, & '_ str) > */
+IMMUTABLE STRICT PARALLEL SAFE COST 10
+LANGUAGE c /* Rust */
+AS 'MODULE_PATHNAME', 'memberships_wrapper';
+/* </end connected objects> */
+
+/* <begin connected objects> */
+-- src/sql/scenario.rs
+-- pg_rfm::sql::scenario::message_keys
+CREATE  FUNCTION "message_keys"() RETURNS SETOF message_title /* SetOf < MessageTitle, (& '_ str, i32, & '_ str, & '_ str, & '_ str) > */
+IMMUTABLE STRICT PARALLEL SAFE COST 10
+LANGUAGE c /* Rust */
+AS 'MODULE_PATHNAME', 'message_keys_wrapper';
+/* </end connected objects> */
+
+/* <begin connected objects> */
+-- src/sql/history.rs
+-- pg_rfm::sql::history::monetary
+CREATE  FUNCTION "monetary"(
+	"history" purchase_history, /* Option < PurchaseHistory > */
+	"as_of" date /* Option < Day > */
+) RETURNS numeric /* Option < Decimal > */
+IMMUTABLE PARALLEL SAFE COST 20
+LANGUAGE c /* Rust */
+AS 'MODULE_PATHNAME', 'monetary_wrapper';
+/* </end connected objects> */
+
+/* <begin connected objects> */
+-- src/sql/customer.rs
+-- pg_rfm::sql::customer::next_action
+CREATE  FUNCTION "next_action"(
+	"history" purchase_history, /* Option < PurchaseHistory > */
+	"as_of" date, /* Option < Day > */
+	"policy" segment_policy DEFAULT NULL, /* Option < SegmentPolicy > */
+	"engagement" engagement_history DEFAULT NULL, /* Option < EngagementHistory > */
+	"membership" text DEFAULT NULL, /* Option < Membership > */
+	"memberships" membership_history DEFAULT NULL /* Option < MembershipHistory > */
+) RETURNS TEXT /* Option < String > */
+IMMUTABLE PARALLEL SAFE COST 100
+LANGUAGE c /* Rust */
+AS 'MODULE_PATHNAME', 'next_action_wrapper';
+/* </end connected objects> */
+
+/* <begin connected objects> */
+-- src/sql/from_numbers.rs
+-- pg_rfm::sql::from_numbers::next_action
+CREATE  FUNCTION "next_action"(
+	"lifecycle_state" TEXT, /* Option < & str > */
+	"orders" bigint, /* Option < i64 > */
+	"membership" text DEFAULT NULL, /* Option < Membership > */
+	"dormancy_reason" TEXT DEFAULT NULL, /* Option < & str > */
+	"policy" segment_policy DEFAULT NULL /* Option < SegmentPolicy > */
+) RETURNS TEXT /* Option < String > */
+IMMUTABLE PARALLEL SAFE  COST 20
+LANGUAGE c /* Rust */
+AS 'MODULE_PATHNAME', 'next_action_of_bigint_wrapper';
+/* </end connected objects> */
+
+/* <begin connected objects> */
+-- src/sql/from_numbers.rs
+-- pg_rfm::sql::from_numbers::next_action
+CREATE  FUNCTION "next_action"(
+	"lifecycle_state" TEXT, /* Option < & str > */
+	"orders" INT, /* Option < i32 > */
+	"membership" text DEFAULT NULL, /* Option < Membership > */
+	"dormancy_reason" TEXT DEFAULT NULL, /* Option < & str > */
+	"policy" segment_policy DEFAULT NULL /* Option < SegmentPolicy > */
+) RETURNS TEXT /* Option < String > */
+IMMUTABLE PARALLEL SAFE  COST 20
+LANGUAGE c /* Rust */
+AS 'MODULE_PATHNAME', 'next_action_of_int_wrapper';
+/* </end connected objects> */
+
+/* <begin connected objects> */
+-- src/sql/policy.rs
+-- pg_rfm::sql::policy::next_actions
+CREATE  FUNCTION "next_actions"(
+	"policy" segment_policy DEFAULT NULL /* Option < SegmentPolicy > */
+) RETURNS SETOF next_action_rule /* SetOf < NextActionRule, (i32, String, String, & '_ str, String, String) > */
+IMMUTABLE PARALLEL SAFE COST 1000
+LANGUAGE c /* Rust */
+AS 'MODULE_PATHNAME', 'next_actions_wrapper';
+/* </end connected objects> */
+
+/* <begin connected objects> */
+-- src/sql/timeline.rs
+-- pg_rfm::sql::timeline::next_transition_on
+CREATE  FUNCTION "next_transition_on"(
+	"history" purchase_history, /* Option < PurchaseHistory > */
+	"as_of" date, /* Option < Day > */
+	"policy" segment_policy DEFAULT NULL, /* Option < SegmentPolicy > */
+	"engagement" engagement_history DEFAULT NULL, /* Option < EngagementHistory > */
+	"membership" text DEFAULT NULL, /* Option < Membership > */
+	"memberships" membership_history DEFAULT NULL /* Option < MembershipHistory > */
+) RETURNS date /* Option < Day > */
+IMMUTABLE PARALLEL SAFE COST 100
+LANGUAGE c /* Rust */
+AS 'MODULE_PATHNAME', 'next_transition_on_wrapper';
+/* </end connected objects> */
+
+/* <begin connected objects> */
+-- src/sql/types.rs
+-- pg_rfm::sql::types::no_engagement
+CREATE  FUNCTION "no_engagement"() RETURNS engagement_history /* EngagementHistory */
+IMMUTABLE STRICT PARALLEL SAFE COST 10
+LANGUAGE c /* Rust */
+AS 'MODULE_PATHNAME', 'no_engagement_wrapper';
+/* </end connected objects> */
+
+/* <begin connected objects> */
+-- src/sql/channels.rs
+-- pg_rfm::sql::channels::normalized_email
+CREATE  FUNCTION "normalized_email"(
+	"email" TEXT /* & str */
+) RETURNS TEXT /* Option < String > */
+IMMUTABLE STRICT PARALLEL SAFE COST 100
+LANGUAGE c /* Rust */
+AS 'MODULE_PATHNAME', 'normalized_email_wrapper';
+/* </end connected objects> */
+
+/* <begin connected objects> */
+-- src/sql/channels.rs
+-- pg_rfm::sql::channels::normalized_phone
+CREATE  FUNCTION "normalized_phone"(
+	"phone" TEXT, /* & str */
+	"region" TEXT /* & str */
+) RETURNS TEXT /* Option < String > */
+IMMUTABLE STRICT PARALLEL SAFE COST 500
+LANGUAGE c /* Rust */
+AS 'MODULE_PATHNAME', 'normalized_phone_wrapper';
+/* </end connected objects> */
+
+/* <begin connected objects> */
+-- src/sql/channels.rs
+-- pg_rfm::sql::channels::normalized_postal_code
+CREATE  FUNCTION "normalized_postal_code"(
+	"postal_code" TEXT, /* & str */
+	"country" TEXT /* & str */
+) RETURNS TEXT /* Option < String > */
+IMMUTABLE STRICT PARALLEL SAFE COST 100
+LANGUAGE c /* Rust */
+AS 'MODULE_PATHNAME', 'normalized_postal_code_wrapper';
+/* </end connected objects> */
+
+/* <begin connected objects> */
+-- src/sql/channels.rs
+-- requires:
+--   normalized_email
+--   normalized_phone
+--   normalized_postal_code
+
+-- channels
+
+CREATE FUNCTION reachable_channels(
+    email text DEFAULT NULL,
+    phone text DEFAULT NULL,
+    postal_address text DEFAULT NULL,
+    line_id text DEFAULT NULL,
+    consents jsonb DEFAULT NULL
+) RETURNS text[]
+    AS 'MODULE_PATHNAME', 'reachable_channels_wrapper' LANGUAGE c IMMUTABLE PARALLEL SAFE COST 500;
+COMMENT ON FUNCTION reachable_channels(text, text, text, text, jsonb) IS
+    'The channels over which a customer can be reached: the address is valid and the channel consented to (consents NULL: every channel counts). Never an error for a bad address.';
+
+COMMENT ON FUNCTION normalized_email(text) IS
+    'An e-mail address as other programs take it: half-width, trimmed, its domain in small letters; NULL where it is '
+    'none.';
+COMMENT ON FUNCTION normalized_phone(text, text) IS
+    'A phone number as in E.164, for example +819012345678; region is the country of a number that names none. NULL '
+    'where it is none.';
+COMMENT ON FUNCTION normalized_postal_code(text, text) IS
+    'A postal code as its country writes it, in Japan 123-4567, there also that of an address; NULL where there is '
+    'none.';
+/* </end connected objects> */
+
+/* <begin connected objects> */
+-- src/sql/notes.rs
+-- pg_rfm::sql::notes::note_customer
+-- Skipped due to `#[pgrx(sql = false)]`
+/* </end connected objects> */
+
+/* <begin connected objects> */
+-- src/sql/history.rs
+-- pg_rfm::sql::history::orders
+CREATE  FUNCTION "orders"(
+	"history" purchase_history, /* Option < PurchaseHistory > */
+	"as_of" date /* Option < Day > */
+) RETURNS bigint /* Option < i64 > */
+IMMUTABLE PARALLEL SAFE COST 20
+LANGUAGE c /* Rust */
+AS 'MODULE_PATHNAME', 'orders_wrapper';
+/* </end connected objects> */
+
+/* <begin connected objects> */
+-- src/sql/kpi.rs
+-- pg_rfm::sql::kpi::orders_between
+CREATE  FUNCTION "orders_between"(
+	"history" purchase_history, /* Option < PurchaseHistory > */
+	"from_day" date, /* Option < Day > */
+	"to_day" date /* Option < Day > */
+) RETURNS bigint /* Option < i64 > */
+IMMUTABLE PARALLEL SAFE COST 20
+LANGUAGE c /* Rust */
+AS 'MODULE_PATHNAME', 'orders_between_wrapper';
+/* </end connected objects> */
+
+/* <begin connected objects> */
+-- src/sql/policy.rs
+-- pg_rfm::sql::policy::policy_presets
+CREATE  FUNCTION "policy_presets"() RETURNS SETOF policy_preset /* SetOf < PolicyPreset, (& '_ str, & '_ str, & '_ str, & '_ str, & '_ str) > */
+IMMUTABLE STRICT PARALLEL SAFE COST 10
+LANGUAGE c /* Rust */
+AS 'MODULE_PATHNAME', 'policy_presets_wrapper';
+/* </end connected objects> */
+
+/* <begin connected objects> */
+-- src/sql/policy.rs
+-- pg_rfm::sql::policy::preset_policy
+CREATE  FUNCTION "preset_policy"(
+	"name" TEXT /* & str */
+) RETURNS segment_policy /* SegmentPolicy */
+IMMUTABLE STRICT PARALLEL SAFE COST 1000
+LANGUAGE c /* Rust */
+AS 'MODULE_PATHNAME', 'preset_policy_wrapper';
+/* </end connected objects> */
+
+/* <begin connected objects> */
+-- src/sql/scenario.rs
+-- pg_rfm::sql::scenario::preset_scenario
+CREATE  FUNCTION "preset_scenario"(
+	"name" TEXT /* & str */
+) RETURNS scenario /* Scenario */
+IMMUTABLE STRICT PARALLEL SAFE COST 1000
+LANGUAGE c /* Rust */
+AS 'MODULE_PATHNAME', 'preset_scenario_wrapper';
+/* </end connected objects> */
+
+/* <begin connected objects> */
+-- src/sql/membership.rs
+-- pg_rfm::sql::membership::previous_membership
+CREATE  FUNCTION "previous_membership"(
+	"memberships" membership_history, /* MembershipHistory */
+	"as_of" date /* Day */
+) RETURNS TEXT /* Option < & '_ str > */
+IMMUTABLE STRICT PARALLEL SAFE COST 10
+LANGUAGE c /* Rust */
+AS 'MODULE_PATHNAME', 'previous_membership_wrapper';
+/* </end connected objects> */
+
+/* <begin connected objects> */
+-- src/sql/history.rs
+-- pg_rfm::sql::history::previous_purchase_on
+CREATE  FUNCTION "previous_purchase_on"(
+	"history" purchase_history, /* Option < PurchaseHistory > */
+	"as_of" date /* Option < Day > */
+) RETURNS date /* Option < Day > */
+IMMUTABLE PARALLEL SAFE COST 20
+LANGUAGE c /* Rust */
+AS 'MODULE_PATHNAME', 'previous_purchase_on_wrapper';
+/* </end connected objects> */
+
+/* <begin connected objects> */
+-- src/sql/timeline.rs
+-- pg_rfm::sql::timeline::previous_state
+CREATE  FUNCTION "previous_state"(
+	"history" purchase_history, /* Option < PurchaseHistory > */
+	"as_of" date, /* Option < Day > */
+	"policy" segment_policy DEFAULT NULL, /* Option < SegmentPolicy > */
+	"engagement" engagement_history DEFAULT NULL, /* Option < EngagementHistory > */
+	"membership" text DEFAULT NULL, /* Option < Membership > */
+	"memberships" membership_history DEFAULT NULL /* Option < MembershipHistory > */
+) RETURNS TEXT /* Option < & '_ str > */
+IMMUTABLE PARALLEL SAFE COST 1000
+LANGUAGE c /* Rust */
+AS 'MODULE_PATHNAME', 'previous_state_wrapper';
+/* </end connected objects> */
+
+/* <begin connected objects> */
+-- src/sql/history.rs
+-- pg_rfm::sql::history::purchase_days
+CREATE  FUNCTION "purchase_days"(
+	"history" purchase_history, /* Option < PurchaseHistory > */
+	"as_of" date /* Option < Day > */
+) RETURNS INT /* Option < i32 > */
+IMMUTABLE PARALLEL SAFE COST 20
+LANGUAGE c /* Rust */
+AS 'MODULE_PATHNAME', 'purchase_days_wrapper';
+/* </end connected objects> */
+
+/* <begin connected objects> */
+-- src/sql/types.rs
+-- pg_rfm::sql::types::purchase_history_in
+-- Skipped due to `#[pgrx(sql = false)]`
+/* </end connected objects> */
+
+/* <begin connected objects> */
+-- src/sql/types.rs
+-- pg_rfm::sql::types::purchase_history_out
+-- Skipped due to `#[pgrx(sql = false)]`
+/* </end connected objects> */
+
+/* <begin connected objects> */
+-- src/sql/types.rs
+-- pg_rfm::sql::types::purchase_history_plus
+CREATE  FUNCTION "purchase_history_plus"(
+	"h1" purchase_history, /* PurchaseHistory */
+	"h2" purchase_history /* PurchaseHistory */
+) RETURNS purchase_history /* PurchaseHistory */
+IMMUTABLE STRICT PARALLEL SAFE COST 20
+LANGUAGE c /* Rust */
+AS 'MODULE_PATHNAME', 'purchase_history_plus_wrapper';
+/* </end connected objects> */
+
+/* <begin connected objects> */
+-- src/sql/types.rs
+-- pg_rfm::sql::types::purchase_history_recv
+-- Skipped due to `#[pgrx(sql = false)]`
+/* </end connected objects> */
+
+/* <begin connected objects> */
+-- src/sql/customer.rs
+-- pg_rfm::sql::customer::purchase_stage
+CREATE  FUNCTION "purchase_stage"(
+	"history" purchase_history, /* Option < PurchaseHistory > */
+	"as_of" date, /* Option < Day > */
+	"policy" segment_policy DEFAULT NULL /* Option < SegmentPolicy > */
+) RETURNS TEXT /* Option < & '_ str > */
+IMMUTABLE PARALLEL SAFE COST 50
+LANGUAGE c /* Rust */
+AS 'MODULE_PATHNAME', 'purchase_stage_wrapper';
+/* </end connected objects> */
+
+/* <begin connected objects> */
+-- src/sql/policy.rs
+-- pg_rfm::sql::policy::purchase_stages
+CREATE  FUNCTION "purchase_stages"() RETURNS SETOF purchase_stage_label /* SetOf < PurchaseStageLabel, (& '_ str, i32, & '_ str, & '_ str) > */
+IMMUTABLE STRICT PARALLEL SAFE COST 10
+LANGUAGE c /* Rust */
+AS 'MODULE_PATHNAME', 'purchase_stages_wrapper';
+/* </end connected objects> */
+
+/* <begin connected objects> */
+-- src/sql/kpi.rs
+-- pg_rfm::sql::kpi::purchases_by_month
+CREATE  FUNCTION "purchases_by_month"(
+	"history" purchase_history, /* Option < PurchaseHistory > */
+	"as_of" date /* Option < Day > */
+) RETURNS SETOF month_of_purchases /* SetOf < MonthOfPurchases, (Day, i32, i64, Decimal) > */
+IMMUTABLE PARALLEL SAFE COST 100
+LANGUAGE c /* Rust */
+AS 'MODULE_PATHNAME', 'purchases_by_month_wrapper';
+/* </end connected objects> */
+
+/* <begin connected objects> */
+-- src/sql/customer.rs
+-- pg_rfm::sql::customer::r_score
+CREATE  FUNCTION "r_score"(
+	"history" purchase_history, /* Option < PurchaseHistory > */
+	"as_of" date, /* Option < Day > */
+	"policy" segment_policy DEFAULT NULL /* Option < SegmentPolicy > */
+) RETURNS INT /* Option < i32 > */
+IMMUTABLE PARALLEL SAFE COST 50
+LANGUAGE c /* Rust */
+AS 'MODULE_PATHNAME', 'r_score_wrapper';
+/* </end connected objects> */
+
+/* <begin connected objects> */
+-- src/sql/channels.rs
+-- pg_rfm::sql::channels::reachable_channels
+-- Skipped due to `#[pgrx(sql = false)]`
+/* </end connected objects> */
+
+/* <begin connected objects> */
+-- src/sql/kpi.rs
+-- pg_rfm::sql::kpi::reached_purchase
+CREATE  FUNCTION "reached_purchase"(
+	"history" purchase_history, /* Option < PurchaseHistory > */
+	"nth" INT, /* Option < i32 > */
+	"as_of" date /* Option < Day > */
+) RETURNS bool /* Option < bool > */
+IMMUTABLE PARALLEL SAFE COST 20
+LANGUAGE c /* Rust */
+AS 'MODULE_PATHNAME', 'reached_purchase_wrapper';
+/* </end connected objects> */
+
+/* <begin connected objects> */
+-- src/sql/kpi.rs
+-- pg_rfm::sql::kpi::reached_purchase_within
+CREATE  FUNCTION "reached_purchase_within"(
+	"history" purchase_history, /* Option < PurchaseHistory > */
+	"nth" INT, /* Option < i32 > */
+	"days" INT, /* Option < i32 > */
+	"as_of" date /* Option < Day > */
+) RETURNS bool /* Option < bool > */
+IMMUTABLE PARALLEL SAFE COST 20
+LANGUAGE c /* Rust */
+AS 'MODULE_PATHNAME', 'reached_purchase_within_wrapper';
+/* </end connected objects> */
+
+/* <begin connected objects> */
+-- src/sql/history.rs
+-- pg_rfm::sql::history::recency_days
+CREATE  FUNCTION "recency_days"(
+	"history" purchase_history, /* Option < PurchaseHistory > */
+	"as_of" date /* Option < Day > */
+) RETURNS INT /* Option < i32 > */
+IMMUTABLE PARALLEL SAFE COST 20
+LANGUAGE c /* Rust */
+AS 'MODULE_PATHNAME', 'recency_days_wrapper';
+/* </end connected objects> */
+
+/* <begin connected objects> */
+-- src/sql/customer.rs
+-- pg_rfm::sql::customer::relation_score
+CREATE  FUNCTION "relation_score"(
+	"engagement" engagement_history, /* Option < EngagementHistory > */
+	"as_of" date, /* Option < Day > */
+	"policy" segment_policy DEFAULT NULL /* Option < SegmentPolicy > */
+) RETURNS numeric /* Option < Decimal > */
+IMMUTABLE PARALLEL SAFE COST 20
+LANGUAGE c /* Rust */
+AS 'MODULE_PATHNAME', 'relation_score_wrapper';
+/* </end connected objects> */
+
+/* <begin connected objects> */
+-- src/sql/kpi.rs
+-- pg_rfm::sql::kpi::retained_in_month
+CREATE  FUNCTION "retained_in_month"(
+	"history" purchase_history, /* Option < PurchaseHistory > */
+	"months" INT, /* Option < i32 > */
+	"as_of" date /* Option < Day > */
+) RETURNS bool /* Option < bool > */
+IMMUTABLE PARALLEL SAFE COST 20
+LANGUAGE c /* Rust */
+AS 'MODULE_PATHNAME', 'retained_in_month_wrapper';
+/* </end connected objects> */
+
+/* <begin connected objects> */
+-- src/sql/kpi.rs
+-- pg_rfm::sql::kpi::revenue_between
+CREATE  FUNCTION "revenue_between"(
+	"history" purchase_history, /* Option < PurchaseHistory > */
+	"from_day" date, /* Option < Day > */
+	"to_day" date /* Option < Day > */
+) RETURNS numeric /* Option < Decimal > */
+IMMUTABLE PARALLEL SAFE COST 20
+LANGUAGE c /* Rust */
+AS 'MODULE_PATHNAME', 'revenue_between_wrapper';
+/* </end connected objects> */
+
+/* <begin connected objects> */
+-- src/sql/customer.rs
+-- pg_rfm::sql::customer::rfm_score
+CREATE  FUNCTION "rfm_score"(
+	"history" purchase_history, /* Option < PurchaseHistory > */
+	"as_of" date, /* Option < Day > */
+	"policy" segment_policy DEFAULT NULL /* Option < SegmentPolicy > */
+) RETURNS INT /* Option < i32 > */
+IMMUTABLE PARALLEL SAFE COST 50
+LANGUAGE c /* Rust */
+AS 'MODULE_PATHNAME', 'rfm_score_wrapper';
+/* </end connected objects> */
+
+/* <begin connected objects> */
+-- src/sql/from_numbers.rs
+-- pg_rfm::sql::from_numbers::rfm_score
+CREATE  FUNCTION "rfm_score"(
+	"recency_days" INT, /* Option < i32 > */
+	"orders" bigint, /* Option < i64 > */
+	"monetary" numeric, /* Option < Decimal > */
+	"policy" segment_policy DEFAULT NULL /* Option < SegmentPolicy > */
+) RETURNS INT /* Option < i32 > */
+IMMUTABLE PARALLEL SAFE  COST 20
+LANGUAGE c /* Rust */
+AS 'MODULE_PATHNAME', 'rfm_score_of_bigint_wrapper';
+/* </end connected objects> */
+
+/* <begin connected objects> */
+-- src/sql/from_numbers.rs
+-- pg_rfm::sql::from_numbers::rfm_score
+CREATE  FUNCTION "rfm_score"(
+	"recency_days" INT, /* Option < i32 > */
+	"orders" INT, /* Option < i32 > */
+	"monetary" numeric, /* Option < Decimal > */
+	"policy" segment_policy DEFAULT NULL /* Option < SegmentPolicy > */
+) RETURNS INT /* Option < i32 > */
+IMMUTABLE PARALLEL SAFE  COST 20
+LANGUAGE c /* Rust */
+AS 'MODULE_PATHNAME', 'rfm_score_of_int_wrapper';
+/* </end connected objects> */
+
+/* <begin connected objects> */
+-- src/sql/customer.rs
+-- pg_rfm::sql::customer::rfm_segment
+CREATE  FUNCTION "rfm_segment"(
+	"history" purchase_history, /* Option < PurchaseHistory > */
+	"as_of" date, /* Option < Day > */
+	"policy" segment_policy DEFAULT NULL /* Option < SegmentPolicy > */
+) RETURNS TEXT /* Option < String > */
+IMMUTABLE PARALLEL SAFE COST 50
+LANGUAGE c /* Rust */
+AS 'MODULE_PATHNAME', 'rfm_segment_wrapper';
+/* </end connected objects> */
+
+/* <begin connected objects> */
+-- src/sql/from_numbers.rs
+-- pg_rfm::sql::from_numbers::rfm_segment
+CREATE  FUNCTION "rfm_segment"(
+	"score" INT, /* Option < i32 > */
+	"policy" segment_policy DEFAULT NULL /* Option < SegmentPolicy > */
+) RETURNS TEXT /* Option < String > */
+IMMUTABLE PARALLEL SAFE  COST 10
+LANGUAGE c /* Rust */
+AS 'MODULE_PATHNAME', 'rfm_segment_of_score_wrapper';
+/* </end connected objects> */
+
+/* <begin connected objects> */
+-- src/sql/vocabulary.rs
+-- pg_rfm::sql::vocabulary::rfm_segments
+CREATE  FUNCTION "rfm_segments"(
+	"policy" segment_policy DEFAULT NULL /* Option < SegmentPolicy > */
+) RETURNS SETOF rfm_segment_label /* SetOf < RfmSegmentLabel, (String, i32, String, String) > */
+IMMUTABLE PARALLEL SAFE COST 1000
+LANGUAGE c /* Rust */
+AS 'MODULE_PATHNAME', 'rfm_segments_wrapper';
 /* </end connected objects> */
 
 /* <begin connected objects> */
@@ -1203,6 +2508,10 @@ COMMENT ON FUNCTION customer_columns() IS
 --   view_columns::view_columns
 --   channels
 --   notes
+--   vocabulary::audit_text
+--   vocabulary::label
+--   vocabulary::label_order
+--   vocabulary::rfm_segments
 --   column_guess::source_columns
 --   column_guess::choose_column
 --   column_guess::is_called_like_order_number
@@ -1256,7 +2565,13 @@ CREATE TYPE segmentation_settings AS (
     contacts_scenario text,
     contacts_step text,
     contacts_group text,
+    contacts_campaign text,
     channel_names jsonb,
+    membership_log text,
+    membership_log_tenant text,
+    membership_log_customer text,
+    membership_log_membership text,
+    membership_log_since text,
     customers text,
     customers_tenant text,
     customers_customer text,
@@ -1268,6 +2583,17 @@ CREATE TYPE segmentation_settings AS (
     customers_consents text,
     customers_last_contacted_on text,
     memberships jsonb,
+    targets text,
+    targets_tenant text,
+    targets_kpi text,
+    targets_period text,
+    targets_target text,
+    costs text,
+    costs_tenant text,
+    costs_period text,
+    costs_purpose text,
+    costs_amount text,
+    campaign_days integer,
     as_of date,
     lang text,
     track text,
@@ -1292,7 +2618,7 @@ CREATE FUNCTION segmentation_arguments() RETURNS TABLE (
     argument text, type text, default_value text, can_be_altered boolean, can_be_reset boolean, leaves_views boolean,
     is_audited boolean, meaning text
 )
-LANGUAGE sql IMMUTABLE PARALLEL SAFE ROWS 27 SET search_path = pg_catalog, pg_temp
+LANGUAGE sql IMMUTABLE PARALLEL SAFE ROWS 34 SET search_path = pg_catalog, pg_temp
 AS $arguments$
     VALUES
     ('name', 'text', NULL, false, false, false, false,
@@ -1335,10 +2661,15 @@ AS $arguments$
         'A log of what was sent to customers. NULL: none is kept.'),
     ('contacts_columns', 'jsonb', 'NULL', true, false, false, true,
         'Columns of it that are not found by their names: tenant, customer, channel, contacted_at, scenario, step, '
-        'group.'),
+        'group, campaign.'),
     ('channel_names', 'jsonb', 'NULL', true, true, true, true,
         'What the shop''s own names of channels mean, in the log and in consents: an object of word and channel; null '
         'is unknown. NULL: they are as they stand there.'),
+    ('membership_log', 'regclass', 'NULL', true, true, false, true,
+        'A log of memberships: which one each customer had since when. It counts before the membership of the '
+        'customers. NULL: only that is known.'),
+    ('membership_log_columns', 'jsonb', 'NULL', true, false, false, true,
+        'Columns of it that are not found by their names: tenant, customer, membership, since.'),
     ('customers', 'regclass', 'NULL', true, true, false, true,
         'The table of customers, one row a customer. NULL: customers are those with an order.'),
     ('customers_columns', 'jsonb', 'NULL', true, false, false, true,
@@ -1347,12 +2678,23 @@ AS $arguments$
     ('memberships', 'jsonb', 'NULL', true, true, true, true,
         'What the shop''s own memberships mean: an object of word and membership; null is unknown, as an empty one is. '
         'NULL: they are as they stand there.'),
+    ('targets', 'regclass', 'NULL', true, true, false, true,
+        'A table of targets, one row a KPI and month, for NAME_kpis. NULL: there are none.'),
+    ('targets_columns', 'jsonb', 'NULL', true, false, false, true,
+        'Columns of it that are not found by their names: tenant, kpi, period, target.'),
+    ('costs', 'regclass', 'NULL', true, true, false, true,
+        'A table of what was spent, by month and purpose (acquisition, reactivation), for NAME_kpis. NULL: not known.'),
+    ('costs_columns', 'jsonb', 'NULL', true, false, false, true,
+        'Columns of it that are not found by their names: tenant, period, purpose, amount.'),
+    ('campaign_days', 'integer', '60', true, false, false, false,
+        'The days of a campaign''s window: an order counts that is made on the day of a customer''s first contact or '
+        'in the days after it, so many together.'),
     ('schema', 'text', 'pg_catalog.current_schema()', false, false, false, false,
         'The schema of its relations.'),
     ('as_of', 'date', 'NULL', true, true, true, true,
         'The day the views answer for. NULL: today at each refresh.'),
-    ('lang', 'text', '''en''', true, false, false, false,
-        'The language of labels and titles: en or ja.'),
+    ('lang', 'text', '''en''', true, false, true, true,
+        'The language of labels, titles, comments and findings: en or ja.'),
     ('track', 'text', '''none''', true, false, false, false,
         'trigger: triggers on the orders note whose orders change, so that a refresh reads only these; none: it reads '
         'all orders.'),
@@ -1360,7 +2702,8 @@ AS $arguments$
         'Roles that may read the views; public is everybody. NULL: only the owner.'),
     ('views', 'text[]', 'NULL', true, true, false, false,
         'The materialized views to make beside customers, which is made in any case: segments, movement, cohorts, '
-        'actions. NULL: these four.')
+        'actions; with contacts channels, dormant_response and, where they have a campaign, campaigns; and kpis. NULL: '
+        'all of them, but kpis only where there are targets or costs.')
 $arguments$;
 COMMENT ON FUNCTION segmentation_arguments() IS
     'The arguments of create_segmentation: type, default, whether alter_segmentation changes it and reset sets it '
@@ -1462,11 +2805,12 @@ COMMENT ON FUNCTION _today(segmentation_settings, date) IS
 
 -- The tables and views that the settings name.
 CREATE FUNCTION _sources(s segmentation_settings) RETURNS TABLE (source text, relation text)
-LANGUAGE plpgsql IMMUTABLE PARALLEL SAFE ROWS 4 SET search_path = pg_catalog, pg_temp
+LANGUAGE plpgsql IMMUTABLE PARALLEL SAFE ROWS 7 SET search_path = pg_catalog, pg_temp
 AS $sources$
 BEGIN
     RETURN QUERY
-        VALUES ('orders', s.orders), ('engagement', s.engagement), ('contacts', s.contacts), ('customers', s.customers);
+        VALUES ('orders', s.orders), ('engagement', s.engagement), ('contacts', s.contacts),
+               ('membership_log', s.membership_log), ('customers', s.customers), ('targets', s.targets), ('costs', s.costs);
 END
 $sources$;
 COMMENT ON FUNCTION _sources(segmentation_settings) IS
@@ -1663,6 +3007,17 @@ AS $tenant$ SELECT CASE WHEN s.tenant IS NULL THEN '' ELSE format('%s.%I, ', ali
 COMMENT ON FUNCTION _tenant_column(segmentation_settings, text) IS
     'Part of segmentations: the quoted column of the tenant and a comma; empty where there is one shop.';
 
+CREATE FUNCTION _equal_columns(relation regclass, names text[], one text, other text) RETURNS text
+LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp
+AS $equal$
+    SELECT string_agg(format('%s.%I %s %s.%I', one, k.name, @extschema@._equality(a.atttypid), other, k.name), ' AND '
+                      ORDER BY k.place)
+    FROM unnest(names) WITH ORDINALITY AS k (name, place)
+    JOIN pg_attribute AS a ON a.attrelid = relation AND a.attname = k.name
+$equal$;
+COMMENT ON FUNCTION _equal_columns(regclass, text[], text, text) IS
+    'Part of segmentations: the condition that two rows have equal columns of these, which a relation has.';
+
 CREATE FUNCTION _same_key(s segmentation_settings, one text, other text) RETURNS text
 LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp
 AS $same$ SELECT @extschema@._same_columns(s, @extschema@._keys(s), one, other) $same$;
@@ -1671,12 +3026,7 @@ COMMENT ON FUNCTION _same_key(segmentation_settings, text, text) IS
 
 CREATE FUNCTION _same_columns(s segmentation_settings, names text[], one text, other text) RETURNS text
 LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp
-AS $same$
-    SELECT string_agg(format('%s.%I %s %s.%I', one, k.name, @extschema@._equality(a.atttypid), other, k.name), ' AND '
-                      ORDER BY k.place)
-    FROM unnest(names) WITH ORDINALITY AS k (name, place)
-    JOIN pg_attribute AS a ON a.attrelid = @extschema@._source_table(s, 'orders') AND a.attname = k.name
-$same$;
+AS $same$ SELECT @extschema@._equal_columns(@extschema@._source_table(s, 'orders'), names, one, other) $same$;
 COMMENT ON FUNCTION _same_columns(segmentation_settings, text[], text, text) IS
     'Part of segmentations: the condition that two rows have equal columns of these; NULL without any.';
 
@@ -1713,7 +3063,8 @@ BEGIN
     RETURN QUERY VALUES
         ('engagement_kinds', s.engagement_kinds, 'engagement', s.engagement IS NOT NULL),
         ('channel_names', s.channel_names, 'contacts or customers', coalesce(s.contacts, s.customers) IS NOT NULL),
-        ('memberships', s.memberships, 'customers', s.customers IS NOT NULL);
+        ('memberships', s.memberships, 'customers or membership_log',
+         coalesce(s.customers, s.membership_log) IS NOT NULL);
 END
 $lists$;
 COMMENT ON FUNCTION _word_lists(segmentation_settings) IS
@@ -1803,24 +3154,26 @@ COMMENT ON FUNCTION _meaning(jsonb, text, text) IS
     'Part of segmentations: what a word means by a list of words, and otherwise, as SQL.';
 
 -- An empty membership is unknown, unless the list says what it means. Japanese text has a space of its own.
-CREATE FUNCTION _word(s segmentation_settings, argument text, alias text) RETURNS text
+CREATE FUNCTION _word(s segmentation_settings, source text, argument text, alias text) RETURNS text
 LANGUAGE plpgsql IMMUTABLE PARALLEL SAFE SET search_path = pg_catalog, pg_temp
 AS $word$
 DECLARE
     words jsonb := (SELECT l.words FROM @extschema@._word_lists(s) AS l WHERE l.argument = _word.argument);
-    written text := @extschema@._text(alias, CASE argument
-        WHEN 'engagement_kinds' THEN s.engagement_kind
-        WHEN 'channel_names' THEN s.contacts_channel
-        WHEN 'memberships' THEN s.customers_membership END);
+    column_name text := CASE source
+        WHEN 'engagement' THEN s.engagement_kind
+        WHEN 'contacts' THEN s.contacts_channel
+        WHEN 'membership_log' THEN s.membership_log_membership
+        WHEN 'customers' THEN s.customers_membership END;
+    written text := @extschema@._text(alias, column_name);
     otherwise text := written;
 BEGIN
-    IF argument = 'memberships' AND s.customers_membership IS NOT NULL THEN
+    IF argument = 'memberships' AND column_name IS NOT NULL THEN
         otherwise := format('CASE WHEN pg_catalog.btrim(%1$s, %2$L) <> '''' THEN %1$s END', written, ' ' || chr(12288));
     END IF;
     RETURN @extschema@._meaning(words, written, otherwise);
 END
 $word$;
-COMMENT ON FUNCTION _word(segmentation_settings, text, text) IS
+COMMENT ON FUNCTION _word(segmentation_settings, text, text, text) IS
     'Part of segmentations: the kind of an event, the channel of a contact or the membership of a customer, as SQL.';
 
 -- The consents of a customer by the names of channels that the list gives. Where two words mean one channel, both have
@@ -1861,7 +3214,7 @@ DECLARE
     meant text[] := ARRAY(
         SELECT w.key FROM @extschema@._word_lists(s) AS l CROSS JOIN LATERAL jsonb_each_text(l.words) AS w
         WHERE l.argument = _unknown_words.argument AND w.key = w.value AND NOT are_consents);
-    words text := @extschema@._word(s, argument, 'r');
+    words text := @extschema@._word(s, source, argument, 'r');
     joined text := '';
 BEGIN
     IF are_consents THEN
@@ -1896,6 +3249,7 @@ LANGUAGE plpgsql STABLE ROWS 1 SET search_path = pg_catalog, pg_temp
 AS $described$
 DECLARE
     words jsonb := (SELECT l.words FROM @extschema@._word_lists(s) AS l WHERE l.argument = _described_words.argument);
+    have_to_be_known boolean := source IN ('customers', 'membership_log');
 BEGIN
     RETURN QUERY
         SELECT sum(u.rows) FILTER (WHERE u.is_asked)::bigint,
@@ -1909,7 +3263,7 @@ BEGIN
         FROM (
             SELECT w.*, w.is_stated = are_stated_reasons AS is_asked,
                    CASE WHEN w.place <= 20 THEN @extschema@._nearest_word(argument, w.word, policy) END AS nearest,
-                   CASE WHEN source <> 'customers' THEN w.word END AS itself
+                   CASE WHEN NOT have_to_be_known THEN w.word END AS itself
             FROM (
                 SELECT k.*, t.is_stated,
                        row_number() OVER (PARTITION BY t.is_stated ORDER BY k.rows DESC, k.word) AS place
@@ -1917,7 +3271,7 @@ BEGIN
                 CROSS JOIN LATERAL (
                     SELECT argument = 'engagement_kinds' AND starts_with(k.word, 'stated_') AS is_stated
                 ) AS t
-                WHERE source = 'customers' OR @extschema@._is_name(k.word)
+                WHERE have_to_be_known OR @extschema@._is_name(k.word)
             ) AS w
         ) AS u
         HAVING bool_or(u.is_asked);
@@ -1935,17 +3289,18 @@ DECLARE
     found record;
 BEGIN
     FOR list IN
-        SELECT * FROM (VALUES ('memberships', 'memberships', s.customers_membership),
-                              ('channel_names', 'channels in consents', s.customers_consents))
-            AS l (argument, words, column_name)
+        SELECT * FROM (VALUES ('membership_log', 'memberships', 'memberships', s.membership_log_membership),
+                              ('customers', 'memberships', 'memberships', s.customers_membership),
+                              ('customers', 'channel_names', 'channels in consents', s.customers_consents))
+            AS l (source, argument, words, column_name)
         WHERE l.column_name IS NOT NULL
     LOOP
         FOR found IN
             SELECT * FROM @extschema@._described_words(
-                s, 'customers', list.argument, NULL::@extschema@.segment_policy, false)
+                s, list.source, list.argument, NULL::@extschema@.segment_policy, false)
         LOOP
             PERFORM @extschema@._refuse(
-                format('%s has unknown %s: %s', @extschema@._source_table(s, 'customers'), list.words, found.listed),
+                format('%s has unknown %s: %s', @extschema@._source_table(s, list.source), list.words, found.listed),
                 format('Say what they mean: %s; null is unknown. Known are: %s.', found.list,
                        @extschema@._listed_known_words(list.argument, NULL::@extschema@.segment_policy)));
         END LOOP;
@@ -1953,7 +3308,7 @@ BEGIN
 END
 $refuse$;
 COMMENT ON FUNCTION _refuse_unknown_words(segmentation_settings) IS
-    'Part of segmentations: an error where memberships or consents of the customers'' table are not known.';
+    'Part of segmentations: an error where memberships or consents of customers are not known.';
 /* </end connected objects> */
 
 /* <begin connected objects> */
@@ -1975,7 +3330,10 @@ BEGIN
         WHEN 'orders' THEN ARRAY[s.tenant, s.customer]
         WHEN 'engagement' THEN ARRAY[s.engagement_tenant, s.engagement_customer]
         WHEN 'contacts' THEN ARRAY[s.contacts_tenant, s.contacts_customer]
-        WHEN 'customers' THEN ARRAY[s.customers_tenant, s.customers_customer] END;
+        WHEN 'membership_log' THEN ARRAY[s.membership_log_tenant, s.membership_log_customer]
+        WHEN 'customers' THEN ARRAY[s.customers_tenant, s.customers_customer]
+        WHEN 'targets' THEN ARRAY[s.targets_tenant] -- of a shop, not of a customer
+        WHEN 'costs' THEN ARRAY[s.costs_tenant] END;
 END
 $keys$;
 COMMENT ON FUNCTION _source_keys(segmentation_settings, text) IS
@@ -1992,6 +3350,7 @@ AS $keys$
     FROM unnest(@extschema@._source_keys(s, source), @extschema@._source_keys(s, 'orders'))
         WITH ORDINALITY AS k (there, here, place)
     JOIN pg_attribute AS a ON a.attrelid = @extschema@._source_table(s, 'orders') AND a.attname = k.here
+    WHERE k.there IS NOT NULL
 $keys$;
 COMMENT ON FUNCTION _keys_as_in_orders(segmentation_settings, text, text) IS
     'Part of segmentations: the key columns of another source, named and typed as in the orders.';
@@ -2114,7 +3473,7 @@ DECLARE
     relation regclass := @extschema@._source_table(s, 'engagement');
     keys text := @extschema@._key_list(s, 'r');
     events text := format('SELECT %s, %s AS kind, %s AS happened_on FROM %s AS e WHERE %s',
-        @extschema@._keys_as_in_orders(s, 'engagement', 'e'), @extschema@._word(s, 'engagement_kinds', 'e'),
+        @extschema@._keys_as_in_orders(s, 'engagement', 'e'), @extschema@._word(s, 'engagement', 'engagement_kinds', 'e'),
         @extschema@._day(s, relation, 'e', s.engagement_happened_at), relation,
         @extschema@._has_key(s, 'engagement', 'e'));
 BEGIN
@@ -2132,7 +3491,7 @@ DECLARE
     relation regclass := @extschema@._source_table(s, 'contacts');
     keys text := @extschema@._key_list(s, 'r');
     log text := format('SELECT %s, %s AS channel, %s AS contacted_on, %s AS scenario, %s AS step, %s AS test_group',
-        @extschema@._keys_as_in_orders(s, 'contacts', 'c'), @extschema@._word(s, 'channel_names', 'c'),
+        @extschema@._keys_as_in_orders(s, 'contacts', 'c'), @extschema@._word(s, 'contacts', 'channel_names', 'c'),
         @extschema@._day(s, relation, 'c', s.contacts_contacted_at), @extschema@._text('c', s.contacts_scenario),
         @extschema@._text('c', s.contacts_step), @extschema@._text('c', s.contacts_group))
         || format(' FROM %s AS c WHERE %s', relation, @extschema@._has_key(s, 'contacts', 'c'));
@@ -2144,6 +3503,30 @@ END
 $contacts$;
 COMMENT ON FUNCTION _contacts_sql(segmentation_settings) IS
     'Part of segmentations: the SELECT of the logs of contacts, one row a customer who was contacted.';
+
+-- Where the log has moments, the last one of a day counts, so that a click that was taken back at once is none; of those
+-- without a time of day all do, and the aggregate decides.
+CREATE FUNCTION _memberships_sql(s segmentation_settings) RETURNS text
+LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp
+AS $memberships$
+DECLARE
+    relation regclass := @extschema@._source_table(s, 'membership_log');
+    keys text := @extschema@._key_list(s, 'r');
+    day text := @extschema@._day(s, relation, 'm', s.membership_log_since);
+    membership text := @extschema@._word(s, 'membership_log', 'memberships', 'm');
+    log text := format('SELECT %s, %s AS membership, %s AS since, m.%I AS entered_at FROM %s AS m WHERE %s',
+        @extschema@._keys_as_in_orders(s, 'membership_log', 'm'), membership, day, s.membership_log_since, relation,
+        concat_ws(' AND ', @extschema@._has_key(s, 'membership_log', 'm'), format('(%s) IS NOT NULL', membership)));
+    last_of_day text := format(
+        'SELECT r.*, r.entered_at = pg_catalog.max(r.entered_at) OVER (PARTITION BY %s, r.since) AS is_last FROM (%s) AS r',
+        keys, log);
+BEGIN
+    RETURN format('SELECT %s, @extschema@.membership_history(r.membership, r.since) AS memberships', keys)
+        || format(' FROM (%s) AS r WHERE r.is_last GROUP BY %s', last_of_day, keys);
+END
+$memberships$;
+COMMENT ON FUNCTION _memberships_sql(segmentation_settings) IS
+    'Part of segmentations: the SELECT of the histories of memberships, one row a customer of the log.';
 
 -- What is known of a customer besides orders and events. Channels are NULL, not tracked, where the table has no
 -- address.
@@ -2163,7 +3546,7 @@ BEGIN
             @extschema@._consents(s, 'c'));
     END IF;
     RETURN format('SELECT %s, %s AS membership, %s AS channels, %s AS last_contacted_on FROM %s AS c WHERE %s',
-        @extschema@._keys_as_in_orders(s, 'customers', 'c'), @extschema@._word(s, 'memberships', 'c'), channels,
+        @extschema@._keys_as_in_orders(s, 'customers', 'c'), @extschema@._word(s, 'customers', 'memberships', 'c'), channels,
         last_contacted_on, relation, @extschema@._has_key(s, 'customers', 'c'));
 END
 $profiles$;
@@ -2224,6 +3607,8 @@ $sql$(
     engagement text := 'NULL::@extschema@.engagement_history';
     contacts text := 'NULL::@extschema@.contact_history';
     last_contacted_on text := 'k.last_contacted_on';
+    membership text := 'k.membership';
+    memberships text := 'NULL::@extschema@.membership_history';
     joined text := '';
 BEGIN
     IF s.customers IS NOT NULL THEN
@@ -2250,17 +3635,43 @@ $sql$(
         joined := joined || format(E'\nLEFT JOIN %s AS l ON %s',
                                    @extschema@._relation(s, 'contacts'), @extschema@._same_key(s, 'l', 'k'));
     END IF;
+    IF s.membership_log IS NOT NULL THEN
+        -- Who stands in the log has the membership that it says, even before her first entry: none is known then.
+        membership := 'CASE WHEN m.memberships IS NULL THEN k.membership '
+            'ELSE @extschema@.membership_on(m.memberships, p.as_of) END';
+        memberships := 'm.memberships';
+        joined := joined || format(E'\nLEFT JOIN %s AS m ON %s',
+                                   @extschema@._relation(s, 'memberships'), @extschema@._same_key(s, 'm', 'k'));
+    END IF;
     RETURN format(
-$sql$SELECT %s, p.as_of, p.policy, k.history, %s AS engagement, k.membership, k.channels, %s AS last_contacted_on,
-       %s AS contacts
+$sql$SELECT %s, p.as_of, p.policy, k.history, %s AS engagement, %s AS membership, k.channels, %s AS last_contacted_on,
+       %s AS contacts, %s AS memberships
 FROM %s AS p
 CROSS JOIN %s%s$sql$,
-        @extschema@._key_list(s, 'k'), engagement, last_contacted_on, contacts, @extschema@._relation(s, 'status'), customers,
-        joined);
+        @extschema@._key_list(s, 'k'), engagement, membership, last_contacted_on, contacts, memberships,
+        @extschema@._relation(s, 'status'), customers, joined);
 END
 $facts$;
 COMMENT ON FUNCTION _facts_sql(segmentation_settings) IS
     'Part of segmentations: the SELECT of everything that is known of a customer.';
+
+-- What a column says in the language of the segmentation. The language stands in the status table and not in the view:
+-- with another one, the view stays in its place, and what others have put on it.
+CREATE FUNCTION _label(list text, expression text) RETURNS text
+LANGUAGE sql IMMUTABLE PARALLEL SAFE SET search_path = pg_catalog, pg_temp
+AS $label$
+    SELECT format('@extschema@.label(%L::pg_catalog.text, %s, p.lang)', list, expression)
+$label$;
+COMMENT ON FUNCTION _label(text, text) IS
+    'Part of segmentations: the call that labels a value of a list in the language of the status table p.';
+
+CREATE FUNCTION _label_order(list text, expression text) RETURNS text
+LANGUAGE sql IMMUTABLE PARALLEL SAFE SET search_path = pg_catalog, pg_temp
+AS $order$
+    SELECT format('@extschema@.label_order(%L::pg_catalog.text, %s)', list, expression)
+$order$;
+COMMENT ON FUNCTION _label_order(text, text) IS
+    'Part of segmentations: the call that returns the place of a value in a list of labels.';
 
 -- The day from which on a customer who has to wait may be contacted stands in wait_until: action_due_on of the others
 -- is as_of, another one every day.
@@ -2269,29 +3680,56 @@ LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp
 AS $customers$
     SELECT format(
 $sql$SELECT %1$s,
-       f.membership, s.first_purchase_on, s.last_purchase_on, s.orders, s.purchase_days, s.monetary,
+       f.membership, %2$s AS membership_label,
+       s.first_purchase_on, s.last_purchase_on, s.orders, s.purchase_days, s.monetary,
        @extschema@.average_order_value(f.history, f.as_of) AS average_order_value,
-       s.r_score, s.f_score, s.m_score, s.rfm_score, s.rfm_segment,
-       s.lifecycle_state, l.%2$I AS lifecycle_label,
-       @extschema@.state_since(f.history, f.as_of, f.policy, f.engagement, f.membership) AS state_since,
-       @extschema@.previous_state(f.history, f.as_of, f.policy, f.engagement, f.membership) AS previous_state,
-       s.next_transition_on, s.purchase_stage, g.%2$I AS stage_label,
-       s.value_score, s.relation_score, s.vip_score, s.vip_tier, t.%2$I AS tier_label, s.last_tier,
-       s.dormancy_category, s.dormancy_reason,
+       s.r_score, s.f_score, s.m_score, s.rfm_score,
+       s.rfm_segment, CASE p.lang WHEN 'ja' THEN r.label_ja ELSE r.label_en END AS segment_label,
+       r.sort_order AS segment_order,
+       s.lifecycle_state, %3$s AS lifecycle_label, %4$s AS lifecycle_order,
+       @extschema@.state_since(f.history, f.as_of, f.policy, f.engagement, f.membership, f.memberships) AS state_since,
+       b.previous_state, %5$s AS previous_label,
+       s.next_transition_on,
+       s.purchase_stage, %6$s AS stage_label, %7$s AS stage_order,
+       s.value_score, s.relation_score, s.vip_score,
+       s.vip_tier, %8$s AS tier_label, %9$s AS tier_order, s.last_tier, %10$s AS last_tier_label,
+       s.dormancy_category, %11$s AS category_label, %12$s AS category_order,
+       s.dormancy_reason, %13$s AS reason_label, %14$s AS reason_order,
        array_to_string(f.channels, ',') AS reachable_by, f.last_contacted_on,
-       s.next_action, a.%3$I AS action_title, s.action_rule, s.action_behavior, s.action_channel, s.action_after_wait,
+       s.next_action, CASE p.lang WHEN 'ja' THEN a.title_ja ELSE a.title END AS action_title, s.action_rule,
+       a.sort_order AS action_order, s.action_behavior, %15$s AS behavior_label,
+       s.action_channel, %16$s AS channel_label, s.action_after_wait,
        CASE WHEN s.action_due_on > f.as_of THEN s.action_due_on END AS wait_until
-FROM %4$s AS f
+FROM %17$s AS f
+CROSS JOIN %18$s AS p
 CROSS JOIN LATERAL @extschema@.segment_customer(
-    f.history, f.as_of, f.policy, f.engagement, f.membership, f.channels, f.last_contacted_on, f.contacts
+    f.history, f.as_of, f.policy, f.engagement, f.membership, f.channels, f.last_contacted_on, f.contacts,
+    f.memberships
 ) AS s
-LEFT JOIN @extschema@.lifecycle_states() AS l ON l.state = s.lifecycle_state
-LEFT JOIN @extschema@.purchase_stages() AS g ON g.stage = s.purchase_stage
-LEFT JOIN @extschema@.vip_tiers() AS t ON t.tier = s.vip_tier
+CROSS JOIN LATERAL @extschema@.previous_state(
+    f.history, f.as_of, f.policy, f.engagement, f.membership, f.memberships
+) AS b (previous_state)
 LEFT JOIN (
-    SELECT n.* FROM %5$s AS p CROSS JOIN LATERAL @extschema@.next_actions(p.policy) AS n
+    SELECT n.* FROM %18$s AS p CROSS JOIN LATERAL @extschema@.rfm_segments(p.policy) AS n
+) AS r ON r.segment = s.rfm_segment
+LEFT JOIN (
+    SELECT n.* FROM %18$s AS p CROSS JOIN LATERAL @extschema@.next_actions(p.policy) AS n
 ) AS a ON a.rule = s.action_rule$sql$,
-        @extschema@._key_list(s, 'f'), 'label_' || s.lang, CASE s.lang WHEN 'ja' THEN 'title_ja' ELSE 'title' END,
+        @extschema@._key_list(s, 'f'),
+        @extschema@._label('membership', 'f.membership'),
+        @extschema@._label('lifecycle_state', 's.lifecycle_state'),
+        @extschema@._label_order('lifecycle_state', 's.lifecycle_state'),
+        @extschema@._label('lifecycle_state', 'b.previous_state'),
+        @extschema@._label('purchase_stage', 's.purchase_stage'),
+        @extschema@._label_order('purchase_stage', 's.purchase_stage'),
+        @extschema@._label('vip_tier', 's.vip_tier'), @extschema@._label_order('vip_tier', 's.vip_tier'),
+        @extschema@._label('vip_tier', 's.last_tier'),
+        @extschema@._label('dormancy_category', 's.dormancy_category'),
+        @extschema@._label_order('dormancy_category', 's.dormancy_category'),
+        @extschema@._label('dormancy_reason', 's.dormancy_reason'),
+        @extschema@._label_order('dormancy_reason', 's.dormancy_reason'),
+        @extschema@._label('behavior', 's.action_behavior'),
+        @extschema@._label('channel', 's.action_channel'),
         @extschema@._relation(s, 'facts'), @extschema@._relation(s, 'status'))
 $customers$;
 COMMENT ON FUNCTION _customers_sql(segmentation_settings) IS 'Part of segmentations: the SELECT of one row a customer.';
@@ -2311,7 +3749,9 @@ CREATE FUNCTION _segments_sql(s segmentation_settings) RETURNS text
 LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp
 AS $segments$
     SELECT format(
-$sql$SELECT %1$sc.lifecycle_state, coalesce(c.rfm_segment, c.lifecycle_state) AS rfm_segment, c.lifecycle_label,
+$sql$SELECT %1$sc.lifecycle_state, coalesce(c.rfm_segment, c.lifecycle_state) AS rfm_segment,
+       c.lifecycle_label, c.lifecycle_order,
+       coalesce(c.segment_label, c.lifecycle_label) AS segment_label, coalesce(c.segment_order, 0) AS segment_order,
        count(*) AS customers,
        round(count(*) / sum(count(*)) OVER (%2$s), 6) AS customer_share,
        sum(c.orders)::bigint AS orders,
@@ -2319,13 +3759,14 @@ $sql$SELECT %1$sc.lifecycle_state, coalesce(c.rfm_segment, c.lifecycle_state) AS
        round(sum(c.monetary) / nullif(sum(sum(c.monetary)) OVER (%2$s), 0), 6) AS revenue_share,
        count(*) FILTER (WHERE c.vip_tier = 'vip') AS vips
 FROM %3$s AS c
-GROUP BY %1$sc.lifecycle_state, coalesce(c.rfm_segment, c.lifecycle_state), c.lifecycle_label$sql$,
+GROUP BY %1$sc.lifecycle_state, coalesce(c.rfm_segment, c.lifecycle_state), c.lifecycle_label, c.lifecycle_order,
+         coalesce(c.segment_label, c.lifecycle_label), coalesce(c.segment_order, 0)$sql$,
         @extschema@._tenant_column(s, 'c'),
         CASE WHEN s.tenant IS NULL THEN '' ELSE format('PARTITION BY c.%I', s.tenant) END,
         @extschema@._relation(s, 'customers'))
 $segments$;
 COMMENT ON FUNCTION _segments_sql(segmentation_settings) IS
-    'Part of segmentations: the SELECT of one row a lifecycle state and RFM segment.';
+    'Part of segmentations: the SELECT of one row a lifecycle state and RFM segment, prospects by themselves.';
 
 -- The last twelve months that are over, each from the end of the one before to its own. Steps of a month keep to the
 -- ends of months only if they start on a 31st. If the first end is no 31st, start at the end of the month before, which
@@ -2334,7 +3775,8 @@ CREATE FUNCTION _movement_sql(s segmentation_settings) RETURNS text
 LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp
 AS $movement$
     SELECT format(
-$sql$SELECT %1$sm.from_day, m.to_day, m.from_state, m.to_state,
+$sql$SELECT %1$sm.from_day, m.to_day,
+       m.from_state, %4$s AS from_label, %5$s AS from_order, m.to_state, %6$s AS to_label, %7$s AS to_order,
        count(*) AS customers,
        sum(m.revenue_before) AS revenue_before,
        sum(m.revenue_after) AS revenue_after
@@ -2348,13 +3790,18 @@ FROM (
         FROM %2$s
     ) AS e
 ) AS d
+CROSS JOIN %2$s AS p
 CROSS JOIN %3$s AS f
 CROSS JOIN LATERAL @extschema@.state_movements(
-    f.history, d.stepped_from, d.to_day, interval '1 month', f.policy, f.engagement, f.membership
+    f.history, d.stepped_from, d.to_day, interval '1 month', f.policy, f.engagement, f.membership, f.memberships
 ) AS m
 WHERE m.from_day >= d.from_day
-GROUP BY %1$sm.from_day, m.to_day, m.from_state, m.to_state$sql$,
-        @extschema@._tenant_column(s, 'f'), @extschema@._relation(s, 'status'), @extschema@._relation(s, 'facts'))
+GROUP BY %1$sm.from_day, m.to_day, m.from_state, m.to_state, p.lang$sql$,
+        @extschema@._tenant_column(s, 'f'), @extschema@._relation(s, 'status'), @extschema@._relation(s, 'facts'),
+        @extschema@._label('lifecycle_state', 'm.from_state'),
+        @extschema@._label_order('lifecycle_state', 'm.from_state'),
+        @extschema@._label('lifecycle_state', 'm.to_state'),
+        @extschema@._label_order('lifecycle_state', 'm.to_state'))
 $movement$;
 COMMENT ON FUNCTION _movement_sql(segmentation_settings) IS
     'Part of segmentations: the SELECT of who moved between states, month by month.';
@@ -2397,14 +3844,17 @@ LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp
 AS $actions$
     SELECT format(
 $sql$SELECT %1$scoalesce(c.action_rule, '') AS action_rule, coalesce(c.action_channel, 'none') AS action_channel,
-       c.next_action, c.action_title, c.action_behavior,
+       c.next_action, c.action_title, c.action_order, c.action_behavior, c.behavior_label,
+       coalesce(c.channel_label, %3$s) AS channel_label,
        count(*) AS customers,
        sum(c.monetary) AS revenue,
        min(c.wait_until) AS wait_until
 FROM %2$s AS c
+CROSS JOIN %4$s AS p
 GROUP BY %1$scoalesce(c.action_rule, ''), coalesce(c.action_channel, 'none'), c.next_action, c.action_title,
-         c.action_behavior$sql$,
-        @extschema@._tenant_column(s, 'c'), @extschema@._relation(s, 'customers'))
+         c.action_order, c.action_behavior, c.behavior_label, c.channel_label, p.lang$sql$,
+        @extschema@._tenant_column(s, 'c'), @extschema@._relation(s, 'customers'),
+        @extschema@._label('behavior', quote_literal('none')), @extschema@._relation(s, 'status'))
 $actions$;
 COMMENT ON FUNCTION _actions_sql(segmentation_settings) IS
     'Part of segmentations: the SELECT of one row a rule of next_action and channel.';
@@ -2414,6 +3864,812 @@ COMMENT ON FUNCTION _actions_sql(segmentation_settings) IS
 -- src/sql/segmentation.rs
 -- requires:
 --   segmentation_views
+
+-- segmentation: responses
+
+-- What came of the contacts in the log.
+
+CREATE FUNCTION _channels_sql(s segmentation_settings) RETURNS text
+LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp
+AS $channels$
+    SELECT format(
+$sql$SELECT %1$sc.channel, c.customers, c.contacts, c.judged, c.answered, w.rate, w.rate_low, w.rate_high, c.silent_customers
+FROM (
+    SELECT %2$scoalesce(r.channel, 'unknown') AS channel, count(*) AS customers, sum(r.contacts)::bigint AS contacts,
+           sum(r.judged)::bigint AS judged, sum(r.answered)::bigint AS answered,
+           count(*) FILTER (WHERE r.gives_way) AS silent_customers
+    FROM %3$s AS f
+    CROSS JOIN LATERAL @extschema@.channel_responses(f.history, f.contacts, f.as_of, f.policy) AS r
+    GROUP BY %2$scoalesce(r.channel, 'unknown')
+) AS c
+CROSS JOIN LATERAL @extschema@.wilson_interval(c.answered, c.judged) AS w$sql$,
+        @extschema@._tenant_column(s, 'c'), @extschema@._tenant_column(s, 'f'), @extschema@._relation(s, 'facts'))
+$channels$;
+COMMENT ON FUNCTION _channels_sql(segmentation_settings) IS
+    'Part of segmentations: the SELECT of how contacts were answered, by channel.';
+
+-- Kinds of dormant customers: those who were contacted while they were of one, and those who are of one now.
+CREATE FUNCTION _dormant_response_sql(s segmentation_settings) RETURNS text
+LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp
+AS $response$
+    SELECT format(
+$sql$WITH kinds AS (
+    SELECT %1$sk.dormancy_reason, k.dormant_year, sum(k.customers)::bigint AS customers,
+           sum(k.contacted)::bigint AS contacted, sum(k.answered)::bigint AS answered
+    FROM (
+        SELECT %2$sr.dormancy_reason, r.dormant_year, 0 AS customers, 1 AS contacted, r.answered::integer AS answered
+        FROM %3$s AS f
+        CROSS JOIN LATERAL @extschema@.dormant_responses(
+            f.history, f.contacts, f.as_of, f.policy, f.engagement, f.membership
+        ) AS r
+        UNION ALL
+        SELECT %4$sc.dormancy_reason, @extschema@.dormant_year(p.as_of - c.last_purchase_on, p.policy), 1, 0, 0
+        FROM %5$s AS c
+        CROSS JOIN %6$s AS p
+        WHERE c.lifecycle_state = 'dormant'
+    ) AS k
+    WHERE k.dormant_year IS NOT NULL
+    GROUP BY %1$sk.dormancy_reason, k.dormant_year
+)
+SELECT %7$se.expected_order, e.dormancy_reason, l.%8$I AS reason_label, e.dormant_year, k.customers, e.contacted, e.answered,
+       e.rate, e.rate_low, e.rate_high, e.source
+FROM (
+    SELECT %9$sarray_agg(k.dormancy_reason) AS reasons, array_agg(k.dormant_year) AS years,
+           array_agg(k.contacted) AS contacted, array_agg(k.answered) AS answered
+    FROM kinds AS k
+    %10$s
+) AS a
+CROSS JOIN %6$s AS p
+CROSS JOIN LATERAL @extschema@.dormant_response_order(a.reasons, a.years, a.contacted, a.answered, p.policy) AS e
+JOIN kinds AS k ON k.dormancy_reason = e.dormancy_reason AND k.dormant_year = e.dormant_year%11$s
+JOIN @extschema@.dormancy_reasons() AS l ON l.reason = e.dormancy_reason$sql$,
+        @extschema@._tenant_column(s, 'k'), @extschema@._tenant_column(s, 'f'), @extschema@._relation(s, 'facts'),
+        @extschema@._tenant_column(s, 'c'), @extschema@._relation(s, 'customers'), @extschema@._relation(s, 'status'),
+        @extschema@._tenant_column(s, 'a'), 'label_' || s.lang, @extschema@._tenant_column(s, 'k'),
+        CASE WHEN s.tenant IS NULL THEN '' ELSE format('GROUP BY k.%I', s.tenant) END,
+        coalesce(' AND ' || @extschema@._same_columns(s, ARRAY[s.tenant], 'k', 'a'), ''))
+$response$;
+COMMENT ON FUNCTION _dormant_response_sql(segmentation_settings) IS
+    'Part of segmentations: the SELECT of how the dormant answered, by reason and year of dormancy.';
+/* </end connected objects> */
+
+/* <begin connected objects> */
+-- src/sql/types.rs
+-- pg_rfm::sql::types::scenario_in
+-- Skipped due to `#[pgrx(sql = false)]`
+/* </end connected objects> */
+
+/* <begin connected objects> */
+-- src/sql/types.rs
+-- pg_rfm::sql::types::scenario_out
+-- Skipped due to `#[pgrx(sql = false)]`
+/* </end connected objects> */
+
+/* <begin connected objects> */
+-- src/sql/scenario.rs
+-- pg_rfm::sql::scenario::scenario_presets
+CREATE  FUNCTION "scenario_presets"() RETURNS SETOF scenario_preset /* SetOf < ScenarioPreset,
+(& '_ str, i32, & '_ str, String, String, & '_ str, & '_ str) > */
+IMMUTABLE STRICT PARALLEL SAFE COST 1000
+LANGUAGE c /* Rust */
+AS 'MODULE_PATHNAME', 'scenario_presets_wrapper';
+/* </end connected objects> */
+
+/* <begin connected objects> */
+-- src/sql/scenario.rs
+-- requires:
+--   types
+--   preset_scenario
+--   scenario_presets
+--   check_scenario
+--   message_keys
+--   due_step_reasons
+--   last_contacted_on
+--   contact_allowed_on
+
+-- scenario
+
+CREATE TYPE due_step AS (
+    scenario text,
+    step text,
+    channel text,
+    offer text,
+    message_key text,
+    due_on date,
+    due boolean,
+    why text,
+    waits_for text
+);
+COMMENT ON TYPE due_step IS 'A row of due_steps: the step of one scenario for a customer, the day it is due, and why.';
+
+CREATE FUNCTION due_steps(
+    scenarios scenario[],
+    history purchase_history,
+    as_of date,
+    policy segment_policy DEFAULT NULL,
+    engagement engagement_history DEFAULT NULL,
+    membership text DEFAULT NULL,
+    channels text[] DEFAULT NULL,
+    contacts contact_history DEFAULT NULL,
+    memberships membership_history DEFAULT NULL
+) RETURNS SETOF due_step
+    AS 'MODULE_PATHNAME', 'due_steps_wrapper' LANGUAGE c IMMUTABLE PARALLEL SAFE COST 300 ROWS 5;
+COMMENT ON FUNCTION due_steps(
+    scenario[], purchase_history, date, segment_policy, engagement_history, text, text[], contact_history,
+    membership_history
+) IS
+    'What each scenario has for one customer on a day, and why: at most one step is due. The log of contacts says what was done.';
+
+COMMENT ON FUNCTION preset_scenario(text) IS 'A ready-made scenario; scenario_presets() lists them.';
+COMMENT ON FUNCTION scenario_presets() IS 'The ready-made scenarios in order of priority.';
+COMMENT ON FUNCTION check_scenario(scenario, segment_policy) IS
+    'What in a scenario has no effect or is delayed by the policy: rows of severity, path and message; none for NULL.';
+COMMENT ON FUNCTION message_keys() IS
+    'The messages that steps name, with titles in English and Japanese and a line in Japanese that invites the customer.';
+COMMENT ON FUNCTION due_step_reasons() IS 'What due_steps says in why, with labels in English and Japanese.';
+COMMENT ON FUNCTION last_contacted_on(contact_history, date) IS
+    'The day of the last contact up to as_of; NULL where there was none. Entries of the group holdout are no contacts.';
+COMMENT ON FUNCTION contact_allowed_on(contact_history, date, segment_policy, engagement_history, text) IS
+    'The first day from as_of on which the contact policy allows a contact, over a channel or, where that is NULL, at all.';
+/* </end connected objects> */
+
+/* <begin connected objects> */
+-- src/sql/types.rs
+-- pg_rfm::sql::types::scenario_recv
+-- Skipped due to `#[pgrx(sql = false)]`
+/* </end connected objects> */
+
+/* <begin connected objects> */
+-- src/sql/customer.rs
+-- pg_rfm::sql::customer::segment_customer
+-- Skipped due to `#[pgrx(sql = false)]`
+/* </end connected objects> */
+
+/* <begin connected objects> */
+-- src/sql/timeline.rs
+-- pg_rfm::sql::timeline::segment_history
+CREATE  FUNCTION "segment_history"(
+	"history" purchase_history, /* Option < PurchaseHistory > */
+	"from_day" date, /* Option < Day > */
+	"to_day" date, /* Option < Day > */
+	"step" interval, /* Option < Interval > */
+	"policy" segment_policy DEFAULT NULL, /* Option < SegmentPolicy > */
+	"engagement" engagement_history DEFAULT NULL, /* Option < EngagementHistory > */
+	"membership" text DEFAULT NULL, /* Option < Membership > */
+	"memberships" membership_history DEFAULT NULL /* Option < MembershipHistory > */
+) RETURNS SETOF segment_on_day /* SetOf < SegmentOnDay, (Day, & '_ str, Option < i32 > , & '_ str) > */
+IMMUTABLE PARALLEL SAFE COST 1000
+LANGUAGE c /* Rust */
+AS 'MODULE_PATHNAME', 'segment_history_wrapper';
+/* </end connected objects> */
+
+/* <begin connected objects> */
+-- src/sql/types.rs
+-- pg_rfm::sql::types::segment_policy_in
+-- Skipped due to `#[pgrx(sql = false)]`
+/* </end connected objects> */
+
+/* <begin connected objects> */
+-- src/sql/types.rs
+-- pg_rfm::sql::types::segment_policy_out
+-- Skipped due to `#[pgrx(sql = false)]`
+/* </end connected objects> */
+
+/* <begin connected objects> */
+-- src/sql/types.rs
+-- pg_rfm::sql::types::segment_policy_overlay
+CREATE  FUNCTION "segment_policy_overlay"(
+	"base" segment_policy, /* SegmentPolicy */
+	"over" segment_policy /* SegmentPolicy */
+) RETURNS segment_policy /* SegmentPolicy */
+IMMUTABLE STRICT PARALLEL SAFE COST 1000
+LANGUAGE c /* Rust */
+AS 'MODULE_PATHNAME', 'segment_policy_overlay_wrapper';
+/* </end connected objects> */
+
+/* <begin connected objects> */
+-- src/sql/types.rs
+-- requires:
+--   types
+--   purchase_history_plus
+--   engagement_history_plus
+--   contact_history_plus
+--   membership_history_plus
+--   segment_policy_overlay
+
+-- operators
+
+-- The bytes of the types are canonical: equal values are equal byte for byte, so PostgreSQL's own comparison and
+-- hashing of bytes serve them all. The order means nothing; it is there for DISTINCT, GROUP BY, merge joins and REFRESH.
+DO $operators$
+DECLARE
+    type_name text;
+    operator record;
+BEGIN
+    FOREACH type_name IN ARRAY ARRAY[
+        'purchase_history', 'engagement_history', 'contact_history', 'membership_history', 'segment_policy', 'scenario'
+    ] LOOP
+        FOR operator IN
+            SELECT *
+            FROM (VALUES
+                ('=', 'eq', '=', '<>', 'eqsel', 'eqjoinsel', ', HASHES, MERGES'),
+                ('<>', 'ne', '<>', '=', 'neqsel', 'neqjoinsel', ''),
+                ('<', 'lt', '>', '>=', 'scalarltsel', 'scalarltjoinsel', ''),
+                ('<=', 'le', '>=', '>', 'scalarlesel', 'scalarlejoinsel', ''),
+                ('>', 'gt', '<', '<=', 'scalargtsel', 'scalargtjoinsel', ''),
+                ('>=', 'ge', '<=', '<', 'scalargesel', 'scalargejoinsel', '')
+            ) AS o(sign, name, commutator, negator, restrict_with, join_with, extra)
+        LOOP
+            EXECUTE pg_catalog.format(
+                'CREATE FUNCTION %1$s_%2$s(%1$s, %1$s) RETURNS boolean AS ''bytea%2$s'' LANGUAGE internal '
+                'IMMUTABLE STRICT LEAKPROOF PARALLEL SAFE',
+                type_name, operator.name);
+            EXECUTE pg_catalog.format(
+                'CREATE OPERATOR %1$s (FUNCTION = %2$s_%3$s, LEFTARG = %2$s, RIGHTARG = %2$s, '
+                'COMMUTATOR = %4$s, NEGATOR = %5$s, RESTRICT = %6$s, JOIN = %7$s%8$s)',
+                operator.sign, type_name, operator.name, operator.commutator, operator.negator,
+                operator.restrict_with, operator.join_with, operator.extra);
+        END LOOP;
+        EXECUTE pg_catalog.format(
+            'CREATE FUNCTION %1$s_cmp(%1$s, %1$s) RETURNS integer AS ''byteacmp'' LANGUAGE internal '
+            'IMMUTABLE STRICT LEAKPROOF PARALLEL SAFE', type_name);
+        EXECUTE pg_catalog.format(
+            'CREATE FUNCTION %1$s_hash(%1$s) RETURNS integer AS ''hashvarlena'' LANGUAGE internal '
+            'IMMUTABLE STRICT LEAKPROOF PARALLEL SAFE', type_name);
+        EXECUTE pg_catalog.format(
+            'CREATE FUNCTION %1$s_hash_extended(%1$s, bigint) RETURNS bigint AS ''hashvarlenaextended'' LANGUAGE internal '
+            'IMMUTABLE STRICT LEAKPROOF PARALLEL SAFE', type_name);
+        EXECUTE pg_catalog.format(
+            'CREATE OPERATOR CLASS %1$s_ops DEFAULT FOR TYPE %1$s USING btree AS '
+            'OPERATOR 1 <, OPERATOR 2 <=, OPERATOR 3 =, OPERATOR 4 >=, OPERATOR 5 >, FUNCTION 1 %1$s_cmp(%1$s, %1$s)',
+            type_name);
+        EXECUTE pg_catalog.format(
+            'CREATE OPERATOR CLASS %1$s_ops DEFAULT FOR TYPE %1$s USING hash AS '
+            'OPERATOR 1 =, FUNCTION 1 %1$s_hash(%1$s), FUNCTION 2 %1$s_hash_extended(%1$s, bigint)',
+            type_name);
+    END LOOP;
+END
+$operators$;
+
+CREATE OPERATOR + (
+    FUNCTION = purchase_history_plus, LEFTARG = purchase_history, RIGHTARG = purchase_history, COMMUTATOR = +
+);
+CREATE OPERATOR + (
+    FUNCTION = engagement_history_plus, LEFTARG = engagement_history, RIGHTARG = engagement_history, COMMUTATOR = +
+);
+CREATE OPERATOR + (
+    FUNCTION = contact_history_plus, LEFTARG = contact_history, RIGHTARG = contact_history, COMMUTATOR = +
+);
+CREATE OPERATOR + (
+    FUNCTION = membership_history_plus, LEFTARG = membership_history, RIGHTARG = membership_history, COMMUTATOR = +
+);
+CREATE OPERATOR || (FUNCTION = segment_policy_overlay, LEFTARG = segment_policy, RIGHTARG = segment_policy);
+
+-- Explicit, by way of the text.
+CREATE CAST (segment_policy AS jsonb) WITH INOUT;
+CREATE CAST (jsonb AS segment_policy) WITH INOUT;
+CREATE CAST (scenario AS jsonb) WITH INOUT;
+CREATE CAST (jsonb AS scenario) WITH INOUT;
+/* </end connected objects> */
+
+/* <begin connected objects> */
+-- src/sql/types.rs
+-- pg_rfm::sql::types::segment_policy_recv
+-- Skipped due to `#[pgrx(sql = false)]`
+/* </end connected objects> */
+
+/* <begin connected objects> */
+-- src/sql/learn.rs
+-- pg_rfm::sql::learn::serialize_customers
+-- Skipped due to `#[pgrx(sql = false)]`
+/* </end connected objects> */
+
+/* <begin connected objects> */
+-- src/sql/events.rs
+-- pg_rfm::sql::events::serialize_events
+-- Skipped due to `#[pgrx(sql = false)]`
+/* </end connected objects> */
+
+/* <begin connected objects> */
+-- src/sql/orders.rs
+-- pg_rfm::sql::orders::serialize_orders
+-- Skipped due to `#[pgrx(sql = false)]`
+/* </end connected objects> */
+
+/* <begin connected objects> */
+-- src/sql/history.rs
+-- pg_rfm::sql::history::span_days
+CREATE  FUNCTION "span_days"(
+	"history" purchase_history, /* Option < PurchaseHistory > */
+	"as_of" date /* Option < Day > */
+) RETURNS INT /* Option < i32 > */
+IMMUTABLE PARALLEL SAFE COST 20
+LANGUAGE c /* Rust */
+AS 'MODULE_PATHNAME', 'span_days_wrapper';
+/* </end connected objects> */
+
+/* <begin connected objects> */
+-- src/sql/kpi.rs
+-- pg_rfm::sql::kpi::state_movements
+CREATE  FUNCTION "state_movements"(
+	"history" purchase_history, /* Option < PurchaseHistory > */
+	"from_day" date, /* Option < Day > */
+	"to_day" date, /* Option < Day > */
+	"step" interval, /* Option < Interval > */
+	"policy" segment_policy DEFAULT NULL, /* Option < SegmentPolicy > */
+	"engagement" engagement_history DEFAULT NULL, /* Option < EngagementHistory > */
+	"membership" text DEFAULT NULL, /* Option < Membership > */
+	"memberships" membership_history DEFAULT NULL /* Option < MembershipHistory > */
+) RETURNS SETOF state_movement /* SetOf < StateMovement, (Day, Day, & '_ str, & '_ str, Decimal, Decimal) > */
+IMMUTABLE PARALLEL SAFE COST 1000
+LANGUAGE c /* Rust */
+AS 'MODULE_PATHNAME', 'state_movements_wrapper';
+/* </end connected objects> */
+
+/* <begin connected objects> */
+-- src/sql/kpi.rs
+-- requires:
+--   types
+--   reached_purchase
+--   reached_purchase_within
+--   retained_in_month
+--   bought_between
+--   orders_between
+--   purchases_by_month
+--   revenue_between
+--   state_movements
+--   customer_months
+--   kpis
+
+-- kpi
+
+CREATE TYPE rate_estimate AS (
+    numerator bigint,
+    denominator bigint,
+    rate numeric,
+    rate_low numeric,
+    rate_high numeric
+);
+COMMENT ON TYPE rate_estimate IS
+    'How many of how many, as a rate with its 95 % interval (Wilson); all NULL but the denominator where that is 0.';
+COMMENT ON COLUMN rate_estimate.numerator IS 'How many did; NULL where the denominator is 0.';
+COMMENT ON COLUMN rate_estimate.denominator IS 'How many could be judged.';
+COMMENT ON COLUMN rate_estimate.rate IS 'numerator / denominator, 0 to 1, rounded to 6 decimals.';
+COMMENT ON COLUMN rate_estimate.rate_low IS 'Lower bound of the 95 % interval, rounded to 6 decimals.';
+COMMENT ON COLUMN rate_estimate.rate_high IS 'Upper bound of the 95 % interval, rounded to 6 decimals.';
+
+CREATE FUNCTION wilson_interval(numerator bigint, denominator bigint) RETURNS rate_estimate
+    AS 'MODULE_PATHNAME', 'wilson_interval_wrapper' LANGUAGE c IMMUTABLE STRICT PARALLEL SAFE COST 5;
+COMMENT ON FUNCTION wilson_interval(bigint, bigint) IS
+    'The rate numerator / denominator with its 95 % interval: the score interval of Wilson (1927), no continuity correction.';
+
+-- The state is the one of avg(integer): how many, and their sum. A boolean is an integer of 0 or 1 to PostgreSQL's C code,
+-- so that its own functions count here, and what they take in place, combine and check they do here too.
+CREATE FUNCTION _count_answer(bigint[], answer boolean) RETURNS bigint[]
+    AS 'int4_avg_accum' LANGUAGE internal IMMUTABLE STRICT PARALLEL SAFE;
+CREATE FUNCTION _finish_proportion(bigint[]) RETURNS rate_estimate
+    AS 'MODULE_PATHNAME', 'finish_proportion_wrapper' LANGUAGE c IMMUTABLE STRICT PARALLEL SAFE COST 5;
+CREATE AGGREGATE proportion(answer boolean) (
+    SFUNC = _count_answer, STYPE = bigint[], INITCOND = '{0,0}', FINALFUNC = _finish_proportion,
+    FINALFUNC_MODIFY = READ_ONLY, COMBINEFUNC = pg_catalog.int4_avg_combine, PARALLEL = SAFE
+);
+COMMENT ON FUNCTION _count_answer(bigint[], boolean) IS 'Part of the aggregate proportion: takes an answer.';
+COMMENT ON FUNCTION _finish_proportion(bigint[]) IS 'Part of the aggregate proportion: makes its row.';
+COMMENT ON AGGREGATE proportion(boolean) IS
+    'How many of the answers are yes, as a rate with its 95 % interval (Wilson); NULL counts in no denominator.';
+
+COMMENT ON FUNCTION reached_purchase(purchase_history, integer, date) IS
+    'Has the nth purchase day been made up to as_of? NULL where not even the one before it was; nth from 1.';
+COMMENT ON FUNCTION reached_purchase_within(purchase_history, integer, integer, date) IS
+    'Was the nth purchase day at most so many days after the one before it? NULL where that is missing, or the days are not over on as_of; nth from 2.';
+COMMENT ON FUNCTION retained_in_month(purchase_history, integer, date) IS
+    'A purchase in the calendar month so many months after that of the first purchase? NULL while it is not over on as_of.';
+COMMENT ON FUNCTION bought_between(purchase_history, date, date, date) IS
+    'A purchase from from_day to to_day, both included? NULL while to_day is after as_of.';
+COMMENT ON FUNCTION orders_between(purchase_history, date, date) IS
+    'Number of purchases from from_day to to_day, both included.';
+COMMENT ON FUNCTION revenue_between(purchase_history, date, date) IS
+    'Sum of all amounts from from_day to to_day, both included, in currency units, refunds included; 0 without rows.';
+COMMENT ON FUNCTION purchases_by_month(purchase_history, date) IS
+    'The calendar months up to as_of in which something happened, from that of the first purchase on, with orders and revenue.';
+COMMENT ON FUNCTION state_movements(purchase_history, date, date, interval, segment_policy, engagement_history, text, membership_history) IS
+    'One customer''s lifecycle state from step to step, with the revenue of as many days before and after; no rows as long as the customer is a prospect.';
+COMMENT ON FUNCTION customer_months(purchase_history, integer, date, segment_policy, engagement_history, text) IS
+    'What one customer did in the calendar month of as_of, up to that day, and in the months before it, with the state before and after.';
+COMMENT ON FUNCTION kpis() IS
+    'The KPIs of NAME_kpis in order: what they are measured in, how targets are judged, labels and meaning in English and Japanese.';
+/* </end connected objects> */
+
+/* <begin connected objects> */
+-- src/sql/segmentation.rs
+-- requires:
+--   segmentation_responses
+--   kpi
+
+-- segmentation: KPIs by month, with targets and costs
+
+-- The month of a column of days as its first day; NULL where it is none of the years 1 to 9999.
+CREATE FUNCTION _month(s segmentation_settings, relation regclass, alias text, column_name text) RETURNS text
+LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp
+AS $month$
+    SELECT format(
+$sql$CASE WHEN %1$s BETWEEN '0001-01-01' AND '9999-12-31'
+     THEN date_trunc('month', (%1$s)::pg_catalog.timestamp)::pg_catalog.date END$sql$,
+        @extschema@._day(s, relation, alias, column_name))
+$month$;
+COMMENT ON FUNCTION _month(segmentation_settings, regclass, text, text) IS
+    'Part of segmentations: the first day of the calendar month of a column.';
+
+-- A number of any type as a numeric; NULL where it is not finite. Infinity less infinity is no number.
+CREATE FUNCTION _finite(alias text, column_name text) RETURNS text
+LANGUAGE sql IMMUTABLE PARALLEL SAFE SET search_path = pg_catalog, pg_temp
+AS $finite$
+    SELECT format('CASE WHEN %1$s.%2$I - %1$s.%2$I = 0 THEN %1$s.%2$I::pg_catalog.numeric END', alias, column_name)
+$finite$;
+COMMENT ON FUNCTION _finite(text, text) IS 'Part of segmentations: a column as a numeric, NULL where it is not finite.';
+
+-- A word of the shop's, in the collation that ours are in.
+CREATE FUNCTION _in_default_collation(word text) RETURNS text
+LANGUAGE sql IMMUTABLE PARALLEL SAFE SET search_path = pg_catalog, pg_temp
+AS $collation$ SELECT format('(%s) COLLATE pg_catalog."default"', word) $collation$;
+COMMENT ON FUNCTION _in_default_collation(text) IS 'Part of segmentations: a text, as SQL, in the default collation.';
+
+-- The rows of a source without customers, with the tenant named as in the orders where there is one.
+CREATE FUNCTION _rows_by_month_sql(s segmentation_settings, source text, word text, word_column text, number text,
+                                   number_column text, period_column text) RETURNS text
+LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp
+AS $rows$
+    SELECT format('SELECT %s%s AS %I, %s AS period, %s AS %I FROM %s AS r',
+                  @extschema@._keys_as_in_orders(s, source, 'r') || ', ',
+                  @extschema@._in_default_collation(@extschema@._text('r', word_column)), word,
+                  @extschema@._month(s, relation, 'r', period_column), @extschema@._finite('r', number_column), number,
+                  relation)
+        || coalesce(' WHERE ' || @extschema@._has_key(s, source, 'r'), '')
+    FROM @extschema@._source_table(s, source) AS relation
+$rows$;
+COMMENT ON FUNCTION _rows_by_month_sql(segmentation_settings, text, text, text, text, text, text) IS
+    'Part of segmentations: the rows of the table of targets or costs, by month.';
+
+CREATE FUNCTION _target_rows_sql(s segmentation_settings) RETURNS text
+LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp
+AS $targets$
+    SELECT @extschema@._rows_by_month_sql(s, 'targets', 'kpi', s.targets_kpi, 'target', s.targets_target,
+                                          s.targets_period)
+$targets$;
+COMMENT ON FUNCTION _target_rows_sql(segmentation_settings) IS 'Part of segmentations: the rows of the targets.';
+
+CREATE FUNCTION _targets_sql(s segmentation_settings) RETURNS text
+LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp
+AS $targets$
+    SELECT format('SELECT * FROM (%s) AS r WHERE r.kpi IS NOT NULL AND r.period IS NOT NULL AND r.target IS NOT NULL',
+                  @extschema@._target_rows_sql(s))
+$targets$;
+COMMENT ON FUNCTION _targets_sql(segmentation_settings) IS
+    'Part of segmentations: the SELECT of the targets, one row a KPI and month.';
+
+CREATE FUNCTION _cost_rows_sql(s segmentation_settings) RETURNS text
+LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp
+AS $costs$
+    SELECT @extschema@._rows_by_month_sql(s, 'costs', 'purpose', s.costs_purpose, 'amount', s.costs_amount,
+                                          s.costs_period)
+$costs$;
+COMMENT ON FUNCTION _cost_rows_sql(segmentation_settings) IS 'Part of segmentations: the rows of the costs.';
+
+CREATE FUNCTION _costs_sql(s segmentation_settings) RETURNS text
+LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp
+AS $costs$
+    SELECT format(
+$sql$SELECT %1$sr.purpose, r.period, sum(r.amount) AS amount FROM (%2$s) AS r
+WHERE r.purpose IS NOT NULL AND r.period IS NOT NULL AND r.amount IS NOT NULL
+GROUP BY %1$sr.purpose, r.period$sql$, @extschema@._tenant_column(s, 'r'), @extschema@._cost_rows_sql(s))
+$costs$;
+COMMENT ON FUNCTION _costs_sql(segmentation_settings) IS
+    'Part of segmentations: the SELECT of the costs, one row a purpose and month.';
+
+-- Two targets of one KPI and month contradict each other.
+CREATE FUNCTION _refuse_double_targets(s segmentation_settings) RETURNS void
+LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp
+AS $double$
+DECLARE
+    keys text := @extschema@._tenant_column(s, 'r') || 'r.kpi, r.period';
+    example text;
+BEGIN
+    IF s.targets IS NULL THEN
+        RETURN;
+    END IF;
+    EXECUTE format('SELECT concat_ws('', '', %s) FROM (%s) AS r GROUP BY %1$s HAVING count(*) > 1 ORDER BY %1$s LIMIT 1',
+                   keys, @extschema@._targets_sql(s)) INTO example;
+    IF example IS NOT NULL THEN
+        RAISE EXCEPTION '% has several targets of %', @extschema@._source_table(s, 'targets'), example
+            USING ERRCODE = 'unique_violation',
+                  HINT = 'It must have one row a KPI and month; any day of a month stands for it.';
+    END IF;
+END
+$double$;
+COMMENT ON FUNCTION _refuse_double_targets(segmentation_settings) IS
+    'Part of segmentations: an error where a KPI has two targets in one month.';
+
+-- Joins the costs of a purpose to the months, where costs are given.
+CREATE FUNCTION _join_costs(s segmentation_settings, purpose text) RETURNS text
+LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp
+AS $join$
+    SELECT format(E'\n    LEFT JOIN %s AS %I ON %2$I.purpose = %2$L AND %2$I.period = m.month%s',
+                  @extschema@._relation(s, 'costs'), purpose,
+                  coalesce(' AND ' || @extschema@._same_columns(s, ARRAY[s.tenant], purpose, 'm'), ''))
+$join$;
+COMMENT ON FUNCTION _join_costs(segmentation_settings, text) IS
+    'Part of segmentations: the join of the costs of a purpose to the months of the KPIs.';
+
+-- What is counted in each month, for the month of as_of and the twelve before it.
+CREATE FUNCTION _counted_months_sql(s segmentation_settings) RETURNS text
+LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp
+AS $months$
+    SELECT format(
+$sql$SELECT %1$sm.month, m.to_day,
+       sum(m.orders)::bigint AS orders,
+       sum(m.revenue) AS revenue,
+       count(*) FILTER (WHERE m.orders > 0) AS buyers,
+       count(*) FILTER (WHERE m.months_after = 0) AS acquired,
+       %2$s,
+       %3$s,
+       count(*) FILTER (WHERE m.state_before = 'dormant') AS were_dormant,
+       count(*) FILTER (WHERE m.state_before = 'dormant' AND m.orders > 0) AS reactivated,
+       count(*) FILTER (WHERE m.state_before = 'at_risk') AS were_at_risk,
+       count(*) FILTER (WHERE m.state_before = 'at_risk' AND m.orders > 0) AS saved,
+       count(*) FILTER (WHERE m.state_before NOT IN ('prospect', 'dormant')) AS were_awake,
+       count(*) FILTER (WHERE m.state_before NOT IN ('prospect', 'dormant') AND m.state_after = 'dormant') AS fell_asleep,
+       count(*) FILTER (WHERE m.state_after <> 'prospect') AS customers,
+       count(*) FILTER (WHERE m.state_after = 'dormant') AS dormant,
+       count(*) FILTER (WHERE m.state_after = 'vip') AS vips
+FROM %4$s AS f
+CROSS JOIN LATERAL @extschema@.customer_months(f.history, 12, f.as_of, f.policy, f.engagement, f.membership) AS m
+GROUP BY %1$sm.month, m.to_day$sql$,
+        @extschema@._tenant_column(s, 'f'),
+        (SELECT string_agg(format('count(*) FILTER (WHERE m.months_after = 0 AND %2$s) AS again_%1$s, '
+                                  'count(*) FILTER (WHERE m.months_after = 0 AND %2$s IS NOT NULL) AS judged_%1$s', d,
+                                  format('@extschema@.reached_purchase_within(f.history, 2, %s, f.as_of)', d)),
+                           E',\n       ' ORDER BY d)
+         FROM unnest(ARRAY[30, 60, 90]) AS d),
+        (SELECT string_agg(format('count(*) FILTER (WHERE m.months_after = %1$s) AS first_%1$s, '
+                                  'count(*) FILTER (WHERE m.months_after = %1$s AND m.orders > 0) AS retained_%1$s', n),
+                           E',\n       ' ORDER BY n)
+         FROM unnest(ARRAY[1, 3, 6, 12]) AS n),
+        @extschema@._relation(s, 'facts'))
+$months$;
+COMMENT ON FUNCTION _counted_months_sql(segmentation_settings) IS
+    'Part of segmentations: the SELECT of what is counted in each month for the KPIs.';
+
+-- One row a KPI and month: numerator and denominator. Counts and sums have no denominator.
+CREATE FUNCTION _counted_kpis_sql(s segmentation_settings) RETURNS text
+LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp
+AS $counted$
+    SELECT format(
+$sql$SELECT %1$sm.month, m.to_day, v.kpi, v.numerator, v.denominator
+    FROM (%2$s) AS m%3$s
+    CROSS JOIN LATERAL (VALUES
+        ('revenue', m.revenue, NULL::bigint),
+        ('orders', m.orders, NULL),
+        ('average_order_value', m.revenue, m.orders),
+        ('buyers', m.buyers, NULL),
+        ('acquired', m.acquired, NULL),
+        ('f2_within_30_days', m.again_30, m.judged_30),
+        ('f2_within_60_days', m.again_60, m.judged_60),
+        ('f2_within_90_days', m.again_90, m.judged_90),
+        ('retained_month_1', m.retained_1, m.first_1),
+        ('retained_month_3', m.retained_3, m.first_3),
+        ('retained_month_6', m.retained_6, m.first_6),
+        ('retained_month_12', m.retained_12, m.first_12),
+        ('reactivated', m.reactivated, NULL),
+        ('reactivation_rate', m.reactivated, m.were_dormant),
+        ('at_risk_saved', m.saved, m.were_at_risk),
+        ('became_dormant', m.fell_asleep, m.were_awake),
+        ('dormant_share', m.dormant, m.customers),
+        ('vip_share', m.vips, m.customers)%4$s
+    ) AS v (kpi, numerator, denominator)$sql$,
+        @extschema@._tenant_column(s, 'm'), @extschema@._counted_months_sql(s),
+        CASE WHEN s.costs IS NULL THEN ''
+             ELSE @extschema@._join_costs(s, 'acquisition') || @extschema@._join_costs(s, 'reactivation') END,
+        CASE WHEN s.costs IS NULL THEN ''
+             ELSE E',\n        (''acquisition_cost'', acquisition.amount, m.acquired),\n'
+                  '        (''reactivation_cost'', reactivation.amount, m.reactivated)' END)
+$counted$;
+COMMENT ON FUNCTION _counted_kpis_sql(segmentation_settings) IS
+    'Part of segmentations: the SELECT of numerator and denominator of each KPI and month.';
+
+-- Every KPI of a month and every target: one without an actual, of a month to come for example, keeps its row. What grows
+-- in the course of a month is held against as much of the target as the month has days behind it.
+CREATE FUNCTION _kpis_sql(s segmentation_settings) RETURNS text
+LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp
+AS $kpis$
+    SELECT format(
+$sql$WITH counted AS (
+    %1$s
+), compared AS (
+    SELECT %2$s, c.to_day, c.numerator, c.denominator,
+           CASE WHEN c.denominator IS NULL THEN c.numerator
+                ELSE round(c.numerator / nullif(c.denominator, 0), 6) END AS actual,
+           %3$s
+)
+SELECT %4$sc.kpi, c.period, k.%5$I AS kpi_label, k.sort_order AS kpi_order, k.unit, c.numerator, c.denominator, c.actual,
+       i.rate_low AS actual_low, i.rate_high AS actual_high, e.final_on, e.final_on > p.as_of AS is_interim,
+       c.target, a.target_so_far,
+       CASE WHEN k.lower_is_better THEN c.actual <= a.target_so_far ELSE c.actual >= a.target_so_far END AS on_track
+FROM compared AS c
+CROSS JOIN %6$s AS p
+LEFT JOIN @extschema@.kpis() AS k ON k.kpi = c.kpi
+CROSS JOIN LATERAL (SELECT (c.period + interval '1 month')::date - 1 AS month_end) AS d
+CROSS JOIN LATERAL (SELECT d.month_end + coalesce(k.settles_after_days, 0) AS final_on) AS e
+CROSS JOIN LATERAL (
+    SELECT CASE WHEN k.builds_up AND c.to_day < d.month_end
+                THEN round(c.target * (c.to_day - c.period + 1) / (d.month_end - c.period + 1), 6)
+                ELSE c.target END AS target_so_far
+) AS a
+CROSS JOIN LATERAL @extschema@.wilson_interval(CASE k.unit WHEN 'rate' THEN c.numerator::bigint END, c.denominator) AS i$sql$,
+        @extschema@._counted_kpis_sql(s),
+        CASE WHEN s.targets IS NULL THEN @extschema@._tenant_column(s, 'c') || 'c.kpi, c.month AS period'
+             ELSE CASE WHEN s.tenant IS NULL THEN '' ELSE format('coalesce(c.%1$I, t.%1$I) AS %1$I, ', s.tenant) END
+                  || 'coalesce(c.kpi, t.kpi) AS kpi, coalesce(c.month, t.period) AS period' END,
+        CASE WHEN s.targets IS NULL THEN E'NULL::numeric AS target\n    FROM counted AS c'
+             ELSE format(E't.target\n    FROM counted AS c\n'
+                         '    FULL JOIN %s AS t ON t.kpi = c.kpi AND t.period = c.month%s',
+                         @extschema@._relation(s, 'targets'),
+                         coalesce(' AND ' || @extschema@._same_columns(s, ARRAY[s.tenant], 't', 'c'), '')) END,
+        @extschema@._tenant_column(s, 'c'), 'label_' || s.lang, @extschema@._relation(s, 'status'))
+$kpis$;
+COMMENT ON FUNCTION _kpis_sql(segmentation_settings) IS
+    'Part of segmentations: the SELECT of one row a KPI and month, beside its target.';
+
+-- What the tables of targets and costs hold that no KPI takes.
+CREATE FUNCTION _audit_kpis(s segmentation_settings) RETURNS TABLE (
+    finding text, rows bigint, share numeric, example text, effect text
+)
+LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp
+AS $audit$
+DECLARE
+    counted text :=
+        'SELECT %1$L, count(*) FILTER (WHERE %2$s), round(count(*) FILTER (WHERE %2$s)::numeric / count(*), 6), '
+        'left(min(%3$s) FILTER (WHERE %2$s), 120), %4$L FROM (%5$s) AS r HAVING count(*) FILTER (WHERE %2$s) > 0';
+BEGIN
+    IF s.targets IS NOT NULL THEN
+        RETURN QUERY EXECUTE format(counted, 'target of an unknown KPI',
+            'r.kpi NOT IN (SELECT k.kpi FROM @extschema@.kpis() AS k)', 'r.kpi',
+            (SELECT 'stands without an actual; known are: ' || string_agg(k.kpi, ', ' ORDER BY k.sort_order)
+             FROM @extschema@.kpis() AS k), @extschema@._target_rows_sql(s));
+        RETURN QUERY EXECUTE format(counted, 'target without a KPI, month or finite value',
+            'r.kpi IS NULL OR r.period IS NULL OR r.target IS NULL', 'concat_ws('', '', r.kpi, r.period, r.target)', 'ignored',
+            @extschema@._target_rows_sql(s));
+    END IF;
+    IF s.costs IS NOT NULL THEN
+        RETURN QUERY EXECUTE format(counted, 'costs of an unknown purpose',
+            'r.purpose NOT IN (''acquisition'', ''reactivation'')', 'r.purpose',
+            'in no KPI; known are: acquisition, reactivation', @extschema@._cost_rows_sql(s));
+        RETURN QUERY EXECUTE format(counted, 'costs without a purpose, month or finite amount',
+            'r.purpose IS NULL OR r.period IS NULL OR r.amount IS NULL', 'concat_ws('', '', r.purpose, r.period, r.amount)',
+            'ignored', @extschema@._cost_rows_sql(s));
+    END IF;
+END
+$audit$;
+COMMENT ON FUNCTION _audit_kpis(segmentation_settings) IS
+    'Part of segmentations: what in the targets and costs no KPI takes.';
+/* </end connected objects> */
+
+/* <begin connected objects> */
+-- src/sql/segmentation.rs
+-- requires:
+--   segmentation_kpis
+--   ab
+
+-- segmentation: what came of campaigns
+
+-- The rows of the log of contacts that belong to a campaign, those of the holdout too.
+CREATE FUNCTION _campaign_rows_sql(s segmentation_settings) RETURNS text
+LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp
+AS $rows$
+DECLARE
+    relation regclass := @extschema@._source_table(s, 'contacts');
+    day text := @extschema@._day(s, relation, 'c', s.contacts_contacted_at);
+BEGIN
+    RETURN format('SELECT %s, %s AS campaign, nullif(%s, '''') AS test_group, nullif(%s, '''') AS channel, %s AS joined_on',
+                  @extschema@._keys_as_in_orders(s, 'contacts', 'c'),
+                  @extschema@._in_default_collation(@extschema@._text('c', s.contacts_campaign)),
+                  @extschema@._in_default_collation(@extschema@._text('c', s.contacts_group)),
+                  @extschema@._in_default_collation(@extschema@._word(s, 'contacts', 'channel_names', 'c')), day)
+        || format(' FROM %s AS c WHERE %s', relation, @extschema@._has_key(s, 'contacts', 'c'))
+        || format(' AND c.%I::pg_catalog.text <> '''' AND %s BETWEEN ''0001-01-01'' AND ''9999-12-31''',
+                  s.contacts_campaign, day);
+END
+$rows$;
+COMMENT ON FUNCTION _campaign_rows_sql(segmentation_settings) IS
+    'Part of segmentations: the rows of the log of contacts that belong to a campaign.';
+
+-- One row a campaign and customer. Her window begins with the first contact; a customer in two groups is in neither.
+CREATE FUNCTION _campaign_members_sql(s segmentation_settings) RETURNS text
+LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp
+AS $members$
+    SELECT format(
+$sql$SELECT %1$s, r.campaign, coalesce(min(r.test_group), '') AS test_group,
+       coalesce((array_agg(r.channel ORDER BY r.channel IS NULL, r.joined_on, r.channel))[1], 'none') AS channel,
+       min(r.joined_on) AS joined_on
+FROM (%2$s) AS r
+GROUP BY %1$s, r.campaign
+HAVING min(r.test_group) IS NOT DISTINCT FROM max(r.test_group)$sql$,
+        @extschema@._key_list(s, 'r'), @extschema@._campaign_rows_sql(s))
+$members$;
+COMMENT ON FUNCTION _campaign_members_sql(segmentation_settings) IS
+    'Part of segmentations: the SELECT of who was in which campaign, in which group, since when.';
+
+-- Two looks at each group: those whose window is over, and, as long as a window of the campaign is open, everybody so far.
+-- Who can be reached over a channel is no chance, so that only whole groups are held against the holdout; and whoever
+-- looks often enough finds something, so that there is a verdict only when all windows are over.
+CREATE FUNCTION _campaigns_sql(s segmentation_settings) RETURNS text
+LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp
+AS $campaigns$
+    SELECT format(
+$sql$WITH answers AS (
+    SELECT %1$sm.campaign, m.test_group, m.channel, p.as_of, e.last_day,
+           max(e.last_day) OVER (PARTITION BY %1$sm.campaign) AS final_on,
+           @extschema@.bought_between(f.history, m.joined_on, least(e.last_day, p.as_of), p.as_of) AS responded,
+           @extschema@.revenue_between(f.history, m.joined_on, least(e.last_day, p.as_of)) AS revenue
+    FROM %2$s AS m
+    CROSS JOIN %3$s AS p
+    CROSS JOIN LATERAL (SELECT m.joined_on + %4$s AS last_day) AS e
+    LEFT JOIN %5$s AS f ON %6$s
+    WHERE m.joined_on <= p.as_of
+), results AS (
+    SELECT %7$sa.campaign, a.test_group, coalesce(a.channel, '') AS channel, i.is_interim, a.final_on,
+           a.final_on > a.as_of AS is_open, @extschema@.ab_result(a.responded, a.revenue) AS result
+    FROM answers AS a
+    CROSS JOIN (VALUES (false), (true)) AS i (is_interim)
+    WHERE CASE WHEN i.is_interim THEN a.final_on > a.as_of ELSE a.last_day <= a.as_of END
+    GROUP BY GROUPING SETS ((%7$sa.campaign, a.test_group, i.is_interim, a.final_on, a.as_of),
+                            (%7$sa.campaign, a.test_group, i.is_interim, a.final_on, a.as_of, a.channel))
+)
+SELECT %8$sr.campaign, r.test_group, r.channel, r.is_interim, r.final_on, (r.result).customers, (r.result).responders,
+       (r.result).rate, (r.result).rate_low, (r.result).rate_high, (r.result).revenue, (r.result).revenue_per_head,
+       c.lift, c.lift_low, c.lift_high, c.p_value, c.revenue_lift, c.revenue_lift_low, c.revenue_lift_high,
+       v.verdict, v.%9$I AS verdict_label
+FROM results AS r
+LEFT JOIN results AS h ON h.campaign = r.campaign AND h.is_interim = r.is_interim AND h.channel = '' AND r.channel = ''
+    AND h.test_group = 'holdout' AND r.test_group <> 'holdout'%10$s
+CROSS JOIN LATERAL @extschema@.ab_compare(r.result, h.result) AS c
+LEFT JOIN @extschema@.ab_verdicts() AS v
+    ON v.verdict = CASE WHEN r.is_open AND c.verdict IS NOT NULL THEN 'keep_testing' ELSE c.verdict END$sql$,
+        @extschema@._tenant_column(s, 'm'), @extschema@._relation(s, 'campaign_members'),
+        @extschema@._relation(s, 'status'), s.campaign_days - 1, @extschema@._relation(s, 'facts'),
+        @extschema@._same_key(s, 'f', 'm'), @extschema@._tenant_column(s, 'a'), @extschema@._tenant_column(s, 'r'),
+        'label_' || s.lang, coalesce(' AND ' || @extschema@._same_columns(s, ARRAY[s.tenant], 'h', 'r'), ''))
+$campaigns$;
+COMMENT ON FUNCTION _campaigns_sql(segmentation_settings) IS
+    'Part of segmentations: the SELECT of what came of each group of each campaign.';
+
+CREATE FUNCTION _audit_campaigns(s segmentation_settings) RETURNS TABLE (
+    finding text, rows bigint, share numeric, example text, effect text
+)
+LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp
+AS $audit$
+BEGIN
+    IF s.contacts_campaign IS NOT NULL THEN
+        RETURN QUERY EXECUTE format(
+$sql$SELECT 'customer in several groups of a campaign', count(*) FILTER (WHERE r.groups > 1),
+       round(count(*) FILTER (WHERE r.groups > 1)::numeric / count(*), 6),
+       left(min(r.example) FILTER (WHERE r.groups > 1), 120), 'in no group of NAME_campaigns'
+FROM (
+    SELECT count(DISTINCT r.test_group) AS groups, CAST(ROW(%1$s, r.campaign) AS text) AS example
+    FROM (%2$s) AS r GROUP BY %1$s, r.campaign
+) AS r
+HAVING count(*) FILTER (WHERE r.groups > 1) > 0$sql$,
+            @extschema@._key_list(s, 'r'), @extschema@._campaign_rows_sql(s));
+    END IF;
+END
+$audit$;
+COMMENT ON FUNCTION _audit_campaigns(segmentation_settings) IS
+    'Part of segmentations: who is in several groups of a campaign.';
+/* </end connected objects> */
+
+/* <begin connected objects> */
+-- src/sql/segmentation.rs
+-- requires:
+--   segmentation_campaigns
 
 -- segmentation: relations
 
@@ -2460,41 +4716,78 @@ AS $relations$
             t.customer,
             CASE WHEN with_queries AND s.contacts IS NOT NULL THEN @extschema@._contacts_sql(s) END,
             format('Logs of contacts of %s.', s.contacts)),
-        (6, 'profiles', 'TABLE', s.customers IS NOT NULL, 'customers => ' || quote_literal(s.customers), false,
+        (6, 'memberships', 'TABLE', s.membership_log IS NOT NULL,
+            'membership_log => ' || quote_literal(s.membership_log), false, t.customer,
+            CASE WHEN with_queries AND s.membership_log IS NOT NULL THEN @extschema@._memberships_sql(s) END,
+            format('Histories of memberships of %s.', s.membership_log)),
+        (7, 'profiles', 'TABLE', s.customers IS NOT NULL, 'customers => ' || quote_literal(s.customers), false,
             t.customer,
             CASE WHEN with_queries AND s.customers IS NOT NULL THEN @extschema@._profiles_sql(s) END,
             format('Memberships, channels and last contacts of %s.', s.customers)),
-        (7, 'status', 'TABLE', true, t.always, true, '{segmentation}', NULL,
+        (8, 'campaign_members', 'TABLE', s.contacts_campaign IS NOT NULL,
+            'contacts_columns => ' || quote_literal(jsonb_build_object('campaign', s.contacts_campaign)), false,
+            t.customer || '{campaign}',
+            CASE WHEN with_queries AND s.contacts_campaign IS NOT NULL THEN @extschema@._campaign_members_sql(s) END,
+            format('Who was in which campaign, by %s.', s.contacts)),
+        (9, 'targets', 'TABLE', s.targets IS NOT NULL, 'targets => ' || quote_literal(s.targets), false,
+            t.tenant || '{kpi,period}',
+            CASE WHEN with_queries AND s.targets IS NOT NULL THEN @extschema@._targets_sql(s) END,
+            format('Targets of %s.', s.targets)),
+        (10, 'costs', 'TABLE', s.costs IS NOT NULL, 'costs => ' || quote_literal(s.costs), false,
+            t.tenant || '{purpose,period}',
+            CASE WHEN with_queries AND s.costs IS NOT NULL THEN @extschema@._costs_sql(s) END,
+            format('Costs of %s, by month.', s.costs)),
+        (11, 'status', 'TABLE', true, t.always, true, '{segmentation}', NULL,
             'The day and policy that the views answer for, and figures of the last refresh: one row.'),
-        (8, 'noted', 'TABLE', s.track = 'trigger', 'track => ' || quote_literal(s.track), false, NULL, NULL,
+        (12, 'noted', 'TABLE', s.track = 'trigger', 'track => ' || quote_literal(s.track), false, NULL, NULL,
             'Customers whose orders changed since the last refresh; a row without a key: all of them.'),
-        (9, 'facts', 'VIEW', true, t.always, true, NULL,
+        (13, 'facts', 'VIEW', true, t.always, true, NULL,
             CASE WHEN with_queries THEN @extschema@._facts_sql(s) END,
             'All that is known of a customer: the arguments of segment_customer and its like. Prospects have no '
             'history.'),
-        (10, 'customers', 'MATERIALIZED VIEW', true, t.always, true, t.customer,
+        (14, 'customers', 'MATERIALIZED VIEW', true, t.always, true, t.customer,
             CASE WHEN with_queries THEN @extschema@._customers_sql(s) END,
             'One row a customer, as of the day in the status table.'),
-        (11, 'customers_today', 'VIEW', true, t.always, true, NULL,
+        (15, 'customers_today', 'VIEW', true, t.always, true, NULL,
             CASE WHEN with_queries THEN @extschema@._customers_today_sql(s) END,
             'The customers with what changes by itself every day.'),
-        (12, 'segments', 'MATERIALIZED VIEW', 'segments' = ANY (s.views) IS NOT FALSE, t.chosen, true,
+        (16, 'segments', 'MATERIALIZED VIEW', 'segments' = ANY (s.views) IS NOT FALSE, t.chosen, true,
             t.tenant || '{lifecycle_state,rfm_segment}',
             CASE WHEN with_queries THEN @extschema@._segments_sql(s) END,
             'How many customers and how much revenue, by lifecycle state and RFM segment.' || t.of_tenant),
-        (13, 'movement', 'MATERIALIZED VIEW', 'movement' = ANY (s.views) IS NOT FALSE, t.chosen, true,
+        (17, 'movement', 'MATERIALIZED VIEW', 'movement' = ANY (s.views) IS NOT FALSE, t.chosen, true,
             t.tenant || '{from_day,to_day,from_state,to_state}',
             CASE WHEN with_queries THEN @extschema@._movement_sql(s) END,
             'Who moved from which lifecycle state to which in each of the last twelve months that are over; '
             'who was still a prospect at its end is left out.' || t.of_tenant),
-        (14, 'cohorts', 'MATERIALIZED VIEW', 'cohorts' = ANY (s.views) IS NOT FALSE, t.chosen, true,
+        (18, 'cohorts', 'MATERIALIZED VIEW', 'cohorts' = ANY (s.views) IS NOT FALSE, t.chosen, true,
             t.tenant || '{first_month,months_after}',
             CASE WHEN with_queries THEN @extschema@._cohorts_sql(s) END,
             'What those who first bought in a month did in the year after it, month by month.' || t.of_tenant),
-        (15, 'actions', 'MATERIALIZED VIEW', 'actions' = ANY (s.views) IS NOT FALSE, t.chosen, true,
+        (19, 'actions', 'MATERIALIZED VIEW', 'actions' = ANY (s.views) IS NOT FALSE, t.chosen, true,
             t.tenant || '{action_rule,action_channel}',
             CASE WHEN with_queries THEN @extschema@._actions_sql(s) END,
-            'How many customers wait for which next step, by channel.' || t.of_tenant)
+            'How many customers wait for which next step, by channel.' || t.of_tenant),
+        (20, 'channels', 'MATERIALIZED VIEW', s.contacts IS NOT NULL AND 'channels' = ANY (s.views) IS NOT FALSE,
+            t.chosen, true, t.tenant || '{channel}',
+            CASE WHEN with_queries THEN @extschema@._channels_sql(s) END,
+            'How many contacts over which channel were answered by a purchase.' || t.of_tenant),
+        (21, 'dormant_response', 'MATERIALIZED VIEW',
+            s.contacts IS NOT NULL AND 'dormant_response' = ANY (s.views) IS NOT FALSE,
+            t.chosen, true, t.tenant || '{dormancy_reason,dormant_year}',
+            CASE WHEN with_queries THEN @extschema@._dormant_response_sql(s) END,
+            'In which order dormant customers are expected to answer, by reason and year of dormancy.' || t.of_tenant),
+        (22, 'campaigns', 'MATERIALIZED VIEW',
+            s.contacts_campaign IS NOT NULL AND 'campaigns' = ANY (s.views) IS NOT FALSE, t.chosen, true,
+            t.tenant || '{campaign,test_group,channel,is_interim}',
+            CASE WHEN with_queries AND s.contacts_campaign IS NOT NULL THEN @extschema@._campaigns_sql(s) END,
+            'What came of each group of each campaign, beside the holdout; also so far, while windows are open.'
+            || t.of_tenant),
+        (23, 'kpis', 'MATERIALIZED VIEW',
+            coalesce('kpis' = ANY (s.views), num_nonnulls(s.targets, s.costs) > 0), t.chosen, true,
+            t.tenant || '{kpi,period}',
+            CASE WHEN with_queries THEN @extschema@._kpis_sql(s) END,
+            'KPIs of the month of as_of and the twelve before it, beside their targets.' || t.of_tenant)
     ) AS r (place, suffix, kind, is_asked_for, reason, is_readable, keys, query, comment)
 $relations$;
 COMMENT ON FUNCTION _relations(segmentation_settings, boolean) IS
@@ -2882,17 +5175,20 @@ DECLARE
     kind pg_class;
 BEGIN
     s := @extschema@._with_changes(
-        s, given - columns_of_orders - '{engagement_columns,contacts_columns,customers_columns}'::text[]);
+        s, given - columns_of_orders - '{engagement_columns,contacts_columns,membership_log_columns,customers_columns,targets_columns,costs_columns}'::text[]);
     s.settings_version := @extschema@._settings_version();
     s.time_zone := coalesce(s.time_zone, current_setting('TimeZone'));
     s.lang := coalesce(s.lang, 'en');
     s.track := coalesce(s.track, 'none');
+    s.campaign_days := coalesce(s.campaign_days, 60);
     IF s.orders IS NULL THEN
         PERFORM @extschema@._refuse('orders is NULL', 'Name the table of orders: orders => ''sales.orders''.');
     ELSIF s.lang NOT IN ('en', 'ja') THEN
         PERFORM @extschema@._refuse(format('lang is "%s"', s.lang), 'Labels exist in en and ja.');
     ELSIF s.track NOT IN ('none', 'trigger') THEN
         PERFORM @extschema@._refuse(format('track is "%s"', s.track), 'It is none or trigger.');
+    ELSIF s.campaign_days NOT BETWEEN 1 AND 3650 THEN
+        PERFORM @extschema@._refuse(format('campaign_days is %s', s.campaign_days), 'It is from 1 to 3650 days.');
     ELSIF NOT isfinite(s.as_of) THEN
         PERFORM @extschema@._refuse(format('as_of is %s', s.as_of),
                                     'Give a finite day, or none for today at each refresh.');
@@ -2931,6 +5227,10 @@ BEGIN
             ELSE @extschema@._settled_columns(s, named.source) || given_columns END);
     END LOOP;
     s := @extschema@._with_checked_words(s, given);
+    IF 'campaigns' = ANY (s.views) AND s.contacts_campaign IS NULL THEN
+        PERFORM @extschema@._refuse('views has campaigns, but contacts have no campaign',
+                                    'Name the column: contacts_columns => ''{"campaign": "..."}''.');
+    END IF;
     PERFORM @extschema@._same_key(s, 'a', 'b'); -- an error where a key has no order
     IF s.order_filter IS NOT NULL THEN
         -- By itself, so that the message shows the filter and no other SQL, and not between parentheses, which it could
@@ -2939,7 +5239,7 @@ BEGIN
                        @extschema@._source_table(s, 'orders'), s.order_filter);
     END IF;
     IF @extschema@._keys(s) && '{ordered_on,amount,discounted,is_purchase,kind,happened_on}'
-        OR @extschema@._keys(s) && '{channel,contacted_on,scenario,step,test_group}'
+        OR @extschema@._keys(s) && '{channel,contacted_on,scenario,step,test_group,entered_at}'
         OR EXISTS (SELECT FROM @extschema@._view_columns() AS c WHERE c.name = ANY (@extschema@._keys(s))) THEN
         PERFORM @extschema@._refuse(
             format('a key column is called like a column of ours: %s', array_to_string(@extschema@._keys(s), ', ')),
@@ -2964,6 +5264,9 @@ BEGIN
         IF named = ANY (known) IS NOT TRUE THEN
             PERFORM @extschema@._refuse(format('there is no view %L', named),
                                         format('views can have: %s.', array_to_string(known, ', ')));
+        ELSIF s.contacts IS NULL AND named IN ('channels', 'dormant_response') THEN
+            PERFORM @extschema@._refuse(format('the view %L is of contacts, and there are none', named),
+                                        'Name the log of contacts: contacts => ''...''.');
         END IF;
     END LOOP;
 END
@@ -3365,14 +5668,15 @@ COMMENT ON FUNCTION _report(segmentation_settings, text, bigint, timestamptz) IS
 -- Makes a table hold what a query returns, and writes only the rows that differ. With `among`, a SELECT of keys, only
 -- the rows of these customers are compared. Rows are compared as stored, because the types have one binary form for a
 -- value. Returns the number of rows written.
-CREATE FUNCTION _write_differences(s segmentation_settings, suffix text, query text, among text DEFAULT NULL)
-    RETURNS bigint
+CREATE FUNCTION _write_differences(
+    s segmentation_settings, suffix text, key_columns text[], query text, among text DEFAULT NULL
+) RETURNS bigint
 LANGUAGE plpgsql VOLATILE SET search_path = pg_catalog, pg_temp
 AS $write$
 DECLARE
     target text := @extschema@._lock_and_check(s, suffix, 'ROW EXCLUSIVE MODE');
-    keys text := @extschema@._key_list(s);
-    same_key text := @extschema@._same_key(s, 'f', 't');
+    keys text := (SELECT string_agg(quote_ident(k), ', ') FROM unnest(key_columns) AS k);
+    same_key text := @extschema@._equal_columns(target::regclass, key_columns, 'f', 't');
     is_compared text := CASE WHEN among IS NULL THEN 'true'
         ELSE format('EXISTS (SELECT FROM %s AS a WHERE %s)', among, @extschema@._same_key(s, 'a', 't')) END;
     columns text;
@@ -3385,7 +5689,7 @@ BEGIN
     INTO columns, new_values
     FROM pg_attribute AS a
     WHERE a.attrelid = target::regclass AND a.attnum > 0 AND NOT a.attisdropped
-        AND a.attname <> ALL (@extschema@._keys(s));
+        AND a.attname <> ALL (key_columns);
     is_unchanged := format('EXISTS (SELECT FROM (SELECT * FROM %s AS t WHERE %s) AS t', target, is_compared)
         || format(' WHERE %s AND (t.*) OPERATOR(pg_catalog.*=) (f.*))', same_key);
     EXECUTE
@@ -3399,7 +5703,7 @@ BEGIN
     RETURN written;
 END
 $write$;
-COMMENT ON FUNCTION _write_differences(segmentation_settings, text, text, text) IS
+COMMENT ON FUNCTION _write_differences(segmentation_settings, text, text[], text, text) IS
     'Part of segmentations: makes a table equal to a query, writing only what differs.';
 
 -- Amounts of two currencies are never added up: the only one that the orders have, or an error.
@@ -3481,8 +5785,8 @@ $policy$;
 COMMENT ON FUNCTION _policy_on(segmentation_settings, date, boolean) IS
     'Part of segmentations: the policy that holds on a day, learned anew if asked.';
 
--- Writes down the day and policy that the views answer for, and the policy as a new version where it changed.
--- Returns whether the day or the policy changed.
+-- Writes down the day and policy that the views answer for and their language, and the policy as a new version where it
+-- changed. Returns whether the day, the policy or the language changed.
 CREATE FUNCTION _set_day_and_policy(s segmentation_settings, on_day date, learn boolean) RETURNS boolean
 LANGUAGE plpgsql VOLATILE SET search_path = pg_catalog, pg_temp
 AS $set$
@@ -3497,15 +5801,16 @@ WHERE (SELECT p.policy FROM %1$s AS p ORDER BY p.valid_from DESC LIMIT 1) OPERAT
 ON CONFLICT (valid_from) DO UPDATE SET policy = EXCLUDED.policy$sql$,
         @extschema@._lock_and_check(s, 'policies', 'ROW EXCLUSIVE MODE'))
         USING on_day, policy;
-    EXECUTE format('UPDATE %s SET as_of = $1, policy = $2 WHERE as_of <> $1 OR policy OPERATOR(@extschema@.<>) $2',
+    EXECUTE format('UPDATE %s SET as_of = $1, policy = $2, lang = $3 ',
                    @extschema@._lock_and_check(s, 'status', 'ROW EXCLUSIVE MODE'))
-        USING on_day, policy;
+        || 'WHERE as_of <> $1 OR policy OPERATOR(@extschema@.<>) $2 OR lang <> $3'
+        USING on_day, policy, s.lang;
     GET DIAGNOSTICS changed = ROW_COUNT;
     RETURN changed > 0;
 END
 $set$;
 COMMENT ON FUNCTION _set_day_and_policy(segmentation_settings, date, boolean) IS
-    'Part of segmentations: writes down the day and policy that the views answer for.';
+    'Part of segmentations: writes down the day and policy that the views answer for, and their language.';
 
 -- Makes a materialized view hold what its definition returns, and writes only the rows that differ. Not REFRESH
 -- CONCURRENTLY, which computes all rows into a temporary table first: a transaction with one cannot be prepared.
@@ -3513,9 +5818,7 @@ CREATE FUNCTION _refresh_view(view regclass, keys text[]) RETURNS bigint
 LANGUAGE plpgsql VOLATILE SET search_path = pg_catalog, pg_temp
 AS $refresh_view$
 DECLARE
-    same_key text := (
-        SELECT string_agg(format('t.%1$I %2$s f.%1$I', a.attname, @extschema@._equality(a.atttypid)), ' AND ')
-        FROM pg_attribute AS a WHERE a.attrelid = view AND a.attname = ANY (keys));
+    same_key text := @extschema@._equal_columns(view, keys, 't', 'f');
 BEGIN
     RETURN @extschema@._write_view_rows(view,
         format('SELECT t.ctid, f.%I IS NULL, f.*', keys[1])
@@ -3562,15 +5865,17 @@ BEGIN
     currency := @extschema@._currency(s, touched, currency);
     PERFORM @extschema@._refuse_double_profiles(s);
     PERFORM @extschema@._refuse_unknown_words(s);
+    PERFORM @extschema@._refuse_double_targets(s);
     views_are_stale := rebuild;
     FOR stored_table IN SELECT * FROM @extschema@._relations(s, true) AS r
                   WHERE r.is_wanted AND r.kind = 'TABLE' AND r.query IS NOT NULL ORDER BY r.place LOOP
         IF stored_table.suffix = 'histories' AND touched IS NOT NULL THEN
             written := @extschema@._write_differences(
-                s, stored_table.suffix, @extschema@._histories_sql(s, touched), touched);
+                s, stored_table.suffix, stored_table.keys, @extschema@._histories_sql(s, touched), touched);
             PERFORM @extschema@._report(s, stored_table.suffix || ' of noted customers', written, since);
         ELSE
-            written := @extschema@._write_differences(s, stored_table.suffix, stored_table.query);
+            written := @extschema@._write_differences(
+                s, stored_table.suffix, stored_table.keys, stored_table.query);
             PERFORM @extschema@._report(s, stored_table.suffix, written, since);
         END IF;
         IF stored_table.suffix = 'histories' THEN
@@ -3717,9 +6022,9 @@ DECLARE
     written text := CASE source WHEN 'engagement' THEN @extschema@._text('r', s.engagement_kind)
                                 WHEN 'contacts' THEN @extschema@._text('r', s.contacts_channel) END;
     names text[] := CASE source
-        WHEN 'engagement' THEN ARRAY[@extschema@._word(s, 'engagement_kinds', 'r')]
+        WHEN 'engagement' THEN ARRAY[@extschema@._word(s, 'engagement', 'engagement_kinds', 'r')]
         WHEN 'contacts' THEN ARRAY[
-            @extschema@._word(s, 'channel_names', 'r'), @extschema@._text('r', s.contacts_scenario),
+            @extschema@._word(s, 'contacts', 'channel_names', 'r'), @extschema@._text('r', s.contacts_scenario),
             @extschema@._text('r', s.contacts_step), @extschema@._text('r', s.contacts_group)] END;
     keys text := (SELECT string_agg(format('r.%I', k.name), ', ' ORDER BY k.place)
                   FROM unnest(@extschema@._source_keys(s, source)) WITH ORDINALITY AS k (name, place)
@@ -3806,7 +6111,9 @@ BEGIN
             (4, 'customers', 'memberships', false, s.customers_membership IS NOT NULL, 'customers: unknown membership',
                 'refused; say what they mean: %s; null is unknown'),
             (5, 'customers', 'channel_names', false, s.customers_consents IS NOT NULL,
-                'customers: unknown channel in consents', 'refused; say what they mean: %s; null leaves them out')
+                'customers: unknown channel in consents', 'refused; say what they mean: %s; null leaves them out'),
+            (6, 'membership_log', 'memberships', false, true, 'membership_log: unknown membership',
+                'refused; say what they mean: %s; null is unknown')
         ) AS f (place, source, argument, are_stated_reasons, is_asked, finding, effect)
         CROSS JOIN LATERAL @extschema@._described_words(s, f.source, f.argument, policy, f.are_stated_reasons) AS d
         WHERE f.source = _audit_words.source AND f.is_asked
@@ -3851,16 +6158,16 @@ FROM (
         INTO found USING as_of, (cuts ->> 0)::numeric, (cuts ->> -1)::numeric;
     IF as_of - found.last_on > at_risk_after THEN
         RETURN QUERY SELECT 'orders end long before as_of', found.orders, 1.000000, found.last_on::text,
-            format('as_of is %s days later, and customers are at risk after %s: nobody is active. Ask for the day on '
-                   'which the data ends (as_of => %L), or load the orders since',
+            format('nobody is active; days from the last order to as_of: %s; days after which customers are at risk: %s; '
+                   'load the orders since, or ask for the day on which the data ends: as_of => %L',
                    as_of - found.last_on, at_risk_after, found.last_on);
     END IF;
     IF found.customers >= 20 THEN
         RETURN QUERY
             SELECT format('nearly everybody has m = %s', d.digit), d.customers,
                    round(d.customers::numeric / found.customers, 6), format('monetary is %s on average', found.mean),
-                   format('rfm.monetary_cuts are %s: write cuts for this currency and shop into the policy, or learn '
-                          'them (policy => ''learn'')', cuts)
+                   format('write cuts for this currency and shop into the policy, or learn them (policy => ''learn''); '
+                          'rfm.monetary_cuts are: %s', cuts)
             FROM (VALUES (1, found.lowest), (jsonb_array_length(cuts) + 1, found.highest)) AS d (digit, customers)
             WHERE d.customers >= 0.9 * found.customers;
     END IF;
@@ -3868,6 +6175,80 @@ END
 $answers$;
 COMMENT ON FUNCTION _audit_answers(segmentation_settings, segment_policy) IS
     'Part of segmentations: what makes the answers of nearly everybody the same.';
+
+-- What is odd about the log of memberships. Shares are of its rows, and of customers where these are counted.
+CREATE FUNCTION _audit_memberships(s segmentation_settings) RETURNS TABLE (
+    finding text, rows_found bigint, share numeric, example text, effect text
+)
+LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp
+AS $memberships$
+DECLARE
+    keys text := @extschema@._key_list(s, 'm');
+    relation regclass;
+    log text;
+BEGIN
+    IF s.membership_log IS NULL THEN
+        RETURN;
+    END IF;
+    relation := @extschema@._source_table(s, 'membership_log');
+    log := format('SELECT %s, %s AS membership, %s AS since, m.%I AS entered_at FROM %s AS m WHERE %s',
+        @extschema@._keys_as_in_orders(s, 'membership_log', 'm'),
+        @extschema@._word(s, 'membership_log', 'memberships', 'm'),
+        @extschema@._day(s, relation, 'm', s.membership_log_since), s.membership_log_since, relation,
+        @extschema@._has_key(s, 'membership_log', 'm'));
+    RETURN QUERY EXECUTE
+        format(
+$sql$SELECT f.finding, f.n, round(f.n::numeric / nullif(c.total, 0), 6), f.example, f.effect
+FROM (
+    SELECT count(*) AS total,
+           count(*) FILTER (WHERE m.membership IS NULL OR m.since IS NULL) AS unknown,
+           min(CAST(ROW(%1$s, m.membership, m.since) AS text))
+               FILTER (WHERE m.membership IS NULL OR m.since IS NULL) AS unknown_row,
+           count(*) FILTER (WHERE isfinite(m.since) AND m.since > %2$L) AS coming,
+           min(CAST(ROW(%1$s, m.membership, m.since) AS text))
+               FILTER (WHERE isfinite(m.since) AND m.since > %2$L) AS coming_row
+    FROM (%3$s) AS m
+) AS c
+CROSS JOIN (
+    SELECT count(*) AS days, min(CAST(d.example AS text)) AS day_row
+    FROM (
+        SELECT ROW(%1$s, m.entered_at) AS example
+        FROM (%3$s) AS m
+        GROUP BY %1$s, m.entered_at HAVING count(DISTINCT m.membership) > 1
+    ) AS d
+) AS d
+CROSS JOIN LATERAL (VALUES
+    ('entry without membership or day', c.unknown, c.unknown_row, 'ignored'),
+    ('membership in the future', c.coming, c.coming_row, 'invisible until that day'),
+    ('several memberships at one time', d.days, d.day_row,
+        'the last of continuing, ad_hoc, paused, withdrawn counts')
+) AS f (finding, n, example, effect)
+WHERE f.n > 0$sql$, keys, @extschema@._today(s, NULL::date), log);
+    IF s.customers IS NULL OR s.customers_membership IS NULL THEN
+        RETURN;
+    END IF;
+    RETURN QUERY EXECUTE
+        format(
+$sql$SELECT 'log and customers disagree', count(*) FILTER (WHERE d.disagrees),
+       round(count(*) FILTER (WHERE d.disagrees)::numeric / nullif(count(*), 0), 6),
+       min(d.example) FILTER (WHERE d.disagrees), 'the log of memberships counts'
+FROM (
+    SELECT o.membership IS DISTINCT FROM k.membership AS disagrees,
+           CAST(ROW(%1$s, o.membership, k.membership) AS text) AS example
+    FROM (%2$s) AS m
+    CROSS JOIN LATERAL (SELECT @extschema@.membership_on(m.memberships, %3$L)) AS o (membership)
+    JOIN (%4$s) AS p ON %5$s
+    CROSS JOIN LATERAL (
+        SELECT CASE p.membership WHEN '01' THEN 'continuing' WHEN '02' THEN 'paused' WHEN '03' THEN 'withdrawn'
+                                 ELSE p.membership END
+    ) AS k (membership)
+) AS d
+HAVING bool_or(d.disagrees)$sql$, keys, @extschema@._memberships_sql(s), @extschema@._today(s, NULL::date),
+            @extschema@._profiles_sql(s), @extschema@._same_key(s, 'm', 'p'));
+END
+$memberships$;
+COMMENT ON FUNCTION _audit_memberships(segmentation_settings) IS
+    'Part of segmentations: what is odd about the log of memberships.';
 
 -- What is odd about the shop's tables, by the same settings as a segmentation. What a policy will learn is not known
 -- yet.
@@ -3947,7 +6328,8 @@ FROM (SELECT o.%I::text AS currency, count(*) AS n FROM %s GROUP BY 1) AS d
 HAVING count(*) > 1$sql$, s.currency, order_rows);
     END IF;
     RETURN QUERY SELECT * FROM @extschema@._audit_answers(s, policy);
-    FOR other IN SELECT * FROM @extschema@._sources(s) AS t WHERE t.source <> 'orders' AND t.relation IS NOT NULL LOOP
+    FOR other IN SELECT * FROM @extschema@._sources(s) AS t
+                 WHERE t.source IN ('engagement', 'contacts', 'membership_log', 'customers') AND t.relation IS NOT NULL LOOP
         RETURN QUERY SELECT * FROM @extschema@._audit_source_rows(s, other.source);
         RETURN QUERY SELECT * FROM @extschema@._audit_words(s, other.source, policy);
         RETURN QUERY SELECT * FROM @extschema@._audit_strangers(s, other.source);
@@ -3964,6 +6346,9 @@ $sql$SELECT 'customer without contact address', count(*) FILTER (WHERE p.channel
 FROM (%s) AS p
 HAVING count(*) FILTER (WHERE p.channels = '{}') > 0$sql$, @extschema@._key_list(s, 'p'), @extschema@._profiles_sql(s));
     END IF;
+    RETURN QUERY SELECT * FROM @extschema@._audit_campaigns(s);
+    RETURN QUERY SELECT * FROM @extschema@._audit_kpis(s);
+    RETURN QUERY SELECT * FROM @extschema@._audit_memberships(s);
     IF EXISTS (SELECT FROM pg_class AS r WHERE r.oid = relation AND r.relkind IN ('r', 'p', 'm'))
         AND NOT @extschema@._an_index_leads_with(relation, @extschema@._keys(s)) THEN
         RETURN QUERY SELECT 'no index leads with the customer', NULL::bigint, NULL::numeric,
@@ -3986,24 +6371,38 @@ $index$;
 COMMENT ON FUNCTION _an_index_leads_with(regclass, text[]) IS
     'Part of segmentations: whether a table has an index of which these are the first columns.';
 
-CREATE FUNCTION _show_finding(name text, finding text, rows bigint, share numeric, example text, effect text)
+CREATE FUNCTION _show_finding(s segmentation_settings, finding text, rows bigint, share numeric, example text, effect text)
     RETURNS void
 LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp
 AS $show$
 BEGIN
-    RAISE NOTICE '%: %: %', name, finding, concat_ws('; ', rows || format(' (%s %%)', round(100 * share, 2)), effect,
-        CASE WHEN rows IS NOT NULL THEN 'for example ' ELSE '' END || example);
+    RAISE NOTICE '%: %: %', s.name, @extschema@._audit_text(finding, s.lang), concat_ws('; ',
+        rows || format(' (%s %%)', round(100 * share, 2)), @extschema@._audit_text(effect, s.lang),
+        CASE WHEN rows IS NOT NULL THEN @extschema@._audit_text('for example: '::text, s.lang) ELSE '' END || example);
 END
 $show$;
-COMMENT ON FUNCTION _show_finding(text, text, bigint, numeric, text, text) IS
+COMMENT ON FUNCTION _show_finding(segmentation_settings, text, bigint, numeric, text, text) IS
     'Part of segmentations: shows a finding of the audit as a notice.';
+
+-- The audit in the language of the segmentation. Every text that can be found stands in src/audit.rs in both.
+CREATE FUNCTION _audit_in_language(s segmentation_settings) RETURNS TABLE (
+    finding text, rows bigint, share numeric, example text, effect text
+)
+LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp
+AS $audit$
+    SELECT @extschema@._audit_text(a.finding, s.lang), a.rows, a.share, a.example,
+           @extschema@._audit_text(a.effect, s.lang)
+    FROM @extschema@._audit(s) AS a
+$audit$;
+COMMENT ON FUNCTION _audit_in_language(segmentation_settings) IS
+    'Part of segmentations: what is odd about the orders, in the language of the segmentation.';
 
 CREATE FUNCTION _show_audit(s segmentation_settings) RETURNS void
 LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp
 AS $show$
 BEGIN
     -- The only finding that counts no rows is the missing index, which only tracking uses.
-    PERFORM @extschema@._show_finding(s.name, a.finding, a.rows, a.share, a.example, a.effect)
+    PERFORM @extschema@._show_finding(s, a.finding, a.rows, a.share, a.example, a.effect)
     FROM @extschema@._audit(s) AS a WHERE a.rows IS NOT NULL OR s.track = 'trigger';
 END
 $show$;
@@ -4021,7 +6420,7 @@ BEGIN
         RETURN;
     END IF;
     EXECUTE format('SELECT policy FROM %s', @extschema@._lock_and_check(s, 'status', 'ACCESS SHARE MODE')) INTO policy;
-    PERFORM @extschema@._show_finding(s.name, w.finding, w.rows_found, w.share, w.example, w.effect)
+    PERFORM @extschema@._show_finding(s, w.finding, w.rows_found, w.share, w.example, w.effect)
     FROM @extschema@._audit_words(s, 'engagement', policy) AS w;
 END
 $show$;
@@ -4055,8 +6454,8 @@ $settings$;
 COMMENT ON FUNCTION _create_settings(segmentation_settings) IS
     'Part of segmentations: makes the table of its settings.';
 
--- A table that holds what a query over the shop's tables returns, one row a customer.
-CREATE FUNCTION _create_table(s segmentation_settings, suffix text, query text) RETURNS void
+-- A table that holds what a query over the shop's tables returns.
+CREATE FUNCTION _create_table(s segmentation_settings, suffix text, keys text[], query text) RETURNS void
 LANGUAGE plpgsql VOLATILE SET search_path = pg_catalog, pg_temp
 AS $table$
 DECLARE
@@ -4066,17 +6465,18 @@ DECLARE
 BEGIN
     EXECUTE format('CREATE TABLE %s AS %s', target, query);
     GET DIAGNOSTICS written = ROW_COUNT;
-    EXECUTE format('ALTER TABLE %s ADD PRIMARY KEY (%s)', target, @extschema@._key_list(s));
+    EXECUTE format('ALTER TABLE %s ADD PRIMARY KEY (%s)', target,
+                   (SELECT string_agg(quote_ident(k), ', ') FROM unnest(keys) AS k));
     -- Nobody looks for a history: statistics of them would only cost.
     EXECUTE (SELECT format('ALTER TABLE %s ', target)
                  || string_agg(format('ALTER %I SET STATISTICS 0', a.attname), ', ')
              FROM pg_attribute AS a
-             WHERE a.attrelid = target::regclass AND a.attnum > 0 AND a.attname <> ALL (@extschema@._keys(s)));
+             WHERE a.attrelid = target::regclass AND a.attnum > 0 AND a.attname <> ALL (keys));
     EXECUTE 'ANALYZE ' || target;
     PERFORM @extschema@._report(s, suffix, written, since);
 END
 $table$;
-COMMENT ON FUNCTION _create_table(segmentation_settings, text, text) IS
+COMMENT ON FUNCTION _create_table(segmentation_settings, text, text[], text) IS
     'Part of segmentations: makes and fills one of its tables.';
 
 CREATE FUNCTION _create_policies(s segmentation_settings) RETURNS void
@@ -4107,13 +6507,14 @@ $sql$CREATE TABLE %s (
     customers bigint NOT NULL,
     currency text,
     time_zone text NOT NULL,
+    lang text NOT NULL,
     policy @extschema@.segment_policy NOT NULL,
     order_tables oid[]
 )$sql$, status);
     EXECUTE format('INSERT INTO %s', status)
-        || ' SELECT $1, $2, now(), 0, true, count(*), 0, $3, $4, @extschema@.default_policy()'
+        || ' SELECT $1, $2, now(), 0, true, count(*), 0, $3, $4, $5, @extschema@.default_policy()'
         || format(' FROM %s', @extschema@._relation(s, 'histories'))
-        USING s.name, @extschema@._today(s, NULL::date), currency, s.time_zone;
+        USING s.name, @extschema@._today(s, NULL::date), currency, s.time_zone, s.lang;
 END
 $status$;
 COMMENT ON FUNCTION _create_status(segmentation_settings, text) IS
@@ -4155,6 +6556,7 @@ DECLARE
 BEGIN
     PERFORM @extschema@._refuse_double_profiles(s);
     PERFORM @extschema@._refuse_unknown_words(s);
+    PERFORM @extschema@._refuse_double_targets(s);
     FOR part IN SELECT * FROM @extschema@._relations(s, true) AS r
                 WHERE r.is_wanted AND r.suffix NOT IN ('settings', 'policies', 'noted') ORDER BY r.place LOOP
         IF part.suffix = 'status' THEN
@@ -4162,7 +6564,7 @@ BEGIN
             PERFORM @extschema@._set_day_and_policy(s, @extschema@._today(s, NULL::date), learn);
             EXECUTE 'ANALYZE ' || status; -- one row: without statistics it is taken for hundreds
         ELSIF part.kind = 'TABLE' THEN
-            PERFORM @extschema@._create_table(s, part.suffix, part.query);
+            PERFORM @extschema@._create_table(s, part.suffix, part.keys, part.query);
         ELSE
             PERFORM @extschema@._create_view(s, part.suffix, part.kind, part.keys, part.query);
         END IF;
@@ -4432,6 +6834,9 @@ BEGIN
         AND @extschema@._key_types_hold(s) THEN
         PERFORM @extschema@._build_or_refresh(
             s, 'refresh', old.order_filter IS DISTINCT FROM s.order_filter, NULL::date, given ? 'policy');
+        IF s.lang <> old.lang THEN
+            PERFORM @extschema@._comment_relations(s);
+        END IF;
         PERFORM @extschema@._grant_readers(s, old.readers);
     ELSE
         PERFORM @extschema@._drop_relations(old, false);
@@ -4520,7 +6925,8 @@ $sql$CREATE FUNCTION @extschema@.audit_orders(%s)
     RETURNS TABLE (finding text, rows bigint, share numeric, example text, effect text)
 LANGUAGE sql STABLE SECURITY INVOKER SET search_path = pg_catalog, pg_temp
 AS $audit$
-    SELECT * FROM @extschema@._audit(@extschema@._checked_settings(NULL::@extschema@.segmentation_settings, %s))
+    SELECT * FROM @extschema@._audit_in_language(
+        @extschema@._checked_settings(NULL::@extschema@.segmentation_settings, %s))
 $audit$$sql$, of_audit, given_to_audit);
 END
 $declare$;
@@ -4536,1193 +6942,6 @@ COMMENT ON FUNCTION audit_orders IS
 /* </end connected objects> */
 
 /* <begin connected objects> */
--- src/sql/policy.rs
--- pg_rfm::sql::policy::default_policy
-CREATE  FUNCTION "default_policy"() RETURNS segment_policy /* SegmentPolicy */
-IMMUTABLE STRICT PARALLEL SAFE COST 10
-LANGUAGE c /* Rust */
-AS 'MODULE_PATHNAME', 'default_policy_wrapper';
-/* </end connected objects> */
-
-/* <begin connected objects> */
--- src/sql/learn.rs
--- pg_rfm::sql::learn::deserialize_customers
--- Skipped due to `#[pgrx(sql = false)]`
-/* </end connected objects> */
-
-/* <begin connected objects> */
--- src/sql/events.rs
--- pg_rfm::sql::events::deserialize_events
--- Skipped due to `#[pgrx(sql = false)]`
-/* </end connected objects> */
-
-/* <begin connected objects> */
--- src/sql/orders.rs
--- pg_rfm::sql::orders::deserialize_orders
--- Skipped due to `#[pgrx(sql = false)]`
-/* </end connected objects> */
-
-/* <begin connected objects> */
--- src/sql/history.rs
--- pg_rfm::sql::history::discount_share
-CREATE  FUNCTION "discount_share"(
-	"history" purchase_history, /* Option < PurchaseHistory > */
-	"as_of" date /* Option < Day > */
-) RETURNS numeric /* Option < Decimal > */
-IMMUTABLE PARALLEL SAFE COST 20
-LANGUAGE c /* Rust */
-AS 'MODULE_PATHNAME', 'discount_share_wrapper';
-/* </end connected objects> */
-
-/* <begin connected objects> */
--- src/sql/policy.rs
--- pg_rfm::sql::policy::dormancy_categories
-CREATE  FUNCTION "dormancy_categories"() RETURNS SETOF dormancy_category_label /* SetOf < DormancyCategoryLabel, (& '_ str, i32, & '_ str, & '_ str) > */
-IMMUTABLE STRICT PARALLEL SAFE COST 10
-LANGUAGE c /* Rust */
-AS 'MODULE_PATHNAME', 'dormancy_categories_wrapper';
-/* </end connected objects> */
-
-/* <begin connected objects> */
--- src/sql/from_numbers.rs
--- pg_rfm::sql::from_numbers::dormancy_category
-CREATE  FUNCTION "dormancy_category"(
-	"orders" bigint, /* Option < i64 > */
-	"membership" text /* Option < Membership > */
-) RETURNS TEXT /* Option < & '_ str > */
-IMMUTABLE PARALLEL SAFE  COST 10
-LANGUAGE c /* Rust */
-AS 'MODULE_PATHNAME', 'dormancy_category_of_bigint_wrapper';
-/* </end connected objects> */
-
-/* <begin connected objects> */
--- src/sql/from_numbers.rs
--- pg_rfm::sql::from_numbers::dormancy_category
-CREATE  FUNCTION "dormancy_category"(
-	"orders" INT, /* Option < i32 > */
-	"membership" text /* Option < Membership > */
-) RETURNS TEXT /* Option < & '_ str > */
-IMMUTABLE PARALLEL SAFE  COST 10
-LANGUAGE c /* Rust */
-AS 'MODULE_PATHNAME', 'dormancy_category_of_int_wrapper';
-/* </end connected objects> */
-
-/* <begin connected objects> */
--- src/sql/customer.rs
--- pg_rfm::sql::customer::dormancy_reason
-CREATE  FUNCTION "dormancy_reason"(
-	"history" purchase_history, /* Option < PurchaseHistory > */
-	"as_of" date, /* Option < Day > */
-	"policy" segment_policy DEFAULT NULL, /* Option < SegmentPolicy > */
-	"engagement" engagement_history DEFAULT NULL, /* Option < EngagementHistory > */
-	"membership" text DEFAULT NULL /* Option < Membership > */
-) RETURNS TEXT /* Option < & '_ str > */
-IMMUTABLE PARALLEL SAFE COST 50
-LANGUAGE c /* Rust */
-AS 'MODULE_PATHNAME', 'dormancy_reason_wrapper';
-/* </end connected objects> */
-
-/* <begin connected objects> */
--- src/sql/policy.rs
--- pg_rfm::sql::policy::dormancy_reasons
-CREATE  FUNCTION "dormancy_reasons"() RETURNS SETOF dormancy_reason_label /* SetOf < DormancyReasonLabel, (& '_ str, i32, & '_ str, & '_ str) > */
-IMMUTABLE STRICT PARALLEL SAFE COST 10
-LANGUAGE c /* Rust */
-AS 'MODULE_PATHNAME', 'dormancy_reasons_wrapper';
-/* </end connected objects> */
-
-/* <begin connected objects> */
--- src/sql/from_numbers.rs
--- pg_rfm::sql::from_numbers::dormant_year
-CREATE  FUNCTION "dormant_year"(
-	"recency_days" INT, /* Option < i32 > */
-	"policy" segment_policy DEFAULT NULL /* Option < SegmentPolicy > */
-) RETURNS INT /* Option < i32 > */
-IMMUTABLE PARALLEL SAFE  COST 10
-LANGUAGE c /* Rust */
-AS 'MODULE_PATHNAME', 'dormant_year_of_recency_wrapper';
-/* </end connected objects> */
-
-/* <begin connected objects> */
--- src/sql/scenario.rs
--- pg_rfm::sql::scenario::due_step_reasons
-CREATE  FUNCTION "due_step_reasons"() RETURNS SETOF due_step_reason_label /* SetOf < DueStepReasonLabel, (& '_ str, i32, & '_ str, & '_ str) > */
-IMMUTABLE STRICT PARALLEL SAFE COST 10
-LANGUAGE c /* Rust */
-AS 'MODULE_PATHNAME', 'due_step_reasons_wrapper';
-/* </end connected objects> */
-
-/* <begin connected objects> */
--- src/sql/scenario.rs
--- pg_rfm::sql::scenario::due_steps
--- Skipped due to `#[pgrx(sql = false)]`
-/* </end connected objects> */
-
-/* <begin connected objects> */
--- src/sql/policy.rs
--- pg_rfm::sql::policy::effective_policy
-CREATE  FUNCTION "effective_policy"(
-	"policy" segment_policy /* Option < SegmentPolicy > */
-) RETURNS jsonb /* Jsonb */
-IMMUTABLE PARALLEL SAFE COST 1000
-LANGUAGE c /* Rust */
-AS 'MODULE_PATHNAME', 'effective_policy_wrapper';
-/* </end connected objects> */
-
-/* <begin connected objects> */
--- src/sql/types.rs
--- pg_rfm::sql::types::engagement_history_in
--- Skipped due to `#[pgrx(sql = false)]`
-/* </end connected objects> */
-
-/* <begin connected objects> */
--- src/sql/types.rs
--- pg_rfm::sql::types::engagement_history_out
--- Skipped due to `#[pgrx(sql = false)]`
-/* </end connected objects> */
-
-/* <begin connected objects> */
--- src/sql/types.rs
--- pg_rfm::sql::types::engagement_history_plus
-CREATE  FUNCTION "engagement_history_plus"(
-	"e1" engagement_history, /* EngagementHistory */
-	"e2" engagement_history /* EngagementHistory */
-) RETURNS engagement_history /* EngagementHistory */
-IMMUTABLE STRICT PARALLEL SAFE COST 20
-LANGUAGE c /* Rust */
-AS 'MODULE_PATHNAME', 'engagement_history_plus_wrapper';
-/* </end connected objects> */
-
-/* <begin connected objects> */
--- src/sql/types.rs
--- pg_rfm::sql::types::engagement_history_recv
--- Skipped due to `#[pgrx(sql = false)]`
-/* </end connected objects> */
-
-/* <begin connected objects> */
--- src/sql/explain.rs
--- pg_rfm::sql::explain::explain_customer
-CREATE  FUNCTION "explain_customer"(
-	"history" purchase_history, /* Option < PurchaseHistory > */
-	"as_of" date, /* Option < Day > */
-	"policy" segment_policy DEFAULT NULL, /* Option < SegmentPolicy > */
-	"engagement" engagement_history DEFAULT NULL, /* Option < EngagementHistory > */
-	"membership" text DEFAULT NULL, /* Option < Membership > */
-	"channels" text[] DEFAULT NULL, /* Option < Channels > */
-	"last_contacted_on" date DEFAULT NULL, /* Option < Day > */
-	"contacts" contact_history DEFAULT NULL /* Option < ContactHistory > */
-) RETURNS jsonb /* Option < Jsonb > */
-IMMUTABLE PARALLEL SAFE COST 10000
-LANGUAGE c /* Rust */
-AS 'MODULE_PATHNAME', 'explain_customer_wrapper';
-/* </end connected objects> */
-
-/* <begin connected objects> */
--- src/sql/explain.rs
--- requires:
---   explain_customer
-
-COMMENT ON FUNCTION explain_customer(purchase_history, date, segment_policy, engagement_history, text, text[], date, contact_history) IS
-    'The columns of segment_customer with every input, limit and rule that decided, for jsonb_pretty; NULL where as_of is NULL.';
-/* </end connected objects> */
-
-/* <begin connected objects> */
--- src/sql/customer.rs
--- pg_rfm::sql::customer::f_score
-CREATE  FUNCTION "f_score"(
-	"history" purchase_history, /* Option < PurchaseHistory > */
-	"as_of" date, /* Option < Day > */
-	"policy" segment_policy DEFAULT NULL /* Option < SegmentPolicy > */
-) RETURNS INT /* Option < i32 > */
-IMMUTABLE PARALLEL SAFE COST 50
-LANGUAGE c /* Rust */
-AS 'MODULE_PATHNAME', 'f_score_wrapper';
-/* </end connected objects> */
-
-/* <begin connected objects> */
--- src/sql/events.rs
--- pg_rfm::sql::events::finish_contacts
--- Skipped due to `#[pgrx(sql = false)]`
-/* </end connected objects> */
-
-/* <begin connected objects> */
--- src/sql/learn.rs
--- pg_rfm::sql::learn::finish_curve
--- Skipped due to `#[pgrx(sql = false)]`
-/* </end connected objects> */
-
-/* <begin connected objects> */
--- src/sql/events.rs
--- pg_rfm::sql::events::finish_engagement
--- Skipped due to `#[pgrx(sql = false)]`
-/* </end connected objects> */
-
-/* <begin connected objects> */
--- src/sql/orders.rs
--- pg_rfm::sql::orders::finish_history
--- Skipped due to `#[pgrx(sql = false)]`
-/* </end connected objects> */
-
-/* <begin connected objects> */
--- src/sql/orders.rs
--- pg_rfm::sql::orders::finish_lifecycle_state
--- Skipped due to `#[pgrx(sql = false)]`
-/* </end connected objects> */
-
-/* <begin connected objects> */
--- src/sql/orders.rs
--- pg_rfm::sql::orders::finish_next_action
--- Skipped due to `#[pgrx(sql = false)]`
-/* </end connected objects> */
-
-/* <begin connected objects> */
--- src/sql/learn.rs
--- pg_rfm::sql::learn::finish_policy
--- Skipped due to `#[pgrx(sql = false)]`
-/* </end connected objects> */
-
-/* <begin connected objects> */
--- src/sql/kpi.rs
--- pg_rfm::sql::kpi::finish_proportion
--- Skipped due to `#[pgrx(sql = false)]`
-/* </end connected objects> */
-
-/* <begin connected objects> */
--- src/sql/ab.rs
--- pg_rfm::sql::ab::finish_result
--- Skipped due to `#[pgrx(sql = false)]`
-/* </end connected objects> */
-
-/* <begin connected objects> */
--- src/sql/orders.rs
--- pg_rfm::sql::orders::finish_rfm_score
--- Skipped due to `#[pgrx(sql = false)]`
-/* </end connected objects> */
-
-/* <begin connected objects> */
--- src/sql/orders.rs
--- pg_rfm::sql::orders::finish_vip_score
--- Skipped due to `#[pgrx(sql = false)]`
-/* </end connected objects> */
-
-/* <begin connected objects> */
--- src/sql/history.rs
--- pg_rfm::sql::history::first_purchase_on
-CREATE  FUNCTION "first_purchase_on"(
-	"history" purchase_history, /* Option < PurchaseHistory > */
-	"as_of" date /* Option < Day > */
-) RETURNS date /* Option < Day > */
-IMMUTABLE PARALLEL SAFE COST 20
-LANGUAGE c /* Rust */
-AS 'MODULE_PATHNAME', 'first_purchase_on_wrapper';
-/* </end connected objects> */
-
-/* <begin connected objects> */
--- src/sql/scenario.rs
--- pg_rfm::sql::scenario::last_contacted_on
-CREATE  FUNCTION "last_contacted_on"(
-	"contacts" contact_history, /* ContactHistory */
-	"as_of" date /* Day */
-) RETURNS date /* Option < Day > */
-IMMUTABLE STRICT PARALLEL SAFE COST 20
-LANGUAGE c /* Rust */
-AS 'MODULE_PATHNAME', 'last_contacted_on_wrapper';
-/* </end connected objects> */
-
-/* <begin connected objects> */
--- src/sql/history.rs
--- pg_rfm::sql::history::last_gap_days
-CREATE  FUNCTION "last_gap_days"(
-	"history" purchase_history, /* Option < PurchaseHistory > */
-	"as_of" date /* Option < Day > */
-) RETURNS INT /* Option < i32 > */
-IMMUTABLE PARALLEL SAFE COST 20
-LANGUAGE c /* Rust */
-AS 'MODULE_PATHNAME', 'last_gap_days_wrapper';
-/* </end connected objects> */
-
-/* <begin connected objects> */
--- src/sql/history.rs
--- pg_rfm::sql::history::last_purchase_on
-CREATE  FUNCTION "last_purchase_on"(
-	"history" purchase_history, /* Option < PurchaseHistory > */
-	"as_of" date /* Option < Day > */
-) RETURNS date /* Option < Day > */
-IMMUTABLE PARALLEL SAFE COST 20
-LANGUAGE c /* Rust */
-AS 'MODULE_PATHNAME', 'last_purchase_on_wrapper';
-/* </end connected objects> */
-
-/* <begin connected objects> */
--- src/sql/customer.rs
--- pg_rfm::sql::customer::lifecycle_state
-CREATE  FUNCTION "lifecycle_state"(
-	"history" purchase_history, /* Option < PurchaseHistory > */
-	"as_of" date, /* Option < Day > */
-	"policy" segment_policy DEFAULT NULL, /* Option < SegmentPolicy > */
-	"engagement" engagement_history DEFAULT NULL, /* Option < EngagementHistory > */
-	"membership" text DEFAULT NULL /* Option < Membership > */
-) RETURNS TEXT /* Option < & '_ str > */
-IMMUTABLE PARALLEL SAFE COST 50
-LANGUAGE c /* Rust */
-AS 'MODULE_PATHNAME', 'lifecycle_state_wrapper';
-/* </end connected objects> */
-
-/* <begin connected objects> */
--- src/sql/from_numbers.rs
--- pg_rfm::sql::from_numbers::lifecycle_state
-CREATE  FUNCTION "lifecycle_state"(
-	"recency_days" INT, /* Option < i32 > */
-	"orders" bigint, /* Option < i64 > */
-	"last_gap_days" INT, /* Option < i32 > */
-	"is_vip" bool, /* Option < bool > */
-	"membership" text DEFAULT NULL, /* Option < Membership > */
-	"policy" segment_policy DEFAULT NULL /* Option < SegmentPolicy > */
-) RETURNS TEXT /* & '_ str */
-IMMUTABLE PARALLEL SAFE  COST 20
-LANGUAGE c /* Rust */
-AS 'MODULE_PATHNAME', 'lifecycle_state_of_bigint_wrapper';
-/* </end connected objects> */
-
-/* <begin connected objects> */
--- src/sql/from_numbers.rs
--- pg_rfm::sql::from_numbers::lifecycle_state
-CREATE  FUNCTION "lifecycle_state"(
-	"recency_days" INT, /* Option < i32 > */
-	"orders" INT, /* Option < i32 > */
-	"last_gap_days" INT, /* Option < i32 > */
-	"is_vip" bool, /* Option < bool > */
-	"membership" text DEFAULT NULL, /* Option < Membership > */
-	"policy" segment_policy DEFAULT NULL /* Option < SegmentPolicy > */
-) RETURNS TEXT /* & '_ str */
-IMMUTABLE PARALLEL SAFE  COST 20
-LANGUAGE c /* Rust */
-AS 'MODULE_PATHNAME', 'lifecycle_state_of_int_wrapper';
-/* </end connected objects> */
-
-/* <begin connected objects> */
--- src/sql/policy.rs
--- pg_rfm::sql::policy::lifecycle_states
-CREATE  FUNCTION "lifecycle_states"() RETURNS SETOF lifecycle_state_label /* SetOf < LifecycleStateLabel, (& '_ str, i32, & '_ str, & '_ str) > */
-IMMUTABLE STRICT PARALLEL SAFE COST 10
-LANGUAGE c /* Rust */
-AS 'MODULE_PATHNAME', 'lifecycle_states_wrapper';
-/* </end connected objects> */
-
-/* <begin connected objects> */
--- src/sql/notes.rs
--- pg_rfm::sql::notes::lock_and_check_notes
--- Skipped due to `#[pgrx(sql = false)]`
-/* </end connected objects> */
-
-/* <begin connected objects> */
--- src/sql/customer.rs
--- pg_rfm::sql::customer::m_score
-CREATE  FUNCTION "m_score"(
-	"history" purchase_history, /* Option < PurchaseHistory > */
-	"as_of" date, /* Option < Day > */
-	"policy" segment_policy DEFAULT NULL /* Option < SegmentPolicy > */
-) RETURNS INT /* Option < i32 > */
-IMMUTABLE PARALLEL SAFE COST 50
-LANGUAGE c /* Rust */
-AS 'MODULE_PATHNAME', 'm_score_wrapper';
-/* </end connected objects> */
-
-/* <begin connected objects> */
--- src/sql/history.rs
--- pg_rfm::sql::history::mean_gap_days
-CREATE  FUNCTION "mean_gap_days"(
-	"history" purchase_history, /* Option < PurchaseHistory > */
-	"as_of" date /* Option < Day > */
-) RETURNS numeric /* Option < Decimal > */
-IMMUTABLE PARALLEL SAFE COST 20
-LANGUAGE c /* Rust */
-AS 'MODULE_PATHNAME', 'mean_gap_days_wrapper';
-/* </end connected objects> */
-
-/* <begin connected objects> */
--- src/sql/history.rs
--- pg_rfm::sql::history::median_gap_days
-CREATE  FUNCTION "median_gap_days"(
-	"history" purchase_history, /* Option < PurchaseHistory > */
-	"as_of" date /* Option < Day > */
-) RETURNS numeric /* Option < Decimal > */
-IMMUTABLE PARALLEL SAFE COST 20
-LANGUAGE c /* Rust */
-AS 'MODULE_PATHNAME', 'median_gap_days_wrapper';
-/* </end connected objects> */
-
-/* <begin connected objects> */
--- src/sql/policy.rs
--- pg_rfm::sql::policy::memberships
-CREATE  FUNCTION "memberships"() RETURNS SETOF membership_label /* SetOf < MembershipLabel, (& '_ str, i32, & '_ str, & '_ str) > */
-IMMUTABLE STRICT PARALLEL SAFE COST 10
-LANGUAGE c /* Rust */
-AS 'MODULE_PATHNAME', 'memberships_wrapper';
-/* </end connected objects> */
-
-/* <begin connected objects> */
--- src/sql/scenario.rs
--- pg_rfm::sql::scenario::message_keys
-CREATE  FUNCTION "message_keys"() RETURNS SETOF message_title /* SetOf < MessageTitle, (& '_ str, i32, & '_ str, & '_ str, & '_ str) > */
-IMMUTABLE STRICT PARALLEL SAFE COST 10
-LANGUAGE c /* Rust */
-AS 'MODULE_PATHNAME', 'message_keys_wrapper';
-/* </end connected objects> */
-
-/* <begin connected objects> */
--- src/sql/history.rs
--- pg_rfm::sql::history::monetary
-CREATE  FUNCTION "monetary"(
-	"history" purchase_history, /* Option < PurchaseHistory > */
-	"as_of" date /* Option < Day > */
-) RETURNS numeric /* Option < Decimal > */
-IMMUTABLE PARALLEL SAFE COST 20
-LANGUAGE c /* Rust */
-AS 'MODULE_PATHNAME', 'monetary_wrapper';
-/* </end connected objects> */
-
-/* <begin connected objects> */
--- src/sql/customer.rs
--- pg_rfm::sql::customer::next_action
-CREATE  FUNCTION "next_action"(
-	"history" purchase_history, /* Option < PurchaseHistory > */
-	"as_of" date, /* Option < Day > */
-	"policy" segment_policy DEFAULT NULL, /* Option < SegmentPolicy > */
-	"engagement" engagement_history DEFAULT NULL, /* Option < EngagementHistory > */
-	"membership" text DEFAULT NULL /* Option < Membership > */
-) RETURNS TEXT /* Option < String > */
-IMMUTABLE PARALLEL SAFE COST 100
-LANGUAGE c /* Rust */
-AS 'MODULE_PATHNAME', 'next_action_wrapper';
-/* </end connected objects> */
-
-/* <begin connected objects> */
--- src/sql/from_numbers.rs
--- pg_rfm::sql::from_numbers::next_action
-CREATE  FUNCTION "next_action"(
-	"lifecycle_state" TEXT, /* Option < & str > */
-	"orders" bigint, /* Option < i64 > */
-	"membership" text DEFAULT NULL, /* Option < Membership > */
-	"dormancy_reason" TEXT DEFAULT NULL, /* Option < & str > */
-	"policy" segment_policy DEFAULT NULL /* Option < SegmentPolicy > */
-) RETURNS TEXT /* Option < String > */
-IMMUTABLE PARALLEL SAFE  COST 20
-LANGUAGE c /* Rust */
-AS 'MODULE_PATHNAME', 'next_action_of_bigint_wrapper';
-/* </end connected objects> */
-
-/* <begin connected objects> */
--- src/sql/from_numbers.rs
--- pg_rfm::sql::from_numbers::next_action
-CREATE  FUNCTION "next_action"(
-	"lifecycle_state" TEXT, /* Option < & str > */
-	"orders" INT, /* Option < i32 > */
-	"membership" text DEFAULT NULL, /* Option < Membership > */
-	"dormancy_reason" TEXT DEFAULT NULL, /* Option < & str > */
-	"policy" segment_policy DEFAULT NULL /* Option < SegmentPolicy > */
-) RETURNS TEXT /* Option < String > */
-IMMUTABLE PARALLEL SAFE  COST 20
-LANGUAGE c /* Rust */
-AS 'MODULE_PATHNAME', 'next_action_of_int_wrapper';
-/* </end connected objects> */
-
-/* <begin connected objects> */
--- src/sql/policy.rs
--- pg_rfm::sql::policy::next_actions
-CREATE  FUNCTION "next_actions"(
-	"policy" segment_policy DEFAULT NULL /* Option < SegmentPolicy > */
-) RETURNS SETOF next_action_rule /* SetOf < NextActionRule, (i32, String, String, & '_ str, String, String) > */
-IMMUTABLE PARALLEL SAFE COST 1000
-LANGUAGE c /* Rust */
-AS 'MODULE_PATHNAME', 'next_actions_wrapper';
-/* </end connected objects> */
-
-/* <begin connected objects> */
--- src/sql/timeline.rs
--- pg_rfm::sql::timeline::next_transition_on
-CREATE  FUNCTION "next_transition_on"(
-	"history" purchase_history, /* Option < PurchaseHistory > */
-	"as_of" date, /* Option < Day > */
-	"policy" segment_policy DEFAULT NULL, /* Option < SegmentPolicy > */
-	"engagement" engagement_history DEFAULT NULL, /* Option < EngagementHistory > */
-	"membership" text DEFAULT NULL /* Option < Membership > */
-) RETURNS date /* Option < Day > */
-IMMUTABLE PARALLEL SAFE COST 100
-LANGUAGE c /* Rust */
-AS 'MODULE_PATHNAME', 'next_transition_on_wrapper';
-/* </end connected objects> */
-
-/* <begin connected objects> */
--- src/sql/types.rs
--- pg_rfm::sql::types::no_engagement
-CREATE  FUNCTION "no_engagement"() RETURNS engagement_history /* EngagementHistory */
-IMMUTABLE STRICT PARALLEL SAFE COST 10
-LANGUAGE c /* Rust */
-AS 'MODULE_PATHNAME', 'no_engagement_wrapper';
-/* </end connected objects> */
-
-/* <begin connected objects> */
--- src/sql/notes.rs
--- pg_rfm::sql::notes::note_customer
--- Skipped due to `#[pgrx(sql = false)]`
-/* </end connected objects> */
-
-/* <begin connected objects> */
--- src/sql/history.rs
--- pg_rfm::sql::history::orders
-CREATE  FUNCTION "orders"(
-	"history" purchase_history, /* Option < PurchaseHistory > */
-	"as_of" date /* Option < Day > */
-) RETURNS bigint /* Option < i64 > */
-IMMUTABLE PARALLEL SAFE COST 20
-LANGUAGE c /* Rust */
-AS 'MODULE_PATHNAME', 'orders_wrapper';
-/* </end connected objects> */
-
-/* <begin connected objects> */
--- src/sql/kpi.rs
--- pg_rfm::sql::kpi::orders_between
-CREATE  FUNCTION "orders_between"(
-	"history" purchase_history, /* Option < PurchaseHistory > */
-	"from_day" date, /* Option < Day > */
-	"to_day" date /* Option < Day > */
-) RETURNS bigint /* Option < i64 > */
-IMMUTABLE PARALLEL SAFE COST 20
-LANGUAGE c /* Rust */
-AS 'MODULE_PATHNAME', 'orders_between_wrapper';
-/* </end connected objects> */
-
-/* <begin connected objects> */
--- src/sql/policy.rs
--- pg_rfm::sql::policy::policy_presets
-CREATE  FUNCTION "policy_presets"() RETURNS SETOF policy_preset /* SetOf < PolicyPreset, (& '_ str, & '_ str, & '_ str) > */
-IMMUTABLE STRICT PARALLEL SAFE COST 10
-LANGUAGE c /* Rust */
-AS 'MODULE_PATHNAME', 'policy_presets_wrapper';
-/* </end connected objects> */
-
-/* <begin connected objects> */
--- src/sql/policy.rs
--- pg_rfm::sql::policy::preset_policy
-CREATE  FUNCTION "preset_policy"(
-	"name" TEXT /* & str */
-) RETURNS segment_policy /* SegmentPolicy */
-IMMUTABLE STRICT PARALLEL SAFE COST 1000
-LANGUAGE c /* Rust */
-AS 'MODULE_PATHNAME', 'preset_policy_wrapper';
-/* </end connected objects> */
-
-/* <begin connected objects> */
--- src/sql/scenario.rs
--- pg_rfm::sql::scenario::preset_scenario
-CREATE  FUNCTION "preset_scenario"(
-	"name" TEXT /* & str */
-) RETURNS scenario /* Scenario */
-IMMUTABLE STRICT PARALLEL SAFE COST 1000
-LANGUAGE c /* Rust */
-AS 'MODULE_PATHNAME', 'preset_scenario_wrapper';
-/* </end connected objects> */
-
-/* <begin connected objects> */
--- src/sql/history.rs
--- pg_rfm::sql::history::previous_purchase_on
-CREATE  FUNCTION "previous_purchase_on"(
-	"history" purchase_history, /* Option < PurchaseHistory > */
-	"as_of" date /* Option < Day > */
-) RETURNS date /* Option < Day > */
-IMMUTABLE PARALLEL SAFE COST 20
-LANGUAGE c /* Rust */
-AS 'MODULE_PATHNAME', 'previous_purchase_on_wrapper';
-/* </end connected objects> */
-
-/* <begin connected objects> */
--- src/sql/timeline.rs
--- pg_rfm::sql::timeline::previous_state
-CREATE  FUNCTION "previous_state"(
-	"history" purchase_history, /* Option < PurchaseHistory > */
-	"as_of" date, /* Option < Day > */
-	"policy" segment_policy DEFAULT NULL, /* Option < SegmentPolicy > */
-	"engagement" engagement_history DEFAULT NULL, /* Option < EngagementHistory > */
-	"membership" text DEFAULT NULL /* Option < Membership > */
-) RETURNS TEXT /* Option < & '_ str > */
-IMMUTABLE PARALLEL SAFE COST 1000
-LANGUAGE c /* Rust */
-AS 'MODULE_PATHNAME', 'previous_state_wrapper';
-/* </end connected objects> */
-
-/* <begin connected objects> */
--- src/sql/history.rs
--- pg_rfm::sql::history::purchase_days
-CREATE  FUNCTION "purchase_days"(
-	"history" purchase_history, /* Option < PurchaseHistory > */
-	"as_of" date /* Option < Day > */
-) RETURNS INT /* Option < i32 > */
-IMMUTABLE PARALLEL SAFE COST 20
-LANGUAGE c /* Rust */
-AS 'MODULE_PATHNAME', 'purchase_days_wrapper';
-/* </end connected objects> */
-
-/* <begin connected objects> */
--- src/sql/types.rs
--- pg_rfm::sql::types::purchase_history_in
--- Skipped due to `#[pgrx(sql = false)]`
-/* </end connected objects> */
-
-/* <begin connected objects> */
--- src/sql/types.rs
--- pg_rfm::sql::types::purchase_history_out
--- Skipped due to `#[pgrx(sql = false)]`
-/* </end connected objects> */
-
-/* <begin connected objects> */
--- src/sql/types.rs
--- pg_rfm::sql::types::purchase_history_plus
-CREATE  FUNCTION "purchase_history_plus"(
-	"h1" purchase_history, /* PurchaseHistory */
-	"h2" purchase_history /* PurchaseHistory */
-) RETURNS purchase_history /* PurchaseHistory */
-IMMUTABLE STRICT PARALLEL SAFE COST 20
-LANGUAGE c /* Rust */
-AS 'MODULE_PATHNAME', 'purchase_history_plus_wrapper';
-/* </end connected objects> */
-
-/* <begin connected objects> */
--- src/sql/types.rs
--- pg_rfm::sql::types::purchase_history_recv
--- Skipped due to `#[pgrx(sql = false)]`
-/* </end connected objects> */
-
-/* <begin connected objects> */
--- src/sql/customer.rs
--- pg_rfm::sql::customer::purchase_stage
-CREATE  FUNCTION "purchase_stage"(
-	"history" purchase_history, /* Option < PurchaseHistory > */
-	"as_of" date, /* Option < Day > */
-	"policy" segment_policy DEFAULT NULL /* Option < SegmentPolicy > */
-) RETURNS TEXT /* Option < & '_ str > */
-IMMUTABLE PARALLEL SAFE COST 50
-LANGUAGE c /* Rust */
-AS 'MODULE_PATHNAME', 'purchase_stage_wrapper';
-/* </end connected objects> */
-
-/* <begin connected objects> */
--- src/sql/policy.rs
--- pg_rfm::sql::policy::purchase_stages
-CREATE  FUNCTION "purchase_stages"() RETURNS SETOF purchase_stage_label /* SetOf < PurchaseStageLabel, (& '_ str, i32, & '_ str, & '_ str) > */
-IMMUTABLE STRICT PARALLEL SAFE COST 10
-LANGUAGE c /* Rust */
-AS 'MODULE_PATHNAME', 'purchase_stages_wrapper';
-/* </end connected objects> */
-
-/* <begin connected objects> */
--- src/sql/kpi.rs
--- pg_rfm::sql::kpi::purchases_by_month
-CREATE  FUNCTION "purchases_by_month"(
-	"history" purchase_history, /* Option < PurchaseHistory > */
-	"as_of" date /* Option < Day > */
-) RETURNS SETOF month_of_purchases /* SetOf < MonthOfPurchases, (Day, i32, i64, Decimal) > */
-IMMUTABLE PARALLEL SAFE COST 100
-LANGUAGE c /* Rust */
-AS 'MODULE_PATHNAME', 'purchases_by_month_wrapper';
-/* </end connected objects> */
-
-/* <begin connected objects> */
--- src/sql/customer.rs
--- pg_rfm::sql::customer::r_score
-CREATE  FUNCTION "r_score"(
-	"history" purchase_history, /* Option < PurchaseHistory > */
-	"as_of" date, /* Option < Day > */
-	"policy" segment_policy DEFAULT NULL /* Option < SegmentPolicy > */
-) RETURNS INT /* Option < i32 > */
-IMMUTABLE PARALLEL SAFE COST 50
-LANGUAGE c /* Rust */
-AS 'MODULE_PATHNAME', 'r_score_wrapper';
-/* </end connected objects> */
-
-/* <begin connected objects> */
--- src/sql/channels.rs
--- pg_rfm::sql::channels::reachable_channels
--- Skipped due to `#[pgrx(sql = false)]`
-/* </end connected objects> */
-
-/* <begin connected objects> */
--- src/sql/kpi.rs
--- pg_rfm::sql::kpi::reached_purchase
-CREATE  FUNCTION "reached_purchase"(
-	"history" purchase_history, /* Option < PurchaseHistory > */
-	"nth" INT, /* Option < i32 > */
-	"as_of" date /* Option < Day > */
-) RETURNS bool /* Option < bool > */
-IMMUTABLE PARALLEL SAFE COST 20
-LANGUAGE c /* Rust */
-AS 'MODULE_PATHNAME', 'reached_purchase_wrapper';
-/* </end connected objects> */
-
-/* <begin connected objects> */
--- src/sql/kpi.rs
--- pg_rfm::sql::kpi::reached_purchase_within
-CREATE  FUNCTION "reached_purchase_within"(
-	"history" purchase_history, /* Option < PurchaseHistory > */
-	"nth" INT, /* Option < i32 > */
-	"days" INT, /* Option < i32 > */
-	"as_of" date /* Option < Day > */
-) RETURNS bool /* Option < bool > */
-IMMUTABLE PARALLEL SAFE COST 20
-LANGUAGE c /* Rust */
-AS 'MODULE_PATHNAME', 'reached_purchase_within_wrapper';
-/* </end connected objects> */
-
-/* <begin connected objects> */
--- src/sql/history.rs
--- pg_rfm::sql::history::recency_days
-CREATE  FUNCTION "recency_days"(
-	"history" purchase_history, /* Option < PurchaseHistory > */
-	"as_of" date /* Option < Day > */
-) RETURNS INT /* Option < i32 > */
-IMMUTABLE PARALLEL SAFE COST 20
-LANGUAGE c /* Rust */
-AS 'MODULE_PATHNAME', 'recency_days_wrapper';
-/* </end connected objects> */
-
-/* <begin connected objects> */
--- src/sql/customer.rs
--- pg_rfm::sql::customer::relation_score
-CREATE  FUNCTION "relation_score"(
-	"engagement" engagement_history, /* Option < EngagementHistory > */
-	"as_of" date, /* Option < Day > */
-	"policy" segment_policy DEFAULT NULL /* Option < SegmentPolicy > */
-) RETURNS numeric /* Option < Decimal > */
-IMMUTABLE PARALLEL SAFE COST 20
-LANGUAGE c /* Rust */
-AS 'MODULE_PATHNAME', 'relation_score_wrapper';
-/* </end connected objects> */
-
-/* <begin connected objects> */
--- src/sql/kpi.rs
--- pg_rfm::sql::kpi::retained_in_month
-CREATE  FUNCTION "retained_in_month"(
-	"history" purchase_history, /* Option < PurchaseHistory > */
-	"months" INT, /* Option < i32 > */
-	"as_of" date /* Option < Day > */
-) RETURNS bool /* Option < bool > */
-IMMUTABLE PARALLEL SAFE COST 20
-LANGUAGE c /* Rust */
-AS 'MODULE_PATHNAME', 'retained_in_month_wrapper';
-/* </end connected objects> */
-
-/* <begin connected objects> */
--- src/sql/kpi.rs
--- pg_rfm::sql::kpi::revenue_between
-CREATE  FUNCTION "revenue_between"(
-	"history" purchase_history, /* Option < PurchaseHistory > */
-	"from_day" date, /* Option < Day > */
-	"to_day" date /* Option < Day > */
-) RETURNS numeric /* Option < Decimal > */
-IMMUTABLE PARALLEL SAFE COST 20
-LANGUAGE c /* Rust */
-AS 'MODULE_PATHNAME', 'revenue_between_wrapper';
-/* </end connected objects> */
-
-/* <begin connected objects> */
--- src/sql/customer.rs
--- pg_rfm::sql::customer::rfm_score
-CREATE  FUNCTION "rfm_score"(
-	"history" purchase_history, /* Option < PurchaseHistory > */
-	"as_of" date, /* Option < Day > */
-	"policy" segment_policy DEFAULT NULL /* Option < SegmentPolicy > */
-) RETURNS INT /* Option < i32 > */
-IMMUTABLE PARALLEL SAFE COST 50
-LANGUAGE c /* Rust */
-AS 'MODULE_PATHNAME', 'rfm_score_wrapper';
-/* </end connected objects> */
-
-/* <begin connected objects> */
--- src/sql/from_numbers.rs
--- pg_rfm::sql::from_numbers::rfm_score
-CREATE  FUNCTION "rfm_score"(
-	"recency_days" INT, /* Option < i32 > */
-	"orders" bigint, /* Option < i64 > */
-	"monetary" numeric, /* Option < Decimal > */
-	"policy" segment_policy DEFAULT NULL /* Option < SegmentPolicy > */
-) RETURNS INT /* Option < i32 > */
-IMMUTABLE PARALLEL SAFE  COST 20
-LANGUAGE c /* Rust */
-AS 'MODULE_PATHNAME', 'rfm_score_of_bigint_wrapper';
-/* </end connected objects> */
-
-/* <begin connected objects> */
--- src/sql/from_numbers.rs
--- pg_rfm::sql::from_numbers::rfm_score
-CREATE  FUNCTION "rfm_score"(
-	"recency_days" INT, /* Option < i32 > */
-	"orders" INT, /* Option < i32 > */
-	"monetary" numeric, /* Option < Decimal > */
-	"policy" segment_policy DEFAULT NULL /* Option < SegmentPolicy > */
-) RETURNS INT /* Option < i32 > */
-IMMUTABLE PARALLEL SAFE  COST 20
-LANGUAGE c /* Rust */
-AS 'MODULE_PATHNAME', 'rfm_score_of_int_wrapper';
-/* </end connected objects> */
-
-/* <begin connected objects> */
--- src/sql/customer.rs
--- pg_rfm::sql::customer::rfm_segment
-CREATE  FUNCTION "rfm_segment"(
-	"history" purchase_history, /* Option < PurchaseHistory > */
-	"as_of" date, /* Option < Day > */
-	"policy" segment_policy DEFAULT NULL /* Option < SegmentPolicy > */
-) RETURNS TEXT /* Option < String > */
-IMMUTABLE PARALLEL SAFE COST 50
-LANGUAGE c /* Rust */
-AS 'MODULE_PATHNAME', 'rfm_segment_wrapper';
-/* </end connected objects> */
-
-/* <begin connected objects> */
--- src/sql/from_numbers.rs
--- pg_rfm::sql::from_numbers::rfm_segment
-CREATE  FUNCTION "rfm_segment"(
-	"score" INT, /* Option < i32 > */
-	"policy" segment_policy DEFAULT NULL /* Option < SegmentPolicy > */
-) RETURNS TEXT /* Option < String > */
-IMMUTABLE PARALLEL SAFE  COST 10
-LANGUAGE c /* Rust */
-AS 'MODULE_PATHNAME', 'rfm_segment_of_score_wrapper';
-/* </end connected objects> */
-
-/* <begin connected objects> */
--- src/sql/types.rs
--- pg_rfm::sql::types::scenario_in
--- Skipped due to `#[pgrx(sql = false)]`
-/* </end connected objects> */
-
-/* <begin connected objects> */
--- src/sql/types.rs
--- pg_rfm::sql::types::scenario_out
--- Skipped due to `#[pgrx(sql = false)]`
-/* </end connected objects> */
-
-/* <begin connected objects> */
--- src/sql/scenario.rs
--- pg_rfm::sql::scenario::scenario_presets
-CREATE  FUNCTION "scenario_presets"() RETURNS SETOF scenario_preset /* SetOf < ScenarioPreset, (& '_ str, i32, & '_ str, String, String, & '_ str) > */
-IMMUTABLE STRICT PARALLEL SAFE COST 1000
-LANGUAGE c /* Rust */
-AS 'MODULE_PATHNAME', 'scenario_presets_wrapper';
-/* </end connected objects> */
-
-/* <begin connected objects> */
--- src/sql/scenario.rs
--- requires:
---   types
---   preset_scenario
---   scenario_presets
---   check_scenario
---   message_keys
---   due_step_reasons
---   last_contacted_on
---   contact_allowed_on
-
--- scenario
-
-CREATE TYPE due_step AS (
-    scenario text,
-    step text,
-    channel text,
-    offer text,
-    message_key text,
-    due_on date,
-    due boolean,
-    why text,
-    waits_for text
-);
-COMMENT ON TYPE due_step IS 'A row of due_steps: the step of one scenario for a customer, the day it is due, and why.';
-
-CREATE FUNCTION due_steps(
-    scenarios scenario[],
-    history purchase_history,
-    as_of date,
-    policy segment_policy DEFAULT NULL,
-    engagement engagement_history DEFAULT NULL,
-    membership text DEFAULT NULL,
-    channels text[] DEFAULT NULL,
-    contacts contact_history DEFAULT NULL
-) RETURNS SETOF due_step
-    AS 'MODULE_PATHNAME', 'due_steps_wrapper' LANGUAGE c IMMUTABLE PARALLEL SAFE COST 300 ROWS 5;
-COMMENT ON FUNCTION due_steps(
-    scenario[], purchase_history, date, segment_policy, engagement_history, text, text[], contact_history
-) IS
-    'What each scenario has for one customer on a day, and why: at most one step is due. The log of contacts says what was done.';
-
-COMMENT ON FUNCTION preset_scenario(text) IS 'A ready-made scenario; scenario_presets() lists them.';
-COMMENT ON FUNCTION scenario_presets() IS 'The ready-made scenarios in order of priority.';
-COMMENT ON FUNCTION check_scenario(scenario, segment_policy) IS
-    'What in a scenario has no effect or is delayed by the policy: rows of severity, path and message; none for NULL.';
-COMMENT ON FUNCTION message_keys() IS
-    'The messages that steps name, with titles in English and Japanese and a line in Japanese that invites the customer.';
-COMMENT ON FUNCTION due_step_reasons() IS 'What due_steps says in why, with labels in English and Japanese.';
-COMMENT ON FUNCTION last_contacted_on(contact_history, date) IS
-    'The day of the last contact up to as_of; NULL where there was none. Entries of the group holdout are no contacts.';
-COMMENT ON FUNCTION contact_allowed_on(contact_history, date, segment_policy, engagement_history, text) IS
-    'The first day from as_of on which the contact policy allows a contact, over a channel or, where that is NULL, at all.';
-/* </end connected objects> */
-
-/* <begin connected objects> */
--- src/sql/types.rs
--- pg_rfm::sql::types::scenario_recv
--- Skipped due to `#[pgrx(sql = false)]`
-/* </end connected objects> */
-
-/* <begin connected objects> */
--- src/sql/customer.rs
--- pg_rfm::sql::customer::segment_customer
--- Skipped due to `#[pgrx(sql = false)]`
-/* </end connected objects> */
-
-/* <begin connected objects> */
--- src/sql/timeline.rs
--- pg_rfm::sql::timeline::segment_history
-CREATE  FUNCTION "segment_history"(
-	"history" purchase_history, /* Option < PurchaseHistory > */
-	"from_day" date, /* Option < Day > */
-	"to_day" date, /* Option < Day > */
-	"step" interval, /* Option < Interval > */
-	"policy" segment_policy DEFAULT NULL, /* Option < SegmentPolicy > */
-	"engagement" engagement_history DEFAULT NULL, /* Option < EngagementHistory > */
-	"membership" text DEFAULT NULL /* Option < Membership > */
-) RETURNS SETOF segment_on_day /* SetOf < SegmentOnDay, (Day, & '_ str, Option < i32 > , & '_ str) > */
-IMMUTABLE PARALLEL SAFE COST 1000
-LANGUAGE c /* Rust */
-AS 'MODULE_PATHNAME', 'segment_history_wrapper';
-/* </end connected objects> */
-
-/* <begin connected objects> */
--- src/sql/types.rs
--- pg_rfm::sql::types::segment_policy_in
--- Skipped due to `#[pgrx(sql = false)]`
-/* </end connected objects> */
-
-/* <begin connected objects> */
--- src/sql/types.rs
--- pg_rfm::sql::types::segment_policy_out
--- Skipped due to `#[pgrx(sql = false)]`
-/* </end connected objects> */
-
-/* <begin connected objects> */
--- src/sql/types.rs
--- pg_rfm::sql::types::segment_policy_overlay
-CREATE  FUNCTION "segment_policy_overlay"(
-	"base" segment_policy, /* SegmentPolicy */
-	"over" segment_policy /* SegmentPolicy */
-) RETURNS segment_policy /* SegmentPolicy */
-IMMUTABLE STRICT PARALLEL SAFE COST 1000
-LANGUAGE c /* Rust */
-AS 'MODULE_PATHNAME', 'segment_policy_overlay_wrapper';
-/* </end connected objects> */
-
-/* <begin connected objects> */
--- src/sql/types.rs
--- requires:
---   types
---   purchase_history_plus
---   engagement_history_plus
---   contact_history_plus
---   segment_policy_overlay
-
--- operators
-
--- The bytes of the types are canonical: equal values are equal byte for byte, so PostgreSQL's own comparison and
--- hashing of bytes serve them all. The order means nothing; it is there for DISTINCT, GROUP BY, merge joins and REFRESH.
-DO $operators$
-DECLARE
-    type_name text;
-    operator record;
-BEGIN
-    FOREACH type_name IN ARRAY ARRAY[
-        'purchase_history', 'engagement_history', 'contact_history', 'segment_policy', 'scenario'
-    ] LOOP
-        FOR operator IN
-            SELECT *
-            FROM (VALUES
-                ('=', 'eq', '=', '<>', 'eqsel', 'eqjoinsel', ', HASHES, MERGES'),
-                ('<>', 'ne', '<>', '=', 'neqsel', 'neqjoinsel', ''),
-                ('<', 'lt', '>', '>=', 'scalarltsel', 'scalarltjoinsel', ''),
-                ('<=', 'le', '>=', '>', 'scalarlesel', 'scalarlejoinsel', ''),
-                ('>', 'gt', '<', '<=', 'scalargtsel', 'scalargtjoinsel', ''),
-                ('>=', 'ge', '<=', '<', 'scalargesel', 'scalargejoinsel', '')
-            ) AS o(sign, name, commutator, negator, restrict_with, join_with, extra)
-        LOOP
-            EXECUTE pg_catalog.format(
-                'CREATE FUNCTION %1$s_%2$s(%1$s, %1$s) RETURNS boolean AS ''bytea%2$s'' LANGUAGE internal '
-                'IMMUTABLE STRICT LEAKPROOF PARALLEL SAFE',
-                type_name, operator.name);
-            EXECUTE pg_catalog.format(
-                'CREATE OPERATOR %1$s (FUNCTION = %2$s_%3$s, LEFTARG = %2$s, RIGHTARG = %2$s, '
-                'COMMUTATOR = %4$s, NEGATOR = %5$s, RESTRICT = %6$s, JOIN = %7$s%8$s)',
-                operator.sign, type_name, operator.name, operator.commutator, operator.negator,
-                operator.restrict_with, operator.join_with, operator.extra);
-        END LOOP;
-        EXECUTE pg_catalog.format(
-            'CREATE FUNCTION %1$s_cmp(%1$s, %1$s) RETURNS integer AS ''byteacmp'' LANGUAGE internal '
-            'IMMUTABLE STRICT LEAKPROOF PARALLEL SAFE', type_name);
-        EXECUTE pg_catalog.format(
-            'CREATE FUNCTION %1$s_hash(%1$s) RETURNS integer AS ''hashvarlena'' LANGUAGE internal '
-            'IMMUTABLE STRICT LEAKPROOF PARALLEL SAFE', type_name);
-        EXECUTE pg_catalog.format(
-            'CREATE FUNCTION %1$s_hash_extended(%1$s, bigint) RETURNS bigint AS ''hashvarlenaextended'' LANGUAGE internal '
-            'IMMUTABLE STRICT LEAKPROOF PARALLEL SAFE', type_name);
-        EXECUTE pg_catalog.format(
-            'CREATE OPERATOR CLASS %1$s_ops DEFAULT FOR TYPE %1$s USING btree AS '
-            'OPERATOR 1 <, OPERATOR 2 <=, OPERATOR 3 =, OPERATOR 4 >=, OPERATOR 5 >, FUNCTION 1 %1$s_cmp(%1$s, %1$s)',
-            type_name);
-        EXECUTE pg_catalog.format(
-            'CREATE OPERATOR CLASS %1$s_ops DEFAULT FOR TYPE %1$s USING hash AS '
-            'OPERATOR 1 =, FUNCTION 1 %1$s_hash(%1$s), FUNCTION 2 %1$s_hash_extended(%1$s, bigint)',
-            type_name);
-    END LOOP;
-END
-$operators$;
-
-CREATE OPERATOR + (
-    FUNCTION = purchase_history_plus, LEFTARG = purchase_history, RIGHTARG = purchase_history, COMMUTATOR = +
-);
-CREATE OPERATOR + (
-    FUNCTION = engagement_history_plus, LEFTARG = engagement_history, RIGHTARG = engagement_history, COMMUTATOR = +
-);
-CREATE OPERATOR + (
-    FUNCTION = contact_history_plus, LEFTARG = contact_history, RIGHTARG = contact_history, COMMUTATOR = +
-);
-CREATE OPERATOR || (FUNCTION = segment_policy_overlay, LEFTARG = segment_policy, RIGHTARG = segment_policy);
-
--- Explicit, by way of the text.
-CREATE CAST (segment_policy AS jsonb) WITH INOUT;
-CREATE CAST (jsonb AS segment_policy) WITH INOUT;
-CREATE CAST (scenario AS jsonb) WITH INOUT;
-CREATE CAST (jsonb AS scenario) WITH INOUT;
-/* </end connected objects> */
-
-/* <begin connected objects> */
--- src/sql/types.rs
--- pg_rfm::sql::types::segment_policy_recv
--- Skipped due to `#[pgrx(sql = false)]`
-/* </end connected objects> */
-
-/* <begin connected objects> */
--- src/sql/learn.rs
--- pg_rfm::sql::learn::serialize_customers
--- Skipped due to `#[pgrx(sql = false)]`
-/* </end connected objects> */
-
-/* <begin connected objects> */
--- src/sql/events.rs
--- pg_rfm::sql::events::serialize_events
--- Skipped due to `#[pgrx(sql = false)]`
-/* </end connected objects> */
-
-/* <begin connected objects> */
--- src/sql/orders.rs
--- pg_rfm::sql::orders::serialize_orders
--- Skipped due to `#[pgrx(sql = false)]`
-/* </end connected objects> */
-
-/* <begin connected objects> */
--- src/sql/history.rs
--- pg_rfm::sql::history::span_days
-CREATE  FUNCTION "span_days"(
-	"history" purchase_history, /* Option < PurchaseHistory > */
-	"as_of" date /* Option < Day > */
-) RETURNS INT /* Option < i32 > */
-IMMUTABLE PARALLEL SAFE COST 20
-LANGUAGE c /* Rust */
-AS 'MODULE_PATHNAME', 'span_days_wrapper';
-/* </end connected objects> */
-
-/* <begin connected objects> */
--- src/sql/kpi.rs
--- pg_rfm::sql::kpi::state_movements
-CREATE  FUNCTION "state_movements"(
-	"history" purchase_history, /* Option < PurchaseHistory > */
-	"from_day" date, /* Option < Day > */
-	"to_day" date, /* Option < Day > */
-	"step" interval, /* Option < Interval > */
-	"policy" segment_policy DEFAULT NULL, /* Option < SegmentPolicy > */
-	"engagement" engagement_history DEFAULT NULL, /* Option < EngagementHistory > */
-	"membership" text DEFAULT NULL /* Option < Membership > */
-) RETURNS SETOF state_movement /* SetOf < StateMovement, (Day, Day, & '_ str, & '_ str, Decimal, Decimal) > */
-IMMUTABLE PARALLEL SAFE COST 1000
-LANGUAGE c /* Rust */
-AS 'MODULE_PATHNAME', 'state_movements_wrapper';
-/* </end connected objects> */
-
-/* <begin connected objects> */
--- src/sql/kpi.rs
--- requires:
---   types
---   reached_purchase
---   reached_purchase_within
---   retained_in_month
---   bought_between
---   orders_between
---   purchases_by_month
---   revenue_between
---   state_movements
-
--- kpi
-
-CREATE TYPE rate_estimate AS (
-    numerator bigint,
-    denominator bigint,
-    rate numeric,
-    rate_low numeric,
-    rate_high numeric
-);
-COMMENT ON TYPE rate_estimate IS
-    'How many of how many, as a rate with its 95 % interval (Wilson); all NULL but the denominator where that is 0.';
-COMMENT ON COLUMN rate_estimate.numerator IS 'How many did; NULL where the denominator is 0.';
-COMMENT ON COLUMN rate_estimate.denominator IS 'How many could be judged.';
-COMMENT ON COLUMN rate_estimate.rate IS 'numerator / denominator, 0 to 1, rounded to 6 decimals.';
-COMMENT ON COLUMN rate_estimate.rate_low IS 'Lower bound of the 95 % interval, rounded to 6 decimals.';
-COMMENT ON COLUMN rate_estimate.rate_high IS 'Upper bound of the 95 % interval, rounded to 6 decimals.';
-
-CREATE FUNCTION wilson_interval(numerator bigint, denominator bigint) RETURNS rate_estimate
-    AS 'MODULE_PATHNAME', 'wilson_interval_wrapper' LANGUAGE c IMMUTABLE STRICT PARALLEL SAFE COST 5;
-COMMENT ON FUNCTION wilson_interval(bigint, bigint) IS
-    'The rate numerator / denominator with its 95 % interval: the score interval of Wilson (1927), no continuity correction.';
-
--- The state is the one of avg(integer): how many, and their sum. A boolean is an integer of 0 or 1 to PostgreSQL's C code,
--- so that its own functions count here, and what they take in place, combine and check they do here too.
-CREATE FUNCTION _count_answer(bigint[], answer boolean) RETURNS bigint[]
-    AS 'int4_avg_accum' LANGUAGE internal IMMUTABLE STRICT PARALLEL SAFE;
-CREATE FUNCTION _finish_proportion(bigint[]) RETURNS rate_estimate
-    AS 'MODULE_PATHNAME', 'finish_proportion_wrapper' LANGUAGE c IMMUTABLE STRICT PARALLEL SAFE COST 5;
-CREATE AGGREGATE proportion(answer boolean) (
-    SFUNC = _count_answer, STYPE = bigint[], INITCOND = '{0,0}', FINALFUNC = _finish_proportion,
-    FINALFUNC_MODIFY = READ_ONLY, COMBINEFUNC = pg_catalog.int4_avg_combine, PARALLEL = SAFE
-);
-COMMENT ON FUNCTION _count_answer(bigint[], boolean) IS 'Part of the aggregate proportion: takes an answer.';
-COMMENT ON FUNCTION _finish_proportion(bigint[]) IS 'Part of the aggregate proportion: makes its row.';
-COMMENT ON AGGREGATE proportion(boolean) IS
-    'How many of the answers are yes, as a rate with its 95 % interval (Wilson); NULL counts in no denominator.';
-
-COMMENT ON FUNCTION reached_purchase(purchase_history, integer, date) IS
-    'Has the nth purchase day been made up to as_of? NULL where not even the one before it was; nth from 1.';
-COMMENT ON FUNCTION reached_purchase_within(purchase_history, integer, integer, date) IS
-    'Was the nth purchase day at most so many days after the one before it? NULL where that is missing, or the days are not over on as_of; nth from 2.';
-COMMENT ON FUNCTION retained_in_month(purchase_history, integer, date) IS
-    'A purchase in the calendar month so many months after that of the first purchase? NULL while it is not over on as_of.';
-COMMENT ON FUNCTION bought_between(purchase_history, date, date, date) IS
-    'A purchase from from_day to to_day, both included? NULL while to_day is after as_of.';
-COMMENT ON FUNCTION orders_between(purchase_history, date, date) IS
-    'Number of purchases from from_day to to_day, both included.';
-COMMENT ON FUNCTION revenue_between(purchase_history, date, date) IS
-    'Sum of all amounts from from_day to to_day, both included, in currency units, refunds included; 0 without rows.';
-COMMENT ON FUNCTION purchases_by_month(purchase_history, date) IS
-    'The calendar months up to as_of in which something happened, from that of the first purchase on, with orders and revenue.';
-COMMENT ON FUNCTION state_movements(purchase_history, date, date, interval, segment_policy, engagement_history, text) IS
-    'One customer''s lifecycle state from step to step, with the revenue of as many days before and after; no rows as long as the customer is a prospect.';
-/* </end connected objects> */
-
-/* <begin connected objects> */
 -- src/sql/timeline.rs
 -- pg_rfm::sql::timeline::state_since
 CREATE  FUNCTION "state_since"(
@@ -5730,7 +6949,8 @@ CREATE  FUNCTION "state_since"(
 	"as_of" date, /* Option < Day > */
 	"policy" segment_policy DEFAULT NULL, /* Option < SegmentPolicy > */
 	"engagement" engagement_history DEFAULT NULL, /* Option < EngagementHistory > */
-	"membership" text DEFAULT NULL /* Option < Membership > */
+	"membership" text DEFAULT NULL, /* Option < Membership > */
+	"memberships" membership_history DEFAULT NULL /* Option < MembershipHistory > */
 ) RETURNS date /* Option < Day > */
 IMMUTABLE PARALLEL SAFE COST 1000
 LANGUAGE c /* Rust */
@@ -5746,11 +6966,38 @@ CREATE  FUNCTION "state_timeline"(
 	"to_day" date, /* Option < Day > */
 	"policy" segment_policy DEFAULT NULL, /* Option < SegmentPolicy > */
 	"engagement" engagement_history DEFAULT NULL, /* Option < EngagementHistory > */
-	"membership" text DEFAULT NULL /* Option < Membership > */
+	"membership" text DEFAULT NULL, /* Option < Membership > */
+	"memberships" membership_history DEFAULT NULL /* Option < MembershipHistory > */
 ) RETURNS SETOF state_period /* SetOf < StatePeriod, (& '_ str, Day, Day) > */
 IMMUTABLE PARALLEL SAFE COST 1000
 LANGUAGE c /* Rust */
 AS 'MODULE_PATHNAME', 'state_timeline_wrapper';
+/* </end connected objects> */
+
+/* <begin connected objects> */
+-- src/sql/membership.rs
+-- pg_rfm::sql::membership::subscription_cycles
+CREATE  FUNCTION "subscription_cycles"(
+	"memberships" membership_history, /* MembershipHistory */
+	"cycle_length" interval, /* Interval */
+	"as_of" date /* Day */
+) RETURNS SETOF subscription_cycle /* SetOf < SubscriptionCycle, (i32, i32, Day, Option < bool >) > */
+IMMUTABLE STRICT PARALLEL SAFE COST 100
+LANGUAGE c /* Rust */
+AS 'MODULE_PATHNAME', 'subscription_cycles_wrapper';
+/* </end connected objects> */
+
+/* <begin connected objects> */
+-- src/sql/membership.rs
+-- pg_rfm::sql::membership::subscription_months
+CREATE  FUNCTION "subscription_months"(
+	"memberships" membership_history, /* MembershipHistory */
+	"as_of" date /* Day */
+) RETURNS SETOF subscription_month /* SetOf < SubscriptionMonth,
+(Day, & '_ str, Option < & '_ str > , Option < bool >) > */
+IMMUTABLE STRICT PARALLEL SAFE COST 100
+LANGUAGE c /* Rust */
+AS 'MODULE_PATHNAME', 'subscription_months_wrapper';
 /* </end connected objects> */
 
 /* <begin connected objects> */
@@ -5773,7 +7020,8 @@ CREATE  FUNCTION "value_score"(
 	"as_of" date, /* Option < Day > */
 	"policy" segment_policy DEFAULT NULL, /* Option < SegmentPolicy > */
 	"engagement" engagement_history DEFAULT NULL, /* Option < EngagementHistory > */
-	"membership" text DEFAULT NULL /* Option < Membership > */
+	"membership" text DEFAULT NULL, /* Option < Membership > */
+	"memberships" membership_history DEFAULT NULL /* Option < MembershipHistory > */
 ) RETURNS numeric /* Option < Decimal > */
 IMMUTABLE PARALLEL SAFE COST 50
 LANGUAGE c /* Rust */
@@ -5788,7 +7036,8 @@ CREATE  FUNCTION "vip_score"(
 	"as_of" date, /* Option < Day > */
 	"policy" segment_policy DEFAULT NULL, /* Option < SegmentPolicy > */
 	"engagement" engagement_history DEFAULT NULL, /* Option < EngagementHistory > */
-	"membership" text DEFAULT NULL /* Option < Membership > */
+	"membership" text DEFAULT NULL, /* Option < Membership > */
+	"memberships" membership_history DEFAULT NULL /* Option < MembershipHistory > */
 ) RETURNS numeric /* Option < Decimal > */
 IMMUTABLE PARALLEL SAFE COST 50
 LANGUAGE c /* Rust */
@@ -5833,7 +7082,8 @@ CREATE  FUNCTION "vip_tier"(
 	"as_of" date, /* Option < Day > */
 	"policy" segment_policy DEFAULT NULL, /* Option < SegmentPolicy > */
 	"engagement" engagement_history DEFAULT NULL, /* Option < EngagementHistory > */
-	"membership" text DEFAULT NULL /* Option < Membership > */
+	"membership" text DEFAULT NULL, /* Option < Membership > */
+	"memberships" membership_history DEFAULT NULL /* Option < MembershipHistory > */
 ) RETURNS TEXT /* Option < & '_ str > */
 IMMUTABLE PARALLEL SAFE COST 50
 LANGUAGE c /* Rust */
@@ -5856,18 +7106,29 @@ AS 'MODULE_PATHNAME', 'vip_tiers_wrapper';
 --   policy::purchase_stages
 --   policy::vip_tiers
 --   policy::memberships
+--   membership::membership_moments
+--   membership::membership_periods
+--   membership::subscription_months
+--   membership::subscription_cycles
 --   policy::dormancy_categories
 --   policy::dormancy_reasons
 --   policy::policy_presets
 --   policy::next_actions
+--   vocabulary::labels
+--   vocabulary::rfm_segments
 --   customer::customer_columns
 --   view_columns::view_columns
 --   column_guess::source_columns
 --   scenario::scenario_presets
 --   scenario::message_keys
 --   scenario::due_step_reasons
+--   response::channel_responses
+--   response::dormant_responses
+--   response::dormant_response_order
 --   ab::ab_verdicts
 --   ab::ab_factors
+--   kpi::kpis
+--   kpi::customer_months
 
 -- How many rows each list has. Without it the planner expects a thousand, and a join with a few of them is taken for millions
 -- of rows: that costs more in compiling (JIT) than the query itself.
@@ -5876,19 +7137,38 @@ ALTER FUNCTION lifecycle_states() ROWS 7;
 ALTER FUNCTION purchase_stages() ROWS 3;
 ALTER FUNCTION vip_tiers() ROWS 4;
 ALTER FUNCTION memberships() ROWS 4;
+ALTER FUNCTION membership_moments() ROWS 6;
+ALTER FUNCTION membership_periods(membership_history, date) ROWS 3;
+ALTER FUNCTION subscription_months(membership_history, date) ROWS 12;
+ALTER FUNCTION subscription_cycles(membership_history, interval, date) ROWS 12;
 ALTER FUNCTION dormancy_categories() ROWS 5;
 ALTER FUNCTION dormancy_reasons() ROWS 6;
 ALTER FUNCTION policy_presets() ROWS 6;
+ALTER FUNCTION next_actions(segment_policy) ROWS 30;
 ALTER FUNCTION next_actions(segment_policy) ROWS 27;
+ALTER FUNCTION labels() ROWS 70;
+ALTER FUNCTION rfm_segments(segment_policy) ROWS 11;
 ALTER FUNCTION scenario_presets() ROWS 20;
 ALTER FUNCTION message_keys() ROWS 32;
 ALTER FUNCTION due_step_reasons() ROWS 11;
 ALTER FUNCTION ab_verdicts() ROWS 3;
 ALTER FUNCTION ab_factors() ROWS 3;
+ALTER FUNCTION kpis() ROWS 20;
+ALTER FUNCTION customer_months(purchase_history, integer, date, segment_policy, engagement_history, text) ROWS 12;
 ALTER FUNCTION customer_columns() ROWS 27;
-ALTER FUNCTION _view_columns() ROWS 76;
+ALTER FUNCTION _view_columns() ROWS 95;
+ALTER FUNCTION _view_columns() ROWS 96;
 ALTER FUNCTION _source_columns() ROWS 27;
 ALTER FUNCTION _known_words(text, segment_policy) ROWS 20;
+
+-- And about how many those of one customer have, and of one shop.
+ALTER FUNCTION channel_responses(purchase_history, contact_history, date, segment_policy) ROWS 3;
+ALTER FUNCTION dormant_responses(purchase_history, contact_history, date, segment_policy, engagement_history, text) ROWS 2;
+ALTER FUNCTION dormant_response_order(text[], integer[], bigint[], bigint[], segment_policy) ROWS 18;
+ALTER FUNCTION _view_columns() ROWS 120;
+ALTER FUNCTION _source_columns() ROWS 36;
+ALTER FUNCTION _view_columns() ROWS 77;
+ALTER FUNCTION _source_columns() ROWS 31;
 /* </end connected objects> */
 
 /* <begin connected objects> */
@@ -5913,6 +7193,8 @@ COMMENT ON TYPE engagement_history IS
     'One customer''s reviews, referrals, complaints and other events by kind and day. NULL: not tracked.';
 COMMENT ON TYPE contact_history IS
     'One customer''s log of contacts: channel, scenario, step and group by day. NULL: no log is kept.';
+COMMENT ON TYPE membership_history IS
+    'One customer''s memberships, each since a day: that of any day is known. NULL: no log of them is kept.';
 COMMENT ON TYPE scenario IS
     'A step scenario as JSON: who enters, which message after how many days, what ends it.';
 COMMENT ON TYPE segment_policy IS
@@ -5988,13 +7270,21 @@ COMMENT ON FUNCTION _finish_vip_score(internal) IS 'Part of the aggregate vip_sc
 COMMENT ON FUNCTION _finish_next_action(internal) IS 'Part of the aggregate next_action: the result.';
 COMMENT ON FUNCTION _collect_event(internal, text, date) IS 'Part of the aggregate engagement_history: takes an event.';
 COMMENT ON FUNCTION _collect_engagement(internal, engagement_history) IS 'Part of the aggregate rollup: takes a history.';
-COMMENT ON FUNCTION _combine_events(internal, internal) IS 'Part of the aggregates over events and contacts: joins two states.';
-COMMENT ON FUNCTION _serialize_events(internal) IS 'Part of the aggregates over events and contacts: packs a state for another process.';
-COMMENT ON FUNCTION _deserialize_events(bytea, internal) IS 'Part of the aggregates over events and contacts: unpacks a state.';
+COMMENT ON AGGREGATE membership_history(text, date) IS
+    'One customer''s log of memberships (membership, since) as a history; rows with a NULL are ignored. Of one day the last of continuing, ad_hoc, paused, withdrawn counts.';
+COMMENT ON AGGREGATE rollup(membership_history) IS
+    'Merges membership histories into one, as if their entries were of one log.';
+COMMENT ON FUNCTION _combine_events(internal, internal) IS 'Part of the aggregates over events, contacts and memberships: joins two states.';
+COMMENT ON FUNCTION _serialize_events(internal) IS 'Part of the aggregates over events, contacts and memberships: packs a state for another process.';
+COMMENT ON FUNCTION _deserialize_events(bytea, internal) IS 'Part of the aggregates over events, contacts and memberships: unpacks a state.';
 COMMENT ON FUNCTION _collect_contact(internal, text, date, text, text, text) IS
     'Part of the aggregate contact_history: takes a contact.';
 COMMENT ON FUNCTION _collect_contacts(internal, contact_history) IS 'Part of the aggregate rollup: takes a history.';
 COMMENT ON FUNCTION _finish_contacts(internal) IS 'Part of the aggregates contact_history and rollup: the result.';
+COMMENT ON FUNCTION _collect_membership(internal, text, date) IS 'Part of the aggregate membership_history: takes an entry.';
+COMMENT ON FUNCTION _collect_memberships(internal, membership_history) IS 'Part of the aggregate rollup: takes a history.';
+COMMENT ON FUNCTION _finish_memberships(internal) IS
+    'Part of the aggregates membership_history and rollup: the result.';
 COMMENT ON FUNCTION _finish_engagement(internal) IS 'Part of the aggregates engagement_history and rollup: the result.';
 
 -- accessors of a purchase history
@@ -6040,36 +7330,54 @@ COMMENT ON FUNCTION m_score(purchase_history, date, segment_policy) IS
     'Monetary digit, 1 worst; NULL for a prospect.';
 COMMENT ON FUNCTION rfm_segment(purchase_history, date, segment_policy) IS
     'The policy''s name for the RFM score, for example loyal; NULL for a prospect.';
-COMMENT ON FUNCTION lifecycle_state(purchase_history, date, segment_policy, engagement_history, text) IS
+COMMENT ON FUNCTION lifecycle_state(purchase_history, date, segment_policy, engagement_history, text, membership_history) IS
     'prospect, dormant, at_risk, winback, vip, new or active; NULL only where as_of is NULL.';
 COMMENT ON FUNCTION purchase_stage(purchase_history, date, segment_policy) IS
     'first, nurture or established, by number of orders; NULL for a prospect.';
-COMMENT ON FUNCTION value_score(purchase_history, date, segment_policy, engagement_history, text) IS
+COMMENT ON FUNCTION value_score(purchase_history, date, segment_policy, engagement_history, text, membership_history) IS
     'What a customer buys, 0..100: mean of the R, F and M digits, each from 0 (worst) to 100 (best); NULL for a prospect.';
 COMMENT ON FUNCTION relation_score(engagement_history, date, segment_policy) IS
     'What ties a customer to the shop, 0..100: weighted events of the last window_days; NULL where not tracked.';
-COMMENT ON FUNCTION vip_score(purchase_history, date, segment_policy, engagement_history, text) IS
+COMMENT ON FUNCTION vip_score(purchase_history, date, segment_policy, engagement_history, text, membership_history) IS
     'Value and relation score together, 0..100, for ranking; the value score where engagement is NULL; NULL for a prospect.';
-COMMENT ON FUNCTION vip_tier(purchase_history, date, segment_policy, engagement_history, text) IS
+COMMENT ON FUNCTION vip_tier(purchase_history, date, segment_policy, engagement_history, text, membership_history) IS
     'vip, candidate, supporter or regular: decides who is a VIP.';
-COMMENT ON FUNCTION dormancy_reason(purchase_history, date, segment_policy, engagement_history, text) IS
+COMMENT ON FUNCTION dormancy_reason(purchase_history, date, segment_policy, engagement_history, text, membership_history) IS
     'Why the customer is dormant, or would be: dissatisfied, competitor, discount_only, overstocked, unhabituated or drifted; NULL for a prospect.';
-COMMENT ON FUNCTION next_transition_on(purchase_history, date, segment_policy, engagement_history, text) IS
+COMMENT ON FUNCTION next_transition_on(purchase_history, date, segment_policy, engagement_history, text, membership_history) IS
     'First day after as_of on which the lifecycle state changes if nothing more happens; NULL if never.';
-COMMENT ON FUNCTION state_timeline(purchase_history, date, date, segment_policy, engagement_history, text) IS
-    'The lifecycle states from from_day to to_day: rows (state, from_day, to_day) without a gap. The membership is today''s.';
-COMMENT ON FUNCTION state_since(purchase_history, date, segment_policy, engagement_history, text) IS
+COMMENT ON FUNCTION state_timeline(purchase_history, date, date, segment_policy, engagement_history, text, membership_history) IS
+    'The lifecycle states from from_day to to_day: rows (state, from_day, to_day) without a gap. The membership is that of each day with memberships, otherwise today''s.';
+COMMENT ON FUNCTION state_since(purchase_history, date, segment_policy, engagement_history, text, membership_history) IS
     'First day of the lifecycle state of as_of; NULL for a prospect.';
-COMMENT ON FUNCTION previous_state(purchase_history, date, segment_policy, engagement_history, text) IS
+COMMENT ON FUNCTION previous_state(purchase_history, date, segment_policy, engagement_history, text, membership_history) IS
     'The lifecycle state before that of as_of, prospect before the first; NULL for a prospect.';
-COMMENT ON FUNCTION segment_history(purchase_history, date, date, interval, segment_policy, engagement_history, text) IS
+COMMENT ON FUNCTION segment_history(
+    purchase_history, date, date, interval, segment_policy, engagement_history, text, membership_history
+) IS
     'Rows (as_of, lifecycle_state, rfm_score, vip_tier) for from_day and every step after it up to to_day, for charts.';
-COMMENT ON FUNCTION next_action(purchase_history, date, segment_policy, engagement_history, text) IS
+COMMENT ON FUNCTION next_action(purchase_history, date, segment_policy, engagement_history, text, membership_history) IS
     'The one next step: the action of the policy''s first rule that matches. next_actions(policy) lists them all.';
 COMMENT ON FUNCTION segment_customer(
-    purchase_history, date, segment_policy, engagement_history, text, text[], date, contact_history
+    purchase_history, date, segment_policy, engagement_history, text, text[], date, contact_history,
+    membership_history
 ) IS
     'Everything about one customer as of a day, one row of plain columns, for LATERAL; all NULL where as_of is NULL.';
+
+-- memberships over time
+
+COMMENT ON FUNCTION membership_on(membership_history, date) IS
+    'The membership of a day; NULL before the first entry.';
+COMMENT ON FUNCTION membership_since(membership_history, date) IS
+    'First day of the membership of as_of; NULL before the first entry.';
+COMMENT ON FUNCTION previous_membership(membership_history, date) IS
+    'The membership before that of as_of; NULL where none is known.';
+COMMENT ON FUNCTION membership_periods(membership_history, date) IS
+    'Each membership up to as_of: from_day, to_day (NULL: it lasts), and the moment with which it began (membership_moments).';
+COMMENT ON FUNCTION subscription_months(membership_history, date) IS
+    'The months up to as_of that began with a subscription, paused or not: has it ended in the month? NULL while the month is not over.';
+COMMENT ON FUNCTION subscription_cycles(membership_history, interval, date) IS
+    'The cycles of so much time each of each subscription: has it ended before the next cycle began? NULL while that is to come.';
 
 -- the same on plain numbers
 
@@ -6092,6 +7400,14 @@ BEGIN
 END
 $comments$;
 
+COMMENT ON FUNCTION channel_responses(purchase_history, contact_history, date, segment_policy) IS
+    'How one customer answers, by channel: a purchase within the policy''s contact.response_days is the answer to the last contact before it.';
+COMMENT ON FUNCTION dormant_responses(
+    purchase_history, contact_history, date, segment_policy, engagement_history, text
+) IS
+    'Whether one customer answered contacts while dormant, by reason and year of dormancy on the day of the contact.';
+COMMENT ON FUNCTION dormant_response_order(text[], integer[], bigint[], bigint[], segment_policy) IS
+    'In which order the dormant are expected to answer, by reason and year: as measured where enough were contacted, else as built in.';
 COMMENT ON FUNCTION dormant_year(integer, segment_policy) IS
     'In which year of dormancy: 1 up to 365 days without a purchase, 2 up to 730, ...; NULL before the policy''s lifecycle.reactivation_min_days (181).';
 COMMENT ON FUNCTION rfm_segment(integer, segment_policy) IS
@@ -6104,12 +7420,15 @@ COMMENT ON FUNCTION no_engagement() IS
 COMMENT ON FUNCTION purchase_history_plus(purchase_history, purchase_history) IS
     'Implementation of the + operator: both histories in one, what overlaps counts twice.';
 COMMENT ON FUNCTION contact_history_plus(contact_history, contact_history) IS 'Implementation of the + operator.';
+COMMENT ON FUNCTION membership_history_plus(membership_history, membership_history) IS 'Implementation of the + operator.';
 COMMENT ON FUNCTION engagement_history_plus(engagement_history, engagement_history) IS
     'Implementation of the + operator: both histories in one, what overlaps counts twice.';
 COMMENT ON OPERATOR + (purchase_history, purchase_history) IS
     'Both histories in one; what overlaps counts twice.';
 COMMENT ON OPERATOR + (contact_history, contact_history) IS
     'Both contact histories in one; what overlaps counts twice.';
+COMMENT ON OPERATOR + (membership_history, membership_history) IS
+    'Both membership histories in one, as if their entries were of one log.';
 COMMENT ON OPERATOR + (engagement_history, engagement_history) IS
     'Both histories in one; what overlaps counts twice.';
 
@@ -6120,7 +7439,7 @@ COMMENT ON FUNCTION default_policy() IS
 COMMENT ON FUNCTION preset_policy(text) IS
     'The ready-made policy of that name, of those in policy_presets().';
 COMMENT ON FUNCTION policy_presets() IS
-    'All ready-made policies: name, title, description.';
+    'All ready-made policies: name, title and description in English and Japanese.';
 COMMENT ON FUNCTION check_policy(segment_policy) IS
     'Rows (severity, path, message): error for contradictions, warning for what can never be reached, info; NULL: the default.';
 COMMENT ON FUNCTION effective_policy(segment_policy) IS
@@ -6146,10 +7465,24 @@ COMMENT ON FUNCTION vip_tiers() IS
     'All VIP tiers in order, with English and Japanese labels.';
 COMMENT ON FUNCTION memberships() IS
     'All memberships, with English and Japanese labels.';
+COMMENT ON FUNCTION membership_moments() IS
+    'What the beginning of a membership is (membership_periods), with English and Japanese labels.';
 COMMENT ON FUNCTION dormancy_categories() IS
     'All kinds of dormant customers, those expected to answer first in front, with English and Japanese labels.';
 COMMENT ON FUNCTION dormancy_reasons() IS
     'All reasons for dormancy, those of whom an answer is expected first in front, with English and Japanese labels.';
+COMMENT ON FUNCTION labels() IS
+    'All these lists in one: list, name, the order in which reports sort, English and Japanese label.';
+COMMENT ON FUNCTION label(text, text, text) IS
+    'What a value of one of the lists of labels() is called in a language, en or ja; what is in none is called by its '
+    'name.';
+COMMENT ON FUNCTION label_order(text, text) IS
+    'The place of a value in one of the lists of labels(), for reports to sort by; NULL where it is not in it.';
+COMMENT ON FUNCTION _audit_text(text, text) IS
+    'Part of segmentations: what the audit says, in a language.';
+COMMENT ON FUNCTION rfm_segments(segment_policy) IS
+    'The RFM segments of a policy in their order, with English and Japanese labels; a segment of your own is called by '
+    'its name.';
 COMMENT ON FUNCTION next_actions(segment_policy) IS
     'All rules of the policy in order: rule, action, behavior, English and Japanese title.';
 
@@ -6162,7 +7495,7 @@ DECLARE
     method text;
 BEGIN
     FOREACH type_name IN ARRAY ARRAY[
-        'purchase_history', 'engagement_history', 'contact_history', 'segment_policy', 'scenario'
+        'purchase_history', 'engagement_history', 'contact_history', 'membership_history', 'segment_policy', 'scenario'
     ] LOOP
         EXECUTE pg_catalog.format('COMMENT ON FUNCTION %1$s_in(cstring) IS %2$L', type_name, 'Reads a ' || type_name || ' from text.');
         EXECUTE pg_catalog.format('COMMENT ON FUNCTION %1$s_out(%1$s) IS %2$L', type_name, 'Writes a ' || type_name || ' as text.');
