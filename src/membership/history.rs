@@ -82,7 +82,7 @@ pub struct MembershipPeriod {
 /// No history at all (NULL) means that the shop keeps no log of her; the empty one means that it is never known.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct MembershipHistory {
-    /// In order of day, one a day. An entry may repeat the membership before it: together with another history it may not.
+    /// In order of day, one a day. An entry may repeat the membership before it: merged with another history it may not.
     entries: Vec<(Day, Membership)>,
 }
 

@@ -104,8 +104,8 @@ impl MembershipHistory {
         })
     }
 
-    /// The calendar months up to that of `as_of`, and of the year 9999 at most, before whose first day she was subscribed,
-    /// oldest first.
+    /// The calendar months up to that of `as_of`, and of the year 9999 at most, before whose first day she was
+    /// subscribed, oldest first.
     ///
     /// Whether a month is over depends on the calendar alone, never on what she did.
     pub fn subscription_months(&self, as_of: Day) -> impl Iterator<Item = SubscriptionMonth> {
@@ -128,8 +128,8 @@ impl MembershipHistory {
         })
     }
 
-    /// The cycles of so much time each of all her subscriptions that began up to `as_of`, oldest first: those on whose first
-    /// day the subscription ran. Time that is paused counts.
+    /// The cycles of so much time each of all her subscriptions that began up to `as_of`, oldest first: those on whose
+    /// first day the subscription ran. Time that is paused counts.
     ///
     /// # Errors
     /// [`ErrorKind::LimitExceeded`] beyond [`MAX_STEPS`] cycles of one subscription.

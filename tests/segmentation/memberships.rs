@@ -45,7 +45,7 @@ fn each_customer_has_the_membership_of_the_day() {
         r#"1 {"2025-01-10": "continuing", "2026-06-30": "continuing"}, 2 {"2025-03-01": "continuing", "2026-06-21": "withdrawn"}, "#
             .to_owned()
             + r#"3 {"2024-03-01": "continuing", "2024-06-20": "withdrawn"}, 4 {"2026-01-01": "paused", "2026-06-10": "continuing"}, "#
-            + r#"5 {"2026-07-01": "withdrawn"}, 6, 7 {}, 8"#
+            + r#"5 {"2026-07-01": "withdrawn"}, 6, 7, 8"#
     );
     // Nobody of the log comes in who neither bought nor is a customer.
     assert_eq!(count(&mut client, "SELECT count(*) FROM shop_customers WHERE customer_id = 777"), 0);

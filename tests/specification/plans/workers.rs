@@ -5,7 +5,7 @@ use super::*;
 #[test]
 fn the_number_of_workers_never_changes_an_answer() {
     let shop = Shop::new("plans_workers");
-    for table in ["orders", "events", "monthly", "monthly_events"] {
+    for table in ["orders", "events", "monthly", "monthly_events", "entries", "yearly_entries"] {
         // The more rows a group has, the better partial states pay: the planner must not have second thoughts.
         let twice = format!("INSERT INTO {table} SELECT * FROM {table};");
         shop.database.psql(&format!("{twice} {twice} {twice} ANALYZE {table}"));
