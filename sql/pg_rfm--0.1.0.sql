@@ -1150,8 +1150,8 @@ AS $arguments$
         'Roles that may read the views; public is everybody. NULL: only the owner.'),
     ('views', 'text[]', 'NULL', true, true, false, false,
         'The materialized views to make beside customers, which is made in any case: segments, movement, cohorts, '
-        'actions, campaigns, kpis. NULL: the first four, campaigns where contacts have a campaign, and kpis where there '
-        'are targets or costs.')
+        'actions, campaigns, kpis. NULL: the first four, campaigns where contacts have a campaign, and kpis where '
+        'there are targets or costs.')
 $arguments$;
 COMMENT ON FUNCTION segmentation_arguments() IS
     'The arguments of create_segmentation: type, default, whether alter_segmentation changes it and reset sets it '
@@ -3361,8 +3361,9 @@ BEGIN
     IF s.targets IS NULL THEN
         RETURN;
     END IF;
-    EXECUTE format('SELECT concat_ws('', '', %s) FROM (%s) AS r GROUP BY %1$s HAVING count(*) > 1 ORDER BY %1$s LIMIT 1',
-                   keys, @extschema@._targets_sql(s)) INTO example;
+    EXECUTE format('SELECT concat_ws('', '', %1$s) FROM (%2$s) AS r '
+                   'GROUP BY %1$s HAVING count(*) > 1 ORDER BY %1$s LIMIT 1', keys, @extschema@._targets_sql(s))
+        INTO example;
     IF example IS NOT NULL THEN
         RAISE EXCEPTION '% has several targets of %', @extschema@._source_table(s, 'targets'), example
             USING ERRCODE = 'unique_violation',
@@ -3401,7 +3402,8 @@ $sql$SELECT %1$sm.month, m.to_day,
        count(*) FILTER (WHERE m.state_before = 'at_risk') AS were_at_risk,
        count(*) FILTER (WHERE m.state_before = 'at_risk' AND m.orders > 0) AS saved,
        count(*) FILTER (WHERE m.state_before NOT IN ('prospect', 'dormant')) AS were_awake,
-       count(*) FILTER (WHERE m.state_before NOT IN ('prospect', 'dormant') AND m.state_after = 'dormant') AS fell_asleep,
+       count(*) FILTER (WHERE m.state_before NOT IN ('prospect', 'dormant')
+                              AND m.state_after = 'dormant') AS fell_asleep,
        count(*) FILTER (WHERE m.state_after <> 'prospect') AS customers,
        count(*) FILTER (WHERE m.state_after = 'dormant') AS dormant,
        count(*) FILTER (WHERE m.state_after = 'vip') AS vips
@@ -3460,8 +3462,8 @@ $counted$;
 COMMENT ON FUNCTION _counted_kpis_sql(segmentation_settings) IS
     'Part of segmentations: the SELECT of numerator and denominator of each KPI and month.';
 
--- Every KPI of a month and every target: one without an actual, of a month to come for example, keeps its row. What grows
--- in the course of a month is held against as much of the target as the month has days behind it.
+-- Every KPI of a month and every target: one without an actual, of a month to come for example, keeps its row. What
+-- grows in the course of a month is held against as much of the target as the month has days behind it.
 CREATE FUNCTION _kpis_sql(s segmentation_settings) RETURNS text
 LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp
 AS $kpis$
@@ -3474,8 +3476,8 @@ $sql$WITH counted AS (
                 ELSE round(c.numerator / nullif(c.denominator, 0), 6) END AS actual,
            %3$s
 )
-SELECT %4$sc.kpi, c.period, k.%5$I AS kpi_label, k.sort_order AS kpi_order, k.unit, c.numerator, c.denominator, c.actual,
-       i.rate_low AS actual_low, i.rate_high AS actual_high, e.final_on, e.final_on > p.as_of AS is_interim,
+SELECT %4$sc.kpi, c.period, k.%5$I AS kpi_label, k.sort_order AS kpi_order, k.unit, c.numerator, c.denominator,
+       c.actual, i.rate_low AS actual_low, i.rate_high AS actual_high, e.final_on, e.final_on > p.as_of AS is_interim,
        c.target, a.target_so_far,
        CASE WHEN k.lower_is_better THEN c.actual <= a.target_so_far ELSE c.actual >= a.target_so_far END AS on_track
 FROM compared AS c
@@ -3488,7 +3490,9 @@ CROSS JOIN LATERAL (
                 THEN round(c.target * (c.to_day - c.period + 1) / (d.month_end - c.period + 1), 6)
                 ELSE c.target END AS target_so_far
 ) AS a
-CROSS JOIN LATERAL @extschema@.wilson_interval(CASE k.unit WHEN 'rate' THEN c.numerator::bigint END, c.denominator) AS i$sql$,
+CROSS JOIN LATERAL @extschema@.wilson_interval(
+    CASE k.unit WHEN 'rate' THEN c.numerator::bigint END, c.denominator
+) AS i$sql$,
         @extschema@._counted_kpis_sql(s),
         CASE WHEN s.targets IS NULL THEN @extschema@._tenant_column(s, 'c') || 'c.kpi, c.month AS period'
              ELSE CASE WHEN s.tenant IS NULL THEN '' ELSE format('coalesce(c.%1$I, t.%1$I) AS %1$I, ', s.tenant) END
@@ -3520,16 +3524,16 @@ BEGIN
             (SELECT 'stands without an actual; known are: ' || string_agg(k.kpi, ', ' ORDER BY k.sort_order)
              FROM @extschema@.kpis() AS k), @extschema@._target_rows_sql(s));
         RETURN QUERY EXECUTE format(counted, 'target without a KPI, month or finite value',
-            'r.kpi IS NULL OR r.period IS NULL OR r.target IS NULL', 'concat_ws('', '', r.kpi, r.period, r.target)', 'ignored',
-            @extschema@._target_rows_sql(s));
+            'r.kpi IS NULL OR r.period IS NULL OR r.target IS NULL', 'concat_ws('', '', r.kpi, r.period, r.target)',
+            'ignored', @extschema@._target_rows_sql(s));
     END IF;
     IF s.costs IS NOT NULL THEN
         RETURN QUERY EXECUTE format(counted, 'costs of an unknown purpose',
             'r.purpose NOT IN (''acquisition'', ''reactivation'')', 'r.purpose',
             'in no KPI; known are: acquisition, reactivation', @extschema@._cost_rows_sql(s));
         RETURN QUERY EXECUTE format(counted, 'costs without a purpose, month or finite amount',
-            'r.purpose IS NULL OR r.period IS NULL OR r.amount IS NULL', 'concat_ws('', '', r.purpose, r.period, r.amount)',
-            'ignored', @extschema@._cost_rows_sql(s));
+            'r.purpose IS NULL OR r.period IS NULL OR r.amount IS NULL',
+            'concat_ws('', '', r.purpose, r.period, r.amount)', 'ignored', @extschema@._cost_rows_sql(s));
     END IF;
 END
 $audit$;
@@ -3553,7 +3557,8 @@ DECLARE
     relation regclass := @extschema@._source_table(s, 'contacts');
     day text := @extschema@._day(s, relation, 'c', s.contacts_contacted_at);
 BEGIN
-    RETURN format('SELECT %s, %s AS campaign, nullif(%s, '''') AS test_group, nullif(%s, '''') AS channel, %s AS joined_on',
+    RETURN format('SELECT %s, %s AS campaign, nullif(%s, '''') AS test_group, '
+                  'nullif(%s, '''') AS channel, %s AS joined_on',
                   @extschema@._keys_as_in_orders(s, 'contacts', 'c'), @extschema@._word('c', s.contacts_campaign),
                   @extschema@._word('c', s.contacts_group), @extschema@._word('c', s.contacts_channel), day)
         || format(' FROM %s AS c WHERE %s', relation, @extschema@._has_key(s, 'contacts', 'c'))
@@ -3580,9 +3585,9 @@ $members$;
 COMMENT ON FUNCTION _campaign_members_sql(segmentation_settings) IS
     'Part of segmentations: the SELECT of who was in which campaign, in which group, since when.';
 
--- Two looks at each group: those whose window is over, and, as long as a window of the campaign is open, everybody so far.
--- Who can be reached over a channel is no chance, so that only whole groups are held against the holdout; and whoever
--- looks often enough finds something, so that there is a verdict only when all windows are over.
+-- Two looks at each group: those whose window is over, and, as long as a window of the campaign is open, everybody so
+-- far. Who can be reached over a channel is no chance, so that only whole groups are held against the holdout; and
+-- whoever looks often enough finds something, so that there is a verdict only when all windows are over.
 CREATE FUNCTION _campaigns_sql(s segmentation_settings) RETURNS text
 LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp
 AS $campaigns$
@@ -4144,7 +4149,8 @@ DECLARE
     kind pg_class;
 BEGIN
     s := @extschema@._with_changes(
-        s, given - columns_of_orders - '{engagement_columns,contacts_columns,customers_columns,targets_columns,costs_columns}'::text[]);
+        s, given - columns_of_orders
+           - '{engagement_columns,contacts_columns,customers_columns,targets_columns,costs_columns}'::text[]);
     s.settings_version := @extschema@._settings_version();
     s.time_zone := coalesce(s.time_zone, current_setting('TimeZone'));
     s.lang := coalesce(s.lang, 'en');

@@ -159,8 +159,8 @@ AS $arguments$
         'Roles that may read the views; public is everybody. NULL: only the owner.'),
     ('views', 'text[]', 'NULL', true, true, false, false,
         'The materialized views to make beside customers, which is made in any case: segments, movement, cohorts, '
-        'actions, campaigns, kpis. NULL: the first four, campaigns where contacts have a campaign, and kpis where there '
-        'are targets or costs.')
+        'actions, campaigns, kpis. NULL: the first four, campaigns where contacts have a campaign, and kpis where '
+        'there are targets or costs.')
 $arguments$;
 COMMENT ON FUNCTION segmentation_arguments() IS
     'The arguments of create_segmentation: type, default, whether alter_segmentation changes it and reset sets it '
