@@ -8,7 +8,8 @@ DECLARE
     relation regclass := @extschema@._source_table(s, 'contacts');
     day text := @extschema@._day(s, relation, 'c', s.contacts_contacted_at);
 BEGIN
-    RETURN format('SELECT %s, %s AS campaign, nullif(%s, '''') AS test_group, nullif(%s, '''') AS channel, %s AS joined_on',
+    RETURN format('SELECT %s, %s AS campaign, nullif(%s, '''') AS test_group, '
+                  'nullif(%s, '''') AS channel, %s AS joined_on',
                   @extschema@._keys_as_in_orders(s, 'contacts', 'c'),
                   @extschema@._in_default_collation(@extschema@._text('c', s.contacts_campaign)),
                   @extschema@._in_default_collation(@extschema@._text('c', s.contacts_group)),
@@ -37,9 +38,9 @@ $members$;
 COMMENT ON FUNCTION _campaign_members_sql(segmentation_settings) IS
     'Part of segmentations: the SELECT of who was in which campaign, in which group, since when.';
 
--- Two looks at each group: those whose window is over, and, as long as a window of the campaign is open, everybody so far.
--- Who can be reached over a channel is no chance, so that only whole groups are held against the holdout; and whoever
--- looks often enough finds something, so that there is a verdict only when all windows are over.
+-- Two looks at each group: those whose window is over, and, as long as a window of the campaign is open, everybody so
+-- far. Who can be reached over a channel is no chance, so that only whole groups are held against the holdout; and
+-- whoever looks often enough finds something, so that there is a verdict only when all windows are over.
 CREATE FUNCTION _campaigns_sql(s segmentation_settings) RETURNS text
 LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp
 AS $campaigns$

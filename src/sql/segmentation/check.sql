@@ -13,7 +13,9 @@ DECLARE
     kind pg_class;
 BEGIN
     s := @extschema@._with_changes(
-        s, given - columns_of_orders - '{engagement_columns,contacts_columns,membership_log_columns,customers_columns,targets_columns,costs_columns}'::text[]);
+        s, given - columns_of_orders
+           - '{engagement_columns,contacts_columns,membership_log_columns,customers_columns,targets_columns,'
+              'costs_columns}'::text[]);
     s.settings_version := @extschema@._settings_version();
     s.time_zone := coalesce(s.time_zone, current_setting('TimeZone'));
     s.lang := coalesce(s.lang, 'en');

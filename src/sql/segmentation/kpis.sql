@@ -89,8 +89,9 @@ BEGIN
     IF s.targets IS NULL THEN
         RETURN;
     END IF;
-    EXECUTE format('SELECT concat_ws('', '', %s) FROM (%s) AS r GROUP BY %1$s HAVING count(*) > 1 ORDER BY %1$s LIMIT 1',
-                   keys, @extschema@._targets_sql(s)) INTO example;
+    EXECUTE format('SELECT concat_ws('', '', %1$s) FROM (%2$s) AS r '
+                   'GROUP BY %1$s HAVING count(*) > 1 ORDER BY %1$s LIMIT 1', keys, @extschema@._targets_sql(s))
+        INTO example;
     IF example IS NOT NULL THEN
         RAISE EXCEPTION '% has several targets of %', @extschema@._source_table(s, 'targets'), example
             USING ERRCODE = 'unique_violation',
@@ -129,7 +130,8 @@ $sql$SELECT %1$sm.month, m.to_day,
        count(*) FILTER (WHERE m.state_before = 'at_risk') AS were_at_risk,
        count(*) FILTER (WHERE m.state_before = 'at_risk' AND m.orders > 0) AS saved,
        count(*) FILTER (WHERE m.state_before NOT IN ('prospect', 'dormant')) AS were_awake,
-       count(*) FILTER (WHERE m.state_before NOT IN ('prospect', 'dormant') AND m.state_after = 'dormant') AS fell_asleep,
+       count(*) FILTER (WHERE m.state_before NOT IN ('prospect', 'dormant')
+                              AND m.state_after = 'dormant') AS fell_asleep,
        count(*) FILTER (WHERE m.state_after <> 'prospect') AS customers,
        count(*) FILTER (WHERE m.state_after = 'dormant') AS dormant,
        count(*) FILTER (WHERE m.state_after = 'vip') AS vips
@@ -188,8 +190,8 @@ $counted$;
 COMMENT ON FUNCTION _counted_kpis_sql(segmentation_settings) IS
     'Part of segmentations: the SELECT of numerator and denominator of each KPI and month.';
 
--- Every KPI of a month and every target: one without an actual, of a month to come for example, keeps its row. What grows
--- in the course of a month is held against as much of the target as the month has days behind it.
+-- Every KPI of a month and every target: one without an actual, of a month to come for example, keeps its row. What
+-- grows in the course of a month is held against as much of the target as the month has days behind it.
 CREATE FUNCTION _kpis_sql(s segmentation_settings) RETURNS text
 LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp
 AS $kpis$
@@ -202,8 +204,8 @@ $sql$WITH counted AS (
                 ELSE round(c.numerator / nullif(c.denominator, 0), 6) END AS actual,
            %3$s
 )
-SELECT %4$sc.kpi, c.period, k.%5$I AS kpi_label, k.sort_order AS kpi_order, k.unit, c.numerator, c.denominator, c.actual,
-       i.rate_low AS actual_low, i.rate_high AS actual_high, e.final_on, e.final_on > p.as_of AS is_interim,
+SELECT %4$sc.kpi, c.period, k.%5$I AS kpi_label, k.sort_order AS kpi_order, k.unit, c.numerator, c.denominator,
+       c.actual, i.rate_low AS actual_low, i.rate_high AS actual_high, e.final_on, e.final_on > p.as_of AS is_interim,
        c.target, a.target_so_far,
        CASE WHEN k.lower_is_better THEN c.actual <= a.target_so_far ELSE c.actual >= a.target_so_far END AS on_track
 FROM compared AS c
@@ -216,7 +218,9 @@ CROSS JOIN LATERAL (
                 THEN round(c.target * (c.to_day - c.period + 1) / (d.month_end - c.period + 1), 6)
                 ELSE c.target END AS target_so_far
 ) AS a
-CROSS JOIN LATERAL @extschema@.wilson_interval(CASE k.unit WHEN 'rate' THEN c.numerator::bigint END, c.denominator) AS i$sql$,
+CROSS JOIN LATERAL @extschema@.wilson_interval(
+    CASE k.unit WHEN 'rate' THEN c.numerator::bigint END, c.denominator
+) AS i$sql$,
         @extschema@._counted_kpis_sql(s),
         CASE WHEN s.targets IS NULL THEN @extschema@._tenant_column(s, 'c') || 'c.kpi, c.month AS period'
              ELSE CASE WHEN s.tenant IS NULL THEN '' ELSE format('coalesce(c.%1$I, t.%1$I) AS %1$I, ', s.tenant) END
@@ -248,16 +252,16 @@ BEGIN
             (SELECT 'stands without an actual; known are: ' || string_agg(k.kpi, ', ' ORDER BY k.sort_order)
              FROM @extschema@.kpis() AS k), @extschema@._target_rows_sql(s));
         RETURN QUERY EXECUTE format(counted, 'target without a KPI, month or finite value',
-            'r.kpi IS NULL OR r.period IS NULL OR r.target IS NULL', 'concat_ws('', '', r.kpi, r.period, r.target)', 'ignored',
-            @extschema@._target_rows_sql(s));
+            'r.kpi IS NULL OR r.period IS NULL OR r.target IS NULL', 'concat_ws('', '', r.kpi, r.period, r.target)',
+            'ignored', @extschema@._target_rows_sql(s));
     END IF;
     IF s.costs IS NOT NULL THEN
         RETURN QUERY EXECUTE format(counted, 'costs of an unknown purpose',
             'r.purpose NOT IN (''acquisition'', ''reactivation'')', 'r.purpose',
             'in no KPI; known are: acquisition, reactivation', @extschema@._cost_rows_sql(s));
         RETURN QUERY EXECUTE format(counted, 'costs without a purpose, month or finite amount',
-            'r.purpose IS NULL OR r.period IS NULL OR r.amount IS NULL', 'concat_ws('', '', r.purpose, r.period, r.amount)',
-            'ignored', @extschema@._cost_rows_sql(s));
+            'r.purpose IS NULL OR r.period IS NULL OR r.amount IS NULL',
+            'concat_ws('', '', r.purpose, r.period, r.amount)', 'ignored', @extschema@._cost_rows_sql(s));
     END IF;
 END
 $audit$;
