@@ -17,10 +17,12 @@ const LAST_DAY: i32 = 420;
 
 const POLICIES: &[&str] = &[
     "{}",
-    r#"{"contact": {"min_days_between": 0, "quiet_days_after_complaint": 0}}"#,
+    r#"{"contact": {"min_days_between": 0, "quiet_days_after_complaint": 0, "response_days": 4,
+        "unanswered_before_next_channel": 1}}"#,
     r#"{"contact": {"min_days_between": 3, "limits": [{"contacts": 2, "days": 20}, {"contacts": 5, "days": 100}],
         "channel_limits": {"email": [{"contacts": 1, "days": 30}], "line": [{"contacts": 2, "days": 15}]}}}"#,
-    r#"{"contact": {"min_days_between": 1, "limits": [{"contacts": 1, "days": 9}]}, "lifecycle": {"cycle": "own"}}"#,
+    r#"{"contact": {"min_days_between": 1, "limits": [{"contacts": 1, "days": 9}],
+        "unanswered_before_next_channel": null}, "lifecycle": {"cycle": "own"}}"#,
 ];
 
 const CONDITIONS: &[&str] = &[
@@ -232,6 +234,25 @@ impl<'a> Machine<'a> {
             })
     }
 
+    /// Whether the customer has let enough messages over a channel pass without buying, since the last that she answered.
+    fn is_silent(&self, channel: &str, day: i32) -> bool {
+        let (policy, history) = (self.contact(), &self.shopper.history);
+        let window = policy.response_days as i32;
+        let purchase_days = history.days().iter().filter(|bought| bought.orders > 0).map(|bought| bought.day.0);
+        let purchase_days: Vec<_> = purchase_days.filter(|&bought| bought <= day).collect();
+        let mut silent = 0;
+        for sent in self.sent.iter().filter(|sent| sent.channel.as_deref() == Some(channel)) {
+            let next = self.sent.iter().map(|other| other.day).filter(|&other| other > sent.day).min();
+            let until = next.unwrap_or(i32::MAX).min(sent.day + window);
+            if purchase_days.iter().any(|&bought| bought > sent.day && bought <= until) {
+                silent = 0;
+            } else if day - sent.day >= window {
+                silent += 1;
+            }
+        }
+        policy.unanswered_before_next_channel.is_some_and(|limit| silent >= limit)
+    }
+
     /// Over which of the step's channels, and when; `None` where she can be reached over none.
     fn channel(&self, plan: &Plan, step: usize, day: i32) -> Option<(Option<String>, i32)> {
         let policy = self.contact();
@@ -247,7 +268,9 @@ impl<'a> Machine<'a> {
             preferred.extend(usual.iter().cloned());
             preferred.extend(reachable.iter().filter(|channel| !is_dormant || *channel != "social").cloned());
         }
-        let open: Vec<_> = preferred.iter().filter(|channel| reachable.contains(channel)).collect();
+        let mut open: Vec<_> = preferred.iter().filter(|channel| reachable.contains(channel)).collect();
+        // A stable sort: the others in the order of preference, then the silent.
+        open.sort_by_key(|channel| self.is_silent(channel, day));
         let days: Vec<_> = open.iter().map(|channel| first_free(Some(channel))).collect();
         let best = days.iter().min()?;
         let now = open.iter().zip(&days).find(|(_, on)| **on == day).map(|(channel, _)| (*channel).clone());
