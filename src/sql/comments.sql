@@ -221,7 +221,7 @@ $comments$;
 COMMENT ON FUNCTION channel_responses(purchase_history, contact_history, date, segment_policy) IS
     'How one customer answers, by channel: a purchase within the policy''s contact.response_days is the answer to the last contact before it.';
 COMMENT ON FUNCTION dormant_responses(
-    purchase_history, contact_history, date, segment_policy, engagement_history, text
+    purchase_history, contact_history, date, segment_policy, engagement_history, text, membership_history
 ) IS
     'Whether one customer answered contacts while dormant, by reason and year of dormancy on the day of the contact.';
 COMMENT ON FUNCTION dormant_response_order(text[], integer[], bigint[], bigint[], segment_policy) IS

@@ -118,11 +118,13 @@ fn customer_months(
     policy: default!(Option<SegmentPolicy>, "NULL"),
     engagement: default!(Option<EngagementHistory>, "NULL"),
     membership: default!(Option<Membership>, "NULL"),
+    memberships: default!(Option<MembershipHistory>, "NULL"),
 ) -> SetOf<CustomerMonth, (Day, Day, &'static str, &'static str, Option<i32>, i64, Decimal)> {
     let (Some(months), Some(as_of)) = (months, as_of) else {
         return SetOf::empty();
     };
     let (history, policy) = (history_of(&history), policy_of(&policy));
+    let membership = KnownMembership::new(membership, memberships.as_ref());
     let customer_on = |day| {
         check_for_interrupts!();
         Customer::new(Some(history), day, policy, engagement.as_ref(), membership)

@@ -51,7 +51,9 @@ COMMENT ON FUNCTION purchases_by_month(purchase_history, date) IS
     'The calendar months up to as_of in which something happened, from that of the first purchase on, with orders and revenue.';
 COMMENT ON FUNCTION state_movements(purchase_history, date, date, interval, segment_policy, engagement_history, text, membership_history) IS
     'One customer''s lifecycle state from step to step, with the revenue of as many days before and after; no rows as long as the customer is a prospect.';
-COMMENT ON FUNCTION customer_months(purchase_history, integer, date, segment_policy, engagement_history, text) IS
+COMMENT ON FUNCTION customer_months(
+    purchase_history, integer, date, segment_policy, engagement_history, text, membership_history
+) IS
     'What one customer did in the calendar month of as_of, up to that day, and in the months before it, with the state before and after.';
 COMMENT ON FUNCTION kpis() IS
     'The KPIs of NAME_kpis in order: what they are measured in, how targets are judged, labels and meaning in English and Japanese.';

@@ -14,7 +14,7 @@ use crate::dormancy_response::{DormantKind, DormantResponse, KindResponse};
 use crate::engagement::EngagementHistory;
 use crate::error::{Error, ErrorKind, Result};
 use crate::history::{NO_PURCHASES, PurchaseHistory};
-use crate::membership::Membership;
+use crate::membership::{KnownMembership, Membership, MembershipHistory};
 use crate::memory;
 use crate::proportion::Proportion;
 
@@ -51,10 +51,12 @@ fn dormant_responses(
     policy: default!(Option<SegmentPolicy>, "NULL"),
     engagement: default!(Option<EngagementHistory>, "NULL"),
     membership: default!(Option<Membership>, "NULL"),
+    memberships: default!(Option<MembershipHistory>, "NULL"),
 ) -> SetOf<DormantAnswer, (&'static str, i32, i32, bool)> {
     let (Some(log), Some(as_of)) = (contacts, as_of) else {
         return SetOf::empty();
     };
+    let membership = KnownMembership::new(membership, memberships.as_ref());
     let customer = Customer::new(history.as_ref(), as_of, policy_of(&policy), engagement.as_ref(), membership);
     // No log has more days than an integer counts.
     let row = |r: DormantResponse| (r.kind.reason.name(), r.kind.year, r.contacts as i32, r.is_answered);

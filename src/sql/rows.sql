@@ -22,7 +22,9 @@ ALTER FUNCTION due_step_reasons() ROWS 11;
 ALTER FUNCTION ab_verdicts() ROWS 3;
 ALTER FUNCTION ab_factors() ROWS 3;
 ALTER FUNCTION kpis() ROWS 20;
-ALTER FUNCTION customer_months(purchase_history, integer, date, segment_policy, engagement_history, text) ROWS 12;
+ALTER FUNCTION customer_months(
+    purchase_history, integer, date, segment_policy, engagement_history, text, membership_history
+) ROWS 12;
 ALTER FUNCTION customer_columns() ROWS 27;
 ALTER FUNCTION _view_columns() ROWS 95;
 ALTER FUNCTION _view_columns() ROWS 96;
@@ -31,7 +33,9 @@ ALTER FUNCTION _known_words(text, segment_policy) ROWS 20;
 
 -- And about how many those of one customer have, and of one shop.
 ALTER FUNCTION channel_responses(purchase_history, contact_history, date, segment_policy) ROWS 3;
-ALTER FUNCTION dormant_responses(purchase_history, contact_history, date, segment_policy, engagement_history, text) ROWS 2;
+ALTER FUNCTION dormant_responses(
+    purchase_history, contact_history, date, segment_policy, engagement_history, text, membership_history
+) ROWS 2;
 ALTER FUNCTION dormant_response_order(text[], integer[], bigint[], bigint[], segment_policy) ROWS 18;
 ALTER FUNCTION _view_columns() ROWS 120;
 ALTER FUNCTION _source_columns() ROWS 36;

@@ -136,7 +136,9 @@ $sql$SELECT %1$sm.month, m.to_day,
        count(*) FILTER (WHERE m.state_after = 'dormant') AS dormant,
        count(*) FILTER (WHERE m.state_after = 'vip') AS vips
 FROM %4$s AS f
-CROSS JOIN LATERAL @extschema@.customer_months(f.history, 12, f.as_of, f.policy, f.engagement, f.membership) AS m
+CROSS JOIN LATERAL @extschema@.customer_months(
+    f.history, 12, f.as_of, f.policy, f.engagement, f.membership, f.memberships
+) AS m
 GROUP BY %1$sm.month, m.to_day$sql$,
         @extschema@._tenant_column(s, 'f'),
         (SELECT string_agg(format('count(*) FILTER (WHERE m.months_after = 0 AND %2$s) AS again_%1$s, '

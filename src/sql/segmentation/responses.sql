@@ -33,7 +33,7 @@ $sql$WITH kinds AS (
         SELECT %2$sr.dormancy_reason, r.dormant_year, 0 AS customers, 1 AS contacted, r.answered::integer AS answered
         FROM %3$s AS f
         CROSS JOIN LATERAL @extschema@.dormant_responses(
-            f.history, f.contacts, f.as_of, f.policy, f.engagement, f.membership
+            f.history, f.contacts, f.as_of, f.policy, f.engagement, f.membership, f.memberships
         ) AS r
         UNION ALL
         SELECT %4$sc.dormancy_reason, @extschema@.dormant_year(p.as_of - c.last_purchase_on, p.policy), 1, 0, 0
