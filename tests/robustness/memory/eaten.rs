@@ -4,7 +4,7 @@ use super::limit::*;
 use crate::common::*;
 
 /// Calls of every kind, each with what it takes to load, to parse and to answer.
-const CALLS: [&str; 13] = [
+const CALLS: [&str; 14] = [
     "length('{\"2024-01-01\": {\"orders\": 1, \"amount\": 5}}'::purchase_history::text)",
     "length('{\"review\": {\"2024-01-01\": 1}}'::engagement_history::text)",
     "length('[{\"on\": \"2024-01-01\", \"times\": 2}]'::contact_history::text)",
