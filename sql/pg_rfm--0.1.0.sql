@@ -1383,7 +1383,8 @@ CREATE  FUNCTION "customer_months"(
 	"as_of" date, /* Option < Day > */
 	"policy" segment_policy DEFAULT NULL, /* Option < SegmentPolicy > */
 	"engagement" engagement_history DEFAULT NULL, /* Option < EngagementHistory > */
-	"membership" text DEFAULT NULL /* Option < Membership > */
+	"membership" text DEFAULT NULL, /* Option < Membership > */
+	"memberships" membership_history DEFAULT NULL /* Option < MembershipHistory > */
 ) RETURNS SETOF customer_month /* SetOf < CustomerMonth,
 (Day, Day, & '_ str, & '_ str, Option < i32 > , i64, Decimal) > */
 IMMUTABLE PARALLEL SAFE COST 1000
@@ -1514,7 +1515,8 @@ CREATE  FUNCTION "dormant_responses"(
 	"as_of" date, /* Option < Day > */
 	"policy" segment_policy DEFAULT NULL, /* Option < SegmentPolicy > */
 	"engagement" engagement_history DEFAULT NULL, /* Option < EngagementHistory > */
-	"membership" text DEFAULT NULL /* Option < Membership > */
+	"membership" text DEFAULT NULL, /* Option < Membership > */
+	"memberships" membership_history DEFAULT NULL /* Option < MembershipHistory > */
 ) RETURNS SETOF dormant_answer /* SetOf < DormantAnswer, (& '_ str, i32, i32, bool) > */
 IMMUTABLE PARALLEL SAFE COST 300
 LANGUAGE c /* Rust */
@@ -3900,7 +3902,7 @@ $sql$WITH kinds AS (
         SELECT %2$sr.dormancy_reason, r.dormant_year, 0 AS customers, 1 AS contacted, r.answered::integer AS answered
         FROM %3$s AS f
         CROSS JOIN LATERAL @extschema@.dormant_responses(
-            f.history, f.contacts, f.as_of, f.policy, f.engagement, f.membership
+            f.history, f.contacts, f.as_of, f.policy, f.engagement, f.membership, f.memberships
         ) AS r
         UNION ALL
         SELECT %4$sc.dormancy_reason, @extschema@.dormant_year(p.as_of - c.last_purchase_on, p.policy), 1, 0, 0
@@ -4274,7 +4276,9 @@ COMMENT ON FUNCTION purchases_by_month(purchase_history, date) IS
     'The calendar months up to as_of in which something happened, from that of the first purchase on, with orders and revenue.';
 COMMENT ON FUNCTION state_movements(purchase_history, date, date, interval, segment_policy, engagement_history, text, membership_history) IS
     'One customer''s lifecycle state from step to step, with the revenue of as many days before and after; no rows as long as the customer is a prospect.';
-COMMENT ON FUNCTION customer_months(purchase_history, integer, date, segment_policy, engagement_history, text) IS
+COMMENT ON FUNCTION customer_months(
+    purchase_history, integer, date, segment_policy, engagement_history, text, membership_history
+) IS
     'What one customer did in the calendar month of as_of, up to that day, and in the months before it, with the state before and after.';
 COMMENT ON FUNCTION kpis() IS
     'The KPIs of NAME_kpis in order: what they are measured in, how targets are judged, labels and meaning in English and Japanese.';
@@ -4377,8 +4381,9 @@ BEGIN
     IF s.targets IS NULL THEN
         RETURN;
     END IF;
-    EXECUTE format('SELECT concat_ws('', '', %s) FROM (%s) AS r GROUP BY %1$s HAVING count(*) > 1 ORDER BY %1$s LIMIT 1',
-                   keys, @extschema@._targets_sql(s)) INTO example;
+    EXECUTE format('SELECT concat_ws('', '', %1$s) FROM (%2$s) AS r '
+                   'GROUP BY %1$s HAVING count(*) > 1 ORDER BY %1$s LIMIT 1', keys, @extschema@._targets_sql(s))
+        INTO example;
     IF example IS NOT NULL THEN
         RAISE EXCEPTION '% has several targets of %', @extschema@._source_table(s, 'targets'), example
             USING ERRCODE = 'unique_violation',
@@ -4417,12 +4422,15 @@ $sql$SELECT %1$sm.month, m.to_day,
        count(*) FILTER (WHERE m.state_before = 'at_risk') AS were_at_risk,
        count(*) FILTER (WHERE m.state_before = 'at_risk' AND m.orders > 0) AS saved,
        count(*) FILTER (WHERE m.state_before NOT IN ('prospect', 'dormant')) AS were_awake,
-       count(*) FILTER (WHERE m.state_before NOT IN ('prospect', 'dormant') AND m.state_after = 'dormant') AS fell_asleep,
+       count(*) FILTER (WHERE m.state_before NOT IN ('prospect', 'dormant')
+                              AND m.state_after = 'dormant') AS fell_asleep,
        count(*) FILTER (WHERE m.state_after <> 'prospect') AS customers,
        count(*) FILTER (WHERE m.state_after = 'dormant') AS dormant,
        count(*) FILTER (WHERE m.state_after = 'vip') AS vips
 FROM %4$s AS f
-CROSS JOIN LATERAL @extschema@.customer_months(f.history, 12, f.as_of, f.policy, f.engagement, f.membership) AS m
+CROSS JOIN LATERAL @extschema@.customer_months(
+    f.history, 12, f.as_of, f.policy, f.engagement, f.membership, f.memberships
+) AS m
 GROUP BY %1$sm.month, m.to_day$sql$,
         @extschema@._tenant_column(s, 'f'),
         (SELECT string_agg(format('count(*) FILTER (WHERE m.months_after = 0 AND %2$s) AS again_%1$s, '
@@ -4476,8 +4484,8 @@ $counted$;
 COMMENT ON FUNCTION _counted_kpis_sql(segmentation_settings) IS
     'Part of segmentations: the SELECT of numerator and denominator of each KPI and month.';
 
--- Every KPI of a month and every target: one without an actual, of a month to come for example, keeps its row. What grows
--- in the course of a month is held against as much of the target as the month has days behind it.
+-- Every KPI of a month and every target: one without an actual, of a month to come for example, keeps its row. What
+-- grows in the course of a month is held against as much of the target as the month has days behind it.
 CREATE FUNCTION _kpis_sql(s segmentation_settings) RETURNS text
 LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp
 AS $kpis$
@@ -4490,8 +4498,8 @@ $sql$WITH counted AS (
                 ELSE round(c.numerator / nullif(c.denominator, 0), 6) END AS actual,
            %3$s
 )
-SELECT %4$sc.kpi, c.period, k.%5$I AS kpi_label, k.sort_order AS kpi_order, k.unit, c.numerator, c.denominator, c.actual,
-       i.rate_low AS actual_low, i.rate_high AS actual_high, e.final_on, e.final_on > p.as_of AS is_interim,
+SELECT %4$sc.kpi, c.period, k.%5$I AS kpi_label, k.sort_order AS kpi_order, k.unit, c.numerator, c.denominator,
+       c.actual, i.rate_low AS actual_low, i.rate_high AS actual_high, e.final_on, e.final_on > p.as_of AS is_interim,
        c.target, a.target_so_far,
        CASE WHEN k.lower_is_better THEN c.actual <= a.target_so_far ELSE c.actual >= a.target_so_far END AS on_track
 FROM compared AS c
@@ -4504,7 +4512,9 @@ CROSS JOIN LATERAL (
                 THEN round(c.target * (c.to_day - c.period + 1) / (d.month_end - c.period + 1), 6)
                 ELSE c.target END AS target_so_far
 ) AS a
-CROSS JOIN LATERAL @extschema@.wilson_interval(CASE k.unit WHEN 'rate' THEN c.numerator::bigint END, c.denominator) AS i$sql$,
+CROSS JOIN LATERAL @extschema@.wilson_interval(
+    CASE k.unit WHEN 'rate' THEN c.numerator::bigint END, c.denominator
+) AS i$sql$,
         @extschema@._counted_kpis_sql(s),
         CASE WHEN s.targets IS NULL THEN @extschema@._tenant_column(s, 'c') || 'c.kpi, c.month AS period'
              ELSE CASE WHEN s.tenant IS NULL THEN '' ELSE format('coalesce(c.%1$I, t.%1$I) AS %1$I, ', s.tenant) END
@@ -4536,16 +4546,16 @@ BEGIN
             (SELECT 'stands without an actual; known are: ' || string_agg(k.kpi, ', ' ORDER BY k.sort_order)
              FROM @extschema@.kpis() AS k), @extschema@._target_rows_sql(s));
         RETURN QUERY EXECUTE format(counted, 'target without a KPI, month or finite value',
-            'r.kpi IS NULL OR r.period IS NULL OR r.target IS NULL', 'concat_ws('', '', r.kpi, r.period, r.target)', 'ignored',
-            @extschema@._target_rows_sql(s));
+            'r.kpi IS NULL OR r.period IS NULL OR r.target IS NULL', 'concat_ws('', '', r.kpi, r.period, r.target)',
+            'ignored', @extschema@._target_rows_sql(s));
     END IF;
     IF s.costs IS NOT NULL THEN
         RETURN QUERY EXECUTE format(counted, 'costs of an unknown purpose',
             'r.purpose NOT IN (''acquisition'', ''reactivation'')', 'r.purpose',
             'in no KPI; known are: acquisition, reactivation', @extschema@._cost_rows_sql(s));
         RETURN QUERY EXECUTE format(counted, 'costs without a purpose, month or finite amount',
-            'r.purpose IS NULL OR r.period IS NULL OR r.amount IS NULL', 'concat_ws('', '', r.purpose, r.period, r.amount)',
-            'ignored', @extschema@._cost_rows_sql(s));
+            'r.purpose IS NULL OR r.period IS NULL OR r.amount IS NULL',
+            'concat_ws('', '', r.purpose, r.period, r.amount)', 'ignored', @extschema@._cost_rows_sql(s));
     END IF;
 END
 $audit$;
@@ -4569,7 +4579,8 @@ DECLARE
     relation regclass := @extschema@._source_table(s, 'contacts');
     day text := @extschema@._day(s, relation, 'c', s.contacts_contacted_at);
 BEGIN
-    RETURN format('SELECT %s, %s AS campaign, nullif(%s, '''') AS test_group, nullif(%s, '''') AS channel, %s AS joined_on',
+    RETURN format('SELECT %s, %s AS campaign, nullif(%s, '''') AS test_group, '
+                  'nullif(%s, '''') AS channel, %s AS joined_on',
                   @extschema@._keys_as_in_orders(s, 'contacts', 'c'),
                   @extschema@._in_default_collation(@extschema@._text('c', s.contacts_campaign)),
                   @extschema@._in_default_collation(@extschema@._text('c', s.contacts_group)),
@@ -4598,9 +4609,9 @@ $members$;
 COMMENT ON FUNCTION _campaign_members_sql(segmentation_settings) IS
     'Part of segmentations: the SELECT of who was in which campaign, in which group, since when.';
 
--- Two looks at each group: those whose window is over, and, as long as a window of the campaign is open, everybody so far.
--- Who can be reached over a channel is no chance, so that only whole groups are held against the holdout; and whoever
--- looks often enough finds something, so that there is a verdict only when all windows are over.
+-- Two looks at each group: those whose window is over, and, as long as a window of the campaign is open, everybody so
+-- far. Who can be reached over a channel is no chance, so that only whole groups are held against the holdout; and
+-- whoever looks often enough finds something, so that there is a verdict only when all windows are over.
 CREATE FUNCTION _campaigns_sql(s segmentation_settings) RETURNS text
 LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp
 AS $campaigns$
@@ -5175,7 +5186,9 @@ DECLARE
     kind pg_class;
 BEGIN
     s := @extschema@._with_changes(
-        s, given - columns_of_orders - '{engagement_columns,contacts_columns,membership_log_columns,customers_columns,targets_columns,costs_columns}'::text[]);
+        s, given - columns_of_orders
+           - '{engagement_columns,contacts_columns,membership_log_columns,customers_columns,targets_columns,'
+              'costs_columns}'::text[]);
     s.settings_version := @extschema@._settings_version();
     s.time_zone := coalesce(s.time_zone, current_setting('TimeZone'));
     s.lang := coalesce(s.lang, 'en');
@@ -7138,14 +7151,10 @@ ALTER FUNCTION purchase_stages() ROWS 3;
 ALTER FUNCTION vip_tiers() ROWS 4;
 ALTER FUNCTION memberships() ROWS 4;
 ALTER FUNCTION membership_moments() ROWS 6;
-ALTER FUNCTION membership_periods(membership_history, date) ROWS 3;
-ALTER FUNCTION subscription_months(membership_history, date) ROWS 12;
-ALTER FUNCTION subscription_cycles(membership_history, interval, date) ROWS 12;
 ALTER FUNCTION dormancy_categories() ROWS 5;
 ALTER FUNCTION dormancy_reasons() ROWS 6;
 ALTER FUNCTION policy_presets() ROWS 6;
 ALTER FUNCTION next_actions(segment_policy) ROWS 30;
-ALTER FUNCTION next_actions(segment_policy) ROWS 27;
 ALTER FUNCTION labels() ROWS 70;
 ALTER FUNCTION rfm_segments(segment_policy) ROWS 11;
 ALTER FUNCTION scenario_presets() ROWS 20;
@@ -7154,21 +7163,23 @@ ALTER FUNCTION due_step_reasons() ROWS 11;
 ALTER FUNCTION ab_verdicts() ROWS 3;
 ALTER FUNCTION ab_factors() ROWS 3;
 ALTER FUNCTION kpis() ROWS 20;
-ALTER FUNCTION customer_months(purchase_history, integer, date, segment_policy, engagement_history, text) ROWS 12;
 ALTER FUNCTION customer_columns() ROWS 27;
-ALTER FUNCTION _view_columns() ROWS 95;
-ALTER FUNCTION _view_columns() ROWS 96;
-ALTER FUNCTION _source_columns() ROWS 27;
+ALTER FUNCTION _view_columns() ROWS 160;
+ALTER FUNCTION _source_columns() ROWS 40;
 ALTER FUNCTION _known_words(text, segment_policy) ROWS 20;
 
 -- And about how many those of one customer have, and of one shop.
 ALTER FUNCTION channel_responses(purchase_history, contact_history, date, segment_policy) ROWS 3;
-ALTER FUNCTION dormant_responses(purchase_history, contact_history, date, segment_policy, engagement_history, text) ROWS 2;
+ALTER FUNCTION dormant_responses(
+    purchase_history, contact_history, date, segment_policy, engagement_history, text, membership_history
+) ROWS 2;
 ALTER FUNCTION dormant_response_order(text[], integer[], bigint[], bigint[], segment_policy) ROWS 18;
-ALTER FUNCTION _view_columns() ROWS 120;
-ALTER FUNCTION _source_columns() ROWS 36;
-ALTER FUNCTION _view_columns() ROWS 77;
-ALTER FUNCTION _source_columns() ROWS 31;
+ALTER FUNCTION customer_months(
+    purchase_history, integer, date, segment_policy, engagement_history, text, membership_history
+) ROWS 12;
+ALTER FUNCTION membership_periods(membership_history, date) ROWS 3;
+ALTER FUNCTION subscription_months(membership_history, date) ROWS 12;
+ALTER FUNCTION subscription_cycles(membership_history, interval, date) ROWS 12;
 /* </end connected objects> */
 
 /* <begin connected objects> */
@@ -7403,7 +7414,7 @@ $comments$;
 COMMENT ON FUNCTION channel_responses(purchase_history, contact_history, date, segment_policy) IS
     'How one customer answers, by channel: a purchase within the policy''s contact.response_days is the answer to the last contact before it.';
 COMMENT ON FUNCTION dormant_responses(
-    purchase_history, contact_history, date, segment_policy, engagement_history, text
+    purchase_history, contact_history, date, segment_policy, engagement_history, text, membership_history
 ) IS
     'Whether one customer answered contacts while dormant, by reason and year of dormancy on the day of the contact.';
 COMMENT ON FUNCTION dormant_response_order(text[], integer[], bigint[], bigint[], segment_policy) IS
