@@ -43,6 +43,7 @@ pub fn argument(type_name: &str, large: bool) -> Option<&'static str> {
         "\"any\"" => ("1", LONG),
         "uuid" => ("'00000000-0000-0000-0000-000000000001'::uuid", "'ffffffff-ffff-ffff-ffff-ffffffffffff'::uuid"),
         "bytea" => ("'\\x01'::bytea", "repeat(repeat('x', 1000), 50000)::bytea"),
+        "integer[]" => ("ARRAY[1, 2]", "array_fill(1, ARRAY[6000000])"),
         "bigint[]" => ("ARRAY[3, 1]::bigint[]", "array_fill(1::bigint, ARRAY[6000000])"),
         "ab_result" => ("(1000, 10, 0.01, 0.005, 0.02, 5000, 5, 90000)::ab_result", "NULL::ab_result"),
         _ => return None,
