@@ -17,7 +17,7 @@ use crate::history::{NO_PURCHASES, PurchaseHistory};
 use crate::kpi::{self, Period};
 use crate::membership::Membership;
 use crate::memory;
-use crate::movement::movements;
+use crate::movement::{Movement, movements};
 use crate::proportion::Proportion;
 
 /// The history of an argument, where NULL is that of somebody who has not bought yet.
@@ -100,6 +100,10 @@ fn state_movements(
         name!(to_state, &'static str),
         name!(revenue_before, Decimal),
         name!(revenue_after, Decimal),
+        name!(from_segment, Option<String>),
+        name!(to_segment, Option<String>),
+        name!(from_tier, &'static str),
+        name!(to_tier, &'static str),
     ),
 > {
     let (Some(from_day), Some(to_day), Some(step)) = (from_day, to_day, step) else {
@@ -111,8 +115,14 @@ fn state_movements(
         check_for_interrupts!();
     });
     let customer_on = |day| Customer::new(Some(history), day, policy, engagement.as_ref(), membership);
-    let rows = movements(history, days, customer_on)
-        .map(|m| (m.from, m.to, m.from_state.name(), m.to_state.name(), m.revenue_before, m.revenue_after));
+    let owned = |segment: Option<&str>| segment.map(str::to_owned);
+    let rows = movements(history, days, customer_on).map(
+        |Movement { from, to, before, after, revenue_before, revenue_after }| {
+            let (states, tiers) = ((before.state.name(), after.state.name()), (before.tier.name(), after.tier.name()));
+            let segments = (owned(before.segment), owned(after.segment));
+            (from, to, states.0, states.1, revenue_before, revenue_after, segments.0, segments.1, tiers.0, tiers.1)
+        },
+    );
     TableIterator::new(memory::collect(rows))
 }
 

@@ -15,5 +15,5 @@ ALTER FUNCTION due_step_reasons() ROWS 11;
 ALTER FUNCTION ab_verdicts() ROWS 3;
 ALTER FUNCTION ab_factors() ROWS 3;
 ALTER FUNCTION customer_columns() ROWS 27;
-ALTER FUNCTION _view_columns() ROWS 76;
+ALTER FUNCTION _view_columns() ROWS 102;
 ALTER FUNCTION _source_columns() ROWS 27;

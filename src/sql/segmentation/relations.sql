@@ -24,7 +24,10 @@ AS $relations$
                CASE WHEN s.tenant IS NULL THEN '' ELSE format(' Each %s by itself.', s.tenant) END AS of_tenant,
                'every segmentation has it' AS always,
                coalesce('views => ' || quote_literal(s.views::text),
-                        'made unless views leaves it out') AS chosen
+                        'made unless views leaves it out') AS chosen,
+               num_nonnulls(s.attributes, s.first_order) > 0 AS has_attributes,
+               concat_ws(', ', 'attributes => ' || quote_literal(s.attributes::text),
+                         'first_order => ' || quote_literal(s.first_order::text)) AS by_attribute
     ) AS t
     CROSS JOIN LATERAL (VALUES
         (1, 'settings', 'TABLE', true, t.always, false, '{name}'::text[], NULL,
@@ -35,49 +38,78 @@ AS $relations$
         (3, 'histories', 'TABLE', true, t.always, false, t.customer,
             CASE WHEN with_queries THEN @extschema@._histories_sql(s) END,
             format('Purchase histories of %s.', s.orders)),
-        (4, 'engagement', 'TABLE', s.engagement IS NOT NULL, 'engagement => ' || quote_literal(s.engagement), false,
+        (4, 'first_orders', 'TABLE', s.first_order IS NOT NULL,
+            'first_order => ' || quote_literal(s.first_order::text), false, t.customer,
+            CASE WHEN with_queries AND s.first_order IS NOT NULL THEN @extschema@._first_orders_sql(s) END,
+            format('First orders of %s.', s.orders)),
+        (5, 'engagement', 'TABLE', s.engagement IS NOT NULL, 'engagement => ' || quote_literal(s.engagement), false,
             t.customer,
             CASE WHEN with_queries AND s.engagement IS NOT NULL THEN @extschema@._engagement_sql(s) END,
             format('Engagement histories of %s.', s.engagement)),
-        (5, 'contacts', 'TABLE', s.contacts IS NOT NULL, 'contacts => ' || quote_literal(s.contacts), false,
+        (6, 'contacts', 'TABLE', s.contacts IS NOT NULL, 'contacts => ' || quote_literal(s.contacts), false,
             t.customer,
             CASE WHEN with_queries AND s.contacts IS NOT NULL THEN @extschema@._contacts_sql(s) END,
             format('Logs of contacts of %s.', s.contacts)),
-        (6, 'profiles', 'TABLE', s.customers IS NOT NULL, 'customers => ' || quote_literal(s.customers), false,
+        (7, 'profiles', 'TABLE', s.customers IS NOT NULL, 'customers => ' || quote_literal(s.customers), false,
             t.customer,
             CASE WHEN with_queries AND s.customers IS NOT NULL THEN @extschema@._profiles_sql(s) END,
-            format('Memberships, channels and last contacts of %s.', s.customers)),
-        (7, 'status', 'TABLE', true, t.always, true, '{segmentation}', NULL,
+            format('Memberships, channels, last contacts and attributes of %s.', s.customers)),
+        (8, 'status', 'TABLE', true, t.always, true, '{segmentation}', NULL,
             'The day and policy that the views answer for, and figures of the last refresh: one row.'),
-        (8, 'noted', 'TABLE', s.track = 'trigger', 'track => ' || quote_literal(s.track), false, NULL, NULL,
+        (9, 'noted', 'TABLE', s.track = 'trigger', 'track => ' || quote_literal(s.track), false, NULL, NULL,
             'Customers whose orders changed since the last refresh; a row without a key: all of them.'),
-        (9, 'facts', 'VIEW', true, t.always, true, NULL,
+        (10, 'facts', 'VIEW', true, t.always, true, NULL,
             CASE WHEN with_queries THEN @extschema@._facts_sql(s) END,
             'All that is known of a customer: the arguments of segment_customer and its like. Prospects have no '
             'history.'),
-        (10, 'customers', 'MATERIALIZED VIEW', true, t.always, true, t.customer,
+        (11, 'customers', 'MATERIALIZED VIEW', true, t.always, true, t.customer,
             CASE WHEN with_queries THEN @extschema@._customers_sql(s) END,
             'One row a customer, as of the day in the status table.'),
-        (11, 'customers_today', 'VIEW', true, t.always, true, NULL,
+        (12, 'customers_today', 'VIEW', true, t.always, true, NULL,
             CASE WHEN with_queries THEN @extschema@._customers_today_sql(s) END,
             'The customers with what changes by itself every day.'),
-        (12, 'segments', 'MATERIALIZED VIEW', 'segments' = ANY (s.views) IS NOT FALSE, t.chosen, true,
+        (13, 'segments', 'MATERIALIZED VIEW', 'segments' = ANY (s.views) IS NOT FALSE, t.chosen, true,
             t.tenant || '{lifecycle_state,rfm_segment}',
-            CASE WHEN with_queries THEN @extschema@._segments_sql(s) END,
+            CASE WHEN with_queries THEN @extschema@._segments_sql(s, false) END,
             'How many customers and how much revenue, by lifecycle state and RFM segment.' || t.of_tenant),
-        (13, 'movement', 'MATERIALIZED VIEW', 'movement' = ANY (s.views) IS NOT FALSE, t.chosen, true,
+        (14, 'movement', 'MATERIALIZED VIEW', 'movement' = ANY (s.views) IS NOT FALSE, t.chosen, true,
             t.tenant || '{from_day,to_day,from_state,to_state}',
-            CASE WHEN with_queries THEN @extschema@._movement_sql(s) END,
+            CASE WHEN with_queries THEN @extschema@._movement_sql(s, false) END,
             'Who moved from which lifecycle state to which in each of the last twelve months that are over; '
             'who was still a prospect at its end is left out.' || t.of_tenant),
-        (14, 'cohorts', 'MATERIALIZED VIEW', 'cohorts' = ANY (s.views) IS NOT FALSE, t.chosen, true,
+        (15, 'transitions', 'MATERIALIZED VIEW', 'transitions' = ANY (s.views) IS NOT FALSE, t.chosen, true,
+            t.tenant || '{dimension,from_day,to_day,from_value,to_value}',
+            CASE WHEN with_queries THEN @extschema@._transitions_sql(s) END,
+            'The same as movement for lifecycle states, RFM segments and VIP tiers, one dimension beside the other.'
+                || t.of_tenant),
+        (16, 'cohorts', 'MATERIALIZED VIEW', 'cohorts' = ANY (s.views) IS NOT FALSE, t.chosen, true,
             t.tenant || '{first_month,months_after}',
-            CASE WHEN with_queries THEN @extschema@._cohorts_sql(s) END,
+            CASE WHEN with_queries THEN @extschema@._cohorts_sql(s, false) END,
             'What those who first bought in a month did in the year after it, month by month.' || t.of_tenant),
-        (15, 'actions', 'MATERIALIZED VIEW', 'actions' = ANY (s.views) IS NOT FALSE, t.chosen, true,
+        (17, 'actions', 'MATERIALIZED VIEW', 'actions' = ANY (s.views) IS NOT FALSE, t.chosen, true,
             t.tenant || '{action_rule,action_channel}',
             CASE WHEN with_queries THEN @extschema@._actions_sql(s) END,
-            'How many customers wait for which next step, by channel.' || t.of_tenant)
+            'How many customers wait for which next step, by channel.' || t.of_tenant),
+        (18, 'attributes', 'MATERIALIZED VIEW',
+            t.has_attributes AND 'attributes' = ANY (s.views) IS NOT FALSE, t.by_attribute, true,
+            t.tenant || '{attribute,value}',
+            CASE WHEN with_queries AND t.has_attributes THEN @extschema@._attributes_sql(s) END,
+            'Which customers come back: second purchase and revenue by each attribute.' || t.of_tenant),
+        (19, 'segments_by', 'MATERIALIZED VIEW',
+            t.has_attributes AND 'segments_by' = ANY (s.views) IS NOT FALSE, t.by_attribute, true,
+            t.tenant || '{attribute,value,lifecycle_state,rfm_segment}',
+            CASE WHEN with_queries AND t.has_attributes THEN @extschema@._segments_sql(s, true) END,
+            'The segments by each attribute; shares are within its value.' || t.of_tenant),
+        (20, 'movement_by', 'MATERIALIZED VIEW',
+            t.has_attributes AND 'movement_by' = ANY (s.views) IS NOT FALSE, t.by_attribute, true,
+            t.tenant || '{attribute,value,from_day,to_day,from_state,to_state}',
+            CASE WHEN with_queries AND t.has_attributes THEN @extschema@._movement_sql(s, true) END,
+            'The movement by each attribute.' || t.of_tenant),
+        (21, 'cohorts_by', 'MATERIALIZED VIEW',
+            t.has_attributes AND 'cohorts_by' = ANY (s.views) IS NOT FALSE, t.by_attribute, true,
+            t.tenant || '{attribute,value,first_month,months_after}',
+            CASE WHEN with_queries AND t.has_attributes THEN @extschema@._cohorts_sql(s, true) END,
+            'The cohorts by each attribute.' || t.of_tenant)
     ) AS r (place, suffix, kind, is_asked_for, reason, is_readable, keys, query, comment)
 $relations$;
 COMMENT ON FUNCTION _relations(segmentation_settings, boolean) IS
@@ -87,9 +119,14 @@ COMMENT ON FUNCTION _relations(segmentation_settings, boolean) IS
 CREATE FUNCTION _column_comment(s segmentation_settings, suffix text, name text) RETURNS text
 LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp
 AS $comment$
-    SELECT format(CASE s.lang WHEN 'ja' THEN c.comment_ja ELSE c.comment END, s.orders)
+    SELECT format(CASE s.lang WHEN 'ja' THEN c.comment_ja ELSE c.comment END,
+                  CASE a.source WHEN 'customers' THEN s.customers ELSE s.orders END)
     FROM @extschema@._view_columns() AS c
-    WHERE c.name IN (_column_comment.name, '') AND coalesce(c.suffix, _column_comment.suffix) = _column_comment.suffix
+    LEFT JOIN @extschema@._attributes(s) AS a ON a.name = _column_comment.name
+    CROSS JOIN LATERAL (
+        SELECT coalesce('(' || a.argument || ')', _column_comment.suffix) AS suffix
+    ) AS place
+    WHERE c.name IN (_column_comment.name, '') AND coalesce(c.suffix, place.suffix) = place.suffix
     ORDER BY c.name = '', c.suffix
     LIMIT 1
 $comment$;

@@ -53,6 +53,8 @@ CREATE TYPE segmentation_settings AS (
     customers_line_id text,
     customers_consents text,
     customers_last_contacted_on text,
+    attributes text[],
+    first_order text[],
     as_of date,
     lang text,
     track text,
@@ -77,7 +79,7 @@ CREATE FUNCTION segmentation_arguments() RETURNS TABLE (
     argument text, type text, default_value text, can_be_altered boolean, can_be_reset boolean, leaves_views boolean,
     is_audited boolean, meaning text
 )
-LANGUAGE sql IMMUTABLE PARALLEL SAFE ROWS 24 SET search_path = pg_catalog, pg_temp
+LANGUAGE sql IMMUTABLE PARALLEL SAFE ROWS 26 SET search_path = pg_catalog, pg_temp
 AS $arguments$
     VALUES
     ('name', 'text', NULL, false, false, false, false,
@@ -123,6 +125,12 @@ AS $arguments$
     ('customers_columns', 'jsonb', 'NULL', true, false, false, true,
         'Columns of it that are not found by their names: tenant, customer, membership, email, phone, postal_address, '
         'line_id, consents, last_contacted_on.'),
+    ('attributes', 'text[]', 'NULL', true, true, false, false,
+        'Columns of the customers'' table that become columns of NAME_customers and dimensions of the reports, for '
+        'example {prefecture,acquired_by}. NULL: none.'),
+    ('first_order', 'text[]', 'NULL', true, true, false, false,
+        'Columns of the orders that do so as the first order of each customer has them, for example {product,medium}. '
+        'NULL: none.'),
     ('schema', 'text', 'pg_catalog.current_schema()', false, false, false, false,
         'The schema of its relations.'),
     ('as_of', 'date', 'NULL', true, true, true, true,
@@ -135,8 +143,8 @@ AS $arguments$
     ('readers', 'text[]', 'NULL', true, true, true, false,
         'Roles that may read the views; public is everybody. NULL: only the owner.'),
     ('views', 'text[]', 'NULL', true, true, false, false,
-        'The materialized views to make beside customers, which is made in any case: segments, movement, cohorts, '
-        'actions. NULL: these four.')
+        'The materialized views to make beside customers, which is made in any case: segments, movement, transitions, '
+        'cohorts, actions, and by attribute attributes, segments_by, movement_by, cohorts_by. NULL: all of them.')
 $arguments$;
 COMMENT ON FUNCTION segmentation_arguments() IS
     'The arguments of create_segmentation: type, default, whether alter_segmentation changes it and reset sets it '
