@@ -48,8 +48,8 @@ const VIEW_COLUMNS: &[(&str, &str, &str, &str)] = &[
         "Share of them who bought again within the 90 days (F2), 0 to 1; NULL: nobody can be judged.",
         "そのうち 90 日以内に 2 回目を購入した割合（F2 転換率）、0 から 1。NULL は対象者なし。",
     ),
-    ("", "second_purchase_90_low", "Lower bound of its 95 % interval.", "その 95 % 信頼区間の下限。"),
-    ("", "second_purchase_90_high", "Upper bound of its 95 % interval.", "その 95 % 信頼区間の上限。"),
+    ("", "second_purchase_90_low", "Lower bound of its 95 %% interval.", "その 95 %% 信頼区間の下限。"),
+    ("", "second_purchase_90_high", "Upper bound of its 95 %% interval.", "その 95 %% 信頼区間の上限。"),
     (
         "",
         "judged_365",
@@ -62,8 +62,8 @@ const VIEW_COLUMNS: &[(&str, &str, &str, &str)] = &[
         "Share of them who bought again within the 365 days (F2), 0 to 1; NULL: nobody can be judged.",
         "そのうち 365 日以内に 2 回目を購入した割合（F2 転換率）、0 から 1。NULL は対象者なし。",
     ),
-    ("", "second_purchase_365_low", "Lower bound of its 95 % interval.", "その 95 % 信頼区間の下限。"),
-    ("", "second_purchase_365_high", "Upper bound of its 95 % interval.", "その 95 % 信頼区間の上限。"),
+    ("", "second_purchase_365_low", "Lower bound of its 95 %% interval.", "その 95 %% 信頼区間の下限。"),
+    ("", "second_purchase_365_high", "Upper bound of its 95 %% interval.", "その 95 %% 信頼区間の上限。"),
     (
         "",
         "revenue_365",
