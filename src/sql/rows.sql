@@ -14,6 +14,6 @@ ALTER FUNCTION message_keys() ROWS 32;
 ALTER FUNCTION due_step_reasons() ROWS 11;
 ALTER FUNCTION ab_verdicts() ROWS 3;
 ALTER FUNCTION ab_factors() ROWS 3;
-ALTER FUNCTION customer_columns() ROWS 27;
-ALTER FUNCTION _view_columns() ROWS 102;
+ALTER FUNCTION customer_columns() ROWS 32;
+ALTER FUNCTION _view_columns() ROWS 107;
 ALTER FUNCTION _source_columns() ROWS 27;

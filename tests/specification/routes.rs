@@ -400,7 +400,8 @@ fn plain_sql_of_the_bench_yields_the_same_columns() {
 
 const SEGMENT_COLUMNS: &str = "first_purchase_on, last_purchase_on, recency_days, orders, purchase_days, monetary, \
      r_score, f_score, m_score, rfm_score, rfm_segment, lifecycle_state, purchase_stage, value_score, relation_score, \
-     vip_score, vip_tier, last_tier, dormancy_category, dormancy_reason, next_action, action_rule, action_behavior, \
+     vip_score, vip_tier, last_tier, vip_missing, orders_to_vip, span_days_to_vip, relation_to_vip, value_to_vip, \
+     dormancy_category, dormancy_reason, next_action, action_rule, action_behavior, \
      action_channel, action_due_on, action_after_wait";
 
 fn qualified(table: &str, columns: &str) -> String {
