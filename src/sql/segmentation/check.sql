@@ -115,7 +115,11 @@ DECLARE
     attribute record;
     column_type oid;
 BEGIN
-    IF s.customers IS NULL AND s.attributes IS NOT NULL THEN
+    IF num_nonnulls(s.attributes, s.first_order) = 0 THEN
+        PERFORM @extschema@._refuse(format('views names %s, which takes attributes or first_order', n.view),
+                                    'Name columns too: first_order => ''{product}''.')
+        FROM unnest(s.views) AS n (view) WHERE n.view IN ('attributes', 'segments_by', 'movement_by', 'cohorts_by');
+    ELSIF s.customers IS NULL AND s.attributes IS NOT NULL THEN
         PERFORM @extschema@._refuse('attributes are given without customers',
                                     'Name the table too: customers => ...; columns of the orders are first_order.');
     END IF;
