@@ -155,8 +155,8 @@ BEGIN
             RAISE EXCEPTION 'column % of % is %, which cannot be an attribute', quote_ident(attribute.name),
                 attribute.relation, column_type::regtype
                 USING ERRCODE = 'datatype_mismatch',
-                      HINT = 'It must be a text, an enum, a boolean, an integer, numeric, a uuid or a date. A view over '
-                          'the table can cast it.';
+                      HINT = 'It must be a text, an enum, a boolean, an integer, numeric, a uuid or a date. A view '
+                          'over the table can cast it.';
         END IF;
     END LOOP;
 END

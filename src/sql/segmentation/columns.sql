@@ -266,7 +266,8 @@ AS $changed$
         UNION ALL
         SELECT a.place, a.name, a.stored_in, a.base_type FROM @extschema@._attribute_columns(s) AS a
     ) AS c (place, name, stored_in, type)
-    LEFT JOIN pg_attribute AS t ON t.attrelid = to_regclass(@extschema@._relation(s, c.stored_in)) AND t.attname = c.name
+    LEFT JOIN pg_attribute AS t
+        ON t.attrelid = to_regclass(@extschema@._relation(s, c.stored_in)) AND t.attname = c.name
     WHERE c.type IS DISTINCT FROM t.atttypid
 $changed$;
 COMMENT ON FUNCTION _changed_types(segmentation_settings) IS

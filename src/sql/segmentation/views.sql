@@ -34,7 +34,8 @@ LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp
 AS $each$
     SELECT CASE WHEN by_attribute THEN format(E'\nJOIN LATERAL (VALUES %s) AS a (attribute, value, is_of_first_order)'
                                               '\n    ON NOT a.is_of_first_order OR %s IS NOT NULL',
-        string_agg(format('(%L::pg_catalog.text, left(coalesce(%s, ''''), 200) COLLATE pg_catalog."default", %L::pg_catalog.bool)',
+        string_agg(format(
+            '(%L::pg_catalog.text, left(coalesce(%s, ''''), 200) COLLATE pg_catalog."default", %L::pg_catalog.bool)',
             a.name,
             CASE a.base_type WHEN 'date'::regtype THEN format('to_json(%s.%I) #>> ''{}''', alias, a.name)
                              ELSE format('%s.%I::pg_catalog.text', alias, a.name) END,
@@ -238,7 +239,8 @@ LEFT JOIN %3$s AS l ON l.value = v.from_value AND l.dimension = v.dimension
 LEFT JOIN %3$s AS n ON n.value = v.to_value AND n.dimension = v.dimension
 GROUP BY %1$sv.dimension, m.from_day, m.to_day, v.from_value, v.to_value$sql$,
         @extschema@._tenant_column(s, 'f'), @extschema@._moves_sql(s),
-        format('(SELECT ''lifecycle_state'' AS dimension, state AS value, %1$I AS label FROM @extschema@.lifecycle_states()'
+        format('(SELECT ''lifecycle_state'' AS dimension, state AS value, %1$I AS label'
+               ' FROM @extschema@.lifecycle_states()'
                ' UNION ALL SELECT ''vip_tier'', tier, %1$I FROM @extschema@.vip_tiers()'
                ' UNION ALL SELECT ''rfm_segment'', state, %1$I FROM @extschema@.lifecycle_states()'
                ' WHERE state = ''prospect'')',
@@ -281,10 +283,11 @@ WHERE (a.first_month + make_interval(months => n.months_after + 1))::date - 1 <=
         @extschema@._each_attribute(s, 'f', 'm.month', by_attribute))
 $cohorts$;
 COMMENT ON FUNCTION _cohorts_sql(segmentation_settings, boolean) IS
-    'Part of segmentations: the SELECT of one row a month of first purchase and month after it, by attribute or of all.';
+    'Part of segmentations: the SELECT of one row a month of first purchase and month after it, by attribute or of '
+    'all.';
 
--- Which customers come back: the second purchase and the revenue of those for whom the days given are over, so that those
--- who came lately make no value look worse or better.
+-- Which customers come back: the second purchase and the revenue of those for whom the days given are over, so that
+-- those who came lately make no value look worse or better.
 CREATE FUNCTION _attributes_sql(s segmentation_settings) RETURNS text
 LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp
 AS $attributes$
@@ -315,8 +318,8 @@ FROM (
     JOIN %4$s AS f ON %5$s%6$s
 ) AS a
 GROUP BY %1$sa.attribute, a.value$sql$,
-        @extschema@._tenant_column(s, 'a'), @extschema@._dimensions(s, 'c', true), @extschema@._relation(s, 'customers'),
-        @extschema@._relation(s, 'facts'), @extschema@._same_key(s, 'f', 'c'),
+        @extschema@._tenant_column(s, 'a'), @extschema@._dimensions(s, 'c', true),
+        @extschema@._relation(s, 'customers'), @extschema@._relation(s, 'facts'), @extschema@._same_key(s, 'f', 'c'),
         @extschema@._each_attribute(s, 'c', 'c.first_purchase_on', true))
 $attributes$;
 COMMENT ON FUNCTION _attributes_sql(segmentation_settings) IS
