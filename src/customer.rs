@@ -326,6 +326,7 @@ impl<'a> Customer<'a> {
         let state = self.lifecycle_state();
         let orders = purchases.map_or(0, |purchases| purchases.orders);
         let is_dormant = state == LifecycleState::Dormant;
+        let tier = self.tier_decision();
         let complaint = self.open_complaint();
         let reason = self.reason_by(complaint).map(|decision| decision.reason);
         let (history, engagement, as_of) = (self.history, self.engagement, self.as_of);
@@ -352,8 +353,9 @@ impl<'a> Customer<'a> {
             value_score: self.value_score()?,
             relation_score: self.relation_score().map(vip::shown_score).transpose()?,
             vip_score: self.vip_score()?,
-            vip_tier: Some(self.vip_tier()),
+            vip_tier: Some(tier.tier),
             last_tier: self.last_tier_decision().map(|decision| decision.tier),
+            to_vip: Some(tier.distance()),
             dormancy_category: DormancyCategory::of(orders, self.membership()).filter(|_| is_dormant),
             dormancy_reason: reason.filter(|_| is_dormant),
             reason_if_dormant: reason,

@@ -47,6 +47,7 @@ pub fn explain<'a>(customer: &Customer<'a>, contact: ContactFacts<'a>) -> Result
         "vip_score": value.map(|value| vip::vip_score_reasons(value, relation, &policy.vip)).transpose()?,
         "vip_tier": tier.reasons()?,
         "last_tier": customer.last_tier_decision().map(|decision| decision.reasons()).transpose()?,
+        "vip_missing": facts.to_vip.map(|distance| distance.reasons()),
         "dormancy_category":
             DormancyCategory::reasons(facts.dormancy_category, facts.orders.unwrap_or(0), facts.membership),
         "dormancy_reason": customer.reason_decision().map(|decision| decision.reasons(customer.money_scale())),

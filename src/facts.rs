@@ -9,7 +9,7 @@ use crate::engagement::EngagementHistory;
 use crate::lifecycle::{LifecycleState, PurchaseStage};
 use crate::membership::Membership;
 use crate::rfm::Scores;
-use crate::vip::VipTier;
+use crate::vip::{Distance, VipTier};
 
 /// What is known of a customer; `None` is unknown.
 #[derive(Clone, Debug, Default)]
@@ -56,6 +56,8 @@ pub struct Facts<'a> {
     pub vip_tier: Option<VipTier>,
     /// VIP tier on the last purchase day.
     pub last_tier: Option<VipTier>,
+    /// How far from being a VIP.
+    pub to_vip: Option<Distance>,
     /// Kind of dormant customer.
     pub dormancy_category: Option<DormancyCategory>,
     /// Reason for dormancy; `None` unless dormant.

@@ -1,22 +1,41 @@
-//! Who moved from which lifecycle state to which, and with how much revenue: one customer, step by step.
+//! Who moved from which lifecycle state, RFM segment and VIP tier to which, and with how much revenue: one customer, step by
+//! step.
 
 use crate::customer::Customer;
 use crate::day::Day;
 use crate::decimal::Decimal;
 use crate::history::PurchaseHistory;
 use crate::lifecycle::LifecycleState;
+use crate::vip::VipTier;
+
+/// What a customer is called on a day.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Labels<'a> {
+    /// Her lifecycle state.
+    pub state: LifecycleState,
+    /// Her RFM segment; `None` for a prospect.
+    pub segment: Option<&'a str>,
+    /// Her VIP tier.
+    pub tier: VipTier,
+}
+
+impl<'a> Labels<'a> {
+    fn of(customer: &Customer<'a>) -> Self {
+        Labels { state: customer.lifecycle_state(), segment: customer.rfm_segment(), tier: customer.vip_tier() }
+    }
+}
 
 /// What became of a customer from one day to another.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Movement {
+pub struct Movement<'a> {
     /// The day it starts from.
     pub from: Day,
     /// The day it leads to, after `from`.
     pub to: Day,
-    /// The state on `from`.
-    pub from_state: LifecycleState,
-    /// The state on `to`.
-    pub to_state: LifecycleState,
+    /// What she is called on `from`.
+    pub before: Labels<'a>,
+    /// What she is called on `to`.
+    pub after: Labels<'a>,
     /// All amounts, refunds included, of as many days up to `from` as there are from there to `to`.
     pub revenue_before: Decimal,
     /// All amounts, refunds included, from the day after `from` to `to`.
@@ -38,20 +57,18 @@ pub fn movements<'a>(
     h: &PurchaseHistory,
     mut days: impl Iterator<Item = Day>,
     customer_on: impl Fn(Day) -> Customer<'a>,
-) -> impl Iterator<Item = Movement> {
-    let mut next = move || days.next().map(|day| (day, customer_on(day).lifecycle_state()));
+) -> impl Iterator<Item = Movement<'a>> {
+    let mut next = move || days.next().map(|day| (day, Labels::of(&customer_on(day))));
     let mut earlier = next();
     let steps = std::iter::from_fn(move || {
         let later = next()?;
         Some((earlier.replace(later)?, later))
     });
-    steps.filter(|(_, (_, to_state))| *to_state != LifecycleState::Prospect).map(
-        |((from, from_state), (to, to_state))| {
-            let before = from.plus(-to.days_since(from)).unwrap_or(Day::MIN);
-            let (revenue_before, revenue_after) = (revenue(h, before, from), revenue(h, from, to));
-            Movement { from, to, from_state, to_state, revenue_before, revenue_after }
-        },
-    )
+    steps.filter(|(_, (_, after))| after.state != LifecycleState::Prospect).map(|((from, before), (to, after))| {
+        let start = from.plus(-to.days_since(from)).unwrap_or(Day::MIN);
+        let (revenue_before, revenue_after) = (revenue(h, start, from), revenue(h, from, to));
+        Movement { from, to, before, after, revenue_before, revenue_after }
+    })
 }
 
 #[cfg(test)]
@@ -68,7 +85,7 @@ mod tests {
             .map(|m| {
                 let revenues = [m.revenue_before, m.revenue_after].map(|revenue| revenue.to_string());
                 let [before, after] = revenues;
-                (m.to.0, m.from_state.name(), m.to_state.name(), before, after)
+                (m.to.0, m.before.state.name(), m.after.state.name(), before, after)
             })
             .collect()
     }

@@ -324,6 +324,28 @@ impl<'a> TierDecision<'a> {
         TierDecision { tier, facts, is_tied, has_membership, policy }
     }
 
+    /// How far the customer is from being a VIP.
+    pub fn distance(&self) -> Distance {
+        let TierDecision { facts: TierFacts { buying, value, relation, .. }, policy, .. } = *self;
+        let (orders, span_days) = match self.tier {
+            VipTier::Vip | VipTier::Candidate => (0, 0),
+            VipTier::Supporter | VipTier::Regular => missing_purchases(buying, policy),
+        };
+        let one = i128::from(Millionths::ONE);
+        let value = value.map_or((0, 1), |value| (value.numerator, value.denominator));
+        Distance {
+            orders,
+            span_days,
+            relation: relation.map(|relation| missing_points(policy.min_relation_score, relation.get(), one)),
+            value: policy
+                .untracked_min_value_score
+                .filter(|_| relation.is_none())
+                .map(|limit| missing_points(limit, value.0, value.1)),
+            no_value_will_do: relation.is_none() && policy.untracked_min_value_score.is_none(),
+            has_membership: self.has_membership,
+        }
+    }
+
     /// The tier and every limit it was decided by, for explanations.
     ///
     /// # Errors
@@ -367,6 +389,73 @@ impl<'a> TierDecision<'a> {
             },
         }))
     }
+}
+
+/// How far a customer is from being a VIP: what would have to come to what there is.
+#[derive(Clone, Copy, Debug)]
+pub struct Distance {
+    /// Purchases, each on a day of its own, that make her a candidate by frequency; 0 for a candidate.
+    pub orders: i64,
+    /// Days by which her first and last purchase lie too close for a candidate; 0 for a candidate.
+    pub span_days: i64,
+    /// Relation points; `None` where engagement is not tracked.
+    pub relation: Option<Decimal>,
+    /// Points of the value score; `None` where engagement is tracked, or where no value score would do.
+    pub value: Option<Decimal>,
+    /// Whether her tie to the shop is judged by the value score, which no score would satisfy.
+    no_value_will_do: bool,
+    has_membership: bool,
+}
+
+impl Distance {
+    /// What is missing, by name; nothing for a VIP.
+    fn missing(&self) -> impl Iterator<Item = &'static str> {
+        let is_missing = |points: Option<Decimal>| points.is_some_and(|points| points > Decimal::ZERO);
+        [
+            (self.orders > 0, "orders"),
+            (self.span_days > 0, "span"),
+            (is_missing(self.relation), "relation"),
+            (is_missing(self.value) || self.no_value_will_do, "value"),
+            (!self.has_membership, "membership"),
+        ]
+        .into_iter()
+        .filter_map(|(is_missing, name)| is_missing.then_some(name))
+    }
+
+    /// The names of what is missing, separated by commas; `None` for a VIP.
+    pub fn missing_in_words(&self) -> Option<String> {
+        let names: Vec<_> = self.missing().collect();
+        (!names.is_empty()).then(|| names.join(","))
+    }
+
+    /// What is missing and how it is counted, for explanations.
+    pub fn reasons(&self) -> Value {
+        json!({
+            "missing": self.missing().collect::<Vec<_>>(),
+            "orders": self.orders,
+            "span_days": self.span_days,
+            "relation": self.relation,
+            "value": self.value,
+            "rule": "orders and span: to be a candidate by frequency, where one more purchase renews the recency and \
+                     lengthens the span; relation or value: to the limit of the tie, rounded up to 2 decimals",
+        })
+    }
+}
+
+/// Purchases and days of span that are missing to be a candidate by frequency, of somebody who is none. Only another
+/// purchase lengthens the span and renews the recency.
+fn missing_purchases(buying: Option<CandidateFacts>, policy: &Vip) -> (i64, i64) {
+    let [frequency, purchase_days, span] =
+        buying.map_or([0; 3], |buying| [buying.frequency, buying.purchase_days, buying.span_days]);
+    let orders = (i64::from(policy.min_orders) - frequency).max(i64::from(policy.min_purchase_days) - purchase_days);
+    (orders.max(1), (i64::from(policy.min_span_days) - span).max(0))
+}
+
+/// `limit - numerator / denominator` points, at least 0, rounded up to 2 decimals.
+fn missing_points(limit: Millionths, numerator: i128, denominator: i128) -> Decimal {
+    let one = i128::from(Millionths::ONE);
+    let (missing, unit) = (100 * (limit.get() * denominator - numerator * one), one * denominator);
+    Decimal::new(((missing + unit - 1).div_euclid(unit)).max(0), 2)
 }
 
 fn tier_of(is_candidate: bool, is_tied: bool, has_membership: bool, is_tracked: bool) -> VipTier {
@@ -501,6 +590,47 @@ mod tests {
         let rich = CandidateFacts { purchase_days: 2, frequency: 2, recency_days: 60, monetary, ..steady };
         assert!(is_candidate(rich));
         assert!(!is_candidate(CandidateFacts { recency_days: 61, ..rich }));
+    }
+
+    #[test]
+    fn what_is_missing_says_how_far_it_is() {
+        let document = Document::parse(r#"{"vip": {"memberships": ["continuing"]}}"#).unwrap();
+        let policy = &document.policy().unwrap().vip;
+        let steady = CandidateFacts {
+            span_days: 84,
+            frequency: 4,
+            purchase_days: 3,
+            recency_days: 45,
+            monetary: Decimal::from(1),
+            dormant_limit: 60,
+        };
+        let missing = |buying, value, relation: Option<&str>, membership| {
+            let relation = relation.map(|points| Millionths((points.parse::<f64>().unwrap() * 1e6) as i64));
+            let facts = TierFacts { on: Day(0), buying, value, relation, membership };
+            let distance = TierDecision::of(facts, policy, &Countdown::default()).distance();
+            let points = distance.relation.or(distance.value).map(|points| points.to_string());
+            (
+                distance.missing_in_words().unwrap_or_default(),
+                distance.orders,
+                distance.span_days,
+                points.unwrap_or_default(),
+            )
+        };
+        let told = |words: &str, orders, span, points: &str| (words.to_owned(), orders, span, points.to_owned());
+        let value = |numerator, denominator| Some(ValueScore { numerator, denominator });
+        assert_eq!(missing(Some(steady), value(0, 1), Some("50"), None), told("", 0, 0, "0.00"));
+        assert_eq!(missing(Some(steady), value(0, 1), Some("49.991"), None), told("relation", 0, 0, "0.01"));
+        assert_eq!(missing(Some(steady), value(250, 3), None, None), told("value", 0, 0, "6.67"));
+        let paused = Some(Membership::Paused);
+        assert_eq!(missing(Some(steady), value(0, 1), Some("60"), paused), told("membership", 0, 0, "0.00"));
+        assert_eq!(missing(None, None, Some("0"), None), told("orders,span,relation", 4, 84, "50.00"));
+        // Who bought often enough, but is silent for too long, or bought all of it at once, needs one more purchase.
+        let silent = CandidateFacts { recency_days: 46, ..steady };
+        assert_eq!(missing(Some(silent), value(0, 1), Some("50"), None), told("orders", 1, 0, "0.00"));
+        let burst = CandidateFacts { span_days: 3, ..steady };
+        assert_eq!(missing(Some(burst), value(0, 1), Some("50"), None), told("orders,span", 1, 81, "0.00"));
+        let few = CandidateFacts { frequency: 9, purchase_days: 1, ..steady };
+        assert_eq!(missing(Some(few), value(0, 1), Some("50"), None), told("orders", 2, 0, "0.00"));
     }
 
     #[test]

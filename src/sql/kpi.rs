@@ -19,7 +19,7 @@ use crate::kpi::{self, Kpi, Period};
 use crate::membership::{KnownMembership, Membership, MembershipHistory};
 use crate::memory;
 use crate::month;
-use crate::movement::movements;
+use crate::movement::{Movement, movements};
 use crate::proportion::Proportion;
 
 /// The history of an argument, where NULL is that of somebody who has not bought yet.
@@ -93,7 +93,21 @@ fn state_movements(
     engagement: default!(Option<EngagementHistory>, "NULL"),
     membership: default!(Option<Membership>, "NULL"),
     memberships: default!(Option<MembershipHistory>, "NULL"),
-) -> SetOf<StateMovement, (Day, Day, &'static str, &'static str, Decimal, Decimal)> {
+) -> SetOf<
+    StateMovement,
+    (
+        Day,
+        Day,
+        &'static str,
+        &'static str,
+        Decimal,
+        Decimal,
+        Option<String>,
+        Option<String>,
+        &'static str,
+        &'static str,
+    ),
+> {
     let (Some(from_day), Some(to_day), Some(step)) = (from_day, to_day, step) else {
         return SetOf::empty();
     };
@@ -104,8 +118,14 @@ fn state_movements(
     });
     let membership = KnownMembership::new(membership, memberships.as_ref());
     let customer_on = |day| Customer::new(Some(history), day, policy, engagement.as_ref(), membership);
-    let rows = movements(history, days, customer_on)
-        .map(|m| (m.from, m.to, m.from_state.name(), m.to_state.name(), m.revenue_before, m.revenue_after));
+    let owned = |segment: Option<&str>| segment.map(str::to_owned);
+    let rows = movements(history, days, customer_on).map(
+        |Movement { from, to, before, after, revenue_before, revenue_after }| {
+            let (states, tiers) = ((before.state.name(), after.state.name()), (before.tier.name(), after.tier.name()));
+            let segments = (owned(before.segment), owned(after.segment));
+            (from, to, states.0, states.1, revenue_before, revenue_after, segments.0, segments.1, tiers.0, tiers.1)
+        },
+    );
     SetOf::new(memory::collect(rows))
 }
 

@@ -257,7 +257,11 @@ CREATE TYPE state_movement AS (
     from_state text,
     to_state text,
     revenue_before numeric,
-    revenue_after numeric
+    revenue_after numeric,
+    from_segment text,
+    to_segment text,
+    from_tier text,
+    to_tier text
 );
 COMMENT ON TYPE state_movement IS 'A row of state_movements().';
 

@@ -198,6 +198,7 @@ RETURNS TABLE (
     r_score int, f_score int, m_score int, rfm_score int, rfm_segment text,
     lifecycle_state text, purchase_stage text,
     value_score numeric, relation_score numeric, vip_score numeric, vip_tier text, last_tier text,
+    vip_missing text, orders_to_vip numeric, span_days_to_vip numeric, relation_to_vip numeric, value_to_vip numeric,
     dormancy_category text, dormancy_reason text,
     next_action text, action_rule text, action_behavior text, action_channel text, action_due_on date,
     action_after_wait text,
@@ -643,6 +644,13 @@ SELECT x.customer_id,
             ELSE reference.rounded(a.value_weight * x.numerator + (1 - a.value_weight) * x.relation * x.denominator,
                                    x.denominator, 2) END,
        x.vip_tier, x.last_tier,
+       nullif(concat_ws(',',
+           CASE WHEN w.orders > 0 THEN 'orders' END,
+           CASE WHEN w.span > 0 THEN 'span' END,
+           CASE WHEN x.relation IS NOT NULL AND w.relation > 0 THEN 'relation' END,
+           CASE WHEN x.relation IS NULL AND (w.value > 0) IS NOT FALSE THEN 'value' END,
+           CASE WHEN NOT x.membership = ANY (a.memberships) THEN 'membership' END), ''),
+       w.orders, w.span, CASE WHEN x.relation IS NOT NULL THEN w.relation END, CASE WHEN x.relation IS NULL THEN w.value END,
        CASE WHEN x.state = 'dormant' THEN reference.dormancy_category(x.orders, x.membership) END,
        CASE WHEN x.state = 'dormant' THEN x.reason END,
        coalesce(n.action, 'none'), n.rule, coalesce(n.behavior, 'none'),
@@ -666,7 +674,20 @@ SELECT x.customer_id,
        CASE WHEN x.orders > 0 THEN reference.rounded(x.monetary, x.orders, 6) END,
        x.as_of - x.first_on, x.span, x.candidate,
        x.f, x.at_risk_after, x.dormant_after, x.relation, x.reason
-FROM ruled AS x CROSS JOIN ask AS a LEFT JOIN action AS n ON n.rule = x.rule
+FROM ruled AS x CROSS JOIN ask AS a
+-- What is missing to be a VIP. By frequency only: no number of purchases is worth a sum of money. Another purchase makes
+-- the recency 0, and nothing but another purchase makes the span longer.
+CROSS JOIN LATERAL (
+    SELECT CASE WHEN x.candidate THEN 0
+                ELSE greatest(1, a.min_orders - x.f, a.min_purchase_days - x.purchase_days) END AS orders,
+           CASE WHEN x.candidate THEN 0 ELSE greatest(0, a.min_span_days - coalesce(x.span, 0)) END AS span,
+           greatest(0, ceil((a.min_relation_score - x.relation) * 100)) * 0.01 AS relation,
+           CASE WHEN a.untracked_min_value_score IS NOT NULL THEN
+               greatest(0, div(n.missing, x.denominator) + CASE WHEN mod(n.missing, x.denominator) > 0 THEN 1 ELSE 0 END)
+                   * 0.01 END AS value
+    FROM (SELECT 100 * (a.untracked_min_value_score * x.denominator - coalesce(x.numerator, 0)) AS missing) AS n
+) AS w
+LEFT JOIN action AS n ON n.rule = x.rule
 $$;
 
 RESET client_min_messages;

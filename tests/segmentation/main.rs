@@ -4,6 +4,7 @@
 mod common;
 
 mod alter;
+mod attributes;
 mod audit;
 mod changed_database;
 mod create;

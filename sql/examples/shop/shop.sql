@@ -15,7 +15,8 @@ CREATE TABLE public.customers (
     phone          text,
     postal_address text,
     line_id        text,
-    consents       jsonb                -- channel to true or false; NULL: from the time before consents were asked for
+    consents       jsonb,               -- channel to true or false; NULL: from the time before consents were asked for
+    acquired_by    text                 -- what brought them
 );
 
 CREATE TABLE public.orders (
@@ -23,7 +24,8 @@ CREATE TABLE public.orders (
     customer_id integer NOT NULL REFERENCES public.customers,
     ordered_on  date NOT NULL,
     amount      numeric NOT NULL,       -- what was paid; negative: a refund
-    discount    numeric                 -- what the price was lowered by; NULL: not known
+    discount    numeric,                -- what the price was lowered by; NULL: not known
+    product     text                    -- NULL: a refund
 );
 
 CREATE TABLE public.events (
@@ -120,7 +122,7 @@ SELECT c, kind, n, day,
 FROM planned
 WHERE day <= stop_day AND NOT (away_days > 0 AND day BETWEEN back_day - away_days AND back_day);
 
-INSERT INTO public.customers (customer_id, registered_on, membership, email, phone, postal_address, line_id, consents)
+INSERT INTO public.customers (customer_id, registered_on, membership, email, phone, postal_address, line_id, consents, acquired_by)
 SELECT c,
        date '2024-01-01' + greatest(0, first_day - pg_temp.dice(20, c, 'registered')),
        CASE WHEN kind IN ('steady', 'good') THEN
@@ -175,7 +177,10 @@ SELECT c,
                'sms',    CASE WHEN pg_temp.dice(10, c, 'consent sms') < 6 THEN pg_temp.dice(2, c, 'sms') = 0 END,
                'phone',  pg_temp.dice(10, c, 'consent phone') < 5,
                'postal', pg_temp.dice(10, c, 'consent postal') < 8))
-       END
+       END,
+       -- a site for coupons brings many who buy once
+       CASE WHEN kind IN ('once', 'hunter') AND pg_temp.dice(2, c, 'by coupon') = 0 THEN 'coupon site'
+            ELSE pg_temp.pick(ARRAY['search', 'magazine', 'friend', 'coupon site'], c, 'acquired') END
 FROM plan;
 
 -- Last autumn, day 653, those who had been dormant for 181 days or longer and could be reached got a letter, or the same letter
@@ -196,10 +201,13 @@ JOIN public.campaign_members AS m ON m.customer_id = c
 CROSS JOIN LATERAL generate_series(0, pg_temp.dice(3, c, 'answer orders')) AS s (n)
 WHERE pg_temp.dice(CASE "group" WHEN 'letter' THEN 7 WHEN 'coupon' THEN 8 ELSE 30 END, c, 'answer') = 0;
 
-INSERT INTO public.orders (order_id, customer_id, ordered_on, amount, discount)
+INSERT INTO public.orders (order_id, customer_id, ordered_on, amount, discount, product)
 SELECT row_number() OVER (ORDER BY day, c, n), c, date '2024-01-01' + day, price - price * percent / 100,
        -- the till of the first months did not keep discounts
-       CASE WHEN day >= 60 THEN price * percent / 100 END
+       CASE WHEN day >= 60 THEN price * percent / 100 END,
+       -- who begins with the serum stays more often
+       CASE WHEN n = 0 AND kind IN ('steady', 'good') AND pg_temp.dice(2, c, 'begins with') = 0 THEN 'serum'
+            ELSE pg_temp.pick(ARRAY['soap', 'lotion', 'serum'], c, 'product ' || n) END
 FROM purchases;
 
 -- One order in forty is sent back within two weeks, and the whole amount paid back.

@@ -266,3 +266,19 @@ SELECT period, max(actual) FILTER (WHERE kpi = 'acquired') AS acquired,
        max(actual) FILTER (WHERE kpi = 'reactivated') AS reactivated,
        round(max(actual) FILTER (WHERE kpi = 'reactivation_cost')) AS each
 FROM results_kpis WHERE period BETWEEN '2026-01-01' AND '2026-06-01' GROUP BY period ORDER BY period;
+-- ---- What brings customers who stay ------------------------------------------------------------------------------------------
+
+SELECT alter_segmentation('shop', as_of => '2026-06-30', attributes => '{acquired_by}', first_order => '{product}') \g /dev/null
+
+\echo 'By what brought them, and by their first product: the second purchase, and the revenue of a year'
+SELECT attribute, value, buyers, dormant, second_purchase_90 AS f2_90, judged_365, second_purchase_365 AS f2_365,
+       second_purchase_365_low AS low, second_purchase_365_high AS high, round(revenue_365) AS revenue_365
+FROM shop_attributes ORDER BY attribute, second_purchase_365 DESC;
+
+\echo 'Who moved into and out of the tiers in June'
+SELECT from_label, to_label, customers, revenue_after FROM shop_transitions
+WHERE dimension = 'vip_tier' AND to_day = '2026-06-30' AND from_value <> to_value ORDER BY 1, 2;
+
+\echo 'Who is nearly a VIP: what is missing, and how much of it'
+SELECT vip_missing, count(*) AS customers, min(orders_to_vip) AS orders, min(relation_to_vip) AS relation_points
+FROM shop_customers WHERE vip_tier IN ('candidate', 'supporter') GROUP BY vip_missing ORDER BY customers DESC, vip_missing;

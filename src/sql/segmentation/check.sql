@@ -72,6 +72,12 @@ BEGIN
                                     'Name the column: contacts_columns => ''{"campaign": "..."}''.');
     END IF;
     PERFORM @extschema@._same_key(s, 'a', 'b'); -- an error where a key has no order
+    s.attributes := nullif(s.attributes, '{}');
+    s.first_order := nullif(s.first_order, '{}');
+    IF s.customers IS NULL AND NOT given ? 'attributes' THEN
+        s.attributes := NULL; -- the table was reset
+    END IF;
+    PERFORM @extschema@._refuse_attributes(s);
     IF s.order_filter IS NOT NULL THEN
         -- By itself, so that the message shows the filter and no other SQL, and not between parentheses, which it could
         -- close.
@@ -113,6 +119,63 @@ END
 $views$;
 COMMENT ON FUNCTION _refuse_unknown_views(segmentation_settings) IS
     'Part of segmentations: an error where a view is asked for that there is not.';
+
+-- Attributes are columns that there are, of types that make dimensions of a report, and called like none of ours.
+CREATE FUNCTION _refuse_attributes(s segmentation_settings) RETURNS void
+LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp
+AS $attributes$
+DECLARE
+    attribute record;
+    column_type oid;
+BEGIN
+    IF num_nonnulls(s.attributes, s.first_order) = 0 THEN
+        PERFORM @extschema@._refuse(format('views names %s, which takes attributes or first_order', n.view),
+                                    'Name columns too: first_order => ''{product}''.')
+        FROM unnest(s.views) AS n (view) WHERE n.view IN ('attributes', 'segments_by', 'movement_by', 'cohorts_by');
+    ELSIF s.customers IS NULL AND s.attributes IS NOT NULL THEN
+        PERFORM @extschema@._refuse('attributes are given without customers',
+                                    'Name the table too: customers => ...; columns of the orders are first_order.');
+    END IF;
+    FOR attribute IN SELECT a.*, @extschema@._source_table(s, a.source) AS relation,
+                            count(*) OVER (PARTITION BY a.name) AS times
+                     FROM @extschema@._attributes(s) AS a ORDER BY a.place LOOP
+        SELECT @extschema@._base_type(c.atttypid) INTO column_type FROM pg_attribute AS c
+        WHERE c.attrelid = attribute.relation AND c.attname = attribute.name AND c.attnum > 0;
+        IF attribute.name IS NULL THEN
+            PERFORM @extschema@._refuse(format('a name in %s is NULL', attribute.argument),
+                                        format('Name columns: %s => ''{prefecture}''.', attribute.argument));
+        ELSIF column_type IS NULL THEN
+            RAISE EXCEPTION '% has no column %, which is named in %',
+                attribute.relation, quote_ident(attribute.name), attribute.argument
+                USING ERRCODE = 'undefined_column',
+                      HINT = format('Its columns: %s.', (
+                          SELECT string_agg(quote_ident(c.attname), ', ' ORDER BY c.attnum) FROM pg_attribute AS c
+                          WHERE c.attrelid = attribute.relation AND c.attnum > 0 AND NOT c.attisdropped));
+        ELSIF attribute.times > 1 THEN
+            PERFORM @extschema@._refuse(format('attribute %s is named twice', quote_ident(attribute.name)),
+                                        'attributes and first_order are columns of one view. A view over the table can '
+                                        'give it another name.');
+        ELSIF attribute.name = ANY (@extschema@._keys(s) || 'first_order_on'::text)
+            OR EXISTS (SELECT FROM @extschema@._view_columns() AS c WHERE c.name = attribute.name) THEN
+            PERFORM @extschema@._refuse(
+                format('an attribute is called like a key column or a column of ours: %s', quote_ident(attribute.name)),
+                'A view over the table can give it another name.');
+        ELSIF NOT EXISTS (
+            SELECT FROM pg_type AS t
+            WHERE t.oid = column_type
+                AND (t.typcategory IN ('S', 'E')
+                     OR t.oid = ANY ('{bool,int2,int4,int8,numeric,uuid,date}'::regtype[]))) THEN
+            RAISE EXCEPTION 'column % of % is %, which cannot be an attribute', quote_ident(attribute.name),
+                attribute.relation, column_type::regtype
+                USING ERRCODE = 'datatype_mismatch',
+                      HINT = 'It must be a text, an enum, a boolean, an integer, numeric, a uuid or a date. A view '
+                          'over the table can cast it.';
+        END IF;
+    END LOOP;
+END
+$attributes$;
+COMMENT ON FUNCTION _refuse_attributes(segmentation_settings) IS
+    'Part of segmentations: an error where an attribute is asked for that cannot be one.';
 
 -- What can be refused before the orders are read, which may take an hour.
 CREATE FUNCTION _refuse_early(s segmentation_settings) RETURNS void

@@ -215,6 +215,40 @@ $equal$;
 COMMENT ON FUNCTION _equal_columns(regclass, text[], text, text) IS
     'Part of segmentations: the condition that two rows have equal columns of these, which a relation has.';
 
+-- The attributes of customers, in the order in which they are named: columns of the customers' table, and columns of
+-- the orders as the first order of a customer has them. `stored_in` is the table of the segmentation that keeps them.
+CREATE FUNCTION _attributes(s segmentation_settings) RETURNS TABLE (
+    place bigint, argument text, source text, stored_in text, name text
+)
+LANGUAGE sql IMMUTABLE PARALLEL SAFE ROWS 5 SET search_path = pg_catalog, pg_temp
+AS $attributes$
+    SELECT row_number() OVER (ORDER BY a.argument, a.place), a.argument, a.source, a.stored_in, a.name
+    FROM (
+        SELECT 'attributes', 'customers', 'profiles', n.name, n.place
+        FROM unnest(s.attributes) WITH ORDINALITY AS n (name, place)
+        UNION ALL
+        SELECT 'first_order', 'orders', 'first_orders', n.name, n.place
+        FROM unnest(s.first_order) WITH ORDINALITY AS n (name, place)
+    ) AS a (argument, source, stored_in, name, place)
+$attributes$;
+COMMENT ON FUNCTION _attributes(segmentation_settings) IS 'Part of segmentations: the attributes of customers.';
+
+-- The attributes with their columns at the sources. They are kept as the type that a domain stands on, and not cut to
+-- the length that the column has now.
+CREATE FUNCTION _attribute_columns(s segmentation_settings) RETURNS TABLE (
+    place bigint, source text, stored_in text, name text, base_type oid, type text
+)
+LANGUAGE sql STABLE ROWS 5 SET search_path = pg_catalog, pg_temp
+AS $columns$
+    SELECT a.place, a.source, a.stored_in, a.name, b.base, format_type(b.base, -1)
+    FROM @extschema@._attributes(s) AS a
+    JOIN pg_attribute AS c ON c.attrelid = @extschema@._source_table(s, a.source) AND c.attname = a.name
+    CROSS JOIN LATERAL (SELECT @extschema@._base_type(c.atttypid) AS base) AS b
+    ORDER BY a.place
+$columns$;
+COMMENT ON FUNCTION _attribute_columns(segmentation_settings) IS
+    'Part of segmentations: the attributes of customers with the types of their columns.';
+
 CREATE FUNCTION _same_key(s segmentation_settings, one text, other text) RETURNS text
 LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp
 AS $same$ SELECT @extschema@._same_columns(s, @extschema@._keys(s), one, other) $same$;
@@ -227,14 +261,21 @@ AS $same$ SELECT @extschema@._equal_columns(@extschema@._source_table(s, 'orders
 COMMENT ON FUNCTION _same_columns(segmentation_settings, text[], text, text) IS
     'Part of segmentations: the condition that two rows have equal columns of these; NULL without any.';
 
--- Whether the key columns of the orders are of the types they had when the tables were made.
-CREATE FUNCTION _key_types_hold(s segmentation_settings) RETURNS boolean
+-- The key columns and attributes whose types are others than those of the tables that keep them.
+CREATE FUNCTION _changed_types(s segmentation_settings) RETURNS text
 LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp
-AS $hold$
-    SELECT coalesce(bool_and(o.atttypid = h.atttypid), false)
-    FROM unnest(@extschema@._keys(s)) AS k (name)
-    JOIN pg_attribute AS o ON o.attrelid = @extschema@._source_table(s, 'orders') AND o.attname = k.name
-    JOIN pg_attribute AS h ON h.attrelid = to_regclass(@extschema@._relation(s, 'histories')) AND h.attname = k.name
-$hold$;
-COMMENT ON FUNCTION _key_types_hold(segmentation_settings) IS
-    'Part of segmentations: whether the key columns still have the types they had.';
+AS $changed$
+    SELECT string_agg(quote_ident(c.name), ', ' ORDER BY c.place)
+    FROM (
+        SELECT 0, k.name, 'histories', o.atttypid
+        FROM unnest(@extschema@._keys(s)) AS k (name)
+        JOIN pg_attribute AS o ON o.attrelid = @extschema@._source_table(s, 'orders') AND o.attname = k.name
+        UNION ALL
+        SELECT a.place, a.name, a.stored_in, a.base_type FROM @extschema@._attribute_columns(s) AS a
+    ) AS c (place, name, stored_in, type)
+    LEFT JOIN pg_attribute AS t
+        ON t.attrelid = to_regclass(@extschema@._relation(s, c.stored_in)) AND t.attname = c.name
+    WHERE c.type IS DISTINCT FROM t.atttypid
+$changed$;
+COMMENT ON FUNCTION _changed_types(segmentation_settings) IS
+    'Part of segmentations: the columns whose types are others than when the tables were made; NULL: none.';

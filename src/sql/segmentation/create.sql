@@ -98,7 +98,7 @@ BEGIN
 
     -- Where only settings change that leave the views in their place, readers do not wait.
     IF @extschema@._with_changes(old, leave_views) IS NOT DISTINCT FROM @extschema@._with_changes(s, leave_views)
-        AND @extschema@._key_types_hold(s) THEN
+        AND @extschema@._changed_types(s) IS NULL THEN
         PERFORM @extschema@._build_or_refresh(
             s, 'refresh', old.order_filter IS DISTINCT FROM s.order_filter, NULL::date, given ? 'policy');
         IF s.lang <> old.lang THEN

@@ -194,8 +194,8 @@ DECLARE
     view record;
     rows bigint;
 BEGIN
-    IF NOT @extschema@._key_types_hold(s) THEN
-        RAISE EXCEPTION 'the key of % has another type than before: %', s.orders, @extschema@._key_list(s)
+    IF @extschema@._changed_types(s) IS NOT NULL THEN
+        RAISE EXCEPTION 'columns have another type than before: %', @extschema@._changed_types(s)
             USING ERRCODE = 'datatype_mismatch',
                   HINT = format('SELECT alter_segmentation(%L) makes the tables and views anew.', s.name);
     END IF;
@@ -216,9 +216,10 @@ BEGIN
     views_are_stale := rebuild;
     FOR stored_table IN SELECT * FROM @extschema@._relations(s, true) AS r
                   WHERE r.is_wanted AND r.kind = 'TABLE' AND r.query IS NOT NULL ORDER BY r.place LOOP
-        IF stored_table.suffix = 'histories' AND touched IS NOT NULL THEN
-            written := @extschema@._write_differences(
-                s, stored_table.suffix, stored_table.keys, @extschema@._histories_sql(s, touched), touched);
+        IF stored_table.suffix IN ('histories', 'first_orders') AND touched IS NOT NULL THEN
+            written := @extschema@._write_differences(s, stored_table.suffix, stored_table.keys, CASE stored_table.suffix
+                WHEN 'histories' THEN @extschema@._histories_sql(s, touched)
+                ELSE @extschema@._first_orders_sql(s, touched) END, touched);
             PERFORM @extschema@._report(s, stored_table.suffix || ' of noted customers', written, since);
         ELSE
             written := @extschema@._write_differences(

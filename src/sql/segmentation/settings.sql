@@ -62,6 +62,8 @@ CREATE TYPE segmentation_settings AS (
     customers_consents text,
     customers_last_contacted_on text,
     memberships jsonb,
+    attributes text[],
+    first_order text[],
     targets text,
     targets_tenant text,
     targets_kpi text,
@@ -97,7 +99,7 @@ CREATE FUNCTION segmentation_arguments() RETURNS TABLE (
     argument text, type text, default_value text, can_be_altered boolean, can_be_reset boolean, leaves_views boolean,
     is_audited boolean, meaning text
 )
-LANGUAGE sql IMMUTABLE PARALLEL SAFE ROWS 34 SET search_path = pg_catalog, pg_temp
+LANGUAGE sql IMMUTABLE PARALLEL SAFE ROWS 36 SET search_path = pg_catalog, pg_temp
 AS $arguments$
     VALUES
     ('name', 'text', NULL, false, false, false, false,
@@ -157,6 +159,12 @@ AS $arguments$
     ('memberships', 'jsonb', 'NULL', true, true, true, true,
         'What the shop''s own memberships mean: an object of word and membership; null is unknown, as an empty one is. '
         'NULL: they are as they stand there.'),
+    ('attributes', 'text[]', 'NULL', true, true, false, false,
+        'Columns of the customers'' table that become columns of NAME_customers and dimensions of the reports, for '
+        'example {prefecture,acquired_by}. NULL: none.'),
+    ('first_order', 'text[]', 'NULL', true, true, false, false,
+        'Columns of the orders that do so as the first order of each customer has them, for example {product,medium}. '
+        'NULL: none.'),
     ('targets', 'regclass', 'NULL', true, true, false, true,
         'A table of targets, one row a KPI and month, for NAME_kpis. NULL: there are none.'),
     ('targets_columns', 'jsonb', 'NULL', true, false, false, true,
@@ -180,9 +188,10 @@ AS $arguments$
     ('readers', 'text[]', 'NULL', true, true, true, false,
         'Roles that may read the views; public is everybody. NULL: only the owner.'),
     ('views', 'text[]', 'NULL', true, true, false, false,
-        'The materialized views to make beside customers, which is made in any case: segments, movement, cohorts, '
-        'actions; with contacts channels, dormant_response and, where they have a campaign, campaigns; and kpis. NULL: '
-        'all of them, but kpis only where there are targets or costs.')
+        'The materialized views to make beside customers, which is made in any case: segments, movement, transitions, '
+        'cohorts, actions; with contacts channels, dormant_response and, where they have a campaign, campaigns; with '
+        'attributes attributes, segments_by, movement_by, cohorts_by; and kpis. NULL: all of them, but kpis only where '
+        'there are targets or costs.')
 $arguments$;
 COMMENT ON FUNCTION segmentation_arguments() IS
     'The arguments of create_segmentation: type, default, whether alter_segmentation changes it and reset sets it '

@@ -210,6 +210,73 @@ $memberships$;
 COMMENT ON FUNCTION _memberships_sql(segmentation_settings) IS
     'Part of segmentations: the SELECT of the histories of memberships, one row a customer of the log.';
 
+-- The attributes of a source as columns of a SELECT, a comma before each; empty where there are none.
+CREATE FUNCTION _source_attributes(s segmentation_settings, source text, alias text) RETURNS text
+LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp
+AS $attributes$
+    SELECT coalesce(string_agg(format(', %1$s.%2$I::%3$s AS %2$I', alias, a.name, a.type), '' ORDER BY a.place), '')
+    FROM @extschema@._attribute_columns(s) AS a WHERE a.source = _source_attributes.source
+$attributes$;
+COMMENT ON FUNCTION _source_attributes(segmentation_settings, text, text) IS
+    'Part of segmentations: the attributes of a source as columns of a SELECT.';
+
+-- The first line of the first order of each customer, by which all of its attributes go. The first purchase day is that
+-- of the history. Of the orders of that day the one with the earliest line is the first, and then the one with the
+-- smallest number; of its lines that day the one with the highest amount. Only rows that are alike in all that counts
+-- could still take each other's place. The inner columns have names of their own, so that no name of the shop's meets
+-- them. The order of texts is that of their bytes, the same in every database.
+CREATE FUNCTION _first_orders_sql(s segmentation_settings, among text DEFAULT NULL) RETURNS text
+LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp
+AS $first$
+DECLARE
+    orders regclass := @extschema@._source_table(s, 'orders');
+    day text := @extschema@._day(s, orders, 'o', s.ordered_at);
+    keys text[] := @extschema@._keys(s);
+    amount text := format('o.%I::pg_catalog.numeric', s.amount);
+    moment text := format('o.%I', s.ordered_at);
+    number text;
+    of_order text := '';
+    line_columns text;
+    named_columns text;
+    line_keys text;
+    line_order text;
+BEGIN
+    IF s.order_id IS NOT NULL THEN
+        of_order := format(' OVER (PARTITION BY %s, o.%I)', @extschema@._key_list(s, 'o'), s.order_id);
+        SELECT format('o.%I%s', a.attname, CASE WHEN a.attcollation <> 0 THEN ' COLLATE pg_catalog."C"' ELSE '' END)
+        INTO number FROM pg_attribute AS a WHERE a.attrelid = orders AND a.attname = s.order_id;
+    END IF;
+    SELECT string_agg(format('o.%I AS k%s', k.name, k.place), ', ' ORDER BY k.place),
+           string_agg(format('r.k%s AS %I', k.place, k.name), ', ' ORDER BY k.place),
+           string_agg(format('r.k%s', k.place), ', ' ORDER BY k.place)
+    INTO line_columns, named_columns, line_keys
+    FROM unnest(keys) WITH ORDINALITY AS k (name, place);
+    SELECT line_columns || string_agg(format(', o.%I::%s AS a%s', a.name, a.type, a.place), '' ORDER BY a.place),
+           named_columns || ', r.day AS first_order_on'
+               || string_agg(format(', r.a%s AS %I', a.place, a.name), '' ORDER BY a.place),
+           string_agg(format(', r.a%s::pg_catalog.text COLLATE pg_catalog."C"', a.place), '' ORDER BY a.place)
+    INTO line_columns, named_columns, line_order
+    FROM @extschema@._attribute_columns(s) AS a WHERE a.source = 'orders';
+    RETURN format(
+$sql$SELECT DISTINCT ON (%1$s) %2$s
+FROM (
+    SELECT %3$s, %4$s AS day, %5$s AS amount, %6$s AS order_amount, %7$s AS order_moment, %8$s AS number
+    FROM %9$s
+        AND EXISTS (SELECT FROM %10$s AS h
+                    WHERE %11$s AND %4$s = @extschema@.first_purchase_on(h.history, '9999-12-31'))
+) AS r
+WHERE (r.order_amount < 0) IS NOT TRUE
+ORDER BY %1$s, r.order_moment, r.number, r.amount DESC NULLS LAST%12$s$sql$,
+        line_keys, named_columns, line_columns, day, amount,
+        CASE of_order WHEN '' THEN amount ELSE format('sum(%s)%s', amount, of_order) END,
+        CASE of_order WHEN '' THEN moment ELSE format('min(%s)%s', moment, of_order) END,
+        coalesce(number, 'NULL::pg_catalog.text'), @extschema@._order_rows(s, among),
+        @extschema@._relation(s, 'histories'), @extschema@._same_key(s, 'h', 'o'), line_order);
+END
+$first$;
+COMMENT ON FUNCTION _first_orders_sql(segmentation_settings, text) IS
+    'Part of segmentations: the SELECT of the attributes that come from first orders, one row a customer who bought.';
+
 -- What is known of a customer besides orders and events. Channels are NULL, not tracked, where the table has no
 -- address.
 CREATE FUNCTION _profiles_sql(s segmentation_settings) RETURNS text
@@ -227,13 +294,14 @@ BEGIN
             @extschema@._text('c', s.customers_postal_address), @extschema@._text('c', s.customers_line_id),
             @extschema@._consents(s, 'c'));
     END IF;
-    RETURN format('SELECT %s, %s AS membership, %s AS channels, %s AS last_contacted_on FROM %s AS c WHERE %s',
-        @extschema@._keys_as_in_orders(s, 'customers', 'c'), @extschema@._word(s, 'customers', 'memberships', 'c'), channels,
-        last_contacted_on, relation, @extschema@._has_key(s, 'customers', 'c'));
+    RETURN format('SELECT %s, %s AS membership, %s AS channels, %s AS last_contacted_on%s FROM %s AS c WHERE %s',
+        @extschema@._keys_as_in_orders(s, 'customers', 'c'), @extschema@._word(s, 'customers', 'memberships', 'c'),
+        channels, last_contacted_on, @extschema@._source_attributes(s, 'customers', 'c'), relation,
+        @extschema@._has_key(s, 'customers', 'c'));
 END
 $profiles$;
 COMMENT ON FUNCTION _profiles_sql(segmentation_settings) IS
-    'Part of segmentations: the SELECT of memberships, channels and last contacts, one row a customer.';
+    'Part of segmentations: the SELECT of memberships, channels, last contacts and attributes, one row a customer.';
 
 CREATE FUNCTION _refuse_double_profiles(s segmentation_settings) RETURNS void
 LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp

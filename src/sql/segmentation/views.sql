@@ -5,6 +5,47 @@
 -- recency_days) stays out of the materialized views: a refresh then writes only the rows of customers for whom
 -- something changed. Reports are of each tenant by itself.
 
+-- The attributes as columns of a SELECT over facts or customers, a comma before each; empty where there are none.
+CREATE FUNCTION _attribute_list(s segmentation_settings, alias text) RETURNS text
+LANGUAGE sql IMMUTABLE PARALLEL SAFE SET search_path = pg_catalog, pg_temp
+AS $attributes$
+    SELECT coalesce(string_agg(format(', %s.%I', alias, a.name), '' ORDER BY a.place), '')
+    FROM @extschema@._attributes(s) AS a
+$attributes$;
+COMMENT ON FUNCTION _attribute_list(segmentation_settings, text) IS
+    'Part of segmentations: the attributes as columns of a SELECT.';
+
+-- The dimensions of a report: the tenant, where there is one, and in a report by attribute its name and value. Each has
+-- a comma behind it.
+CREATE FUNCTION _dimensions(s segmentation_settings, alias text, by_attribute boolean) RETURNS text
+LANGUAGE sql IMMUTABLE PARALLEL SAFE SET search_path = pg_catalog, pg_temp
+AS $dimensions$
+    SELECT @extschema@._tenant_column(s, alias) || CASE WHEN by_attribute THEN 'a.attribute, a.value, ' ELSE '' END
+$dimensions$;
+COMMENT ON FUNCTION _dimensions(segmentation_settings, text, boolean) IS
+    'Part of segmentations: the dimensions of a report, with a comma behind each.';
+
+-- For a report by attribute, the join that makes a row of each attribute of a customer, so that ten attributes make ten
+-- times as many rows and not all combinations. A value that is not known is empty. It is a text that no setting of a
+-- session changes, of one collation, and short enough for an index. A prospect has no first order, and no row of it.
+CREATE FUNCTION _each_attribute(s segmentation_settings, alias text, first_purchase_on text, by_attribute boolean)
+    RETURNS text
+LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp
+AS $each$
+    SELECT CASE WHEN by_attribute THEN format(E'\nJOIN LATERAL (VALUES %s) AS a (attribute, value, is_of_first_order)'
+                                              '\n    ON NOT a.is_of_first_order OR %s IS NOT NULL',
+        string_agg(format(
+            '(%L::pg_catalog.text, left(coalesce(%s, ''''), 200) COLLATE pg_catalog."default", %L::pg_catalog.bool)',
+            a.name,
+            CASE a.base_type WHEN 'date'::regtype THEN format('to_json(%s.%I) #>> ''{}''', alias, a.name)
+                             ELSE format('%s.%I::pg_catalog.text', alias, a.name) END,
+            a.source = 'orders'), ', ' ORDER BY a.place),
+        first_purchase_on) ELSE '' END
+    FROM @extschema@._attribute_columns(s) AS a
+$each$;
+COMMENT ON FUNCTION _each_attribute(segmentation_settings, text, text, boolean) IS
+    'Part of segmentations: the join that makes a row of each attribute of a customer.';
+
 CREATE FUNCTION _facts_sql(s segmentation_settings) RETURNS text
 LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp
 AS $facts$
@@ -21,17 +62,20 @@ $sql$(
     last_contacted_on text := 'k.last_contacted_on';
     membership text := 'k.membership';
     memberships text := 'NULL::@extschema@.membership_history';
+    attributes text := '';
     joined text := '';
 BEGIN
     IF s.customers IS NOT NULL THEN
         customers := format(
 $sql$(
-    SELECT %s, h.history, c.membership, c.channels, c.last_contacted_on
+    SELECT %s, h.history, c.membership, c.channels, c.last_contacted_on%s
     FROM %s AS h
     FULL JOIN %s AS c ON %s
 ) AS k$sql$,
             (SELECT string_agg(format('coalesce(h.%1$I, c.%1$I) AS %1$I', k.name), ', ')
              FROM unnest(@extschema@._keys(s)) AS k (name)),
+            (SELECT coalesce(string_agg(format(', c.%I', a.name), '' ORDER BY a.place), '')
+             FROM @extschema@._attributes(s) AS a WHERE a.source = 'customers'),
             histories, @extschema@._relation(s, 'profiles'), @extschema@._same_key(s, 'h', 'c'));
     END IF;
     IF s.engagement IS NOT NULL THEN
@@ -55,12 +99,20 @@ $sql$(
         joined := joined || format(E'\nLEFT JOIN %s AS m ON %s',
                                    @extschema@._relation(s, 'memberships'), @extschema@._same_key(s, 'm', 'k'));
     END IF;
+    IF s.first_order IS NOT NULL THEN
+        joined := joined || format(E'\nLEFT JOIN %s AS o ON %s AND o.first_order_on <= p.as_of',
+                                   @extschema@._relation(s, 'first_orders'), @extschema@._same_key(s, 'o', 'k'));
+    END IF;
+    attributes := (SELECT coalesce(string_agg(
+                       format(', %s.%I', CASE a.source WHEN 'customers' THEN 'k' ELSE 'o' END, a.name), ''
+                       ORDER BY a.place), '')
+                   FROM @extschema@._attributes(s) AS a);
     RETURN format(
 $sql$SELECT %s, p.as_of, p.policy, k.history, %s AS engagement, %s AS membership, k.channels, %s AS last_contacted_on,
-       %s AS contacts, %s AS memberships
+       %s AS contacts, %s AS memberships%s
 FROM %s AS p
 CROSS JOIN %s%s$sql$,
-        @extschema@._key_list(s, 'k'), engagement, membership, last_contacted_on, contacts, memberships,
+        @extschema@._key_list(s, 'k'), engagement, membership, last_contacted_on, contacts, memberships, attributes,
         @extschema@._relation(s, 'status'), customers, joined);
 END
 $facts$;
@@ -92,7 +144,7 @@ LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp
 AS $customers$
     SELECT format(
 $sql$SELECT %1$s,
-       f.membership, %2$s AS membership_label,
+       f.membership, %2$s AS membership_label%19$s,
        s.first_purchase_on, s.last_purchase_on, s.orders, s.purchase_days, s.monetary,
        @extschema@.average_order_value(f.history, f.as_of) AS average_order_value,
        s.r_score, s.f_score, s.m_score, s.rfm_score,
@@ -105,6 +157,7 @@ $sql$SELECT %1$s,
        s.purchase_stage, %6$s AS stage_label, %7$s AS stage_order,
        s.value_score, s.relation_score, s.vip_score,
        s.vip_tier, %8$s AS tier_label, %9$s AS tier_order, s.last_tier, %10$s AS last_tier_label,
+       s.vip_missing, s.orders_to_vip, s.span_days_to_vip, s.relation_to_vip, s.value_to_vip,
        s.dormancy_category, %11$s AS category_label, %12$s AS category_order,
        s.dormancy_reason, %13$s AS reason_label, %14$s AS reason_order,
        array_to_string(f.channels, ',') AS reachable_by, f.last_contacted_on,
@@ -142,7 +195,7 @@ LEFT JOIN (
         @extschema@._label_order('dormancy_reason', 's.dormancy_reason'),
         @extschema@._label('behavior', 's.action_behavior'),
         @extschema@._label('channel', 's.action_channel'),
-        @extschema@._relation(s, 'facts'), @extschema@._relation(s, 'status'))
+        @extschema@._relation(s, 'facts'), @extschema@._relation(s, 'status'), @extschema@._attribute_list(s, 'f'))
 $customers$;
 COMMENT ON FUNCTION _customers_sql(segmentation_settings) IS 'Part of segmentations: the SELECT of one row a customer.';
 
@@ -157,7 +210,7 @@ $today$;
 COMMENT ON FUNCTION _customers_today_sql(segmentation_settings) IS
     'Part of segmentations: the SELECT of the customers with what changes every day.';
 
-CREATE FUNCTION _segments_sql(s segmentation_settings) RETURNS text
+CREATE FUNCTION _segments_sql(s segmentation_settings, by_attribute boolean) RETURNS text
 LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp
 AS $segments$
     SELECT format(
@@ -170,20 +223,45 @@ $sql$SELECT %1$sc.lifecycle_state, coalesce(c.rfm_segment, c.lifecycle_state) AS
        sum(c.monetary) AS revenue,
        round(sum(c.monetary) / nullif(sum(sum(c.monetary)) OVER (%2$s), 0), 6) AS revenue_share,
        count(*) FILTER (WHERE c.vip_tier = 'vip') AS vips
-FROM %3$s AS c
+FROM %3$s AS c%4$s
 GROUP BY %1$sc.lifecycle_state, coalesce(c.rfm_segment, c.lifecycle_state), c.lifecycle_label, c.lifecycle_order,
          coalesce(c.segment_label, c.lifecycle_label), coalesce(c.segment_order, 0)$sql$,
-        @extschema@._tenant_column(s, 'c'),
-        CASE WHEN s.tenant IS NULL THEN '' ELSE format('PARTITION BY c.%I', s.tenant) END,
-        @extschema@._relation(s, 'customers'))
+        @extschema@._dimensions(s, 'c', by_attribute),
+        coalesce('PARTITION BY ' || nullif(rtrim(@extschema@._dimensions(s, 'c', by_attribute), ', '), ''), ''),
+        @extschema@._relation(s, 'customers'),
+        @extschema@._each_attribute(s, 'c', 'c.first_purchase_on', by_attribute))
 $segments$;
-COMMENT ON FUNCTION _segments_sql(segmentation_settings) IS
-    'Part of segmentations: the SELECT of one row a lifecycle state and RFM segment, prospects by themselves.';
+COMMENT ON FUNCTION _segments_sql(segmentation_settings, boolean) IS
+    'Part of segmentations: the SELECT of one row a lifecycle state and RFM segment, by attribute or of all.';
 
 -- The last twelve months that are over, each from the end of the one before to its own. Steps of a month keep to the
 -- ends of months only if they start on a 31st. If the first end is no 31st, start at the end of the month before, which
 -- is one, and drop that extra month.
-CREATE FUNCTION _movement_sql(s segmentation_settings) RETURNS text
+CREATE FUNCTION _moves_sql(s segmentation_settings) RETURNS text
+LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp
+AS $moves$
+    SELECT format(
+$sql$(
+    SELECT e.to_day, e.from_day,
+           CASE WHEN extract(day FROM e.from_day) = 31 THEN e.from_day
+                ELSE date_trunc('month', e.from_day::timestamp)::date - 1 END AS stepped_from
+    FROM (
+        SELECT date_trunc('month', (as_of + 1)::timestamp)::date - 1 AS to_day,
+               (date_trunc('month', (as_of + 1)::timestamp) - interval '12 months')::date - 1 AS from_day
+        FROM %1$s
+    ) AS e
+) AS d
+CROSS JOIN %1$s AS p
+CROSS JOIN %2$s AS f
+JOIN LATERAL @extschema@.state_movements(
+    f.history, d.stepped_from, d.to_day, interval '1 month', f.policy, f.engagement, f.membership, f.memberships
+) AS m ON m.from_day >= d.from_day$sql$,
+        @extschema@._relation(s, 'status'), @extschema@._relation(s, 'facts'))
+$moves$;
+COMMENT ON FUNCTION _moves_sql(segmentation_settings) IS
+    'Part of segmentations: what became of each customer month by month, to select from: m, with the facts f.';
+
+CREATE FUNCTION _movement_sql(s segmentation_settings, by_attribute boolean) RETURNS text
 LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp
 AS $movement$
     SELECT format(
@@ -192,64 +270,121 @@ $sql$SELECT %1$sm.from_day, m.to_day,
        count(*) AS customers,
        sum(m.revenue_before) AS revenue_before,
        sum(m.revenue_after) AS revenue_after
-FROM (
-    SELECT e.to_day, e.from_day,
-           CASE WHEN extract(day FROM e.from_day) = 31 THEN e.from_day
-                ELSE date_trunc('month', e.from_day::timestamp)::date - 1 END AS stepped_from
-    FROM (
-        SELECT date_trunc('month', (as_of + 1)::timestamp)::date - 1 AS to_day,
-               (date_trunc('month', (as_of + 1)::timestamp) - interval '12 months')::date - 1 AS from_day
-        FROM %2$s
-    ) AS e
-) AS d
-CROSS JOIN %2$s AS p
-CROSS JOIN %3$s AS f
-CROSS JOIN LATERAL @extschema@.state_movements(
-    f.history, d.stepped_from, d.to_day, interval '1 month', f.policy, f.engagement, f.membership, f.memberships
-) AS m
-WHERE m.from_day >= d.from_day
+FROM %2$s%3$s
 GROUP BY %1$sm.from_day, m.to_day, m.from_state, m.to_state, p.lang$sql$,
-        @extschema@._tenant_column(s, 'f'), @extschema@._relation(s, 'status'), @extschema@._relation(s, 'facts'),
+        @extschema@._dimensions(s, 'f', by_attribute), @extschema@._moves_sql(s),
+        @extschema@._each_attribute(s, 'f', 'm.to_day', by_attribute),
         @extschema@._label('lifecycle_state', 'm.from_state'),
         @extschema@._label_order('lifecycle_state', 'm.from_state'),
         @extschema@._label('lifecycle_state', 'm.to_state'),
         @extschema@._label_order('lifecycle_state', 'm.to_state'))
 $movement$;
-COMMENT ON FUNCTION _movement_sql(segmentation_settings) IS
-    'Part of segmentations: the SELECT of who moved between states, month by month.';
+COMMENT ON FUNCTION _movement_sql(segmentation_settings, boolean) IS
+    'Part of segmentations: the SELECT of who moved between states, month by month, by attribute or of all.';
+
+-- A prospect has no RFM segment: hers is called prospect, as in NAME_segments, by the label of the state.
+CREATE FUNCTION _transitions_sql(s segmentation_settings) RETURNS text
+LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp
+AS $transitions$
+    SELECT format(
+$sql$SELECT %1$sv.dimension, m.from_day, m.to_day,
+       v.from_value, @extschema@.label(v.from_list, v.from_value, p.lang) AS from_label,
+       @extschema@.label_order(v.from_list, v.from_value) AS from_order,
+       v.to_value, @extschema@.label(v.to_list, v.to_value, p.lang) AS to_label,
+       @extschema@.label_order(v.to_list, v.to_value) AS to_order,
+       count(*) AS customers,
+       sum(m.revenue_before) AS revenue_before,
+       sum(m.revenue_after) AS revenue_after
+FROM %2$s
+CROSS JOIN LATERAL (
+    VALUES ('lifecycle_state', 'lifecycle_state', m.from_state, 'lifecycle_state', m.to_state),
+           ('rfm_segment', CASE WHEN m.from_segment IS NULL THEN 'lifecycle_state' ELSE 'rfm_segment' END,
+            coalesce(m.from_segment, m.from_state),
+            CASE WHEN m.to_segment IS NULL THEN 'lifecycle_state' ELSE 'rfm_segment' END,
+            coalesce(m.to_segment, m.to_state)),
+           ('vip_tier', 'vip_tier', m.from_tier, 'vip_tier', m.to_tier)
+) AS v (dimension, from_list, from_value, to_list, to_value)
+GROUP BY %1$sv.dimension, m.from_day, m.to_day, v.from_list, v.from_value, v.to_list, v.to_value, p.lang$sql$,
+        @extschema@._tenant_column(s, 'f'), @extschema@._moves_sql(s))
+$transitions$;
+COMMENT ON FUNCTION _transitions_sql(segmentation_settings) IS
+    'Part of segmentations: the SELECT of who moved between states, RFM segments and VIP tiers, month by month.';
 
 -- A year after the month of the first purchase, month by month; a month that is not over on as_of is left out.
-CREATE FUNCTION _cohorts_sql(s segmentation_settings) RETURNS text
+CREATE FUNCTION _cohorts_sql(s segmentation_settings, by_attribute boolean) RETURNS text
 LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp
 AS $cohorts$
     SELECT format(
 $sql$WITH cohorts AS (
     SELECT %5$sdate_trunc('month', f.first_purchase_on::timestamp)::date AS first_month, count(*) AS customers
-    FROM %1$s AS f
+    FROM %1$s AS f%7$s
     WHERE f.first_purchase_on IS NOT NULL
     GROUP BY %5$sdate_trunc('month', f.first_purchase_on::timestamp)
 ), months AS (
     SELECT %5$sm.month, m.months_after, count(*) FILTER (WHERE m.orders > 0) AS customers, sum(m.revenue) AS revenue
     FROM %2$s AS f
-    CROSS JOIN LATERAL @extschema@.purchases_by_month(f.history, f.as_of) AS m
+    CROSS JOIN LATERAL @extschema@.purchases_by_month(f.history, f.as_of) AS m%8$s
     WHERE m.months_after <= 12
     GROUP BY %5$sm.month, m.months_after
 )
-SELECT %4$sc.first_month, n.months_after, c.customers,
+SELECT %4$sa.first_month, n.months_after, a.customers,
        coalesce(m.customers, 0) AS active_customers,
-       round(coalesce(m.customers, 0)::numeric / c.customers, 6) AS active_share,
+       round(coalesce(m.customers, 0)::numeric / a.customers, 6) AS active_share,
        coalesce(m.revenue, 0) AS revenue
-FROM cohorts AS c
+FROM cohorts AS a
 CROSS JOIN generate_series(0, 12) AS n (months_after)
 LEFT JOIN months AS m ON m.months_after = n.months_after
-    AND m.month = (c.first_month + make_interval(months => n.months_after))::date%6$s
-WHERE (c.first_month + make_interval(months => n.months_after + 1))::date - 1 <= (SELECT as_of FROM %3$s)$sql$,
+    AND m.month = (a.first_month + make_interval(months => n.months_after))::date%6$s
+WHERE (a.first_month + make_interval(months => n.months_after + 1))::date - 1 <= (SELECT as_of FROM %3$s)$sql$,
         @extschema@._relation(s, 'customers'), @extschema@._relation(s, 'facts'), @extschema@._relation(s, 'status'),
-        @extschema@._tenant_column(s, 'c'), @extschema@._tenant_column(s, 'f'),
-        coalesce(' AND ' || @extschema@._same_columns(s, ARRAY[s.tenant], 'm', 'c'), ''))
+        @extschema@._dimensions(s, 'a', by_attribute), @extschema@._dimensions(s, 'f', by_attribute),
+        coalesce(' AND ' || @extschema@._same_columns(s, ARRAY[s.tenant], 'm', 'a'), '')
+            || CASE WHEN by_attribute THEN ' AND m.attribute = a.attribute AND m.value = a.value' ELSE '' END,
+        @extschema@._each_attribute(s, 'f', 'f.first_purchase_on', by_attribute),
+        @extschema@._each_attribute(s, 'f', 'm.month', by_attribute))
 $cohorts$;
-COMMENT ON FUNCTION _cohorts_sql(segmentation_settings) IS
-    'Part of segmentations: the SELECT of one row a month of first purchase and month after it.';
+COMMENT ON FUNCTION _cohorts_sql(segmentation_settings, boolean) IS
+    'Part of segmentations: the SELECT of one row a month of first purchase and month after it, by attribute or of '
+    'all.';
+
+-- Which customers come back: the second purchase and the revenue of those for whom the days given are over, so that
+-- those who came lately make no value look worse or better.
+CREATE FUNCTION _attributes_sql(s segmentation_settings) RETURNS text
+LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp
+AS $attributes$
+    SELECT format(
+$sql$SELECT %1$sa.attribute, a.value,
+       count(*) AS customers,
+       count(a.first_purchase_on) AS buyers,
+       count(*) FILTER (WHERE a.lifecycle_state = 'dormant') AS dormant,
+       count(*) FILTER (WHERE a.vip_tier = 'vip') AS vips,
+       sum(a.orders)::bigint AS orders,
+       sum(a.monetary) AS revenue,
+       (@extschema@.proportion(a.within_90)).denominator AS judged_90,
+       (@extschema@.proportion(a.within_90)).rate AS second_purchase_90,
+       (@extschema@.proportion(a.within_90)).rate_low AS second_purchase_90_low,
+       (@extschema@.proportion(a.within_90)).rate_high AS second_purchase_90_high,
+       (@extschema@.proportion(a.within_365)).denominator AS judged_365,
+       (@extschema@.proportion(a.within_365)).rate AS second_purchase_365,
+       (@extschema@.proportion(a.within_365)).rate_low AS second_purchase_365_low,
+       (@extschema@.proportion(a.within_365)).rate_high AS second_purchase_365_high,
+       round(avg(a.revenue_365), 6) AS revenue_365
+FROM (
+    SELECT %2$sc.first_purchase_on, c.lifecycle_state, c.vip_tier, c.orders, c.monetary,
+           @extschema@.reached_purchase_within(f.history, 2, 90, f.as_of) AS within_90,
+           @extschema@.reached_purchase_within(f.history, 2, 365, f.as_of) AS within_365,
+           CASE WHEN c.first_purchase_on + 365 <= f.as_of THEN @extschema@.revenue_between(
+               f.history, c.first_purchase_on, c.first_purchase_on + 365) END AS revenue_365
+    FROM %3$s AS c
+    JOIN %4$s AS f ON %5$s%6$s
+) AS a
+GROUP BY %1$sa.attribute, a.value$sql$,
+        @extschema@._tenant_column(s, 'a'), @extschema@._dimensions(s, 'c', true),
+        @extschema@._relation(s, 'customers'), @extschema@._relation(s, 'facts'), @extschema@._same_key(s, 'f', 'c'),
+        @extschema@._each_attribute(s, 'c', 'c.first_purchase_on', true))
+$attributes$;
+COMMENT ON FUNCTION _attributes_sql(segmentation_settings) IS
+    'Part of segmentations: the SELECT of one row a value of an attribute.';
 
 CREATE FUNCTION _actions_sql(s segmentation_settings) RETURNS text
 LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp
