@@ -337,7 +337,11 @@ CREATE TYPE state_movement AS (
     from_state text,
     to_state text,
     revenue_before numeric,
-    revenue_after numeric
+    revenue_after numeric,
+    from_segment text,
+    to_segment text,
+    from_tier text,
+    to_tier text
 );
 COMMENT ON TYPE state_movement IS 'A row of state_movements().';
 
@@ -1345,6 +1349,11 @@ CREATE TYPE customer_segment AS (
     vip_score numeric,
     vip_tier text,
     last_tier text,
+    vip_missing text,
+    orders_to_vip bigint,
+    span_days_to_vip integer,
+    relation_to_vip numeric,
+    value_to_vip numeric,
     dormancy_category text,
     dormancy_reason text,
     next_action text,
@@ -2585,6 +2594,8 @@ CREATE TYPE segmentation_settings AS (
     customers_consents text,
     customers_last_contacted_on text,
     memberships jsonb,
+    attributes text[],
+    first_order text[],
     targets text,
     targets_tenant text,
     targets_kpi text,
@@ -2620,7 +2631,7 @@ CREATE FUNCTION segmentation_arguments() RETURNS TABLE (
     argument text, type text, default_value text, can_be_altered boolean, can_be_reset boolean, leaves_views boolean,
     is_audited boolean, meaning text
 )
-LANGUAGE sql IMMUTABLE PARALLEL SAFE ROWS 34 SET search_path = pg_catalog, pg_temp
+LANGUAGE sql IMMUTABLE PARALLEL SAFE ROWS 36 SET search_path = pg_catalog, pg_temp
 AS $arguments$
     VALUES
     ('name', 'text', NULL, false, false, false, false,
@@ -2680,6 +2691,12 @@ AS $arguments$
     ('memberships', 'jsonb', 'NULL', true, true, true, true,
         'What the shop''s own memberships mean: an object of word and membership; null is unknown, as an empty one is. '
         'NULL: they are as they stand there.'),
+    ('attributes', 'text[]', 'NULL', true, true, false, false,
+        'Columns of the customers'' table that become columns of NAME_customers and dimensions of the reports, for '
+        'example {prefecture,acquired_by}. NULL: none.'),
+    ('first_order', 'text[]', 'NULL', true, true, false, false,
+        'Columns of the orders that do so as the first order of each customer has them, for example {product,medium}. '
+        'NULL: none.'),
     ('targets', 'regclass', 'NULL', true, true, false, true,
         'A table of targets, one row a KPI and month, for NAME_kpis. NULL: there are none.'),
     ('targets_columns', 'jsonb', 'NULL', true, false, false, true,
@@ -2703,9 +2720,10 @@ AS $arguments$
     ('readers', 'text[]', 'NULL', true, true, true, false,
         'Roles that may read the views; public is everybody. NULL: only the owner.'),
     ('views', 'text[]', 'NULL', true, true, false, false,
-        'The materialized views to make beside customers, which is made in any case: segments, movement, cohorts, '
-        'actions; with contacts channels, dormant_response and, where they have a campaign, campaigns; and kpis. NULL: '
-        'all of them, but kpis only where there are targets or costs.')
+        'The materialized views to make beside customers, which is made in any case: segments, movement, transitions, '
+        'cohorts, actions; with contacts channels, dormant_response and, where they have a campaign, campaigns; with '
+        'attributes attributes, segments_by, movement_by, cohorts_by; and kpis. NULL: all of them, but kpis only where '
+        'there are targets or costs.')
 $arguments$;
 COMMENT ON FUNCTION segmentation_arguments() IS
     'The arguments of create_segmentation: type, default, whether alter_segmentation changes it and reset sets it '
@@ -3020,6 +3038,40 @@ $equal$;
 COMMENT ON FUNCTION _equal_columns(regclass, text[], text, text) IS
     'Part of segmentations: the condition that two rows have equal columns of these, which a relation has.';
 
+-- The attributes of customers, in the order in which they are named: columns of the customers' table, and columns of
+-- the orders as the first order of a customer has them. `stored_in` is the table of the segmentation that keeps them.
+CREATE FUNCTION _attributes(s segmentation_settings) RETURNS TABLE (
+    place bigint, argument text, source text, stored_in text, name text
+)
+LANGUAGE sql IMMUTABLE PARALLEL SAFE ROWS 5 SET search_path = pg_catalog, pg_temp
+AS $attributes$
+    SELECT row_number() OVER (ORDER BY a.argument, a.place), a.argument, a.source, a.stored_in, a.name
+    FROM (
+        SELECT 'attributes', 'customers', 'profiles', n.name, n.place
+        FROM unnest(s.attributes) WITH ORDINALITY AS n (name, place)
+        UNION ALL
+        SELECT 'first_order', 'orders', 'first_orders', n.name, n.place
+        FROM unnest(s.first_order) WITH ORDINALITY AS n (name, place)
+    ) AS a (argument, source, stored_in, name, place)
+$attributes$;
+COMMENT ON FUNCTION _attributes(segmentation_settings) IS 'Part of segmentations: the attributes of customers.';
+
+-- The attributes with their columns at the sources. They are kept as the type that a domain stands on, and not cut to
+-- the length that the column has now.
+CREATE FUNCTION _attribute_columns(s segmentation_settings) RETURNS TABLE (
+    place bigint, source text, stored_in text, name text, base_type oid, type text
+)
+LANGUAGE sql STABLE ROWS 5 SET search_path = pg_catalog, pg_temp
+AS $columns$
+    SELECT a.place, a.source, a.stored_in, a.name, b.base, format_type(b.base, -1)
+    FROM @extschema@._attributes(s) AS a
+    JOIN pg_attribute AS c ON c.attrelid = @extschema@._source_table(s, a.source) AND c.attname = a.name
+    CROSS JOIN LATERAL (SELECT @extschema@._base_type(c.atttypid) AS base) AS b
+    ORDER BY a.place
+$columns$;
+COMMENT ON FUNCTION _attribute_columns(segmentation_settings) IS
+    'Part of segmentations: the attributes of customers with the types of their columns.';
+
 CREATE FUNCTION _same_key(s segmentation_settings, one text, other text) RETURNS text
 LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp
 AS $same$ SELECT @extschema@._same_columns(s, @extschema@._keys(s), one, other) $same$;
@@ -3032,17 +3084,24 @@ AS $same$ SELECT @extschema@._equal_columns(@extschema@._source_table(s, 'orders
 COMMENT ON FUNCTION _same_columns(segmentation_settings, text[], text, text) IS
     'Part of segmentations: the condition that two rows have equal columns of these; NULL without any.';
 
--- Whether the key columns of the orders are of the types they had when the tables were made.
-CREATE FUNCTION _key_types_hold(s segmentation_settings) RETURNS boolean
+-- The key columns and attributes whose types are others than those of the tables that keep them.
+CREATE FUNCTION _changed_types(s segmentation_settings) RETURNS text
 LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp
-AS $hold$
-    SELECT coalesce(bool_and(o.atttypid = h.atttypid), false)
-    FROM unnest(@extschema@._keys(s)) AS k (name)
-    JOIN pg_attribute AS o ON o.attrelid = @extschema@._source_table(s, 'orders') AND o.attname = k.name
-    JOIN pg_attribute AS h ON h.attrelid = to_regclass(@extschema@._relation(s, 'histories')) AND h.attname = k.name
-$hold$;
-COMMENT ON FUNCTION _key_types_hold(segmentation_settings) IS
-    'Part of segmentations: whether the key columns still have the types they had.';
+AS $changed$
+    SELECT string_agg(quote_ident(c.name), ', ' ORDER BY c.place)
+    FROM (
+        SELECT 0, k.name, 'histories', o.atttypid
+        FROM unnest(@extschema@._keys(s)) AS k (name)
+        JOIN pg_attribute AS o ON o.attrelid = @extschema@._source_table(s, 'orders') AND o.attname = k.name
+        UNION ALL
+        SELECT a.place, a.name, a.stored_in, a.base_type FROM @extschema@._attribute_columns(s) AS a
+    ) AS c (place, name, stored_in, type)
+    LEFT JOIN pg_attribute AS t
+        ON t.attrelid = to_regclass(@extschema@._relation(s, c.stored_in)) AND t.attname = c.name
+    WHERE c.type IS DISTINCT FROM t.atttypid
+$changed$;
+COMMENT ON FUNCTION _changed_types(segmentation_settings) IS
+    'Part of segmentations: the columns whose types are others than when the tables were made; NULL: none.';
 /* </end connected objects> */
 
 /* <begin connected objects> */
@@ -3530,6 +3589,73 @@ $memberships$;
 COMMENT ON FUNCTION _memberships_sql(segmentation_settings) IS
     'Part of segmentations: the SELECT of the histories of memberships, one row a customer of the log.';
 
+-- The attributes of a source as columns of a SELECT, a comma before each; empty where there are none.
+CREATE FUNCTION _source_attributes(s segmentation_settings, source text, alias text) RETURNS text
+LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp
+AS $attributes$
+    SELECT coalesce(string_agg(format(', %1$s.%2$I::%3$s AS %2$I', alias, a.name, a.type), '' ORDER BY a.place), '')
+    FROM @extschema@._attribute_columns(s) AS a WHERE a.source = _source_attributes.source
+$attributes$;
+COMMENT ON FUNCTION _source_attributes(segmentation_settings, text, text) IS
+    'Part of segmentations: the attributes of a source as columns of a SELECT.';
+
+-- The first line of the first order of each customer, by which all of its attributes go. The first purchase day is that
+-- of the history. Of the orders of that day the one with the earliest line is the first, and then the one with the
+-- smallest number; of its lines that day the one with the highest amount. Only rows that are alike in all that counts
+-- could still take each other's place. The inner columns have names of their own, so that no name of the shop's meets
+-- them. The order of texts is that of their bytes, the same in every database.
+CREATE FUNCTION _first_orders_sql(s segmentation_settings, among text DEFAULT NULL) RETURNS text
+LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp
+AS $first$
+DECLARE
+    orders regclass := @extschema@._source_table(s, 'orders');
+    day text := @extschema@._day(s, orders, 'o', s.ordered_at);
+    keys text[] := @extschema@._keys(s);
+    amount text := format('o.%I::pg_catalog.numeric', s.amount);
+    moment text := format('o.%I', s.ordered_at);
+    number text;
+    of_order text := '';
+    line_columns text;
+    named_columns text;
+    line_keys text;
+    line_order text;
+BEGIN
+    IF s.order_id IS NOT NULL THEN
+        of_order := format(' OVER (PARTITION BY %s, o.%I)', @extschema@._key_list(s, 'o'), s.order_id);
+        SELECT format('o.%I%s', a.attname, CASE WHEN a.attcollation <> 0 THEN ' COLLATE pg_catalog."C"' ELSE '' END)
+        INTO number FROM pg_attribute AS a WHERE a.attrelid = orders AND a.attname = s.order_id;
+    END IF;
+    SELECT string_agg(format('o.%I AS k%s', k.name, k.place), ', ' ORDER BY k.place),
+           string_agg(format('r.k%s AS %I', k.place, k.name), ', ' ORDER BY k.place),
+           string_agg(format('r.k%s', k.place), ', ' ORDER BY k.place)
+    INTO line_columns, named_columns, line_keys
+    FROM unnest(keys) WITH ORDINALITY AS k (name, place);
+    SELECT line_columns || string_agg(format(', o.%I::%s AS a%s', a.name, a.type, a.place), '' ORDER BY a.place),
+           named_columns || ', r.day AS first_order_on'
+               || string_agg(format(', r.a%s AS %I', a.place, a.name), '' ORDER BY a.place),
+           string_agg(format(', r.a%s::pg_catalog.text COLLATE pg_catalog."C"', a.place), '' ORDER BY a.place)
+    INTO line_columns, named_columns, line_order
+    FROM @extschema@._attribute_columns(s) AS a WHERE a.source = 'orders';
+    RETURN format(
+$sql$SELECT DISTINCT ON (%1$s) %2$s
+FROM (
+    SELECT %3$s, %4$s AS day, %5$s AS amount, %6$s AS order_amount, %7$s AS order_moment, %8$s AS number
+    FROM %9$s
+        AND EXISTS (SELECT FROM %10$s AS h
+                    WHERE %11$s AND %4$s = @extschema@.first_purchase_on(h.history, '9999-12-31'))
+) AS r
+WHERE (r.order_amount < 0) IS NOT TRUE
+ORDER BY %1$s, r.order_moment, r.number, r.amount DESC NULLS LAST%12$s$sql$,
+        line_keys, named_columns, line_columns, day, amount,
+        CASE of_order WHEN '' THEN amount ELSE format('sum(%s)%s', amount, of_order) END,
+        CASE of_order WHEN '' THEN moment ELSE format('min(%s)%s', moment, of_order) END,
+        coalesce(number, 'NULL::pg_catalog.text'), @extschema@._order_rows(s, among),
+        @extschema@._relation(s, 'histories'), @extschema@._same_key(s, 'h', 'o'), line_order);
+END
+$first$;
+COMMENT ON FUNCTION _first_orders_sql(segmentation_settings, text) IS
+    'Part of segmentations: the SELECT of the attributes that come from first orders, one row a customer who bought.';
+
 -- What is known of a customer besides orders and events. Channels are NULL, not tracked, where the table has no
 -- address.
 CREATE FUNCTION _profiles_sql(s segmentation_settings) RETURNS text
@@ -3547,13 +3673,14 @@ BEGIN
             @extschema@._text('c', s.customers_postal_address), @extschema@._text('c', s.customers_line_id),
             @extschema@._consents(s, 'c'));
     END IF;
-    RETURN format('SELECT %s, %s AS membership, %s AS channels, %s AS last_contacted_on FROM %s AS c WHERE %s',
-        @extschema@._keys_as_in_orders(s, 'customers', 'c'), @extschema@._word(s, 'customers', 'memberships', 'c'), channels,
-        last_contacted_on, relation, @extschema@._has_key(s, 'customers', 'c'));
+    RETURN format('SELECT %s, %s AS membership, %s AS channels, %s AS last_contacted_on%s FROM %s AS c WHERE %s',
+        @extschema@._keys_as_in_orders(s, 'customers', 'c'), @extschema@._word(s, 'customers', 'memberships', 'c'),
+        channels, last_contacted_on, @extschema@._source_attributes(s, 'customers', 'c'), relation,
+        @extschema@._has_key(s, 'customers', 'c'));
 END
 $profiles$;
 COMMENT ON FUNCTION _profiles_sql(segmentation_settings) IS
-    'Part of segmentations: the SELECT of memberships, channels and last contacts, one row a customer.';
+    'Part of segmentations: the SELECT of memberships, channels, last contacts and attributes, one row a customer.';
 
 CREATE FUNCTION _refuse_double_profiles(s segmentation_settings) RETURNS void
 LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp
@@ -3595,6 +3722,47 @@ COMMENT ON FUNCTION _refuse_double_profiles(segmentation_settings) IS
 -- recency_days) stays out of the materialized views: a refresh then writes only the rows of customers for whom
 -- something changed. Reports are of each tenant by itself.
 
+-- The attributes as columns of a SELECT over facts or customers, a comma before each; empty where there are none.
+CREATE FUNCTION _attribute_list(s segmentation_settings, alias text) RETURNS text
+LANGUAGE sql IMMUTABLE PARALLEL SAFE SET search_path = pg_catalog, pg_temp
+AS $attributes$
+    SELECT coalesce(string_agg(format(', %s.%I', alias, a.name), '' ORDER BY a.place), '')
+    FROM @extschema@._attributes(s) AS a
+$attributes$;
+COMMENT ON FUNCTION _attribute_list(segmentation_settings, text) IS
+    'Part of segmentations: the attributes as columns of a SELECT.';
+
+-- The dimensions of a report: the tenant, where there is one, and in a report by attribute its name and value. Each has
+-- a comma behind it.
+CREATE FUNCTION _dimensions(s segmentation_settings, alias text, by_attribute boolean) RETURNS text
+LANGUAGE sql IMMUTABLE PARALLEL SAFE SET search_path = pg_catalog, pg_temp
+AS $dimensions$
+    SELECT @extschema@._tenant_column(s, alias) || CASE WHEN by_attribute THEN 'a.attribute, a.value, ' ELSE '' END
+$dimensions$;
+COMMENT ON FUNCTION _dimensions(segmentation_settings, text, boolean) IS
+    'Part of segmentations: the dimensions of a report, with a comma behind each.';
+
+-- For a report by attribute, the join that makes a row of each attribute of a customer, so that ten attributes make ten
+-- times as many rows and not all combinations. A value that is not known is empty. It is a text that no setting of a
+-- session changes, of one collation, and short enough for an index. A prospect has no first order, and no row of it.
+CREATE FUNCTION _each_attribute(s segmentation_settings, alias text, first_purchase_on text, by_attribute boolean)
+    RETURNS text
+LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp
+AS $each$
+    SELECT CASE WHEN by_attribute THEN format(E'\nJOIN LATERAL (VALUES %s) AS a (attribute, value, is_of_first_order)'
+                                              '\n    ON NOT a.is_of_first_order OR %s IS NOT NULL',
+        string_agg(format(
+            '(%L::pg_catalog.text, left(coalesce(%s, ''''), 200) COLLATE pg_catalog."default", %L::pg_catalog.bool)',
+            a.name,
+            CASE a.base_type WHEN 'date'::regtype THEN format('to_json(%s.%I) #>> ''{}''', alias, a.name)
+                             ELSE format('%s.%I::pg_catalog.text', alias, a.name) END,
+            a.source = 'orders'), ', ' ORDER BY a.place),
+        first_purchase_on) ELSE '' END
+    FROM @extschema@._attribute_columns(s) AS a
+$each$;
+COMMENT ON FUNCTION _each_attribute(segmentation_settings, text, text, boolean) IS
+    'Part of segmentations: the join that makes a row of each attribute of a customer.';
+
 CREATE FUNCTION _facts_sql(s segmentation_settings) RETURNS text
 LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp
 AS $facts$
@@ -3611,17 +3779,20 @@ $sql$(
     last_contacted_on text := 'k.last_contacted_on';
     membership text := 'k.membership';
     memberships text := 'NULL::@extschema@.membership_history';
+    attributes text := '';
     joined text := '';
 BEGIN
     IF s.customers IS NOT NULL THEN
         customers := format(
 $sql$(
-    SELECT %s, h.history, c.membership, c.channels, c.last_contacted_on
+    SELECT %s, h.history, c.membership, c.channels, c.last_contacted_on%s
     FROM %s AS h
     FULL JOIN %s AS c ON %s
 ) AS k$sql$,
             (SELECT string_agg(format('coalesce(h.%1$I, c.%1$I) AS %1$I', k.name), ', ')
              FROM unnest(@extschema@._keys(s)) AS k (name)),
+            (SELECT coalesce(string_agg(format(', c.%I', a.name), '' ORDER BY a.place), '')
+             FROM @extschema@._attributes(s) AS a WHERE a.source = 'customers'),
             histories, @extschema@._relation(s, 'profiles'), @extschema@._same_key(s, 'h', 'c'));
     END IF;
     IF s.engagement IS NOT NULL THEN
@@ -3645,12 +3816,20 @@ $sql$(
         joined := joined || format(E'\nLEFT JOIN %s AS m ON %s',
                                    @extschema@._relation(s, 'memberships'), @extschema@._same_key(s, 'm', 'k'));
     END IF;
+    IF s.first_order IS NOT NULL THEN
+        joined := joined || format(E'\nLEFT JOIN %s AS o ON %s AND o.first_order_on <= p.as_of',
+                                   @extschema@._relation(s, 'first_orders'), @extschema@._same_key(s, 'o', 'k'));
+    END IF;
+    attributes := (SELECT coalesce(string_agg(
+                       format(', %s.%I', CASE a.source WHEN 'customers' THEN 'k' ELSE 'o' END, a.name), ''
+                       ORDER BY a.place), '')
+                   FROM @extschema@._attributes(s) AS a);
     RETURN format(
 $sql$SELECT %s, p.as_of, p.policy, k.history, %s AS engagement, %s AS membership, k.channels, %s AS last_contacted_on,
-       %s AS contacts, %s AS memberships
+       %s AS contacts, %s AS memberships%s
 FROM %s AS p
 CROSS JOIN %s%s$sql$,
-        @extschema@._key_list(s, 'k'), engagement, membership, last_contacted_on, contacts, memberships,
+        @extschema@._key_list(s, 'k'), engagement, membership, last_contacted_on, contacts, memberships, attributes,
         @extschema@._relation(s, 'status'), customers, joined);
 END
 $facts$;
@@ -3682,7 +3861,7 @@ LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp
 AS $customers$
     SELECT format(
 $sql$SELECT %1$s,
-       f.membership, %2$s AS membership_label,
+       f.membership, %2$s AS membership_label%19$s,
        s.first_purchase_on, s.last_purchase_on, s.orders, s.purchase_days, s.monetary,
        @extschema@.average_order_value(f.history, f.as_of) AS average_order_value,
        s.r_score, s.f_score, s.m_score, s.rfm_score,
@@ -3695,6 +3874,7 @@ $sql$SELECT %1$s,
        s.purchase_stage, %6$s AS stage_label, %7$s AS stage_order,
        s.value_score, s.relation_score, s.vip_score,
        s.vip_tier, %8$s AS tier_label, %9$s AS tier_order, s.last_tier, %10$s AS last_tier_label,
+       s.vip_missing, s.orders_to_vip, s.span_days_to_vip, s.relation_to_vip, s.value_to_vip,
        s.dormancy_category, %11$s AS category_label, %12$s AS category_order,
        s.dormancy_reason, %13$s AS reason_label, %14$s AS reason_order,
        array_to_string(f.channels, ',') AS reachable_by, f.last_contacted_on,
@@ -3732,7 +3912,7 @@ LEFT JOIN (
         @extschema@._label_order('dormancy_reason', 's.dormancy_reason'),
         @extschema@._label('behavior', 's.action_behavior'),
         @extschema@._label('channel', 's.action_channel'),
-        @extschema@._relation(s, 'facts'), @extschema@._relation(s, 'status'))
+        @extschema@._relation(s, 'facts'), @extschema@._relation(s, 'status'), @extschema@._attribute_list(s, 'f'))
 $customers$;
 COMMENT ON FUNCTION _customers_sql(segmentation_settings) IS 'Part of segmentations: the SELECT of one row a customer.';
 
@@ -3747,7 +3927,7 @@ $today$;
 COMMENT ON FUNCTION _customers_today_sql(segmentation_settings) IS
     'Part of segmentations: the SELECT of the customers with what changes every day.';
 
-CREATE FUNCTION _segments_sql(s segmentation_settings) RETURNS text
+CREATE FUNCTION _segments_sql(s segmentation_settings, by_attribute boolean) RETURNS text
 LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp
 AS $segments$
     SELECT format(
@@ -3760,20 +3940,45 @@ $sql$SELECT %1$sc.lifecycle_state, coalesce(c.rfm_segment, c.lifecycle_state) AS
        sum(c.monetary) AS revenue,
        round(sum(c.monetary) / nullif(sum(sum(c.monetary)) OVER (%2$s), 0), 6) AS revenue_share,
        count(*) FILTER (WHERE c.vip_tier = 'vip') AS vips
-FROM %3$s AS c
+FROM %3$s AS c%4$s
 GROUP BY %1$sc.lifecycle_state, coalesce(c.rfm_segment, c.lifecycle_state), c.lifecycle_label, c.lifecycle_order,
          coalesce(c.segment_label, c.lifecycle_label), coalesce(c.segment_order, 0)$sql$,
-        @extschema@._tenant_column(s, 'c'),
-        CASE WHEN s.tenant IS NULL THEN '' ELSE format('PARTITION BY c.%I', s.tenant) END,
-        @extschema@._relation(s, 'customers'))
+        @extschema@._dimensions(s, 'c', by_attribute),
+        coalesce('PARTITION BY ' || nullif(rtrim(@extschema@._dimensions(s, 'c', by_attribute), ', '), ''), ''),
+        @extschema@._relation(s, 'customers'),
+        @extschema@._each_attribute(s, 'c', 'c.first_purchase_on', by_attribute))
 $segments$;
-COMMENT ON FUNCTION _segments_sql(segmentation_settings) IS
-    'Part of segmentations: the SELECT of one row a lifecycle state and RFM segment, prospects by themselves.';
+COMMENT ON FUNCTION _segments_sql(segmentation_settings, boolean) IS
+    'Part of segmentations: the SELECT of one row a lifecycle state and RFM segment, by attribute or of all.';
 
 -- The last twelve months that are over, each from the end of the one before to its own. Steps of a month keep to the
 -- ends of months only if they start on a 31st. If the first end is no 31st, start at the end of the month before, which
 -- is one, and drop that extra month.
-CREATE FUNCTION _movement_sql(s segmentation_settings) RETURNS text
+CREATE FUNCTION _moves_sql(s segmentation_settings) RETURNS text
+LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp
+AS $moves$
+    SELECT format(
+$sql$(
+    SELECT e.to_day, e.from_day,
+           CASE WHEN extract(day FROM e.from_day) = 31 THEN e.from_day
+                ELSE date_trunc('month', e.from_day::timestamp)::date - 1 END AS stepped_from
+    FROM (
+        SELECT date_trunc('month', (as_of + 1)::timestamp)::date - 1 AS to_day,
+               (date_trunc('month', (as_of + 1)::timestamp) - interval '12 months')::date - 1 AS from_day
+        FROM %1$s
+    ) AS e
+) AS d
+CROSS JOIN %1$s AS p
+CROSS JOIN %2$s AS f
+JOIN LATERAL @extschema@.state_movements(
+    f.history, d.stepped_from, d.to_day, interval '1 month', f.policy, f.engagement, f.membership, f.memberships
+) AS m ON m.from_day >= d.from_day$sql$,
+        @extschema@._relation(s, 'status'), @extschema@._relation(s, 'facts'))
+$moves$;
+COMMENT ON FUNCTION _moves_sql(segmentation_settings) IS
+    'Part of segmentations: what became of each customer month by month, to select from: m, with the facts f.';
+
+CREATE FUNCTION _movement_sql(s segmentation_settings, by_attribute boolean) RETURNS text
 LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp
 AS $movement$
     SELECT format(
@@ -3782,64 +3987,121 @@ $sql$SELECT %1$sm.from_day, m.to_day,
        count(*) AS customers,
        sum(m.revenue_before) AS revenue_before,
        sum(m.revenue_after) AS revenue_after
-FROM (
-    SELECT e.to_day, e.from_day,
-           CASE WHEN extract(day FROM e.from_day) = 31 THEN e.from_day
-                ELSE date_trunc('month', e.from_day::timestamp)::date - 1 END AS stepped_from
-    FROM (
-        SELECT date_trunc('month', (as_of + 1)::timestamp)::date - 1 AS to_day,
-               (date_trunc('month', (as_of + 1)::timestamp) - interval '12 months')::date - 1 AS from_day
-        FROM %2$s
-    ) AS e
-) AS d
-CROSS JOIN %2$s AS p
-CROSS JOIN %3$s AS f
-CROSS JOIN LATERAL @extschema@.state_movements(
-    f.history, d.stepped_from, d.to_day, interval '1 month', f.policy, f.engagement, f.membership, f.memberships
-) AS m
-WHERE m.from_day >= d.from_day
+FROM %2$s%3$s
 GROUP BY %1$sm.from_day, m.to_day, m.from_state, m.to_state, p.lang$sql$,
-        @extschema@._tenant_column(s, 'f'), @extschema@._relation(s, 'status'), @extschema@._relation(s, 'facts'),
+        @extschema@._dimensions(s, 'f', by_attribute), @extschema@._moves_sql(s),
+        @extschema@._each_attribute(s, 'f', 'm.to_day', by_attribute),
         @extschema@._label('lifecycle_state', 'm.from_state'),
         @extschema@._label_order('lifecycle_state', 'm.from_state'),
         @extschema@._label('lifecycle_state', 'm.to_state'),
         @extschema@._label_order('lifecycle_state', 'm.to_state'))
 $movement$;
-COMMENT ON FUNCTION _movement_sql(segmentation_settings) IS
-    'Part of segmentations: the SELECT of who moved between states, month by month.';
+COMMENT ON FUNCTION _movement_sql(segmentation_settings, boolean) IS
+    'Part of segmentations: the SELECT of who moved between states, month by month, by attribute or of all.';
+
+-- A prospect has no RFM segment: hers is called prospect, as in NAME_segments, by the label of the state.
+CREATE FUNCTION _transitions_sql(s segmentation_settings) RETURNS text
+LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp
+AS $transitions$
+    SELECT format(
+$sql$SELECT %1$sv.dimension, m.from_day, m.to_day,
+       v.from_value, @extschema@.label(v.from_list, v.from_value, p.lang) AS from_label,
+       @extschema@.label_order(v.from_list, v.from_value) AS from_order,
+       v.to_value, @extschema@.label(v.to_list, v.to_value, p.lang) AS to_label,
+       @extschema@.label_order(v.to_list, v.to_value) AS to_order,
+       count(*) AS customers,
+       sum(m.revenue_before) AS revenue_before,
+       sum(m.revenue_after) AS revenue_after
+FROM %2$s
+CROSS JOIN LATERAL (
+    VALUES ('lifecycle_state', 'lifecycle_state', m.from_state, 'lifecycle_state', m.to_state),
+           ('rfm_segment', CASE WHEN m.from_segment IS NULL THEN 'lifecycle_state' ELSE 'rfm_segment' END,
+            coalesce(m.from_segment, m.from_state),
+            CASE WHEN m.to_segment IS NULL THEN 'lifecycle_state' ELSE 'rfm_segment' END,
+            coalesce(m.to_segment, m.to_state)),
+           ('vip_tier', 'vip_tier', m.from_tier, 'vip_tier', m.to_tier)
+) AS v (dimension, from_list, from_value, to_list, to_value)
+GROUP BY %1$sv.dimension, m.from_day, m.to_day, v.from_list, v.from_value, v.to_list, v.to_value, p.lang$sql$,
+        @extschema@._tenant_column(s, 'f'), @extschema@._moves_sql(s))
+$transitions$;
+COMMENT ON FUNCTION _transitions_sql(segmentation_settings) IS
+    'Part of segmentations: the SELECT of who moved between states, RFM segments and VIP tiers, month by month.';
 
 -- A year after the month of the first purchase, month by month; a month that is not over on as_of is left out.
-CREATE FUNCTION _cohorts_sql(s segmentation_settings) RETURNS text
+CREATE FUNCTION _cohorts_sql(s segmentation_settings, by_attribute boolean) RETURNS text
 LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp
 AS $cohorts$
     SELECT format(
 $sql$WITH cohorts AS (
     SELECT %5$sdate_trunc('month', f.first_purchase_on::timestamp)::date AS first_month, count(*) AS customers
-    FROM %1$s AS f
+    FROM %1$s AS f%7$s
     WHERE f.first_purchase_on IS NOT NULL
     GROUP BY %5$sdate_trunc('month', f.first_purchase_on::timestamp)
 ), months AS (
     SELECT %5$sm.month, m.months_after, count(*) FILTER (WHERE m.orders > 0) AS customers, sum(m.revenue) AS revenue
     FROM %2$s AS f
-    CROSS JOIN LATERAL @extschema@.purchases_by_month(f.history, f.as_of) AS m
+    CROSS JOIN LATERAL @extschema@.purchases_by_month(f.history, f.as_of) AS m%8$s
     WHERE m.months_after <= 12
     GROUP BY %5$sm.month, m.months_after
 )
-SELECT %4$sc.first_month, n.months_after, c.customers,
+SELECT %4$sa.first_month, n.months_after, a.customers,
        coalesce(m.customers, 0) AS active_customers,
-       round(coalesce(m.customers, 0)::numeric / c.customers, 6) AS active_share,
+       round(coalesce(m.customers, 0)::numeric / a.customers, 6) AS active_share,
        coalesce(m.revenue, 0) AS revenue
-FROM cohorts AS c
+FROM cohorts AS a
 CROSS JOIN generate_series(0, 12) AS n (months_after)
 LEFT JOIN months AS m ON m.months_after = n.months_after
-    AND m.month = (c.first_month + make_interval(months => n.months_after))::date%6$s
-WHERE (c.first_month + make_interval(months => n.months_after + 1))::date - 1 <= (SELECT as_of FROM %3$s)$sql$,
+    AND m.month = (a.first_month + make_interval(months => n.months_after))::date%6$s
+WHERE (a.first_month + make_interval(months => n.months_after + 1))::date - 1 <= (SELECT as_of FROM %3$s)$sql$,
         @extschema@._relation(s, 'customers'), @extschema@._relation(s, 'facts'), @extschema@._relation(s, 'status'),
-        @extschema@._tenant_column(s, 'c'), @extschema@._tenant_column(s, 'f'),
-        coalesce(' AND ' || @extschema@._same_columns(s, ARRAY[s.tenant], 'm', 'c'), ''))
+        @extschema@._dimensions(s, 'a', by_attribute), @extschema@._dimensions(s, 'f', by_attribute),
+        coalesce(' AND ' || @extschema@._same_columns(s, ARRAY[s.tenant], 'm', 'a'), '')
+            || CASE WHEN by_attribute THEN ' AND m.attribute = a.attribute AND m.value = a.value' ELSE '' END,
+        @extschema@._each_attribute(s, 'f', 'f.first_purchase_on', by_attribute),
+        @extschema@._each_attribute(s, 'f', 'm.month', by_attribute))
 $cohorts$;
-COMMENT ON FUNCTION _cohorts_sql(segmentation_settings) IS
-    'Part of segmentations: the SELECT of one row a month of first purchase and month after it.';
+COMMENT ON FUNCTION _cohorts_sql(segmentation_settings, boolean) IS
+    'Part of segmentations: the SELECT of one row a month of first purchase and month after it, by attribute or of '
+    'all.';
+
+-- Which customers come back: the second purchase and the revenue of those for whom the days given are over, so that
+-- those who came lately make no value look worse or better.
+CREATE FUNCTION _attributes_sql(s segmentation_settings) RETURNS text
+LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp
+AS $attributes$
+    SELECT format(
+$sql$SELECT %1$sa.attribute, a.value,
+       count(*) AS customers,
+       count(a.first_purchase_on) AS buyers,
+       count(*) FILTER (WHERE a.lifecycle_state = 'dormant') AS dormant,
+       count(*) FILTER (WHERE a.vip_tier = 'vip') AS vips,
+       sum(a.orders)::bigint AS orders,
+       sum(a.monetary) AS revenue,
+       (@extschema@.proportion(a.within_90)).denominator AS judged_90,
+       (@extschema@.proportion(a.within_90)).rate AS second_purchase_90,
+       (@extschema@.proportion(a.within_90)).rate_low AS second_purchase_90_low,
+       (@extschema@.proportion(a.within_90)).rate_high AS second_purchase_90_high,
+       (@extschema@.proportion(a.within_365)).denominator AS judged_365,
+       (@extschema@.proportion(a.within_365)).rate AS second_purchase_365,
+       (@extschema@.proportion(a.within_365)).rate_low AS second_purchase_365_low,
+       (@extschema@.proportion(a.within_365)).rate_high AS second_purchase_365_high,
+       round(avg(a.revenue_365), 6) AS revenue_365
+FROM (
+    SELECT %2$sc.first_purchase_on, c.lifecycle_state, c.vip_tier, c.orders, c.monetary,
+           @extschema@.reached_purchase_within(f.history, 2, 90, f.as_of) AS within_90,
+           @extschema@.reached_purchase_within(f.history, 2, 365, f.as_of) AS within_365,
+           CASE WHEN c.first_purchase_on + 365 <= f.as_of THEN @extschema@.revenue_between(
+               f.history, c.first_purchase_on, c.first_purchase_on + 365) END AS revenue_365
+    FROM %3$s AS c
+    JOIN %4$s AS f ON %5$s%6$s
+) AS a
+GROUP BY %1$sa.attribute, a.value$sql$,
+        @extschema@._tenant_column(s, 'a'), @extschema@._dimensions(s, 'c', true),
+        @extschema@._relation(s, 'customers'), @extschema@._relation(s, 'facts'), @extschema@._same_key(s, 'f', 'c'),
+        @extschema@._each_attribute(s, 'c', 'c.first_purchase_on', true))
+$attributes$;
+COMMENT ON FUNCTION _attributes_sql(segmentation_settings) IS
+    'Part of segmentations: the SELECT of one row a value of an attribute.';
 
 CREATE FUNCTION _actions_sql(s segmentation_settings) RETURNS text
 LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp
@@ -4202,7 +4464,9 @@ CREATE  FUNCTION "state_movements"(
 	"engagement" engagement_history DEFAULT NULL, /* Option < EngagementHistory > */
 	"membership" text DEFAULT NULL, /* Option < Membership > */
 	"memberships" membership_history DEFAULT NULL /* Option < MembershipHistory > */
-) RETURNS SETOF state_movement /* SetOf < StateMovement, (Day, Day, & '_ str, & '_ str, Decimal, Decimal) > */
+) RETURNS SETOF state_movement /* SetOf < StateMovement,
+(Day, Day, & '_ str, & '_ str, Decimal, Decimal, Option < String > , Option <
+String > , & '_ str, & '_ str,), > */
 IMMUTABLE PARALLEL SAFE COST 1000
 LANGUAGE c /* Rust */
 AS 'MODULE_PATHNAME', 'state_movements_wrapper';
@@ -4275,7 +4539,7 @@ COMMENT ON FUNCTION revenue_between(purchase_history, date, date) IS
 COMMENT ON FUNCTION purchases_by_month(purchase_history, date) IS
     'The calendar months up to as_of in which something happened, from that of the first purchase on, with orders and revenue.';
 COMMENT ON FUNCTION state_movements(purchase_history, date, date, interval, segment_policy, engagement_history, text, membership_history) IS
-    'One customer''s lifecycle state from step to step, with the revenue of as many days before and after; no rows as long as the customer is a prospect.';
+    'One customer''s lifecycle state, RFM segment and VIP tier from step to step, with the revenue of as many days before and after; no rows as long as the customer is a prospect.';
 COMMENT ON FUNCTION customer_months(
     purchase_history, integer, date, segment_policy, engagement_history, text, membership_history
 ) IS
@@ -4708,7 +4972,10 @@ AS $relations$
                CASE WHEN s.tenant IS NULL THEN '' ELSE format(' Each %s by itself.', s.tenant) END AS of_tenant,
                'every segmentation has it' AS always,
                coalesce('views => ' || quote_literal(s.views::text),
-                        'made unless views leaves it out') AS chosen
+                        'made unless views leaves it out') AS chosen,
+               num_nonnulls(s.attributes, s.first_order) > 0 AS has_attributes,
+               concat_ws(', ', 'attributes => ' || quote_literal(s.attributes::text),
+                         'first_order => ' || quote_literal(s.first_order::text)) AS by_attribute
     ) AS t
     CROSS JOIN LATERAL (VALUES
         (1, 'settings', 'TABLE', true, t.always, false, '{name}'::text[], NULL,
@@ -4719,86 +4986,115 @@ AS $relations$
         (3, 'histories', 'TABLE', true, t.always, false, t.customer,
             CASE WHEN with_queries THEN @extschema@._histories_sql(s) END,
             format('Purchase histories of %s.', s.orders)),
-        (4, 'engagement', 'TABLE', s.engagement IS NOT NULL, 'engagement => ' || quote_literal(s.engagement), false,
+        (4, 'first_orders', 'TABLE', s.first_order IS NOT NULL,
+            'first_order => ' || quote_literal(s.first_order::text), false, t.customer,
+            CASE WHEN with_queries AND s.first_order IS NOT NULL THEN @extschema@._first_orders_sql(s) END,
+            format('First orders of %s.', s.orders)),
+        (5, 'engagement', 'TABLE', s.engagement IS NOT NULL, 'engagement => ' || quote_literal(s.engagement), false,
             t.customer,
             CASE WHEN with_queries AND s.engagement IS NOT NULL THEN @extschema@._engagement_sql(s) END,
             format('Engagement histories of %s.', s.engagement)),
-        (5, 'contacts', 'TABLE', s.contacts IS NOT NULL, 'contacts => ' || quote_literal(s.contacts), false,
+        (6, 'contacts', 'TABLE', s.contacts IS NOT NULL, 'contacts => ' || quote_literal(s.contacts), false,
             t.customer,
             CASE WHEN with_queries AND s.contacts IS NOT NULL THEN @extschema@._contacts_sql(s) END,
             format('Logs of contacts of %s.', s.contacts)),
-        (6, 'memberships', 'TABLE', s.membership_log IS NOT NULL,
+        (7, 'memberships', 'TABLE', s.membership_log IS NOT NULL,
             'membership_log => ' || quote_literal(s.membership_log), false, t.customer,
             CASE WHEN with_queries AND s.membership_log IS NOT NULL THEN @extschema@._memberships_sql(s) END,
             format('Histories of memberships of %s.', s.membership_log)),
-        (7, 'profiles', 'TABLE', s.customers IS NOT NULL, 'customers => ' || quote_literal(s.customers), false,
+        (8, 'profiles', 'TABLE', s.customers IS NOT NULL, 'customers => ' || quote_literal(s.customers), false,
             t.customer,
             CASE WHEN with_queries AND s.customers IS NOT NULL THEN @extschema@._profiles_sql(s) END,
-            format('Memberships, channels and last contacts of %s.', s.customers)),
-        (8, 'campaign_members', 'TABLE', s.contacts_campaign IS NOT NULL,
+            format('Memberships, channels, last contacts and attributes of %s.', s.customers)),
+        (9, 'campaign_members', 'TABLE', s.contacts_campaign IS NOT NULL,
             'contacts_columns => ' || quote_literal(jsonb_build_object('campaign', s.contacts_campaign)), false,
             t.customer || '{campaign}',
             CASE WHEN with_queries AND s.contacts_campaign IS NOT NULL THEN @extschema@._campaign_members_sql(s) END,
             format('Who was in which campaign, by %s.', s.contacts)),
-        (9, 'targets', 'TABLE', s.targets IS NOT NULL, 'targets => ' || quote_literal(s.targets), false,
+        (10, 'targets', 'TABLE', s.targets IS NOT NULL, 'targets => ' || quote_literal(s.targets), false,
             t.tenant || '{kpi,period}',
             CASE WHEN with_queries AND s.targets IS NOT NULL THEN @extschema@._targets_sql(s) END,
             format('Targets of %s.', s.targets)),
-        (10, 'costs', 'TABLE', s.costs IS NOT NULL, 'costs => ' || quote_literal(s.costs), false,
+        (11, 'costs', 'TABLE', s.costs IS NOT NULL, 'costs => ' || quote_literal(s.costs), false,
             t.tenant || '{purpose,period}',
             CASE WHEN with_queries AND s.costs IS NOT NULL THEN @extschema@._costs_sql(s) END,
             format('Costs of %s, by month.', s.costs)),
-        (11, 'status', 'TABLE', true, t.always, true, '{segmentation}', NULL,
+        (12, 'status', 'TABLE', true, t.always, true, '{segmentation}', NULL,
             'The day and policy that the views answer for, and figures of the last refresh: one row.'),
-        (12, 'noted', 'TABLE', s.track = 'trigger', 'track => ' || quote_literal(s.track), false, NULL, NULL,
+        (13, 'noted', 'TABLE', s.track = 'trigger', 'track => ' || quote_literal(s.track), false, NULL, NULL,
             'Customers whose orders changed since the last refresh; a row without a key: all of them.'),
-        (13, 'facts', 'VIEW', true, t.always, true, NULL,
+        (14, 'facts', 'VIEW', true, t.always, true, NULL,
             CASE WHEN with_queries THEN @extschema@._facts_sql(s) END,
             'All that is known of a customer: the arguments of segment_customer and its like. Prospects have no '
             'history.'),
-        (14, 'customers', 'MATERIALIZED VIEW', true, t.always, true, t.customer,
+        (15, 'customers', 'MATERIALIZED VIEW', true, t.always, true, t.customer,
             CASE WHEN with_queries THEN @extschema@._customers_sql(s) END,
             'One row a customer, as of the day in the status table.'),
-        (15, 'customers_today', 'VIEW', true, t.always, true, NULL,
+        (16, 'customers_today', 'VIEW', true, t.always, true, NULL,
             CASE WHEN with_queries THEN @extschema@._customers_today_sql(s) END,
             'The customers with what changes by itself every day.'),
-        (16, 'segments', 'MATERIALIZED VIEW', 'segments' = ANY (s.views) IS NOT FALSE, t.chosen, true,
+        (17, 'segments', 'MATERIALIZED VIEW', 'segments' = ANY (s.views) IS NOT FALSE, t.chosen, true,
             t.tenant || '{lifecycle_state,rfm_segment}',
-            CASE WHEN with_queries THEN @extschema@._segments_sql(s) END,
+            CASE WHEN with_queries THEN @extschema@._segments_sql(s, false) END,
             'How many customers and how much revenue, by lifecycle state and RFM segment.' || t.of_tenant),
-        (17, 'movement', 'MATERIALIZED VIEW', 'movement' = ANY (s.views) IS NOT FALSE, t.chosen, true,
+        (18, 'movement', 'MATERIALIZED VIEW', 'movement' = ANY (s.views) IS NOT FALSE, t.chosen, true,
             t.tenant || '{from_day,to_day,from_state,to_state}',
-            CASE WHEN with_queries THEN @extschema@._movement_sql(s) END,
+            CASE WHEN with_queries THEN @extschema@._movement_sql(s, false) END,
             'Who moved from which lifecycle state to which in each of the last twelve months that are over; '
             'who was still a prospect at its end is left out.' || t.of_tenant),
-        (18, 'cohorts', 'MATERIALIZED VIEW', 'cohorts' = ANY (s.views) IS NOT FALSE, t.chosen, true,
+        (19, 'transitions', 'MATERIALIZED VIEW', 'transitions' = ANY (s.views) IS NOT FALSE, t.chosen, true,
+            t.tenant || '{dimension,from_day,to_day,from_value,to_value}',
+            CASE WHEN with_queries THEN @extschema@._transitions_sql(s) END,
+            'The same as movement for lifecycle states, RFM segments and VIP tiers, one dimension beside the other.'
+                || t.of_tenant),
+        (20, 'cohorts', 'MATERIALIZED VIEW', 'cohorts' = ANY (s.views) IS NOT FALSE, t.chosen, true,
             t.tenant || '{first_month,months_after}',
-            CASE WHEN with_queries THEN @extschema@._cohorts_sql(s) END,
+            CASE WHEN with_queries THEN @extschema@._cohorts_sql(s, false) END,
             'What those who first bought in a month did in the year after it, month by month.' || t.of_tenant),
-        (19, 'actions', 'MATERIALIZED VIEW', 'actions' = ANY (s.views) IS NOT FALSE, t.chosen, true,
+        (21, 'actions', 'MATERIALIZED VIEW', 'actions' = ANY (s.views) IS NOT FALSE, t.chosen, true,
             t.tenant || '{action_rule,action_channel}',
             CASE WHEN with_queries THEN @extschema@._actions_sql(s) END,
             'How many customers wait for which next step, by channel.' || t.of_tenant),
-        (20, 'channels', 'MATERIALIZED VIEW', s.contacts IS NOT NULL AND 'channels' = ANY (s.views) IS NOT FALSE,
+        (22, 'channels', 'MATERIALIZED VIEW', s.contacts IS NOT NULL AND 'channels' = ANY (s.views) IS NOT FALSE,
             t.chosen, true, t.tenant || '{channel}',
             CASE WHEN with_queries THEN @extschema@._channels_sql(s) END,
             'How many contacts over which channel were answered by a purchase.' || t.of_tenant),
-        (21, 'dormant_response', 'MATERIALIZED VIEW',
+        (23, 'dormant_response', 'MATERIALIZED VIEW',
             s.contacts IS NOT NULL AND 'dormant_response' = ANY (s.views) IS NOT FALSE,
             t.chosen, true, t.tenant || '{dormancy_reason,dormant_year}',
             CASE WHEN with_queries THEN @extschema@._dormant_response_sql(s) END,
             'In which order dormant customers are expected to answer, by reason and year of dormancy.' || t.of_tenant),
-        (22, 'campaigns', 'MATERIALIZED VIEW',
+        (24, 'campaigns', 'MATERIALIZED VIEW',
             s.contacts_campaign IS NOT NULL AND 'campaigns' = ANY (s.views) IS NOT FALSE, t.chosen, true,
             t.tenant || '{campaign,test_group,channel,is_interim}',
             CASE WHEN with_queries AND s.contacts_campaign IS NOT NULL THEN @extschema@._campaigns_sql(s) END,
             'What came of each group of each campaign, beside the holdout; also so far, while windows are open.'
             || t.of_tenant),
-        (23, 'kpis', 'MATERIALIZED VIEW',
+        (25, 'kpis', 'MATERIALIZED VIEW',
             coalesce('kpis' = ANY (s.views), num_nonnulls(s.targets, s.costs) > 0), t.chosen, true,
             t.tenant || '{kpi,period}',
             CASE WHEN with_queries THEN @extschema@._kpis_sql(s) END,
-            'KPIs of the month of as_of and the twelve before it, beside their targets.' || t.of_tenant)
+            'KPIs of the month of as_of and the twelve before it, beside their targets.' || t.of_tenant),
+        (26, 'attributes', 'MATERIALIZED VIEW',
+            t.has_attributes AND 'attributes' = ANY (s.views) IS NOT FALSE, t.by_attribute, true,
+            t.tenant || '{attribute,value}',
+            CASE WHEN with_queries AND t.has_attributes THEN @extschema@._attributes_sql(s) END,
+            'Which customers come back: second purchase and revenue by each attribute.' || t.of_tenant),
+        (27, 'segments_by', 'MATERIALIZED VIEW',
+            t.has_attributes AND 'segments_by' = ANY (s.views) IS NOT FALSE, t.by_attribute, true,
+            t.tenant || '{attribute,value,lifecycle_state,rfm_segment}',
+            CASE WHEN with_queries AND t.has_attributes THEN @extschema@._segments_sql(s, true) END,
+            'The segments by each attribute; shares are within its value.' || t.of_tenant),
+        (28, 'movement_by', 'MATERIALIZED VIEW',
+            t.has_attributes AND 'movement_by' = ANY (s.views) IS NOT FALSE, t.by_attribute, true,
+            t.tenant || '{attribute,value,from_day,to_day,from_state,to_state}',
+            CASE WHEN with_queries AND t.has_attributes THEN @extschema@._movement_sql(s, true) END,
+            'The movement by each attribute.' || t.of_tenant),
+        (29, 'cohorts_by', 'MATERIALIZED VIEW',
+            t.has_attributes AND 'cohorts_by' = ANY (s.views) IS NOT FALSE, t.by_attribute, true,
+            t.tenant || '{attribute,value,first_month,months_after}',
+            CASE WHEN with_queries AND t.has_attributes THEN @extschema@._cohorts_sql(s, true) END,
+            'The cohorts by each attribute.' || t.of_tenant)
     ) AS r (place, suffix, kind, is_asked_for, reason, is_readable, keys, query, comment)
 $relations$;
 COMMENT ON FUNCTION _relations(segmentation_settings, boolean) IS
@@ -4808,9 +5104,14 @@ COMMENT ON FUNCTION _relations(segmentation_settings, boolean) IS
 CREATE FUNCTION _column_comment(s segmentation_settings, suffix text, name text) RETURNS text
 LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp
 AS $comment$
-    SELECT format(CASE s.lang WHEN 'ja' THEN c.comment_ja ELSE c.comment END, s.orders)
+    SELECT format(CASE s.lang WHEN 'ja' THEN c.comment_ja ELSE c.comment END,
+                  CASE a.source WHEN 'customers' THEN s.customers ELSE s.orders END)
     FROM @extschema@._view_columns() AS c
-    WHERE c.name IN (_column_comment.name, '') AND coalesce(c.suffix, _column_comment.suffix) = _column_comment.suffix
+    LEFT JOIN @extschema@._attributes(s) AS a ON a.name = _column_comment.name
+    CROSS JOIN LATERAL (
+        SELECT coalesce('(' || a.argument || ')', _column_comment.suffix) AS suffix
+    ) AS place
+    WHERE c.name IN (_column_comment.name, '') AND coalesce(c.suffix, place.suffix) = place.suffix
     ORDER BY c.name = '', c.suffix
     LIMIT 1
 $comment$;
@@ -5245,6 +5546,12 @@ BEGIN
                                     'Name the column: contacts_columns => ''{"campaign": "..."}''.');
     END IF;
     PERFORM @extschema@._same_key(s, 'a', 'b'); -- an error where a key has no order
+    s.attributes := nullif(s.attributes, '{}');
+    s.first_order := nullif(s.first_order, '{}');
+    IF s.customers IS NULL AND NOT given ? 'attributes' THEN
+        s.attributes := NULL; -- the table was reset
+    END IF;
+    PERFORM @extschema@._refuse_attributes(s);
     IF s.order_filter IS NOT NULL THEN
         -- By itself, so that the message shows the filter and no other SQL, and not between parentheses, which it could
         -- close.
@@ -5286,6 +5593,63 @@ END
 $views$;
 COMMENT ON FUNCTION _refuse_unknown_views(segmentation_settings) IS
     'Part of segmentations: an error where a view is asked for that there is not.';
+
+-- Attributes are columns that there are, of types that make dimensions of a report, and called like none of ours.
+CREATE FUNCTION _refuse_attributes(s segmentation_settings) RETURNS void
+LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp
+AS $attributes$
+DECLARE
+    attribute record;
+    column_type oid;
+BEGIN
+    IF num_nonnulls(s.attributes, s.first_order) = 0 THEN
+        PERFORM @extschema@._refuse(format('views names %s, which takes attributes or first_order', n.view),
+                                    'Name columns too: first_order => ''{product}''.')
+        FROM unnest(s.views) AS n (view) WHERE n.view IN ('attributes', 'segments_by', 'movement_by', 'cohorts_by');
+    ELSIF s.customers IS NULL AND s.attributes IS NOT NULL THEN
+        PERFORM @extschema@._refuse('attributes are given without customers',
+                                    'Name the table too: customers => ...; columns of the orders are first_order.');
+    END IF;
+    FOR attribute IN SELECT a.*, @extschema@._source_table(s, a.source) AS relation,
+                            count(*) OVER (PARTITION BY a.name) AS times
+                     FROM @extschema@._attributes(s) AS a ORDER BY a.place LOOP
+        SELECT @extschema@._base_type(c.atttypid) INTO column_type FROM pg_attribute AS c
+        WHERE c.attrelid = attribute.relation AND c.attname = attribute.name AND c.attnum > 0;
+        IF attribute.name IS NULL THEN
+            PERFORM @extschema@._refuse(format('a name in %s is NULL', attribute.argument),
+                                        format('Name columns: %s => ''{prefecture}''.', attribute.argument));
+        ELSIF column_type IS NULL THEN
+            RAISE EXCEPTION '% has no column %, which is named in %',
+                attribute.relation, quote_ident(attribute.name), attribute.argument
+                USING ERRCODE = 'undefined_column',
+                      HINT = format('Its columns: %s.', (
+                          SELECT string_agg(quote_ident(c.attname), ', ' ORDER BY c.attnum) FROM pg_attribute AS c
+                          WHERE c.attrelid = attribute.relation AND c.attnum > 0 AND NOT c.attisdropped));
+        ELSIF attribute.times > 1 THEN
+            PERFORM @extschema@._refuse(format('attribute %s is named twice', quote_ident(attribute.name)),
+                                        'attributes and first_order are columns of one view. A view over the table can '
+                                        'give it another name.');
+        ELSIF attribute.name = ANY (@extschema@._keys(s) || 'first_order_on'::text)
+            OR EXISTS (SELECT FROM @extschema@._view_columns() AS c WHERE c.name = attribute.name) THEN
+            PERFORM @extschema@._refuse(
+                format('an attribute is called like a key column or a column of ours: %s', quote_ident(attribute.name)),
+                'A view over the table can give it another name.');
+        ELSIF NOT EXISTS (
+            SELECT FROM pg_type AS t
+            WHERE t.oid = column_type
+                AND (t.typcategory IN ('S', 'E')
+                     OR t.oid = ANY ('{bool,int2,int4,int8,numeric,uuid,date}'::regtype[]))) THEN
+            RAISE EXCEPTION 'column % of % is %, which cannot be an attribute', quote_ident(attribute.name),
+                attribute.relation, column_type::regtype
+                USING ERRCODE = 'datatype_mismatch',
+                      HINT = 'It must be a text, an enum, a boolean, an integer, numeric, a uuid or a date. A view '
+                          'over the table can cast it.';
+        END IF;
+    END LOOP;
+END
+$attributes$;
+COMMENT ON FUNCTION _refuse_attributes(segmentation_settings) IS
+    'Part of segmentations: an error where an attribute is asked for that cannot be one.';
 
 -- What can be refused before the orders are read, which may take an hour.
 CREATE FUNCTION _refuse_early(s segmentation_settings) RETURNS void
@@ -5860,8 +6224,8 @@ DECLARE
     view record;
     rows bigint;
 BEGIN
-    IF NOT @extschema@._key_types_hold(s) THEN
-        RAISE EXCEPTION 'the key of % has another type than before: %', s.orders, @extschema@._key_list(s)
+    IF @extschema@._changed_types(s) IS NOT NULL THEN
+        RAISE EXCEPTION 'columns have another type than before: %', @extschema@._changed_types(s)
             USING ERRCODE = 'datatype_mismatch',
                   HINT = format('SELECT alter_segmentation(%L) makes the tables and views anew.', s.name);
     END IF;
@@ -5882,9 +6246,10 @@ BEGIN
     views_are_stale := rebuild;
     FOR stored_table IN SELECT * FROM @extschema@._relations(s, true) AS r
                   WHERE r.is_wanted AND r.kind = 'TABLE' AND r.query IS NOT NULL ORDER BY r.place LOOP
-        IF stored_table.suffix = 'histories' AND touched IS NOT NULL THEN
-            written := @extschema@._write_differences(
-                s, stored_table.suffix, stored_table.keys, @extschema@._histories_sql(s, touched), touched);
+        IF stored_table.suffix IN ('histories', 'first_orders') AND touched IS NOT NULL THEN
+            written := @extschema@._write_differences(s, stored_table.suffix, stored_table.keys, CASE stored_table.suffix
+                WHEN 'histories' THEN @extschema@._histories_sql(s, touched)
+                ELSE @extschema@._first_orders_sql(s, touched) END, touched);
             PERFORM @extschema@._report(s, stored_table.suffix || ' of noted customers', written, since);
         ELSE
             written := @extschema@._write_differences(
@@ -6844,7 +7209,7 @@ BEGIN
 
     -- Where only settings change that leave the views in their place, readers do not wait.
     IF @extschema@._with_changes(old, leave_views) IS NOT DISTINCT FROM @extschema@._with_changes(s, leave_views)
-        AND @extschema@._key_types_hold(s) THEN
+        AND @extschema@._changed_types(s) IS NULL THEN
         PERFORM @extschema@._build_or_refresh(
             s, 'refresh', old.order_filter IS DISTINCT FROM s.order_filter, NULL::date, given ? 'policy');
         IF s.lang <> old.lang THEN
@@ -7163,8 +7528,8 @@ ALTER FUNCTION due_step_reasons() ROWS 11;
 ALTER FUNCTION ab_verdicts() ROWS 3;
 ALTER FUNCTION ab_factors() ROWS 3;
 ALTER FUNCTION kpis() ROWS 20;
-ALTER FUNCTION customer_columns() ROWS 27;
-ALTER FUNCTION _view_columns() ROWS 160;
+ALTER FUNCTION customer_columns() ROWS 32;
+ALTER FUNCTION _view_columns() ROWS 186;
 ALTER FUNCTION _source_columns() ROWS 40;
 ALTER FUNCTION _known_words(text, segment_policy) ROWS 20;
 
