@@ -25,7 +25,8 @@ SELECT n AS customer, n AS "integer", n::bigint AS "bigint", n * 2.25 AS "numeri
        format('{"review": {"2025-01-%s": 2}}', lpad((1 + n % 28)::text, 2, '0'))::engagement_history
            AS engagement_history,
        contact_history('email', '2025-06-01'::date - n, 'at_risk_check_in', 'check_in', NULL) AS contact_history,
-       membership_history((ARRAY['01', 'paused', '03'])[1 + n % 3], '2025-03-01'::date + n) AS membership_history,
+       membership_history((ARRAY['01', 'paused', '03'])[1 + n % 3], '2025-03-01'::date + n)
+           + '{"2024-06-01": "continuing"}' AS membership_history,
        (ARRAY['email', 'postal', NULL])[1 + n % 3] AS channel, 'at_risk_check_in' AS scenario_name, 'check_in' AS step,
        (ARRAY['a', 'holdout', NULL])[1 + n % 3] AS "group", 'vip_advocacy' AS preset,
        (preset_scenario('at_risk_check_in')::jsonb || '{"enter_when": {"rfm_segment": "kings"}}')::scenario AS scenario,

@@ -88,13 +88,19 @@ fn row_types_of_another_version_are_refused_by_every_function_that_returns_a_set
     assert!(sets.len() >= 23, "{sets:?}");
     for (function, row_type, columns) in sets {
         let (name, arguments) = function.split_once('(').expect("a signature");
-        let nulls: Vec<String> = arguments
+        let values: Vec<String> = arguments
             .trim_end_matches(')')
             .split(',')
             .filter(|argument| !argument.is_empty())
-            .map(|argument| format!("NULL::{argument}"))
+            .map(|argument| match argument {
+                "date" => "'2024-01-01'::date".to_owned(),
+                "interval" => "'1 month'::interval".to_owned(),
+                // A strict function is not called with NULL.
+                "membership_history" => "'{}'::membership_history".to_owned(),
+                other => format!("NULL::{other}"),
+            })
             .collect();
-        let call = format!("SELECT * FROM {name}({})", nulls.join(", "));
+        let call = format!("SELECT * FROM {name}({})", values.join(", "));
         let first = text(
             &mut client,
             &format!(
