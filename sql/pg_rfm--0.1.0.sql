@@ -949,6 +949,11 @@ CREATE TYPE customer_segment AS (
     vip_score numeric,
     vip_tier text,
     last_tier text,
+    vip_missing text,
+    orders_to_vip bigint,
+    span_days_to_vip integer,
+    relation_to_vip numeric,
+    value_to_vip numeric,
     dormancy_category text,
     dormancy_reason text,
     next_action text,
@@ -1501,7 +1506,8 @@ AS $changed$
         UNION ALL
         SELECT a.place, a.name, a.stored_in, a.base_type FROM @extschema@._attribute_columns(s) AS a
     ) AS c (place, name, stored_in, type)
-    LEFT JOIN pg_attribute AS t ON t.attrelid = to_regclass(@extschema@._relation(s, c.stored_in)) AND t.attname = c.name
+    LEFT JOIN pg_attribute AS t
+        ON t.attrelid = to_regclass(@extschema@._relation(s, c.stored_in)) AND t.attname = c.name
     WHERE c.type IS DISTINCT FROM t.atttypid
 $changed$;
 COMMENT ON FUNCTION _changed_types(segmentation_settings) IS
@@ -1868,7 +1874,8 @@ LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp
 AS $each$
     SELECT CASE WHEN by_attribute THEN format(E'\nJOIN LATERAL (VALUES %s) AS a (attribute, value, is_of_first_order)'
                                               '\n    ON NOT a.is_of_first_order OR %s IS NOT NULL',
-        string_agg(format('(%L::pg_catalog.text, left(coalesce(%s, ''''), 200) COLLATE pg_catalog."default", %L::pg_catalog.bool)',
+        string_agg(format(
+            '(%L::pg_catalog.text, left(coalesce(%s, ''''), 200) COLLATE pg_catalog."default", %L::pg_catalog.bool)',
             a.name,
             CASE a.base_type WHEN 'date'::regtype THEN format('to_json(%s.%I) #>> ''{}''', alias, a.name)
                              ELSE format('%s.%I::pg_catalog.text', alias, a.name) END,
@@ -1957,6 +1964,7 @@ $sql$SELECT %1$s,
        @extschema@.previous_state(f.history, f.as_of, f.policy, f.engagement, f.membership) AS previous_state,
        s.next_transition_on, s.purchase_stage, g.%2$I AS stage_label,
        s.value_score, s.relation_score, s.vip_score, s.vip_tier, t.%2$I AS tier_label, s.last_tier,
+       s.vip_missing, s.orders_to_vip, s.span_days_to_vip, s.relation_to_vip, s.value_to_vip,
        s.dormancy_category, s.dormancy_reason,
        array_to_string(f.channels, ',') AS reachable_by, f.last_contacted_on,
        s.next_action, a.%3$I AS action_title, s.action_rule, s.action_behavior, s.action_channel, s.action_after_wait,
@@ -2071,7 +2079,8 @@ LEFT JOIN %3$s AS l ON l.value = v.from_value AND l.dimension = v.dimension
 LEFT JOIN %3$s AS n ON n.value = v.to_value AND n.dimension = v.dimension
 GROUP BY %1$sv.dimension, m.from_day, m.to_day, v.from_value, v.to_value$sql$,
         @extschema@._tenant_column(s, 'f'), @extschema@._moves_sql(s),
-        format('(SELECT ''lifecycle_state'' AS dimension, state AS value, %1$I AS label FROM @extschema@.lifecycle_states()'
+        format('(SELECT ''lifecycle_state'' AS dimension, state AS value, %1$I AS label'
+               ' FROM @extschema@.lifecycle_states()'
                ' UNION ALL SELECT ''vip_tier'', tier, %1$I FROM @extschema@.vip_tiers()'
                ' UNION ALL SELECT ''rfm_segment'', state, %1$I FROM @extschema@.lifecycle_states()'
                ' WHERE state = ''prospect'')',
@@ -2114,10 +2123,11 @@ WHERE (a.first_month + make_interval(months => n.months_after + 1))::date - 1 <=
         @extschema@._each_attribute(s, 'f', 'm.month', by_attribute))
 $cohorts$;
 COMMENT ON FUNCTION _cohorts_sql(segmentation_settings, boolean) IS
-    'Part of segmentations: the SELECT of one row a month of first purchase and month after it, by attribute or of all.';
+    'Part of segmentations: the SELECT of one row a month of first purchase and month after it, by attribute or of '
+    'all.';
 
--- Which customers come back: the second purchase and the revenue of those for whom the days given are over, so that those
--- who came lately make no value look worse or better.
+-- Which customers come back: the second purchase and the revenue of those for whom the days given are over, so that
+-- those who came lately make no value look worse or better.
 CREATE FUNCTION _attributes_sql(s segmentation_settings) RETURNS text
 LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp
 AS $attributes$
@@ -2148,8 +2158,8 @@ FROM (
     JOIN %4$s AS f ON %5$s%6$s
 ) AS a
 GROUP BY %1$sa.attribute, a.value$sql$,
-        @extschema@._tenant_column(s, 'a'), @extschema@._dimensions(s, 'c', true), @extschema@._relation(s, 'customers'),
-        @extschema@._relation(s, 'facts'), @extschema@._same_key(s, 'f', 'c'),
+        @extschema@._tenant_column(s, 'a'), @extschema@._dimensions(s, 'c', true),
+        @extschema@._relation(s, 'customers'), @extschema@._relation(s, 'facts'), @extschema@._same_key(s, 'f', 'c'),
         @extschema@._each_attribute(s, 'c', 'c.first_purchase_on', true))
 $attributes$;
 COMMENT ON FUNCTION _attributes_sql(segmentation_settings) IS
@@ -2784,7 +2794,11 @@ DECLARE
     attribute record;
     column_type oid;
 BEGIN
-    IF s.customers IS NULL AND s.attributes IS NOT NULL THEN
+    IF num_nonnulls(s.attributes, s.first_order) = 0 THEN
+        PERFORM @extschema@._refuse(format('views names %s, which takes attributes or first_order', n.view),
+                                    'Name columns too: first_order => ''{product}''.')
+        FROM unnest(s.views) AS n (view) WHERE n.view IN ('attributes', 'segments_by', 'movement_by', 'cohorts_by');
+    ELSIF s.customers IS NULL AND s.attributes IS NOT NULL THEN
         PERFORM @extschema@._refuse('attributes are given without customers',
                                     'Name the table too: customers => ...; columns of the orders are first_order.');
     END IF;
@@ -2820,8 +2834,8 @@ BEGIN
             RAISE EXCEPTION 'column % of % is %, which cannot be an attribute', quote_ident(attribute.name),
                 attribute.relation, column_type::regtype
                 USING ERRCODE = 'datatype_mismatch',
-                      HINT = 'It must be a text, an enum, a boolean, an integer, numeric, a uuid or a date. A view over '
-                          'the table can cast it.';
+                      HINT = 'It must be a text, an enum, a boolean, an integer, numeric, a uuid or a date. A view '
+                          'over the table can cast it.';
         END IF;
     END LOOP;
 END
@@ -5600,8 +5614,8 @@ ALTER FUNCTION message_keys() ROWS 32;
 ALTER FUNCTION due_step_reasons() ROWS 11;
 ALTER FUNCTION ab_verdicts() ROWS 3;
 ALTER FUNCTION ab_factors() ROWS 3;
-ALTER FUNCTION customer_columns() ROWS 27;
-ALTER FUNCTION _view_columns() ROWS 102;
+ALTER FUNCTION customer_columns() ROWS 32;
+ALTER FUNCTION _view_columns() ROWS 107;
 ALTER FUNCTION _source_columns() ROWS 27;
 /* </end connected objects> */
 
