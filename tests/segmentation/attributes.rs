@@ -111,7 +111,7 @@ fn each_value_is_as_if_it_stood_alone() {
         batch(
             &mut client,
             &format!(
-                "CREATE VIEW theirs AS SELECT c.customer_id, p.prefecture FROM shop_customers AS c JOIN people AS p USING (customer_id)
+                "CREATE VIEW theirs AS SELECT c.customer_id, p.prefecture FROM shop_customers AS c LEFT JOIN people AS p USING (customer_id)
                  WHERE c.{attribute} = '{value}';
                  SELECT create_segmentation('alone', 'lines', customer => 'customer_id', ordered_at => 'at', amount => 'amount',
                      order_id => 'order_no', as_of => '2025-09-30', time_zone => 'UTC', customers => 'theirs',
@@ -188,6 +188,17 @@ fn names_types_and_values_may_be_anything() {
     assert_eq!(text(&mut client, values), expected);
     assert_eq!(count(&mut client, "SELECT max(length(value))::bigint FROM shop_attributes"), 200);
     assert_eq!(count(&mut client, "SELECT max(length(\"it's \"\"x\"\"; %s $1\"))::bigint FROM shop_customers"), 5000);
+    // Every column has a comment, those of the shop too, whatever they are called.
+    let said = "SELECT string_agg(col_description(attrelid, attnum), '; ' ORDER BY attnum) FROM pg_attribute
+                WHERE attrelid = 'shop_customers'::regclass AND attname IN ('since', 'it''s \"x\"; %s $1')";
+    assert_eq!(
+        text(&mut client, said),
+        "Attribute of the customer, as in public.people.; Of the customer's first order, as in public.orders; NULL for a prospect."
+    );
+    let silent = "SELECT count(*) FROM pg_attribute AS a JOIN pg_class AS c ON c.oid = a.attrelid
+                  WHERE c.relname ~ '^shop_(attributes|.*_by|transitions|first_orders)$' AND a.attnum > 0
+                      AND col_description(attrelid, attnum) IS NULL";
+    assert_eq!(count(&mut client, silent), 0);
     let since = "SELECT concat(since, pg_typeof(since), pg_typeof(code)) FROM shop_customers WHERE customer_id = 1";
     batch(&mut client, "SET DateStyle = 'ISO, YMD'");
     assert_eq!(text(&mut client, since), "2024-02-03datecharacter varying");
@@ -230,13 +241,13 @@ fn what_cannot_be_an_attribute_is_refused() {
         (
             "customers => 'people', attributes => '{nowhere}'",
             "42703",
-            "people has no column nowhere, which is named in attributes",
+            "public.people has no column nowhere, which is named in attributes",
         ),
         ("customers => 'people', attributes => '{NULL}'", "22023", "a name in attributes is NULL"),
         (
             "customers => 'people', attributes => '{ctid}'",
             "42703",
-            "people has no column ctid, which is named in attributes",
+            "public.people has no column ctid, which is named in attributes",
         ),
         (
             "customers => 'people', attributes => '{product}', first_order => '{product}'",
@@ -253,12 +264,12 @@ fn what_cannot_be_an_attribute_is_refused() {
         (
             "customers => 'people', attributes => '{place}'",
             "42804",
-            "column place of people is point, which cannot be an attribute",
+            "column place of public.people is point, which cannot be an attribute",
         ),
         (
             "first_order => '{at}'",
             "42804",
-            "column at of orders is timestamp with time zone, which cannot be an attribute",
+            "column at of public.orders is timestamp with time zone, which cannot be an attribute",
         ),
         ("views => '{segments_by}'", "22023", "views names segments_by, which takes attributes or first_order"),
     ] {
