@@ -281,6 +281,65 @@ fn what_cannot_be_an_attribute_is_refused() {
     }
 }
 
+/// Only the columns that are named are read, with the rights of the owner; a reader reads the reports and no table behind them.
+#[test]
+fn only_named_columns_are_read() {
+    let database = Database::new("attributes_rights");
+    let roles = Roles::create(&database, &["analyst", "reader"]);
+    let mut client = quiet(&database);
+    batch(
+        &mut client,
+        &roles.say(
+            "CREATE TABLE orders (customer_id int, ordered_on date, amount numeric, no int, product text, secret text);
+             INSERT INTO orders VALUES (1, '2024-01-01', 5, 1, 'tea', 's');
+             CREATE TABLE people (customer_id int, prefecture text, secret text);
+             INSERT INTO people VALUES (1, 'tokyo', 's');
+             CREATE SCHEMA reports; GRANT ALL ON SCHEMA reports TO @analyst; GRANT USAGE ON SCHEMA rfm, public TO @analyst;
+             GRANT USAGE ON SCHEMA reports, rfm TO @reader;
+             GRANT SELECT (customer_id, ordered_on, amount, no, product) ON orders TO @analyst;
+             GRANT SELECT (customer_id, prefecture) ON people TO @analyst",
+        ),
+    );
+    let mut analyst = roles.client("analyst");
+    let create = |first_order: &str, attributes: &str| {
+        roles.say(&format!(
+            "SELECT create_segmentation('shop', 'public.orders', schema => 'reports', as_of => '2024-06-30', order_id => 'no',
+                 customers => 'public.people', readers => '{{@reader}}', first_order => '{first_order}', attributes => '{attributes}')"
+        ))
+    };
+    for sql in [create("{secret}", "{prefecture}"), create("{product}", "{secret}")] {
+        let (state, message, _) = expect_error(&mut analyst, &sql);
+        assert_eq!(state, "42501", "{message}");
+    }
+    batch(&mut analyst, &create("{product}", "{prefecture}"));
+    batch(&mut analyst, "SELECT refresh_segmentation('shop')");
+    let mut reader = roles.client("reader");
+    let seen = "SELECT string_agg(attribute || '=' || value, ',' ORDER BY attribute) FROM reports.shop_attributes";
+    assert_eq!(text(&mut reader, seen), "prefecture=tokyo,product=tea");
+    for view in ["segments_by", "movement_by", "cohorts_by", "transitions"] {
+        count(&mut reader, &format!("SELECT count(*) FROM reports.shop_{view}"));
+    }
+    let (state, _, _) = expect_error(&mut reader, "SELECT * FROM reports.shop_first_orders");
+    assert_eq!(state, "42501");
+}
+
+/// A dump brings back what is kept, and a refresh goes on from there.
+#[test]
+fn attributes_are_dumped_and_restored() {
+    let database = Database::new("attributes_dump");
+    let mut client = quiet(&database);
+    batch(&mut client, &SHOP.replace("SEED", "5"));
+    batch(&mut client, SEGMENT);
+    let dump = run(program("pg_dump").arg(&database.name));
+    let restored = Database::new("attributes_restored");
+    let script = String::from_utf8(dump).expect("UTF-8").replace("CREATE SCHEMA public;", "");
+    restored.psql(&format!("DROP EXTENSION pg_rfm; DROP SCHEMA rfm; {script}"));
+    let mut other = quiet(&restored);
+    assert_same_rows(&mut other, "restored", REPORT, &expected("2025-09-30"), 8);
+    batch(&mut other, "UPDATE lines SET product = 'new' WHERE order_no % 5 = 0; SELECT refresh_segmentation('shop')");
+    assert_same_rows(&mut other, "refreshed", REPORT, &expected("2025-09-30"), 8);
+}
+
 /// They are set, changed and set back like other arguments; the views that need them come and go.
 #[test]
 fn attributes_are_altered_and_reset() {

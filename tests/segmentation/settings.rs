@@ -137,7 +137,7 @@ fn relations_are_those_that_are_asked_for() {
                                    track => 'trigger')",
     );
     let usual = "made unless views leaves it out";
-    let all = ["segments", "movement", "cohorts", "actions"].map(|view| format!("{view}: {usual}"));
+    let all = ["segments", "movement", "transitions", "cohorts", "actions"].map(|view| format!("{view}: {usual}"));
     let sources = [
         "engagement: engagement => 'public.events'",
         "contacts: contacts => 'public.sent'",
@@ -148,7 +148,7 @@ fn relations_are_those_that_are_asked_for() {
     expected.extend(all.iter().map(String::as_str));
     assert_listed(&mut client, &expected);
     refresh(&mut client);
-    assert_eq!(count(&mut client, "SELECT count(*) FROM segmentation_sql('shop')"), 11);
+    assert_eq!(count(&mut client, "SELECT count(*) FROM segmentation_sql('shop')"), 12);
 
     batch(
         &mut client,
@@ -162,7 +162,10 @@ fn relations_are_those_that_are_asked_for() {
         for call in ["alter_segmentation('shop'", "create_segmentation('s', 'sales.orders'"] {
             let (sqlstate, message, hint) = expect_error(&mut client, &format!("SELECT {call}, views => '{views}')"));
             assert_eq!((sqlstate.as_str(), message), ("22023", format!("there is no view {part}")), "{call}");
-            assert_eq!(hint, "views can have: customers, segments, movement, cohorts, actions.");
+            assert_eq!(
+                hint,
+                "views can have: customers, segments, movement, transitions, cohorts, actions, attributes, segments_by, movement_by, cohorts_by."
+            );
         }
     }
     batch(&mut client, "SELECT drop_segmentation('shop')");
