@@ -111,7 +111,7 @@ fn each_value_is_as_if_it_stood_alone() {
         batch(
             &mut client,
             &format!(
-                "CREATE VIEW theirs AS SELECT c.customer_id, p.prefecture FROM shop_customers AS c JOIN people AS p USING (customer_id)
+                "CREATE VIEW theirs AS SELECT c.customer_id, p.prefecture FROM shop_customers AS c LEFT JOIN people AS p USING (customer_id)
                  WHERE c.{attribute} = '{value}';
                  SELECT create_segmentation('alone', 'lines', customer => 'customer_id', ordered_at => 'at', amount => 'amount',
                      order_id => 'order_no', as_of => '2025-09-30', time_zone => 'UTC', customers => 'theirs',
@@ -188,6 +188,17 @@ fn names_types_and_values_may_be_anything() {
     assert_eq!(text(&mut client, values), expected);
     assert_eq!(count(&mut client, "SELECT max(length(value))::bigint FROM shop_attributes"), 200);
     assert_eq!(count(&mut client, "SELECT max(length(\"it's \"\"x\"\"; %s $1\"))::bigint FROM shop_customers"), 5000);
+    // Every column has a comment, those of the shop too, whatever they are called.
+    let said = "SELECT string_agg(col_description(attrelid, attnum), '; ' ORDER BY attnum) FROM pg_attribute
+                WHERE attrelid = 'shop_customers'::regclass AND attname IN ('since', 'it''s \"x\"; %s $1')";
+    assert_eq!(
+        text(&mut client, said),
+        "Attribute of the customer, as in public.people.; Of the customer's first order, as in public.orders; NULL for a prospect."
+    );
+    let silent = "SELECT count(*) FROM pg_attribute AS a JOIN pg_class AS c ON c.oid = a.attrelid
+                  WHERE c.relname ~ '^shop_(attributes|.*_by|transitions|first_orders)$' AND a.attnum > 0
+                      AND col_description(attrelid, attnum) IS NULL";
+    assert_eq!(count(&mut client, silent), 0);
     let since = "SELECT concat(since, pg_typeof(since), pg_typeof(code)) FROM shop_customers WHERE customer_id = 1";
     batch(&mut client, "SET DateStyle = 'ISO, YMD'");
     assert_eq!(text(&mut client, since), "2024-02-03datecharacter varying");
@@ -230,13 +241,13 @@ fn what_cannot_be_an_attribute_is_refused() {
         (
             "customers => 'people', attributes => '{nowhere}'",
             "42703",
-            "people has no column nowhere, which is named in attributes",
+            "public.people has no column nowhere, which is named in attributes",
         ),
         ("customers => 'people', attributes => '{NULL}'", "22023", "a name in attributes is NULL"),
         (
             "customers => 'people', attributes => '{ctid}'",
             "42703",
-            "people has no column ctid, which is named in attributes",
+            "public.people has no column ctid, which is named in attributes",
         ),
         (
             "customers => 'people', attributes => '{product}', first_order => '{product}'",
@@ -253,12 +264,12 @@ fn what_cannot_be_an_attribute_is_refused() {
         (
             "customers => 'people', attributes => '{place}'",
             "42804",
-            "column place of people is point, which cannot be an attribute",
+            "column place of public.people is point, which cannot be an attribute",
         ),
         (
             "first_order => '{at}'",
             "42804",
-            "column at of orders is timestamp with time zone, which cannot be an attribute",
+            "column at of public.orders is timestamp with time zone, which cannot be an attribute",
         ),
         ("views => '{segments_by}'", "22023", "views names segments_by, which takes attributes or first_order"),
     ] {
@@ -268,6 +279,65 @@ fn what_cannot_be_an_attribute_is_refused() {
         assert!(message.ends_with(says), "{arguments}: {message}");
         assert!(!hint.is_empty(), "{arguments}");
     }
+}
+
+/// Only the columns that are named are read, with the rights of the owner; a reader reads the reports and no table behind them.
+#[test]
+fn only_named_columns_are_read() {
+    let database = Database::new("attributes_rights");
+    let roles = Roles::create(&database, &["analyst", "reader"]);
+    let mut client = quiet(&database);
+    batch(
+        &mut client,
+        &roles.say(
+            "CREATE TABLE orders (customer_id int, ordered_on date, amount numeric, no int, product text, secret text);
+             INSERT INTO orders VALUES (1, '2024-01-01', 5, 1, 'tea', 's');
+             CREATE TABLE people (customer_id int, prefecture text, secret text);
+             INSERT INTO people VALUES (1, 'tokyo', 's');
+             CREATE SCHEMA reports; GRANT ALL ON SCHEMA reports TO @analyst; GRANT USAGE ON SCHEMA rfm, public TO @analyst;
+             GRANT USAGE ON SCHEMA reports, rfm TO @reader;
+             GRANT SELECT (customer_id, ordered_on, amount, no, product) ON orders TO @analyst;
+             GRANT SELECT (customer_id, prefecture) ON people TO @analyst",
+        ),
+    );
+    let mut analyst = roles.client("analyst");
+    let create = |first_order: &str, attributes: &str| {
+        roles.say(&format!(
+            "SELECT create_segmentation('shop', 'public.orders', schema => 'reports', as_of => '2024-06-30', order_id => 'no',
+                 customers => 'public.people', readers => '{{@reader}}', first_order => '{first_order}', attributes => '{attributes}')"
+        ))
+    };
+    for sql in [create("{secret}", "{prefecture}"), create("{product}", "{secret}")] {
+        let (state, message, _) = expect_error(&mut analyst, &sql);
+        assert_eq!(state, "42501", "{message}");
+    }
+    batch(&mut analyst, &create("{product}", "{prefecture}"));
+    batch(&mut analyst, "SELECT refresh_segmentation('shop')");
+    let mut reader = roles.client("reader");
+    let seen = "SELECT string_agg(attribute || '=' || value, ',' ORDER BY attribute) FROM reports.shop_attributes";
+    assert_eq!(text(&mut reader, seen), "prefecture=tokyo,product=tea");
+    for view in ["segments_by", "movement_by", "cohorts_by", "transitions"] {
+        count(&mut reader, &format!("SELECT count(*) FROM reports.shop_{view}"));
+    }
+    let (state, _, _) = expect_error(&mut reader, "SELECT * FROM reports.shop_first_orders");
+    assert_eq!(state, "42501");
+}
+
+/// A dump brings back what is kept, and a refresh goes on from there.
+#[test]
+fn attributes_are_dumped_and_restored() {
+    let database = Database::new("attributes_dump");
+    let mut client = quiet(&database);
+    batch(&mut client, &SHOP.replace("SEED", "5"));
+    batch(&mut client, SEGMENT);
+    let dump = run(program("pg_dump").arg(&database.name));
+    let restored = Database::new("attributes_restored");
+    let script = String::from_utf8(dump).expect("UTF-8").replace("CREATE SCHEMA public;", "");
+    restored.psql(&format!("DROP EXTENSION pg_rfm; DROP SCHEMA rfm; {script}"));
+    let mut other = quiet(&restored);
+    assert_same_rows(&mut other, "restored", REPORT, &expected("2025-09-30"), 8);
+    batch(&mut other, "UPDATE lines SET product = 'new' WHERE order_no % 5 = 0; SELECT refresh_segmentation('shop')");
+    assert_same_rows(&mut other, "refreshed", REPORT, &expected("2025-09-30"), 8);
 }
 
 /// They are set, changed and set back like other arguments; the views that need them come and go.

@@ -46,6 +46,7 @@ fn hostile_names_are_only_names() {
                      currency => {currency_text}, track => 'trigger', schema => {schema_text}, as_of => '2026-06-30',
                      order_filter => {filter} || '-- ; DROP TABLE public.bystander',
                      customers => {people_text}::regclass,
+                     attributes => ARRAY[{email_text}], first_order => ARRAY[{currency_text}, {discounted_text}],
                      customers_columns => jsonb_build_object('email', {email_text}, 'membership', {member_text}),
                      engagement => {events_text}::regclass,
                      engagement_columns => jsonb_build_object('kind', {kind_text}, 'happened_at', {day_text}));
@@ -97,7 +98,7 @@ fn hostile_names_are_only_names() {
             "SELECT count(*) FROM segmentations WHERE name = {literal} AND customers = 2 AND notes_waiting = 1"
         );
         assert_eq!(count(&mut client, &listed), 1, "{name}");
-        assert_eq!(count(&mut client, &format!("SELECT count(*) FROM segmentation_sql({literal})")), 10, "{name}");
+        assert_eq!(count(&mut client, &format!("SELECT count(*) FROM segmentation_sql({literal})")), 16, "{name}");
         batch(&mut client, &format!("SELECT drop_segmentation({literal}); DROP SCHEMA {} CASCADE", ident("schema ")));
         assert_eq!(count(&mut client, "SELECT count(*) FROM pg_class WHERE relname = 'bystander'"), 1, "{name}");
         assert_eq!(count(&mut client, "SELECT count(*) FROM segmentations"), 0, "{name}");

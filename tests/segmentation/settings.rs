@@ -138,7 +138,7 @@ fn relations_are_those_that_are_asked_for() {
                                    membership_log => 'log', track => 'trigger')",
     );
     let usual = "made unless views leaves it out";
-    let all = ["segments", "movement", "cohorts", "actions", "channels", "dormant_response"]
+    let all = ["segments", "movement", "transitions", "cohorts", "actions", "channels", "dormant_response"]
         .map(|view| format!("{view}: {usual}"));
     let sources = [
         "engagement: engagement => 'public.events'",
@@ -151,7 +151,7 @@ fn relations_are_those_that_are_asked_for() {
     expected.extend(all.iter().map(String::as_str));
     assert_listed(&mut client, &expected);
     refresh(&mut client);
-    assert_eq!(count(&mut client, "SELECT count(*) FROM segmentation_sql('shop')"), 14);
+    assert_eq!(count(&mut client, "SELECT count(*) FROM segmentation_sql('shop')"), 15);
 
     batch(
         &mut client,
@@ -167,8 +167,8 @@ fn relations_are_those_that_are_asked_for() {
             assert_eq!((sqlstate.as_str(), message), ("22023", format!("there is no view {part}")), "{call}");
             assert_eq!(
                 hint,
-                "views can have: customers, segments, movement, cohorts, actions, channels, dormant_response, campaigns, \
-                 kpis."
+                "views can have: customers, segments, movement, transitions, cohorts, actions, channels, dormant_response, campaigns, \
+                 kpis, attributes, segments_by, movement_by, cohorts_by."
             );
         }
     }

@@ -2,7 +2,7 @@
 
 use crate::common::*;
 
-pub const VIEWS: [&str; 5] = ["customers", "segments", "movement", "cohorts", "actions"];
+pub const VIEWS: [&str; 6] = ["customers", "segments", "movement", "transitions", "cohorts", "actions"];
 
 pub const ORDERS: &str = "
     CREATE SCHEMA sales;

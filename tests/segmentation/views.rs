@@ -53,7 +53,7 @@ fn segmentation_sql_is_what_the_views_are_made_of() {
     let (_database, mut client) = shop("segmentation_sql");
     refresh(&mut client);
     let texts = client.query("SELECT relation, kind, query, unique_key FROM segmentation_sql('shop')", &[]).unwrap();
-    assert_eq!(texts.len(), 8);
+    assert_eq!(texts.len(), 9);
     batch(&mut client, "SET search_path = ''");
     for row in texts {
         let [relation, kind, query] = [0, 1, 2].map(|i| row.get::<_, String>(i));

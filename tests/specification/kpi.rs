@@ -300,7 +300,8 @@ fn answers_of_one_history() {
         ("(SELECT count(*) FROM state_movements(H, NULL, '2024-01-01', '1 day'))", "0"),
         (
             "(SELECT string_agg(m::text, ' ') FROM state_movements(H, '2023-12-31', '2024-03-30', '1 month') AS m)",
-            "(2023-12-31,2024-01-31,prospect,new,0.00,1.00) (2024-01-31,2024-02-29,new,new,1.00,-0.30)",
+            "(2023-12-31,2024-01-31,prospect,new,0.00,1.00,,potential_loyalist,regular,regular) \
+             (2024-01-31,2024-02-29,new,new,1.00,-0.30,potential_loyalist,potential_loyalist,regular,regular)",
         ),
         ("(SELECT count(*) FROM customer_months(NONE, 12, '2024-12-31'))", "0"),
         ("(SELECT count(*) FROM customer_months(H, NULL, '2024-12-31'))", "0"),

@@ -24,7 +24,8 @@ UPDATE segmentation SET as_of = '2025-07-01', policy = (policy::jsonb || '{"cont
 ALTER TABLE orders ADD COLUMN discounted boolean GENERATED ALWAYS AS (discount > 0) STORED;
 
 SELECT create_segmentation('shop', orders => 'orders', discounted => 'discounted', customers => 'customers',
-                           engagement => 'events', contacts => 'contacts', policy => policy::text, as_of => as_of, time_zone => 'Asia/Tokyo')
+                           engagement => 'events', contacts => 'contacts', attributes => '{acquired_by}', first_order => '{product}',
+                           policy => policy::text, as_of => as_of, time_zone => 'Asia/Tokyo')
 FROM segmentation \g /dev/null
 
 -- All presets. Memberships are today's, so that a customer is taken for paused even before that began; who is to be reactivated has
@@ -267,8 +268,6 @@ SELECT period, max(actual) FILTER (WHERE kpi = 'acquired') AS acquired,
        round(max(actual) FILTER (WHERE kpi = 'reactivation_cost')) AS each
 FROM results_kpis WHERE period BETWEEN '2026-01-01' AND '2026-06-01' GROUP BY period ORDER BY period;
 -- ---- What brings customers who stay ------------------------------------------------------------------------------------------
-
-SELECT alter_segmentation('shop', as_of => '2026-06-30', attributes => '{acquired_by}', first_order => '{product}') \g /dev/null
 
 \echo 'By what brought them, and by their first product: the second purchase, and the revenue of a year'
 SELECT attribute, value, buyers, dormant, second_purchase_90 AS f2_90, judged_365, second_purchase_365 AS f2_365,

@@ -67,17 +67,18 @@ $sql$WITH answers AS (
 SELECT %8$sr.campaign, r.test_group, r.channel, r.is_interim, r.final_on, (r.result).customers, (r.result).responders,
        (r.result).rate, (r.result).rate_low, (r.result).rate_high, (r.result).revenue, (r.result).revenue_per_head,
        c.lift, c.lift_low, c.lift_high, c.p_value, c.revenue_lift, c.revenue_lift_low, c.revenue_lift_high,
-       v.verdict, v.%9$I AS verdict_label
+       v.verdict, CASE p.lang WHEN 'ja' THEN v.label_ja ELSE v.label_en END AS verdict_label
 FROM results AS r
+CROSS JOIN %3$s AS p
 LEFT JOIN results AS h ON h.campaign = r.campaign AND h.is_interim = r.is_interim AND h.channel = '' AND r.channel = ''
-    AND h.test_group = 'holdout' AND r.test_group <> 'holdout'%10$s
+    AND h.test_group = 'holdout' AND r.test_group <> 'holdout'%9$s
 CROSS JOIN LATERAL @extschema@.ab_compare(r.result, h.result) AS c
 LEFT JOIN @extschema@.ab_verdicts() AS v
     ON v.verdict = CASE WHEN r.is_open AND c.verdict IS NOT NULL THEN 'keep_testing' ELSE c.verdict END$sql$,
         @extschema@._tenant_column(s, 'm'), @extschema@._relation(s, 'campaign_members'),
         @extschema@._relation(s, 'status'), s.campaign_days - 1, @extschema@._relation(s, 'facts'),
         @extschema@._same_key(s, 'f', 'm'), @extschema@._tenant_column(s, 'a'), @extschema@._tenant_column(s, 'r'),
-        'label_' || s.lang, coalesce(' AND ' || @extschema@._same_columns(s, ARRAY[s.tenant], 'h', 'r'), ''))
+        coalesce(' AND ' || @extschema@._same_columns(s, ARRAY[s.tenant], 'h', 'r'), ''))
 $campaigns$;
 COMMENT ON FUNCTION _campaigns_sql(segmentation_settings) IS
     'Part of segmentations: the SELECT of what came of each group of each campaign.';

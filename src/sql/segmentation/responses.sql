@@ -44,7 +44,7 @@ $sql$WITH kinds AS (
     WHERE k.dormant_year IS NOT NULL
     GROUP BY %1$sk.dormancy_reason, k.dormant_year
 )
-SELECT %7$se.expected_order, e.dormancy_reason, l.%8$I AS reason_label, e.dormant_year, k.customers, e.contacted, e.answered,
+SELECT %7$se.expected_order, e.dormancy_reason, %8$s AS reason_label, e.dormant_year, k.customers, e.contacted, e.answered,
        e.rate, e.rate_low, e.rate_high, e.source
 FROM (
     SELECT %9$sarray_agg(k.dormancy_reason) AS reasons, array_agg(k.dormant_year) AS years,
@@ -54,11 +54,10 @@ FROM (
 ) AS a
 CROSS JOIN %6$s AS p
 CROSS JOIN LATERAL @extschema@.dormant_response_order(a.reasons, a.years, a.contacted, a.answered, p.policy) AS e
-JOIN kinds AS k ON k.dormancy_reason = e.dormancy_reason AND k.dormant_year = e.dormant_year%11$s
-JOIN @extschema@.dormancy_reasons() AS l ON l.reason = e.dormancy_reason$sql$,
+JOIN kinds AS k ON k.dormancy_reason = e.dormancy_reason AND k.dormant_year = e.dormant_year%11$s$sql$,
         @extschema@._tenant_column(s, 'k'), @extschema@._tenant_column(s, 'f'), @extschema@._relation(s, 'facts'),
         @extschema@._tenant_column(s, 'c'), @extschema@._relation(s, 'customers'), @extschema@._relation(s, 'status'),
-        @extschema@._tenant_column(s, 'a'), 'label_' || s.lang, @extschema@._tenant_column(s, 'k'),
+        @extschema@._tenant_column(s, 'a'), @extschema@._label('dormancy_reason', 'e.dormancy_reason'), @extschema@._tenant_column(s, 'k'),
         CASE WHEN s.tenant IS NULL THEN '' ELSE format('GROUP BY k.%I', s.tenant) END,
         coalesce(' AND ' || @extschema@._same_columns(s, ARRAY[s.tenant], 'k', 'a'), ''))
 $response$;

@@ -16,7 +16,8 @@ use crate::common::*;
 use crate::shop::refresh;
 use std::fmt::Write as _;
 
-const VIEWS: [&str; 5] = ["shop_customers", "shop_segments", "shop_movement", "shop_cohorts", "shop_actions"];
+const VIEWS: [&str; 6] =
+    ["shop_customers", "shop_segments", "shop_movement", "shop_transitions", "shop_cohorts", "shop_actions"];
 
 /// A segmentation `shop` in `public`: how it was made, and its histories by hand.
 #[derive(Clone, Copy)]
