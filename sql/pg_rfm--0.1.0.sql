@@ -4175,7 +4175,7 @@ $sql$WITH kinds AS (
     WHERE k.dormant_year IS NOT NULL
     GROUP BY %1$sk.dormancy_reason, k.dormant_year
 )
-SELECT %7$se.expected_order, e.dormancy_reason, l.%8$I AS reason_label, e.dormant_year, k.customers, e.contacted, e.answered,
+SELECT %7$se.expected_order, e.dormancy_reason, %8$s AS reason_label, e.dormant_year, k.customers, e.contacted, e.answered,
        e.rate, e.rate_low, e.rate_high, e.source
 FROM (
     SELECT %9$sarray_agg(k.dormancy_reason) AS reasons, array_agg(k.dormant_year) AS years,
@@ -4185,11 +4185,10 @@ FROM (
 ) AS a
 CROSS JOIN %6$s AS p
 CROSS JOIN LATERAL @extschema@.dormant_response_order(a.reasons, a.years, a.contacted, a.answered, p.policy) AS e
-JOIN kinds AS k ON k.dormancy_reason = e.dormancy_reason AND k.dormant_year = e.dormant_year%11$s
-JOIN @extschema@.dormancy_reasons() AS l ON l.reason = e.dormancy_reason$sql$,
+JOIN kinds AS k ON k.dormancy_reason = e.dormancy_reason AND k.dormant_year = e.dormant_year%11$s$sql$,
         @extschema@._tenant_column(s, 'k'), @extschema@._tenant_column(s, 'f'), @extschema@._relation(s, 'facts'),
         @extschema@._tenant_column(s, 'c'), @extschema@._relation(s, 'customers'), @extschema@._relation(s, 'status'),
-        @extschema@._tenant_column(s, 'a'), 'label_' || s.lang, @extschema@._tenant_column(s, 'k'),
+        @extschema@._tenant_column(s, 'a'), @extschema@._label('dormancy_reason', 'e.dormancy_reason'), @extschema@._tenant_column(s, 'k'),
         CASE WHEN s.tenant IS NULL THEN '' ELSE format('GROUP BY k.%I', s.tenant) END,
         coalesce(' AND ' || @extschema@._same_columns(s, ARRAY[s.tenant], 'k', 'a'), ''))
 $response$;
@@ -4762,12 +4761,12 @@ $sql$WITH counted AS (
                 ELSE round(c.numerator / nullif(c.denominator, 0), 6) END AS actual,
            %3$s
 )
-SELECT %4$sc.kpi, c.period, k.%5$I AS kpi_label, k.sort_order AS kpi_order, k.unit, c.numerator, c.denominator,
+SELECT %4$sc.kpi, c.period, CASE p.lang WHEN 'ja' THEN k.label_ja ELSE k.label_en END AS kpi_label, k.sort_order AS kpi_order, k.unit, c.numerator, c.denominator,
        c.actual, i.rate_low AS actual_low, i.rate_high AS actual_high, e.final_on, e.final_on > p.as_of AS is_interim,
        c.target, a.target_so_far,
        CASE WHEN k.lower_is_better THEN c.actual <= a.target_so_far ELSE c.actual >= a.target_so_far END AS on_track
 FROM compared AS c
-CROSS JOIN %6$s AS p
+CROSS JOIN %5$s AS p
 LEFT JOIN @extschema@.kpis() AS k ON k.kpi = c.kpi
 CROSS JOIN LATERAL (SELECT (c.period + interval '1 month')::date - 1 AS month_end) AS d
 CROSS JOIN LATERAL (SELECT d.month_end + coalesce(k.settles_after_days, 0) AS final_on) AS e
@@ -4788,7 +4787,7 @@ CROSS JOIN LATERAL @extschema@.wilson_interval(
                          '    FULL JOIN %s AS t ON t.kpi = c.kpi AND t.period = c.month%s',
                          @extschema@._relation(s, 'targets'),
                          coalesce(' AND ' || @extschema@._same_columns(s, ARRAY[s.tenant], 't', 'c'), '')) END,
-        @extschema@._tenant_column(s, 'c'), 'label_' || s.lang, @extschema@._relation(s, 'status'))
+        @extschema@._tenant_column(s, 'c'), @extschema@._relation(s, 'status'))
 $kpis$;
 COMMENT ON FUNCTION _kpis_sql(segmentation_settings) IS
     'Part of segmentations: the SELECT of one row a KPI and month, beside its target.';
@@ -4902,17 +4901,18 @@ $sql$WITH answers AS (
 SELECT %8$sr.campaign, r.test_group, r.channel, r.is_interim, r.final_on, (r.result).customers, (r.result).responders,
        (r.result).rate, (r.result).rate_low, (r.result).rate_high, (r.result).revenue, (r.result).revenue_per_head,
        c.lift, c.lift_low, c.lift_high, c.p_value, c.revenue_lift, c.revenue_lift_low, c.revenue_lift_high,
-       v.verdict, v.%9$I AS verdict_label
+       v.verdict, CASE p.lang WHEN 'ja' THEN v.label_ja ELSE v.label_en END AS verdict_label
 FROM results AS r
+CROSS JOIN %3$s AS p
 LEFT JOIN results AS h ON h.campaign = r.campaign AND h.is_interim = r.is_interim AND h.channel = '' AND r.channel = ''
-    AND h.test_group = 'holdout' AND r.test_group <> 'holdout'%10$s
+    AND h.test_group = 'holdout' AND r.test_group <> 'holdout'%9$s
 CROSS JOIN LATERAL @extschema@.ab_compare(r.result, h.result) AS c
 LEFT JOIN @extschema@.ab_verdicts() AS v
     ON v.verdict = CASE WHEN r.is_open AND c.verdict IS NOT NULL THEN 'keep_testing' ELSE c.verdict END$sql$,
         @extschema@._tenant_column(s, 'm'), @extschema@._relation(s, 'campaign_members'),
         @extschema@._relation(s, 'status'), s.campaign_days - 1, @extschema@._relation(s, 'facts'),
         @extschema@._same_key(s, 'f', 'm'), @extschema@._tenant_column(s, 'a'), @extschema@._tenant_column(s, 'r'),
-        'label_' || s.lang, coalesce(' AND ' || @extschema@._same_columns(s, ARRAY[s.tenant], 'h', 'r'), ''))
+        coalesce(' AND ' || @extschema@._same_columns(s, ARRAY[s.tenant], 'h', 'r'), ''))
 $campaigns$;
 COMMENT ON FUNCTION _campaigns_sql(segmentation_settings) IS
     'Part of segmentations: the SELECT of what came of each group of each campaign.';
