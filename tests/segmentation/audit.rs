@@ -220,6 +220,7 @@ fn a_log_of_memberships_is_audited() {
          entry without membership or day|2|0.285714|(3,,2026-01-01)|ignored\n\
          log and customers disagree|1|0.333333|(2,withdrawn,continuing)|the log of memberships counts\n\
          membership in the future|1|0.142857|(3,ad_hoc,2026-07-01)|invisible until that day\n\
+         membership_log: no customer|1|0.125000|()|ignored\n\
          several memberships at one time|1|0.142857|(2,\"2026-02-01 00:00:00\")|the last of continuing, ad_hoc, paused, withdrawn counts"
     );
     batch(&mut client, "DELETE FROM log");
