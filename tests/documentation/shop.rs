@@ -26,8 +26,8 @@ fn it_is_the_same_everywhere() {
                 "SET TimeZone = 'UTC'; SELECT count(*), md5(string_agg(t::text, E'\\n' ORDER BY {order})) FROM {table} AS t"
             ))
         };
-        assert_eq!(digest("customers", "customer_id"), "2000|882f2fb42c8ec21e362b9e491c534013\n", "{zone}");
-        assert_eq!(digest("orders", "order_id"), "14088|bd95f9ffa30e6840dce96189b405d586\n", "{zone}");
+        assert_eq!(digest("customers", "customer_id"), "2000|ea8afb457a157c0ca883b69af84933e6\n", "{zone}");
+        assert_eq!(digest("orders", "order_id"), "14088|ec0723ba5eeadecd496bc784ed66c020\n", "{zone}");
         assert_eq!(digest("events", "t::text COLLATE \"C\""), "3429|25486d19cde5c618a32c5be8bad62a08\n", "{zone}");
         assert_eq!(digest("contacts", "t::text COLLATE \"C\""), "3548|b67652e94bfcee24b52392c545db39cb\n", "{zone}");
         assert_eq!(digest("campaign_members", "customer_id"), "620|27a12a555811c5133a3205d66513920d\n", "{zone}");

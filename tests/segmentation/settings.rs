@@ -137,7 +137,7 @@ fn relations_are_those_that_are_asked_for() {
                                    track => 'trigger')",
     );
     let usual = "made unless views leaves it out";
-    let all = ["segments", "movement", "transitions", "cohorts", "actions"].map(|view| format!("{view}: {usual}"));
+    let all = ["segments", "transitions", "movement", "cohorts", "actions"].map(|view| format!("{view}: {usual}"));
     let sources = [
         "engagement: engagement => 'public.events'",
         "contacts: contacts => 'public.sent'",
@@ -164,7 +164,7 @@ fn relations_are_those_that_are_asked_for() {
             assert_eq!((sqlstate.as_str(), message), ("22023", format!("there is no view {part}")), "{call}");
             assert_eq!(
                 hint,
-                "views can have: customers, segments, movement, transitions, cohorts, actions, attributes, segments_by, movement_by, cohorts_by."
+                "views can have: customers, segments, transitions, movement, cohorts, actions, attributes, segments_by, movement_by, cohorts_by."
             );
         }
     }
