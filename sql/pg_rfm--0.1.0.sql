@@ -1121,10 +1121,10 @@ AS $arguments$
     ('customers_columns', 'jsonb', 'NULL', true, false, false, true,
         'Columns of it that are not found by their names: tenant, customer, membership, email, phone, postal_address, '
         'line_id, consents, last_contacted_on.'),
-    ('attributes', 'text[]', 'NULL', true, true, false, false,
+    ('attributes', 'text[]', 'NULL', true, true, false, true,
         'Columns of the customers'' table that become columns of NAME_customers and dimensions of the reports, for '
         'example {prefecture,acquired_by}. NULL: none.'),
-    ('first_order', 'text[]', 'NULL', true, true, false, false,
+    ('first_order', 'text[]', 'NULL', true, true, false, true,
         'Columns of the orders that do so as the first order of each customer has them, for example {product,medium}. '
         'NULL: none.'),
     ('schema', 'text', 'pg_catalog.current_schema()', false, false, false, false,
@@ -2042,43 +2042,33 @@ $moves$;
 COMMENT ON FUNCTION _moves_sql(segmentation_settings) IS
     'Part of segmentations: what became of each customer month by month, to select from: m, with the facts f.';
 
-CREATE FUNCTION _movement_sql(s segmentation_settings, by_attribute boolean) RETURNS text
-LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp
-AS $movement$
-    SELECT format(
-$sql$SELECT %1$sm.from_day, m.to_day, m.from_state, m.to_state,
-       count(*) AS customers,
-       sum(m.revenue_before) AS revenue_before,
-       sum(m.revenue_after) AS revenue_after
-FROM %2$s%3$s
-GROUP BY %1$sm.from_day, m.to_day, m.from_state, m.to_state$sql$,
-        @extschema@._dimensions(s, 'f', by_attribute), @extschema@._moves_sql(s),
-        @extschema@._each_attribute(s, 'f', 'm.to_day', by_attribute))
-$movement$;
-COMMENT ON FUNCTION _movement_sql(segmentation_settings, boolean) IS
-    'Part of segmentations: the SELECT of who moved between states, month by month, by attribute or of all.';
-
--- A prospect has no RFM segment: hers is called prospect, as in NAME_segments.
+-- Moves are summed by all that customers are called at once, before they are told apart by dimension: that takes hardly
+-- longer than the states alone. A prospect has no RFM segment: hers is called prospect, as in NAME_segments.
 CREATE FUNCTION _transitions_sql(s segmentation_settings) RETURNS text
 LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp
 AS $transitions$
     SELECT format(
-$sql$SELECT %1$sv.dimension, m.from_day, m.to_day, v.from_value, v.to_value,
+$sql$SELECT %1$sv.dimension, g.from_day, g.to_day, v.from_value, v.to_value,
        coalesce(min(l.label), v.from_value) AS from_label,
        coalesce(min(n.label), v.to_value) AS to_label,
-       count(*) AS customers,
-       sum(m.revenue_before) AS revenue_before,
-       sum(m.revenue_after) AS revenue_after
-FROM %2$s
+       sum(g.customers)::bigint AS customers,
+       sum(g.revenue_before) AS revenue_before,
+       sum(g.revenue_after) AS revenue_after
+FROM (
+    SELECT %2$sm.from_day, m.to_day, m.from_state, m.to_state, m.from_segment, m.to_segment, m.from_tier, m.to_tier,
+           count(*) AS customers, sum(m.revenue_before) AS revenue_before, sum(m.revenue_after) AS revenue_after
+    FROM %3$s
+    GROUP BY %2$sm.from_day, m.to_day, m.from_state, m.to_state, m.from_segment, m.to_segment, m.from_tier, m.to_tier
+) AS g
 CROSS JOIN LATERAL (
-    VALUES ('lifecycle_state', m.from_state, m.to_state),
-           ('rfm_segment', coalesce(m.from_segment, m.from_state), coalesce(m.to_segment, m.to_state)),
-           ('vip_tier', m.from_tier, m.to_tier)
+    VALUES ('lifecycle_state', g.from_state, g.to_state),
+           ('rfm_segment', coalesce(g.from_segment, g.from_state), coalesce(g.to_segment, g.to_state)),
+           ('vip_tier', g.from_tier, g.to_tier)
 ) AS v (dimension, from_value, to_value)
-LEFT JOIN %3$s AS l ON l.value = v.from_value AND l.dimension = v.dimension
-LEFT JOIN %3$s AS n ON n.value = v.to_value AND n.dimension = v.dimension
-GROUP BY %1$sv.dimension, m.from_day, m.to_day, v.from_value, v.to_value$sql$,
-        @extschema@._tenant_column(s, 'f'), @extschema@._moves_sql(s),
+LEFT JOIN %4$s AS l ON l.value = v.from_value AND l.dimension = v.dimension
+LEFT JOIN %4$s AS n ON n.value = v.to_value AND n.dimension = v.dimension
+GROUP BY %1$sv.dimension, g.from_day, g.to_day, v.from_value, v.to_value$sql$,
+        @extschema@._tenant_column(s, 'g'), @extschema@._tenant_column(s, 'f'), @extschema@._moves_sql(s),
         format('(SELECT ''lifecycle_state'' AS dimension, state AS value, %1$I AS label'
                ' FROM @extschema@.lifecycle_states()'
                ' UNION ALL SELECT ''vip_tier'', tier, %1$I FROM @extschema@.vip_tiers()'
@@ -2088,6 +2078,29 @@ GROUP BY %1$sv.dimension, m.from_day, m.to_day, v.from_value, v.to_value$sql$,
 $transitions$;
 COMMENT ON FUNCTION _transitions_sql(segmentation_settings) IS
     'Part of segmentations: the SELECT of who moved between states, RFM segments and VIP tiers, month by month.';
+
+-- Where the transitions are made, what they say of states is not computed a second time.
+CREATE FUNCTION _movement_sql(s segmentation_settings, by_attribute boolean) RETURNS text
+LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp
+AS $movement$
+    SELECT CASE WHEN 'transitions' = ANY (s.views) IS NOT FALSE AND NOT by_attribute THEN format(
+$sql$SELECT %1$st.from_day, t.to_day, t.from_value AS from_state, t.to_value AS to_state,
+       t.customers, t.revenue_before, t.revenue_after
+FROM %2$s AS t
+WHERE t.dimension = 'lifecycle_state'$sql$,
+        @extschema@._tenant_column(s, 't'), @extschema@._relation(s, 'transitions'))
+    ELSE format(
+$sql$SELECT %1$sm.from_day, m.to_day, m.from_state, m.to_state,
+       count(*) AS customers,
+       sum(m.revenue_before) AS revenue_before,
+       sum(m.revenue_after) AS revenue_after
+FROM %2$s%3$s
+GROUP BY %1$sm.from_day, m.to_day, m.from_state, m.to_state$sql$,
+        @extschema@._dimensions(s, 'f', by_attribute), @extschema@._moves_sql(s),
+        @extschema@._each_attribute(s, 'f', 'm.to_day', by_attribute)) END
+$movement$;
+COMMENT ON FUNCTION _movement_sql(segmentation_settings, boolean) IS
+    'Part of segmentations: the SELECT of who moved between states, month by month, by attribute or of all.';
 
 -- A year after the month of the first purchase, month by month; a month that is not over on as_of is left out.
 CREATE FUNCTION _cohorts_sql(s segmentation_settings, by_attribute boolean) RETURNS text
@@ -2262,16 +2275,16 @@ AS $relations$
             t.tenant || '{lifecycle_state,rfm_segment}',
             CASE WHEN with_queries THEN @extschema@._segments_sql(s, false) END,
             'How many customers and how much revenue, by lifecycle state and RFM segment.' || t.of_tenant),
-        (14, 'movement', 'MATERIALIZED VIEW', 'movement' = ANY (s.views) IS NOT FALSE, t.chosen, true,
+        (14, 'transitions', 'MATERIALIZED VIEW', 'transitions' = ANY (s.views) IS NOT FALSE, t.chosen, true,
+            t.tenant || '{dimension,from_day,to_day,from_value,to_value}',
+            CASE WHEN with_queries THEN @extschema@._transitions_sql(s) END,
+            'Who moved from which lifecycle state, RFM segment and VIP tier to which in each of the last twelve months '
+            'that are over, one dimension beside the other.' || t.of_tenant),
+        (15, 'movement', 'MATERIALIZED VIEW', 'movement' = ANY (s.views) IS NOT FALSE, t.chosen, true,
             t.tenant || '{from_day,to_day,from_state,to_state}',
             CASE WHEN with_queries THEN @extschema@._movement_sql(s, false) END,
             'Who moved from which lifecycle state to which in each of the last twelve months that are over; '
             'who was still a prospect at its end is left out.' || t.of_tenant),
-        (15, 'transitions', 'MATERIALIZED VIEW', 'transitions' = ANY (s.views) IS NOT FALSE, t.chosen, true,
-            t.tenant || '{dimension,from_day,to_day,from_value,to_value}',
-            CASE WHEN with_queries THEN @extschema@._transitions_sql(s) END,
-            'The same as movement for lifecycle states, RFM segments and VIP tiers, one dimension beside the other.'
-                || t.of_tenant),
         (16, 'cohorts', 'MATERIALIZED VIEW', 'cohorts' = ANY (s.views) IS NOT FALSE, t.chosen, true,
             t.tenant || '{first_month,months_after}',
             CASE WHEN with_queries THEN @extschema@._cohorts_sql(s, false) END,
@@ -3554,6 +3567,39 @@ $audit$;
 COMMENT ON FUNCTION _audit_rows(segmentation_settings, text) IS
     'Part of segmentations: what is odd about single rows of the orders.';
 
+-- What is odd about the attributes: values that are not known, and so many of them that reports by attribute get long.
+CREATE FUNCTION _audit_attributes(s segmentation_settings, order_rows text) RETURNS TABLE (
+    finding text, rows_found bigint, share numeric, example text, effect text
+)
+LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp
+AS $audit$
+DECLARE
+    attribute record;
+    unknown bigint;
+    known bigint;
+    total bigint;
+BEGIN
+    FOR attribute IN SELECT * FROM @extschema@._attribute_columns(s) AS a ORDER BY a.place LOOP
+        EXECUTE format('SELECT count(*) FILTER (WHERE v.value = ''''), count(DISTINCT v.value), count(*)'
+                       ' FROM (SELECT coalesce(o.%I::pg_catalog.text, '''') AS value FROM %s) AS v', attribute.name,
+                       CASE attribute.source WHEN 'orders' THEN order_rows
+                           ELSE format('%s AS o', @extschema@._source_table(s, attribute.source)) END)
+            INTO unknown, known, total;
+        RETURN QUERY
+            SELECT f.finding, f.rows_found, round(f.rows_found::numeric / total, 6), quote_ident(attribute.name),
+                   f.effect
+            FROM (VALUES
+                ('attribute not known', unknown, 0, 'counted under the empty value'),
+                ('attribute with many values', known, 1000,
+                    'as many rows in the reports by attribute: leave them out (views), or group the values in a view')
+            ) AS f (finding, rows_found, at_most, effect)
+            WHERE f.rows_found > f.at_most;
+    END LOOP;
+END
+$audit$;
+COMMENT ON FUNCTION _audit_attributes(segmentation_settings, text) IS
+    'Part of segmentations: what is odd about the attributes.';
+
 -- What is odd about the orders, by the same settings as a segmentation.
 CREATE FUNCTION _audit(s segmentation_settings) RETURNS TABLE (
     finding text, rows bigint, share numeric, example text, effect text
@@ -3636,6 +3682,7 @@ $sql$SELECT 'customer without contact address', count(*) FILTER (WHERE p.channel
 FROM (%s) AS p
 HAVING count(*) FILTER (WHERE p.channels = '{}') > 0$sql$, @extschema@._key_list(s, 'p'), @extschema@._profiles_sql(s));
     END IF;
+    RETURN QUERY SELECT * FROM @extschema@._audit_attributes(s, order_rows);
     IF EXISTS (SELECT FROM pg_class AS r WHERE r.oid = relation AND r.relkind IN ('r', 'p', 'm'))
         AND NOT @extschema@._an_index_leads_with(relation, @extschema@._keys(s)) THEN
         RETURN QUERY SELECT 'no index leads with the customer', NULL::bigint, NULL::numeric,

@@ -310,6 +310,35 @@ fn movement_is_a_part_of_the_transitions() {
     assert_eq!(text(&mut client, label), "Regular");
 }
 
+#[test]
+fn the_audit_looks_at_attributes() {
+    let database = Database::new("attributes_audit");
+    let mut client = quiet(&database);
+    batch(
+        &mut client,
+        "CREATE TABLE orders (customer_id int, ordered_on date, amount numeric, product text);
+         INSERT INTO orders SELECT i, '2024-01-01', 5, CASE WHEN i > 300 THEN 'p' || i END FROM generate_series(1, 1200) AS i;
+         CREATE TABLE people (customer_id int, prefecture text);
+         INSERT INTO people VALUES (1, ''), (2, NULL), (3, 'tokyo'), (4, 'tokyo'), (5, 'tokyo')",
+    );
+    let audit = |arguments: &str| {
+        format!(
+            "SELECT string_agg(concat_ws(' ', finding, rows, share, example), '; ' ORDER BY finding, example)
+             FROM audit_orders('orders', as_of => '2024-06-30'{arguments}) WHERE finding ~ 'attribute'"
+        )
+    };
+    assert_eq!(text(&mut client, &audit("")), "");
+    assert_eq!(
+        text(&mut client, &audit(", customers => 'people', attributes => '{prefecture}', first_order => '{product}'")),
+        "attribute not known 2 0.400000 prefecture; attribute not known 300 0.250000 product"
+    );
+    batch(&mut client, "UPDATE orders SET product = customer_id");
+    assert_eq!(
+        text(&mut client, &audit(", first_order => '{product}'")),
+        "attribute with many values 1200 1.000000 product"
+    );
+}
+
 /// Only the columns that are named are read, with the rights of the owner; a reader reads the reports and no table behind them.
 #[test]
 fn only_named_columns_are_read() {

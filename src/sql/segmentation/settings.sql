@@ -125,10 +125,10 @@ AS $arguments$
     ('customers_columns', 'jsonb', 'NULL', true, false, false, true,
         'Columns of it that are not found by their names: tenant, customer, membership, email, phone, postal_address, '
         'line_id, consents, last_contacted_on.'),
-    ('attributes', 'text[]', 'NULL', true, true, false, false,
+    ('attributes', 'text[]', 'NULL', true, true, false, true,
         'Columns of the customers'' table that become columns of NAME_customers and dimensions of the reports, for '
         'example {prefecture,acquired_by}. NULL: none.'),
-    ('first_order', 'text[]', 'NULL', true, true, false, false,
+    ('first_order', 'text[]', 'NULL', true, true, false, true,
         'Columns of the orders that do so as the first order of each customer has them, for example {product,medium}. '
         'NULL: none.'),
     ('schema', 'text', 'pg_catalog.current_schema()', false, false, false, false,
