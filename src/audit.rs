@@ -110,6 +110,13 @@ const TEXTS: &[(&str, &str)] = &[
     ),
     ("log and customers disagree", "履歴と顧客表が食い違う"),
     ("the log of memberships counts", "会員区分の履歴を使う"),
+    ("attribute not known", "値のない属性"),
+    ("attribute with many values", "値の多い属性"),
+    ("counted under the empty value", "空の値として数える"),
+    (
+        "as many rows in the reports by attribute: leave them out (views), or group the values in a view",
+        "属性別の集計が同じ数の行になる。views で除くか、ビューで値をまとめる",
+    ),
     ("customer in several groups of a campaign", "一つのキャンペーンの複数の群にいる顧客"),
     ("in no group of NAME_campaigns", "NAME_campaigns のどの群にも数えない"),
     ("target of an unknown KPI", "未知の KPI の目標"),

@@ -281,6 +281,64 @@ fn what_cannot_be_an_attribute_is_refused() {
     }
 }
 
+/// Moves between states are the same with transitions and without them.
+#[test]
+fn movement_is_a_part_of_the_transitions() {
+    let database = Database::new("attributes_moves");
+    let mut client = quiet(&database);
+    batch(&mut client, &SHOP.replace("SEED", "6"));
+    batch(&mut client, SEGMENT);
+    batch(
+        &mut client,
+        "CREATE TABLE kept AS SELECT * FROM shop_movement; CREATE TABLE told AS SELECT * FROM shop_transitions;
+         SELECT alter_segmentation('shop', views => '{movement}')",
+    );
+    assert_same_rows(&mut client, "movement", "SELECT * FROM shop_movement", "SELECT * FROM kept", 10);
+    // Everybody who moved has moved in each dimension.
+    let sums =
+        "SELECT dimension, to_day, sum(customers), sum(revenue_before), sum(revenue_after) FROM told GROUP BY 1, 2";
+    let of_states = "SELECT d, to_day, sum(customers), sum(revenue_before), sum(revenue_after) FROM kept
+                     CROSS JOIN unnest('{lifecycle_state,rfm_segment,vip_tier}'::text[]) AS d GROUP BY 1, 2";
+    assert_same_rows(&mut client, "sums", sums, of_states, 36);
+    let by_hand = "
+        SELECT d.from_day, d.to_day, coalesce(rfm_segment(f.history, d.from_day), 'prospect'), rfm_segment(f.history, d.to_day), count(*)
+        FROM shop_facts AS f CROSS JOIN (SELECT DISTINCT from_day, to_day FROM kept) AS d
+        WHERE orders(f.history, d.to_day) > 0 GROUP BY 1, 2, 3, 4";
+    let found = "SELECT from_day, to_day, from_value, to_value, customers FROM told WHERE dimension = 'rfm_segment'";
+    assert_same_rows(&mut client, "segments", found, by_hand, 12);
+    let label = "SELECT string_agg(DISTINCT to_label, ',' ORDER BY to_label) FROM told WHERE dimension = 'vip_tier' AND to_value = 'regular'";
+    assert_eq!(text(&mut client, label), "Regular");
+}
+
+#[test]
+fn the_audit_looks_at_attributes() {
+    let database = Database::new("attributes_audit");
+    let mut client = quiet(&database);
+    batch(
+        &mut client,
+        "CREATE TABLE orders (customer_id int, ordered_on date, amount numeric, product text);
+         INSERT INTO orders SELECT i, '2024-01-01', 5, CASE WHEN i > 300 THEN 'p' || i END FROM generate_series(1, 1200) AS i;
+         CREATE TABLE people (customer_id int, prefecture text);
+         INSERT INTO people VALUES (1, ''), (2, NULL), (3, 'tokyo'), (4, 'tokyo'), (5, 'tokyo')",
+    );
+    let audit = |arguments: &str| {
+        format!(
+            "SELECT string_agg(concat_ws(' ', finding, rows, share, example), '; ' ORDER BY finding, example)
+             FROM audit_orders('orders', as_of => '2024-06-30'{arguments}) WHERE finding ~ 'attribute'"
+        )
+    };
+    assert_eq!(text(&mut client, &audit("")), "");
+    assert_eq!(
+        text(&mut client, &audit(", customers => 'people', attributes => '{prefecture}', first_order => '{product}'")),
+        "attribute not known 2 0.400000 prefecture; attribute not known 300 0.250000 product"
+    );
+    batch(&mut client, "UPDATE orders SET product = customer_id");
+    assert_eq!(
+        text(&mut client, &audit(", first_order => '{product}'")),
+        "attribute with many values 1200 1.000000 product"
+    );
+}
+
 /// Only the columns that are named are read, with the rights of the owner; a reader reads the reports and no table behind them.
 #[test]
 fn only_named_columns_are_read() {

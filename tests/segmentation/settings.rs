@@ -138,7 +138,7 @@ fn relations_are_those_that_are_asked_for() {
                                    membership_log => 'log', track => 'trigger')",
     );
     let usual = "made unless views leaves it out";
-    let all = ["segments", "movement", "transitions", "cohorts", "actions", "channels", "dormant_response"]
+    let all = ["segments", "transitions", "movement", "cohorts", "actions", "channels", "dormant_response"]
         .map(|view| format!("{view}: {usual}"));
     let sources = [
         "engagement: engagement => 'public.events'",
@@ -167,7 +167,7 @@ fn relations_are_those_that_are_asked_for() {
             assert_eq!((sqlstate.as_str(), message), ("22023", format!("there is no view {part}")), "{call}");
             assert_eq!(
                 hint,
-                "views can have: customers, segments, movement, transitions, cohorts, actions, channels, dormant_response, campaigns, \
+                "views can have: customers, segments, transitions, movement, cohorts, actions, channels, dormant_response, campaigns, \
                  kpis, attributes, segments_by, movement_by, cohorts_by."
             );
         }

@@ -84,7 +84,7 @@ fn movement_is_the_last_twelve_months_that_are_over() {
         &mut client,
         "CREATE TABLE orders (customer_id int, ordered_at date, amount numeric);
          INSERT INTO orders SELECT i % 23, date '2021-06-01' + (i % 23) * 40 + i * 67 % 700, i FROM generate_series(1, 300) AS i;
-         SELECT create_segmentation('shop', 'orders', as_of => '2023-06-30');
+         SELECT create_segmentation('shop', 'orders', as_of => '2023-06-30', views => '{movement}');
          CREATE TABLE months AS
          SELECT * FROM (
              SELECT lag(day::date) OVER (ORDER BY day) AS from_day, day::date AS to_day

@@ -272,7 +272,7 @@ FROM results_kpis WHERE period BETWEEN '2026-01-01' AND '2026-06-01' GROUP BY pe
 \echo 'By what brought them, and by their first product: the second purchase, and the revenue of a year'
 SELECT attribute, value, buyers, dormant, second_purchase_90 AS f2_90, judged_365, second_purchase_365 AS f2_365,
        second_purchase_365_low AS low, second_purchase_365_high AS high, round(revenue_365) AS revenue_365
-FROM shop_attributes ORDER BY attribute, second_purchase_365 DESC;
+FROM shop_attributes ORDER BY attribute, second_purchase_365 DESC NULLS LAST;
 
 \echo 'Who moved into and out of the tiers in June'
 SELECT from_label, to_label, customers, revenue_after FROM shop_transitions

@@ -247,6 +247,39 @@ $answers$;
 COMMENT ON FUNCTION _audit_answers(segmentation_settings, segment_policy) IS
     'Part of segmentations: what makes the answers of nearly everybody the same.';
 
+-- What is odd about the attributes: values that are not known, and so many of them that reports by attribute get long.
+CREATE FUNCTION _audit_attributes(s segmentation_settings, order_rows text) RETURNS TABLE (
+    finding text, rows_found bigint, share numeric, example text, effect text
+)
+LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp
+AS $audit$
+DECLARE
+    attribute record;
+    unknown bigint;
+    known bigint;
+    total bigint;
+BEGIN
+    FOR attribute IN SELECT * FROM @extschema@._attribute_columns(s) AS a ORDER BY a.place LOOP
+        EXECUTE format('SELECT count(*) FILTER (WHERE v.value = ''''), count(DISTINCT v.value), count(*)'
+                       ' FROM (SELECT coalesce(o.%I::pg_catalog.text, '''') AS value FROM %s) AS v', attribute.name,
+                       CASE attribute.source WHEN 'orders' THEN order_rows
+                           ELSE format('%s AS o', @extschema@._source_table(s, attribute.source)) END)
+            INTO unknown, known, total;
+        RETURN QUERY
+            SELECT f.finding, f.rows_found, round(f.rows_found::numeric / total, 6), quote_ident(attribute.name),
+                   f.effect
+            FROM (VALUES
+                ('attribute not known', unknown, 0, 'counted under the empty value'),
+                ('attribute with many values', known, 1000,
+                    'as many rows in the reports by attribute: leave them out (views), or group the values in a view')
+            ) AS f (finding, rows_found, at_most, effect)
+            WHERE f.rows_found > f.at_most;
+    END LOOP;
+END
+$audit$;
+COMMENT ON FUNCTION _audit_attributes(segmentation_settings, text) IS
+    'Part of segmentations: what is odd about the attributes.';
+
 -- What is odd about the log of memberships. Shares are of its rows, and of customers where these are counted.
 CREATE FUNCTION _audit_memberships(s segmentation_settings) RETURNS TABLE (
     finding text, rows_found bigint, share numeric, example text, effect text
@@ -420,6 +453,7 @@ HAVING count(*) FILTER (WHERE p.channels = '{}') > 0$sql$, @extschema@._key_list
     RETURN QUERY SELECT * FROM @extschema@._audit_campaigns(s);
     RETURN QUERY SELECT * FROM @extschema@._audit_kpis(s);
     RETURN QUERY SELECT * FROM @extschema@._audit_memberships(s);
+    RETURN QUERY SELECT * FROM @extschema@._audit_attributes(s, order_rows);
     IF EXISTS (SELECT FROM pg_class AS r WHERE r.oid = relation AND r.relkind IN ('r', 'p', 'm'))
         AND NOT @extschema@._an_index_leads_with(relation, @extschema@._keys(s)) THEN
         RETURN QUERY SELECT 'no index leads with the customer', NULL::bigint, NULL::numeric,

@@ -89,16 +89,16 @@ AS $relations$
             t.tenant || '{lifecycle_state,rfm_segment}',
             CASE WHEN with_queries THEN @extschema@._segments_sql(s, false) END,
             'How many customers and how much revenue, by lifecycle state and RFM segment.' || t.of_tenant),
-        (18, 'movement', 'MATERIALIZED VIEW', 'movement' = ANY (s.views) IS NOT FALSE, t.chosen, true,
+        (18, 'transitions', 'MATERIALIZED VIEW', 'transitions' = ANY (s.views) IS NOT FALSE, t.chosen, true,
+            t.tenant || '{dimension,from_day,to_day,from_value,to_value}',
+            CASE WHEN with_queries THEN @extschema@._transitions_sql(s) END,
+            'Who moved from which lifecycle state, RFM segment and VIP tier to which in each of the last twelve months '
+            'that are over, one dimension beside the other.' || t.of_tenant),
+        (19, 'movement', 'MATERIALIZED VIEW', 'movement' = ANY (s.views) IS NOT FALSE, t.chosen, true,
             t.tenant || '{from_day,to_day,from_state,to_state}',
             CASE WHEN with_queries THEN @extschema@._movement_sql(s, false) END,
             'Who moved from which lifecycle state to which in each of the last twelve months that are over; '
             'who was still a prospect at its end is left out.' || t.of_tenant),
-        (19, 'transitions', 'MATERIALIZED VIEW', 'transitions' = ANY (s.views) IS NOT FALSE, t.chosen, true,
-            t.tenant || '{dimension,from_day,to_day,from_value,to_value}',
-            CASE WHEN with_queries THEN @extschema@._transitions_sql(s) END,
-            'The same as movement for lifecycle states, RFM segments and VIP tiers, one dimension beside the other.'
-                || t.of_tenant),
         (20, 'cohorts', 'MATERIALIZED VIEW', 'cohorts' = ANY (s.views) IS NOT FALSE, t.chosen, true,
             t.tenant || '{first_month,months_after}',
             CASE WHEN with_queries THEN @extschema@._cohorts_sql(s, false) END,

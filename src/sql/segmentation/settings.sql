@@ -159,10 +159,10 @@ AS $arguments$
     ('memberships', 'jsonb', 'NULL', true, true, true, true,
         'What the shop''s own memberships mean: an object of word and membership; null is unknown, as an empty one is. '
         'NULL: they are as they stand there.'),
-    ('attributes', 'text[]', 'NULL', true, true, false, false,
+    ('attributes', 'text[]', 'NULL', true, true, false, true,
         'Columns of the customers'' table that become columns of NAME_customers and dimensions of the reports, for '
         'example {prefecture,acquired_by}. NULL: none.'),
-    ('first_order', 'text[]', 'NULL', true, true, false, false,
+    ('first_order', 'text[]', 'NULL', true, true, false, true,
         'Columns of the orders that do so as the first order of each customer has them, for example {product,medium}. '
         'NULL: none.'),
     ('targets', 'regclass', 'NULL', true, true, false, true,
@@ -188,7 +188,7 @@ AS $arguments$
     ('readers', 'text[]', 'NULL', true, true, true, false,
         'Roles that may read the views; public is everybody. NULL: only the owner.'),
     ('views', 'text[]', 'NULL', true, true, false, false,
-        'The materialized views to make beside customers, which is made in any case: segments, movement, transitions, '
+        'The materialized views to make beside customers, which is made in any case: segments, transitions, movement, '
         'cohorts, actions; with contacts channels, dormant_response and, where they have a campaign, campaigns; with '
         'attributes attributes, segments_by, movement_by, cohorts_by; and kpis. NULL: all of them, but kpis only where '
         'there are targets or costs.')

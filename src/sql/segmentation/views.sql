@@ -264,7 +264,14 @@ COMMENT ON FUNCTION _moves_sql(segmentation_settings) IS
 CREATE FUNCTION _movement_sql(s segmentation_settings, by_attribute boolean) RETURNS text
 LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp
 AS $movement$
-    SELECT format(
+    SELECT CASE WHEN 'transitions' = ANY (s.views) IS NOT FALSE AND NOT by_attribute THEN format(
+$sql$SELECT %1$st.from_day, t.to_day,
+       t.from_value AS from_state, t.from_label, t.from_order, t.to_value AS to_state, t.to_label, t.to_order,
+       t.customers, t.revenue_before, t.revenue_after
+FROM %2$s AS t
+WHERE t.dimension = 'lifecycle_state'$sql$,
+        @extschema@._tenant_column(s, 't'), @extschema@._relation(s, 'transitions'))
+    ELSE format(
 $sql$SELECT %1$sm.from_day, m.to_day,
        m.from_state, %4$s AS from_label, %5$s AS from_order, m.to_state, %6$s AS to_label, %7$s AS to_order,
        count(*) AS customers,
@@ -277,35 +284,44 @@ GROUP BY %1$sm.from_day, m.to_day, m.from_state, m.to_state, p.lang$sql$,
         @extschema@._label('lifecycle_state', 'm.from_state'),
         @extschema@._label_order('lifecycle_state', 'm.from_state'),
         @extschema@._label('lifecycle_state', 'm.to_state'),
-        @extschema@._label_order('lifecycle_state', 'm.to_state'))
+        @extschema@._label_order('lifecycle_state', 'm.to_state')) END
 $movement$;
 COMMENT ON FUNCTION _movement_sql(segmentation_settings, boolean) IS
     'Part of segmentations: the SELECT of who moved between states, month by month, by attribute or of all.';
 
--- A prospect has no RFM segment: hers is called prospect, as in NAME_segments, by the label of the state.
+-- Moves are summed by all that customers are called at once, before they are told apart by dimension: that takes hardly
+-- longer than the states alone. A prospect has no RFM segment: hers is called prospect, as in NAME_segments, by the
+-- label of the state.
 CREATE FUNCTION _transitions_sql(s segmentation_settings) RETURNS text
 LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp
 AS $transitions$
     SELECT format(
-$sql$SELECT %1$sv.dimension, m.from_day, m.to_day,
+$sql$SELECT %1$sv.dimension, g.from_day, g.to_day,
        v.from_value, @extschema@.label(v.from_list, v.from_value, p.lang) AS from_label,
        @extschema@.label_order(v.from_list, v.from_value) AS from_order,
        v.to_value, @extschema@.label(v.to_list, v.to_value, p.lang) AS to_label,
        @extschema@.label_order(v.to_list, v.to_value) AS to_order,
-       count(*) AS customers,
-       sum(m.revenue_before) AS revenue_before,
-       sum(m.revenue_after) AS revenue_after
-FROM %2$s
+       sum(g.customers)::bigint AS customers,
+       sum(g.revenue_before) AS revenue_before,
+       sum(g.revenue_after) AS revenue_after
+FROM (
+    SELECT %2$sm.from_day, m.to_day, m.from_state, m.to_state, m.from_segment, m.to_segment, m.from_tier, m.to_tier,
+           count(*) AS customers, sum(m.revenue_before) AS revenue_before, sum(m.revenue_after) AS revenue_after
+    FROM %3$s
+    GROUP BY %2$sm.from_day, m.to_day, m.from_state, m.to_state, m.from_segment, m.to_segment, m.from_tier, m.to_tier
+) AS g
+CROSS JOIN %4$s AS p
 CROSS JOIN LATERAL (
-    VALUES ('lifecycle_state', 'lifecycle_state', m.from_state, 'lifecycle_state', m.to_state),
-           ('rfm_segment', CASE WHEN m.from_segment IS NULL THEN 'lifecycle_state' ELSE 'rfm_segment' END,
-            coalesce(m.from_segment, m.from_state),
-            CASE WHEN m.to_segment IS NULL THEN 'lifecycle_state' ELSE 'rfm_segment' END,
-            coalesce(m.to_segment, m.to_state)),
-           ('vip_tier', 'vip_tier', m.from_tier, 'vip_tier', m.to_tier)
+    VALUES ('lifecycle_state', 'lifecycle_state', g.from_state, 'lifecycle_state', g.to_state),
+           ('rfm_segment', CASE WHEN g.from_segment IS NULL THEN 'lifecycle_state' ELSE 'rfm_segment' END,
+            coalesce(g.from_segment, g.from_state),
+            CASE WHEN g.to_segment IS NULL THEN 'lifecycle_state' ELSE 'rfm_segment' END,
+            coalesce(g.to_segment, g.to_state)),
+           ('vip_tier', 'vip_tier', g.from_tier, 'vip_tier', g.to_tier)
 ) AS v (dimension, from_list, from_value, to_list, to_value)
-GROUP BY %1$sv.dimension, m.from_day, m.to_day, v.from_list, v.from_value, v.to_list, v.to_value, p.lang$sql$,
-        @extschema@._tenant_column(s, 'f'), @extschema@._moves_sql(s))
+GROUP BY %1$sv.dimension, g.from_day, g.to_day, v.from_list, v.from_value, v.to_list, v.to_value, p.lang$sql$,
+        @extschema@._tenant_column(s, 'g'), @extschema@._tenant_column(s, 'f'), @extschema@._moves_sql(s),
+        @extschema@._relation(s, 'status'))
 $transitions$;
 COMMENT ON FUNCTION _transitions_sql(segmentation_settings) IS
     'Part of segmentations: the SELECT of who moved between states, RFM segments and VIP tiers, month by month.';
