@@ -2691,10 +2691,10 @@ AS $arguments$
     ('memberships', 'jsonb', 'NULL', true, true, true, true,
         'What the shop''s own memberships mean: an object of word and membership; null is unknown, as an empty one is. '
         'NULL: they are as they stand there.'),
-    ('attributes', 'text[]', 'NULL', true, true, false, false,
+    ('attributes', 'text[]', 'NULL', true, true, false, true,
         'Columns of the customers'' table that become columns of NAME_customers and dimensions of the reports, for '
         'example {prefecture,acquired_by}. NULL: none.'),
-    ('first_order', 'text[]', 'NULL', true, true, false, false,
+    ('first_order', 'text[]', 'NULL', true, true, false, true,
         'Columns of the orders that do so as the first order of each customer has them, for example {product,medium}. '
         'NULL: none.'),
     ('targets', 'regclass', 'NULL', true, true, false, true,
@@ -2720,7 +2720,7 @@ AS $arguments$
     ('readers', 'text[]', 'NULL', true, true, true, false,
         'Roles that may read the views; public is everybody. NULL: only the owner.'),
     ('views', 'text[]', 'NULL', true, true, false, false,
-        'The materialized views to make beside customers, which is made in any case: segments, movement, transitions, '
+        'The materialized views to make beside customers, which is made in any case: segments, transitions, movement, '
         'cohorts, actions; with contacts channels, dormant_response and, where they have a campaign, campaigns; with '
         'attributes attributes, segments_by, movement_by, cohorts_by; and kpis. NULL: all of them, but kpis only where '
         'there are targets or costs.')
@@ -3981,7 +3981,14 @@ COMMENT ON FUNCTION _moves_sql(segmentation_settings) IS
 CREATE FUNCTION _movement_sql(s segmentation_settings, by_attribute boolean) RETURNS text
 LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp
 AS $movement$
-    SELECT format(
+    SELECT CASE WHEN 'transitions' = ANY (s.views) IS NOT FALSE AND NOT by_attribute THEN format(
+$sql$SELECT %1$st.from_day, t.to_day,
+       t.from_value AS from_state, t.from_label, t.from_order, t.to_value AS to_state, t.to_label, t.to_order,
+       t.customers, t.revenue_before, t.revenue_after
+FROM %2$s AS t
+WHERE t.dimension = 'lifecycle_state'$sql$,
+        @extschema@._tenant_column(s, 't'), @extschema@._relation(s, 'transitions'))
+    ELSE format(
 $sql$SELECT %1$sm.from_day, m.to_day,
        m.from_state, %4$s AS from_label, %5$s AS from_order, m.to_state, %6$s AS to_label, %7$s AS to_order,
        count(*) AS customers,
@@ -3994,35 +4001,44 @@ GROUP BY %1$sm.from_day, m.to_day, m.from_state, m.to_state, p.lang$sql$,
         @extschema@._label('lifecycle_state', 'm.from_state'),
         @extschema@._label_order('lifecycle_state', 'm.from_state'),
         @extschema@._label('lifecycle_state', 'm.to_state'),
-        @extschema@._label_order('lifecycle_state', 'm.to_state'))
+        @extschema@._label_order('lifecycle_state', 'm.to_state')) END
 $movement$;
 COMMENT ON FUNCTION _movement_sql(segmentation_settings, boolean) IS
     'Part of segmentations: the SELECT of who moved between states, month by month, by attribute or of all.';
 
--- A prospect has no RFM segment: hers is called prospect, as in NAME_segments, by the label of the state.
+-- Moves are summed by all that customers are called at once, before they are told apart by dimension: that takes hardly
+-- longer than the states alone. A prospect has no RFM segment: hers is called prospect, as in NAME_segments, by the
+-- label of the state.
 CREATE FUNCTION _transitions_sql(s segmentation_settings) RETURNS text
 LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp
 AS $transitions$
     SELECT format(
-$sql$SELECT %1$sv.dimension, m.from_day, m.to_day,
+$sql$SELECT %1$sv.dimension, g.from_day, g.to_day,
        v.from_value, @extschema@.label(v.from_list, v.from_value, p.lang) AS from_label,
        @extschema@.label_order(v.from_list, v.from_value) AS from_order,
        v.to_value, @extschema@.label(v.to_list, v.to_value, p.lang) AS to_label,
        @extschema@.label_order(v.to_list, v.to_value) AS to_order,
-       count(*) AS customers,
-       sum(m.revenue_before) AS revenue_before,
-       sum(m.revenue_after) AS revenue_after
-FROM %2$s
+       sum(g.customers)::bigint AS customers,
+       sum(g.revenue_before) AS revenue_before,
+       sum(g.revenue_after) AS revenue_after
+FROM (
+    SELECT %2$sm.from_day, m.to_day, m.from_state, m.to_state, m.from_segment, m.to_segment, m.from_tier, m.to_tier,
+           count(*) AS customers, sum(m.revenue_before) AS revenue_before, sum(m.revenue_after) AS revenue_after
+    FROM %3$s
+    GROUP BY %2$sm.from_day, m.to_day, m.from_state, m.to_state, m.from_segment, m.to_segment, m.from_tier, m.to_tier
+) AS g
+CROSS JOIN %4$s AS p
 CROSS JOIN LATERAL (
-    VALUES ('lifecycle_state', 'lifecycle_state', m.from_state, 'lifecycle_state', m.to_state),
-           ('rfm_segment', CASE WHEN m.from_segment IS NULL THEN 'lifecycle_state' ELSE 'rfm_segment' END,
-            coalesce(m.from_segment, m.from_state),
-            CASE WHEN m.to_segment IS NULL THEN 'lifecycle_state' ELSE 'rfm_segment' END,
-            coalesce(m.to_segment, m.to_state)),
-           ('vip_tier', 'vip_tier', m.from_tier, 'vip_tier', m.to_tier)
+    VALUES ('lifecycle_state', 'lifecycle_state', g.from_state, 'lifecycle_state', g.to_state),
+           ('rfm_segment', CASE WHEN g.from_segment IS NULL THEN 'lifecycle_state' ELSE 'rfm_segment' END,
+            coalesce(g.from_segment, g.from_state),
+            CASE WHEN g.to_segment IS NULL THEN 'lifecycle_state' ELSE 'rfm_segment' END,
+            coalesce(g.to_segment, g.to_state)),
+           ('vip_tier', 'vip_tier', g.from_tier, 'vip_tier', g.to_tier)
 ) AS v (dimension, from_list, from_value, to_list, to_value)
-GROUP BY %1$sv.dimension, m.from_day, m.to_day, v.from_list, v.from_value, v.to_list, v.to_value, p.lang$sql$,
-        @extschema@._tenant_column(s, 'f'), @extschema@._moves_sql(s))
+GROUP BY %1$sv.dimension, g.from_day, g.to_day, v.from_list, v.from_value, v.to_list, v.to_value, p.lang$sql$,
+        @extschema@._tenant_column(s, 'g'), @extschema@._tenant_column(s, 'f'), @extschema@._moves_sql(s),
+        @extschema@._relation(s, 'status'))
 $transitions$;
 COMMENT ON FUNCTION _transitions_sql(segmentation_settings) IS
     'Part of segmentations: the SELECT of who moved between states, RFM segments and VIP tiers, month by month.';
@@ -5037,16 +5053,16 @@ AS $relations$
             t.tenant || '{lifecycle_state,rfm_segment}',
             CASE WHEN with_queries THEN @extschema@._segments_sql(s, false) END,
             'How many customers and how much revenue, by lifecycle state and RFM segment.' || t.of_tenant),
-        (18, 'movement', 'MATERIALIZED VIEW', 'movement' = ANY (s.views) IS NOT FALSE, t.chosen, true,
+        (18, 'transitions', 'MATERIALIZED VIEW', 'transitions' = ANY (s.views) IS NOT FALSE, t.chosen, true,
+            t.tenant || '{dimension,from_day,to_day,from_value,to_value}',
+            CASE WHEN with_queries THEN @extschema@._transitions_sql(s) END,
+            'Who moved from which lifecycle state, RFM segment and VIP tier to which in each of the last twelve months '
+            'that are over, one dimension beside the other.' || t.of_tenant),
+        (19, 'movement', 'MATERIALIZED VIEW', 'movement' = ANY (s.views) IS NOT FALSE, t.chosen, true,
             t.tenant || '{from_day,to_day,from_state,to_state}',
             CASE WHEN with_queries THEN @extschema@._movement_sql(s, false) END,
             'Who moved from which lifecycle state to which in each of the last twelve months that are over; '
             'who was still a prospect at its end is left out.' || t.of_tenant),
-        (19, 'transitions', 'MATERIALIZED VIEW', 'transitions' = ANY (s.views) IS NOT FALSE, t.chosen, true,
-            t.tenant || '{dimension,from_day,to_day,from_value,to_value}',
-            CASE WHEN with_queries THEN @extschema@._transitions_sql(s) END,
-            'The same as movement for lifecycle states, RFM segments and VIP tiers, one dimension beside the other.'
-                || t.of_tenant),
         (20, 'cohorts', 'MATERIALIZED VIEW', 'cohorts' = ANY (s.views) IS NOT FALSE, t.chosen, true,
             t.tenant || '{first_month,months_after}',
             CASE WHEN with_queries THEN @extschema@._cohorts_sql(s, false) END,
@@ -6554,6 +6570,39 @@ $answers$;
 COMMENT ON FUNCTION _audit_answers(segmentation_settings, segment_policy) IS
     'Part of segmentations: what makes the answers of nearly everybody the same.';
 
+-- What is odd about the attributes: values that are not known, and so many of them that reports by attribute get long.
+CREATE FUNCTION _audit_attributes(s segmentation_settings, order_rows text) RETURNS TABLE (
+    finding text, rows_found bigint, share numeric, example text, effect text
+)
+LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp
+AS $audit$
+DECLARE
+    attribute record;
+    unknown bigint;
+    known bigint;
+    total bigint;
+BEGIN
+    FOR attribute IN SELECT * FROM @extschema@._attribute_columns(s) AS a ORDER BY a.place LOOP
+        EXECUTE format('SELECT count(*) FILTER (WHERE v.value = ''''), count(DISTINCT v.value), count(*)'
+                       ' FROM (SELECT coalesce(o.%I::pg_catalog.text, '''') AS value FROM %s) AS v', attribute.name,
+                       CASE attribute.source WHEN 'orders' THEN order_rows
+                           ELSE format('%s AS o', @extschema@._source_table(s, attribute.source)) END)
+            INTO unknown, known, total;
+        RETURN QUERY
+            SELECT f.finding, f.rows_found, round(f.rows_found::numeric / total, 6), quote_ident(attribute.name),
+                   f.effect
+            FROM (VALUES
+                ('attribute not known', unknown, 0, 'counted under the empty value'),
+                ('attribute with many values', known, 1000,
+                    'as many rows in the reports by attribute: leave them out (views), or group the values in a view')
+            ) AS f (finding, rows_found, at_most, effect)
+            WHERE f.rows_found > f.at_most;
+    END LOOP;
+END
+$audit$;
+COMMENT ON FUNCTION _audit_attributes(segmentation_settings, text) IS
+    'Part of segmentations: what is odd about the attributes.';
+
 -- What is odd about the log of memberships. Shares are of its rows, and of customers where these are counted.
 CREATE FUNCTION _audit_memberships(s segmentation_settings) RETURNS TABLE (
     finding text, rows_found bigint, share numeric, example text, effect text
@@ -6727,6 +6776,7 @@ HAVING count(*) FILTER (WHERE p.channels = '{}') > 0$sql$, @extschema@._key_list
     RETURN QUERY SELECT * FROM @extschema@._audit_campaigns(s);
     RETURN QUERY SELECT * FROM @extschema@._audit_kpis(s);
     RETURN QUERY SELECT * FROM @extschema@._audit_memberships(s);
+    RETURN QUERY SELECT * FROM @extschema@._audit_attributes(s, order_rows);
     IF EXISTS (SELECT FROM pg_class AS r WHERE r.oid = relation AND r.relkind IN ('r', 'p', 'm'))
         AND NOT @extschema@._an_index_leads_with(relation, @extschema@._keys(s)) THEN
         RETURN QUERY SELECT 'no index leads with the customer', NULL::bigint, NULL::numeric,
