@@ -35,6 +35,7 @@ pub mod membership;
 pub mod memory;
 pub mod movement;
 pub mod policy;
+pub mod prediction;
 pub mod proportion;
 pub mod rfm;
 pub mod scenario;

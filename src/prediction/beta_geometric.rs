@@ -1,0 +1,3 @@
+//! The beta-geometric models, BG/NBD and MBG/NBD: customers leave after purchases.
+
+pub(super) mod likelihood;

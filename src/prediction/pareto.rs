@@ -1,0 +1,4 @@
+//! The Pareto/NBD model: customers leave at any time.
+
+pub(super) mod decay;
+pub(super) mod likelihood;
