@@ -12,6 +12,7 @@ mod explain;
 mod kpi;
 mod learn;
 mod plans;
+mod prediction;
 mod random_shop;
 mod real_data;
 mod routes;
