@@ -129,6 +129,16 @@ impl MoneyUnit {
         Ok(())
     }
 
+    /// The same amount of money as a unit of amounts with `scale` decimals at least.
+    pub fn widened(self, scale: u8) -> Self {
+        match scale.checked_sub(self.scale) {
+            None | Some(0) => self,
+            // Digits left out already stay left out.
+            Some(more) if self.coarse > 0 => MoneyUnit { scale, coarse: self.coarse + more },
+            Some(_) => MoneyUnit { scale, ..self },
+        }
+    }
+
     /// The number of units in an amount with `scale` decimals, rounded down.
     ///
     /// # Errors

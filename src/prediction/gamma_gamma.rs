@@ -2,7 +2,11 @@
 //!
 //! Colombo, Jiang 1999; Fader, Hardie 2013.
 
-pub(super) mod likelihood;
+mod fit;
+mod likelihood;
+
+pub use fit::{SpendCounts, SpendFit};
+pub(super) use fit::{Spend, SpendUnit, fit_spend};
 
 use statrs::function::beta::beta_reg;
 
