@@ -100,7 +100,7 @@ impl Default for FitOptions {
     }
 }
 
-fn day<'de, D: Deserializer<'de>>(deserializer: D) -> std::result::Result<Option<Day>, D::Error> {
+pub(super) fn day<'de, D: Deserializer<'de>>(deserializer: D) -> std::result::Result<Option<Day>, D::Error> {
     let text = Option::<String>::deserialize(deserializer)?;
     text.map(|text| Day::parse(&text)).transpose().map_err(|error| D::Error::custom(error.message))
 }
