@@ -41,8 +41,9 @@ impl Spent {
     pub fn new(purchases: i64, amount: Decimal) -> Result<Self> {
         if purchases < 0 || purchases == 0 && amount != Decimal::ZERO {
             let problem = format!("{purchases} purchases do not amount to {amount}");
-            return Err(Error::new(ErrorKind::InvalidParameter, problem)
-                .hint("Count as the model does: its key spend.counts says whether the first purchase day is counted."));
+            return Err(Error::new(ErrorKind::InvalidParameter, problem).hint(
+                "Count as the model does: its key spend.counts says whether the first purchase day is counted.",
+            ));
         }
         let amount = amount.mantissa() as f64 / power_of_ten(amount.scale()) as f64;
         Ok(Spent { purchases: purchases as f64, amount })
@@ -61,8 +62,11 @@ impl Horizon {
     pub fn new(argument: &str, days: i64) -> Result<Self> {
         match u32::try_from(days) {
             Ok(days @ 1..=MOST_AHEAD) => Ok(Horizon(days)),
-            _ => Err(Error::new(ErrorKind::InvalidParameter, format!("{argument} must be 1 to {MOST_AHEAD}, not {days}"))
-                .hint("Ten years at most: no such model is to be believed beyond.")),
+            _ => Err(Error::new(
+                ErrorKind::InvalidParameter,
+                format!("{argument} must be 1 to {MOST_AHEAD}, not {days}"),
+            )
+            .hint("Ten years at most: no such model is to be believed beyond.")),
         }
     }
 

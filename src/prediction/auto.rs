@@ -32,7 +32,8 @@ pub(super) fn choose(question: &Question, sample: &Sample, found: &mut Vec<Model
     };
     // The first of equals: the default.
     let best = (0..usable.len()).fold(0, |best, i| if measures[i] < measures[best] { i } else { best });
-    let list: Vec<_> = usable.iter().zip(&measures).map(|(fit, &measure)| in_words(fit.process.name, measure)).collect();
+    let list: Vec<_> =
+        usable.iter().zip(&measures).map(|(fit, &measure)| in_words(fit.process.name, measure)).collect();
     let message = format!("{}, by the {why}: {}", usable[best].process.name.name(), list.join(", "));
     found.push(ModelFinding::new(Severity::Info, FindingCode::ModelChosen, message));
     *usable[best]

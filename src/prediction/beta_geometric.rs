@@ -6,7 +6,7 @@
 
 pub(super) mod likelihood;
 
-use super::counts::NegativeBinomial;
+use super::counts::{NEGLIGIBLE, NegativeBinomial};
 use super::timing::Timing;
 use crate::host::Steps;
 
@@ -117,12 +117,14 @@ impl Alive {
     /// they would if nobody left, and none of the first n made her leave.
     pub fn each_exceeded(&self, days: f64, mut take: impl FnMut(f64) -> bool) {
         let (mut more, mut stay, mut n) = (1.0, 1.0, 0.0);
+        let mean = self.m * days / self.scale;
         let mut steps = Steps::default();
         for chance in NegativeBinomial::new(self.m, days, self.scale) {
             steps.step();
             more -= chance;
             let exceeded = f64::max(more * stay, 0.0);
-            if !take(exceeded) || exceeded < super::counts::NEGLIGIBLE {
+            // Rounding can leave more than nothing of `more`, so what is added decides.
+            if !take(exceeded) || exceeded < NEGLIGIBLE || n > mean && chance < NEGLIGIBLE {
                 return;
             }
             stay *= (self.b + n) / (self.a + self.b + n);

@@ -36,9 +36,14 @@ mod tests {
 
     #[test]
     fn bands_begin_at_thirds() {
-        for (chance, band) in
-            [("0", "high"), ("0.333333", "high"), ("0.333334", "medium"), ("0.666666", "medium"), ("0.666667", "low"), ("1", "low")]
-        {
+        for (chance, band) in [
+            ("0", "high"),
+            ("0.333333", "high"),
+            ("0.333334", "medium"),
+            ("0.666666", "medium"),
+            ("0.666667", "low"),
+            ("1", "low"),
+        ] {
             assert_eq!(ChurnBand::of(Decimal::parse(chance).unwrap()).name(), band, "{chance}");
         }
     }

@@ -51,7 +51,9 @@ impl PurchaseModel {
             let posterior = process.outlook(timing).posterior();
             explained["posterior"] = names.iter().zip(posterior).map(|(name, value)| (*name, in_json(value))).collect();
         }
-        if let (Some((spend, counts)), Some(mean)) = (self.spend(), self.spend().and_then(|(s, _)| s.expected(0.0, 0.0))) {
+        if let (Some((spend, counts)), Some(mean)) =
+            (self.spend(), self.spend().and_then(|(s, _)| s.expected(0.0, 0.0)))
+        {
             // The expected spend is a mean of her own and the population's, weighted so.
             let own = spend.p * spent.purchases / (spend.p * spent.purchases + spend.q - 1.0);
             explained["spend"] = json!({

@@ -215,7 +215,8 @@ pub(super) fn of_spend(fit: Option<&SpendFit>, options: &FitOptions, found: &mut
     }
     if options.spend == SpendChoice::Auto && fit.counts == SpendCounts::Repeat {
         let ratio = fit.first_to_repeat.unwrap_or_default();
-        let message = format!("first purchase days are {ratio:.3} times as large as later ones, so only later ones count");
+        let message =
+            format!("first purchase days are {ratio:.3} times as large as later ones, so only later ones count");
         add(Severity::Info, FindingCode::FirstDiffers, message);
     }
 }

@@ -264,7 +264,8 @@ impl Way {
                 at.hessian[2][j] = up * h[2][j] + down * h[3][j];
                 at.hessian[j][2] = at.hessian[2][j];
             }
-            at.hessian[2][2] = up * up * h[2][2] + 2.0 * up * down * h[2][3] + down * down * h[3][3] + up * down * (g[2] + g[3]);
+            at.hessian[2][2] =
+                up * up * h[2][2] + 2.0 * up * down * h[2][3] + down * down * h[3][3] + up * down * (g[2] + g[3]);
             at.hold(3);
         } else if self.dropout_held {
             at.hold(2);
@@ -278,12 +279,7 @@ impl Way {
             _ => point[2].exp() + point[3].exp(),
         };
         // What goes with a parameter that is held is large because that is.
-        let free = [
-            !self.rate_held,
-            !self.rate_held,
-            !self.dropout_held,
-            !self.dropout_held,
-        ];
+        let free = [!self.rate_held, !self.rate_held, !self.dropout_held, !self.dropout_held];
         if free[0] && point[0] > LEAVING.ln() {
             Some(Exit::Rate)
         } else if free[2] && alike > LEAVING {
@@ -372,7 +368,10 @@ impl Way {
             })
         });
         let sum = |i: usize, j: usize| -> f64 {
-            (0..4).flat_map(|k| (0..4).map(move |l| (k, l))).map(|(k, l)| moves[i][k] * of_point[k][l] * moves[j][l]).sum()
+            (0..4)
+                .flat_map(|k| (0..4).map(move |l| (k, l)))
+                .map(|(k, l)| moves[i][k] * of_point[k][l] * moves[j][l])
+                .sum()
         };
         std::array::from_fn(|i| std::array::from_fn(|j| sum(i, j)))
     }

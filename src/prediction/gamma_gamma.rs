@@ -5,8 +5,8 @@
 mod fit;
 mod likelihood;
 
-pub use fit::{SpendCounts, SpendFit};
 pub(super) use fit::{Spend, SpendUnit, fit_spend};
+pub use fit::{SpendCounts, SpendFit};
 
 use statrs::function::beta::beta_reg;
 

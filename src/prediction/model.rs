@@ -80,6 +80,7 @@ impl PurchaseModel {
         let errors = self.findings().iter().filter(|finding| finding.severity == Severity::Error);
         let messages: Vec<_> = errors.map(|finding| format!("{}: {}", finding.code.name(), finding.message)).collect();
         let message = format!("this purchase_model is refused: {}", messages.join("; "));
-        Err(Error::new(ErrorKind::InvalidParameter, message).hint("SELECT * FROM check_model(model) lists what was found."))
+        Err(Error::new(ErrorKind::InvalidParameter, message)
+            .hint("SELECT * FROM check_model(model) lists what was found."))
     }
 }

@@ -107,7 +107,11 @@ pub(super) fn day<'de, D: Deserializer<'de>>(deserializer: D) -> std::result::Re
 
 fn correlation<'de, D: Deserializer<'de>>(deserializer: D) -> std::result::Result<f64, D::Error> {
     let number = f64::deserialize(deserializer)?;
-    if (0.0..=1.0).contains(&number) { Ok(number) } else { Err(D::Error::custom(format!("{number} is not within 0 to 1"))) }
+    if (0.0..=1.0).contains(&number) {
+        Ok(number)
+    } else {
+        Err(D::Error::custom(format!("{number} is not within 0 to 1")))
+    }
 }
 
 impl FitOptions {
@@ -141,7 +145,8 @@ mod tests {
     #[test]
     fn what_is_left_out_is_the_default() {
         assert_eq!(FitOptions::from_json(json!({})).unwrap(), FitOptions::default());
-        let options = FitOptions::from_json(json!({"model": "auto", "acquired_from": "2011-01-01", "min_customers": 5})).unwrap();
+        let options =
+            FitOptions::from_json(json!({"model": "auto", "acquired_from": "2011-01-01", "min_customers": 5})).unwrap();
         assert_eq!((options.model, options.acquired_from), (ModelChoice::Auto, Some(Day(4018))));
         assert!(!options.takes(Day(4017)) && options.takes(Day(4018)));
     }

@@ -44,12 +44,7 @@ impl Pareto {
     /// What is expected of a customer who is alive.
     pub fn alive(&self, timing: &Timing) -> Alive {
         let tenure = f64::from(timing.tenure_days);
-        Alive {
-            m: self.r + f64::from(timing.repeats),
-            scale: self.alpha + tenure,
-            s: self.s,
-            beta: self.beta + tenure,
-        }
+        Alive { m: self.r + f64::from(timing.repeats), scale: self.alpha + tenure, s: self.s, beta: self.beta + tenure }
     }
 }
 
@@ -86,17 +81,21 @@ impl Alive {
     /// customer who stays so long, averaged over how long that is.
     pub fn each_exceeded(&self, days: f64, mut take: impl FnMut(f64) -> bool) {
         let mut stays = self.stays(days);
-        let mut steps = Steps::default();
+        let (mut steps, mut n, mean) = (Steps::default(), 0.0, self.m * days / self.scale);
         loop {
-            let mut exceeded = 0.0;
+            let (mut exceeded, mut added) = (0.0, 0.0);
             for (weight, more, chances) in &mut stays {
                 steps.step();
-                *more -= chances.next().unwrap_or_default();
+                let chance = chances.next().unwrap_or_default();
+                *more -= chance;
                 exceeded += *weight * f64::max(*more, 0.0);
+                added += *weight * chance;
             }
-            if !take(exceeded) || exceeded < NEGLIGIBLE {
+            // Rounding can leave more than nothing of `more`, so what is added decides.
+            if !take(exceeded) || exceeded < NEGLIGIBLE || n > mean && added < NEGLIGIBLE {
                 return;
             }
+            n += 1.0;
         }
     }
 
@@ -111,8 +110,9 @@ impl Alive {
         if s > 0.0 {
             let base = scale.min(beta);
             let length = (days / base).ln_1p();
-            // As time passes, the number of purchases changes within about one part in the root of it.
-            let sharpness = (m + m * days / scale).sqrt() / 10.0;
+            // As time passes, the number of purchases changes within about one part in the root of it, and none becomes
+            // unlikely at the rate m.
+            let sharpness = f64::max((m + m * days / scale).sqrt() / 10.0, m / 40.0);
             let panels = (length * sharpness.max(1.0 / 3.0)).ceil().clamp(1.0, 1000.0) as u32;
             let half = length / f64::from(panels) / 2.0;
             for panel in 0..panels {

@@ -188,7 +188,9 @@ impl Outlook {
         let most = i64::from(MOST_AHEAD);
         let reached = |days: i64| self.probability(days as f64) >= probability;
         let near = match &self.alive {
-            Alive::BetaGeometric(alive) => alive.days_until(1.0 - probability / self.p_alive).ceil().clamp(1.0, 1e9) as i64,
+            Alive::BetaGeometric(alive) => {
+                alive.days_until(1.0 - probability / self.p_alive).ceil().clamp(1.0, 1e9) as i64
+            }
             Alive::Pareto(_) if !reached(most) => return None,
             Alive::Pareto(_) => bisect(0, most, reached),
         };

@@ -48,7 +48,8 @@ impl Sample {
         let observations = observed.observations();
         let of_kind = |kind: fn(Kind) -> bool| observations.iter().filter(move |seen| kind(seen.kind()));
         let mut spends = memory::collect(
-            of_kind(|kind| matches!(kind, Kind::Spend | Kind::Customer { fitted: true })).map(|seen| (spend(seen), count(seen))),
+            of_kind(|kind| matches!(kind, Kind::Spend | Kind::Customer { fitted: true }))
+                .map(|seen| (spend(seen), count(seen))),
         );
         memory::sort(&mut spends, |a, b| a.0.cmp(&b.0));
         spends.dedup_by(|next, kept| {

@@ -30,7 +30,11 @@ impl Timing {
 
     /// As [`of`](Self::of), of purchases up to `as_of` that have been read.
     pub(super) fn of_purchases(purchases: &Purchases, as_of: Day) -> Result<Self> {
-        Self::within_limits((purchases.purchase_days - 1).into(), purchases.span_days(), as_of.days_since(purchases.first))
+        Self::within_limits(
+            (purchases.purchase_days - 1).into(),
+            purchases.span_days(),
+            as_of.days_since(purchases.first),
+        )
     }
 
     /// The same from plain numbers.
@@ -63,11 +67,7 @@ impl Timing {
                 format!("a prediction looks back on at most {MOST_DAYS} days and purchases, not {most}"),
             )),
             // What is at most that large, and not negative, fits.
-            _ => Ok(Timing {
-                repeats: repeats as u32,
-                span_days: span_days as u32,
-                tenure_days: tenure_days as u32,
-            }),
+            _ => Ok(Timing { repeats: repeats as u32, span_days: span_days as u32, tenure_days: tenure_days as u32 }),
         }
     }
 }

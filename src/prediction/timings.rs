@@ -47,8 +47,11 @@ impl Timings {
             }
         }
         let above = above(&counted);
-        let tenures =
-            by_tenure.iter().enumerate().filter(|(_, (customers, _))| *customers > 0.0).map(|(place, &(c, x))| (place, c, x));
+        let tenures = by_tenure
+            .iter()
+            .enumerate()
+            .filter(|(_, (customers, _))| *customers > 0.0)
+            .map(|(place, &(c, x))| (place, c, x));
         let tenures = memory::collect(tenures);
         let customers = counted.iter().map(|(_, count)| count).sum();
         let repeats = tenures.iter().map(|tenure| tenure.2).sum();

@@ -148,7 +148,9 @@ mod tests {
     fn derivatives_are_those_of_the_value() {
         let timings = some_timings();
         for first_counts in [false, true] {
-            for parameters in [[0.5, 40.0, 0.9, 1.6], [3.0, 5.0, 1e-3, 30.0], [200.0, 9e3, 50.0, 1.0], [0.1, 900.0, 3.0, 1e3]] {
+            for parameters in
+                [[0.5, 40.0, 0.9, 1.6], [3.0, 5.0, 1e-3, 30.0], [200.0, 9e3, 50.0, 1.0], [0.1, 900.0, 3.0, 1e3]]
+            {
                 assert_derivatives(parameters.map(f64::ln), |logs| evaluate(&timings, first_counts, logs));
             }
         }
@@ -165,8 +167,7 @@ mod tests {
                 .counted()
                 .iter()
                 .map(|(timing, count)| {
-                    let [x, span, tenure] =
-                        [timing.repeats, timing.span_days, timing.tenure_days].map(f64::from);
+                    let [x, span, tenure] = [timing.repeats, timing.span_days, timing.tenure_days].map(f64::from);
                     let m = r + x;
                     let log = |day: f64| (alpha + day).ln();
                     let mut value = ln_gamma(m) - ln_gamma(r) + r * f64::ln(alpha) - m * log(tenure);

@@ -49,11 +49,6 @@ impl Spends {
         self.unit
     }
 
-    /// Customers.
-    pub fn customers(&self) -> f64 {
-        self.customers
-    }
-
     /// The log-likelihood of all customers by the logarithms of p, q and v, with v in [units](Self::unit).
     ///
     /// Of one customer with n purchases and S in all (Fader, Hardie 2013, equation 1a, by her mean S/n):

@@ -299,7 +299,11 @@ fn invalid(problem: impl fmt::Display) -> Error {
 }
 
 fn require_within(path: &str, number: f64, least: f64, most: f64) -> Result<()> {
-    if (least..=most).contains(&number) { Ok(()) } else { Err(invalid(format!("{path}: {number} is not within {least} to {most}"))) }
+    if (least..=most).contains(&number) {
+        Ok(())
+    } else {
+        Err(invalid(format!("{path}: {number} is not within {least} to {most}")))
+    }
 }
 
 impl Document {
@@ -324,7 +328,9 @@ impl Document {
             let allowed = (least..=MOST).contains(&number) || i == 2 && number == 0.0;
             if !allowed {
                 let limit = if least > 1e-300 { format!("at least {least}") } else { "above 0".to_owned() };
-                return Err(invalid(format!("purchases.{name}: it must be {limit} and at most {MOST:e}, not {number}")));
+                return Err(invalid(format!(
+                    "purchases.{name}: it must be {limit} and at most {MOST:e}, not {number}"
+                )));
             }
             parameters[i] = number;
         }

@@ -16,8 +16,6 @@ pub(in crate::prediction) struct Decay {
 
 /// A place in the integral.
 pub(in crate::prediction) struct Node {
-    /// w.
-    pub at: f64,
     /// c + w, and its logarithm beyond that of c + `from`.
     pub first: f64,
     pub first_log: f64,
@@ -54,7 +52,6 @@ impl Decay {
                 // The smaller one's logarithm is u by its definition.
                 let log = |scale: f64| if scale == base { u } else { (beyond / scale).ln_1p() };
                 let node = Node {
-                    at: self.from + beyond,
                     first: first + beyond,
                     first_log: log(first),
                     second: second + beyond,

@@ -34,7 +34,12 @@ pub fn evaluate(timings: &Timings, logs: &[f64; 4]) -> Evaluation<4> {
             sum.add_second(3, 3, -customers * s * share * (1.0 - share));
             if span < tenure {
                 let m = r + repeats;
-                let window = Decay { first: (m, alpha), second: (s + 1.0, beta), from: timings.day(span), to: timings.day(tenure) };
+                let window = Decay {
+                    first: (m, alpha),
+                    second: (s + 1.0, beta),
+                    from: timings.day(span),
+                    to: timings.day(tenure),
+                };
                 let parameters = [r, alpha, s, beta, m];
                 add_odds(&window, parameters, (days[span], days[tenure]), customers, &mut sum);
             }
@@ -124,9 +129,13 @@ mod tests {
             (timing(9, 100, 250), 5.0),
             (timing(300, 317, 420), 1.0),
         ]);
-        for parameters in
-            [[0.5, 70.0, 0.6, 80.0], [3.0, 5.0, 1e-3, 30.0], [20.0, 900.0, 50.0, 9e3], [0.8, 16.0, 0.2, 14.0], [0.5, 50.0, 1.0, 50.0]]
-        {
+        for parameters in [
+            [0.5, 70.0, 0.6, 80.0],
+            [3.0, 5.0, 1e-3, 30.0],
+            [20.0, 900.0, 50.0, 9e3],
+            [0.8, 16.0, 0.2, 14.0],
+            [0.5, 50.0, 1.0, 50.0],
+        ] {
             assert_derivatives(parameters.map(f64::ln), |logs| evaluate(&timings, logs));
         }
     }
