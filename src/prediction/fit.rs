@@ -260,8 +260,8 @@ impl Way {
             let (up, down) = (1.0 - share, -share);
             let Evaluation { gradient: g, hessian: h, .. } = at;
             at.gradient[2] = up * g[2] + down * g[3];
-            for j in 0..2 {
-                at.hessian[2][j] = up * h[2][j] + down * h[3][j];
+            for (j, other) in h.iter().enumerate().take(2) {
+                at.hessian[2][j] = up * other[2] + down * other[3];
                 at.hessian[j][2] = at.hessian[2][j];
             }
             at.hessian[2][2] =

@@ -217,3 +217,58 @@ pub fn merge_forecasts(sums: &mut ForecastSums, other: &ForecastSums) -> Result<
     }
     Ok(())
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const MODEL: &str = r#"{"model": "mbgnbd", "purchases": {"r": 0.5, "alpha": 43, "a": 0.9, "b": 1.6},
+        "spend": {"p": 9, "q": 3.4, "v": 8},
+        "fit": {"log_likelihood": -1, "log_likelihood_no_dropout": -9, "standard_errors": {}, "evaluations": 1, "starts": 1,
+            "starts_agreeing": 1, "covariance": [[0.02, 0, 0, 0], [0, 0.01, 0, 0], [0, 0, 0.03, 0], [0, 0, 0, 0.04]]},
+        "backtests": [{"origin": "2020-01-01", "days": 90, "purchases": -0.1, "value": 0.2},
+            {"origin": "2020-02-01", "days": 45, "purchases": 0.3, "value": null},
+            {"origin": "2020-03-01", "days": 30, "purchases": 9, "value": 9}]}"#;
+
+    fn forecast(text: &str, order: &[usize]) -> (PurchaseForecast, f64, f64) {
+        let model = PurchaseModel::parse(text).unwrap();
+        let ahead = Horizon::new("days", 90).unwrap();
+        let question = ForecastQuestion { model: &model, ahead, rate: DiscountRate::new(0.0).unwrap() };
+        let timings = [(1, 0, 200), (4, 100, 120), (2, 50, 51), (9, 300, 310)];
+        let (mut sums, mut other) = (ForecastSums::default(), ForecastSums::default());
+        let (mut purchases, mut value) = (0.0, 0.0);
+        for (place, &i) in order.iter().enumerate() {
+            let timing = Timing::new(timings[i].0, timings[i].1, timings[i].2).unwrap();
+            let spent = Spent { purchases: timings[i].0 as f64, amount: 31.7 * timings[i].0 as f64 };
+            question.add(&timing, &spent, if place % 2 == 0 { &mut sums } else { &mut other }).unwrap();
+            purchases += model.process().unwrap().outlook(&timing).expected(90.0);
+            value += model.value_of(&timing, &spent, ahead, question.rate).unwrap();
+        }
+        merge_forecasts(&mut sums, &other).unwrap();
+        (question.finish(&sums).unwrap(), purchases, value)
+    }
+
+    #[test]
+    fn totals_are_those_of_the_customers_in_any_order() {
+        let (found, purchases, value) = forecast(MODEL, &[0, 1, 2, 3]);
+        assert_eq!(found, forecast(MODEL, &[3, 1, 0, 2]).0);
+        assert_eq!(found.customers, 4);
+        assert_eq!(found.expected_purchases, Some(rounded(purchases).unwrap()));
+        assert!((found.expected_value.unwrap().mantissa() as f64 / 1e6 / value - 1.0).abs() < 1e-6);
+    }
+
+    #[test]
+    fn bounds_come_from_backtests_or_there_are_none() {
+        let (found, purchases, _) = forecast(MODEL, &[0, 1, 2, 3]);
+        let [low, high] =
+            [found.purchases.unwrap().0, found.purchases.unwrap().1].map(|bound| bound.mantissa() as f64 / 1e6);
+        // Two backtests of fitting length: t of 2 degrees of freedom, and the mean square of their logs at least.
+        let least = 4.302_652_729_7 * f64::sqrt((0.01 + 0.09) / 2.0);
+        assert!(high / purchases > least.exp() && ((high / purchases) * (low / purchases) - 1.0).abs() < 1e-5);
+        let (low, high) = found.value.unwrap();
+        assert!(low < found.expected_value.unwrap() && found.expected_value.unwrap() < high);
+        let none = MODEL.replace("\"days\": 90", "\"days\": 900").replace("\"days\": 45", "\"days\": 44");
+        let (found, ..) = forecast(&none, &[0, 1]);
+        assert_eq!((found.purchases, found.value), (None, None));
+    }
+}
