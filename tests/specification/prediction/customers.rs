@@ -5,6 +5,7 @@ use pg_rfm::prediction::{DiscountRate, GammaGamma, Horizon, Process, ProcessName
 use serde_json::{Value, json};
 
 use super::shops::{assert_near, number, reference};
+use crate::common::read;
 
 fn process(name: ProcessName, parameters: [f64; 4]) -> Process {
     Process { name, parameters }
@@ -119,6 +120,28 @@ fn of_hostile_parameters_are_met() {
         assert_near(outlook.expected(90.0), number(&case["E90"]), 1e-10, &what);
         check(case.get("E3650"), 1e-10, &what, || outlook.expected(3650.0));
     }
+}
+
+#[test]
+fn of_random_parameters_are_those_of_the_papers_formulas() {
+    let table = read("tests/reference/prediction.csv");
+    let mut worst = 0.0f64;
+    for line in table.lines().skip(2) {
+        let fields: Vec<_> = line.split(',').collect();
+        let float = |i: usize| fields[i].parse::<f64>().unwrap();
+        let model = process(ProcessName::from_name(fields[0]).unwrap(), [float(1), float(2), float(3), float(4)]);
+        let [repeats, span_days, tenure_days] = [5, 6, 7].map(|i| float(i) as u32);
+        let timing = Timing { repeats, span_days, tenure_days };
+        let (outlook, days) = (model.outlook(&timing), float(8));
+        let found = [outlook.p_alive, outlook.expected(days), outlook.probability(days)];
+        for (found, expected) in found.into_iter().zip([float(9), float(10), float(11)]) {
+            if expected > 1e-12 {
+                worst = worst.max((found / expected - 1.0).abs());
+                assert_near(found, expected, 1e-10, line);
+            }
+        }
+    }
+    eprintln!("largest relative error {worst:e}");
 }
 
 #[test]
