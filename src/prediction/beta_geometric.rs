@@ -78,34 +78,37 @@ impl Alive {
             return m * days / scale;
         }
         let z = days / (scale + days);
-        let (mean, ending) = (m * days / scale, 1e-15);
+        let mean = m * days / scale;
         // The chance of no purchase stays a logarithm: it can be below what a number holds.
         let mut log = -m * (days / scale).ln_1p();
         let (mut term, mut sum, mut stay, mut before, mut n) = (1.0, 0.0, 1.0, 0.0, 0.0);
+        let mut ratio = m * z;
         let mut steps = Steps::default();
         loop {
             steps.step();
             before += stay;
-            stay *= (b + n) / (a + b + n);
-            term *= (m + n) / (n + 1.0) * z;
-            n += 1.0;
+            term *= ratio;
             sum += term * before;
             if term > LARGE {
                 term /= LARGE;
                 sum /= LARGE;
                 log += LARGE.ln();
             }
-            let next = z * (m + n) / (n + 1.0);
-            if n > mean && next < 1.0 && term * (before + 1.0) <= ending * sum * (1.0 - next) {
+            // Both quotients of the next term by one division, which is what a term costs.
+            let inverse = 1.0 / ((a + b + n) * (n + 2.0));
+            stay *= (b + n) * (n + 2.0) * inverse;
+            ratio = z * (m + n + 1.0) * (a + b + n) * inverse;
+            n += 1.0;
+            if n > mean && ratio < 1.0 && term * (before + 1.0) <= ENDING * sum * (1.0 - ratio) {
                 break;
             }
         }
         sum * log.exp()
     }
 
-    /// The chance of no purchase in `days`.
-    pub fn none(&self, days: f64) -> f64 {
-        (-self.m * (days / self.scale).ln_1p()).exp()
+    /// The chance of a purchase in `days`.
+    pub fn some(&self, days: f64) -> f64 {
+        -(-self.m * (days / self.scale).ln_1p()).exp_m1()
     }
 
     /// The number of days in which the chance of no purchase falls to `none`.
@@ -135,3 +138,5 @@ impl Alive {
 
 /// Sums that grow larger are divided by it.
 const LARGE: f64 = 1e250;
+/// A sum is complete when what is left of it is a smaller part.
+const ENDING: f64 = 1e-15;

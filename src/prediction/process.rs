@@ -175,7 +175,7 @@ impl Outlook {
     pub fn probability(&self, days: f64) -> f64 {
         self.p_alive
             * match &self.alive {
-                Alive::BetaGeometric(alive) => 1.0 - alive.none(days),
+                Alive::BetaGeometric(alive) => alive.some(days),
                 Alive::Pareto(alive) => alive.some(days),
             }
     }

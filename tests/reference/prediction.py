@@ -18,11 +18,12 @@ def beta_geometric(first, r, alpha, a, b, x, span, tenure, days):
     m, scale, after = r + x, alpha + tenure, b + stays
     odds = a / (b + stays - 1) * ((alpha + tenure) / (alpha + span)) ** m if stays > 0 else mpf(0)
     alive = 1 / (1 + odds)
-    z = days / (scale + days)
-    if abs(a - 1) < mpf(10) ** -30:
-        a = a + mpf(10) ** -25
-    hyper = mpmath.hyp2f1(m, after, a + after - 1, z)
-    expected = (a + after - 1) / (a - 1) * (1 - (scale / (scale + days)) ** m * hyper)
+    # The formula has no value at a = 1, and loses as many digits as a is near to it.
+    with mp.workdps(mp.dps + 40):
+        a = a + mpf(10) ** -30 if a == 1 else a
+        z = days / (scale + days)
+        hyper = mpmath.hyp2f1(m, after, a + after - 1, z)
+        expected = (a + after - 1) / (a - 1) * (1 - (scale / (scale + days)) ** m * hyper)
     return alive, alive * expected, alive * (1 - (scale / (scale + days)) ** m)
 
 
