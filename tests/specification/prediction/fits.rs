@@ -1,10 +1,13 @@
 //! Fits against papers, lifetimes, CLVTools and BTYD.
 
+use std::collections::BTreeMap;
+
 use pg_rfm::day::Day;
-use pg_rfm::prediction::{ProcessName, fit_process};
+use pg_rfm::prediction::{Boundary, ProcessName, Timing, Timings, fit_process};
 use serde_json::Value;
 
 use super::shops::{assert_near, number, reference, shop, timings};
+use crate::common::Random;
 
 /// Fits all models to a data set, and compares parameters, standard errors and likelihoods with those of the design.
 fn fits_are_those_of_the_reference(name: &str, as_of: &str, models: &[ProcessName]) {
@@ -18,7 +21,6 @@ fn fits_are_those_of_the_reference(name: &str, as_of: &str, models: &[ProcessNam
         let fit = fit_process(&timings, model);
         let expected = &expected[model.name()];
         let what = format!("{name} {as_of} {}", model.name());
-        eprintln!("{what}: {:?} {} evaluations", fit.process.parameters, fit.evaluations);
         assert!((fit.log_likelihood - number(&expected["ll_days"])).abs() < 1e-4, "{what} {}", fit.log_likelihood);
         assert!(fit.evaluations <= 25 * fit.starts, "{what}: {} evaluations", fit.evaluations);
         let identified = expected.get("se_days").is_some();
@@ -58,4 +60,67 @@ fn of_a_wholesaler_nobody_leaves() {
 #[test]
 fn of_a_grocer() {
     fits_are_those_of_the_reference("complete_journey", "2017-06-30", ProcessName::ALL);
+}
+
+/// A chance, above 0 and below 1.
+fn chance(random: &mut Random) -> f64 {
+    (random.next() >> 11) as f64 / (1u64 << 53) as f64 + 1e-17
+}
+
+/// Timings of customers who buy at a rate of Gamma(2, 80) days or of one for all, and leave after each purchase with a chance of
+/// Beta(1, 3) or of one for all.
+fn simulated(random: &mut Random, one_rate: bool, one_chance: bool) -> Timings {
+    let mut counted: BTreeMap<Timing, f64> = BTreeMap::new();
+    let exponential = |random: &mut Random| -chance(random).ln();
+    for _ in 0..20_000 {
+        let rate = if one_rate { 0.025 } else { (exponential(random) + exponential(random)) / 80.0 };
+        let leaves = if one_chance { 0.25 } else { 1.0 - chance(random).powf(1.0 / 3.0) };
+        let tenure = random.below(400) as u32;
+        let (mut repeats, mut last, mut time) = (0, 0, 0.0);
+        while chance(random) >= leaves {
+            time += exponential(random) / rate;
+            let day = f64::max(time.ceil(), f64::from(last + 1));
+            if day > f64::from(tenure) {
+                break;
+            }
+            (repeats, last) = (repeats + 1, day as u32);
+        }
+        *counted.entry(Timing { repeats, span_days: last, tenure_days: tenure }).or_default() += 1.0;
+    }
+    Timings::new(counted.into_iter().collect())
+}
+
+#[test]
+fn of_simulated_shops_find_their_parameters() {
+    for seed in 1..=10 {
+        let mut random = Random::new(seed);
+        let fit = fit_process(&simulated(&mut random, false, false), ProcessName::MbgNbd);
+        for (i, truth) in [2.0, 80.0, 1.0, 3.0].into_iter().enumerate() {
+            let errors = (fit.process.parameters[i] / truth).ln() / fit.covariance[i][i].sqrt();
+            assert!(errors.abs() < 4.0, "seed {seed}: {fit:?}, {errors} standard errors");
+        }
+        assert_eq!(fit.boundary, Boundary::default(), "seed {seed}");
+    }
+}
+
+#[test]
+fn of_customers_who_are_all_alike_stop_at_the_limit() {
+    for (one_rate, one_chance) in [(true, false), (false, true), (true, true)] {
+        let mut random = Random::new(7);
+        let timings = simulated(&mut random, one_rate, one_chance);
+        for &name in ProcessName::ALL {
+            let fit = fit_process(&timings, name);
+            let what = format!("one rate {one_rate}, one chance {one_chance}: {fit:?}");
+            assert!(!fit.boundary.not_converged && fit.boundary.at_bound.is_none(), "{what}");
+            assert!(fit.evaluations < 500, "{what}");
+            let [r, alpha, a, b] = fit.process.parameters;
+            if name == ProcessName::MbgNbd {
+                // One for all is the limit, or so near to it that the data do not tell.
+                assert!((r / alpha / 0.025 - 1.0).abs() < 0.1, "{what}");
+                assert!((a / (a + b) / 0.25 - 1.0).abs() < 0.1, "{what}");
+                assert!(!one_rate || r > 50.0, "{what}");
+                assert!(!one_chance || a + b > 20.0, "{what}");
+            }
+        }
+    }
 }
