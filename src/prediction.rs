@@ -19,7 +19,8 @@
 //! | `forecast.rs` | totals of a group |
 //!
 //! Time is in days everywhere. A fit of a question goes `Question::observe`, for each history, into a [`Store`], then
-//! [`fit_model`] or [`backtest_model`]; nothing about the data is an error, a model that is of no use is refused in its document.
+//! [`fit_model`] or [`backtest_model`]; nothing about the data is an error, a model that is of no use is refused in its
+//! document.
 
 mod answer;
 mod auto;

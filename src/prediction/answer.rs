@@ -201,8 +201,8 @@ impl PurchaseModel {
         self.process()?.outlook(timing).next_purchase(probability)
     }
 
-    /// Days until the last one on which P(alive) is at least `threshold` if nothing more is bought, negative where it is over; `None`
-    /// where that is not told, as [`Process::alive_until`](super::Process::alive_until) says.
+    /// Days until the last one on which P(alive) is at least `threshold` if nothing more is bought, negative where it
+    /// is over; `None` where that is not told, as [`Process::alive_until`](super::Process::alive_until) says.
     pub fn alive_until(&self, timing: &Timing, threshold: f64) -> Option<i64> {
         self.alive_process()?.alive_until(timing, threshold)
     }

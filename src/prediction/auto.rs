@@ -1,4 +1,5 @@
-//! The choice of a model: the one that would have predicted best, where the data are long enough to try, else the likeliest.
+//! The choice of a model: the one that would have predicted best, where the data are long enough to try, else the
+//! likeliest.
 
 use super::findings::{self, FindingCode, ModelFinding};
 use super::fit::{ProcessFit, fit_process};

@@ -223,7 +223,8 @@ impl Sums {
 const MOST_BIAS: f64 = 0.15;
 
 impl PurchaseModel {
-    /// The model with the log ratios of those backtests that a usable model made, in order of day; they replace earlier ones.
+    /// The model with the log ratios of those backtests that a usable model made, in order of day; they replace earlier
+    /// ones.
     ///
     /// # Errors
     /// None for backtests of this release.

@@ -1,8 +1,8 @@
-//! The beta-geometric models: purchases come at a rate of Gamma(r, alpha), and customers leave after a purchase with a chance of
-//! Beta(a, b).
+//! The beta-geometric models: purchases come at a rate of Gamma(r, alpha), and customers leave after a purchase with a
+//! chance of Beta(a, b).
 //!
-//! BG/NBD (Fader, Hardie, Lee 2005) lets nobody leave after the first purchase, MBG/NBD (Batislam, Denizel, Filiztekin 2007;
-//! Wagner, Hoppe 2008) does. With a = 0 nobody leaves.
+//! BG/NBD (Fader, Hardie, Lee 2005) lets nobody leave after the first purchase, MBG/NBD (Batislam, Denizel, Filiztekin
+//! 2007; Wagner, Hoppe 2008) does. With a = 0 nobody leaves.
 
 pub(super) mod likelihood;
 
@@ -27,8 +27,8 @@ impl BetaGeometric {
         f64::from(timing.repeats) + if self.first_counts { 1.0 } else { 0.0 }
     }
 
-    /// The logarithm of a/(b+x+c-1): what the odds of having left begin with on the day of a purchase; `None` where nobody can
-    /// have left.
+    /// The logarithm of a/(b+x+c-1): what the odds of having left begin with on the day of a purchase; `None` where
+    /// nobody can have left.
     fn log_odds_at_purchase(&self, timing: &Timing) -> Option<f64> {
         let stays = self.stays(timing);
         (stays > 0.0 && self.a > 0.0).then(|| self.a.ln() - (self.b + stays - 1.0).ln())
@@ -41,8 +41,8 @@ impl BetaGeometric {
         at_purchase + (self.r + x) * ((tenure - span) / (self.alpha + span)).ln_1p()
     }
 
-    /// T on the last day on which the odds of having left are at most `exp(log_odds)`, if nothing more is bought; `None` where they
-    /// never exceed it. It lies before t_x where they do at once.
+    /// T on the last day on which the odds of having left are at most `exp(log_odds)`, if nothing more is bought;
+    /// `None` where they never exceed it. It lies before t_x where they do at once.
     pub fn tenure_at(&self, timing: &Timing, log_odds: f64) -> Option<f64> {
         let at_purchase = self.log_odds_at_purchase(timing)?;
         let [x, span] = [timing.repeats, timing.span_days].map(f64::from);
@@ -70,8 +70,8 @@ pub(super) struct Alive {
 }
 
 impl Alive {
-    /// Expected purchases in `days`: the sum over n of the chance of n purchases if nobody left, times the expected purchases
-    /// before leaving, of at most n. All terms are positive, and a = 1 is like any other.
+    /// Expected purchases in `days`: the sum over n of the chance of n purchases if nobody left, times the expected
+    /// purchases before leaving, of at most n. All terms are positive, and a = 1 is like any other.
     pub fn expected(&self, days: f64) -> f64 {
         let Alive { m, scale, a, b } = *self;
         if a == 0.0 {
@@ -116,8 +116,8 @@ impl Alive {
         self.scale * (-none.ln() / self.m).exp_m1()
     }
 
-    /// The chances of more than 0, 1, 2, ... purchases in `days`, until one is negligible or `take` says to stop: n more come where
-    /// they would if nobody left, and none of the first n made her leave.
+    /// The chances of more than 0, 1, 2, ... purchases in `days`, until one is negligible or `take` says to stop: n
+    /// more come where they would if nobody left, and none of the first n made her leave.
     pub fn each_exceeded(&self, days: f64, mut take: impl FnMut(f64) -> bool) {
         let (mut more, mut stay, mut n) = (1.0, 1.0, 0.0);
         let mean = self.m * days / self.scale;

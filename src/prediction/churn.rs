@@ -1,5 +1,5 @@
-//! The churn risk as a word. It stands on the chance of a purchase and not on P(alive), which ranks worse than the days since the
-//! last purchase.
+//! The churn risk as a word. It stands on the chance of a purchase and not on P(alive), which ranks worse than the days
+//! since the last purchase.
 
 use crate::decimal::Decimal;
 use crate::labels::labels;

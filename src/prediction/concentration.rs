@@ -14,7 +14,8 @@ pub(super) struct Concentration {
 impl Concentration {
     /// Of predictions, what came of them, and the number of customers; `None` where nothing came of any.
     ///
-    /// Customers of equal predictions share what they did evenly, so that neither their order nor a coarse prediction matters.
+    /// Customers of equal predictions share what they did evenly, so that neither their order nor a coarse prediction
+    /// matters.
     pub fn of(customers: &[(f64, f64, f64)]) -> Option<Self> {
         let mut sorted = memory::collect(customers.iter().copied());
         memory::sort(&mut sorted, |a, b| b.0.total_cmp(&a.0));

@@ -10,8 +10,8 @@ use crate::day::Day;
 use crate::error::Result;
 
 impl PurchaseModel {
-    /// The inputs of one customer's predictions, the posterior they give, each result, how much her own spend weighs against the
-    /// population's, and what was found in the model.
+    /// The inputs of one customer's predictions, the posterior they give, each result, how much her own spend weighs
+    /// against the population's, and what was found in the model.
     ///
     /// # Errors
     /// [`ErrorKind::NumberOutOfRange`](crate::error::ErrorKind::NumberOutOfRange) when a number does not fit.

@@ -137,8 +137,8 @@ pub(super) fn of_customers(timings: &Timings, options: &FitOptions, found: &mut 
 /// Days of a window.
 const WINDOW: u32 = 30;
 
-/// First purchases in the first window, and on average in later ones, where data of 120 days or more have more than twice as many
-/// in the first; `None` too where less than one window lies between the first customers and the last.
+/// First purchases in the first window, and on average in later ones, where data of 120 days or more have more than
+/// twice as many in the first; `None` too where less than one window lies between the first customers and the last.
 fn truncated(timings: &Timings) -> Option<(f64, f64)> {
     let tenures = || timings.counted().iter().map(|(timing, count)| (timing.tenure_days, *count));
     let oldest = tenures().map(|(tenure, _)| tenure).max()?;

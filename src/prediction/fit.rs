@@ -59,7 +59,8 @@ const MOST_FOR_STARTS: usize = 50_000;
 
 /// Fits a model to timings; there must be a customer who came back.
 ///
-/// Every test of convergence is on what a step would gain (see `newton`). Which start wins depends on the timings alone.
+/// Every test of convergence is on what a step would gain (see `newton`). Which start wins depends on the timings
+/// alone.
 pub fn fit_process(timings: &Timings, name: ProcessName) -> ProcessFit {
     let unit = timings.unit();
     let nobody = Nobody::fit(timings, unit);
@@ -118,8 +119,8 @@ pub fn fit_process(timings: &Timings, name: ProcessName) -> ProcessFit {
     fit
 }
 
-/// Starts in days of the unit: one fixed, and five around the model in which nobody leaves. On weak data four arbitrary starts
-/// disagree, and these have never missed the best of 21.
+/// Starts in days of the unit: one fixed, and five around the model in which nobody leaves. On weak data four arbitrary
+/// starts disagree, and these have never missed the best of 21.
 fn starts(name: ProcessName, r: f64, alpha: f64) -> [[f64; 4]; 6] {
     let around = |third, fourth| [r, alpha, third, fourth];
     match name {
@@ -203,8 +204,8 @@ impl Nobody {
     }
 }
 
-/// A way up from one start. Its point has the logarithms of the parameters, times in the unit; where all leave alike, the third is
-/// that of a/b instead, or s is held.
+/// A way up from one start. Its point has the logarithms of the parameters, times in the unit; where all leave alike,
+/// the third is that of a/b instead, or s is held.
 #[derive(Clone, Copy)]
 struct Way {
     name: ProcessName,

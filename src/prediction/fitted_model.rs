@@ -1,4 +1,5 @@
-//! A fit from what was observed to the document. Whatever the data are like, it gives a model: one that is refused says why.
+//! A fit from what was observed to the document. Whatever the data are like, it gives a model: one that is refused says
+//! why.
 
 use serde_json::{Map, Value, json};
 

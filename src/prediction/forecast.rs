@@ -171,8 +171,9 @@ impl ForecastQuestion<'_> {
         of_purchases + of_spend.map_or(0.0, |covariance| variance(&[p, q, v], &covariance))
     }
 
-    /// 95 % bounds of a total: from the mean square of the log ratios of backtests whose days lie between half and twice those asked
-    /// for, and the total's own relative variance. The bias of the backtests is not corrected, but counts.
+    /// 95 % bounds of a total: from the mean square of the log ratios of backtests whose days lie between half and
+    /// twice those asked for, and the total's own relative variance. The bias of the backtests is not corrected, but
+    /// counts.
     fn bounds(
         &self,
         total: f64,

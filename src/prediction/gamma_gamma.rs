@@ -1,4 +1,5 @@
-//! The Gamma-Gamma model of spend: a purchase day's amount is Gamma(p, nu), and nu differs between customers by Gamma(q, v).
+//! The Gamma-Gamma model of spend: a purchase day's amount is Gamma(p, nu), and nu differs between customers by
+//! Gamma(q, v).
 //!
 //! Colombo, Jiang 1999; Fader, Hardie 2013.
 
@@ -25,14 +26,15 @@ pub struct GammaGamma {
 }
 
 impl GammaGamma {
-    /// The expected amount of a purchase day of somebody who spent `amount` on `purchases` days; of nobody in particular where both
-    /// are 0. `None` where it is infinite.
+    /// The expected amount of a purchase day of somebody who spent `amount` on `purchases` days; of nobody in
+    /// particular where both are 0. `None` where it is infinite.
     pub fn expected(&self, purchases: f64, amount: f64) -> Option<f64> {
         let shape = self.p * purchases + self.q - 1.0;
         (shape > 0.0).then(|| self.p * (self.v + amount.max(0.0)) / shape)
     }
 
-    /// The variance of the sum of so many purchase days, of which the mean and the variance are given; `None` where it is infinite.
+    /// The variance of the sum of so many purchase days, of which the mean and the variance are given; `None` where it
+    /// is infinite.
     pub fn variance(&self, purchases: f64, amount: f64, mean: f64, variance: f64) -> Option<f64> {
         let (shape, scale) = (self.p * purchases + self.q, self.v + amount.max(0.0));
         let second = scale * scale / ((shape - 1.0) * (shape - 2.0));
@@ -46,8 +48,8 @@ impl GammaGamma {
         (shape > 1.0).then(|| scale / (shape - 1.0))
     }
 
-    /// Quantiles of what a customer will spend in so many days, undiscounted: the amounts that are not exceeded with these chances,
-    /// which ascend.
+    /// Quantiles of what a customer will spend in so many days, undiscounted: the amounts that are not exceeded with
+    /// these chances, which ascend.
     ///
     /// The sum of n amounts y has `y/(v+y)` of Beta(p n, q), with q and v after what she has spent.
     pub fn value_quantiles<const N: usize>(

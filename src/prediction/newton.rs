@@ -67,12 +67,13 @@ const MOST_DAMPINGS: u32 = 40;
 /// What a Newton step would still gain at most, in units of the function, where it has converged.
 pub(super) const CONVERGED: f64 = 1e-10;
 
-/// The way up from `start` until a step gains less than `tolerance`, then one full step more where `tolerance` is the finest,
-/// [`CONVERGED`].
+/// The way up from `start` until a step gains less than `tolerance`, then one full step more where `tolerance` is the
+/// finest, [`CONVERGED`].
 ///
-/// The steps are those of Levenberg and Marquardt: damping is in proportion to each second derivative, so that a direction in
-/// which the function is flat, as the dropout parameters are where nobody leaves, does not come to rest for the sake of a
-/// steep one. Convergence is judged by the decrement alone: a gradient that small cannot be asked of a sum of a million logarithms.
+/// The steps are those of Levenberg and Marquardt: damping is in proportion to each second derivative, so that a
+/// direction in which the function is flat, as the dropout parameters are where nobody leaves, does not come to rest
+/// for the sake of a steep one. Convergence is judged by the decrement alone: a gradient that small cannot be asked of
+/// a sum of a million logarithms.
 pub(super) fn climb<const N: usize, Exit>(
     start: [f64; N],
     tolerance: f64,
@@ -146,7 +147,8 @@ fn negative<const N: usize>(matrix: &[[f64; N]; N]) -> [[f64; N]; N] {
     matrix.map(|row| row.map(|value| -value))
 }
 
-/// `(-H)^-1`, which is the covariance of the estimates where H is the Hessian of a log-likelihood at its maximum; `None` unless
+/// `(-H)^-1`, which is the covariance of the estimates where H is the Hessian of a log-likelihood at its maximum;
+/// `None` unless
 /// -H is positive definite.
 pub(super) fn covariance<const N: usize>(hessian: &[[f64; N]; N]) -> Option<[[f64; N]; N]> {
     let factor = cholesky(&negative(hessian))?;

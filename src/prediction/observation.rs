@@ -1,5 +1,5 @@
-//! What a fit keeps of each customer while it reads them, so that order, plan and workers never matter: equal observations are
-//! counted together.
+//! What a fit keeps of each customer while it reads them, so that order, plan and workers never matter: equal
+//! observations are counted together.
 
 use super::options::{FitOptions, ModelChoice, Refunds};
 use super::timing::Timing;
@@ -132,8 +132,8 @@ impl Observation {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[repr(C, packed(8))]
 pub struct Sums {
-    /// In which units amounts are observed. Where one would not fit 64 bits, or there are too many different ones, the last digits
-    /// are left out.
+    /// In which units amounts are observed. Where one would not fit 64 bits, or there are too many different ones, the
+    /// last digits are left out.
     pub unit: MoneyUnit,
     /// Amounts of days without a purchase, in units of the last of `unit.scale` decimals.
     pub refunds: i128,
@@ -322,7 +322,8 @@ fn add_with_amounts(store: &mut impl Store, observation: Observation, amounts: [
     })
 }
 
-/// Adds an observation with amounts in the unit that holds once there is room for it, because making room can change it.
+/// Adds an observation with amounts in the unit that holds once there is room for it, because making room can change
+/// it.
 fn add_converted(
     store: &mut impl Store,
     observation: Observation,
@@ -389,8 +390,8 @@ fn make_room(store: &mut impl Store) -> Result<()> {
     Ok(())
 }
 
-/// Sorts observations and counts equal ones together; where more than `most` different ones remain, leaves out the last digits of
-/// the amounts, one after the other, until they do not.
+/// Sorts observations and counts equal ones together; where more than `most` different ones remain, leaves out the last
+/// digits of the amounts, one after the other, until they do not.
 ///
 /// # Errors
 /// [`ErrorKind::LimitExceeded`] when no digit is left to leave out, or for more than four billion equal customers.

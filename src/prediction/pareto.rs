@@ -1,4 +1,5 @@
-//! The Pareto/NBD model: purchases come at a rate of Gamma(r, alpha), and customers leave at any time, at a rate of Gamma(s, beta).
+//! The Pareto/NBD model: purchases come at a rate of Gamma(r, alpha), and customers leave at any time, at a rate of
+//! Gamma(s, beta).
 //!
 //! Schmittlein, Morrison, Colombo 1987; Fader, Hardie 2005. With s = 0 nobody leaves.
 
@@ -77,8 +78,8 @@ impl Alive {
         m / scale * first.relative()
     }
 
-    /// The chances of more than 0, 1, 2, ... purchases in `days`, until one is negligible or `take` says to stop: those of a
-    /// customer who stays so long, averaged over how long that is.
+    /// The chances of more than 0, 1, 2, ... purchases in `days`, until one is negligible or `take` says to stop: those
+    /// of a customer who stays so long, averaged over how long that is.
     pub fn each_exceeded(&self, days: f64, mut take: impl FnMut(f64) -> bool) {
         let mut stays = self.stays(days);
         let (mut steps, mut n, mean) = (Steps::default(), 0.0, self.m * days / self.scale);
@@ -99,8 +100,8 @@ impl Alive {
         }
     }
 
-    /// How long she stays within `days`, as some times with their chances: for each the chance of more purchases, which begins with
-    /// 1, and the chances of so many.
+    /// How long she stays within `days`, as some times with their chances: for each the chance of more purchases, which
+    /// begins with 1, and the chances of so many.
     fn stays(&self, days: f64) -> Vec<(f64, f64, NegativeBinomial)> {
         let Alive { m, scale, s, beta } = *self;
         let purchases = |time: f64| NegativeBinomial::new(m, time, scale);

@@ -89,7 +89,8 @@ impl Process {
         Outlook { p_alive: chance_of(-log_odds_gone), alive }
     }
 
-    /// P(alive) alone: the chance that the customer will buy again some day. As the papers write it, `1 / (1 + exp(u))`.
+    /// P(alive) alone: the chance that the customer will buy again some day. As the papers write it, `1 / (1 +
+    /// exp(u))`.
     pub fn p_alive(&self, timing: &Timing) -> f64 {
         let log_odds_gone = match self.kind() {
             Kind::BetaGeometric(model) => model.log_odds_gone(timing),
@@ -98,8 +99,9 @@ impl Process {
         chance_of(-log_odds_gone)
     }
 
-    /// Days from the day asked to the last on which P(alive) is at least `threshold`, if nothing more is bought; negative where that
-    /// is over. `None` where it is below on the day of the last purchase, and where it will be so beyond [`MOST_AHEAD`].
+    /// Days from the day asked to the last on which P(alive) is at least `threshold`, if nothing more is bought;
+    /// negative where that is over. `None` where it is below on the day of the last purchase, and where it will be so
+    /// beyond [`MOST_AHEAD`].
     pub fn alive_until(&self, timing: &Timing, threshold: f64) -> Option<i64> {
         let holds = |tenure: i64| {
             let on_day = Timing { tenure_days: u32::try_from(tenure).unwrap_or(u32::MAX), ..*timing };
@@ -150,8 +152,8 @@ pub struct Outlook {
 }
 
 impl Outlook {
-    /// The posterior of a customer who is alive: the rate of purchases is Gamma of the first two, in days, and the last two are
-    /// those of Beta(a, b), or of Gamma(s, beta).
+    /// The posterior of a customer who is alive: the rate of purchases is Gamma of the first two, in days, and the last
+    /// two are those of Beta(a, b), or of Gamma(s, beta).
     pub fn posterior(&self) -> [f64; 4] {
         match &self.alive {
             Alive::BetaGeometric(alive) => [alive.m, alive.scale, alive.a, alive.b],
@@ -215,7 +217,8 @@ impl Outlook {
         self.p_alive * ((-per_day * days).exp() * self.expected_alive(days) + per_day * earlier)
     }
 
-    /// The chances of more than 0, 1, 2, ... purchases in the next so many days, until one is negligible or `take` says to stop.
+    /// The chances of more than 0, 1, 2, ... purchases in the next so many days, until one is negligible or `take` says
+    /// to stop.
     pub fn each_exceeded(&self, days: f64, mut take: impl FnMut(f64) -> bool) {
         let mut of_alive = |exceeded: f64| take(self.p_alive * exceeded);
         match &self.alive {

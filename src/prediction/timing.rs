@@ -1,5 +1,5 @@
-//! What the models of purchases read of one customer: how often she came back, how long she has been seen to buy, and how
-//! long ago she began.
+//! What the models of purchases read of one customer: how often she came back, how long she has been seen to buy, and
+//! how long ago she began.
 
 use crate::day::Day;
 use crate::error::{Error, ErrorKind, Result};
@@ -40,8 +40,9 @@ impl Timing {
     /// The same from plain numbers.
     ///
     /// # Errors
-    /// [`ErrorKind::InvalidParameter`] where no customer can have them: fewer than one purchase day, not 0 <= span <= tenure, or
-    /// a span that is above 0 with one purchase day or 0 with more; [`ErrorKind::LimitExceeded`] beyond [`MOST_DAYS`].
+    /// [`ErrorKind::InvalidParameter`] where no customer can have them: fewer than one purchase day, not 0 <= span <=
+    /// tenure, or a span that is above 0 with one purchase day or 0 with more; [`ErrorKind::LimitExceeded`] beyond
+    /// [`MOST_DAYS`].
     pub fn new(purchase_days: i64, span_days: i64, tenure_days: i64) -> Result<Self> {
         let refuse = |problem: String| {
             Err(Error::new(ErrorKind::InvalidParameter, problem).hint(

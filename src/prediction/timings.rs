@@ -1,7 +1,7 @@
 //! The timings of all customers, counted, as the likelihoods read them.
 //!
-//! Most of a likelihood needs less than the triplet (x, t_x, T): how many customers have more than j repeat purchases, and how
-//! many customers and purchases there are of each T. Only one term is summed over the triplets.
+//! Most of a likelihood needs less than the triplet (x, t_x, T): how many customers have more than j repeat purchases,
+//! and how many customers and purchases there are of each T. Only one term is summed over the triplets.
 
 use super::newton::Evaluation;
 use super::timing::Timing;
@@ -142,7 +142,8 @@ impl Timings {
         sum
     }
 
-    /// The log-likelihood of staying x + c times with chances of Beta(b, a), by the logarithms of a and b in the places 2 and 3:
+    /// The log-likelihood of staying x + c times with chances of Beta(b, a), by the logarithms of a and b in the places
+    /// 2 and 3:
     ///
     /// `ln B(a, b+x+c)/B(a, b)`, the sum of `ln(b+j) - ln(a+b+j)` over j < x + c.
     pub(super) fn add_stays(&self, first_counts: bool, a: f64, b: f64, sum: &mut Evaluation<4>) {

@@ -30,8 +30,8 @@ pub fn trimmed(printed: &str) -> String {
     printed.lines().map(|line| format!("{}\n", line.trim_end())).collect()
 }
 
-/// A file or folder of the large data sets, which are not in the repository. Where it is not there, says in words that the test
-/// is skipped.
+/// A file or folder of the large data sets, which are not in the repository. Where it is not there, says in words that
+/// the test is skipped.
 pub fn data(path: &str) -> Option<PathBuf> {
     shared(&format!("data/{path}"))
 }

@@ -11,8 +11,8 @@ type OfDay = [f64; 3];
 ///
 /// Of one customer, c = 1 where the first purchase counts and else 0, m = r + x:
 /// `ln G(r+x)/G(r) + r ln alpha - m ln(alpha+T) + ln B(a, b+x+c)/B(a, b) + [x > 0 or c = 1] ln(1 + exp(u))` with
-/// `u = ln a - ln(b+x+c-1) + m (ln(alpha+T) - ln(alpha+t_x))` (Fader, Hardie, Lee 2005; Batislam, Denizel, Filiztekin 2007).
-/// Logarithms are those of `1 + day/alpha`, so that nothing cancels where r and alpha are large.
+/// `u = ln a - ln(b+x+c-1) + m (ln(alpha+T) - ln(alpha+t_x))` (Fader, Hardie, Lee 2005; Batislam, Denizel, Filiztekin
+/// 2007). Logarithms are those of `1 + day/alpha`, so that nothing cancels where r and alpha are large.
 pub fn evaluate(timings: &Timings, first_counts: bool, logs: &[f64; 4]) -> Evaluation<4> {
     let [r, alpha, a, b] = logs.map(f64::exp);
     let mut sum = timings.rates(r, alpha);
@@ -35,8 +35,8 @@ pub fn evaluate(timings: &Timings, first_counts: bool, logs: &[f64; 4]) -> Evalu
     sum
 }
 
-/// Sums over the triplets of one x, in which D is the difference of the logarithms of T and t_x, e that of A and f that of
-/// A (1 - A): of sigma, and of sigma (1 - sigma), times these and their products.
+/// Sums over the triplets of one x, in which D is the difference of the logarithms of T and t_x, e that of A and f that
+/// of A (1 - A): of sigma, and of sigma (1 - sigma), times these and their products.
 #[derive(Default)]
 struct Group {
     logs: Logarithms,

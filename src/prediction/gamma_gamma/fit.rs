@@ -1,4 +1,5 @@
-//! The fit of the model of spend, and whether its assumption holds: that what somebody spends does not depend on how often.
+//! The fit of the model of spend, and whether its assumption holds: that what somebody spends does not depend on how
+//! often.
 
 use std::cmp::Ordering;
 
@@ -59,10 +60,11 @@ pub struct SpendFit {
     pub customers: f64,
     /// Customers left out because they did not.
     pub not_positive: f64,
-    /// Mean amount of a purchase day over mean of the customers' mean amounts: 1 where spend does not depend on how often
-    /// somebody buys.
+    /// Mean amount of a purchase day over mean of the customers' mean amounts: 1 where spend does not depend on how
+    /// often somebody buys.
     pub dependence: f64,
-    /// Spearman's rank correlation of the number of purchases and their mean amount; `None` where one of them is the same for all.
+    /// Spearman's rank correlation of the number of purchases and their mean amount; `None` where one of them is the
+    /// same for all.
     pub spearman: Option<f64>,
     /// Amounts of first days over mean repeat amounts, of those who came back; `None` where these are not positive.
     pub first_to_repeat: Option<f64>,

@@ -12,8 +12,8 @@ pub struct Spends {
     groups: Vec<(f64, usize)>,
     /// Amount, in units of their mean, and number of customers.
     amounts: Vec<(f64, f64)>,
-    /// Sums over all customers: of the logarithms of the amounts, of purchases times these, and of the logarithm of the number of
-    /// purchases.
+    /// Sums over all customers: of the logarithms of the amounts, of purchases times these, and of the logarithm of the
+    /// number of purchases.
     logs: f64,
     purchase_logs: f64,
     count_logs: f64,
@@ -103,8 +103,8 @@ fn in_logarithms<const N: usize>(parameters: &[f64; N], sum: &mut Evaluation<N>)
     }
 }
 
-/// The derivative of digamma: by recurrence to 10, then the asymptotic series to the Bernoulli number B_14 (Abramowitz, Stegun
-/// 6.4.11, 6.4.6).
+/// The derivative of digamma: by recurrence to 10, then the asymptotic series to the Bernoulli number B_14 (Abramowitz,
+/// Stegun 6.4.11, 6.4.6).
 fn trigamma(mut x: f64) -> f64 {
     let mut sum = 0.0;
     while x < 10.0 {

@@ -177,8 +177,8 @@ impl PurchaseModel {
     /// Reads a document.
     ///
     /// # Errors
-    /// [`ErrorKind::InvalidText`] naming the path of an unknown key, a wrong type, a number out of range or a key that stands
-    /// twice; [`ErrorKind::LimitExceeded`] beyond [`canonical::MAX_BYTES`].
+    /// [`ErrorKind::InvalidText`] naming the path of an unknown key, a wrong type, a number out of range or a key that
+    /// stands twice; [`ErrorKind::LimitExceeded`] beyond [`canonical::MAX_BYTES`].
     pub fn parse(text: &str) -> Result<Self> {
         canonical::read(TYPE_NAME, text).and_then(Self::from_value).map_err(|error| {
             error.or_hint(

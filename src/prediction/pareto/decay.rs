@@ -4,9 +4,9 @@ use crate::prediction::quadrature::TWENTY;
 
 /// The integral over w, `from` to `to`, of `(c+w)^-k (d+w)^-l`, with (k, c) the first and (l, d) the second power.
 ///
-/// In u with `min(c, d) + w = (min(c, d) + from) exp(u)`, in which the integrand falls at least exponentially, by 20 Gauss-Legendre
-/// nodes for each 3 of u; 16 reach 1e-8 only where k is 1,000. Positive throughout: nothing cancels, as the difference of two
-/// 2F1 does.
+/// In u with `min(c, d) + w = (min(c, d) + from) exp(u)`, in which the integrand falls at least exponentially, by 20
+/// Gauss-Legendre nodes for each 3 of u; 16 reach 1e-8 only where k is 1,000. Positive throughout: nothing cancels, as
+/// the difference of two 2F1 does.
 pub(in crate::prediction) struct Decay {
     pub first: (f64, f64),
     pub second: (f64, f64),
@@ -37,7 +37,8 @@ impl Decay {
         let (first, second) = (c + self.from, d + self.from);
         let base = first.min(second);
         let mut length = ((self.to - self.from) / base).ln_1p();
-        // The integrand falls at least so fast in u. Both powers count: with one of them a steep integrand is cut short.
+        // The integrand falls at least so fast in u. Both powers count: with one of them a steep integrand is cut
+        // short.
         let rate = k * base / first + l * base / second - 1.0;
         if rate > 0.0 {
             length = length.min(NEGLIGIBLE / rate);

@@ -14,9 +14,10 @@ fn of_day(day: f64, scale: f64) -> OfDay {
 
 /// The log-likelihood of all customers by the logarithms of r, alpha, s and beta; alpha and beta in days.
 ///
-/// Of one customer, m = r + x: that of the rates alone, less `s ln(1 + T/beta)`, plus `ln(1 + exp(v))`, where `exp(v)` is the
-/// integral over w from t_x to T of `s ((alpha+T)/(alpha+w))^m ((beta+T)/(beta+w))^s / (beta+w)`: the odds that she has left
-/// (Schmittlein, Morrison, Colombo 1987, before the integral is written with 2F1). Differentiated under the integral.
+/// Of one customer, m = r + x: that of the rates alone, less `s ln(1 + T/beta)`, plus `ln(1 + exp(v))`, where `exp(v)`
+/// is the integral over w from t_x to T of `s ((alpha+T)/(alpha+w))^m ((beta+T)/(beta+w))^s / (beta+w)`: the odds that
+/// she has left (Schmittlein, Morrison, Colombo 1987, before the integral is written with 2F1). Differentiated under
+/// the integral.
 pub fn evaluate(timings: &Timings, logs: &[f64; 4]) -> Evaluation<4> {
     let [r, alpha, s, beta] = logs.map(f64::exp);
     let mut sum = timings.rates(r, alpha);
@@ -56,8 +57,8 @@ fn add_odds(
     customers: f64,
     sum: &mut Evaluation<4>,
 ) {
-    // Means over the integrand, taken as a density of w, of these and of their products: the logarithms of (alpha+w)/(alpha+t_x)
-    // and (beta+w)/(beta+t_x), alpha/(alpha+w) and beta/(beta+w).
+    // Means over the integrand, taken as a density of w, of these and of their products: the logarithms of
+    // (alpha+w)/(alpha+t_x) and (beta+w)/(beta+t_x), alpha/(alpha+w) and beta/(beta+w).
     let (mut mass, mut means, mut products) = (0.0, [0.0; 4], [[0.0; 4]; 4]);
     window.each_node(|node, integrand| {
         let of_node = [node.first_log, alpha / node.first, node.second_log, beta / node.second];

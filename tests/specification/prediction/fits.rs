@@ -67,8 +67,8 @@ fn chance(random: &mut Random) -> f64 {
     (random.next() >> 11) as f64 / (1u64 << 53) as f64 + 1e-17
 }
 
-/// Timings of customers who buy at a rate of Gamma(2, 80) days or of one for all, and leave after each purchase with a chance of
-/// Beta(1, 3) or of one for all.
+/// Timings of customers who buy at a rate of Gamma(2, 80) days or of one for all, and leave after each purchase with a
+/// chance of Beta(1, 3) or of one for all.
 fn simulated(random: &mut Random, one_rate: bool, one_chance: bool) -> Timings {
     let mut counted: BTreeMap<Timing, f64> = BTreeMap::new();
     let exponential = |random: &mut Random| -chance(random).ln();
