@@ -109,15 +109,34 @@ impl MoneyUnit {
     /// # Errors
     /// [`ErrorKind::LimitExceeded`] when no digit is left to leave out.
     pub fn leave_out_a_digit(&mut self, observations: &mut [Observation]) -> Result<()> {
+        self.become_coarser()?;
+        for observation in observations.iter_mut().filter(|observation| observation.dimension == Dimension::Monetary) {
+            observation.value = { observation.value }.div_euclid(10);
+        }
+        Ok(())
+    }
+
+    /// Makes the unit ten times as large; who holds amounts in it divides them.
+    ///
+    /// # Errors
+    /// [`ErrorKind::LimitExceeded`] when no digit is left to leave out.
+    pub fn become_coarser(&mut self) -> Result<()> {
         if self.coarse >= 37 {
             return Err(Error::new(ErrorKind::LimitExceeded, "too many different values to learn from")
                 .hint("Learn from a sample of the customers."));
         }
         self.coarse += 1;
-        for observation in observations.iter_mut().filter(|observation| observation.dimension == Dimension::Monetary) {
-            observation.value = { observation.value }.div_euclid(10);
-        }
         Ok(())
+    }
+
+    /// The same amount of money as a unit of amounts with `scale` decimals at least.
+    pub fn widened(self, scale: u8) -> Self {
+        match scale.checked_sub(self.scale) {
+            None | Some(0) => self,
+            // Digits left out already stay left out.
+            Some(more) if self.coarse > 0 => MoneyUnit { scale, coarse: self.coarse + more },
+            Some(_) => MoneyUnit { scale, ..self },
+        }
     }
 
     /// The number of units in an amount with `scale` decimals, rounded down.

@@ -38,6 +38,7 @@ pub mod memory;
 pub mod month;
 pub mod movement;
 pub mod policy;
+pub mod prediction;
 pub mod proportion;
 pub mod rfm;
 pub mod scenario;

@@ -30,13 +30,18 @@ pub fn trimmed(printed: &str) -> String {
     printed.lines().map(|line| format!("{}\n", line.trim_end())).collect()
 }
 
-/// A file or folder of the large data sets, which are not in the repository. Where it is not there, says in words that the test
-/// is skipped.
+/// A file or folder of the large data sets, which are not in the repository. Where it is not there, says in words that
+/// the test is skipped.
 pub fn data(path: &str) -> Option<PathBuf> {
+    shared(&format!("data/{path}"))
+}
+
+/// The same of what else lies beside the repository.
+pub fn shared(path: &str) -> Option<PathBuf> {
     let shared = env::var_os("PG_RFM_SHARED").map_or_else(|| file("../shared"), PathBuf::from);
-    let found = Some(shared.join("data").join(path)).filter(|path| path.exists());
+    let found = Some(shared.join(path)).filter(|path| path.exists());
     if found.is_none() {
-        eprintln!("skipped: the data set {path} is not in $PG_RFM_SHARED/data");
+        eprintln!("skipped: {path} is not in $PG_RFM_SHARED");
     }
     found
 }

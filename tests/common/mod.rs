@@ -12,7 +12,7 @@ mod roles;
 mod server;
 
 pub use database::{Database, quiet};
-pub use files::{assert_recorded, data, file, read, trimmed};
+pub use files::{assert_recorded, data, file, read, shared, trimmed};
 pub use parameters::{Bytes, hex};
 pub use postgres::Client;
 pub use processes::{backend, memory, wait_until_blocked};

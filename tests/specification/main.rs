@@ -13,6 +13,7 @@ mod kpi;
 mod learn;
 mod memberships;
 mod plans;
+mod prediction;
 mod random_shop;
 mod real_data;
 mod responses;

@@ -1,0 +1,257 @@
+//! A model of purchases with its parameters, and what it says of one customer.
+
+use super::beta_geometric::BetaGeometric;
+use super::pareto::Pareto;
+use super::quadrature::{EIGHT, TWELVE, integral};
+use super::timing::Timing;
+use super::{beta_geometric, pareto};
+use crate::labels::labels;
+
+labels! {
+    /// The models of purchases. They differ in how customers leave.
+    ProcessName "model" {
+        /// With a chance after every purchase, the first included.
+        MbgNbd = "mbgnbd", "MBG/NBD", "MBG/NBD";
+        /// With a chance after every purchase but the first.
+        BgNbd = "bgnbd", "BG/NBD", "BG/NBD";
+        /// At any time.
+        ParetoNbd = "paretonbd", "Pareto/NBD", "Pareto/NBD";
+    }
+}
+
+impl ProcessName {
+    /// The names of its parameters, in their order everywhere.
+    pub fn parameter_names(self) -> [&'static str; 4] {
+        match self {
+            ProcessName::MbgNbd | ProcessName::BgNbd => ["r", "alpha", "a", "b"],
+            ProcessName::ParetoNbd => ["r", "alpha", "s", "beta"],
+        }
+    }
+
+    /// The least value of each parameter, below which sums take too long; the third may also be 0.
+    pub fn least(self) -> [f64; 4] {
+        match self {
+            ProcessName::MbgNbd | ProcessName::BgNbd => [f64::MIN_POSITIVE, 0.01, f64::MIN_POSITIVE, f64::MIN_POSITIVE],
+            ProcessName::ParetoNbd => [f64::MIN_POSITIVE, 0.001, f64::MIN_POSITIVE, 0.001],
+        }
+    }
+}
+
+/// The furthest that is looked ahead, in days: beyond, no such model is to be believed.
+pub const MOST_AHEAD: u32 = 3650;
+
+/// A model of purchases with its parameters: r, alpha, and a, b or s, beta; alpha and beta in days.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Process {
+    /// Which model.
+    pub name: ProcessName,
+    /// Its parameters, in the order of [`ProcessName::parameter_names`].
+    pub parameters: [f64; 4],
+}
+
+enum Kind {
+    BetaGeometric(BetaGeometric),
+    Pareto(Pareto),
+}
+
+/// What is expected of one customer if she is alive.
+enum Alive {
+    BetaGeometric(beta_geometric::Alive),
+    Pareto(pareto::Alive),
+}
+
+impl Process {
+    fn kind(&self) -> Kind {
+        let [r, alpha, third, fourth] = self.parameters;
+        match self.name {
+            ProcessName::ParetoNbd => Kind::Pareto(Pareto { r, alpha, s: third, beta: fourth }),
+            name => Kind::BetaGeometric(BetaGeometric {
+                first_counts: name == ProcessName::MbgNbd,
+                r,
+                alpha,
+                a: third,
+                b: fourth,
+            }),
+        }
+    }
+
+    /// Whether nobody ever leaves.
+    pub fn nobody_leaves(&self) -> bool {
+        self.parameters[2] == 0.0
+    }
+
+    /// What it says of one customer.
+    pub fn outlook(&self, timing: &Timing) -> Outlook {
+        let (log_odds_gone, alive) = match self.kind() {
+            Kind::BetaGeometric(model) => (model.log_odds_gone(timing), Alive::BetaGeometric(model.alive(timing))),
+            Kind::Pareto(model) => (model.log_odds_gone(timing), Alive::Pareto(model.alive(timing))),
+        };
+        Outlook { p_alive: chance_of(-log_odds_gone), alive }
+    }
+
+    /// P(alive) alone: the chance that the customer will buy again some day. As the papers write it, `1 / (1 +
+    /// exp(u))`.
+    pub fn p_alive(&self, timing: &Timing) -> f64 {
+        let log_odds_gone = match self.kind() {
+            Kind::BetaGeometric(model) => model.log_odds_gone(timing),
+            Kind::Pareto(model) => model.log_odds_gone(timing),
+        };
+        chance_of(-log_odds_gone)
+    }
+
+    /// Days from the day asked to the last on which P(alive) is at least `threshold`, if nothing more is bought;
+    /// negative where that is over. `None` where it is below on the day of the last purchase, and where it will be so
+    /// beyond [`MOST_AHEAD`].
+    pub fn alive_until(&self, timing: &Timing, threshold: f64) -> Option<i64> {
+        let holds = |tenure: i64| {
+            let on_day = Timing { tenure_days: u32::try_from(tenure).unwrap_or(u32::MAX), ..*timing };
+            self.p_alive(&on_day) >= threshold
+        };
+        let (span, tenure) = (i64::from(timing.span_days), i64::from(timing.tenure_days));
+        let (first, last) = (span, tenure + i64::from(MOST_AHEAD));
+        if !holds(first) || holds(last + 1) {
+            return None;
+        }
+        let near = match self.kind() {
+            Kind::BetaGeometric(model) => {
+                let found = model.tenure_at(timing, ((1.0 - threshold) / threshold).ln())?.floor();
+                found.clamp(first as f64, last as f64) as i64
+            }
+            Kind::Pareto(_) => bisect(first, last + 1, |tenure| !holds(tenure)) - 1,
+        };
+        // The closed form can miss a day by rounding.
+        let found = [near + 1, near, near - 1].into_iter().find(|&tenure| tenure >= first && holds(tenure));
+        found.map(|found| found - tenure)
+    }
+}
+
+/// The first number after `low` for which `reached` holds, which it does at `high` and ever after.
+fn bisect(mut low: i64, mut high: i64, reached: impl Fn(i64) -> bool) -> i64 {
+    while high - low > 1 {
+        let middle = low + (high - low) / 2;
+        if reached(middle) { high = middle } else { low = middle }
+    }
+    high
+}
+
+/// The chance whose odds have this logarithm.
+fn chance_of(log_odds: f64) -> f64 {
+    if log_odds >= 0.0 {
+        1.0 / (1.0 + (-log_odds).exp())
+    } else {
+        let odds = log_odds.exp();
+        odds / (1.0 + odds)
+    }
+}
+
+/// What a model says of the future of one customer.
+pub struct Outlook {
+    /// The chance that she will buy again some day.
+    pub p_alive: f64,
+    alive: Alive,
+}
+
+impl Outlook {
+    /// The posterior of a customer who is alive: the rate of purchases is Gamma of the first two, in days, and the last
+    /// two are those of Beta(a, b), or of Gamma(s, beta).
+    pub fn posterior(&self) -> [f64; 4] {
+        match &self.alive {
+            Alive::BetaGeometric(alive) => [alive.m, alive.scale, alive.a, alive.b],
+            Alive::Pareto(alive) => [alive.m, alive.scale, alive.s, alive.beta],
+        }
+    }
+
+    fn expected_alive(&self, days: f64) -> f64 {
+        match &self.alive {
+            Alive::BetaGeometric(alive) => alive.expected(days),
+            Alive::Pareto(alive) => alive.expected(days),
+        }
+    }
+
+    /// Expected purchase days in the next so many days.
+    pub fn expected(&self, days: f64) -> f64 {
+        if self.p_alive == 0.0 { 0.0 } else { self.p_alive * self.expected_alive(days) }
+    }
+
+    /// The chance of at least one purchase in the next so many days.
+    pub fn probability(&self, days: f64) -> f64 {
+        self.p_alive
+            * match &self.alive {
+                Alive::BetaGeometric(alive) => alive.some(days),
+                Alive::Pareto(alive) => alive.some(days),
+            }
+    }
+
+    /// Days until the chance of a purchase reaches `probability`; `None` where it never does, or beyond [`MOST_AHEAD`].
+    pub fn next_purchase(&self, probability: f64) -> Option<i64> {
+        if self.p_alive <= probability {
+            return None;
+        }
+        let most = i64::from(MOST_AHEAD);
+        let reached = |days: i64| self.probability(days as f64) >= probability;
+        let near = match &self.alive {
+            Alive::BetaGeometric(alive) => {
+                alive.days_until(1.0 - probability / self.p_alive).ceil().clamp(1.0, 1e9) as i64
+            }
+            Alive::Pareto(_) if !reached(most) => return None,
+            Alive::Pareto(_) => bisect(0, most, reached),
+        };
+        // The closed form can miss a day by rounding.
+        (near - 1..=near + 1).find(|&days| days >= 1 && reached(days)).filter(|&days| days <= most)
+    }
+
+    /// Expected purchases, each discounted to today at the rate `per_day` of continuous interest.
+    pub fn discounted(&self, days: f64, per_day: f64) -> f64 {
+        if self.p_alive == 0.0 || per_day == 0.0 {
+            return self.expected(days);
+        }
+        let scale = self.posterior()[1];
+        let length = (days / scale).ln_1p();
+        let nodes: &[_] = if days <= 365.0 { &EIGHT } else { &TWELVE };
+        let panels = f64::max(length / 3.0, per_day * days / 4.0).ceil().max(1.0) as u32;
+        // By parts: what is bought counts for its discount at the end, and more the earlier it is.
+        let earlier = integral(nodes, panels, length, |v| {
+            let time = scale * v.exp_m1();
+            (-per_day * time).exp() * self.expected_alive(time) * (scale + time)
+        });
+        self.p_alive * ((-per_day * days).exp() * self.expected_alive(days) + per_day * earlier)
+    }
+
+    /// The chances of more than 0, 1, 2, ... purchases in the next so many days, until one is negligible or `take` says
+    /// to stop.
+    pub fn each_exceeded(&self, days: f64, mut take: impl FnMut(f64) -> bool) {
+        let mut of_alive = |exceeded: f64| take(self.p_alive * exceeded);
+        match &self.alive {
+            Alive::BetaGeometric(alive) => alive.each_exceeded(days, &mut of_alive),
+            Alive::Pareto(alive) => alive.each_exceeded(days, &mut of_alive),
+        }
+    }
+
+    /// The smallest numbers of purchases that are not exceeded with these chances, which ascend.
+    pub fn quantiles<const N: usize>(&self, days: f64, levels: [f64; N]) -> [u64; N] {
+        let (mut found, mut next, mut n) = ([0; N], 0, 0);
+        self.each_exceeded(days, |exceeded| {
+            while next < N && 1.0 - exceeded >= levels[next] {
+                found[next] = n;
+                next += 1;
+            }
+            n += 1;
+            next < N
+        });
+        // Levels so near to 1 that rounding hides them.
+        found[next..].fill(n);
+        found
+    }
+
+    /// The variance of the number of purchases in the next so many days.
+    pub fn variance(&self, days: f64) -> f64 {
+        let (mut mean, mut square, mut n) = (0.0, 0.0, 0.0);
+        self.each_exceeded(days, |exceeded| {
+            mean += exceeded;
+            square += (2.0 * n + 1.0) * exceeded;
+            n += 1.0;
+            true
+        });
+        f64::max(square - mean * mean, 0.0)
+    }
+}
