@@ -321,6 +321,22 @@ fn files_that_are_named_exist() {
 }
 
 /// README.md is the door, docs/README.md the index: from there every page is one step away.
+/// A key, an argument or a table that has two rows in a list is explained in two ways.
+#[test]
+fn what_a_table_lists_has_one_row() {
+    for page in pages() {
+        let mut listed = HashSet::new();
+        for line in page.prose() {
+            if !line.starts_with('|') {
+                listed.clear();
+            }
+            if let Some((cell, _)) = line.strip_prefix("| `").and_then(|row| row.split_once(" | ")) {
+                assert!(listed.insert(cell.to_owned()), "{}: two rows of `{cell}", page.name);
+            }
+        }
+    }
+}
+
 #[test]
 fn every_page_can_be_found() {
     let pages = pages();
