@@ -2,6 +2,7 @@
 
 CREATE TABLE public.orders (
     customer_id text NOT NULL,
+    order_id    text NOT NULL,
     ordered_on  date NOT NULL CHECK (ordered_on BETWEEN '0001-01-01' AND '9999-12-31'),
     amount      numeric CHECK (amount::text !~* 'n') -- NaN, Infinity
 );
@@ -18,12 +19,11 @@ DO $$
 DECLARE
     row record;
 BEGIN
-    -- One row is one order: rows that share an order number are its lines.
+    -- Rows that share an order number are lines of one order, each on its own day; a row without a number is an order.
     INSERT INTO public.orders
-    SELECT customer, min(day::timestamp)::date, sum(amount::numeric)
+    SELECT customer, coalesce(order_number, 'line ' || line), day::timestamp::date, amount::numeric
     FROM public.csv_orders
-    WHERE customer IS NOT NULL AND day IS NOT NULL
-    GROUP BY customer, coalesce(order_number, 'line ' || line);
+    WHERE customer IS NOT NULL AND day IS NOT NULL;
 EXCEPTION WHEN data_exception OR check_violation THEN
     -- Something cannot be read. Look for the first such line, and say so.
     FOR row IN SELECT * FROM public.csv_orders WHERE customer IS NOT NULL AND day IS NOT NULL ORDER BY line LOOP

@@ -1,7 +1,8 @@
 -- What the shop's owner wants to see.
 \pset null '-'
 
-SELECT format('As of %s: %s orders of %s customers, %s to %s', as_of, count(*), count(DISTINCT customer_id),
+SELECT format('As of %s: %s orders of %s customers, %s to %s', as_of, count(DISTINCT (customer_id, order_id)),
+              count(DISTINCT customer_id),
               min(ordered_on), max(ordered_on)) AS headline
 FROM shop_status JOIN orders ON ordered_on <= as_of
 GROUP BY as_of \gset
