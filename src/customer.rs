@@ -17,8 +17,9 @@ use crate::host;
 use crate::lifecycle::{self, LifecycleState, PurchaseStage, Rhythm, StateDecision};
 use crate::membership::{KnownMembership, Membership};
 use crate::policy::Policy;
+use crate::relation::{self, KindPoints};
 use crate::rfm::{Frequency, ScoreDecision, Scores, ValueScore};
-use crate::vip::{self, CandidateFacts, KindPoints, TierDecision, TierFacts, VipTier};
+use crate::vip::{self, CandidateFacts, TierDecision, TierFacts, VipTier};
 
 /// A customer as seen on a day; everything after it is invisible.
 #[derive(Clone, Debug)]
@@ -170,7 +171,7 @@ impl<'a> Customer<'a> {
     /// The relation score, exactly; `None` where engagement is not tracked.
     pub fn relation_score(&self) -> Option<Millionths> {
         let (engagement, policy) = (self.engagement?, &self.policy.relation);
-        Some(vip::relation_score(engagement, self.as_of, self.events_until(), policy, &self.countdown))
+        Some(relation::score(engagement, self.as_of, self.events_until(), policy, &self.countdown))
     }
 
     /// The last day whose events are known.
@@ -196,7 +197,7 @@ impl<'a> Customer<'a> {
 
     /// What each kind of event adds to the relation score; `None` where engagement is not tracked.
     pub fn relation_points(&self) -> Option<impl Iterator<Item = KindPoints<'a>>> {
-        Some(vip::relation_points(self.engagement?, self.as_of, self.events_until(), &self.policy.relation))
+        Some(relation::points(self.engagement?, self.as_of, self.events_until(), &self.policy.relation))
     }
 
     /// The VIP tier.
@@ -225,7 +226,7 @@ impl<'a> Customer<'a> {
         let monetary = self.history.monetary(on);
         let (known_until, policy) = (self.known_until.min(on), self.policy);
         let scores = self.scores_by(DaysSince::new(0, &countdown), monetary);
-        let relation = |engagement| vip::relation_score(engagement, on, known_until, &policy.relation, &countdown);
+        let relation = |engagement| relation::score(engagement, on, known_until, &policy.relation, &countdown);
         let facts = TierFacts {
             on,
             buying: self.candidate_facts(on, monetary),
@@ -351,7 +352,7 @@ impl<'a> Customer<'a> {
             lifecycle_state: Some(state),
             purchase_stage: self.purchase_stage(),
             value_score: self.value_score()?,
-            relation_score: self.relation_score().map(vip::shown_score).transpose()?,
+            relation_score: self.relation_score().map(relation::shown).transpose()?,
             vip_score: self.vip_score()?,
             vip_tier: Some(tier.tier),
             last_tier: self.last_tier_decision().map(|decision| decision.tier),

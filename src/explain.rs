@@ -14,6 +14,7 @@ use crate::dormancy::DormancyCategory;
 use crate::error::Result;
 use crate::facts::Facts;
 use crate::memory;
+use crate::relation;
 use crate::vip;
 
 /// Explains everything that can be said of a customer.
@@ -43,7 +44,7 @@ pub fn explain<'a>(customer: &Customer<'a>, contact: ContactFacts<'a>) -> Result
         "purchase_stage": facts.purchase_stage.map(|stage| stage.reasons(customer.frequency(), &policy.purchase_stage)),
         "value_score": scored.map(|scored| scored.value_reasons()).transpose()?,
         "relation_score":
-            vip::relation_reasons(customer.relation_points(), relation, customer.as_of(), &policy.relation)?,
+            relation::reasons(customer.relation_points(), relation, customer.as_of(), &policy.relation)?,
         "vip_score": value.map(|value| vip::vip_score_reasons(value, relation, &policy.vip)).transpose()?,
         "vip_tier": tier.reasons()?,
         "last_tier": customer.last_tier_decision().map(|decision| decision.reasons()).transpose()?,

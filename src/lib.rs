@@ -40,6 +40,7 @@ pub mod movement;
 pub mod policy;
 pub mod prediction;
 pub mod proportion;
+pub mod relation;
 pub mod rfm;
 pub mod scenario;
 #[cfg(feature = "sql")]

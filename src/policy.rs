@@ -22,8 +22,9 @@ use crate::complaint::ComplaintLimits;
 use crate::contact::Contact;
 use crate::dormancy::DormancyReasonLimits;
 use crate::lifecycle::{Lifecycle, PurchaseStageLimits};
+use crate::relation::Relation;
 use crate::rfm::{Frequency, RfmCuts, Segments};
-use crate::vip::{Relation, Vip};
+use crate::vip::Vip;
 
 /// An effective policy: nothing is left out, nothing contradicts itself.
 #[derive(Debug, Deserialize)]

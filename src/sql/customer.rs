@@ -18,7 +18,7 @@ use crate::decimal::Decimal;
 use crate::engagement::EngagementHistory;
 use crate::history::PurchaseHistory;
 use crate::membership::{KnownMembership, Membership, MembershipHistory};
-use crate::vip;
+use crate::relation;
 
 /// Answers a question about a customer; `None` where the day is NULL. A log of memberships counts before the membership.
 #[allow(clippy::too_many_arguments)]
@@ -173,8 +173,8 @@ fn relation_score(
 ) -> Option<Decimal> {
     let as_of = as_of?;
     let (relation, countdown) = (&policy_of(&policy).relation, Countdown::default());
-    let score = vip::relation_score(&engagement?, as_of, as_of, relation, &countdown);
-    Some(vip::shown_score(score).or_raise())
+    let score = relation::score(&engagement?, as_of, as_of, relation, &countdown);
+    Some(relation::shown(score).or_raise())
 }
 
 /// The number of columns of `segment_customer`.
@@ -229,8 +229,7 @@ fn segment_customer(fcinfo: pg_sys::FunctionCallInfo) -> Option<RawDatum> {
 }
 
 #[pg_extern(immutable, strict, parallel_safe, cost = 10)]
-#[allow(clippy::type_complexity)]
-fn customer_columns() -> SetOf<CustomerColumn, (i32, &'static str, &'static str, &'static str, &'static str)> {
+fn customer_columns() -> SetOf<CustomerColumn> {
     SetOf::new(
         (1..).zip(COLUMNS).map(|(place, column)| (place, column.name, column.sql_type.name(), column.en, column.ja)),
     )
