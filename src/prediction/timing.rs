@@ -74,9 +74,24 @@ impl Timing {
 }
 
 #[cfg(test)]
-mod tests {
+pub(super) mod tests {
     use super::*;
     use crate::history::PurchaseDay;
+    use crate::prediction::timings::Timings;
+
+    /// Customers of all kinds: who just came, came once, came often, in weights.
+    pub fn some_timings() -> Timings {
+        let timing = |repeats, span_days, tenure_days| Timing { repeats, span_days, tenure_days };
+        Timings::new(vec![
+            (timing(0, 0, 0), 3.0),
+            (timing(0, 0, 200), 40.0),
+            (timing(1, 5, 90), 7.0),
+            (timing(2, 60, 60), 2.0),
+            (timing(2, 60, 300), 1.0),
+            (timing(9, 100, 250), 5.0),
+            (timing(400, 500, 520), 1.0),
+        ])
+    }
 
     #[test]
     fn a_history_and_plain_numbers_agree() {

@@ -69,18 +69,13 @@ impl Observations {
     /// Makes amounts with `scale` decimals fit the unit.
     fn widen(&mut self, scale: u8) -> Result<()> {
         let unit = self.header().unit;
-        if scale > unit.scale {
-            let wider = MoneyUnit { scale, ..unit };
-            // Digits left out already stay left out: the unit is the same amount as before.
-            self.header().unit = match unit.coarse {
-                0 => wider,
-                coarse => MoneyUnit { coarse: coarse + (scale - unit.scale), ..wider },
-            };
-            if unit.coarse == 0 {
-                for observation in self.items_mut::<Observation>() {
-                    if observation.dimension == Dimension::Monetary {
-                        observation.value = wider.units(observation.value, unit.scale)?;
-                    }
+        let wider = unit.widened(scale);
+        self.header().unit = wider;
+        // Where digits are left out, the unit is the same amount as before.
+        if wider != unit && unit.coarse == 0 {
+            for observation in self.items_mut::<Observation>() {
+                if observation.dimension == Dimension::Monetary {
+                    observation.value = wider.units(observation.value, unit.scale)?;
                 }
             }
         }

@@ -13,7 +13,7 @@ mod server;
 
 pub use database::{Database, quiet};
 pub use files::{assert_recorded, data, file, read, shared, trimmed};
-pub use parameters::{Bytes, hex};
+pub use parameters::{Bytes, STORED_TYPES, hex};
 pub use postgres::Client;
 pub use processes::{backend, memory, wait_until_blocked};
 pub use programs::{fed, program, run, run_with_input};

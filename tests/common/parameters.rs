@@ -4,6 +4,10 @@ use postgres::types::private::BytesMut;
 use postgres::types::{IsNull, ToSql, Type};
 use std::error::Error;
 
+/// The types of the extension: each of their values is a row of bytes.
+pub const STORED_TYPES: [&str; 6] =
+    ["purchase_history", "engagement_history", "contact_history", "membership_history", "segment_policy", "scenario"];
+
 /// Bytes as they are, for a parameter of any type.
 #[derive(Debug)]
 pub struct Bytes<'a>(pub &'a [u8]);

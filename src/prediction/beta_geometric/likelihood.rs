@@ -129,20 +129,7 @@ impl Logarithms {
 mod tests {
     use super::*;
     use crate::prediction::newton::tests::assert_derivatives;
-    use crate::prediction::timing::Timing;
-
-    fn some_timings() -> Timings {
-        let timing = |repeats, span_days, tenure_days| Timing { repeats, span_days, tenure_days };
-        Timings::new(vec![
-            (timing(0, 0, 0), 3.0),
-            (timing(0, 0, 200), 40.0),
-            (timing(1, 5, 90), 7.0),
-            (timing(2, 60, 60), 2.0),
-            (timing(2, 60, 300), 1.0),
-            (timing(9, 100, 250), 5.0),
-            (timing(400, 500, 520), 1.0),
-        ])
-    }
+    use crate::prediction::timing::tests::some_timings;
 
     #[test]
     fn derivatives_are_those_of_the_value() {

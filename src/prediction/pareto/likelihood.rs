@@ -116,20 +116,11 @@ fn add_odds(
 mod tests {
     use super::*;
     use crate::prediction::newton::tests::assert_derivatives;
-    use crate::prediction::timing::Timing;
+    use crate::prediction::timing::tests::some_timings;
 
     #[test]
     fn derivatives_are_those_of_the_value() {
-        let timing = |repeats, span_days, tenure_days| Timing { repeats, span_days, tenure_days };
-        let timings = Timings::new(vec![
-            (timing(0, 0, 0), 3.0),
-            (timing(0, 0, 200), 40.0),
-            (timing(1, 5, 90), 7.0),
-            (timing(2, 60, 60), 2.0),
-            (timing(2, 60, 300), 1.0),
-            (timing(9, 100, 250), 5.0),
-            (timing(300, 317, 420), 1.0),
-        ]);
+        let timings = some_timings();
         for parameters in [
             [0.5, 70.0, 0.6, 80.0],
             [3.0, 5.0, 1e-3, 30.0],

@@ -15,14 +15,7 @@ fn the_server_survives_hostile_parameters_and_copies() {
     let before = text(&mut client, started);
 
     let mut random = Random::new(0x8EBC_6AF0_9C88_C6E3);
-    for type_name in [
-        "purchase_history",
-        "engagement_history",
-        "contact_history",
-        "membership_history",
-        "segment_policy",
-        "scenario",
-    ] {
+    for type_name in STORED_TYPES {
         let echo = format!("SELECT {type_name}_send($1), $1::{type_name}::text::{type_name} = $1");
         let echo = client.prepare(&echo).expect("the type has a send function");
         let (mut other, mut tally) = (Vec::new(), Tally::default());

@@ -52,16 +52,8 @@ fn no_statement_ends_the_server(mut wanting: Vec<&String>) {
 fn no_binary_value_ends_the_server() {
     let database = large_values();
     let mut watcher = database.client();
-    let types = [
-        "purchase_history",
-        "engagement_history",
-        "contact_history",
-        "membership_history",
-        "segment_policy",
-        "scenario",
-    ];
     let mut values = Vec::new();
-    for type_name in types {
+    for type_name in STORED_TYPES {
         let column = argument(type_name, true).expect("a column");
         let sql = format!("SELECT {type_name}_send({column}) FROM large WHERE {column} IS NOT NULL");
         let sent = watcher.query(&sql, &[]).expect("the values can be sent");
@@ -73,7 +65,7 @@ fn no_binary_value_ends_the_server() {
     for megabytes in STEPS {
         let mut client = database.client();
         // The driver looks up the types of a statement when it is prepared, which needs memory too.
-        let read: BTreeMap<&str, Statement> = types
+        let read: BTreeMap<&str, Statement> = STORED_TYPES
             .map(|type_name| (type_name, client.prepare(&format!("SELECT $1::{type_name} IS NULL")).expect("a cast")))
             .into();
         let all = client.prepare("SELECT h, e, c, m, p, s FROM large").expect("it can be prepared");

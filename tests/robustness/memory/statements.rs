@@ -85,14 +85,7 @@ fn signatures(client: &mut Client, which: &str) -> Vec<(String, Vec<String>, Vec
 /// Statements over all input functions, functions and aggregates.
 pub fn statements(client: &mut Client) -> Vec<String> {
     let mut statements = Vec::new();
-    for name in [
-        "purchase_history",
-        "engagement_history",
-        "contact_history",
-        "membership_history",
-        "segment_policy",
-        "scenario",
-    ] {
+    for name in STORED_TYPES {
         let texts = client.query("SELECT name FROM texts", &[]).expect("the texts are there");
         statements.extend(texts.iter().map(|row| {
             let text: String = row.get(0);
