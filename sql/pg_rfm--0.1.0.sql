@@ -871,7 +871,7 @@ CREATE  FUNCTION "_choose_column"(
 	"is_named" bool, /* Option < bool > */
 	"named" TEXT, /* Option < & str > */
 	"like_orders" TEXT /* Option < & str > */
-) RETURNS SETOF _chosen_column /* SetOf < ChosenColumn, (& '_ str, Vec < i32 >) > */
+) RETURNS SETOF _chosen_column /* SetOf < ChosenColumn > */
 IMMUTABLE PARALLEL SAFE  COST 100
 LANGUAGE c /* Rust */
 AS 'MODULE_PATHNAME', 'choose_column_wrapper';
@@ -927,8 +927,7 @@ AS 'MODULE_PATHNAME', 'nearest_word_wrapper';
 /* <begin connected objects> */
 -- src/sql/column_guess.rs
 -- pg_rfm::sql::column_guess::_source_columns
-CREATE  FUNCTION "_source_columns"() RETURNS SETOF _source_column /* SetOf < SourceColumn, (& '_ str, & '_ str, String, bool, Option < & '_ str >)
-> */
+CREATE  FUNCTION "_source_columns"() RETURNS SETOF _source_column /* SetOf < SourceColumn > */
 IMMUTABLE STRICT PARALLEL SAFE  COST 10
 LANGUAGE c /* Rust */
 AS 'MODULE_PATHNAME', 'source_columns_wrapper';
@@ -937,7 +936,7 @@ AS 'MODULE_PATHNAME', 'source_columns_wrapper';
 /* <begin connected objects> */
 -- src/sql/view_columns.rs
 -- pg_rfm::sql::view_columns::_view_columns
-CREATE  FUNCTION "_view_columns"() RETURNS SETOF _view_column /* SetOf < ViewColumn, (Option < & '_ str > , & '_ str, & '_ str, & '_ str) > */
+CREATE  FUNCTION "_view_columns"() RETURNS SETOF _view_column /* SetOf < ViewColumn > */
 IMMUTABLE STRICT PARALLEL SAFE  COST 10
 LANGUAGE c /* Rust */
 AS 'MODULE_PATHNAME', 'view_columns_wrapper';
@@ -964,7 +963,7 @@ AS 'MODULE_PATHNAME', 'write_view_rows_wrapper';
 /* <begin connected objects> */
 -- src/sql/ab.rs
 -- pg_rfm::sql::ab::ab_factors
-CREATE  FUNCTION "ab_factors"() RETURNS SETOF ab_factor /* SetOf < AbFactor, (& '_ str, i32, Decimal, & '_ str, & '_ str) > */
+CREATE  FUNCTION "ab_factors"() RETURNS SETOF ab_factor /* SetOf < AbFactor > */
 IMMUTABLE STRICT PARALLEL SAFE COST 10
 LANGUAGE c /* Rust */
 AS 'MODULE_PATHNAME', 'ab_factors_wrapper';
@@ -1005,7 +1004,7 @@ AS 'MODULE_PATHNAME', 'ab_sample_size_wrapper';
 /* <begin connected objects> */
 -- src/sql/ab.rs
 -- pg_rfm::sql::ab::ab_verdicts
-CREATE  FUNCTION "ab_verdicts"() RETURNS SETOF ab_verdict /* SetOf < AbVerdict, (& '_ str, i32, & '_ str, & '_ str) > */
+CREATE  FUNCTION "ab_verdicts"() RETURNS SETOF ab_verdict /* SetOf < AbVerdict > */
 IMMUTABLE STRICT PARALLEL SAFE COST 10
 LANGUAGE c /* Rust */
 AS 'MODULE_PATHNAME', 'ab_verdicts_wrapper';
@@ -1147,8 +1146,7 @@ CREATE  FUNCTION "channel_responses"(
 	"contacts" contact_history, /* Option < ContactHistory > */
 	"as_of" date, /* Option < Day > */
 	"policy" segment_policy DEFAULT NULL /* Option < SegmentPolicy > */
-) RETURNS SETOF answering_channel /* SetOf < AnsweringChannel,
-(Option < String > , i32, i32, i32, i32, bool, Day, Option < Day >) > */
+) RETURNS SETOF answering_channel /* SetOf < AnsweringChannel > */
 IMMUTABLE PARALLEL SAFE COST 50
 LANGUAGE c /* Rust */
 AS 'MODULE_PATHNAME', 'channel_responses_wrapper';
@@ -1159,7 +1157,7 @@ AS 'MODULE_PATHNAME', 'channel_responses_wrapper';
 -- pg_rfm::sql::policy::check_policy
 CREATE  FUNCTION "check_policy"(
 	"policy" segment_policy /* Option < SegmentPolicy > */
-) RETURNS SETOF policy_finding /* SetOf < PolicyFinding, (& '_ str, String, String) > */
+) RETURNS SETOF policy_finding /* SetOf < PolicyFinding > */
 IMMUTABLE PARALLEL SAFE COST 1000
 LANGUAGE c /* Rust */
 AS 'MODULE_PATHNAME', 'check_policy_wrapper';
@@ -1171,7 +1169,7 @@ AS 'MODULE_PATHNAME', 'check_policy_wrapper';
 CREATE  FUNCTION "check_scenario"(
 	"scenario" scenario, /* Option < Scenario > */
 	"policy" segment_policy DEFAULT NULL /* Option < SegmentPolicy > */
-) RETURNS SETOF scenario_finding /* SetOf < ScenarioFinding, (& '_ str, String, String) > */
+) RETURNS SETOF scenario_finding /* SetOf < ScenarioFinding > */
 IMMUTABLE PARALLEL SAFE COST 1000
 LANGUAGE c /* Rust */
 AS 'MODULE_PATHNAME', 'check_scenario_wrapper';
@@ -1315,7 +1313,7 @@ AS 'MODULE_PATHNAME', 'contact_history_plus_wrapper';
 /* <begin connected objects> */
 -- src/sql/customer.rs
 -- pg_rfm::sql::customer::customer_columns
-CREATE  FUNCTION "customer_columns"() RETURNS SETOF customer_column /* SetOf < CustomerColumn, (i32, & '_ str, & '_ str, & '_ str, & '_ str) > */
+CREATE  FUNCTION "customer_columns"() RETURNS SETOF customer_column /* SetOf < CustomerColumn > */
 IMMUTABLE STRICT PARALLEL SAFE COST 10
 LANGUAGE c /* Rust */
 AS 'MODULE_PATHNAME', 'customer_columns_wrapper';
@@ -1394,8 +1392,7 @@ CREATE  FUNCTION "customer_months"(
 	"engagement" engagement_history DEFAULT NULL, /* Option < EngagementHistory > */
 	"membership" text DEFAULT NULL, /* Option < Membership > */
 	"memberships" membership_history DEFAULT NULL /* Option < MembershipHistory > */
-) RETURNS SETOF customer_month /* SetOf < CustomerMonth,
-(Day, Day, & '_ str, & '_ str, Option < i32 > , i64, Decimal) > */
+) RETURNS SETOF customer_month /* SetOf < CustomerMonth > */
 IMMUTABLE PARALLEL SAFE COST 1000
 LANGUAGE c /* Rust */
 AS 'MODULE_PATHNAME', 'customer_months_wrapper';
@@ -1443,7 +1440,7 @@ AS 'MODULE_PATHNAME', 'discount_share_wrapper';
 /* <begin connected objects> */
 -- src/sql/policy.rs
 -- pg_rfm::sql::policy::dormancy_categories
-CREATE  FUNCTION "dormancy_categories"() RETURNS SETOF dormancy_category_label /* SetOf < DormancyCategoryLabel, (& '_ str, i32, & '_ str, & '_ str) > */
+CREATE  FUNCTION "dormancy_categories"() RETURNS SETOF dormancy_category_label /* SetOf < DormancyCategoryLabel > */
 IMMUTABLE STRICT PARALLEL SAFE COST 10
 LANGUAGE c /* Rust */
 AS 'MODULE_PATHNAME', 'dormancy_categories_wrapper';
@@ -1492,7 +1489,7 @@ AS 'MODULE_PATHNAME', 'dormancy_reason_wrapper';
 /* <begin connected objects> */
 -- src/sql/policy.rs
 -- pg_rfm::sql::policy::dormancy_reasons
-CREATE  FUNCTION "dormancy_reasons"() RETURNS SETOF dormancy_reason_label /* SetOf < DormancyReasonLabel, (& '_ str, i32, & '_ str, & '_ str) > */
+CREATE  FUNCTION "dormancy_reasons"() RETURNS SETOF dormancy_reason_label /* SetOf < DormancyReasonLabel > */
 IMMUTABLE STRICT PARALLEL SAFE COST 10
 LANGUAGE c /* Rust */
 AS 'MODULE_PATHNAME', 'dormancy_reasons_wrapper';
@@ -1507,9 +1504,7 @@ CREATE  FUNCTION "dormant_response_order"(
 	"contacted" bigint[], /* :: std :: option :: Option < Array < i64 > > */
 	"answered" bigint[], /* :: std :: option :: Option < Array < i64 > > */
 	"policy" segment_policy DEFAULT NULL /* Option < SegmentPolicy > */
-) RETURNS SETOF dormant_response_rank /* SetOf < DormantResponseRank,
-(i32, & '_ str, i32, i64, i64, Option < Decimal > , Option < Decimal > ,
-Option < Decimal > , & '_ str), > */
+) RETURNS SETOF dormant_response_rank /* SetOf < DormantResponseRank > */
 IMMUTABLE PARALLEL SAFE COST 100
 LANGUAGE c /* Rust */
 AS 'MODULE_PATHNAME', 'dormant_response_order_wrapper';
@@ -1526,7 +1521,7 @@ CREATE  FUNCTION "dormant_responses"(
 	"engagement" engagement_history DEFAULT NULL, /* Option < EngagementHistory > */
 	"membership" text DEFAULT NULL, /* Option < Membership > */
 	"memberships" membership_history DEFAULT NULL /* Option < MembershipHistory > */
-) RETURNS SETOF dormant_answer /* SetOf < DormantAnswer, (& '_ str, i32, i32, bool) > */
+) RETURNS SETOF dormant_answer /* SetOf < DormantAnswer > */
 IMMUTABLE PARALLEL SAFE COST 300
 LANGUAGE c /* Rust */
 AS 'MODULE_PATHNAME', 'dormant_responses_wrapper';
@@ -1547,7 +1542,7 @@ AS 'MODULE_PATHNAME', 'dormant_year_of_recency_wrapper';
 /* <begin connected objects> */
 -- src/sql/scenario.rs
 -- pg_rfm::sql::scenario::due_step_reasons
-CREATE  FUNCTION "due_step_reasons"() RETURNS SETOF due_step_reason_label /* SetOf < DueStepReasonLabel, (& '_ str, i32, & '_ str, & '_ str) > */
+CREATE  FUNCTION "due_step_reasons"() RETURNS SETOF due_step_reason_label /* SetOf < DueStepReasonLabel > */
 IMMUTABLE STRICT PARALLEL SAFE COST 10
 LANGUAGE c /* Rust */
 AS 'MODULE_PATHNAME', 'due_step_reasons_wrapper';
@@ -1728,9 +1723,7 @@ AS 'MODULE_PATHNAME', 'first_purchase_on_wrapper';
 /* <begin connected objects> */
 -- src/sql/kpi.rs
 -- pg_rfm::sql::kpi::kpis
-CREATE  FUNCTION "kpis"() RETURNS SETOF kpi_label /* SetOf < KpiLabel,
-(& '_ str, i32, & '_ str, bool, bool, i32, & '_ str, & '_ str, & '_ str, & '_
-str), > */
+CREATE  FUNCTION "kpis"() RETURNS SETOF kpi_label /* SetOf < KpiLabel > */
 IMMUTABLE STRICT PARALLEL SAFE COST 10
 LANGUAGE c /* Rust */
 AS 'MODULE_PATHNAME', 'kpis_wrapper';
@@ -1764,7 +1757,7 @@ AS 'MODULE_PATHNAME', 'label_order_wrapper';
 /* <begin connected objects> */
 -- src/sql/vocabulary.rs
 -- pg_rfm::sql::vocabulary::labels
-CREATE  FUNCTION "labels"() RETURNS SETOF list_label /* SetOf < ListLabel, (& '_ str, & '_ str, i32, & '_ str, & '_ str) > */
+CREATE  FUNCTION "labels"() RETURNS SETOF list_label /* SetOf < ListLabel > */
 IMMUTABLE STRICT PARALLEL SAFE COST 10
 LANGUAGE c /* Rust */
 AS 'MODULE_PATHNAME', 'labels_wrapper';
@@ -1857,7 +1850,7 @@ AS 'MODULE_PATHNAME', 'lifecycle_state_of_int_wrapper';
 /* <begin connected objects> */
 -- src/sql/policy.rs
 -- pg_rfm::sql::policy::lifecycle_states
-CREATE  FUNCTION "lifecycle_states"() RETURNS SETOF lifecycle_state_label /* SetOf < LifecycleStateLabel, (& '_ str, i32, & '_ str, & '_ str) > */
+CREATE  FUNCTION "lifecycle_states"() RETURNS SETOF lifecycle_state_label /* SetOf < LifecycleStateLabel > */
 IMMUTABLE STRICT PARALLEL SAFE COST 10
 LANGUAGE c /* Rust */
 AS 'MODULE_PATHNAME', 'lifecycle_states_wrapper';
@@ -1939,7 +1932,7 @@ AS 'MODULE_PATHNAME', 'membership_history_plus_wrapper';
 /* <begin connected objects> */
 -- src/sql/membership.rs
 -- pg_rfm::sql::membership::membership_moments
-CREATE  FUNCTION "membership_moments"() RETURNS SETOF membership_moment_label /* SetOf < MembershipMomentLabel, (& '_ str, i32, & '_ str, & '_ str) > */
+CREATE  FUNCTION "membership_moments"() RETURNS SETOF membership_moment_label /* SetOf < MembershipMomentLabel > */
 IMMUTABLE STRICT PARALLEL SAFE COST 10
 LANGUAGE c /* Rust */
 AS 'MODULE_PATHNAME', 'membership_moments_wrapper';
@@ -1963,7 +1956,7 @@ AS 'MODULE_PATHNAME', 'membership_on_wrapper';
 CREATE  FUNCTION "membership_periods"(
 	"memberships" membership_history, /* MembershipHistory */
 	"as_of" date /* Day */
-) RETURNS SETOF membership_period /* SetOf < MembershipPeriod, (& '_ str, Day, Option < Day > , & '_ str) > */
+) RETURNS SETOF membership_period /* SetOf < MembershipPeriod > */
 IMMUTABLE STRICT PARALLEL SAFE COST 50
 LANGUAGE c /* Rust */
 AS 'MODULE_PATHNAME', 'membership_periods_wrapper';
@@ -1984,7 +1977,7 @@ AS 'MODULE_PATHNAME', 'membership_since_wrapper';
 /* <begin connected objects> */
 -- src/sql/policy.rs
 -- pg_rfm::sql::policy::memberships
-CREATE  FUNCTION "memberships"() RETURNS SETOF membership_label /* SetOf < MembershipLabel, (& '_ str, i32, & '_ str, & '_ str) > */
+CREATE  FUNCTION "memberships"() RETURNS SETOF membership_label /* SetOf < MembershipLabel > */
 IMMUTABLE STRICT PARALLEL SAFE COST 10
 LANGUAGE c /* Rust */
 AS 'MODULE_PATHNAME', 'memberships_wrapper';
@@ -1993,7 +1986,7 @@ AS 'MODULE_PATHNAME', 'memberships_wrapper';
 /* <begin connected objects> */
 -- src/sql/scenario.rs
 -- pg_rfm::sql::scenario::message_keys
-CREATE  FUNCTION "message_keys"() RETURNS SETOF message_title /* SetOf < MessageTitle, (& '_ str, i32, & '_ str, & '_ str, & '_ str) > */
+CREATE  FUNCTION "message_keys"() RETURNS SETOF message_title /* SetOf < MessageTitle > */
 IMMUTABLE STRICT PARALLEL SAFE COST 10
 LANGUAGE c /* Rust */
 AS 'MODULE_PATHNAME', 'message_keys_wrapper';
@@ -2062,7 +2055,7 @@ AS 'MODULE_PATHNAME', 'next_action_of_int_wrapper';
 -- pg_rfm::sql::policy::next_actions
 CREATE  FUNCTION "next_actions"(
 	"policy" segment_policy DEFAULT NULL /* Option < SegmentPolicy > */
-) RETURNS SETOF next_action_rule /* SetOf < NextActionRule, (i32, String, String, & '_ str, String, String) > */
+) RETURNS SETOF next_action_rule /* SetOf < NextActionRule > */
 IMMUTABLE PARALLEL SAFE COST 1000
 LANGUAGE c /* Rust */
 AS 'MODULE_PATHNAME', 'next_actions_wrapper';
@@ -2193,7 +2186,7 @@ AS 'MODULE_PATHNAME', 'orders_between_wrapper';
 /* <begin connected objects> */
 -- src/sql/policy.rs
 -- pg_rfm::sql::policy::policy_presets
-CREATE  FUNCTION "policy_presets"() RETURNS SETOF policy_preset /* SetOf < PolicyPreset, (& '_ str, & '_ str, & '_ str, & '_ str, & '_ str) > */
+CREATE  FUNCTION "policy_presets"() RETURNS SETOF policy_preset /* SetOf < PolicyPreset > */
 IMMUTABLE STRICT PARALLEL SAFE COST 10
 LANGUAGE c /* Rust */
 AS 'MODULE_PATHNAME', 'policy_presets_wrapper';
@@ -2319,7 +2312,7 @@ AS 'MODULE_PATHNAME', 'purchase_stage_wrapper';
 /* <begin connected objects> */
 -- src/sql/policy.rs
 -- pg_rfm::sql::policy::purchase_stages
-CREATE  FUNCTION "purchase_stages"() RETURNS SETOF purchase_stage_label /* SetOf < PurchaseStageLabel, (& '_ str, i32, & '_ str, & '_ str) > */
+CREATE  FUNCTION "purchase_stages"() RETURNS SETOF purchase_stage_label /* SetOf < PurchaseStageLabel > */
 IMMUTABLE STRICT PARALLEL SAFE COST 10
 LANGUAGE c /* Rust */
 AS 'MODULE_PATHNAME', 'purchase_stages_wrapper';
@@ -2331,7 +2324,7 @@ AS 'MODULE_PATHNAME', 'purchase_stages_wrapper';
 CREATE  FUNCTION "purchases_by_month"(
 	"history" purchase_history, /* Option < PurchaseHistory > */
 	"as_of" date /* Option < Day > */
-) RETURNS SETOF month_of_purchases /* SetOf < MonthOfPurchases, (Day, i32, i64, Decimal) > */
+) RETURNS SETOF month_of_purchases /* SetOf < MonthOfPurchases > */
 IMMUTABLE PARALLEL SAFE COST 100
 LANGUAGE c /* Rust */
 AS 'MODULE_PATHNAME', 'purchases_by_month_wrapper';
@@ -2505,7 +2498,7 @@ AS 'MODULE_PATHNAME', 'rfm_segment_of_score_wrapper';
 -- pg_rfm::sql::vocabulary::rfm_segments
 CREATE  FUNCTION "rfm_segments"(
 	"policy" segment_policy DEFAULT NULL /* Option < SegmentPolicy > */
-) RETURNS SETOF rfm_segment_label /* SetOf < RfmSegmentLabel, (String, i32, String, String) > */
+) RETURNS SETOF rfm_segment_label /* SetOf < RfmSegmentLabel > */
 IMMUTABLE PARALLEL SAFE COST 1000
 LANGUAGE c /* Rust */
 AS 'MODULE_PATHNAME', 'rfm_segments_wrapper';
@@ -2830,7 +2823,8 @@ AS $sources$
 BEGIN
     RETURN QUERY
         VALUES ('orders', s.orders), ('engagement', s.engagement), ('contacts', s.contacts),
-               ('membership_log', s.membership_log), ('customers', s.customers), ('targets', s.targets), ('costs', s.costs);
+               ('membership_log', s.membership_log), ('customers', s.customers),
+               ('targets', s.targets), ('costs', s.costs);
 END
 $sources$;
 COMMENT ON FUNCTION _sources(segmentation_settings) IS
@@ -3141,7 +3135,7 @@ BEGIN
     FOR list IN SELECT * FROM @extschema@._word_lists(s) LOOP
         IF NOT list.is_used AND list.words IS NOT NULL AND given ? list.argument THEN
             PERFORM @extschema@._refuse(format('%s is given without %s', list.argument, list.sources),
-                                        'Name the table too.');
+                                        format('Name the table too: %s => ...', list.sources));
         ELSIF NOT list.is_used THEN
             s := @extschema@._with_changes(s, jsonb_build_object(list.argument, NULL));
         ELSIF jsonb_typeof(list.words) <> 'object' THEN
@@ -3534,7 +3528,8 @@ DECLARE
     relation regclass := @extschema@._source_table(s, 'engagement');
     keys text := @extschema@._key_list(s, 'r');
     events text := format('SELECT %s, %s AS kind, %s AS happened_on FROM %s AS e WHERE %s',
-        @extschema@._keys_as_in_orders(s, 'engagement', 'e'), @extschema@._word(s, 'engagement', 'engagement_kinds', 'e'),
+        @extschema@._keys_as_in_orders(s, 'engagement', 'e'),
+        @extschema@._word(s, 'engagement', 'engagement_kinds', 'e'),
         @extschema@._day(s, relation, 'e', s.engagement_happened_at), relation,
         @extschema@._has_key(s, 'engagement', 'e'));
 BEGIN
@@ -3565,8 +3560,8 @@ $contacts$;
 COMMENT ON FUNCTION _contacts_sql(segmentation_settings) IS
     'Part of segmentations: the SELECT of the logs of contacts, one row a customer who was contacted.';
 
--- Where the log has moments, the last one of a day counts, so that a click that was taken back at once is none; of those
--- without a time of day all do, and the aggregate decides.
+-- Where the log has moments, the last one of a day counts, so that a click that was taken back at once is none; of
+-- those without a time of day all do, and the aggregate decides.
 CREATE FUNCTION _memberships_sql(s segmentation_settings) RETURNS text
 LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp
 AS $memberships$
@@ -3579,7 +3574,8 @@ DECLARE
         @extschema@._keys_as_in_orders(s, 'membership_log', 'm'), membership, day, s.membership_log_since, relation,
         concat_ws(' AND ', @extschema@._has_key(s, 'membership_log', 'm'), format('(%s) IS NOT NULL', membership)));
     last_of_day text := format(
-        'SELECT r.*, r.entered_at = pg_catalog.max(r.entered_at) OVER (PARTITION BY %s, r.since) AS is_last FROM (%s) AS r',
+        'SELECT r.*, r.entered_at = pg_catalog.max(r.entered_at) OVER (PARTITION BY %s, r.since) AS is_last'
+        ' FROM (%s) AS r',
         keys, log);
 BEGIN
     RETURN format('SELECT %s, @extschema@.membership_history(r.membership, r.since) AS memberships', keys)
@@ -4153,7 +4149,8 @@ CREATE FUNCTION _channels_sql(s segmentation_settings) RETURNS text
 LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp
 AS $channels$
     SELECT format(
-$sql$SELECT %1$sc.channel, c.customers, c.contacts, c.judged, c.answered, w.rate, w.rate_low, w.rate_high, c.silent_customers
+$sql$SELECT %1$sc.channel, c.customers, c.contacts, c.judged, c.answered, w.rate, w.rate_low, w.rate_high,
+       c.silent_customers
 FROM (
     SELECT %2$scoalesce(r.channel, 'unknown') AS channel, count(*) AS customers, sum(r.contacts)::bigint AS contacts,
            sum(r.judged)::bigint AS judged, sum(r.answered)::bigint AS answered,
@@ -4191,8 +4188,8 @@ $sql$WITH kinds AS (
     WHERE k.dormant_year IS NOT NULL
     GROUP BY %1$sk.dormancy_reason, k.dormant_year
 )
-SELECT %7$se.expected_order, e.dormancy_reason, %8$s AS reason_label, e.dormant_year, k.customers, e.contacted, e.answered,
-       e.rate, e.rate_low, e.rate_high, e.source
+SELECT %7$se.expected_order, e.dormancy_reason, %8$s AS reason_label, e.dormant_year, k.customers,
+       e.contacted, e.answered, e.rate, e.rate_low, e.rate_high, e.source
 FROM (
     SELECT %9$sarray_agg(k.dormancy_reason) AS reasons, array_agg(k.dormant_year) AS years,
            array_agg(k.contacted) AS contacted, array_agg(k.answered) AS answered
@@ -4204,7 +4201,8 @@ CROSS JOIN LATERAL @extschema@.dormant_response_order(a.reasons, a.years, a.cont
 JOIN kinds AS k ON k.dormancy_reason = e.dormancy_reason AND k.dormant_year = e.dormant_year%11$s$sql$,
         @extschema@._tenant_column(s, 'k'), @extschema@._tenant_column(s, 'f'), @extschema@._relation(s, 'facts'),
         @extschema@._tenant_column(s, 'c'), @extschema@._relation(s, 'customers'), @extschema@._relation(s, 'status'),
-        @extschema@._tenant_column(s, 'a'), @extschema@._label('dormancy_reason', 'e.dormancy_reason'), @extschema@._tenant_column(s, 'k'),
+        @extschema@._tenant_column(s, 'a'), @extschema@._label('dormancy_reason', 'e.dormancy_reason'),
+        @extschema@._tenant_column(s, 'k'),
         CASE WHEN s.tenant IS NULL THEN '' ELSE format('GROUP BY k.%I', s.tenant) END,
         coalesce(' AND ' || @extschema@._same_columns(s, ARRAY[s.tenant], 'k', 'a'), ''))
 $response$;
@@ -4227,8 +4225,7 @@ COMMENT ON FUNCTION _dormant_response_sql(segmentation_settings) IS
 /* <begin connected objects> */
 -- src/sql/scenario.rs
 -- pg_rfm::sql::scenario::scenario_presets
-CREATE  FUNCTION "scenario_presets"() RETURNS SETOF scenario_preset /* SetOf < ScenarioPreset,
-(& '_ str, i32, & '_ str, String, String, & '_ str, & '_ str) > */
+CREATE  FUNCTION "scenario_presets"() RETURNS SETOF scenario_preset /* SetOf < ScenarioPreset > */
 IMMUTABLE STRICT PARALLEL SAFE COST 1000
 LANGUAGE c /* Rust */
 AS 'MODULE_PATHNAME', 'scenario_presets_wrapper';
@@ -4316,7 +4313,7 @@ CREATE  FUNCTION "segment_history"(
 	"engagement" engagement_history DEFAULT NULL, /* Option < EngagementHistory > */
 	"membership" text DEFAULT NULL, /* Option < Membership > */
 	"memberships" membership_history DEFAULT NULL /* Option < MembershipHistory > */
-) RETURNS SETOF segment_on_day /* SetOf < SegmentOnDay, (Day, & '_ str, Option < i32 > , & '_ str) > */
+) RETURNS SETOF segment_on_day /* SetOf < SegmentOnDay > */
 IMMUTABLE PARALLEL SAFE COST 1000
 LANGUAGE c /* Rust */
 AS 'MODULE_PATHNAME', 'segment_history_wrapper';
@@ -4479,9 +4476,7 @@ CREATE  FUNCTION "state_movements"(
 	"engagement" engagement_history DEFAULT NULL, /* Option < EngagementHistory > */
 	"membership" text DEFAULT NULL, /* Option < Membership > */
 	"memberships" membership_history DEFAULT NULL /* Option < MembershipHistory > */
-) RETURNS SETOF state_movement /* SetOf < StateMovement,
-(Day, Day, & '_ str, & '_ str, Decimal, Decimal, Option < String > , Option <
-String > , & '_ str, & '_ str,), > */
+) RETURNS SETOF state_movement /* SetOf < StateMovement > */
 IMMUTABLE PARALLEL SAFE COST 1000
 LANGUAGE c /* Rust */
 AS 'MODULE_PATHNAME', 'state_movements_wrapper';
@@ -4777,7 +4772,8 @@ $sql$WITH counted AS (
                 ELSE round(c.numerator / nullif(c.denominator, 0), 6) END AS actual,
            %3$s
 )
-SELECT %4$sc.kpi, c.period, CASE p.lang WHEN 'ja' THEN k.label_ja ELSE k.label_en END AS kpi_label, k.sort_order AS kpi_order, k.unit, c.numerator, c.denominator,
+SELECT %4$sc.kpi, c.period, CASE p.lang WHEN 'ja' THEN k.label_ja ELSE k.label_en END AS kpi_label,
+       k.sort_order AS kpi_order, k.unit, c.numerator, c.denominator,
        c.actual, i.rate_low AS actual_low, i.rate_high AS actual_high, e.final_on, e.final_on > p.as_of AS is_interim,
        c.target, a.target_so_far,
        CASE WHEN k.lower_is_better THEN c.actual <= a.target_so_far ELSE c.actual >= a.target_so_far END AS on_track
@@ -6166,7 +6162,8 @@ BEGIN
     END IF;
     found := coalesce(found, @extschema@.default_policy());
     EXECUTE format('SELECT coalesce(@extschema@.learn_policy(history, $1, $2), $2) FROM %s '
-                   'WHERE @extschema@.orders(history, $1) > 0', @extschema@._lock_and_check(s, 'histories', 'ACCESS SHARE MODE'))
+                   'WHERE @extschema@.orders(history, $1) > 0',
+                   @extschema@._lock_and_check(s, 'histories', 'ACCESS SHARE MODE'))
         INTO found USING on_day, found;
     limits := @extschema@.effective_policy(found) -> 'lifecycle';
     RAISE NOTICE '%: learned over the policy in force: at risk after % days, dormant after % (%)', s.name,
@@ -6263,8 +6260,8 @@ BEGIN
     FOR stored_table IN SELECT * FROM @extschema@._relations(s, true) AS r
                   WHERE r.is_wanted AND r.kind = 'TABLE' AND r.query IS NOT NULL ORDER BY r.place LOOP
         IF stored_table.suffix IN ('histories', 'first_orders') AND touched IS NOT NULL THEN
-            written := @extschema@._write_differences(s, stored_table.suffix, stored_table.keys, CASE stored_table.suffix
-                WHEN 'histories' THEN @extschema@._histories_sql(s, touched)
+            written := @extschema@._write_differences(s, stored_table.suffix, stored_table.keys,
+                CASE stored_table.suffix WHEN 'histories' THEN @extschema@._histories_sql(s, touched)
                 ELSE @extschema@._first_orders_sql(s, touched) END, touched);
             PERFORM @extschema@._report(s, stored_table.suffix || ' of noted customers', written, since);
         ELSE
@@ -6552,7 +6549,8 @@ FROM (
         INTO found USING as_of, (cuts ->> 0)::numeric, (cuts ->> -1)::numeric;
     IF as_of - found.last_on > at_risk_after THEN
         RETURN QUERY SELECT 'orders end long before as_of', found.orders, 1.000000, found.last_on::text,
-            format('nobody is active; days from the last order to as_of: %s; days after which customers are at risk: %s; '
+            format('nobody is active; days from the last order to as_of: %s; '
+                   'days after which customers are at risk: %s; '
                    'load the orders since, or ask for the day on which the data ends: as_of => %L',
                    as_of - found.last_on, at_risk_after, found.last_on);
     END IF;
@@ -6756,7 +6754,8 @@ HAVING count(*) > 1$sql$, s.currency, order_rows);
     END IF;
     RETURN QUERY SELECT * FROM @extschema@._audit_answers(s, policy);
     FOR other IN SELECT * FROM @extschema@._sources(s) AS t
-                 WHERE t.source IN ('engagement', 'contacts', 'membership_log', 'customers') AND t.relation IS NOT NULL LOOP
+                 WHERE t.source IN ('engagement', 'contacts', 'membership_log', 'customers')
+                     AND t.relation IS NOT NULL LOOP
         RETURN QUERY SELECT * FROM @extschema@._audit_source_rows(s, other.source);
         RETURN QUERY SELECT * FROM @extschema@._audit_words(s, other.source, policy);
         RETURN QUERY SELECT * FROM @extschema@._audit_strangers(s, other.source);
@@ -6799,8 +6798,9 @@ $index$;
 COMMENT ON FUNCTION _an_index_leads_with(regclass, text[]) IS
     'Part of segmentations: whether a table has an index of which these are the first columns.';
 
-CREATE FUNCTION _show_finding(s segmentation_settings, finding text, rows bigint, share numeric, example text, effect text)
-    RETURNS void
+CREATE FUNCTION _show_finding(
+    s segmentation_settings, finding text, rows bigint, share numeric, example text, effect text
+) RETURNS void
 LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp
 AS $show$
 BEGIN
@@ -7396,7 +7396,7 @@ CREATE  FUNCTION "state_timeline"(
 	"engagement" engagement_history DEFAULT NULL, /* Option < EngagementHistory > */
 	"membership" text DEFAULT NULL, /* Option < Membership > */
 	"memberships" membership_history DEFAULT NULL /* Option < MembershipHistory > */
-) RETURNS SETOF state_period /* SetOf < StatePeriod, (& '_ str, Day, Day) > */
+) RETURNS SETOF state_period /* SetOf < StatePeriod > */
 IMMUTABLE PARALLEL SAFE COST 1000
 LANGUAGE c /* Rust */
 AS 'MODULE_PATHNAME', 'state_timeline_wrapper';
@@ -7409,7 +7409,7 @@ CREATE  FUNCTION "subscription_cycles"(
 	"memberships" membership_history, /* MembershipHistory */
 	"cycle_length" interval, /* Interval */
 	"as_of" date /* Day */
-) RETURNS SETOF subscription_cycle /* SetOf < SubscriptionCycle, (i32, i32, Day, Option < bool >) > */
+) RETURNS SETOF subscription_cycle /* SetOf < SubscriptionCycle > */
 IMMUTABLE STRICT PARALLEL SAFE COST 100
 LANGUAGE c /* Rust */
 AS 'MODULE_PATHNAME', 'subscription_cycles_wrapper';
@@ -7421,8 +7421,7 @@ AS 'MODULE_PATHNAME', 'subscription_cycles_wrapper';
 CREATE  FUNCTION "subscription_months"(
 	"memberships" membership_history, /* MembershipHistory */
 	"as_of" date /* Day */
-) RETURNS SETOF subscription_month /* SetOf < SubscriptionMonth,
-(Day, & '_ str, Option < & '_ str > , Option < bool >) > */
+) RETURNS SETOF subscription_month /* SetOf < SubscriptionMonth > */
 IMMUTABLE STRICT PARALLEL SAFE COST 100
 LANGUAGE c /* Rust */
 AS 'MODULE_PATHNAME', 'subscription_months_wrapper';
@@ -7521,7 +7520,7 @@ AS 'MODULE_PATHNAME', 'vip_tier_wrapper';
 /* <begin connected objects> */
 -- src/sql/policy.rs
 -- pg_rfm::sql::policy::vip_tiers
-CREATE  FUNCTION "vip_tiers"() RETURNS SETOF vip_tier_label /* SetOf < VipTierLabel, (& '_ str, i32, & '_ str, & '_ str) > */
+CREATE  FUNCTION "vip_tiers"() RETURNS SETOF vip_tier_label /* SetOf < VipTierLabel > */
 IMMUTABLE STRICT PARALLEL SAFE COST 10
 LANGUAGE c /* Rust */
 AS 'MODULE_PATHNAME', 'vip_tiers_wrapper';

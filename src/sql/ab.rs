@@ -217,14 +217,14 @@ fn ab_sample_size(
 }
 
 #[pg_extern(immutable, strict, parallel_safe, cost = 10)]
-fn ab_verdicts() -> SetOf<AbVerdict, (&'static str, i32, &'static str, &'static str)> {
+fn ab_verdicts() -> SetOf<AbVerdict> {
     SetOf::new(
         (1..).zip(Verdict::ALL).map(|(order, verdict)| (verdict.name(), order, verdict.label_en(), verdict.label_ja())),
     )
 }
 
 #[pg_extern(immutable, strict, parallel_safe, cost = 10)]
-fn ab_factors() -> SetOf<AbFactor, (&'static str, i32, Decimal, &'static str, &'static str)> {
+fn ab_factors() -> SetOf<AbFactor> {
     SetOf::new(
         (1..)
             .zip(Factor::ALL)

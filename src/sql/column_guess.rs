@@ -13,7 +13,7 @@ use crate::memory;
 const MAX_COLUMNS: usize = 1600;
 
 #[pg_extern(name = "_source_columns", immutable, strict, parallel_safe, cost = 10)]
-fn source_columns() -> SetOf<SourceColumn, (&'static str, &'static str, String, bool, Option<&'static str>)> {
+fn source_columns() -> SetOf<SourceColumn> {
     SetOf::new(
         ROLES.iter().map(|role| (role.source.name(), role.name, role.setting(), role.is_required, role.kind.types())),
     )
@@ -32,7 +32,7 @@ fn choose_column(
     is_named: Option<bool>,
     named: Option<&str>,
     like_orders: Option<&str>,
-) -> SetOf<ChosenColumn, (&'static str, Vec<i32>)> {
+) -> SetOf<ChosenColumn> {
     let (source, name) = (source.unwrap_or_default(), role.unwrap_or_default());
     let role = Role::find(source, name)
         .ok_or_else(|| refused(format!("a column of {} cannot be {}", shown(source), shown(name))))

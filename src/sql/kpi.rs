@@ -69,11 +69,7 @@ fn revenue_between(history: Option<PurchaseHistory>, from_day: Option<Day>, to_d
 }
 
 #[pg_extern(immutable, parallel_safe, cost = 100)]
-#[allow(clippy::type_complexity)]
-fn purchases_by_month(
-    history: Option<PurchaseHistory>,
-    as_of: Option<Day>,
-) -> SetOf<MonthOfPurchases, (Day, i32, i64, Decimal)> {
+fn purchases_by_month(history: Option<PurchaseHistory>, as_of: Option<Day>) -> SetOf<MonthOfPurchases> {
     let Some(as_of) = as_of else {
         return SetOf::empty();
     };
@@ -83,7 +79,7 @@ fn purchases_by_month(
 }
 
 #[pg_extern(immutable, parallel_safe, cost = 1000)]
-#[allow(clippy::too_many_arguments, clippy::type_complexity)]
+#[allow(clippy::too_many_arguments)]
 fn state_movements(
     history: Option<PurchaseHistory>,
     from_day: Option<Day>,
@@ -93,21 +89,7 @@ fn state_movements(
     engagement: default!(Option<EngagementHistory>, "NULL"),
     membership: default!(Option<Membership>, "NULL"),
     memberships: default!(Option<MembershipHistory>, "NULL"),
-) -> SetOf<
-    StateMovement,
-    (
-        Day,
-        Day,
-        &'static str,
-        &'static str,
-        Decimal,
-        Decimal,
-        Option<String>,
-        Option<String>,
-        &'static str,
-        &'static str,
-    ),
-> {
+) -> SetOf<StateMovement> {
     let (Some(from_day), Some(to_day), Some(step)) = (from_day, to_day, step) else {
         return SetOf::empty();
     };
@@ -130,7 +112,6 @@ fn state_movements(
 }
 
 #[pg_extern(immutable, parallel_safe, cost = 1000)]
-#[allow(clippy::type_complexity)]
 fn customer_months(
     history: Option<PurchaseHistory>,
     months: Option<i32>,
@@ -139,7 +120,7 @@ fn customer_months(
     engagement: default!(Option<EngagementHistory>, "NULL"),
     membership: default!(Option<Membership>, "NULL"),
     memberships: default!(Option<MembershipHistory>, "NULL"),
-) -> SetOf<CustomerMonth, (Day, Day, &'static str, &'static str, Option<i32>, i64, Decimal)> {
+) -> SetOf<CustomerMonth> {
     let (Some(months), Some(as_of)) = (months, as_of) else {
         return SetOf::empty();
     };
@@ -156,11 +137,7 @@ fn customer_months(
 }
 
 #[pg_extern(immutable, strict, parallel_safe, cost = 10)]
-#[allow(clippy::type_complexity)]
-fn kpis() -> SetOf<
-    KpiLabel,
-    (&'static str, i32, &'static str, bool, bool, i32, &'static str, &'static str, &'static str, &'static str),
-> {
+fn kpis() -> SetOf<KpiLabel> {
     SetOf::new((1..).zip(Kpi::ALL).map(|(order, kpi)| {
         let (better, grows, settles) = (kpi.lower_is_better(), kpi.builds_up(), kpi.settles_after_days());
         let (label_en, label_ja) = (kpi.label_en(), kpi.label_ja());

@@ -26,19 +26,14 @@ fn previous_membership(memberships: MembershipHistory, as_of: Day) -> Option<&'s
 }
 
 #[pg_extern(immutable, strict, parallel_safe, cost = 10)]
-#[allow(clippy::type_complexity)]
-fn membership_moments() -> SetOf<MembershipMomentLabel, (&'static str, i32, &'static str, &'static str)> {
+fn membership_moments() -> SetOf<MembershipMomentLabel> {
     SetOf::new(
         (1..).zip(Moment::ALL).map(|(order, moment)| (moment.name(), order, moment.label_en(), moment.label_ja())),
     )
 }
 
 #[pg_extern(immutable, strict, parallel_safe, cost = 50)]
-#[allow(clippy::type_complexity)]
-fn membership_periods(
-    memberships: MembershipHistory,
-    as_of: Day,
-) -> SetOf<MembershipPeriod, (&'static str, Day, Option<Day>, &'static str)> {
+fn membership_periods(memberships: MembershipHistory, as_of: Day) -> SetOf<MembershipPeriod> {
     let rows = memberships
         .moments(as_of)
         .map(|(period, moment)| (period.membership.name(), period.since, period.until, moment.name()));
@@ -46,11 +41,7 @@ fn membership_periods(
 }
 
 #[pg_extern(immutable, strict, parallel_safe, cost = 100)]
-#[allow(clippy::type_complexity)]
-fn subscription_months(
-    memberships: MembershipHistory,
-    as_of: Day,
-) -> SetOf<SubscriptionMonth, (Day, &'static str, Option<&'static str>, Option<bool>)> {
+fn subscription_months(memberships: MembershipHistory, as_of: Day) -> SetOf<SubscriptionMonth> {
     let rows = memberships.subscription_months(as_of).map(|row| {
         check_for_interrupts!();
         (row.month, row.membership.name(), row.at_end.map(|membership| membership.name()), row.has_ended)
@@ -59,12 +50,7 @@ fn subscription_months(
 }
 
 #[pg_extern(immutable, strict, parallel_safe, cost = 100)]
-#[allow(clippy::type_complexity)]
-fn subscription_cycles(
-    memberships: MembershipHistory,
-    cycle_length: Interval,
-    as_of: Day,
-) -> SetOf<SubscriptionCycle, (i32, i32, Day, Option<bool>)> {
+fn subscription_cycles(memberships: MembershipHistory, cycle_length: Interval, as_of: Day) -> SetOf<SubscriptionCycle> {
     let step = Step::new(cycle_length.months(), cycle_length.days(), cycle_length.micros()).or_raise();
     let rows = memberships.subscription_cycles(step, as_of).map(|row| {
         check_for_interrupts!();

@@ -27,8 +27,7 @@ fn preset_policy(name: &str) -> SegmentPolicy {
 }
 
 #[pg_extern(immutable, strict, parallel_safe, cost = 10)]
-#[allow(clippy::type_complexity)]
-fn policy_presets() -> SetOf<PolicyPreset, (&'static str, &'static str, &'static str, &'static str, &'static str)> {
+fn policy_presets() -> SetOf<PolicyPreset> {
     let row = |preset: &Preset| (preset.name, preset.title, preset.title_ja, preset.description, preset.description_ja);
     SetOf::new(PRESETS.iter().map(row))
 }
@@ -39,32 +38,32 @@ fn effective_policy(policy: Option<SegmentPolicy>) -> Jsonb {
 }
 
 #[pg_extern(immutable, parallel_safe, cost = 1000)]
-fn check_policy(policy: Option<SegmentPolicy>) -> SetOf<PolicyFinding, (&'static str, String, String)> {
+fn check_policy(policy: Option<SegmentPolicy>) -> SetOf<PolicyFinding> {
     let findings = document_of(&policy).check().or_raise();
     SetOf::new(findings.into_iter().map(Finding::into_row))
 }
 
 #[pg_extern(immutable, strict, parallel_safe, cost = 10)]
-fn lifecycle_states() -> SetOf<LifecycleStateLabel, (&'static str, i32, &'static str, &'static str)> {
+fn lifecycle_states() -> SetOf<LifecycleStateLabel> {
     SetOf::new(
         (1..).zip(LifecycleState::ALL).map(|(order, state)| (state.name(), order, state.label_en(), state.label_ja())),
     )
 }
 
 #[pg_extern(immutable, strict, parallel_safe, cost = 10)]
-fn purchase_stages() -> SetOf<PurchaseStageLabel, (&'static str, i32, &'static str, &'static str)> {
+fn purchase_stages() -> SetOf<PurchaseStageLabel> {
     SetOf::new(
         (1..).zip(PurchaseStage::ALL).map(|(order, stage)| (stage.name(), order, stage.label_en(), stage.label_ja())),
     )
 }
 
 #[pg_extern(immutable, strict, parallel_safe, cost = 10)]
-fn vip_tiers() -> SetOf<VipTierLabel, (&'static str, i32, &'static str, &'static str)> {
+fn vip_tiers() -> SetOf<VipTierLabel> {
     SetOf::new((1..).zip(VipTier::ALL).map(|(order, tier)| (tier.name(), order, tier.label_en(), tier.label_ja())))
 }
 
 #[pg_extern(immutable, strict, parallel_safe, cost = 10)]
-fn memberships() -> SetOf<MembershipLabel, (&'static str, i32, &'static str, &'static str)> {
+fn memberships() -> SetOf<MembershipLabel> {
     SetOf::new(
         (1..)
             .zip(Membership::ALL)
@@ -73,7 +72,7 @@ fn memberships() -> SetOf<MembershipLabel, (&'static str, i32, &'static str, &'s
 }
 
 #[pg_extern(immutable, strict, parallel_safe, cost = 10)]
-fn dormancy_categories() -> SetOf<DormancyCategoryLabel, (&'static str, i32, &'static str, &'static str)> {
+fn dormancy_categories() -> SetOf<DormancyCategoryLabel> {
     SetOf::new(
         (1..)
             .zip(DormancyCategory::BY_EXPECTED_RESPONSE)
@@ -82,7 +81,7 @@ fn dormancy_categories() -> SetOf<DormancyCategoryLabel, (&'static str, i32, &'s
 }
 
 #[pg_extern(immutable, strict, parallel_safe, cost = 10)]
-fn dormancy_reasons() -> SetOf<DormancyReasonLabel, (&'static str, i32, &'static str, &'static str)> {
+fn dormancy_reasons() -> SetOf<DormancyReasonLabel> {
     SetOf::new(
         (1..)
             .zip(DormancyReason::BY_EXPECTED_RESPONSE)
@@ -91,10 +90,7 @@ fn dormancy_reasons() -> SetOf<DormancyReasonLabel, (&'static str, i32, &'static
 }
 
 #[pg_extern(immutable, parallel_safe, cost = 1000)]
-#[allow(clippy::type_complexity)]
-fn next_actions(
-    policy: default!(Option<SegmentPolicy>, "NULL"),
-) -> SetOf<NextActionRule, (i32, String, String, &'static str, String, String)> {
+fn next_actions(policy: default!(Option<SegmentPolicy>, "NULL")) -> SetOf<NextActionRule> {
     let rules = &policy_of(&policy).next_action.rules;
     let rows: Vec<_> = (1..)
         .zip(rules)

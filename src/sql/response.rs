@@ -8,7 +8,6 @@ use super::types::{SegmentPolicy, policy_of};
 use crate::contact::{ChannelResponse, ContactHistory};
 use crate::customer::Customer;
 use crate::day::Day;
-use crate::decimal::Decimal;
 use crate::dormancy::DormancyReason;
 use crate::dormancy_response::{DormantKind, DormantResponse, KindResponse};
 use crate::engagement::EngagementHistory;
@@ -19,13 +18,12 @@ use crate::memory;
 use crate::proportion::Proportion;
 
 #[pg_extern(immutable, parallel_safe, cost = 50)]
-#[allow(clippy::type_complexity)]
 fn channel_responses(
     history: Option<PurchaseHistory>,
     contacts: Option<ContactHistory>,
     as_of: Option<Day>,
     policy: default!(Option<SegmentPolicy>, "NULL"),
-) -> SetOf<AnsweringChannel, (Option<String>, i32, i32, i32, i32, bool, Day, Option<Day>)> {
+) -> SetOf<AnsweringChannel> {
     let (Some(log), Some(as_of)) = (contacts, as_of) else {
         return SetOf::empty();
     };
@@ -43,7 +41,6 @@ fn channel_responses(
 }
 
 #[pg_extern(immutable, parallel_safe, cost = 300)]
-#[allow(clippy::type_complexity)]
 fn dormant_responses(
     history: Option<PurchaseHistory>,
     contacts: Option<ContactHistory>,
@@ -52,7 +49,7 @@ fn dormant_responses(
     engagement: default!(Option<EngagementHistory>, "NULL"),
     membership: default!(Option<Membership>, "NULL"),
     memberships: default!(Option<MembershipHistory>, "NULL"),
-) -> SetOf<DormantAnswer, (&'static str, i32, i32, bool)> {
+) -> SetOf<DormantAnswer> {
     let (Some(log), Some(as_of)) = (contacts, as_of) else {
         return SetOf::empty();
     };
@@ -67,17 +64,13 @@ fn dormant_responses(
 const MAX_KINDS: usize = 100_000;
 
 #[pg_extern(immutable, parallel_safe, cost = 100)]
-#[allow(clippy::type_complexity)]
 fn dormant_response_order(
     reasons: Option<Array<&str>>,
     years: Option<Array<i32>>,
     contacted: Option<Array<i64>>,
     answered: Option<Array<i64>>,
     policy: default!(Option<SegmentPolicy>, "NULL"),
-) -> SetOf<
-    DormantResponseRank,
-    (i32, &'static str, i32, i64, i64, Option<Decimal>, Option<Decimal>, Option<Decimal>, &'static str),
-> {
+) -> SetOf<DormantResponseRank> {
     let (Some(reasons), Some(years), Some(contacted), Some(answered)) = (reasons, years, contacted, answered) else {
         return SetOf::empty();
     };

@@ -27,9 +27,7 @@ fn preset_scenario(name: &str) -> Scenario {
 }
 
 #[pg_extern(immutable, strict, parallel_safe, cost = 1000)]
-#[allow(clippy::type_complexity)]
-fn scenario_presets()
--> SetOf<ScenarioPreset, (&'static str, i32, &'static str, String, String, &'static str, &'static str)> {
+fn scenario_presets() -> SetOf<ScenarioPreset> {
     SetOf::new(PRESETS.iter().map(|entry| {
         let scenario = preset(entry.name).or_raise();
         let plan = scenario.plan();
@@ -52,14 +50,13 @@ fn scenario_presets()
 fn check_scenario(
     scenario: Option<Scenario>,
     policy: default!(Option<SegmentPolicy>, "NULL"),
-) -> SetOf<ScenarioFinding, (&'static str, String, String)> {
+) -> SetOf<ScenarioFinding> {
     let findings = scenario.map(|scenario| scenario.plan().findings(policy_of(&policy))).unwrap_or_default();
     SetOf::new(findings.into_iter().map(Finding::into_row))
 }
 
 #[pg_extern(immutable, strict, parallel_safe, cost = 10)]
-#[allow(clippy::type_complexity)]
-fn message_keys() -> SetOf<MessageTitle, (&'static str, i32, &'static str, &'static str, &'static str)> {
+fn message_keys() -> SetOf<MessageTitle> {
     SetOf::new(
         (1..)
             .zip(MESSAGES)
@@ -68,7 +65,7 @@ fn message_keys() -> SetOf<MessageTitle, (&'static str, i32, &'static str, &'sta
 }
 
 #[pg_extern(immutable, strict, parallel_safe, cost = 10)]
-fn due_step_reasons() -> SetOf<DueStepReasonLabel, (&'static str, i32, &'static str, &'static str)> {
+fn due_step_reasons() -> SetOf<DueStepReasonLabel> {
     SetOf::new((1..).zip(Why::ALL).map(|(order, why)| (why.name(), order, why.label_en(), why.label_ja())))
 }
 

@@ -1,8 +1,6 @@
 //! Functions that return a set of rows of a named row type, so that an upgrade can give the type one more attribute and the
 //! views that stand on the function stay. The types are declared in `row_types.sql`.
 
-use std::marker::PhantomData;
-
 use pgrx::callconv::{CallCx, RetAbi};
 use pgrx::pg_sys::{self, Oid};
 use pgrx::pgrx_sql_entity_graph::metadata::{
@@ -11,22 +9,27 @@ use pgrx::pgrx_sql_entity_graph::metadata::{
 use pgrx::{IntoDatum, iter::TableIterator};
 
 use super::call::check_attributes;
+use crate::day::Day;
+use crate::decimal::Decimal;
 
 /// A row type of `row_types.sql`.
 pub trait RowType {
     /// A set of it in SQL.
     const SET: &'static str;
+    /// Its columns in Rust.
+    type Columns: Columns + RetAbi + 'static;
 }
 
-/// Names the row types of `row_types.sql` in Rust.
+/// Names the row types of `row_types.sql` in Rust, and says what their columns are there.
 macro_rules! row_types {
-    ($($marker:ident = $sql:literal;)*) => {
+    ($($marker:ident = $sql:literal $columns:ty;)*) => {
         $(
             #[doc = concat!("The row type `", $sql, "`.")]
             pub struct $marker;
 
             impl RowType for $marker {
                 const SET: &'static str = concat!("SETOF ", $sql);
+                type Columns = $columns;
             }
 
             // SAFETY: only a name: no function takes or returns a value of the marker.
@@ -42,41 +45,53 @@ macro_rules! row_types {
     };
 }
 
+/// A value of a list, its place, and its label in English and Japanese.
+type Label = (&'static str, i32, &'static str, &'static str);
+
 row_types! {
-    AbFactor = "ab_factor";
-    AbVerdict = "ab_verdict";
-    AnsweringChannel = "answering_channel";
-    ChosenColumn = "_chosen_column";
-    CustomerColumn = "customer_column";
-    CustomerMonth = "customer_month";
-    DormancyCategoryLabel = "dormancy_category_label";
-    DormancyReasonLabel = "dormancy_reason_label";
-    DormantAnswer = "dormant_answer";
-    DormantResponseRank = "dormant_response_rank";
-    DueStepReasonLabel = "due_step_reason_label";
-    KpiLabel = "kpi_label";
-    LifecycleStateLabel = "lifecycle_state_label";
-    ListLabel = "list_label";
-    MembershipLabel = "membership_label";
-    MembershipMomentLabel = "membership_moment_label";
-    MembershipPeriod = "membership_period";
-    MessageTitle = "message_title";
-    MonthOfPurchases = "month_of_purchases";
-    NextActionRule = "next_action_rule";
-    PolicyFinding = "policy_finding";
-    PolicyPreset = "policy_preset";
-    PurchaseStageLabel = "purchase_stage_label";
-    RfmSegmentLabel = "rfm_segment_label";
-    ScenarioFinding = "scenario_finding";
-    ScenarioPreset = "scenario_preset";
-    SegmentOnDay = "segment_on_day";
-    SourceColumn = "_source_column";
-    StateMovement = "state_movement";
-    StatePeriod = "state_period";
-    SubscriptionCycle = "subscription_cycle";
-    SubscriptionMonth = "subscription_month";
-    ViewColumn = "_view_column";
-    VipTierLabel = "vip_tier_label";
+    AbFactor = "ab_factor" (&'static str, i32, Decimal, &'static str, &'static str);
+    AbVerdict = "ab_verdict" Label;
+    AnsweringChannel = "answering_channel" (Option<String>, i32, i32, i32, i32, bool, Day, Option<Day>);
+    ChosenColumn = "_chosen_column" (&'static str, Vec<i32>);
+    CustomerColumn = "customer_column" (i32, &'static str, &'static str, &'static str, &'static str);
+    CustomerMonth = "customer_month" (Day, Day, &'static str, &'static str, Option<i32>, i64, Decimal);
+    DormancyCategoryLabel = "dormancy_category_label" Label;
+    DormancyReasonLabel = "dormancy_reason_label" Label;
+    DormantAnswer = "dormant_answer" (&'static str, i32, i32, bool);
+    DormantResponseRank = "dormant_response_rank" (
+        i32, &'static str, i32, i64, i64,
+        Option<Decimal>, Option<Decimal>, Option<Decimal>, &'static str
+    );
+    DueStepReasonLabel = "due_step_reason_label" Label;
+    KpiLabel = "kpi_label" (
+        &'static str, i32, &'static str, bool, bool,
+        i32, &'static str, &'static str, &'static str, &'static str
+    );
+    LifecycleStateLabel = "lifecycle_state_label" Label;
+    ListLabel = "list_label" (&'static str, &'static str, i32, &'static str, &'static str);
+    MembershipLabel = "membership_label" Label;
+    MembershipMomentLabel = "membership_moment_label" Label;
+    MembershipPeriod = "membership_period" (&'static str, Day, Option<Day>, &'static str);
+    MessageTitle = "message_title" (&'static str, i32, &'static str, &'static str, &'static str);
+    MonthOfPurchases = "month_of_purchases" (Day, i32, i64, Decimal);
+    NextActionRule = "next_action_rule" (i32, String, String, &'static str, String, String);
+    PolicyFinding = "policy_finding" (&'static str, String, String);
+    PolicyPreset = "policy_preset" (&'static str, &'static str, &'static str, &'static str, &'static str);
+    PurchaseStageLabel = "purchase_stage_label" Label;
+    RfmSegmentLabel = "rfm_segment_label" (String, i32, String, String);
+    ScenarioFinding = "scenario_finding" (&'static str, String, String);
+    ScenarioPreset = "scenario_preset" (&'static str, i32, &'static str, String, String, &'static str, &'static str);
+    SegmentOnDay = "segment_on_day" (Day, &'static str, Option<i32>, &'static str);
+    SourceColumn = "_source_column" (&'static str, &'static str, String, bool, Option<&'static str>);
+    StateMovement = "state_movement" (
+        Day, Day, &'static str, &'static str, Decimal,
+        Decimal, Option<String>, Option<String>, &'static str, &'static str
+    );
+    StatePeriod = "state_period" (&'static str, Day, Day);
+    SubscriptionCycle = "subscription_cycle" (i32, i32, Day, Option<bool>);
+    SubscriptionMonth = "subscription_month" (Day, &'static str, Option<&'static str>, Option<bool>);
+    ViewColumn = "_view_column" (Option<&'static str>, &'static str, &'static str, &'static str);
+    VipTierLabel = "vip_tier_label" Label;
 }
 
 /// The columns of a row, each a Rust value with its SQL type.
@@ -105,28 +120,30 @@ columns!(A, B, C, D, E, F, G, H);
 columns!(A, B, C, D, E, F, G, H, I);
 columns!(A, B, C, D, E, F, G, H, I, J);
 
-/// What a function returns that is declared as `RETURNS SETOF` the row type `T`, as rows of the columns `C`.
-pub struct SetOf<T, C>(TableIterator<'static, C>, PhantomData<T>);
+/// What a function returns that is declared as `RETURNS SETOF` the row type `T`.
+pub struct SetOf<T: RowType>(Rows<T>);
 
-impl<T, C: 'static> SetOf<T, C> {
+type Rows<T> = TableIterator<'static, <T as RowType>::Columns>;
+
+impl<T: RowType> SetOf<T> {
     /// These rows.
-    pub fn new(rows: impl IntoIterator<Item = C> + 'static) -> Self {
-        SetOf(TableIterator::new(rows), PhantomData)
+    pub fn new(rows: impl IntoIterator<Item = T::Columns> + 'static) -> Self {
+        SetOf(TableIterator::new(rows))
     }
 
     /// No rows.
     pub fn empty() -> Self {
-        SetOf(TableIterator::empty(), PhantomData)
+        SetOf(TableIterator::empty())
     }
 
     /// One row.
-    pub fn once(row: C) -> Self {
-        SetOf(TableIterator::once(row), PhantomData)
+    pub fn once(row: T::Columns) -> Self {
+        SetOf(TableIterator::once(row))
     }
 }
 
 // SAFETY: the rows have the type that the declaration names, which is compared before the first row is made.
-unsafe impl<T: RowType + SqlTranslatable, C> SqlTranslatable for SetOf<T, C> {
+unsafe impl<T: RowType + SqlTranslatable> SqlTranslatable for SetOf<T> {
     const TYPE_IDENT: &'static str = T::TYPE_IDENT;
     const TYPE_ORIGIN: TypeOrigin = T::TYPE_ORIGIN;
     const ARGUMENT_SQL: Result<SqlMappingRef, ArgumentError> = Err(ArgumentError::SetOf);
@@ -135,17 +152,17 @@ unsafe impl<T: RowType + SqlTranslatable, C> SqlTranslatable for SetOf<T, C> {
 }
 
 // SAFETY: all is left to the iterator of pgrx, but for the comparison of the row type at the first call of a query.
-unsafe impl<T, C: Columns + RetAbi> RetAbi for SetOf<T, C> {
-    type Item = <TableIterator<'static, C> as RetAbi>::Item;
-    type Ret = <TableIterator<'static, C> as RetAbi>::Ret;
+unsafe impl<T: RowType> RetAbi for SetOf<T> {
+    type Item = <Rows<T> as RetAbi>::Item;
+    type Ret = <Rows<T> as RetAbi>::Ret;
 
     unsafe fn check_fcinfo_and_prepare(fcinfo: pg_sys::FunctionCallInfo) -> CallCx {
         // SAFETY: the caller promises a live call frame, whose fn_extra is NULL before the first row.
         unsafe {
             if (*(*fcinfo).flinfo).fn_extra.is_null() {
-                check_attributes(fcinfo, &C::types());
+                check_attributes(fcinfo, &T::Columns::types());
             }
-            TableIterator::<C>::check_fcinfo_and_prepare(fcinfo)
+            Rows::<T>::check_fcinfo_and_prepare(fcinfo)
         }
     }
 
@@ -155,7 +172,7 @@ unsafe impl<T, C: Columns + RetAbi> RetAbi for SetOf<T, C> {
 
     unsafe fn box_ret_in_fcinfo(fcinfo: pg_sys::FunctionCallInfo, ret: Self::Ret) -> pg_sys::Datum {
         // SAFETY: as the caller promises.
-        unsafe { TableIterator::<C>::box_ret_in_fcinfo(fcinfo, ret) }
+        unsafe { Rows::<T>::box_ret_in_fcinfo(fcinfo, ret) }
     }
 
     unsafe fn move_into_fcinfo_fcx(self, fcinfo: pg_sys::FunctionCallInfo) {
@@ -170,11 +187,11 @@ unsafe impl<T, C: Columns + RetAbi> RetAbi for SetOf<T, C> {
 
     unsafe fn ret_from_fcinfo_fcx(fcinfo: pg_sys::FunctionCallInfo) -> Self::Ret {
         // SAFETY: as the caller promises.
-        unsafe { TableIterator::<C>::ret_from_fcinfo_fcx(fcinfo) }
+        unsafe { Rows::<T>::ret_from_fcinfo_fcx(fcinfo) }
     }
 
     unsafe fn finish_call_fcinfo(fcinfo: pg_sys::FunctionCallInfo) {
         // SAFETY: as the caller promises.
-        unsafe { TableIterator::<C>::finish_call_fcinfo(fcinfo) }
+        unsafe { Rows::<T>::finish_call_fcinfo(fcinfo) }
     }
 }

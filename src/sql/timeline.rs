@@ -37,7 +37,7 @@ fn state_timeline(
     engagement: default!(Option<EngagementHistory>, "NULL"),
     membership: default!(Option<Membership>, "NULL"),
     memberships: default!(Option<MembershipHistory>, "NULL"),
-) -> SetOf<StatePeriod, (&'static str, Day, Day)> {
+) -> SetOf<StatePeriod> {
     let (Some(from_day), Some(to_day)) = (from_day, to_day) else {
         return SetOf::empty();
     };
@@ -95,7 +95,7 @@ fn previous_state(
 }
 
 #[pg_extern(immutable, parallel_safe, cost = 1000)]
-#[allow(clippy::too_many_arguments, clippy::type_complexity)]
+#[allow(clippy::too_many_arguments)]
 fn segment_history(
     history: Option<PurchaseHistory>,
     from_day: Option<Day>,
@@ -105,7 +105,7 @@ fn segment_history(
     engagement: default!(Option<EngagementHistory>, "NULL"),
     membership: default!(Option<Membership>, "NULL"),
     memberships: default!(Option<MembershipHistory>, "NULL"),
-) -> SetOf<SegmentOnDay, (Day, &'static str, Option<i32>, &'static str)> {
+) -> SetOf<SegmentOnDay> {
     let (Some(from_day), Some(to_day), Some(step)) = (from_day, to_day, step) else {
         return SetOf::empty();
     };

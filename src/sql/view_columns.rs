@@ -478,8 +478,7 @@ const VIEW_COLUMNS: &[(&str, &str, &str, &str)] = &[
 
 /// The columns of `segment_customer` say in all relations what they say there.
 #[pg_extern(name = "_view_columns", immutable, strict, parallel_safe, cost = 10)]
-#[allow(clippy::type_complexity)]
-fn view_columns() -> SetOf<ViewColumn, (Option<&'static str>, &'static str, &'static str, &'static str)> {
+fn view_columns() -> SetOf<ViewColumn> {
     let own = VIEW_COLUMNS.iter().map(|&(suffix, name, en, ja)| (Some(suffix).filter(|s| !s.is_empty()), name, en, ja));
     SetOf::new(own.chain(COLUMNS.iter().map(|column| (None, column.name, column.en, column.ja))))
 }

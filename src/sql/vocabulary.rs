@@ -12,8 +12,7 @@ use crate::rfm::Segment;
 use crate::vocabulary::{LISTS, Language, List};
 
 #[pg_extern(immutable, strict, parallel_safe, cost = 10)]
-#[allow(clippy::type_complexity)]
-fn labels() -> SetOf<ListLabel, (&'static str, &'static str, i32, &'static str, &'static str)> {
+fn labels() -> SetOf<ListLabel> {
     SetOf::new(LISTS.iter().flat_map(|list| {
         (1..).zip(list.labels()).map(|(order, label)| (list.name, label.name, order, label.en, label.ja))
     }))
@@ -40,10 +39,7 @@ fn audit_text(english: &str, lang: &str) -> String {
 }
 
 #[pg_extern(immutable, parallel_safe, cost = 1000)]
-#[allow(clippy::type_complexity)]
-fn rfm_segments(
-    policy: default!(Option<SegmentPolicy>, "NULL"),
-) -> SetOf<RfmSegmentLabel, (String, i32, String, String)> {
+fn rfm_segments(policy: default!(Option<SegmentPolicy>, "NULL")) -> SetOf<RfmSegmentLabel> {
     let rows: Vec<_> = (1..)
         .zip(policy_of(&policy).segments.names())
         .map(|(order, name)| {

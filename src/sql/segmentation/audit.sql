@@ -229,7 +229,8 @@ FROM (
         INTO found USING as_of, (cuts ->> 0)::numeric, (cuts ->> -1)::numeric;
     IF as_of - found.last_on > at_risk_after THEN
         RETURN QUERY SELECT 'orders end long before as_of', found.orders, 1.000000, found.last_on::text,
-            format('nobody is active; days from the last order to as_of: %s; days after which customers are at risk: %s; '
+            format('nobody is active; days from the last order to as_of: %s; '
+                   'days after which customers are at risk: %s; '
                    'load the orders since, or ask for the day on which the data ends: as_of => %L',
                    as_of - found.last_on, at_risk_after, found.last_on);
     END IF;
@@ -433,7 +434,8 @@ HAVING count(*) > 1$sql$, s.currency, order_rows);
     END IF;
     RETURN QUERY SELECT * FROM @extschema@._audit_answers(s, policy);
     FOR other IN SELECT * FROM @extschema@._sources(s) AS t
-                 WHERE t.source IN ('engagement', 'contacts', 'membership_log', 'customers') AND t.relation IS NOT NULL LOOP
+                 WHERE t.source IN ('engagement', 'contacts', 'membership_log', 'customers')
+                     AND t.relation IS NOT NULL LOOP
         RETURN QUERY SELECT * FROM @extschema@._audit_source_rows(s, other.source);
         RETURN QUERY SELECT * FROM @extschema@._audit_words(s, other.source, policy);
         RETURN QUERY SELECT * FROM @extschema@._audit_strangers(s, other.source);
@@ -476,8 +478,9 @@ $index$;
 COMMENT ON FUNCTION _an_index_leads_with(regclass, text[]) IS
     'Part of segmentations: whether a table has an index of which these are the first columns.';
 
-CREATE FUNCTION _show_finding(s segmentation_settings, finding text, rows bigint, share numeric, example text, effect text)
-    RETURNS void
+CREATE FUNCTION _show_finding(
+    s segmentation_settings, finding text, rows bigint, share numeric, example text, effect text
+) RETURNS void
 LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp
 AS $show$
 BEGIN

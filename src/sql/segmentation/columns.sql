@@ -7,7 +7,8 @@ AS $sources$
 BEGIN
     RETURN QUERY
         VALUES ('orders', s.orders), ('engagement', s.engagement), ('contacts', s.contacts),
-               ('membership_log', s.membership_log), ('customers', s.customers), ('targets', s.targets), ('costs', s.costs);
+               ('membership_log', s.membership_log), ('customers', s.customers),
+               ('targets', s.targets), ('costs', s.costs);
 END
 $sources$;
 COMMENT ON FUNCTION _sources(segmentation_settings) IS

@@ -206,7 +206,8 @@ $sql$WITH counted AS (
                 ELSE round(c.numerator / nullif(c.denominator, 0), 6) END AS actual,
            %3$s
 )
-SELECT %4$sc.kpi, c.period, CASE p.lang WHEN 'ja' THEN k.label_ja ELSE k.label_en END AS kpi_label, k.sort_order AS kpi_order, k.unit, c.numerator, c.denominator,
+SELECT %4$sc.kpi, c.period, CASE p.lang WHEN 'ja' THEN k.label_ja ELSE k.label_en END AS kpi_label,
+       k.sort_order AS kpi_order, k.unit, c.numerator, c.denominator,
        c.actual, i.rate_low AS actual_low, i.rate_high AS actual_high, e.final_on, e.final_on > p.as_of AS is_interim,
        c.target, a.target_so_far,
        CASE WHEN k.lower_is_better THEN c.actual <= a.target_so_far ELSE c.actual >= a.target_so_far END AS on_track

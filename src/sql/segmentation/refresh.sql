@@ -120,7 +120,8 @@ BEGIN
     END IF;
     found := coalesce(found, @extschema@.default_policy());
     EXECUTE format('SELECT coalesce(@extschema@.learn_policy(history, $1, $2), $2) FROM %s '
-                   'WHERE @extschema@.orders(history, $1) > 0', @extschema@._lock_and_check(s, 'histories', 'ACCESS SHARE MODE'))
+                   'WHERE @extschema@.orders(history, $1) > 0',
+                   @extschema@._lock_and_check(s, 'histories', 'ACCESS SHARE MODE'))
         INTO found USING on_day, found;
     limits := @extschema@.effective_policy(found) -> 'lifecycle';
     RAISE NOTICE '%: learned over the policy in force: at risk after % days, dormant after % (%)', s.name,
@@ -217,8 +218,8 @@ BEGIN
     FOR stored_table IN SELECT * FROM @extschema@._relations(s, true) AS r
                   WHERE r.is_wanted AND r.kind = 'TABLE' AND r.query IS NOT NULL ORDER BY r.place LOOP
         IF stored_table.suffix IN ('histories', 'first_orders') AND touched IS NOT NULL THEN
-            written := @extschema@._write_differences(s, stored_table.suffix, stored_table.keys, CASE stored_table.suffix
-                WHEN 'histories' THEN @extschema@._histories_sql(s, touched)
+            written := @extschema@._write_differences(s, stored_table.suffix, stored_table.keys,
+                CASE stored_table.suffix WHEN 'histories' THEN @extschema@._histories_sql(s, touched)
                 ELSE @extschema@._first_orders_sql(s, touched) END, touched);
             PERFORM @extschema@._report(s, stored_table.suffix || ' of noted customers', written, since);
         ELSE

@@ -6,7 +6,8 @@ CREATE FUNCTION _channels_sql(s segmentation_settings) RETURNS text
 LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp
 AS $channels$
     SELECT format(
-$sql$SELECT %1$sc.channel, c.customers, c.contacts, c.judged, c.answered, w.rate, w.rate_low, w.rate_high, c.silent_customers
+$sql$SELECT %1$sc.channel, c.customers, c.contacts, c.judged, c.answered, w.rate, w.rate_low, w.rate_high,
+       c.silent_customers
 FROM (
     SELECT %2$scoalesce(r.channel, 'unknown') AS channel, count(*) AS customers, sum(r.contacts)::bigint AS contacts,
            sum(r.judged)::bigint AS judged, sum(r.answered)::bigint AS answered,
@@ -44,8 +45,8 @@ $sql$WITH kinds AS (
     WHERE k.dormant_year IS NOT NULL
     GROUP BY %1$sk.dormancy_reason, k.dormant_year
 )
-SELECT %7$se.expected_order, e.dormancy_reason, %8$s AS reason_label, e.dormant_year, k.customers, e.contacted, e.answered,
-       e.rate, e.rate_low, e.rate_high, e.source
+SELECT %7$se.expected_order, e.dormancy_reason, %8$s AS reason_label, e.dormant_year, k.customers,
+       e.contacted, e.answered, e.rate, e.rate_low, e.rate_high, e.source
 FROM (
     SELECT %9$sarray_agg(k.dormancy_reason) AS reasons, array_agg(k.dormant_year) AS years,
            array_agg(k.contacted) AS contacted, array_agg(k.answered) AS answered
@@ -57,7 +58,8 @@ CROSS JOIN LATERAL @extschema@.dormant_response_order(a.reasons, a.years, a.cont
 JOIN kinds AS k ON k.dormancy_reason = e.dormancy_reason AND k.dormant_year = e.dormant_year%11$s$sql$,
         @extschema@._tenant_column(s, 'k'), @extschema@._tenant_column(s, 'f'), @extschema@._relation(s, 'facts'),
         @extschema@._tenant_column(s, 'c'), @extschema@._relation(s, 'customers'), @extschema@._relation(s, 'status'),
-        @extschema@._tenant_column(s, 'a'), @extschema@._label('dormancy_reason', 'e.dormancy_reason'), @extschema@._tenant_column(s, 'k'),
+        @extschema@._tenant_column(s, 'a'), @extschema@._label('dormancy_reason', 'e.dormancy_reason'),
+        @extschema@._tenant_column(s, 'k'),
         CASE WHEN s.tenant IS NULL THEN '' ELSE format('GROUP BY k.%I', s.tenant) END,
         coalesce(' AND ' || @extschema@._same_columns(s, ARRAY[s.tenant], 'k', 'a'), ''))
 $response$;

@@ -155,7 +155,8 @@ DECLARE
     relation regclass := @extschema@._source_table(s, 'engagement');
     keys text := @extschema@._key_list(s, 'r');
     events text := format('SELECT %s, %s AS kind, %s AS happened_on FROM %s AS e WHERE %s',
-        @extschema@._keys_as_in_orders(s, 'engagement', 'e'), @extschema@._word(s, 'engagement', 'engagement_kinds', 'e'),
+        @extschema@._keys_as_in_orders(s, 'engagement', 'e'),
+        @extschema@._word(s, 'engagement', 'engagement_kinds', 'e'),
         @extschema@._day(s, relation, 'e', s.engagement_happened_at), relation,
         @extschema@._has_key(s, 'engagement', 'e'));
 BEGIN
@@ -186,8 +187,8 @@ $contacts$;
 COMMENT ON FUNCTION _contacts_sql(segmentation_settings) IS
     'Part of segmentations: the SELECT of the logs of contacts, one row a customer who was contacted.';
 
--- Where the log has moments, the last one of a day counts, so that a click that was taken back at once is none; of those
--- without a time of day all do, and the aggregate decides.
+-- Where the log has moments, the last one of a day counts, so that a click that was taken back at once is none; of
+-- those without a time of day all do, and the aggregate decides.
 CREATE FUNCTION _memberships_sql(s segmentation_settings) RETURNS text
 LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp
 AS $memberships$
@@ -200,7 +201,8 @@ DECLARE
         @extschema@._keys_as_in_orders(s, 'membership_log', 'm'), membership, day, s.membership_log_since, relation,
         concat_ws(' AND ', @extschema@._has_key(s, 'membership_log', 'm'), format('(%s) IS NOT NULL', membership)));
     last_of_day text := format(
-        'SELECT r.*, r.entered_at = pg_catalog.max(r.entered_at) OVER (PARTITION BY %s, r.since) AS is_last FROM (%s) AS r',
+        'SELECT r.*, r.entered_at = pg_catalog.max(r.entered_at) OVER (PARTITION BY %s, r.since) AS is_last'
+        ' FROM (%s) AS r',
         keys, log);
 BEGIN
     RETURN format('SELECT %s, @extschema@.membership_history(r.membership, r.since) AS memberships', keys)

@@ -30,7 +30,7 @@ BEGIN
     FOR list IN SELECT * FROM @extschema@._word_lists(s) LOOP
         IF NOT list.is_used AND list.words IS NOT NULL AND given ? list.argument THEN
             PERFORM @extschema@._refuse(format('%s is given without %s', list.argument, list.sources),
-                                        'Name the table too.');
+                                        format('Name the table too: %s => ...', list.sources));
         ELSIF NOT list.is_used THEN
             s := @extschema@._with_changes(s, jsonb_build_object(list.argument, NULL));
         ELSIF jsonb_typeof(list.words) <> 'object' THEN
