@@ -7,10 +7,16 @@ use std::fs;
 /// The CDNOW sample with its segmentation, as `make demo` makes it.
 fn demo() -> Database {
     let database = Database::new("examples");
-    database.psql("CREATE TABLE public.orders (customer_id text NOT NULL, ordered_on date NOT NULL, amount numeric)");
-    assert_eq!(database.copy_csv("public.orders", &file("sql/demo/cdnow_sample.csv")), 6_919);
-    let parts = ["sql/demo/policy_cdnow.sql", "sql/demo/segments.sql"].map(read);
-    database.psql(&format!("\\set as_of 1998-06-30\nSET client_min_messages = warning;\n{}", parts.concat()));
+    database.psql(
+        "CREATE TABLE public.csv (line bigint GENERATED ALWAYS AS IDENTITY (START 2), c1 text, c2 text, c3 text, c0 text)",
+    );
+    assert_eq!(database.copy_csv("public.csv (c1, c2, c3)", &file("sql/demo/cdnow_sample.csv")), 6_919);
+    let parts = ["sql/demo/load.sql", "sql/demo/policy_cdnow.sql", "sql/demo/segments.sql"].map(read);
+    database.psql(&format!(
+        "\\set customer c1\n\\set date c2\n\\set amount c3\n\\set order c0\n\\set as_of 1998-06-30\n\
+         SET client_min_messages = warning;\n{}",
+        parts.concat()
+    ));
     database
 }
 

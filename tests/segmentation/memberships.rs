@@ -84,6 +84,43 @@ fn a_refresh_reads_the_log_and_another_day_sees_another_membership() {
     assert_eq!(count(&mut client, "SELECT count(*) FROM pg_class WHERE relname LIKE 'shop\\_%'"), 0);
 }
 
+/// The shop's own words hold in the log as in the customers' table, and those that nobody knows are refused all at once.
+#[test]
+fn a_log_may_have_the_shops_own_words() {
+    let (_database, mut client) = with_orders("segmentation_log_words");
+    batch(
+        &mut client,
+        "CREATE TABLE log (customer_id int, membership text, since date);
+         INSERT INTO log VALUES (1, '入会', '2025-01-10'), (1, '退会済', '2026-01-10'), (2, ' ', '2026-01-10'), (3, 'test', '2026-01-10'),
+             (4, '02', '2026-01-10')",
+    );
+    let create = |words: &str| {
+        format!(
+            "SELECT create_segmentation('shop', 'sales.orders', as_of => '2026-06-30', membership_log => 'log'{words})"
+        )
+    };
+    let (sqlstate, message, hint) = expect_error(&mut client, &create(""));
+    assert_eq!(sqlstate, "22023", "{message}");
+    for word in ["入会", "退会済", "test"] {
+        assert!(message.contains(word) && hint.contains(&format!("\"{word}\"")), "{message}: {hint}");
+    }
+    let words = r#", memberships => '{"入会": "continuing", "退会済": "withdrawn", "test": null}'"#;
+    batch(&mut client, &create(words));
+    let found =
+        "SELECT string_agg(concat_ws(' ', customer_id, memberships), ', ' ORDER BY customer_id) FROM shop_memberships";
+    assert_eq!(
+        text(&mut client, found),
+        r#"1 {"2025-01-10": "continuing", "2026-01-10": "withdrawn"}, 4 {"2026-01-10": "paused"}"#
+    );
+    let unknown = format!(
+        "SELECT count(*) FROM audit_orders('sales.orders', membership_log => 'log'{words}) WHERE finding ~ 'unknown'"
+    );
+    assert_eq!(count(&mut client, &unknown), 0);
+    let unknown = "SELECT concat_ws(' ', rows, share) FROM audit_orders('sales.orders', membership_log => 'log')
+                   WHERE finding = 'membership_log: unknown membership'";
+    assert_eq!(text(&mut client, unknown), "3 0.600000");
+}
+
 /// An unknown membership is an error that names the segmentation and the value, and nothing is left behind.
 #[test]
 fn a_log_that_cannot_be_read_is_refused() {
