@@ -31,7 +31,7 @@ help:
 	@echo 'make bench      speed and memory, as ratios to plain SQL; one of them: make bench BENCH=speed, BENCH=segmentation'
 	@echo 'make deps       install what building and testing lack (Debian); demo, test and bench do it too, nothing else does'
 	@echo 'make            only the extension; make schema: write its install script sql/pg_rfm--*.sql again'
-	@echo 'make lint       fmt and clippy, warnings are errors'
+	@echo 'make lint       fmt and clippy, warnings are errors; cargo-deny, where it is installed'
 	@echo 'All take PG_CONFIG=/path/to/pg_config; without it, the newest PostgreSQL of pgrx.toml that is installed.'
 
 deps:
@@ -74,6 +74,7 @@ lint:
 	cargo fmt --check
 	cargo clippy $(CORE) --all-targets -- -D warnings
 	cargo clippy $(CORE) --lib --release --features $(PG) -- -D warnings
+	@if command -v cargo-deny >/dev/null; then cargo deny --locked check; else echo 'cargo-deny is not installed: crates not checked'; fi
 
 # Settings of a small real server: durable, so that the floor pays what a shop's server pays, on an SSD.
 BENCH ?= speed segmentation
