@@ -13,7 +13,7 @@ CLUSTER    = PG_CONFIG="$(PG_CONFIG)" PG_RFM_SO="$(SO)" tests/support/cluster.sh
 
 export PGRX_PG_CONFIG_PATH = $(PG_CONFIG)
 
-.PHONY: all help deps build schema install install-files uninstall package test matrix lint bench demo demo-stop clean
+.PHONY: all help deps build schema install install-files uninstall package test matrix lint bench sidecar demo demo-stop clean
 
 # Steps that install what is missing come before those that need it; cargo uses all cores by itself.
 .NOTPARALLEL:
@@ -29,6 +29,7 @@ help:
 	@echo 'make install    into the PostgreSQL of PG_CONFIG (also: DESTDIR=..., make uninstall)'
 	@echo 'make package    a Debian package for the PostgreSQL of PG_CONFIG, into target/package'
 	@echo 'make bench      speed and memory, as ratios to plain SQL; one of them: make bench BENCH=speed, BENCH=segmentation'
+	@echo 'make sidecar    docs/managed-clouds.md with two PostgreSQL servers on this machine: the answers compared, seconds printed'
 	@echo 'make deps       install what building and testing lack (Debian); demo, test and bench do it too, nothing else does'
 	@echo 'make            only the extension; make schema: write its install script sql/pg_rfm--*.sql again'
 	@echo 'make lint       fmt and clippy, warnings are errors; cargo-deny, where it is installed'
@@ -81,6 +82,9 @@ BENCH ?= speed segmentation
 bench: deps build
 	@PG_RFM_SETTINGS='shared_buffers=4GB fsync=on full_page_writes=on synchronous_commit=on max_wal_size=4GB jit=off random_page_cost=1.1 work_mem=64MB' \
 	  $(CLUSTER) run bench cargo bench $(CORE) $(BENCH:%=--bench %) $(if $(ARGS),-- $(ARGS))
+
+sidecar: deps build
+	@PG_CONFIG="$(PG_CONFIG)" PG_RFM_SO="$(SO)" tests/bench/sidecar.sh $(ORDERS)
 
 demo: deps build
 	@$(CLUSTER) start demo
