@@ -1,10 +1,10 @@
 //! Building and installing name the packages that are missing; only `make deps` installs them.
 
 use crate::common::*;
-use std::fs;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
+use std::{env, fs};
 
 /// A folder with programs that stand in for pg_config, apt-get and sudo; the last two write down how they are called.
 struct Programs(PathBuf);
@@ -20,7 +20,9 @@ impl Programs {
         programs.add("sudo", &format!("echo sudo \"$@\" >>'{calls}'"));
         programs.add(
             "pg_config",
-            &format!("case $1 in --version) echo 'PostgreSQL 15.0' ;; --bindir) echo '{bindir}' ;; *) echo /nowhere ;; esac"),
+            &format!(
+                "case $1 in --version) echo 'PostgreSQL 15.0' ;; --bindir) echo '{bindir}' ;; *) echo /nowhere ;; esac"
+            ),
         );
         programs
     }
@@ -40,7 +42,7 @@ impl Programs {
         Command::new(command)
             .args(arguments)
             .current_dir(file(""))
-            .env("PATH", format!("{}:{}", self.0.display(), std::env::var("PATH").expect("there is a PATH")))
+            .env("PATH", format!("{}:{}", self.0.display(), env::var("PATH").expect("there is a PATH")))
             .env("PG_CONFIG", self.pg_config())
             .stdin(Stdio::null())
             .output()
@@ -74,13 +76,17 @@ fn where_no_package_of_debian_is_missing_it_says_what_is() {
     let programs = Programs::new("dependencies_other", "/opt/pg/bin");
     let output = programs.run("tests/support/deps.sh", &[]);
     let said = String::from_utf8_lossy(&output.stderr);
-    assert!(!output.status.success() && said.contains("no server headers (postgres.h) and no server (initdb)"), "{said}");
+    assert!(
+        !output.status.success() && said.contains("no server headers (postgres.h) and no server (initdb)"),
+        "{said}"
+    );
     assert_eq!(programs.calls(), "");
 }
 
 #[test]
 fn deps_installs_what_is_missing() {
     // The server that is tested is there; the stand-in says that its headers are not.
+    let variable = |name| env::var(name).expect("the tests run in `make test`");
     let bindir = variable("PG_RFM_BINDIR").replacen(&variable("PG_RFM_PREFIX"), "", 1);
     let Some(version) = bindir.strip_prefix("/usr/lib/postgresql/").and_then(|rest| rest.strip_suffix("/bin")) else {
         eprintln!("skipped: {bindir} is not from a package of Debian");
