@@ -1,3 +1,4 @@
+# shellcheck shell=bash disable=SC2154
 # Roots of Debian to try things in, for scripts that source this; $root is the folder of the one they mean. Needs root and
 # debootstrap. Reads PG_RFM_MIRROR (of Debian).
 

@@ -40,15 +40,16 @@ inside -- sh -c 'apt-get install -y -q /tmp/package/*.deb' >"$log" 2>&1 || { tai
 
 say "CREATE EXTENSION by the owner of a database"
 cp "$repo/packaging/try_deb.sql" "$root/tmp/try.sql"
+# shellcheck disable=SC2016 # expanded by the inner shell
 inside -- runuser -u postgres -- sh -euc '
 	cd /tmp
-	PATH=/usr/lib/postgresql/'"$major"'/bin:$PATH
+	PATH=/usr/lib/postgresql/$1/bin:$PATH
 	initdb -D data -A trust --locale=C.UTF-8 --encoding=UTF8 >initdb.log
 	pg_ctl -D data -s -w -l server.log -o "-c listen_addresses= -c unix_socket_directories=/tmp" start
 	trap "pg_ctl -D data -s -m fast stop" EXIT
 	export PGHOST=/tmp
 	psql -X -q -d postgres -c "CREATE ROLE keeper LOGIN" -c "CREATE DATABASE shop OWNER keeper"
-	psql -X -q -v ON_ERROR_STOP=1 -d shop -U keeper -f try.sql' || die "the extension does not work"
+	psql -X -q -v ON_ERROR_STOP=1 -d shop -U keeper -f try.sql' - "$major" || die "the extension does not work"
 
 say "apt-get purge"
 inside -- apt-get purge -y -q "$package" >"$log" 2>&1 || { tail -n 5 "$log" >&2; die "apt could not remove it"; }
