@@ -43,6 +43,7 @@ deps:
 build:
 	@$(DEPS) --check
 	@if command -v cargo >/dev/null; then \
+	  RUSTC_WRAPPER="$(abspath packaging/rustc.sh)" PG_RFM_TARGET="$(TARGET)" \
 	  cargo rustc --release --lib --crate-type cdylib $(CORE) --features $(PG) -- -C link-arg=-Wl,--no-gc-sections && \
 	  { cmp -s "$(TARGET)/release/libpg_rfm.so" "$(SO)" || install -D -m 755 "$(TARGET)/release/libpg_rfm.so" "$(SO)"; }; \
 	elif [ ! -e "$(SO)" ]; then echo 'pg_rfm: cargo is not on the PATH (Rust: https://rustup.rs)' >&2; exit 1; fi
