@@ -1,5 +1,5 @@
--- In the sidecar's database, every night: refresh, and put the answers into the shop's own table. One transaction on both sides:
--- readers in the shop see the answers of yesterday until it commits.
+-- In the sidecar's database, every night: refresh, and put the answers into the shop's own table. One transaction on
+-- both sides: readers in the shop see the answers of yesterday until it commits.
 SET ROLE segments;
 BEGIN;
 SELECT rfm.refresh_segmentation('shop');

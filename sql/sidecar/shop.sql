@@ -1,4 +1,5 @@
--- In the shop's database, as its owner or administrator: a role that reads what segments need, and a table for the answers.
+-- In the shop's database, as its owner or administrator: a role that reads what segments need, and a table for the
+-- answers.
 -- psql -v password=... -f sql/sidecar/shop.sql
 CREATE ROLE segments_reader LOGIN PASSWORD :'password';
 GRANT USAGE ON SCHEMA public TO segments_reader;

@@ -1,11 +1,12 @@
--- In the sidecar's database, as a superuser: the shop's tables as foreign tables, and a role that owns the segmentation and has
--- nothing else. psql -v host=... -v port=... -v database=... -v password=... -f sql/sidecar/sidecar.sql
+-- In the sidecar's database (PostgreSQL 14 or later, for batch_size), as a superuser: the shop's tables as foreign
+-- tables, and a role that owns the segmentation and has nothing else.
+-- psql -v host=... -v port=... -v database=... -v password=... -f sql/sidecar/sidecar.sql
 CREATE SCHEMA rfm;
 CREATE EXTENSION pg_rfm SCHEMA rfm;
 CREATE EXTENSION postgres_fdw;
 
 CREATE SERVER shop FOREIGN DATA WRAPPER postgres_fdw
-    OPTIONS (host :'host', port :'port', dbname :'database', fetch_size '10000');
+    OPTIONS (host :'host', port :'port', dbname :'database', fetch_size '10000', batch_size '1000');
 CREATE ROLE segments;
 GRANT USAGE ON SCHEMA rfm TO segments;
 GRANT USAGE ON FOREIGN SERVER shop TO segments;
