@@ -12,7 +12,7 @@ CLUSTER    = PG_CONFIG="$(PG_CONFIG)" PG_RFM_SO="$(SO)" tests/support/cluster.sh
 
 export PGRX_PG_CONFIG_PATH = $(PG_CONFIG)
 
-.PHONY: all help deps build schema install install-files uninstall test matrix lint bench demo demo-stop clean
+.PHONY: all help deps build schema install install-files uninstall test matrix integrations lint bench demo demo-stop clean
 
 all: build
 
@@ -22,6 +22,7 @@ help:
 	@echo 'make demo-stop  stop and delete that PostgreSQL'
 	@echo 'make test       all tests, in a throwaway PostgreSQL; one of them: make test ARGS="--test installation smoke"'
 	@echo 'make matrix     all tests with PostgreSQL 13 to 18, each in a root made by debootstrap; some: make matrix VERSIONS="13 18"'
+	@echo 'make integrations  what dbt and Python make of it, where their packages can be installed'
 	@echo 'make install    into the PostgreSQL of PG_CONFIG (also: DESTDIR=..., make uninstall)'
 	@echo 'make bench      speed and memory, as ratios to plain SQL; one of them: make bench BENCH=speed, BENCH=segmentation'
 	@echo 'make            only the extension; make schema: write its install script sql/pg_rfm--*.sql again'
@@ -57,6 +58,9 @@ test: build
 
 matrix:
 	@packaging/matrix.sh $(VERSIONS)
+
+integrations: build
+	@$(CLUSTER) run integrations integrations/check.sh
 
 lint: deps
 	cargo fmt --check
