@@ -9,6 +9,7 @@ programs=$("$root/integrations/venv.sh" "$here")
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
 export PGDATABASE=dbt_check DBT_PROFILES_DIR=$work/dbt/example DBT_SEND_ANONYMOUS_USAGE_STATS=false PGCLIENTENCODING=UTF8
+export PGOPTIONS='-c client_min_messages=warning'
 
 die() { printf '%s\n' "$*" >&2; exit 1; }
 sql() { "$PG_RFM_BINDIR/psql" -X -q -A -t -v ON_ERROR_STOP=1 "$@"; }
