@@ -831,7 +831,9 @@ BEGIN
                         to_char(first_day, 'YYYY-MM-DD'), to_char(on_day, 'YYYY-MM-DD'))
         END
         USING ERRCODE = 'invalid_parameter_value',
-              HINT = coalesce('Known are: ' || known || '.', 'segment_policies is empty: insert a row (name, policy, valid_from).');
+              HINT = coalesce('Known are: ' || known || '.',
+                              'segment_policies is empty: insert a row (name, policy, valid_from). Where the query runs on '
+                              'several servers, each looks into its own table: write (SELECT stored_policy(...)) instead.');
 END
 $stored$;
 
@@ -1307,6 +1309,12 @@ AS 'MODULE_PATHNAME', 'contact_history_plus_wrapper';
 /* <begin connected objects> */
 -- src/sql/types.rs
 -- pg_rfm::sql::types::contact_history_recv
+-- Skipped due to `#[pgrx(sql = false)]`
+/* </end connected objects> */
+
+/* <begin connected objects> */
+-- src/sql/kpi.rs
+-- pg_rfm::sql::kpi::count_answer
 -- Skipped due to `#[pgrx(sql = false)]`
 /* </end connected objects> */
 
@@ -4519,10 +4527,9 @@ CREATE FUNCTION wilson_interval(numerator bigint, denominator bigint) RETURNS ra
 COMMENT ON FUNCTION wilson_interval(bigint, bigint) IS
     'The rate numerator / denominator with its 95 % interval: the score interval of Wilson (1927), no continuity correction.';
 
--- The state is the one of avg(integer): how many, and their sum. A boolean is an integer of 0 or 1 to PostgreSQL's C code,
--- so that its own functions count here, and what they take in place, combine and check they do here too.
+-- The state is the one of avg(integer): how many, and their sum.
 CREATE FUNCTION _count_answer(bigint[], answer boolean) RETURNS bigint[]
-    AS 'int4_avg_accum' LANGUAGE internal IMMUTABLE STRICT PARALLEL SAFE;
+    AS 'MODULE_PATHNAME', 'count_answer_wrapper' LANGUAGE c IMMUTABLE STRICT PARALLEL SAFE;
 CREATE FUNCTION _finish_proportion(bigint[]) RETURNS rate_estimate
     AS 'MODULE_PATHNAME', 'finish_proportion_wrapper' LANGUAGE c IMMUTABLE STRICT PARALLEL SAFE COST 5;
 CREATE AGGREGATE proportion(answer boolean) (

@@ -125,7 +125,9 @@ BEGIN
                         to_char(first_day, 'YYYY-MM-DD'), to_char(on_day, 'YYYY-MM-DD'))
         END
         USING ERRCODE = 'invalid_parameter_value',
-              HINT = coalesce('Known are: ' || known || '.', 'segment_policies is empty: insert a row (name, policy, valid_from).');
+              HINT = coalesce('Known are: ' || known || '.',
+                              'segment_policies is empty: insert a row (name, policy, valid_from). Where the query runs on '
+                              'several servers, each looks into its own table: write (SELECT stored_policy(...)) instead.');
 END
 $stored$;
 
