@@ -13,7 +13,8 @@ CLUSTER    = PG_CONFIG="$(PG_CONFIG)" PG_RFM_SO="$(SO)" tests/support/cluster.sh
 
 export PGRX_PG_CONFIG_PATH = $(PG_CONFIG)
 
-.PHONY: all help deps build schema install install-files uninstall package test matrix lint bench sidecar demo demo-stop clean
+.PHONY: all help deps build schema install install-files uninstall package test matrix integrations lint bench sidecar demo \
+        demo-stop clean
 
 # Steps that install what is missing come before those that need it; cargo uses all cores by itself.
 .NOTPARALLEL:
@@ -26,6 +27,7 @@ help:
 	@echo 'make demo-stop  stop and delete that PostgreSQL'
 	@echo 'make test       all tests, in a throwaway PostgreSQL; one of them: make test ARGS="--test installation smoke"'
 	@echo 'make matrix     all tests with PostgreSQL 13 to 18, each in a root made by debootstrap; some: make matrix VERSIONS="13 18"'
+	@echo 'make integrations  what dbt and Python make of it, where their packages can be installed'
 	@echo 'make install    into the PostgreSQL of PG_CONFIG (also: DESTDIR=..., make uninstall)'
 	@echo 'make package    a Debian package for the PostgreSQL of PG_CONFIG, into target/package'
 	@echo 'make bench      speed and memory, as ratios to plain SQL; one of them: make bench BENCH=speed, BENCH=segmentation'
@@ -70,6 +72,9 @@ test: deps build
 
 matrix:
 	@packaging/matrix.sh $(VERSIONS)
+
+integrations: deps build
+	@$(CLUSTER) run integrations integrations/check.sh
 
 lint:
 	@$(DEPS) --check
