@@ -357,8 +357,12 @@ $comments$;
 
 -- parts of segmentations
 
-COMMENT ON FUNCTION _write_view_rows(oid, text) IS
-    'Part of segmentations: writes the rows that a query returns to a materialized view; first their ctid, NULL for a new one, and whether they go.';
+COMMENT ON FUNCTION _lock_view(oid) IS
+    'Part of segmentations: locks a materialized view of the current user''s and checks that its rows can be written.';
+COMMENT ON FUNCTION _query_columns(text) IS
+    'Part of segmentations: the columns that a SELECT returns; it is not run.';
+COMMENT ON FUNCTION _write_view_rows(oid, text, text) IS
+    'Part of segmentations: writes the rows that a query returns to a materialized view; first their ctid, NULL for a new one, and what is done to them. A query of keys makes its parameters.';
 COMMENT ON FUNCTION _view_columns() IS
     'Part of segmentations: what the columns of their relations say, in English and Japanese.';
 COMMENT ON FUNCTION _source_columns() IS

@@ -223,6 +223,12 @@ CREATE TYPE purchase_stage_label AS (
 );
 COMMENT ON TYPE purchase_stage_label IS 'A row of purchase_stages().';
 
+CREATE TYPE _query_column AS (
+    name text,
+    type oid
+);
+COMMENT ON TYPE _query_column IS 'A row of _query_columns().';
+
 CREATE TYPE rfm_segment_label AS (
     segment text,
     sort_order integer,
@@ -318,3 +324,11 @@ CREATE TYPE vip_tier_label AS (
     label_ja text
 );
 COMMENT ON TYPE vip_tier_label IS 'A row of vip_tiers().';
+
+CREATE TYPE written_rows AS (
+    inserted bigint,
+    updated bigint,
+    deleted bigint,
+    unchanged bigint
+);
+COMMENT ON TYPE written_rows IS 'What refresh_rows() returns: numbers of rows.';

@@ -80,6 +80,7 @@ row_types! {
     PolicyFinding = "policy_finding" (&'static str, String, String);
     PolicyPreset = "policy_preset" (&'static str, &'static str, &'static str, &'static str, &'static str);
     PurchaseStageLabel = "purchase_stage_label" Label;
+    QueryColumn = "_query_column" (String, Oid);
     RfmSegmentLabel = "rfm_segment_label" (String, i32, String, String);
     ScenarioFinding = "scenario_finding" (&'static str, String, String);
     ScenarioPreset = "scenario_preset" (&'static str, i32, &'static str, String, String, &'static str, &'static str);
@@ -94,6 +95,7 @@ row_types! {
     SubscriptionMonth = "subscription_month" (Day, &'static str, Option<&'static str>, Option<bool>);
     ViewColumn = "_view_column" (Option<&'static str>, &'static str, &'static str, &'static str);
     VipTierLabel = "vip_tier_label" Label;
+    WrittenRows = "written_rows" (i64, i64, i64, i64);
 }
 
 /// The columns of a row, each a Rust value with its SQL type.

@@ -164,7 +164,8 @@ BEGIN
         END
         USING ERRCODE = 'invalid_parameter_value',
               HINT = coalesce('Known are: ' || known || '.',
-                              '%1$s is empty: insert a row (name, %2$s, valid_from).');
+                              '%1$s is empty: insert a row (name, %2$s, valid_from). Where the query runs on several servers, '
+                              'each looks into its own table: write (SELECT %8$s(...)) instead.');
 END
 $stored$
             $sql$,
