@@ -204,7 +204,7 @@ impl<'a> Visit<'a, '_> {
         let Some(calendar) = self.facts.calendar else {
             return next;
         };
-        let channel = calendar.channel(step.own_channels(), self.facts.lifecycle_state);
+        let channel = calendar.channel(step.own_channels(), self.facts.lifecycle_state, &self.facts.countdown);
         if channel.is_none() && self.contact.channels.is_some() {
             return DueStep { why: Why::NoChannel, ..next };
         }
