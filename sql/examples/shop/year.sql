@@ -1,5 +1,5 @@
 -- A year of the worked shop, 2025-07-01 to 2026-06-30: every Tuesday the scenarios say what to send, what is sent goes into the
--- log, and at the end of the year the holdout tells what came of it. In a database of its own; takes ten to twenty seconds:
+-- log, and at the end of the year the holdout tells what came of it. In a database of its own; takes some minutes:
 --
 --   psql -d worked_year -f shop.sql -f year.sql      with pg_rfm in schema rfm; what it prints is in year.out
 --
@@ -235,12 +235,13 @@ ORDER BY t."group" = 'addressed', t."group";
 -- ---- What changed ----------------------------------------------------------------------------------------------------------
 
 \echo 'Where everybody was a year ago, and is now; prospects: whoever had not bought by then'
-SELECT lifecycle_state(history, '2025-06-30', policy) AS a_year_ago, count(*) AS customers,
+SELECT lifecycle_state(history, '2025-06-30', policy, engagement, membership, memberships) AS a_year_ago, count(*) AS customers,
        count(*) FILTER (WHERE now = 'vip') AS vip, count(*) FILTER (WHERE now = 'active') AS active,
        count(*) FILTER (WHERE now = 'winback') AS winback, count(*) FILTER (WHERE now = 'new') AS new,
        count(*) FILTER (WHERE now = 'at_risk') AS at_risk, count(*) FILTER (WHERE now = 'dormant') AS dormant,
        sum(revenue_between(history, '2025-07-01', '2026-06-30')) AS revenue
-FROM shop_facts CROSS JOIN LATERAL lifecycle_state(history, '2026-06-30', policy) AS now
+FROM shop_facts
+CROSS JOIN LATERAL lifecycle_state(history, '2026-06-30', policy, engagement, membership, memberships) AS now
 GROUP BY 1 ORDER BY 1;
 
 \echo 'Quarter by quarter: who was reactivated, and who became dormant'
