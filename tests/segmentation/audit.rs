@@ -142,7 +142,7 @@ fn keys_that_are_empty_or_spelled_in_several_ways_are_found() {
             text(
                 client,
                 &format!(
-                    "SELECT coalesce(string_agg(concat_ws('|', finding, rows, share, example), E'\n' ORDER BY finding), '')
+                    "SELECT coalesce(string_agg(concat_ws('|', finding, rows, share, translate(example, E'\\t\\n', '__')), E'\n' ORDER BY finding), '')
                      FROM audit_orders('orders', as_of => '2026-06-30'{filter}) WHERE finding ~ 'key|no customer'"
                 ),
             )
@@ -153,7 +153,7 @@ fn keys_that_are_empty_or_spelled_in_several_ways_are_found() {
         assert_eq!(lines.len(), 3, "{found_now}");
         assert!(lines[0].starts_with("empty key|6|0.200000|("), "{found_now}");
         assert!(lines[1].starts_with("keys that differ only in width, case or blanks|8|0.727273|("), "{found_now}");
-        assert!(lines[1].contains("03") && lines[1].contains("０３"), "{found_now}");
+        assert!(lines[1].contains("_c1_") && lines[1].contains("Ｃ１"), "{found_now}");
         assert_eq!(lines[2].split('|').take(3).collect::<Vec<_>>(), ["no customer", "2", "0.066667"]);
         // The filter that is proposed leaves the empty ones out, beside one that there is.
         for filter in ["", ", order_filter => 'amount > 0 -- all of them'"] {
@@ -377,10 +377,10 @@ fn addresses_that_reach_nobody_are_found() {
                  FROM audit_orders('orders', customers => 'people') WHERE finding LIKE '% typed but unusable'";
     assert_eq!(
         text(&mut client, found),
-        "customers: LINE id typed but unusable|2|0.400000|(2,x)|nobody is reached by it\n\
-         customers: e-mail typed but unusable|3|0.600000|(,?)|nobody is reached by it\n\
-         customers: phone typed but unusable|1|0.200000|(2,090-1234-567)|nobody is reached by it\n\
-         customers: postal address typed but unusable|1|0.200000|(2,東京都)|nobody is reached by it"
+        "customers: LINE id typed but unusable|2|0.400000|(2)|nobody is reached by it\n\
+         customers: e-mail typed but unusable|3|0.600000|()|nobody is reached by it\n\
+         customers: phone typed but unusable|1|0.200000|(2)|nobody is reached by it\n\
+         customers: postal address typed but unusable|1|0.200000|(2)|nobody is reached by it"
     );
     let by_hand = "SELECT count(*) FILTER (WHERE normalized_email(email) IS NULL AND btrim(email, ' 　') <> ''),
                           count(*) FILTER (WHERE normalized_phone(phone, 'JP') IS NULL AND btrim(phone, ' 　') <> '') FROM people";
