@@ -94,7 +94,7 @@ labels! {
         /// Telling others.
         Advocacy = "advocacy", "Advocacy", "推奨";
         /// Coming back.
-        Reactivation = "reactivation", "Reactivation", "復活";
+        Reactivation = "reactivation", "Reactivation", "掘り起こし";
         /// Being looked after.
         Care = "care", "Care", "ケア";
         /// Nothing for now.

@@ -266,7 +266,7 @@ pub static COLUMNS: &[Column] = &[
         check_label: Some(|name| VipTier::from_name(name).map(|_| ())),
         find: |facts| facts.last_tier.map(|tier| text(tier.name())),
         en: "The VIP tier on the last purchase day, with the engagement and the membership of that day.",
-        ja: "最終購入日の VIP 区分（その日までの行動履歴と現在の会員種別による）。",
+        ja: "最終購入日の VIP 区分（その日までの行動履歴とその日の会員種別による）。",
     },
     Column {
         name: "vip_missing",

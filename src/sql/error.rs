@@ -21,8 +21,13 @@ impl ErrorKind {
 
 /// Ends the statement with this error.
 pub fn raise(error: Error) -> ! {
-    let mut report = ErrorReport::new(error.kind.sqlstate(), error.message, function_name!());
-    if let Some(hint) = error.hint {
+    raise_as(error.kind.sqlstate(), error.message, error.hint)
+}
+
+/// Ends the statement with an error about PostgreSQL's own objects, of which the core knows nothing.
+pub fn raise_as(sqlstate: PgSqlErrorCode, message: String, hint: Option<String>) -> ! {
+    let mut report = ErrorReport::new(sqlstate, message, function_name!());
+    if let Some(hint) = hint {
         report = report.set_hint(hint);
     }
     report.report(PgLogLevel::ERROR);

@@ -37,6 +37,14 @@ CREATE TYPE _chosen_column AS (
 );
 COMMENT ON TYPE _chosen_column IS 'A row of _choose_column().';
 
+CREATE TYPE churn_band_label AS (
+    band text,
+    sort_order integer,
+    label_en text,
+    label_ja text
+);
+COMMENT ON TYPE churn_band_label IS 'A row of churn_bands().';
+
 CREATE TYPE customer_column AS (
     place integer,
     name text,
@@ -166,6 +174,13 @@ CREATE TYPE message_title AS (
 );
 COMMENT ON TYPE message_title IS 'A row of message_keys().';
 
+CREATE TYPE model_finding AS (
+    severity text,
+    path text,
+    message text
+);
+COMMENT ON TYPE model_finding IS 'A row of check_model().';
+
 CREATE TYPE month_of_purchases AS (
     month date,
     months_after integer,
@@ -207,6 +222,12 @@ CREATE TYPE purchase_stage_label AS (
     label_ja text
 );
 COMMENT ON TYPE purchase_stage_label IS 'A row of purchase_stages().';
+
+CREATE TYPE _query_column AS (
+    name text,
+    type oid
+);
+COMMENT ON TYPE _query_column IS 'A row of _query_columns().';
 
 CREATE TYPE rfm_segment_label AS (
     segment text,
@@ -303,3 +324,11 @@ CREATE TYPE vip_tier_label AS (
     label_ja text
 );
 COMMENT ON TYPE vip_tier_label IS 'A row of vip_tiers().';
+
+CREATE TYPE written_rows AS (
+    inserted bigint,
+    updated bigint,
+    deleted bigint,
+    unchanged bigint
+);
+COMMENT ON TYPE written_rows IS 'What refresh_rows() returns: numbers of rows.';

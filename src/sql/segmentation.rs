@@ -13,6 +13,7 @@
 //! | `registry.sql` | whose segmentations there are, locked and checked before they are read |
 //! | `check.sql` | settings checked, with defaults and columns filled in |
 //! | `tracking.sql` | triggers that note whose orders change |
+//! | `view_rows.sql` | `refresh_rows`, which brings rows of any materialized view up to date |
 //! | `refresh.sql` | bringing all of it up to date |
 //! | `words.sql` | what a shop's own words mean |
 //! | `audit.sql` | what is odd about the shop's tables |
@@ -61,7 +62,12 @@ extension_sql_file!(
 extension_sql_file!("segmentation/registry.sql", name = "segmentation_registry", requires = ["segmentation_relations"]);
 extension_sql_file!("segmentation/check.sql", name = "segmentation_check", requires = ["segmentation_registry"]);
 extension_sql_file!("segmentation/tracking.sql", name = "segmentation_tracking", requires = ["segmentation_check"]);
-extension_sql_file!("segmentation/refresh.sql", name = "segmentation_refresh", requires = ["segmentation_tracking"]);
+extension_sql_file!(
+    "segmentation/view_rows.sql",
+    name = "segmentation_view_rows",
+    requires = ["segmentation_tracking", view_rows::lock_view, view_rows::query_columns, view_rows::write_view_rows]
+);
+extension_sql_file!("segmentation/refresh.sql", name = "segmentation_refresh", requires = ["segmentation_view_rows"]);
 extension_sql_file!("segmentation/audit.sql", name = "segmentation_audit", requires = ["segmentation_refresh"]);
 extension_sql_file!("segmentation/build.sql", name = "segmentation_build", requires = ["segmentation_audit"]);
 extension_sql_file!("segmentation/create.sql", name = "segmentation_create", requires = ["segmentation_build"]);

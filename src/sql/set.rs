@@ -53,6 +53,7 @@ row_types! {
     AbVerdict = "ab_verdict" Label;
     AnsweringChannel = "answering_channel" (Option<String>, i32, i32, i32, i32, bool, Day, Option<Day>);
     ChosenColumn = "_chosen_column" (&'static str, Vec<i32>);
+    ChurnBandLabel = "churn_band_label" Label;
     CustomerColumn = "customer_column" (i32, &'static str, &'static str, &'static str, &'static str);
     CustomerMonth = "customer_month" (Day, Day, &'static str, &'static str, Option<i32>, i64, Decimal);
     DormancyCategoryLabel = "dormancy_category_label" Label;
@@ -73,11 +74,13 @@ row_types! {
     MembershipMomentLabel = "membership_moment_label" Label;
     MembershipPeriod = "membership_period" (&'static str, Day, Option<Day>, &'static str);
     MessageTitle = "message_title" (&'static str, i32, &'static str, &'static str, &'static str);
+    ModelFinding = "model_finding" (&'static str, String, String);
     MonthOfPurchases = "month_of_purchases" (Day, i32, i64, Decimal);
     NextActionRule = "next_action_rule" (i32, String, String, &'static str, String, String);
     PolicyFinding = "policy_finding" (&'static str, String, String);
     PolicyPreset = "policy_preset" (&'static str, &'static str, &'static str, &'static str, &'static str);
     PurchaseStageLabel = "purchase_stage_label" Label;
+    QueryColumn = "_query_column" (String, Oid);
     RfmSegmentLabel = "rfm_segment_label" (String, i32, String, String);
     ScenarioFinding = "scenario_finding" (&'static str, String, String);
     ScenarioPreset = "scenario_preset" (&'static str, i32, &'static str, String, String, &'static str, &'static str);
@@ -92,6 +95,7 @@ row_types! {
     SubscriptionMonth = "subscription_month" (Day, &'static str, Option<&'static str>, Option<bool>);
     ViewColumn = "_view_column" (Option<&'static str>, &'static str, &'static str, &'static str);
     VipTierLabel = "vip_tier_label" Label;
+    WrittenRows = "written_rows" (i64, i64, i64, i64);
 }
 
 /// The columns of a row, each a Rust value with its SQL type.

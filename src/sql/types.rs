@@ -3,6 +3,7 @@
 use std::cell::RefCell;
 use std::ffi::CStr;
 use std::fmt;
+use std::ops::Deref;
 use std::rc::Rc;
 use std::sync::LazyLock;
 
@@ -15,7 +16,7 @@ use pgrx::pgrx_sql_entity_graph::metadata::{
 use pgrx::prelude::*;
 use pgrx::{FromDatum, Internal, IntoDatum};
 
-use super::datum::{RawDatum, new_cstring, new_varlena, sql_type, varlena_bytes};
+use super::datum::{RawDatum, compressed_bytes, new_cstring, new_varlena, sql_type, varlena_bytes};
 use super::error::{OrRaise, raise};
 use super::memory::ensure_reserve;
 use crate::contact::ContactHistory;
@@ -26,6 +27,7 @@ use crate::json::{self, canonical};
 use crate::membership::MembershipHistory;
 use crate::memory;
 use crate::policy::{Document, Policy};
+use crate::prediction::PurchaseModel;
 use crate::scenario::Scenario;
 
 /// Reads and writes a core type as a varlena with its canonical bytes.
@@ -38,6 +40,13 @@ macro_rules! stored_type {
             }
         }
 
+        written_type!($type, $sql);
+    };
+}
+
+/// Writes a core type as a varlena with its canonical bytes.
+macro_rules! written_type {
+    ($type:ty, $sql:literal) => {
         impl IntoDatum for $type {
             fn into_datum(self) -> Option<pg_sys::Datum> {
                 Some(new_varlena(&self.to_bytes()))
@@ -133,6 +142,57 @@ pub fn document_of(policy: &Option<SegmentPolicy>) -> &Document {
 /// The effective policy of an argument, where NULL is the default; an error where it contradicts itself.
 pub fn policy_of(policy: &Option<SegmentPolicy>) -> &Policy {
     document_of(policy).policy().or_raise()
+}
+
+/// A model of purchases as an argument: parsed once, not once a row.
+#[derive(Clone)]
+pub struct Model(Rc<PurchaseModel>);
+
+thread_local! {
+    static MODELS: RefCell<Recent<Model>> = const { RefCell::new(Recent::new()) };
+    /// The same by the compressed bytes of values that stand in a row so: to unpack one takes longer than to ask it.
+    static COMPRESSED_MODELS: RefCell<Recent<Model>> = const { RefCell::new(Recent::new()) };
+}
+
+impl FromDatum for Model {
+    unsafe fn from_polymorphic_datum(datum: pg_sys::Datum, is_null: bool, _: Oid) -> Option<Self> {
+        // SAFETY: the argument is declared as this type, which is a varlena.
+        let read = || unsafe {
+            let model = || Model::from_bytes(varlena_bytes(datum));
+            match compressed_bytes(datum) {
+                Some(bytes) => COMPRESSED_MODELS.with_borrow_mut(|models| models.get(bytes, model)),
+                None => model(),
+            }
+        };
+        (!is_null).then(|| read().or_raise())
+    }
+}
+
+written_type!(Model, "purchase_model");
+
+impl Model {
+    /// The model that has these canonical bytes.
+    pub fn from_bytes(bytes: &[u8]) -> Result<Self> {
+        MODELS.with_borrow_mut(|models| models.get(bytes, || PurchaseModel::from_bytes(bytes).map(Model::from)))
+    }
+
+    fn to_bytes(&self) -> Vec<u8> {
+        self.0.to_bytes()
+    }
+}
+
+impl From<PurchaseModel> for Model {
+    fn from(model: PurchaseModel) -> Self {
+        Model(Rc::new(model))
+    }
+}
+
+impl Deref for Model {
+    type Target = PurchaseModel;
+
+    fn deref(&self) -> &PurchaseModel {
+        &self.0
+    }
 }
 
 fn read_text<T>(
@@ -242,6 +302,16 @@ input_output!(
     |policy| policy.document()
 );
 input_output!(
+    purchase_model_in,
+    purchase_model_out,
+    purchase_model_recv,
+    Model,
+    "purchase_model",
+    canonical::check_length,
+    |text| PurchaseModel::parse(text).map(Model::from),
+    |model| &*model
+);
+input_output!(
     scenario_in,
     scenario_out,
     scenario_recv,
@@ -261,6 +331,7 @@ extension_sql_file!(
         Type(ContactHistory),
         Type(MembershipHistory),
         Type(SegmentPolicy),
+        Type(Model),
         Type(Scenario)
     ]
 );

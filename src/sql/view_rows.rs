@@ -2,50 +2,96 @@
 //! CONCURRENTLY into a temporary table, which a prepared transaction may not have. The rows are written by the functions of
 //! the executor that logical replication uses; they keep the indexes and are seen by readers like any other change.
 
-use std::ffi::{CString, c_char};
+use std::ffi::{CStr, CString, c_char};
 use std::ptr::null_mut;
 
 use pgrx::prelude::*;
 use pgrx::{PgMemoryContexts, PgRelation, pg_sys};
 
-use super::error::{OrRaise, raise};
+use super::error::{OrRaise, raise, raise_as};
+use super::set::{QueryColumn, SetOf, WrittenRows};
 use crate::error::{Error, ErrorKind, Result};
 
-/// How many changes are held in memory at a time.
+/// How many rows of a query are held in memory at a time.
 const BATCH: std::ffi::c_long = 1000;
 
-/// Writes what the query `changes` returns to a materialized view of the current user's: its first column is the `ctid` of the
-/// row to change, NULL for a new one, its second says whether that row goes, and the others are the columns of the view.
-/// Returns the number of rows written.
-///
-/// The query runs as REFRESH runs the view's: it changes nothing that lasts beyond it, and finds names in `pg_catalog` alone.
-#[pg_extern(name = "_write_view_rows", strict)]
-fn write_view_rows(view: pg_sys::Oid, changes: &str) -> i64 {
-    // SAFETY: PostgreSQL calls this in a transaction; what is opened here is closed below, or by the error that ends it.
+/// Locks a materialized view of the current user's against everything but reading until the transaction ends, and checks that
+/// its rows can be written.
+#[pg_extern(name = "_lock_view", strict)]
+fn lock_view(view: pg_sys::Oid) {
+    // SAFETY: PostgreSQL calls this in a transaction.
     unsafe {
+        pg_sys::PreventCommandIfReadOnly(c"refresh_rows()".as_ptr());
+        locked(view);
+    }
+}
+
+/// The names and types of the columns that a query returns, which must be one SELECT. It is not run.
+#[pg_extern(name = "_query_columns", strict)]
+fn query_columns(query: &str) -> SetOf<QueryColumn> {
+    // SAFETY: PostgreSQL calls this in a transaction.
+    let columns: Vec<_> = unsafe {
+        restricted(|| {
+            connect();
+            let cursor = open_cursor(query, &[]);
+            if (*cursor).strategy != pg_sys::PortalStrategy::PORTAL_ONE_SELECT {
+                raise(
+                    Error::new(ErrorKind::InvalidParameter, "the query of keys does more than to select them")
+                        .hint("Give one SELECT, in which nothing is written."),
+                );
+            }
+            let columns = columns_of((*cursor).tupDesc);
+            pg_sys::SPI_cursor_close(cursor);
+            pg_sys::SPI_finish();
+            columns
+        })
+    };
+    SetOf::new(columns)
+}
+
+/// Writes what the query `changes` returns to a materialized view of the current user's: its first column is the `ctid` of the
+/// row that is there, NULL for a new one, its second what is to be done (see [`Change`]), and the others are the columns of the
+/// view. Returns how many rows were inserted, updated, deleted, and are as they were.
+///
+/// With `keys`, a query, the parameters of `changes` are the columns of its result, each as an array; without rows nothing is
+/// done. The view is locked before both are read, so that they see what the one who wrote it before has committed.
+///
+/// Both run as REFRESH runs the view's: they change nothing that lasts beyond them, and find names in `pg_catalog` alone; so do
+/// expressions and predicates of the view's indexes.
+#[pg_extern(name = "_write_view_rows")]
+fn write_view_rows(view: pg_sys::Oid, changes: &str, keys: Option<&str>) -> SetOf<WrittenRows> {
+    // SAFETY: PostgreSQL calls this in a transaction; what is opened here is closed below, or by the error that ends it.
+    let written = unsafe {
         pg_sys::PreventCommandIfReadOnly(c"_write_view_rows()".as_ptr());
         let mut writer = Writer::open(view);
+        writer.refuse_what_others_wrote_since();
+        restricted(|| {
+            connect();
+            let keys = keys.map(|keys| key_arrays(keys));
+            if keys.as_ref().is_none_or(|keys| keys.rows > 0) {
+                writer.write_all(changes, keys.map(|keys| keys.columns).unwrap_or_default());
+            }
+            pg_sys::SPI_finish();
+        });
+        let written = writer.close();
+        pg_sys::CommandCounterIncrement();
+        written
+    };
+    SetOf::once((written.inserted, written.updated, written.deleted, written.unchanged))
+}
+
+/// Runs something in a security-restricted operation, in which names are found in `pg_catalog` alone. After an error PostgreSQL
+/// itself sets both back.
+///
+/// # Safety
+/// In a transaction.
+unsafe fn restricted<T>(run: impl FnOnce() -> T) -> T {
+    // SAFETY: the texts are constant; what is set is set back.
+    unsafe {
         let (mut user, mut context) = (pg_sys::InvalidOid, 0);
         pg_sys::GetUserIdAndSecContext(&mut user, &mut context);
         pg_sys::SetUserIdAndSecContext(user, context | pg_sys::SECURITY_RESTRICTED_OPERATION as i32);
         let level = pg_sys::NewGUCNestLevel();
-        look_names_up_in_pg_catalog();
-
-        let written = writer.write_all(changes);
-
-        pg_sys::AtEOXact_GUC(false, level);
-        pg_sys::SetUserIdAndSecContext(user, context);
-        writer.close();
-        pg_sys::CommandCounterIncrement();
-        written
-    }
-}
-
-/// # Safety
-/// A GUC nest level must be open, which ends this.
-unsafe fn look_names_up_in_pg_catalog() {
-    // SAFETY: the texts are constant.
-    unsafe {
         pg_sys::set_config_option(
             c"search_path".as_ptr(),
             c"pg_catalog, pg_temp".as_ptr(),
@@ -56,7 +102,169 @@ unsafe fn look_names_up_in_pg_catalog() {
             0,
             false,
         );
+        let result = run();
+        pg_sys::AtEOXact_GUC(false, level);
+        pg_sys::SetUserIdAndSecContext(user, context);
+        result
     }
+}
+
+/// # Safety
+/// In a transaction; `SPI_finish` ends it.
+unsafe fn connect() {
+    // SAFETY: the caller promises the transaction.
+    if unsafe { pg_sys::SPI_connect() } != pg_sys::SPI_OK_CONNECT as i32 {
+        raise(Error::new(ErrorKind::InvalidParameter, "SPI_connect failed"));
+    }
+}
+
+/// Opens a cursor on a query with parameters, under a new snapshot.
+///
+/// # Safety
+/// Connected to SPI; the parameters must be of their types.
+unsafe fn open_cursor(query: &str, parameters: &[(pg_sys::Oid, pg_sys::Datum)]) -> pg_sys::Portal {
+    let query = CString::new(query)
+        .map_err(|_| Error::new(ErrorKind::InvalidParameter, "the query holds a zero byte"))
+        .or_raise();
+    let (mut types, mut values): (Vec<_>, Vec<_>) = parameters.iter().copied().unzip();
+    // SAFETY: PostgreSQL copies the parameters; the vectors are as long as it is told.
+    unsafe {
+        pg_sys::SPI_cursor_open_with_args(
+            std::ptr::null(),
+            query.as_ptr(),
+            parameters.len() as i32,
+            types.as_mut_ptr(),
+            values.as_mut_ptr(),
+            std::ptr::null(),
+            false,
+            pg_sys::CURSOR_OPT_NO_SCROLL as i32,
+        )
+    }
+}
+
+/// Fetches all rows of a cursor, some at a time, and closes it. What `each` allocates lasts as long as its row.
+///
+/// # Safety
+/// Connected to SPI; the cursor must be open, and the row is live as long as the call.
+unsafe fn for_each_row(cursor: pg_sys::Portal, mut each: impl FnMut(pg_sys::HeapTuple, pg_sys::TupleDesc)) {
+    // SAFETY: SPI hands out a table of the rows fetched, freed before the next fetch.
+    unsafe {
+        let mut memory = PgMemoryContexts::new("rows of a materialized view");
+        loop {
+            pg_sys::SPI_cursor_fetch(cursor, true, BATCH);
+            let (count, table) = (pg_sys::SPI_processed as usize, pg_sys::SPI_tuptable);
+            for row in 0..count {
+                let row = *(*table).vals.add(row);
+                memory.switch_to(|_| each(row, (*table).tupdesc));
+            }
+            pg_sys::SPI_freetuptable(table);
+            memory.reset();
+            if count == 0 {
+                break;
+            }
+        }
+        pg_sys::SPI_cursor_close(cursor);
+    }
+}
+
+/// The values of a row and which of them are NULL.
+///
+/// # Safety
+/// The row must be live, and of the descriptor.
+unsafe fn values_of(row: pg_sys::HeapTuple, descriptor: pg_sys::TupleDesc) -> (Vec<pg_sys::Datum>, Vec<bool>) {
+    // SAFETY: the caller promises the row and its columns.
+    unsafe {
+        let count = (*descriptor).natts as usize;
+        let (mut values, mut nulls) = (vec![pg_sys::Datum::null(); count], vec![true; count]);
+        pg_sys::heap_deform_tuple(row, descriptor, values.as_mut_ptr(), nulls.as_mut_ptr());
+        (values, nulls)
+    }
+}
+
+/// The names and types of columns.
+///
+/// # Safety
+/// The descriptor must be live.
+unsafe fn columns_of(descriptor: pg_sys::TupleDesc) -> Vec<(String, pg_sys::Oid)> {
+    // SAFETY: the caller promises the descriptor, which stays.
+    let columns = unsafe { pgrx::PgTupleDesc::from_pg_unchecked(descriptor) };
+    columns.iter().map(|column| (column.name().to_owned(), column.atttypid)).collect()
+}
+
+/// What a query of keys returned.
+struct Keys {
+    rows: usize,
+    /// Each column as an array, with its type.
+    columns: Vec<(pg_sys::Oid, pg_sys::Datum)>,
+}
+
+/// Runs a query of keys.
+///
+/// # Safety
+/// Connected to SPI, in whose memory the arrays are.
+unsafe fn key_arrays(query: &str) -> Keys {
+    // SAFETY: the arrays are made in the memory that was current when the query began; their elements are copied to it.
+    unsafe {
+        let memory = pg_sys::CurrentMemoryContext;
+        let cursor = open_cursor(query, &[]);
+        let columns = columns_of((*cursor).tupDesc);
+        let types: Vec<_> = columns.iter().map(|(_, of_column)| pg_sys::getBaseType(*of_column)).collect();
+        let arrays: Vec<_> = types.iter().map(|base| pg_sys::initArrayResult(*base, memory, false)).collect();
+        let mut rows = 0;
+        for_each_row(cursor, |row, descriptor| {
+            let (values, nulls) = values_of(row, descriptor);
+            for (column, (value, is_null)) in values.into_iter().zip(nulls).enumerate() {
+                if is_null {
+                    raise_as(
+                        PgSqlErrorCode::ERRCODE_NULL_VALUE_NOT_ALLOWED,
+                        format!("the query of keys returned NULL as {}", columns[column].0),
+                        Some("Leave such rows out; a row without a key is brought up to date by REFRESH.".into()),
+                    );
+                }
+                pg_sys::accumArrayResult(arrays[column], value, false, types[column], memory);
+            }
+            rows += 1;
+        });
+        let columns = types.iter().zip(arrays);
+        let columns =
+            columns.map(|(base, array)| (pg_sys::get_array_type(*base), pg_sys::makeArrayResult(array, memory)));
+        Keys { rows, columns: columns.collect() }
+    }
+}
+
+/// What is to be done with a row, as the query of changes calls it.
+enum Change {
+    Insert,
+    Update,
+    Delete,
+    /// The row that is there is as it should be.
+    Keep,
+    /// The definition returns several rows of its key.
+    Repeat,
+}
+
+impl Change {
+    /// # Errors
+    /// [`ErrorKind::InvalidParameter`] for any other word.
+    fn named(name: &str) -> Result<Change> {
+        match name {
+            "insert" => Ok(Change::Insert),
+            "update" => Ok(Change::Update),
+            "delete" => Ok(Change::Delete),
+            "keep" => Ok(Change::Keep),
+            "repeat" => Ok(Change::Repeat),
+            _ => Err(Error::new(ErrorKind::InvalidParameter, format!("there is no change {name:?} of a row"))),
+        }
+    }
+}
+
+/// How many rows were written in which way.
+#[derive(Default)]
+struct Written {
+    inserted: i64,
+    updated: i64,
+    deleted: i64,
+    unchanged: i64,
 }
 
 /// A materialized view that is open for writing rows.
@@ -69,6 +277,7 @@ struct Writer {
     old: *mut pg_sys::TupleTableSlot,
     /// The row that shall be there.
     new: *mut pg_sys::TupleTableSlot,
+    written: Written,
 }
 
 impl Writer {
@@ -79,14 +288,7 @@ impl Writer {
     unsafe fn open(view: pg_sys::Oid) -> Writer {
         // SAFETY: the relation stays open until `close`; palloc0 gives memory of the size asked for, filled with zeros.
         unsafe {
-            let relation = pg_sys::try_relation_open(view, pg_sys::ExclusiveLock as pg_sys::LOCKMODE);
-            let relation = (!relation.is_null()).then(|| PgRelation::from_pg_owned(relation));
-            let view = relation.filter(is_ours).ok_or_else(|| {
-                Error::new(ErrorKind::InvalidParameter, "this is no populated materialized view of the current user's")
-            });
-            let view = view.or_raise();
-            pg_sys::CheckTableNotInUse(view.as_ptr(), c"REFRESH MATERIALIZED VIEW".as_ptr());
-
+            let view = locked(view);
             let state = pg_sys::CreateExecutorState();
             let target = pg_sys::palloc0(size_of::<pg_sys::ResultRelInfo>()).cast();
             pg_sys::InitResultRelInfo(target, view.as_ptr(), 0, null_mut(), 0);
@@ -94,55 +296,62 @@ impl Writer {
             let recheck = pg_sys::palloc0(size_of::<pg_sys::EPQState>()).cast();
             versions::prepare(state, target, recheck);
             let [old, new] = [(); 2].map(|()| pg_sys::table_slot_create(view.as_ptr(), null_mut()));
-            Writer { view, state, target, recheck, old, new }
+            Writer { view, state, target, recheck, old, new, written: Written::default() }
         }
     }
 
-    /// Writes all rows of a query; returns how many.
+    /// In a transaction whose snapshot is older than the lock, a row may have been written that it does not see: an error then,
+    /// as for any such row of a table.
     ///
     /// # Safety
-    /// As `write_view_rows`.
-    unsafe fn write_all(&mut self, changes: &str) -> i64 {
-        let query = CString::new(changes)
-            .map_err(|_| Error::new(ErrorKind::InvalidParameter, "the query holds a zero byte"))
-            .or_raise();
-        // SAFETY: SPI hands out a table of the rows fetched, freed before the next fetch; rows of the view are written from
-        // memory of their own, because SPI's may not be freed while they are.
+    /// In a transaction.
+    unsafe fn refuse_what_others_wrote_since(&self) {
+        // SAFETY: the tuple is live until the next one is fetched; the scan is ended.
         unsafe {
-            let mut rows = PgMemoryContexts::new("rows of a materialized view");
-            if pg_sys::SPI_connect() != pg_sys::SPI_OK_CONNECT as i32 {
-                raise(Error::new(ErrorKind::InvalidParameter, "SPI_connect failed"));
+            if pg_sys::XactIsoLevel < pg_sys::XACT_REPEATABLE_READ as i32 {
+                return;
             }
-            let options = pg_sys::CURSOR_OPT_NO_SCROLL as i32;
-            let cursor = pg_sys::SPI_cursor_open_with_args(
-                std::ptr::null(),
-                query.as_ptr(),
-                0,
-                null_mut(),
-                null_mut(),
-                std::ptr::null(),
-                false,
-                options,
-            );
-            let mut written = 0;
+            let snapshot = pg_sys::GetTransactionSnapshot();
+            let is_unseen = |transaction: pg_sys::TransactionId| {
+                pg_sys::XidInMVCCSnapshot(transaction, snapshot)
+                    && !pg_sys::TransactionIdIsCurrentTransactionId(transaction)
+            };
+            let scan = pg_sys::table_beginscan(self.view.as_ptr(), &raw mut pg_sys::SnapshotAnyData, 0, null_mut());
             loop {
-                pg_sys::SPI_cursor_fetch(cursor, true, BATCH);
-                let (count, table) = (pg_sys::SPI_processed as usize, pg_sys::SPI_tuptable);
-                self.fits((*table).tupdesc).or_raise();
-                for row in 0..count {
-                    let row = *(*table).vals.add(row);
-                    rows.switch_to(|_| self.write(row, (*table).tupdesc));
-                }
-                pg_sys::SPI_freetuptable(table);
-                rows.reset();
-                if count == 0 {
+                pgrx::check_for_interrupts!();
+                let tuple = pg_sys::heap_getnext(scan, pg_sys::ScanDirection::ForwardScanDirection);
+                if tuple.is_null() {
                     break;
                 }
-                written += count as i64;
+                let (row, state) = ((*tuple).t_data, u32::from((*(*tuple).t_data).t_infomask));
+                let (made, ended) = ((*row).t_choice.t_heap.t_xmin, (*row).t_choice.t_heap.t_xmax);
+                let is_frozen = state & pg_sys::HEAP_XMIN_FROZEN == pg_sys::HEAP_XMIN_FROZEN;
+                let was_ended = state & pg_sys::HEAP_XMAX_INVALID == 0 && ended != pg_sys::InvalidTransactionId;
+                if !is_frozen && is_unseen(made) || was_ended && is_unseen(ended) {
+                    raise_as(
+                        PgSqlErrorCode::ERRCODE_T_R_SERIALIZATION_FAILURE,
+                        format!(
+                            "could not serialize access due to concurrent writes to materialized view \"{}\"",
+                            self.view.name()
+                        ),
+                        Some("Begin the transaction anew.".into()),
+                    );
+                }
             }
-            pg_sys::SPI_cursor_close(cursor);
-            pg_sys::SPI_finish();
-            written
+            pg_sys::table_endscan(scan);
+        }
+    }
+
+    /// Writes all rows of a query with parameters.
+    ///
+    /// # Safety
+    /// Connected to SPI.
+    unsafe fn write_all(&mut self, changes: &str, parameters: Vec<(pg_sys::Oid, pg_sys::Datum)>) {
+        // SAFETY: rows of the view are written in memory of their own, because SPI's may not be freed while they are.
+        unsafe {
+            let cursor = open_cursor(changes, &parameters);
+            self.fits((*cursor).tupDesc).or_raise();
+            for_each_row(cursor, |row, descriptor| self.write(row, descriptor));
         }
     }
 
@@ -153,22 +362,38 @@ impl Writer {
     unsafe fn write(&mut self, row: pg_sys::HeapTuple, descriptor: pg_sys::TupleDesc) {
         // SAFETY: the caller promises the row and its columns.
         unsafe {
-            let count = (*descriptor).natts as usize;
-            let (mut values, mut nulls) = (vec![pg_sys::Datum::null(); count], vec![true; count]);
-            pg_sys::heap_deform_tuple(row, descriptor, values.as_mut_ptr(), nulls.as_mut_ptr());
+            let (values, nulls) = values_of(row, descriptor);
+            let change = if nulls[1] { None } else { String::from_datum(values[1], false) };
+            let change = Change::named(change.as_deref().unwrap_or("NULL")).or_raise();
             if !nulls[0] {
                 (*self.old).tts_tid = *values[0].cast_mut_ptr::<pg_sys::ItemPointerData>();
+            } else if !matches!(change, Change::Insert) {
+                raise(Error::new(ErrorKind::InvalidParameter, "a row that is not there cannot be changed"));
             }
-            let goes = !nulls[1] && values[1].value() != 0;
-            if !goes {
+            if matches!(change, Change::Insert | Change::Update) {
                 self.fill(&values[2..], &nulls[2..]);
             }
-            match (nulls[0], goes) {
-                (true, true) => {}
-                (true, false) => versions::insert(self),
-                (false, true) => versions::delete(self),
-                (false, false) => versions::update(self),
-            }
+            let counted = match change {
+                Change::Insert => {
+                    versions::insert(self);
+                    &mut self.written.inserted
+                }
+                Change::Update => {
+                    versions::update(self);
+                    &mut self.written.updated
+                }
+                Change::Delete => {
+                    versions::delete(self);
+                    &mut self.written.deleted
+                }
+                Change::Keep => &mut self.written.unchanged,
+                Change::Repeat => raise_as(
+                    PgSqlErrorCode::ERRCODE_CARDINALITY_VIOLATION,
+                    format!("the definition of \"{}\" returns several rows of one key", self.view.name()),
+                    Some("Its key has to be unique in what the definition returns.".into()),
+                ),
+            };
+            *counted += 1;
             let context = (*self.state).es_per_tuple_exprcontext;
             if !context.is_null() {
                 pg_sys::MemoryContextReset((*context).ecxt_per_tuple_memory);
@@ -191,7 +416,7 @@ impl Writer {
         }
     }
 
-    /// Whether the columns of a query are a place, a mark, and those of the view.
+    /// Whether the columns of a query are a place, what is to be done, and those of the view.
     ///
     /// # Errors
     /// [`ErrorKind::InvalidParameter`].
@@ -199,24 +424,23 @@ impl Writer {
     /// # Safety
     /// The descriptor must be live.
     unsafe fn fits(&self, descriptor: pg_sys::TupleDesc) -> Result<()> {
-        // SAFETY: the caller promises the descriptor; the copy is freed with the current memory context.
-        let found = unsafe { pgrx::PgTupleDesc::from_pg_copy(descriptor) };
-        let found: Vec<_> = found.iter().map(|column| column.atttypid).collect();
+        // SAFETY: the caller promises the descriptor.
+        let found: Vec<_> = unsafe { columns_of(descriptor) }.into_iter().map(|(_, of_column)| of_column).collect();
         let columns = self.view.tuple_desc();
         let columns = columns.iter().map(|column| column.atttypid);
-        let expected: Vec<_> = [pg_sys::TIDOID, pg_sys::BOOLOID].into_iter().chain(columns).collect();
+        let expected: Vec<_> = [pg_sys::TIDOID, pg_sys::TEXTOID].into_iter().chain(columns).collect();
         if found != expected {
-            let message = "the query does not return ctid, a boolean and the columns of the view";
+            let message = "the query does not return ctid, a change and the columns of the view";
             return Err(Error::new(ErrorKind::InvalidParameter, message));
         }
         Ok(())
     }
 
-    /// Closes everything but the lock.
+    /// Closes everything but the lock, and says what was written.
     ///
     /// # Safety
-    /// Once, in the transaction it was opened in.
-    unsafe fn close(self) {
+    /// In the transaction it was opened in.
+    unsafe fn close(self) -> Written {
         // SAFETY: all of it was made in `open`.
         unsafe {
             pg_sys::ExecDropSingleTupleTableSlot(self.old);
@@ -227,13 +451,40 @@ impl Writer {
             pg_sys::ExecResetTupleTable((*self.state).es_tupleTable, false);
             pg_sys::FreeExecutorState(self.state);
         }
+        self.written
     }
 }
 
-fn is_ours(view: &PgRelation) -> bool {
-    // SAFETY: the relation is open, and its row of pg_class with it.
-    let (class, user) = unsafe { (&*view.rd_rel, pg_sys::GetUserId()) };
-    class.relkind == pg_sys::RELKIND_MATVIEW as c_char && class.relispopulated && class.relowner == user
+/// A materialized view, locked against everything but reading and then checked: it is there, populated, the current user's, and
+/// nothing that runs is using it.
+///
+/// # Safety
+/// In a transaction.
+unsafe fn locked(view: pg_sys::Oid) -> PgRelation {
+    // SAFETY: the relation is open as long as the PgRelation lives, and its row of pg_class with it.
+    unsafe {
+        let relation = pg_sys::try_relation_open(view, pg_sys::ExclusiveLock as pg_sys::LOCKMODE);
+        if relation.is_null() {
+            let message = format!("there is no materialized view with oid {}", view.to_u32());
+            raise_as(PgSqlErrorCode::ERRCODE_UNDEFINED_TABLE, message, Some("It may have been dropped.".into()));
+        }
+        let relation = PgRelation::from_pg_owned(relation);
+        let class = &*relation.rd_rel;
+        let name = CStr::from_ptr(class.relname.data.as_ptr()).to_string_lossy();
+        let (sqlstate, what, hint) = if class.relkind != pg_sys::RELKIND_MATVIEW as c_char {
+            (PgSqlErrorCode::ERRCODE_WRONG_OBJECT_TYPE, "is no materialized view", "Name a materialized view.")
+        } else if class.relowner != pg_sys::GetUserId() {
+            let hint = "Only its owner writes its rows: SET ROLE to that role.";
+            (PgSqlErrorCode::ERRCODE_INSUFFICIENT_PRIVILEGE, "belongs to somebody else", hint)
+        } else if !class.relispopulated {
+            let hint = "REFRESH MATERIALIZED VIEW fills it.";
+            (PgSqlErrorCode::ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE, "has not been populated", hint)
+        } else {
+            pg_sys::CheckTableNotInUse(relation.as_ptr(), c"REFRESH MATERIALIZED VIEW".as_ptr());
+            return relation;
+        };
+        raise_as(sqlstate, format!("\"{name}\" {what}"), Some(hint.into()))
+    }
 }
 
 /// What is called differently in the versions of PostgreSQL.

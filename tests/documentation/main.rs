@@ -3,7 +3,9 @@
 #[path = "../common/mod.rs"]
 mod common;
 
+mod dbt;
 mod examples;
+mod exports;
 mod pages;
 mod shop;
 mod year;

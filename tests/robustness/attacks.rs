@@ -281,3 +281,83 @@ fn writes_that_fire_no_triggers_are_not_missed() {
     assert_eq!(count(&mut client, "SELECT count(*) FROM reports.s_status WHERE rebuilt"), 1);
     batch(&mut client, "ALTER SUBSCRIPTION incoming SET (slot_name = NONE); DROP SUBSCRIPTION incoming");
 }
+
+/// Rows of a view of somebody else are not written, whatever one's rights: its definition and its indexes run what its owner put
+/// there. Nor does a function of Mallory's in the definition, in an index or in the query of keys do what outlives the refresh
+/// or find its way to other rights, where the owner trusted her with one.
+#[test]
+fn rows_of_views_are_written_as_their_owner_in_a_restricted_operation() {
+    let (scene, mut client) = Scene::new("attack_rows");
+    let mut mallory = scene.client(&scene.mallory);
+    batch(
+        &mut mallory,
+        "CREATE TABLE attacks.o (a int, b int); INSERT INTO attacks.o VALUES (1, 1);
+         CREATE MATERIALIZED VIEW attacks.v AS SELECT a, b, attacks.gain() AS g FROM attacks.o WITH NO DATA;
+         CREATE UNIQUE INDEX ON attacks.v (a); REFRESH MATERIALIZED VIEW attacks.v",
+    );
+    let (sqlstate, message, _) = expect_error(&mut client, "SELECT rfm.refresh_rows('attacks.v', 'SELECT 1 AS a')");
+    assert_eq!((sqlstate.as_str(), message.as_str()), ("42501", "\"v\" belongs to somebody else"));
+    let write = "SELECT rfm._write_view_rows('attacks.v'::regclass, 'SELECT ctid, ''keep'', * FROM attacks.v', NULL)";
+    assert_eq!(expect_error(&mut client, write).0, "42501");
+    assert_eq!(scene.gained(), [""; 0]);
+
+    // What her function may try, called from each place.
+    batch(&mut client, "CREATE TABLE shop.o (a int, b int); INSERT INTO shop.o VALUES (1, 1), (2, 2)");
+    for attempt in [
+        &scene.say("SET ROLE @"),
+        "RESET ROLE",
+        "SET SESSION AUTHORIZATION DEFAULT",
+        "CREATE TEMP TABLE stays (a int)",
+        "DECLARE stays CURSOR WITH HOLD FOR SELECT 1",
+    ] {
+        batch(
+            &mut mallory,
+            // What an index calls has to say that it is immutable; what that calls need not.
+            &format!(
+                "CREATE OR REPLACE FUNCTION attacks.attempt() RETURNS void LANGUAGE plpgsql VOLATILE AS
+                 $$ BEGIN EXECUTE '{attempt}'; END $$;
+                 CREATE OR REPLACE FUNCTION attacks.try(i int) RETURNS int LANGUAGE plpgsql IMMUTABLE AS
+                 $$ BEGIN IF i >= 2 THEN PERFORM attacks.attempt(); END IF; RETURN i; END $$"
+            ),
+        );
+        for (definition, index, keys) in [
+            ("a, attacks.try(b) AS b", "b", "SELECT a FROM shop.o"),
+            ("a, b", "attacks.try(b)", "SELECT a FROM shop.o"),
+            ("a, b", "b) WHERE (attacks.try(b) > 0", "SELECT a FROM shop.o"),
+            ("a, b", "b", "SELECT attacks.try(a + 1) AS a FROM shop.o"),
+        ] {
+            batch(
+                &mut client,
+                &format!(
+                    "DROP MATERIALIZED VIEW IF EXISTS shop.v; UPDATE shop.o SET b = 1;
+                     CREATE MATERIALIZED VIEW shop.v AS SELECT {definition} FROM shop.o;
+                     CREATE UNIQUE INDEX ON shop.v (a); CREATE INDEX ON shop.v ({index}); UPDATE shop.o SET b = 5"
+                ),
+            );
+            let sql = format!("SELECT rfm.refresh_rows('shop.v', '{keys}')");
+            let (sqlstate, message, _) = expect_error(&mut client, &sql);
+            assert!(
+                matches!(sqlstate.as_str(), "42501" | "42P11"),
+                "{attempt}, {definition}, {index}, {keys}: {message}"
+            );
+        }
+    }
+    // Through search_path nothing of hers is found, and the caller's own is as it was.
+    batch(
+        &mut mallory,
+        "CREATE FUNCTION attacks.lower(text) RETURNS text LANGUAGE sql IMMUTABLE AS 'SELECT attacks.gain()';
+         CREATE FUNCTION attacks.same(int, int) RETURNS boolean LANGUAGE sql AS 'SELECT attacks.gain() IS NULL';
+         CREATE OPERATOR attacks.= (FUNCTION = attacks.same, LEFTARG = int, RIGHTARG = int)",
+    );
+    batch(
+        &mut client,
+        "CREATE FUNCTION shop.small(int) RETURNS text LANGUAGE plpgsql IMMUTABLE AS 'BEGIN RETURN lower($1::text); END';
+         DROP MATERIALIZED VIEW shop.v; CREATE MATERIALIZED VIEW shop.v AS SELECT a, b, shop.small(b) AS t FROM shop.o;
+         CREATE UNIQUE INDEX ON shop.v (a); CREATE INDEX ON shop.v (shop.small(b)); UPDATE shop.o SET b = 9;
+         SET search_path = attacks, pg_catalog; SELECT rfm.refresh_rows('shop.v', 'SELECT a FROM shop.o WHERE a = 1')",
+    );
+    assert_eq!(text(&mut client, "SHOW search_path"), "attacks, pg_catalog");
+    batch(&mut client, "RESET search_path");
+    assert_eq!(text(&mut client, "SELECT t FROM shop.v WHERE a OPERATOR(pg_catalog.=) 1"), "9");
+    assert_eq!(scene.gained(), [""; 0]);
+}

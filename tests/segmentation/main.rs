@@ -15,6 +15,7 @@ mod memberships;
 mod names;
 mod order_lines;
 mod refresh;
+mod refresh_rows;
 mod responses;
 mod rights;
 mod settings;

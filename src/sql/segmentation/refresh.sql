@@ -160,23 +160,6 @@ $set$;
 COMMENT ON FUNCTION _set_day_and_policy(segmentation_settings, date, boolean) IS
     'Part of segmentations: writes down the day and policy that the views answer for, and their language.';
 
--- Makes a materialized view hold what its definition returns, and writes only the rows that differ. Not REFRESH
--- CONCURRENTLY, which computes all rows into a temporary table first: a transaction with one cannot be prepared.
-CREATE FUNCTION _refresh_view(view regclass, keys text[]) RETURNS bigint
-LANGUAGE plpgsql VOLATILE SET search_path = pg_catalog, pg_temp
-AS $refresh_view$
-DECLARE
-    same_key text := @extschema@._equal_columns(view, keys, 't', 'f');
-BEGIN
-    RETURN @extschema@._write_view_rows(view,
-        format('SELECT t.ctid, f.%I IS NULL, f.*', keys[1])
-        || format(' FROM %s AS t FULL JOIN (%s) AS f ON %s', view, rtrim(pg_get_viewdef(view), '; '), same_key)
-        || ' WHERE ((t.*) OPERATOR(pg_catalog.*=) (f.*)) IS NOT TRUE');
-END
-$refresh_view$;
-COMMENT ON FUNCTION _refresh_view(regclass, text[]) IS
-    'Part of segmentations: makes a materialized view hold what its definition returns, writing only what differs.';
-
 -- Brings the tables and views up to date. Everything happens in the caller's transaction: a step that fails leaves the
 -- views as they were, and readers see the new rows when it commits.
 CREATE FUNCTION _refresh(s segmentation_settings, rebuild boolean, on_day date, learn boolean) RETURNS void
