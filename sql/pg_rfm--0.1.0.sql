@@ -1352,6 +1352,7 @@ CREATE TYPE customer_segment AS (
     orders bigint,
     purchase_days integer,
     monetary numeric,
+    average_order_value numeric,
     r_score integer,
     f_score integer,
     m_score integer,
@@ -1377,6 +1378,8 @@ CREATE TYPE customer_segment AS (
     action_channel text,
     action_due_on date,
     action_after_wait text,
+    state_since date,
+    previous_state text,
     next_transition_on date,
     next_change_on date
 );
@@ -2445,7 +2448,7 @@ CREATE  FUNCTION "previous_state"(
 	"membership" text DEFAULT NULL, /* Option < Membership > */
 	"memberships" membership_history DEFAULT NULL /* Option < MembershipHistory > */
 ) RETURNS TEXT /* Option < & '_ str > */
-IMMUTABLE PARALLEL SAFE COST 1000
+IMMUTABLE PARALLEL SAFE COST 100
 LANGUAGE c /* Rust */
 AS 'MODULE_PATHNAME', 'previous_state_wrapper';
 /* </end connected objects> */
@@ -4770,14 +4773,12 @@ AS $customers$
     SELECT format(
 $sql$SELECT %1$s,
        f.membership, %2$s AS membership_label%19$s,
-       s.first_purchase_on, s.last_purchase_on, s.orders, s.purchase_days, s.monetary,
-       @extschema@.average_order_value(f.history, f.as_of) AS average_order_value,
+       s.first_purchase_on, s.last_purchase_on, s.orders, s.purchase_days, s.monetary, s.average_order_value,
        s.r_score, s.f_score, s.m_score, s.rfm_score,
        s.rfm_segment, CASE p.lang WHEN 'ja' THEN r.label_ja ELSE r.label_en END AS segment_label,
        r.sort_order AS segment_order,
        s.lifecycle_state, %3$s AS lifecycle_label, %4$s AS lifecycle_order,
-       @extschema@.state_since(f.history, f.as_of, f.policy, f.engagement, f.membership, f.memberships) AS state_since,
-       b.previous_state, %5$s AS previous_label,
+       s.state_since, s.previous_state, %5$s AS previous_label,
        s.next_transition_on, s.next_change_on,
        s.purchase_stage, %6$s AS stage_label, %7$s AS stage_order,
        s.value_score, s.relation_score, s.vip_score,
@@ -4798,9 +4799,6 @@ CROSS JOIN LATERAL @extschema@.segment_customer(
     f.history, f.as_of, f.policy, f.engagement, f.membership, f.channels, f.last_contacted_on, f.contacts,
     f.memberships
 ) AS s
-CROSS JOIN LATERAL @extschema@.previous_state(
-    f.history, f.as_of, f.policy, f.engagement, f.membership, f.memberships
-) AS b (previous_state)
 LEFT JOIN (
     SELECT n.* FROM %18$s AS p CROSS JOIN LATERAL @extschema@.rfm_segments(p.policy) AS n
 ) AS r ON r.segment = s.rfm_segment
@@ -4811,7 +4809,7 @@ LEFT JOIN (
         @extschema@._label('membership', 'f.membership'),
         @extschema@._label('lifecycle_state', 's.lifecycle_state'),
         @extschema@._label_order('lifecycle_state', 's.lifecycle_state'),
-        @extschema@._label('lifecycle_state', 'b.previous_state'),
+        @extschema@._label('lifecycle_state', 's.previous_state'),
         @extschema@._label('purchase_stage', 's.purchase_stage'),
         @extschema@._label_order('purchase_stage', 's.purchase_stage'),
         @extschema@._label('vip_tier', 's.vip_tier'), @extschema@._label_order('vip_tier', 's.vip_tier'),
@@ -8833,7 +8831,7 @@ CREATE  FUNCTION "state_since"(
 	"membership" text DEFAULT NULL, /* Option < Membership > */
 	"memberships" membership_history DEFAULT NULL /* Option < MembershipHistory > */
 ) RETURNS date /* Option < Day > */
-IMMUTABLE PARALLEL SAFE COST 1000
+IMMUTABLE PARALLEL SAFE COST 100
 LANGUAGE c /* Rust */
 AS 'MODULE_PATHNAME', 'state_since_wrapper';
 /* </end connected objects> */
@@ -9039,7 +9037,7 @@ ALTER FUNCTION due_step_reasons() ROWS 11;
 ALTER FUNCTION ab_verdicts() ROWS 3;
 ALTER FUNCTION ab_factors() ROWS 3;
 ALTER FUNCTION kpis() ROWS 20;
-ALTER FUNCTION customer_columns() ROWS 33;
+ALTER FUNCTION customer_columns() ROWS 36;
 ALTER FUNCTION _view_columns() ROWS 187;
 ALTER FUNCTION _source_columns() ROWS 40;
 ALTER FUNCTION _known_words(text, segment_policy) ROWS 20;
