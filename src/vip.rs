@@ -247,15 +247,14 @@ impl<'a> TierDecision<'a> {
     /// How far the customer is from being a VIP.
     pub fn distance(&self) -> Distance {
         let TierDecision { facts: TierFacts { buying, value, relation, .. }, policy, .. } = *self;
-        let (orders, span_days) = match self.tier {
-            VipTier::Vip | VipTier::Candidate => (0, 0),
-            VipTier::Supporter | VipTier::Regular => missing_purchases(buying, policy),
+        let purchases = match self.tier {
+            VipTier::Vip | VipTier::Candidate => MissingPurchases::default(),
+            VipTier::Supporter | VipTier::Regular => MissingPurchases::of(buying, policy),
         };
         let one = i128::from(Millionths::ONE);
         let value = value.map_or((0, 1), |value| (value.numerator, value.denominator));
         Distance {
-            orders,
-            span_days,
+            purchases,
             relation: relation.map(|relation| missing_points(policy.min_relation_score, relation.get(), one)),
             value: policy
                 .untracked_min_value_score
@@ -314,10 +313,8 @@ impl<'a> TierDecision<'a> {
 /// How far a customer is from being a VIP: what would have to come to what there is.
 #[derive(Clone, Copy, Debug)]
 pub struct Distance {
-    /// Purchases, each on a day of its own, that make her a candidate by frequency; 0 for a candidate.
-    pub orders: i64,
-    /// Days by which her first and last purchase lie too close for a candidate; 0 for a candidate.
-    pub span_days: i64,
+    /// What she has to buy to be a candidate.
+    pub purchases: MissingPurchases,
     /// Relation points; `None` where engagement is not tracked.
     pub relation: Option<Decimal>,
     /// Points of the value score; `None` where engagement is tracked, or where no value score would do.
@@ -332,8 +329,9 @@ impl Distance {
     fn missing(&self) -> impl Iterator<Item = &'static str> {
         let is_missing = |points: Option<Decimal>| points.is_some_and(|points| points > Decimal::ZERO);
         [
-            (self.orders > 0, "orders"),
-            (self.span_days > 0, "span"),
+            (self.purchases.are_too_few, "orders"),
+            (self.purchases.are_too_long_ago, "recency"),
+            (self.purchases.span_days > 0, "span"),
             (is_missing(self.relation), "relation"),
             (is_missing(self.value) || self.no_value_will_do, "value"),
             (!self.has_membership, "membership"),
@@ -352,23 +350,40 @@ impl Distance {
     pub fn reasons(&self) -> Value {
         json!({
             "missing": self.missing().collect::<Vec<_>>(),
-            "orders": self.orders,
-            "span_days": self.span_days,
+            "orders": self.purchases.orders,
+            "span_days": self.purchases.span_days,
             "relation": self.relation,
             "value": self.value,
-            "rule": "orders and span: to be a candidate by frequency, where one more purchase renews the recency and \
+            "rule": "orders, recency and span: to be a candidate by frequency, where one more purchase renews the recency and \
                      lengthens the span; relation or value: to the limit of the tie, rounded up to 2 decimals",
         })
     }
 }
 
-/// Purchases and days of span that are missing to be a candidate by frequency, of somebody who is none. Only another
-/// purchase lengthens the span and renews the recency.
-fn missing_purchases(buying: Option<CandidateFacts>, policy: &Vip) -> (i64, i64) {
-    let [frequency, purchase_days, span] =
-        buying.map_or([0; 3], |buying| [buying.frequency, buying.purchase_days, buying.span_days]);
-    let orders = (i64::from(policy.min_orders) - frequency).max(i64::from(policy.min_purchase_days) - purchase_days);
-    (orders.max(1), (i64::from(policy.min_span_days) - span).max(0))
+/// What somebody who is no candidate has to buy to be one by frequency; nothing for a candidate.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct MissingPurchases {
+    /// Purchases, each on a day of its own: at least 1, because only another one lengthens the span and renews the recency.
+    pub orders: i64,
+    /// Days by which her first and last purchase lie too close.
+    pub span_days: i64,
+    are_too_few: bool,
+    are_too_long_ago: bool,
+}
+
+impl MissingPurchases {
+    fn of(buying: Option<CandidateFacts>, policy: &Vip) -> Self {
+        let [frequency, purchase_days, span] =
+            buying.map_or([0; 3], |buying| [buying.frequency, buying.purchase_days, buying.span_days]);
+        let orders =
+            (i64::from(policy.min_orders) - frequency).max(i64::from(policy.min_purchase_days) - purchase_days);
+        MissingPurchases {
+            orders: orders.max(1),
+            span_days: (i64::from(policy.min_span_days) - span).max(0),
+            are_too_few: orders > 0,
+            are_too_long_ago: buying.is_some_and(|buying| buying.recency_days > policy.max_recency_days.into()),
+        }
+    }
 }
 
 /// `limit - numerator / denominator` points, at least 0, rounded up to 2 decimals.
@@ -467,8 +482,8 @@ mod tests {
             let points = distance.relation.or(distance.value).map(|points| points.to_string());
             (
                 distance.missing_in_words().unwrap_or_default(),
-                distance.orders,
-                distance.span_days,
+                distance.purchases.orders,
+                distance.purchases.span_days,
                 points.unwrap_or_default(),
             )
         };
@@ -482,9 +497,9 @@ mod tests {
         assert_eq!(missing(None, None, Some("0"), None), told("orders,span,relation", 4, 84, "50.00"));
         // Who bought often enough, but is silent for too long, or bought all of it at once, needs one more purchase.
         let silent = CandidateFacts { recency_days: 46, ..steady };
-        assert_eq!(missing(Some(silent), value(0, 1), Some("50"), None), told("orders", 1, 0, "0.00"));
+        assert_eq!(missing(Some(silent), value(0, 1), Some("50"), None), told("recency", 1, 0, "0.00"));
         let burst = CandidateFacts { span_days: 3, ..steady };
-        assert_eq!(missing(Some(burst), value(0, 1), Some("50"), None), told("orders,span", 1, 81, "0.00"));
+        assert_eq!(missing(Some(burst), value(0, 1), Some("50"), None), told("span", 1, 81, "0.00"));
         let few = CandidateFacts { frequency: 9, purchase_days: 1, ..steady };
         assert_eq!(missing(Some(few), value(0, 1), Some("50"), None), told("orders", 2, 0, "0.00"));
     }
