@@ -1,11 +1,12 @@
 //! The timeline against the question asked day by day, on random customers: engagement, membership, both cycles.
 
-use pg_rfm::customer::{Customer, Since};
+use pg_rfm::customer::{Customer, Since, Walk};
 use pg_rfm::day::Day;
 use pg_rfm::engagement::EngagementHistory;
 use pg_rfm::history::{PurchaseDay, PurchaseHistory};
 use pg_rfm::lifecycle::LifecycleState;
 use pg_rfm::membership::{KnownMembership, Membership, MembershipHistory};
+use pg_rfm::movement::movements;
 use pg_rfm::policy::Document;
 use pg_rfm::timeline::{Timeline, merged};
 use proptest::prelude::*;
@@ -132,6 +133,21 @@ proptest! {
         } else {
             let before = (-1..as_of).rev().find(|&day| shopper.state(day) != state).unwrap();
             prop_assert_eq!(found, Some(Since { since: Day(before + 1), previous: shopper.state(before) }));
+        }
+    }
+
+    /// Labels are not asked for again while they hold; they are those of each day all the same.
+    #[test]
+    fn movements_say_what_each_day_says(shopper in shopper(), from in -20i32..300, step in 1i32..50) {
+        let policy = shopper.policy.policy().unwrap();
+        let mut walk = Walk::new(Some(&shopper.history), policy, shopper.engagement.as_ref(), shopper.memberships());
+        let days = (0..20).map(|nth| Day(from + nth * step));
+        for movement in movements(&shopper.history, days, |day| walk.on(day)) {
+            for (day, labels) in [(movement.from, movement.before), (movement.to, movement.after)] {
+                let customer = shopper.customer(day);
+                let said = (labels.state, labels.segment, labels.tier);
+                prop_assert_eq!(said, (customer.lifecycle_state(), customer.rfm_segment(), customer.vip_tier()), "day {}", day.0);
+            }
         }
     }
 }
