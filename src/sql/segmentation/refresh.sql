@@ -247,7 +247,7 @@ BEGIN
     IF s.track = 'trigger' THEN
         PERFORM @extschema@._keep_tracking(s);
     END IF;
-    PERFORM @extschema@._show_unknown_kinds(s);
+    PERFORM @extschema@._show_unknown_words(s);
 END
 $refresh$;
 COMMENT ON FUNCTION _refresh(segmentation_settings, boolean, date, boolean) IS

@@ -141,14 +141,12 @@ AS $customers$
     SELECT format(
 $sql$SELECT %1$s,
        f.membership, %2$s AS membership_label%19$s,
-       s.first_purchase_on, s.last_purchase_on, s.orders, s.purchase_days, s.monetary,
-       @extschema@.average_order_value(f.history, f.as_of) AS average_order_value,
+       s.first_purchase_on, s.last_purchase_on, s.orders, s.purchase_days, s.monetary, s.average_order_value,
        s.r_score, s.f_score, s.m_score, s.rfm_score,
        s.rfm_segment, CASE p.lang WHEN 'ja' THEN r.label_ja ELSE r.label_en END AS segment_label,
        r.sort_order AS segment_order,
        s.lifecycle_state, %3$s AS lifecycle_label, %4$s AS lifecycle_order,
-       @extschema@.state_since(f.history, f.as_of, f.policy, f.engagement, f.membership, f.memberships) AS state_since,
-       b.previous_state, %5$s AS previous_label,
+       s.state_since, s.previous_state, %5$s AS previous_label,
        s.next_transition_on, s.next_change_on,
        s.purchase_stage, %6$s AS stage_label, %7$s AS stage_order,
        s.value_score, s.relation_score, s.vip_score,
@@ -169,9 +167,6 @@ CROSS JOIN LATERAL @extschema@.segment_customer(
     f.history, f.as_of, f.policy, f.engagement, f.membership, f.channels, f.last_contacted_on, f.contacts,
     f.memberships
 ) AS s
-CROSS JOIN LATERAL @extschema@.previous_state(
-    f.history, f.as_of, f.policy, f.engagement, f.membership, f.memberships
-) AS b (previous_state)
 LEFT JOIN (
     SELECT n.* FROM %18$s AS p CROSS JOIN LATERAL @extschema@.rfm_segments(p.policy) AS n
 ) AS r ON r.segment = s.rfm_segment
@@ -182,7 +177,7 @@ LEFT JOIN (
         @extschema@._label('membership', 'f.membership'),
         @extschema@._label('lifecycle_state', 's.lifecycle_state'),
         @extschema@._label_order('lifecycle_state', 's.lifecycle_state'),
-        @extschema@._label('lifecycle_state', 'b.previous_state'),
+        @extschema@._label('lifecycle_state', 's.previous_state'),
         @extschema@._label('purchase_stage', 's.purchase_stage'),
         @extschema@._label_order('purchase_stage', 's.purchase_stage'),
         @extschema@._label('vip_tier', 's.vip_tier'), @extschema@._label_order('vip_tier', 's.vip_tier'),
