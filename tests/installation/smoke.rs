@@ -138,8 +138,8 @@ fn a_row_type_of_another_version_is_refused() {
         "ALTER TYPE rfm.customer_segment ADD ATTRIBUTE more text; ALTER TYPE rfm.due_step ADD ATTRIBUTE more text",
     );
     for (sql, made, expected) in [
-        ("SELECT * FROM segment_customer(NULL, '2024-01-01')", 32, 33),
-        ("SELECT segment_customer(NULL, '2024-01-01')", 32, 33),
+        ("SELECT * FROM segment_customer(NULL, '2024-01-01')", 36, 37),
+        ("SELECT segment_customer(NULL, '2024-01-01')", 36, 37),
         ("SELECT * FROM due_steps('{}', NULL, '2024-01-01')", 9, 10),
     ] {
         let (sqlstate, message, hint) = expect_error(&mut client, sql);
