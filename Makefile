@@ -8,11 +8,16 @@ SO         = $(TARGET)/$(PG)/pg_rfm.so
 PKGLIBDIR  = $(DESTDIR)$(shell "$(PG_CONFIG)" --pkglibdir)
 EXTDIR     = $(DESTDIR)$(shell "$(PG_CONFIG)" --sharedir)/extension
 CORE      := --locked --no-default-features
+DEPS       = PG_CONFIG="$(PG_CONFIG)" tests/support/deps.sh
 CLUSTER    = PG_CONFIG="$(PG_CONFIG)" PG_RFM_SO="$(SO)" tests/support/cluster.sh
 
 export PGRX_PG_CONFIG_PATH = $(PG_CONFIG)
 
-.PHONY: all help deps build schema install install-files uninstall test matrix lint bench demo demo-stop clean
+.PHONY: all help deps build schema install install-files uninstall package test matrix integrations lint bench sidecar demo \
+        demo-stop clean
+
+# Steps that install what is missing come before those that need it; cargo uses all cores by itself.
+.NOTPARALLEL:
 
 all: build
 
@@ -22,19 +27,25 @@ help:
 	@echo 'make demo-stop  stop and delete that PostgreSQL'
 	@echo 'make test       all tests, in a throwaway PostgreSQL; one of them: make test ARGS="--test installation smoke"'
 	@echo 'make matrix     all tests with PostgreSQL 13 to 18, each in a root made by debootstrap; some: make matrix VERSIONS="13 18"'
+	@echo 'make integrations  what dbt and Python make of it, where their packages can be installed'
 	@echo 'make install    into the PostgreSQL of PG_CONFIG (also: DESTDIR=..., make uninstall)'
+	@echo 'make package    a Debian package for the PostgreSQL of PG_CONFIG, into target/package'
 	@echo 'make bench      speed and memory, as ratios to plain SQL; one of them: make bench BENCH=speed, BENCH=segmentation'
+	@echo 'make sidecar    docs/managed-clouds.md with two PostgreSQL servers on this machine: the answers compared, seconds printed'
+	@echo 'make deps       install what building and testing lack (Debian); demo, test and bench do it too, nothing else does'
 	@echo 'make            only the extension; make schema: write its install script sql/pg_rfm--*.sql again'
-	@echo 'make lint       fmt and clippy, warnings are errors'
+	@echo 'make lint       fmt and clippy, warnings are errors; cargo-deny, where it is installed'
 	@echo 'All take PG_CONFIG=/path/to/pg_config; without it, the newest PostgreSQL of pgrx.toml that is installed.'
 
 deps:
-	@PG_CONFIG="$(PG_CONFIG)" tests/support/deps.sh
+	@$(DEPS)
 
 # Built for one PostgreSQL at a time in $(TARGET)/release, kept per version in $(SO), so that `make && sudo make install`
 # works where root has no cargo. The section .pgrxsc holds the SQL; some linkers drop it unless told not to collect sections.
-build: deps
+build:
+	@$(DEPS) --check
 	@if command -v cargo >/dev/null; then \
+	  RUSTC_WRAPPER="$(abspath packaging/rustc.sh)" PG_RFM_TARGET="$(TARGET)" \
 	  cargo rustc --release --lib --crate-type cdylib $(CORE) --features $(PG) -- -C link-arg=-Wl,--no-gc-sections && \
 	  { cmp -s "$(TARGET)/release/libpg_rfm.so" "$(SO)" || install -D -m 755 "$(TARGET)/release/libpg_rfm.so" "$(SO)"; }; \
 	elif [ ! -e "$(SO)" ]; then echo 'pg_rfm: cargo is not on the PATH (Rust: https://rustup.rs)' >&2; exit 1; fi
@@ -52,24 +63,36 @@ install-files:
 uninstall:
 	rm -f "$(PKGLIBDIR)/pg_rfm.so" "$(EXTDIR)"/pg_rfm.control "$(EXTDIR)"/pg_rfm--*.sql
 
-test: build
+# A package of Debian for the PostgreSQL of PG_CONFIG.
+package: build
+	@PG_CONFIG="$(PG_CONFIG)" SO="$(SO)" PACKAGES="$(TARGET)/package" packaging/deb.sh
+
+test: deps build
 	@$(CLUSTER) run test cargo test $(CORE) $(ARGS)
 
 matrix:
 	@packaging/matrix.sh $(VERSIONS)
 
-lint: deps
+integrations: deps build
+	@$(CLUSTER) run integrations integrations/check.sh
+
+lint:
+	@$(DEPS) --check
 	cargo fmt --check
 	cargo clippy $(CORE) --all-targets -- -D warnings
 	cargo clippy $(CORE) --lib --release --features $(PG) -- -D warnings
+	@if command -v cargo-deny >/dev/null; then cargo deny --locked check; else echo 'cargo-deny is not installed: crates not checked'; fi
 
 # Settings of a small real server: durable, so that the floor pays what a shop's server pays, on an SSD.
 BENCH ?= speed segmentation
-bench: build
+bench: deps build
 	@PG_RFM_SETTINGS='shared_buffers=4GB fsync=on full_page_writes=on synchronous_commit=on max_wal_size=4GB jit=off random_page_cost=1.1 work_mem=64MB' \
 	  $(CLUSTER) run bench cargo bench $(CORE) $(BENCH:%=--bench %) $(if $(ARGS),-- $(ARGS))
 
-demo: build
+sidecar: deps build
+	@PG_CONFIG="$(PG_CONFIG)" PG_RFM_SO="$(SO)" tests/bench/sidecar.sh $(ORDERS)
+
+demo: deps build
 	@$(CLUSTER) start demo
 	@eval "$$($(CLUSTER) env demo)" && ORDERS="$(ORDERS)" CUSTOMER="$(CUSTOMER)" DATE="$(DATE)" AMOUNT="$(AMOUNT)" ORDER="$(ORDER)" AS_OF="$(AS_OF)" sql/demo/demo.sh
 

@@ -13,75 +13,28 @@ shared=${PG_RFM_SHARED:-$repo/../shared}
 exec 3>&2 # the terminal, also where the rest goes to a log
 say() { printf 'pg_rfm: %s\n' "$*" >&3; }
 die() { say "$*"; exit 1; }
+# shellcheck source=packaging/roots.sh
+. "$repo/packaging/roots.sh"
 
-# Debian's packages come from where this machine's apt gets its own.
-mirror() {
-	if [ -n "${PG_RFM_MIRROR-}" ]; then
-		printf '%s\n' "$PG_RFM_MIRROR"
-	else
-		# shellcheck disable=SC2016 # expanded by apt
-		apt-get indextargets --format '$(REPO_URI)' 'Created-By: Packages' 'Origin: Debian' 'Label: Debian' | sort -u | head -n 1
-	fi
-}
-
-# Where a version comes from: the release of Debian that has it, and what to install there.
+# What to install for a version, and from which release of Debian.
 recipe() {
 	packages="make gcc libc6-dev libclang-dev procps postgresql-$1 postgresql-server-dev-$1"
+	suite=$(suite_of "$1")
 	case $1 in
-	13) suite=bullseye ;;
-	14) suite='' ;; # no release of Debian has it
-	15) suite=bookworm ;;
-	# Nor has one 16: that of a Python package, an old one (16.2) with its headers.
+	# No release of Debian has it: that of a Python package, an old one (16.2) with its headers.
 	16) suite=bookworm packages="make gcc libc6-dev libclang-dev procps unzip" ;;
-	17) suite=trixie ;;
-	18) suite=forky ;;
+	13 | 14 | 15 | 17 | 18) ;;
 	*) say "$1: not a version of PostgreSQL that pg_rfm supports"; return 1 ;;
 	esac
 }
 
-# A command inside $root, with a /proc and /dev of its own and what else is given as FROM:TO. The mounts end with it.
-inside() {
-	local mounts=()
-	while [ "$1" != -- ]; do mounts+=("$1"); shift; done
-	shift
-	# shellcheck disable=SC2016 # expanded by the inner shell
-	unshare --mount bash -euc '
-		root=$1
-		shift
-		mount -t proc proc "$root/proc"
-		mount --rbind /dev "$root/dev"
-		while [ "$1" != -- ]; do
-			IFS=: read -r from to options <<<"$1"
-			mkdir -p "$root$to"
-			mount -o "bind${options:+,$options}" "$from" "$root$to"
-			shift
-		done
-		shift
-		exec env -i HOME=/root LC_ALL=C.UTF-8 DEBIAN_FRONTEND=noninteractive PATH=/opt/rust/bin:/usr/sbin:/usr/bin:/sbin:/bin \
-			http_proxy="${http_proxy-}" https_proxy="${https_proxy-}" no_proxy="${no_proxy-}" chroot "$root" "$@"
-	' - "$root" ${mounts[@]+"${mounts[@]}"} -- "$@" </dev/null
-}
-
 make_root() {
-	local known=/usr/share/debootstrap/scripts wheel
-	[ "$(cat "$root/.pg_rfm" 2>/dev/null)" != "$suite $packages" ] || return 0
-	command -v debootstrap >/dev/null || { echo 'debootstrap is missing'; return 1; }
+	local wheel
 	[ -n "$suite" ] || { echo 'no release of Debian has it'; return 1; }
+	[ "$(cat "$root/.pg_rfm" 2>/dev/null)" != "$suite $packages" ] || return 0
 	say "PostgreSQL $version: making $root ($suite)"
-	rm -rf --one-file-system "$root" && mkdir -p "$root" || return
-
-	# Debian's suites all share one script, which an older debootstrap has not under their names.
-	unshare --mount debootstrap --variant=minbase "$suite" "$root" "$(mirror)" \
-		"$([ -e "$known/$suite" ] && echo "$known/$suite" || echo "$known/sid")" || return
-
-	# Neither a running service nor the cluster that the server's package would create.
-	printf '#!/bin/sh\nexit 101\n' >"$root/usr/sbin/policy-rc.d" && chmod 755 "$root/usr/sbin/policy-rc.d" || return
-	mkdir -p "$root/etc/postgresql-common/createcluster.d" || return
-	echo 'create_main_cluster = false' >"$root/etc/postgresql-common/createcluster.d/pg_rfm.conf" || return
 	# shellcheck disable=SC2086 # a list of words
-	inside -- apt-get install -y -q --no-install-recommends $packages || return
-	inside -- apt-get clean || return
-
+	bare_root "$suite" $packages || return
 	if [ "$version" = 16 ]; then
 		wheel=$root/opt/wheel
 		pip download -q --no-deps --only-binary=:all: --implementation cp --python-version 3.11 \

@@ -47,6 +47,7 @@ COMMENT ON FUNCTION _note(oid) IS 'Part of segmentations: notes everybody in a t
 --   Type(pg_rfm::sql::set::AbVerdict)
 --   Type(pg_rfm::sql::set::AnsweringChannel)
 --   Type(pg_rfm::sql::set::ChosenColumn)
+--   Type(pg_rfm::sql::set::ChurnBandLabel)
 --   Type(pg_rfm::sql::set::CustomerColumn)
 --   Type(pg_rfm::sql::set::CustomerMonth)
 --   Type(pg_rfm::sql::set::DormancyCategoryLabel)
@@ -61,6 +62,7 @@ COMMENT ON FUNCTION _note(oid) IS 'Part of segmentations: notes everybody in a t
 --   Type(pg_rfm::sql::set::MembershipMomentLabel)
 --   Type(pg_rfm::sql::set::MembershipPeriod)
 --   Type(pg_rfm::sql::set::MessageTitle)
+--   Type(pg_rfm::sql::set::ModelFinding)
 --   Type(pg_rfm::sql::set::MonthOfPurchases)
 --   Type(pg_rfm::sql::set::NextActionRule)
 --   Type(pg_rfm::sql::set::PolicyFinding)
@@ -118,6 +120,14 @@ CREATE TYPE _chosen_column AS (
     places integer[]
 );
 COMMENT ON TYPE _chosen_column IS 'A row of _choose_column().';
+
+CREATE TYPE churn_band_label AS (
+    band text,
+    sort_order integer,
+    label_en text,
+    label_ja text
+);
+COMMENT ON TYPE churn_band_label IS 'A row of churn_bands().';
 
 CREATE TYPE customer_column AS (
     place integer,
@@ -247,6 +257,13 @@ CREATE TYPE message_title AS (
     invitation_ja text
 );
 COMMENT ON TYPE message_title IS 'A row of message_keys().';
+
+CREATE TYPE model_finding AS (
+    severity text,
+    path text,
+    message text
+);
+COMMENT ON TYPE model_finding IS 'A row of check_model().';
 
 CREATE TYPE month_of_purchases AS (
     month date,
@@ -409,6 +426,7 @@ COMMENT ON TYPE written_rows IS 'What refresh_rows() returns: numbers of rows.';
 --   Type(pg_rfm::sql::types::ContactHistory)
 --   Type(pg_rfm::sql::types::MembershipHistory)
 --   Type(pg_rfm::sql::types::SegmentPolicy)
+--   Type(pg_rfm::sql::types::Model)
 --   Type(pg_rfm::sql::types::Scenario)
 
 -- types
@@ -418,6 +436,7 @@ CREATE TYPE engagement_history;
 CREATE TYPE contact_history;
 CREATE TYPE membership_history;
 CREATE TYPE segment_policy;
+CREATE TYPE purchase_model;
 CREATE TYPE scenario;
 
 CREATE FUNCTION purchase_history_in(cstring) RETURNS purchase_history
@@ -487,6 +506,20 @@ CREATE FUNCTION segment_policy_send(segment_policy) RETURNS bytea
 CREATE TYPE segment_policy (
     INPUT = segment_policy_in, OUTPUT = segment_policy_out,
     RECEIVE = segment_policy_recv, SEND = segment_policy_send,
+    STORAGE = extended
+);
+
+CREATE FUNCTION purchase_model_in(cstring) RETURNS purchase_model
+    AS 'MODULE_PATHNAME', 'purchase_model_in_wrapper' LANGUAGE c IMMUTABLE STRICT PARALLEL SAFE;
+CREATE FUNCTION purchase_model_out(purchase_model) RETURNS cstring
+    AS 'MODULE_PATHNAME', 'purchase_model_out_wrapper' LANGUAGE c IMMUTABLE STRICT PARALLEL SAFE;
+CREATE FUNCTION purchase_model_recv(internal) RETURNS purchase_model
+    AS 'MODULE_PATHNAME', 'purchase_model_recv_wrapper' LANGUAGE c IMMUTABLE STRICT PARALLEL SAFE;
+CREATE FUNCTION purchase_model_send(purchase_model) RETURNS bytea
+    AS 'byteasend' LANGUAGE internal IMMUTABLE STRICT PARALLEL SAFE;
+CREATE TYPE purchase_model (
+    INPUT = purchase_model_in, OUTPUT = purchase_model_out,
+    RECEIVE = purchase_model_recv, SEND = purchase_model_send,
     STORAGE = extended
 );
 
@@ -713,154 +746,6 @@ CREATE AGGREGATE rollup(m membership_history) (
     FINALFUNC_MODIFY = READ_ONLY,
     COMBINEFUNC = _combine_events, SERIALFUNC = _serialize_events, DESERIALFUNC = _deserialize_events, PARALLEL = SAFE
 );
-/* </end connected objects> */
-
-/* <begin connected objects> */
--- src/sql/stored.rs
--- requires:
---   types
-
--- stored policies
-
--- Named policies with the day from which each version holds, so that a team can freeze its thresholds: stored_policy(name,
--- on_day) answers today what it answered then. The past is what stored_policy() says for days before today; nothing that
--- is done to the table may change it:
---   * a version ends where the next one of its name begins, it is never edited;
---   * a row that is or was in force can be neither changed (but for its note) nor deleted;
---   * a row that would begin before today is refused if that cuts an older version short. A name's first version may begin
---     on any day: that day had no answer before.
--- Days are days of the session's time zone. The owner of the table can disable its triggers to correct what was wrong.
-
-CREATE TABLE segment_policies (
-    name text NOT NULL CONSTRAINT segment_policies_name_is_not_empty CHECK (name <> ''),
-    policy segment_policy NOT NULL,
-    valid_from date NOT NULL CONSTRAINT segment_policies_valid_from_is_finite CHECK (isfinite(valid_from)),
-    note text,
-    CONSTRAINT segment_policies_pkey PRIMARY KEY (name, valid_from)
-);
-
-COMMENT ON TABLE segment_policies IS
-    'Named policies; a version holds from valid_from until the next one of its name. Read with stored_policy(name, on_day).';
-COMMENT ON COLUMN segment_policies.name IS 'What the policy is called.';
-COMMENT ON COLUMN segment_policies.policy IS
-    'The policy as written; what it leaves out is the default''s. effective_policy(policy)::segment_policy freezes that too.';
-COMMENT ON COLUMN segment_policies.valid_from IS 'The first day on which this version holds.';
-COMMENT ON COLUMN segment_policies.note IS 'Why it was changed, by whom; the only column that may be edited later.';
-
--- Newest first: while a dump is loaded no row cuts an older one short. pg_dump puts this text behind FROM as it is.
-SELECT pg_catalog.pg_extension_config_dump('segment_policies', 'WHERE true ORDER BY name, valid_from DESC');
-
--- Everybody who may use the schema may read: policies hold thresholds, no customers, and views call stored_policy() with
--- the rights of whoever reads them. Only the owner writes, who is whoever created the extension (of a trusted extension the
--- superuser would be otherwise), until that right is granted.
-ALTER TABLE segment_policies OWNER TO @extowner@;
-GRANT SELECT ON segment_policies TO PUBLIC;
-
-CREATE FUNCTION _keep_policies() RETURNS trigger
-LANGUAGE plpgsql VOLATILE SECURITY INVOKER SET search_path = pg_catalog, pg_temp
-AS $keep$
-BEGIN
-    IF TG_OP = 'TRUNCATE' THEN
-        IF EXISTS (SELECT FROM @extschema@.segment_policies AS p WHERE p.valid_from <= CURRENT_DATE) THEN
-            RAISE EXCEPTION 'segment_policies cannot be truncated: it holds policies that are or were in force'
-                USING ERRCODE = 'restrict_violation',
-                      HINT = 'Rows with a valid_from after today can be deleted.';
-        END IF;
-        RETURN NULL;
-    END IF;
-
-    IF TG_OP IN ('UPDATE', 'DELETE') AND OLD.valid_from <= CURRENT_DATE THEN
-        IF TG_OP = 'UPDATE' AND NEW.name = OLD.name AND NEW.valid_from = OLD.valid_from
-            AND NEW.policy OPERATOR(@extschema@.=) OLD.policy THEN
-            RETURN NEW;
-        END IF;
-        RAISE EXCEPTION 'stored policy "%" of % is or was in force and cannot be %', OLD.name,
-            to_char(OLD.valid_from, 'YYYY-MM-DD'), CASE TG_OP WHEN 'UPDATE' THEN 'changed' ELSE 'deleted' END
-            USING ERRCODE = 'restrict_violation',
-                  HINT = 'Insert a new row with a later valid_from: the old one ends where the new one begins.';
-    END IF;
-    IF TG_OP = 'DELETE' THEN
-        RETURN OLD;
-    END IF;
-
-    IF NEW.valid_from < CURRENT_DATE AND EXISTS (
-        SELECT FROM @extschema@.segment_policies AS p WHERE p.name = NEW.name AND p.valid_from < NEW.valid_from
-    ) THEN
-        RAISE EXCEPTION 'stored policy "%" cannot change from % on: that day is past', NEW.name,
-            to_char(NEW.valid_from, 'YYYY-MM-DD')
-            USING ERRCODE = 'restrict_violation',
-                  HINT = 'Insert it with a valid_from of today or later.';
-    END IF;
-    -- Laying a policy over another one checks that it does not contradict itself.
-    PERFORM @extschema@.default_policy() OPERATOR(@extschema@.||) NEW.policy;
-    RETURN NEW;
-END
-$keep$;
-
-COMMENT ON FUNCTION _keep_policies() IS
-    'Trigger of segment_policies: refuses what would change the past, and policies that contradict themselves.';
-
-CREATE TRIGGER keep_policies BEFORE INSERT OR UPDATE OR DELETE ON segment_policies
-    FOR EACH ROW EXECUTE FUNCTION _keep_policies();
-CREATE TRIGGER keep_policies_truncate BEFORE TRUNCATE ON segment_policies
-    FOR EACH STATEMENT EXECUTE FUNCTION _keep_policies();
-
-COMMENT ON TRIGGER keep_policies ON segment_policies IS
-    'Refuses what would change the past, and policies that contradict themselves.';
-COMMENT ON TRIGGER keep_policies_truncate ON segment_policies IS
-    'Refuses to empty the table while it holds policies that are or were in force.';
-
--- A policy of NULL would mean the default, so a NULL argument is an error here.
-CREATE FUNCTION stored_policy(name text, on_day date) RETURNS segment_policy
-LANGUAGE plpgsql STABLE PARALLEL SAFE COST 1000 SET search_path = pg_catalog, pg_temp
-AS $stored$
-DECLARE
-    version @extschema@.segment_policy;
-    first_day date;
-    known text;
-BEGIN
-    IF stored_policy.name IS NULL OR on_day IS NULL THEN
-        RAISE EXCEPTION 'stored_policy: % is NULL', CASE WHEN on_day IS NULL THEN 'on_day' ELSE 'name' END
-            USING ERRCODE = 'null_value_not_allowed', HINT = 'NULL as a policy means the default: write NULL instead of the call.';
-    ELSIF NOT isfinite(on_day) THEN
-        RAISE EXCEPTION 'day must be finite, not %', on_day
-            USING ERRCODE = 'datetime_field_overflow', HINT = 'Ask for a day such as CURRENT_DATE.';
-    END IF;
-
-    SELECT p.policy INTO version
-    FROM @extschema@.segment_policies AS p
-    WHERE p.name = stored_policy.name AND p.valid_from <= on_day
-    ORDER BY p.valid_from DESC
-    LIMIT 1;
-    IF FOUND THEN
-        RETURN version;
-    END IF;
-
-    SELECT min(p.valid_from) FILTER (WHERE p.name = stored_policy.name) INTO first_day
-    FROM @extschema@.segment_policies AS p;
-    SELECT string_agg(format('%s (from %s)', n.name, to_char(n.first_day, 'YYYY-MM-DD')), ', ' ORDER BY n.name) INTO known
-    FROM (SELECT p.name, min(p.valid_from) AS first_day
-          FROM @extschema@.segment_policies AS p GROUP BY p.name ORDER BY p.name LIMIT 50) AS n;
-    RAISE EXCEPTION '%', CASE
-            WHEN first_day IS NULL THEN format('unknown stored policy: "%s"', stored_policy.name)
-            ELSE format('stored policy "%s" begins on %s, there is none for %s', stored_policy.name,
-                        to_char(first_day, 'YYYY-MM-DD'), to_char(on_day, 'YYYY-MM-DD'))
-        END
-        USING ERRCODE = 'invalid_parameter_value',
-              HINT = coalesce('Known are: ' || known || '.', 'segment_policies is empty: insert a row (name, policy, valid_from).');
-END
-$stored$;
-
-COMMENT ON FUNCTION stored_policy(text, date) IS
-    'The policy of that name in segment_policies that holds on a day: the version with the latest valid_from up to it.';
-
--- Today's: CURRENT_DATE in the session's TimeZone.
-CREATE FUNCTION stored_policy(name text) RETURNS segment_policy
-LANGUAGE sql STABLE PARALLEL SAFE COST 1000
-AS $stored$ SELECT @extschema@.stored_policy($1, CURRENT_DATE) $stored$;
-
-COMMENT ON FUNCTION stored_policy(text) IS
-    'The policy of that name in segment_policies that holds today, by CURRENT_DATE in the session''s TimeZone.';
 /* </end connected objects> */
 
 /* <begin connected objects> */
@@ -1152,6 +1037,20 @@ COMMENT ON FUNCTION ab_factors() IS
 /* </end connected objects> */
 
 /* <begin connected objects> */
+-- src/sql/prediction.rs
+-- pg_rfm::sql::prediction::alive_until
+CREATE  FUNCTION "alive_until"(
+	"history" purchase_history, /* Option < PurchaseHistory > */
+	"as_of" date, /* Option < Day > */
+	"model" purchase_model, /* Option < Model > */
+	"threshold" double precision DEFAULT 0.5 /* Option < f64 > */
+) RETURNS date /* Option < Day > */
+IMMUTABLE PARALLEL SAFE COST 100
+LANGUAGE c /* Rust */
+AS 'MODULE_PATHNAME', 'alive_until_wrapper';
+/* </end connected objects> */
+
+/* <begin connected objects> */
 -- src/sql/history.rs
 -- pg_rfm::sql::history::average_order_value
 CREATE  FUNCTION "average_order_value"(
@@ -1192,6 +1091,17 @@ AS 'MODULE_PATHNAME', 'channel_responses_wrapper';
 /* </end connected objects> */
 
 /* <begin connected objects> */
+-- src/sql/prediction.rs
+-- pg_rfm::sql::prediction::check_model
+CREATE  FUNCTION "check_model"(
+	"model" purchase_model /* Model */
+) RETURNS SETOF model_finding /* SetOf < ModelFinding > */
+IMMUTABLE STRICT PARALLEL SAFE COST 1000
+LANGUAGE c /* Rust */
+AS 'MODULE_PATHNAME', 'check_model_wrapper';
+/* </end connected objects> */
+
+/* <begin connected objects> */
 -- src/sql/policy.rs
 -- pg_rfm::sql::policy::check_policy
 CREATE  FUNCTION "check_policy"(
@@ -1212,6 +1122,26 @@ CREATE  FUNCTION "check_scenario"(
 IMMUTABLE PARALLEL SAFE COST 1000
 LANGUAGE c /* Rust */
 AS 'MODULE_PATHNAME', 'check_scenario_wrapper';
+/* </end connected objects> */
+
+/* <begin connected objects> */
+-- src/sql/prediction.rs
+-- pg_rfm::sql::prediction::churn_band
+CREATE  FUNCTION "churn_band"(
+	"purchase_probability" numeric /* Decimal */
+) RETURNS TEXT /* & '_ str */
+IMMUTABLE STRICT PARALLEL SAFE COST 10
+LANGUAGE c /* Rust */
+AS 'MODULE_PATHNAME', 'churn_band_wrapper';
+/* </end connected objects> */
+
+/* <begin connected objects> */
+-- src/sql/prediction.rs
+-- pg_rfm::sql::prediction::churn_bands
+CREATE  FUNCTION "churn_bands"() RETURNS SETOF churn_band_label /* SetOf < ChurnBandLabel > */
+IMMUTABLE STRICT PARALLEL SAFE COST 10
+LANGUAGE c /* Rust */
+AS 'MODULE_PATHNAME', 'churn_bands_wrapper';
 /* </end connected objects> */
 
 /* <begin connected objects> */
@@ -1241,6 +1171,24 @@ AS 'MODULE_PATHNAME', 'check_scenario_wrapper';
 /* <begin connected objects> */
 -- src/sql/events.rs
 -- pg_rfm::sql::events::collect_event
+-- Skipped due to `#[pgrx(sql = false)]`
+/* </end connected objects> */
+
+/* <begin connected objects> */
+-- src/sql/fit.rs
+-- pg_rfm::sql::fit::collect_for_backtest
+-- Skipped due to `#[pgrx(sql = false)]`
+/* </end connected objects> */
+
+/* <begin connected objects> */
+-- src/sql/fit.rs
+-- pg_rfm::sql::fit::collect_for_fit
+-- Skipped due to `#[pgrx(sql = false)]`
+/* </end connected objects> */
+
+/* <begin connected objects> */
+-- src/sql/forecast.rs
+-- pg_rfm::sql::forecast::collect_forecast
 -- Skipped due to `#[pgrx(sql = false)]`
 /* </end connected objects> */
 
@@ -1289,6 +1237,18 @@ AS 'MODULE_PATHNAME', 'check_scenario_wrapper';
 /* <begin connected objects> */
 -- src/sql/events.rs
 -- pg_rfm::sql::events::combine_events
+-- Skipped due to `#[pgrx(sql = false)]`
+/* </end connected objects> */
+
+/* <begin connected objects> */
+-- src/sql/fit.rs
+-- pg_rfm::sql::fit::combine_fits
+-- Skipped due to `#[pgrx(sql = false)]`
+/* </end connected objects> */
+
+/* <begin connected objects> */
+-- src/sql/forecast.rs
+-- pg_rfm::sql::forecast::combine_forecasts
 -- Skipped due to `#[pgrx(sql = false)]`
 /* </end connected objects> */
 
@@ -1350,6 +1310,12 @@ AS 'MODULE_PATHNAME', 'contact_history_plus_wrapper';
 /* </end connected objects> */
 
 /* <begin connected objects> */
+-- src/sql/kpi.rs
+-- pg_rfm::sql::kpi::count_answer
+-- Skipped due to `#[pgrx(sql = false)]`
+/* </end connected objects> */
+
+/* <begin connected objects> */
 -- src/sql/customer.rs
 -- pg_rfm::sql::customer::customer_columns
 CREATE  FUNCTION "customer_columns"() RETURNS SETOF customer_column /* SetOf < CustomerColumn > */
@@ -1399,7 +1365,8 @@ CREATE TYPE customer_segment AS (
     action_channel text,
     action_due_on date,
     action_after_wait text,
-    next_transition_on date
+    next_transition_on date,
+    next_change_on date
 );
 COMMENT ON TYPE customer_segment IS 'A row of segment_customer; customer_columns() says what each column means.';
 
@@ -1418,6 +1385,38 @@ CREATE FUNCTION segment_customer(
 
 COMMENT ON FUNCTION customer_columns() IS
     'The columns of segment_customer in order, with their types and what they say in English and Japanese.';
+/* </end connected objects> */
+
+/* <begin connected objects> */
+-- src/sql/prediction.rs
+-- pg_rfm::sql::prediction::customer_lifetime_value
+CREATE  FUNCTION "customer_lifetime_value"(
+	"history" purchase_history, /* PurchaseHistory */
+	"as_of" date, /* Day */
+	"days" INT, /* i32 */
+	"annual_discount_rate" double precision, /* f64 */
+	"model" purchase_model /* Model */
+) RETURNS numeric /* Option < Decimal > */
+IMMUTABLE STRICT PARALLEL SAFE COST 1000
+LANGUAGE c /* Rust */
+AS 'MODULE_PATHNAME', 'customer_lifetime_value_wrapper';
+/* </end connected objects> */
+
+/* <begin connected objects> */
+-- src/sql/prediction.rs
+-- pg_rfm::sql::prediction::customer_lifetime_value
+CREATE  FUNCTION "customer_lifetime_value"(
+	"purchase_days" INT, /* i32 */
+	"span_days" INT, /* i32 */
+	"tenure_days" INT, /* i32 */
+	"amount" numeric, /* Decimal */
+	"days" INT, /* i32 */
+	"annual_discount_rate" double precision, /* f64 */
+	"model" purchase_model /* Model */
+) RETURNS numeric /* Option < Decimal > */
+IMMUTABLE STRICT PARALLEL SAFE  COST 1000
+LANGUAGE c /* Rust */
+AS 'MODULE_PATHNAME', 'customer_lifetime_value_of_numbers_wrapper';
 /* </end connected objects> */
 
 /* <begin connected objects> */
@@ -1455,6 +1454,18 @@ AS 'MODULE_PATHNAME', 'default_policy_wrapper';
 /* <begin connected objects> */
 -- src/sql/events.rs
 -- pg_rfm::sql::events::deserialize_events
+-- Skipped due to `#[pgrx(sql = false)]`
+/* </end connected objects> */
+
+/* <begin connected objects> */
+-- src/sql/fit.rs
+-- pg_rfm::sql::fit::deserialize_fit
+-- Skipped due to `#[pgrx(sql = false)]`
+/* </end connected objects> */
+
+/* <begin connected objects> */
+-- src/sql/forecast.rs
+-- pg_rfm::sql::forecast::deserialize_forecast
 -- Skipped due to `#[pgrx(sql = false)]`
 /* </end connected objects> */
 
@@ -1635,6 +1646,61 @@ AS 'MODULE_PATHNAME', 'engagement_history_plus_wrapper';
 /* </end connected objects> */
 
 /* <begin connected objects> */
+-- src/sql/prediction.rs
+-- pg_rfm::sql::prediction::expected_purchases
+CREATE  FUNCTION "expected_purchases"(
+	"history" purchase_history, /* PurchaseHistory */
+	"as_of" date, /* Day */
+	"days" INT, /* i32 */
+	"model" purchase_model /* Model */
+) RETURNS numeric /* Option < Decimal > */
+IMMUTABLE STRICT PARALLEL SAFE COST 100
+LANGUAGE c /* Rust */
+AS 'MODULE_PATHNAME', 'expected_purchases_wrapper';
+/* </end connected objects> */
+
+/* <begin connected objects> */
+-- src/sql/prediction.rs
+-- pg_rfm::sql::prediction::expected_purchases
+CREATE  FUNCTION "expected_purchases"(
+	"purchase_days" INT, /* i32 */
+	"span_days" INT, /* i32 */
+	"tenure_days" INT, /* i32 */
+	"days" INT, /* i32 */
+	"model" purchase_model /* Model */
+) RETURNS numeric /* Option < Decimal > */
+IMMUTABLE STRICT PARALLEL SAFE  COST 100
+LANGUAGE c /* Rust */
+AS 'MODULE_PATHNAME', 'expected_purchases_of_numbers_wrapper';
+/* </end connected objects> */
+
+/* <begin connected objects> */
+-- src/sql/prediction.rs
+-- pg_rfm::sql::prediction::expected_spend
+CREATE  FUNCTION "expected_spend"(
+	"history" purchase_history, /* PurchaseHistory */
+	"as_of" date, /* Day */
+	"model" purchase_model /* Model */
+) RETURNS numeric /* Option < Decimal > */
+IMMUTABLE STRICT PARALLEL SAFE COST 50
+LANGUAGE c /* Rust */
+AS 'MODULE_PATHNAME', 'expected_spend_wrapper';
+/* </end connected objects> */
+
+/* <begin connected objects> */
+-- src/sql/prediction.rs
+-- pg_rfm::sql::prediction::expected_spend
+CREATE  FUNCTION "expected_spend"(
+	"purchases" INT, /* i32 */
+	"amount" numeric, /* Decimal */
+	"model" purchase_model /* Model */
+) RETURNS numeric /* Option < Decimal > */
+IMMUTABLE STRICT PARALLEL SAFE  COST 50
+LANGUAGE c /* Rust */
+AS 'MODULE_PATHNAME', 'expected_spend_of_numbers_wrapper';
+/* </end connected objects> */
+
+/* <begin connected objects> */
 -- src/sql/explain.rs
 -- pg_rfm::sql::explain::explain_customer
 CREATE  FUNCTION "explain_customer"(
@@ -1663,6 +1729,20 @@ COMMENT ON FUNCTION explain_customer(purchase_history, date, segment_policy, eng
 /* </end connected objects> */
 
 /* <begin connected objects> */
+-- src/sql/prediction.rs
+-- pg_rfm::sql::prediction::explain_prediction
+CREATE  FUNCTION "explain_prediction"(
+	"history" purchase_history, /* Option < PurchaseHistory > */
+	"as_of" date, /* Option < Day > */
+	"model" purchase_model, /* Option < Model > */
+	"days" INT DEFAULT 90 /* Option < i32 > */
+) RETURNS jsonb /* Option < Jsonb > */
+IMMUTABLE PARALLEL SAFE COST 10000
+LANGUAGE c /* Rust */
+AS 'MODULE_PATHNAME', 'explain_prediction_wrapper';
+/* </end connected objects> */
+
+/* <begin connected objects> */
 -- src/sql/customer.rs
 -- pg_rfm::sql::customer::f_score
 CREATE  FUNCTION "f_score"(
@@ -1673,6 +1753,12 @@ CREATE  FUNCTION "f_score"(
 IMMUTABLE PARALLEL SAFE COST 50
 LANGUAGE c /* Rust */
 AS 'MODULE_PATHNAME', 'f_score_wrapper';
+/* </end connected objects> */
+
+/* <begin connected objects> */
+-- src/sql/fit.rs
+-- pg_rfm::sql::fit::finish_backtest
+-- Skipped due to `#[pgrx(sql = false)]`
 /* </end connected objects> */
 
 /* <begin connected objects> */
@@ -1690,6 +1776,18 @@ AS 'MODULE_PATHNAME', 'f_score_wrapper';
 /* <begin connected objects> */
 -- src/sql/events.rs
 -- pg_rfm::sql::events::finish_engagement
+-- Skipped due to `#[pgrx(sql = false)]`
+/* </end connected objects> */
+
+/* <begin connected objects> */
+-- src/sql/fit.rs
+-- pg_rfm::sql::fit::finish_fit
+-- Skipped due to `#[pgrx(sql = false)]`
+/* </end connected objects> */
+
+/* <begin connected objects> */
+-- src/sql/forecast.rs
+-- pg_rfm::sql::forecast::finish_forecast
 -- Skipped due to `#[pgrx(sql = false)]`
 /* </end connected objects> */
 
@@ -2101,6 +2199,20 @@ AS 'MODULE_PATHNAME', 'next_actions_wrapper';
 /* </end connected objects> */
 
 /* <begin connected objects> */
+-- src/sql/prediction.rs
+-- pg_rfm::sql::prediction::next_purchase_on
+CREATE  FUNCTION "next_purchase_on"(
+	"history" purchase_history, /* Option < PurchaseHistory > */
+	"as_of" date, /* Option < Day > */
+	"model" purchase_model, /* Option < Model > */
+	"probability" double precision DEFAULT 0.5 /* Option < f64 > */
+) RETURNS date /* Option < Day > */
+IMMUTABLE PARALLEL SAFE COST 100
+LANGUAGE c /* Rust */
+AS 'MODULE_PATHNAME', 'next_purchase_on_wrapper';
+/* </end connected objects> */
+
+/* <begin connected objects> */
 -- src/sql/timeline.rs
 -- pg_rfm::sql::timeline::next_transition_on
 CREATE  FUNCTION "next_transition_on"(
@@ -2223,12 +2335,45 @@ AS 'MODULE_PATHNAME', 'orders_between_wrapper';
 /* </end connected objects> */
 
 /* <begin connected objects> */
+-- src/sql/prediction.rs
+-- pg_rfm::sql::prediction::p_alive
+CREATE  FUNCTION "p_alive"(
+	"history" purchase_history, /* PurchaseHistory */
+	"as_of" date, /* Day */
+	"model" purchase_model /* Model */
+) RETURNS numeric /* Option < Decimal > */
+IMMUTABLE STRICT PARALLEL SAFE COST 50
+LANGUAGE c /* Rust */
+AS 'MODULE_PATHNAME', 'p_alive_wrapper';
+/* </end connected objects> */
+
+/* <begin connected objects> */
+-- src/sql/prediction.rs
+-- pg_rfm::sql::prediction::p_alive
+CREATE  FUNCTION "p_alive"(
+	"purchase_days" INT, /* i32 */
+	"span_days" INT, /* i32 */
+	"tenure_days" INT, /* i32 */
+	"model" purchase_model /* Model */
+) RETURNS numeric /* Option < Decimal > */
+IMMUTABLE STRICT PARALLEL SAFE  COST 50
+LANGUAGE c /* Rust */
+AS 'MODULE_PATHNAME', 'p_alive_of_numbers_wrapper';
+/* </end connected objects> */
+
+/* <begin connected objects> */
 -- src/sql/policy.rs
 -- pg_rfm::sql::policy::policy_presets
 CREATE  FUNCTION "policy_presets"() RETURNS SETOF policy_preset /* SetOf < PolicyPreset > */
 IMMUTABLE STRICT PARALLEL SAFE COST 10
 LANGUAGE c /* Rust */
 AS 'MODULE_PATHNAME', 'policy_presets_wrapper';
+/* </end connected objects> */
+
+/* <begin connected objects> */
+-- src/sql/prediction.rs
+-- pg_rfm::sql::prediction::predict_customer
+-- Skipped due to `#[pgrx(sql = false)]`
 /* </end connected objects> */
 
 /* <begin connected objects> */
@@ -2336,6 +2481,53 @@ AS 'MODULE_PATHNAME', 'purchase_history_plus_wrapper';
 /* </end connected objects> */
 
 /* <begin connected objects> */
+-- src/sql/types.rs
+-- pg_rfm::sql::types::purchase_model_in
+-- Skipped due to `#[pgrx(sql = false)]`
+/* </end connected objects> */
+
+/* <begin connected objects> */
+-- src/sql/types.rs
+-- pg_rfm::sql::types::purchase_model_out
+-- Skipped due to `#[pgrx(sql = false)]`
+/* </end connected objects> */
+
+/* <begin connected objects> */
+-- src/sql/types.rs
+-- pg_rfm::sql::types::purchase_model_recv
+-- Skipped due to `#[pgrx(sql = false)]`
+/* </end connected objects> */
+
+/* <begin connected objects> */
+-- src/sql/prediction.rs
+-- pg_rfm::sql::prediction::purchase_probability
+CREATE  FUNCTION "purchase_probability"(
+	"history" purchase_history, /* PurchaseHistory */
+	"as_of" date, /* Day */
+	"days" INT, /* i32 */
+	"model" purchase_model /* Model */
+) RETURNS numeric /* Option < Decimal > */
+IMMUTABLE STRICT PARALLEL SAFE COST 50
+LANGUAGE c /* Rust */
+AS 'MODULE_PATHNAME', 'purchase_probability_wrapper';
+/* </end connected objects> */
+
+/* <begin connected objects> */
+-- src/sql/prediction.rs
+-- pg_rfm::sql::prediction::purchase_probability
+CREATE  FUNCTION "purchase_probability"(
+	"purchase_days" INT, /* i32 */
+	"span_days" INT, /* i32 */
+	"tenure_days" INT, /* i32 */
+	"days" INT, /* i32 */
+	"model" purchase_model /* Model */
+) RETURNS numeric /* Option < Decimal > */
+IMMUTABLE STRICT PARALLEL SAFE  COST 50
+LANGUAGE c /* Rust */
+AS 'MODULE_PATHNAME', 'purchase_probability_of_numbers_wrapper';
+/* </end connected objects> */
+
+/* <begin connected objects> */
 -- src/sql/customer.rs
 -- pg_rfm::sql::customer::purchase_stage
 CREATE  FUNCTION "purchase_stage"(
@@ -2367,6 +2559,12 @@ CREATE  FUNCTION "purchases_by_month"(
 IMMUTABLE PARALLEL SAFE COST 100
 LANGUAGE c /* Rust */
 AS 'MODULE_PATHNAME', 'purchases_by_month_wrapper';
+/* </end connected objects> */
+
+/* <begin connected objects> */
+-- src/sql/prediction.rs
+-- pg_rfm::sql::prediction::purchases_interval
+-- Skipped due to `#[pgrx(sql = false)]`
 /* </end connected objects> */
 
 /* <begin connected objects> */
@@ -2438,6 +2636,557 @@ CREATE  FUNCTION "relation_score"(
 IMMUTABLE PARALLEL SAFE COST 20
 LANGUAGE c /* Rust */
 AS 'MODULE_PATHNAME', 'relation_score_wrapper';
+/* </end connected objects> */
+
+/* <begin connected objects> */
+-- src/sql/prediction.rs
+-- pg_rfm::sql::prediction::require_model
+CREATE  FUNCTION "require_model"(
+	"model" purchase_model /* Model */
+) RETURNS purchase_model /* Model */
+IMMUTABLE STRICT PARALLEL SAFE COST 1000
+LANGUAGE c /* Rust */
+AS 'MODULE_PATHNAME', 'require_model_wrapper';
+/* </end connected objects> */
+
+/* <begin connected objects> */
+-- src/sql/prediction.rs
+-- requires:
+--   types
+--   row_types
+--   p_alive
+--   p_alive_of_numbers
+--   expected_purchases
+--   expected_purchases_of_numbers
+--   purchase_probability
+--   purchase_probability_of_numbers
+--   expected_spend
+--   expected_spend_of_numbers
+--   customer_lifetime_value
+--   customer_lifetime_value_of_numbers
+--   next_purchase_on
+--   alive_until
+--   explain_prediction
+--   churn_band
+--   churn_bands
+--   check_model
+--   require_model
+
+-- models of purchases: fits, backtests, forecasts, predictions
+
+CREATE TYPE model_backtest AS (
+    fit_on date,
+    until date,
+    days integer,
+    model text,
+    status text,
+    alive text,
+    customers bigint,
+    actual_purchases bigint,
+    predicted_purchases numeric,
+    ratio numeric,
+    mae numeric,
+    rmse numeric,
+    correlation numeric,
+    gini numeric,
+    gini_best numeric,
+    top_decile_share numeric,
+    top_decile_best numeric,
+    actual_buyers bigint,
+    predicted_buyers numeric,
+    brier numeric,
+    actual_value numeric,
+    predicted_value numeric,
+    value_ratio numeric,
+    value_mae numeric,
+    new_customers bigint,
+    new_customer_purchases bigint
+);
+COMMENT ON TYPE model_backtest IS
+    'How good a model fitted on a past day would have been, against what came after; numbers have 6 decimals.';
+COMMENT ON COLUMN model_backtest.fit_on IS 'The last day the fit saw.';
+COMMENT ON COLUMN model_backtest.until IS 'The last day compared.';
+COMMENT ON COLUMN model_backtest.days IS 'Days between them.';
+COMMENT ON COLUMN model_backtest.model IS 'mbgnbd, bgnbd or paretonbd.';
+COMMENT ON COLUMN model_backtest.status IS 'ok or refused: predictions of a refused model are NULL.';
+COMMENT ON COLUMN model_backtest.alive IS
+    'identified or not_identified: whether P(alive) can be told; NULL where nothing was fitted.';
+COMMENT ON COLUMN model_backtest.customers IS 'Customers scored: those with a purchase up to fit_on.';
+COMMENT ON COLUMN model_backtest.actual_purchases IS 'Their purchase days after fit_on, up to until.';
+COMMENT ON COLUMN model_backtest.predicted_purchases IS 'How many were expected.';
+COMMENT ON COLUMN model_backtest.ratio IS 'Predicted over actual purchases; NULL where there were none.';
+COMMENT ON COLUMN model_backtest.mae IS 'Mean absolute error of the purchase days of a customer.';
+COMMENT ON COLUMN model_backtest.rmse IS 'Root of the mean square error of the purchase days of a customer.';
+COMMENT ON COLUMN model_backtest.correlation IS
+    'Pearson correlation of predicted and actual purchase days; NULL where one is the same for all.';
+COMMENT ON COLUMN model_backtest.gini IS
+    'Of the concentration curve of purchases, customers by descending prediction: 2 times the area, minus 1.';
+COMMENT ON COLUMN model_backtest.gini_best IS 'The same by descending actual purchases: the best that is possible.';
+COMMENT ON COLUMN model_backtest.top_decile_share IS
+    'Share of all purchases made by the tenth of the customers with the highest prediction, 0 to 1.';
+COMMENT ON COLUMN model_backtest.top_decile_best IS 'The best that is possible.';
+COMMENT ON COLUMN model_backtest.actual_buyers IS 'Customers who bought after fit_on.';
+COMMENT ON COLUMN model_backtest.predicted_buyers IS 'How many were expected: the sum of the purchase probabilities.';
+COMMENT ON COLUMN model_backtest.brier IS 'Mean square error of the purchase probability, 0 to 1; less is better.';
+COMMENT ON COLUMN model_backtest.actual_value IS
+    'What was spent after fit_on, in currency units; refunds count as in the model.';
+COMMENT ON COLUMN model_backtest.predicted_value IS 'What was expected, undiscounted, in currency units.';
+COMMENT ON COLUMN model_backtest.value_ratio IS 'Predicted over actual value; NULL where nothing was spent.';
+COMMENT ON COLUMN model_backtest.value_mae IS 'Mean absolute error of the value of a customer, in currency units.';
+COMMENT ON COLUMN model_backtest.new_customers IS
+    'Customers who first bought after fit_on: no model here predicts them.';
+COMMENT ON COLUMN model_backtest.new_customer_purchases IS 'Their purchase days.';
+
+CREATE TYPE purchase_forecast AS (
+    customers bigint,
+    expected_buyers numeric,
+    expected_purchases numeric,
+    purchases_low numeric,
+    purchases_high numeric,
+    expected_value numeric,
+    value_low numeric,
+    value_high numeric
+);
+COMMENT ON TYPE purchase_forecast IS
+    'What a group of customers is expected to do, with 95 % bounds from the backtests of the model, or none.';
+COMMENT ON COLUMN purchase_forecast.customers IS 'Customers with a purchase; prospects do not count.';
+COMMENT ON COLUMN purchase_forecast.expected_buyers IS 'How many of them will buy.';
+COMMENT ON COLUMN purchase_forecast.expected_purchases IS 'Expected purchase days.';
+COMMENT ON COLUMN purchase_forecast.purchases_low IS
+    'Lower bound; NULL without backtests of half to twice as many days.';
+COMMENT ON COLUMN purchase_forecast.purchases_high IS
+    'Upper bound; NULL without backtests of half to twice as many days.';
+COMMENT ON COLUMN purchase_forecast.expected_value IS
+    'Expected discounted spend in currency units; refunds count as in the model.';
+COMMENT ON COLUMN purchase_forecast.value_low IS 'Lower bound; NULL without backtests of half to twice as many days.';
+COMMENT ON COLUMN purchase_forecast.value_high IS
+    'Upper bound; NULL without backtests of half to twice as many days.';
+
+CREATE TYPE purchases_interval AS (
+    low bigint,
+    high bigint
+);
+COMMENT ON TYPE purchases_interval IS
+    'A central interval of a number of purchase days.';
+COMMENT ON COLUMN purchases_interval.low IS 'The lower end.';
+COMMENT ON COLUMN purchases_interval.high IS 'The upper end.';
+
+CREATE TYPE value_interval AS (
+    low numeric,
+    median numeric,
+    high numeric
+);
+COMMENT ON TYPE value_interval IS
+    'A central interval of what somebody spends, with its median.';
+COMMENT ON COLUMN value_interval.low IS 'The lower end, in currency units.';
+COMMENT ON COLUMN value_interval.median IS 'One half lies above.';
+COMMENT ON COLUMN value_interval.high IS 'The upper end.';
+
+CREATE TYPE customer_prediction AS (
+    p_alive numeric,
+    purchase_probability numeric,
+    churn_band text,
+    expected_purchases numeric,
+    purchases_low bigint,
+    purchases_high bigint,
+    expected_spend numeric,
+    expected_value numeric,
+    next_purchase_on date,
+    alive_until date
+);
+COMMENT ON TYPE customer_prediction IS
+    'What a model expects of one customer; numbers are rounded to 6 decimals.';
+COMMENT ON COLUMN customer_prediction.p_alive IS
+    'The chance that she buys again some day, 0 to 1; NULL where the data cannot tell it.';
+COMMENT ON COLUMN customer_prediction.purchase_probability IS
+    'The chance of at least one purchase in the next days, 0 to 1.';
+COMMENT ON COLUMN customer_prediction.churn_band IS
+    'low, medium or high, by the purchase probability: churn_bands() lists them.';
+COMMENT ON COLUMN customer_prediction.expected_purchases IS 'Expected purchase days in the next days.';
+COMMENT ON COLUMN customer_prediction.purchases_low IS 'Lower end of the 95 % interval of their number.';
+COMMENT ON COLUMN customer_prediction.purchases_high IS 'Upper end of the 95 % interval of their number.';
+COMMENT ON COLUMN customer_prediction.expected_spend IS 'Expected amount of a purchase day, in currency units.';
+COMMENT ON COLUMN customer_prediction.expected_value IS
+    'Customer lifetime value: expected discounted spend of the next value_days, in currency units.';
+COMMENT ON COLUMN customer_prediction.next_purchase_on IS
+    'The day by which she will have bought with a chance of one half; NULL where never, or in over ten years.';
+COMMENT ON COLUMN customer_prediction.alive_until IS
+    'The last day on which P(alive) is one half or more if she buys nothing.';
+
+-- Aggregates. SSPACE: different customers of a middling shop; a forecast is sums.
+
+CREATE FUNCTION _collect_for_fit(internal, history purchase_history, as_of date) RETURNS internal
+    AS 'MODULE_PATHNAME', 'collect_for_fit_wrapper' LANGUAGE c IMMUTABLE PARALLEL SAFE COST 50;
+CREATE FUNCTION _collect_for_fit(internal, history purchase_history, as_of date, options jsonb) RETURNS internal
+    AS 'MODULE_PATHNAME', 'collect_for_fit_wrapper' LANGUAGE c IMMUTABLE PARALLEL SAFE COST 50;
+CREATE FUNCTION _collect_for_backtest(internal, history purchase_history, fit_on date, until date) RETURNS internal
+    AS 'MODULE_PATHNAME', 'collect_for_backtest_wrapper' LANGUAGE c IMMUTABLE PARALLEL SAFE COST 50;
+CREATE FUNCTION _collect_for_backtest(internal, history purchase_history, fit_on date, until date, options jsonb)
+    RETURNS internal
+    AS 'MODULE_PATHNAME', 'collect_for_backtest_wrapper' LANGUAGE c IMMUTABLE PARALLEL SAFE COST 50;
+CREATE FUNCTION _combine_fits(internal, internal) RETURNS internal
+    AS 'MODULE_PATHNAME', 'combine_fits_wrapper' LANGUAGE c IMMUTABLE PARALLEL SAFE;
+CREATE FUNCTION _serialize_fit(internal) RETURNS bytea
+    AS 'MODULE_PATHNAME', 'serialize_fit_wrapper' LANGUAGE c IMMUTABLE STRICT PARALLEL SAFE;
+CREATE FUNCTION _deserialize_fit(bytea, internal) RETURNS internal
+    AS 'MODULE_PATHNAME', 'deserialize_fit_wrapper' LANGUAGE c IMMUTABLE STRICT PARALLEL SAFE;
+CREATE FUNCTION _finish_fit(internal) RETURNS purchase_model
+    AS 'MODULE_PATHNAME', 'finish_fit_wrapper' LANGUAGE c IMMUTABLE PARALLEL SAFE COST 100000;
+CREATE FUNCTION _finish_backtest(internal) RETURNS model_backtest
+    AS 'MODULE_PATHNAME', 'finish_backtest_wrapper' LANGUAGE c IMMUTABLE PARALLEL SAFE COST 100000;
+CREATE FUNCTION _collect_forecast(internal, history purchase_history, as_of date, days integer, model purchase_model)
+    RETURNS internal
+    AS 'MODULE_PATHNAME', 'collect_forecast_wrapper' LANGUAGE c IMMUTABLE PARALLEL SAFE COST 1000;
+CREATE FUNCTION _collect_forecast(
+    internal, history purchase_history, as_of date, days integer, model purchase_model,
+    annual_discount_rate double precision
+) RETURNS internal
+    AS 'MODULE_PATHNAME', 'collect_forecast_wrapper' LANGUAGE c IMMUTABLE PARALLEL SAFE COST 1000;
+CREATE FUNCTION _combine_forecasts(internal, internal) RETURNS internal
+    AS 'MODULE_PATHNAME', 'combine_forecasts_wrapper' LANGUAGE c IMMUTABLE PARALLEL SAFE;
+CREATE FUNCTION _serialize_forecast(internal) RETURNS bytea
+    AS 'MODULE_PATHNAME', 'serialize_forecast_wrapper' LANGUAGE c IMMUTABLE STRICT PARALLEL SAFE;
+CREATE FUNCTION _deserialize_forecast(bytea, internal) RETURNS internal
+    AS 'MODULE_PATHNAME', 'deserialize_forecast_wrapper' LANGUAGE c IMMUTABLE STRICT PARALLEL SAFE;
+CREATE FUNCTION _finish_forecast(internal) RETURNS purchase_forecast
+    AS 'MODULE_PATHNAME', 'finish_forecast_wrapper' LANGUAGE c IMMUTABLE PARALLEL SAFE COST 100;
+
+CREATE AGGREGATE fit_purchase_model(history purchase_history, as_of date) (
+    SFUNC = _collect_for_fit, STYPE = internal, SSPACE = 1000000, FINALFUNC = _finish_fit,
+    FINALFUNC_MODIFY = READ_ONLY, COMBINEFUNC = _combine_fits, SERIALFUNC = _serialize_fit,
+    DESERIALFUNC = _deserialize_fit, PARALLEL = SAFE
+);
+CREATE AGGREGATE fit_purchase_model(history purchase_history, as_of date, options jsonb) (
+    SFUNC = _collect_for_fit, STYPE = internal, SSPACE = 1000000, FINALFUNC = _finish_fit,
+    FINALFUNC_MODIFY = READ_ONLY, COMBINEFUNC = _combine_fits, SERIALFUNC = _serialize_fit,
+    DESERIALFUNC = _deserialize_fit, PARALLEL = SAFE
+);
+CREATE AGGREGATE backtest_purchase_model(history purchase_history, fit_on date, until date) (
+    SFUNC = _collect_for_backtest, STYPE = internal, SSPACE = 1000000, FINALFUNC = _finish_backtest,
+    FINALFUNC_MODIFY = READ_ONLY, COMBINEFUNC = _combine_fits, SERIALFUNC = _serialize_fit,
+    DESERIALFUNC = _deserialize_fit, PARALLEL = SAFE
+);
+CREATE AGGREGATE backtest_purchase_model(history purchase_history, fit_on date, until date, options jsonb) (
+    SFUNC = _collect_for_backtest, STYPE = internal, SSPACE = 1000000, FINALFUNC = _finish_backtest,
+    FINALFUNC_MODIFY = READ_ONLY, COMBINEFUNC = _combine_fits, SERIALFUNC = _serialize_fit,
+    DESERIALFUNC = _deserialize_fit, PARALLEL = SAFE
+);
+CREATE AGGREGATE forecast_purchases(history purchase_history, as_of date, days integer, model purchase_model) (
+    SFUNC = _collect_forecast, STYPE = internal, SSPACE = 512, FINALFUNC = _finish_forecast,
+    FINALFUNC_MODIFY = READ_ONLY, COMBINEFUNC = _combine_forecasts, SERIALFUNC = _serialize_forecast,
+    DESERIALFUNC = _deserialize_forecast, PARALLEL = SAFE
+);
+CREATE AGGREGATE forecast_purchases(
+    history purchase_history, as_of date, days integer, model purchase_model,
+    annual_discount_rate double precision
+) (
+    SFUNC = _collect_forecast, STYPE = internal, SSPACE = 512, FINALFUNC = _finish_forecast,
+    FINALFUNC_MODIFY = READ_ONLY, COMBINEFUNC = _combine_forecasts, SERIALFUNC = _serialize_forecast,
+    DESERIALFUNC = _deserialize_forecast, PARALLEL = SAFE
+);
+
+COMMENT ON AGGREGATE fit_purchase_model(purchase_history, date) IS
+    'An MBG/NBD model of purchases and a Gamma-Gamma model of spend, fitted to all customers'' histories up to as_of.';
+COMMENT ON AGGREGATE fit_purchase_model(purchase_history, date, jsonb) IS
+    'A model of purchases and spend fitted to all histories up to as_of; options: model, spend, refunds, ...';
+COMMENT ON AGGREGATE backtest_purchase_model(purchase_history, date, date) IS
+    'Fits with what was known on fit_on, and compares each customer''s prediction with what came until the last day.';
+COMMENT ON AGGREGATE backtest_purchase_model(purchase_history, date, date, jsonb) IS
+    'Fits with what was known on fit_on, compares with what came until the last day; options as of a fit.';
+COMMENT ON AGGREGATE forecast_purchases(purchase_history, date, integer, purchase_model) IS
+    'What a group of customers is expected to do in the next days, with bounds from the model''s backtests or none.';
+COMMENT ON AGGREGATE forecast_purchases(purchase_history, date, integer, purchase_model, double precision) IS
+    'What a group of customers is expected to do in the next days; values are discounted, 0.1 is 10 % a year.';
+COMMENT ON FUNCTION _collect_for_fit(internal, purchase_history, date) IS
+    'Part of the aggregate fit_purchase_model: takes a customer.';
+COMMENT ON FUNCTION _collect_for_fit(internal, purchase_history, date, jsonb) IS
+    'Part of the aggregate fit_purchase_model: takes a customer.';
+COMMENT ON FUNCTION _collect_for_backtest(internal, purchase_history, date, date) IS
+    'Part of the aggregate backtest_purchase_model: takes a customer.';
+COMMENT ON FUNCTION _collect_for_backtest(internal, purchase_history, date, date, jsonb) IS
+    'Part of the aggregate backtest_purchase_model: takes a customer.';
+COMMENT ON FUNCTION _combine_fits(internal, internal) IS
+    'Part of the aggregates fit_purchase_model and backtest_purchase_model: adds what another worker saw.';
+COMMENT ON FUNCTION _serialize_fit(internal) IS
+    'Part of the aggregates fit_purchase_model and backtest_purchase_model: the state as bytes.';
+COMMENT ON FUNCTION _deserialize_fit(bytea, internal) IS
+    'Part of the aggregates fit_purchase_model and backtest_purchase_model: the state again.';
+COMMENT ON FUNCTION _finish_fit(internal) IS 'Part of the aggregate fit_purchase_model: the result.';
+COMMENT ON FUNCTION _finish_backtest(internal) IS 'Part of the aggregate backtest_purchase_model: the result.';
+COMMENT ON FUNCTION _collect_forecast(internal, purchase_history, date, integer, purchase_model) IS
+    'Part of the aggregate forecast_purchases: takes a customer.';
+COMMENT ON FUNCTION _collect_forecast(internal, purchase_history, date, integer, purchase_model, double precision) IS
+    'Part of the aggregate forecast_purchases: takes a customer.';
+COMMENT ON FUNCTION _combine_forecasts(internal, internal) IS
+    'Part of the aggregate forecast_purchases: adds what another worker added up.';
+COMMENT ON FUNCTION _serialize_forecast(internal) IS 'Part of the aggregate forecast_purchases: the state as bytes.';
+COMMENT ON FUNCTION _deserialize_forecast(bytea, internal) IS
+    'Part of the aggregate forecast_purchases: the state again.';
+COMMENT ON FUNCTION _finish_forecast(internal) IS 'Part of the aggregate forecast_purchases: the result.';
+
+-- Functions that return a row.
+
+CREATE FUNCTION purchases_interval(
+    history purchase_history, as_of date, days integer, model purchase_model, level double precision DEFAULT 0.95
+) RETURNS purchases_interval
+    AS 'MODULE_PATHNAME', 'purchases_interval_wrapper' LANGUAGE c IMMUTABLE PARALLEL SAFE COST 100;
+CREATE FUNCTION value_interval(
+    history purchase_history, as_of date, days integer, model purchase_model, level double precision DEFAULT 0.95
+) RETURNS value_interval
+    AS 'MODULE_PATHNAME', 'value_interval_wrapper' LANGUAGE c IMMUTABLE PARALLEL SAFE COST 10000;
+CREATE FUNCTION predict_customer(
+    history purchase_history, as_of date, model purchase_model, days integer DEFAULT 90, value_days integer DEFAULT 365,
+    annual_discount_rate double precision DEFAULT 0.1
+) RETURNS customer_prediction
+    AS 'MODULE_PATHNAME', 'predict_customer_wrapper' LANGUAGE c IMMUTABLE PARALLEL SAFE COST 2000;
+CREATE FUNCTION with_backtests(model purchase_model, backtests model_backtest[]) RETURNS purchase_model
+    AS 'MODULE_PATHNAME', 'with_backtests_wrapper' LANGUAGE c IMMUTABLE STRICT PARALLEL SAFE COST 1000;
+
+COMMENT ON FUNCTION purchases_interval(purchase_history, date, integer, purchase_model, double precision) IS
+    'The central interval of the number of purchase days in the next days, exact for the parameters of the model.';
+COMMENT ON FUNCTION value_interval(purchase_history, date, integer, purchase_model, double precision) IS
+    'The central interval and the median of the spend in the next days, undiscounted, before refunds.';
+COMMENT ON FUNCTION predict_customer(purchase_history, date, purchase_model, integer, integer, double precision) IS
+    'Everything a model expects of one customer, as one row; NULL for a prospect.';
+COMMENT ON FUNCTION with_backtests(purchase_model, model_backtest[]) IS
+    'The model with the backtests it is judged by, which give totals their bounds; refused and NULL ones are left out.';
+
+-- What stands in Rust.
+
+COMMENT ON FUNCTION p_alive(purchase_history, date, purchase_model) IS
+    'The chance that a customer buys again some day, 0 to 1; NULL for a prospect, and where the data cannot tell it.';
+COMMENT ON FUNCTION p_alive(integer, integer, integer, purchase_model) IS
+    'The chance that a customer buys again some day, from purchase_days, span_days and tenure_days.';
+COMMENT ON FUNCTION expected_purchases(purchase_history, date, integer, purchase_model) IS
+    'Expected purchase days in the days as_of + 1 to as_of + days.';
+COMMENT ON FUNCTION expected_purchases(integer, integer, integer, integer, purchase_model) IS
+    'Expected purchase days in the next days, from purchase_days, span_days and tenure_days.';
+COMMENT ON FUNCTION purchase_probability(purchase_history, date, integer, purchase_model) IS
+    'The chance of at least one purchase in the days as_of + 1 to as_of + days, 0 to 1.';
+COMMENT ON FUNCTION purchase_probability(integer, integer, integer, integer, purchase_model) IS
+    'The chance of at least one purchase in the next days, from purchase_days, span_days and tenure_days.';
+COMMENT ON FUNCTION expected_spend(purchase_history, date, purchase_model) IS
+    'Expected amount of a purchase day, in currency units; NULL where the model of spend is refused.';
+COMMENT ON FUNCTION expected_spend(integer, numeric, purchase_model) IS
+    'Expected amount of a purchase day, from purchases and their amount as the model counts them (key spend.counts).';
+COMMENT ON FUNCTION customer_lifetime_value(purchase_history, date, integer, double precision, purchase_model) IS
+    'Expected discounted spend of the next days, in currency units; a rate of 0.1 is 10 % a year.';
+COMMENT ON FUNCTION customer_lifetime_value(
+    integer, integer, integer, numeric, integer, double precision, purchase_model
+) IS
+    'Expected discounted spend of the next days, from plain numbers; the amount as the model counts it.';
+COMMENT ON FUNCTION next_purchase_on(purchase_history, date, purchase_model, double precision) IS
+    'The first day by which a customer will have bought with that probability; NULL if not within ten years.';
+COMMENT ON FUNCTION alive_until(purchase_history, date, purchase_model, double precision) IS
+    'The last day on which P(alive) is at least the threshold if she buys nothing; NULL if not within ten years.';
+COMMENT ON FUNCTION explain_prediction(purchase_history, date, purchase_model, integer) IS
+    'The inputs of a prediction, what the model makes of them, each result and what was found, for jsonb_pretty.';
+COMMENT ON FUNCTION churn_band(numeric) IS
+    'low from a purchase probability of two thirds, medium from one third, else high.';
+COMMENT ON FUNCTION churn_bands() IS 'All churn bands in order, with English and Japanese labels.';
+COMMENT ON FUNCTION check_model(purchase_model) IS
+    'What was found when the model was fitted: rows (severity, path, message); an error refuses what its path names.';
+COMMENT ON FUNCTION require_model(purchase_model) IS
+    'The model itself; an error with its findings where it is refused.';
+/* </end connected objects> */
+
+/* <begin connected objects> */
+-- src/sql/stored.rs
+-- requires:
+--   types
+--   prediction
+
+-- stored policies and models
+
+-- Named policies and models with the day from which each version holds, so that a team can freeze its thresholds and
+-- what it predicts with: stored_policy(name, on_day) and stored_model(name, on_day) answer today what they answered
+-- then. The past is what they say for days before today; nothing that is done to the tables may change it:
+--   * a version ends where the next one of its name begins, it is never edited;
+--   * a row that is or was in force can be neither changed (but for its note) nor deleted;
+--   * a row that would begin before today is refused if that cuts an older version short. A name's first version may
+--     begin on any day: that day had no answer before.
+-- Days are days of the session's time zone. The owner of a table can disable its triggers to correct what was wrong.
+
+CREATE TABLE segment_policies (
+    name text NOT NULL CONSTRAINT segment_policies_name_is_not_empty CHECK (name <> ''),
+    policy segment_policy NOT NULL,
+    valid_from date NOT NULL CONSTRAINT segment_policies_valid_from_is_finite CHECK (isfinite(valid_from)),
+    note text,
+    CONSTRAINT segment_policies_pkey PRIMARY KEY (name, valid_from)
+);
+
+COMMENT ON TABLE segment_policies IS
+    'Named policies; each version holds from valid_from until the next of its name. For stored_policy(name, on_day).';
+COMMENT ON COLUMN segment_policies.name IS 'What the policy is called.';
+COMMENT ON COLUMN segment_policies.policy IS
+    'The policy as written; what it leaves out is the default''s: effective_policy(policy)::segment_policy freezes it.';
+
+CREATE TABLE purchase_models (
+    name text NOT NULL CONSTRAINT purchase_models_name_is_not_empty CHECK (name <> ''),
+    model purchase_model NOT NULL,
+    valid_from date NOT NULL CONSTRAINT purchase_models_valid_from_is_finite CHECK (isfinite(valid_from)),
+    note text,
+    CONSTRAINT purchase_models_pkey PRIMARY KEY (name, valid_from)
+);
+
+COMMENT ON TABLE purchase_models IS
+    'Named models; each version holds from valid_from until the next of its name. For stored_model(name, on_day).';
+COMMENT ON COLUMN purchase_models.name IS 'What the model is called.';
+COMMENT ON COLUMN purchase_models.model IS 'The model; one that is refused cannot be stored.';
+
+-- What both tables have in common. Written once: %1$s is the table, %2$s what a row holds, %3$s its type, %4$s many of
+-- them, %5$s the trigger, %6$s what it refuses, %7$s the check that does, %8$s the function that reads the table, and
+-- %9$s what to do about a NULL.
+DO $both$
+DECLARE
+    stored record;
+    template text;
+BEGIN
+    FOR stored IN
+        SELECT *
+        FROM (VALUES
+            ('segment_policies', 'policy', 'segment_policy', 'policies', 'keep_policies',
+             'policies that contradict themselves',
+             -- Laying a policy over another one checks that it does not contradict itself.
+             '@extschema@.default_policy() OPERATOR(@extschema@.||) NEW.policy', 'stored_policy',
+             'NULL as a policy means the default: write NULL instead of the call.'),
+            -- A refused model would answer NULL to everything.
+            ('purchase_models', 'model', 'purchase_model', 'models', 'keep_models', 'models that are refused',
+             '@extschema@.require_model(NEW.model)', 'stored_model',
+             'NULL as a model predicts nothing: write NULL instead of the call.')
+        ) AS s(relation, kind, type, kinds, keep, bad, checked, read, about_null)
+    LOOP
+        -- Newest first: while a dump is loaded no row cuts an older one short. pg_dump puts this text behind FROM.
+        PERFORM pg_catalog.pg_extension_config_dump(
+            stored.relation::pg_catalog.regclass, 'WHERE true ORDER BY name, valid_from DESC');
+
+        FOREACH template IN ARRAY ARRAY[
+            $sql$ COMMENT ON COLUMN %1$s.valid_from IS 'The first day on which this version holds.' $sql$,
+            $sql$ COMMENT ON COLUMN %1$s.note IS
+                'Why it was changed, by whom; the only column that may be edited later.' $sql$,
+
+            -- Everybody who may use the schema may read: both hold numbers of the shop and no customers, and views call
+            -- the functions below with the rights of whoever reads them. Only the owner writes, who is whoever created
+            -- the extension (of a trusted extension the superuser would be otherwise), until that right is granted.
+            $sql$ ALTER TABLE %1$s OWNER TO @extowner@ $sql$,
+            $sql$ GRANT SELECT ON %1$s TO PUBLIC $sql$,
+
+            $sql$
+CREATE FUNCTION _%5$s() RETURNS trigger
+LANGUAGE plpgsql VOLATILE SECURITY INVOKER SET search_path = pg_catalog, pg_temp
+AS $keep$
+BEGIN
+    IF TG_OP = 'TRUNCATE' THEN
+        IF EXISTS (SELECT FROM @extschema@.%1$s AS s WHERE s.valid_from <= CURRENT_DATE) THEN
+            RAISE EXCEPTION '%1$s cannot be truncated: it holds %4$s that are or were in force'
+                USING ERRCODE = 'restrict_violation',
+                      HINT = 'Rows with a valid_from after today can be deleted.';
+        END IF;
+        RETURN NULL;
+    END IF;
+
+    IF TG_OP IN ('UPDATE', 'DELETE') AND OLD.valid_from <= CURRENT_DATE THEN
+        IF TG_OP = 'UPDATE' AND NEW.name = OLD.name AND NEW.valid_from = OLD.valid_from
+            AND NEW.%2$s OPERATOR(@extschema@.=) OLD.%2$s THEN
+            RETURN NEW;
+        END IF;
+        RAISE EXCEPTION 'stored %2$s "%%" of %% is or was in force and cannot be %%', OLD.name,
+            to_char(OLD.valid_from, 'YYYY-MM-DD'), CASE TG_OP WHEN 'UPDATE' THEN 'changed' ELSE 'deleted' END
+            USING ERRCODE = 'restrict_violation',
+                  HINT = 'Insert a new row with a later valid_from: the old one ends where the new one begins.';
+    END IF;
+    IF TG_OP = 'DELETE' THEN
+        RETURN OLD;
+    END IF;
+
+    IF NEW.valid_from < CURRENT_DATE AND EXISTS (
+        SELECT FROM @extschema@.%1$s AS s WHERE s.name = NEW.name AND s.valid_from < NEW.valid_from
+    ) THEN
+        RAISE EXCEPTION 'stored %2$s "%%" cannot change from %% on: that day is past', NEW.name,
+            to_char(NEW.valid_from, 'YYYY-MM-DD')
+            USING ERRCODE = 'restrict_violation',
+                  HINT = 'Insert it with a valid_from of today or later.';
+    END IF;
+    PERFORM %7$s;
+    RETURN NEW;
+END
+$keep$
+            $sql$,
+            $sql$ COMMENT ON FUNCTION _%5$s() IS
+                'Trigger of %1$s: refuses what would change the past, and %6$s.' $sql$,
+            $sql$ CREATE TRIGGER %5$s BEFORE INSERT OR UPDATE OR DELETE ON %1$s
+                FOR EACH ROW EXECUTE FUNCTION _%5$s() $sql$,
+            $sql$ CREATE TRIGGER %5$s_truncate BEFORE TRUNCATE ON %1$s
+                FOR EACH STATEMENT EXECUTE FUNCTION _%5$s() $sql$,
+            $sql$ COMMENT ON TRIGGER %5$s ON %1$s IS 'Refuses what would change the past, and %6$s.' $sql$,
+            $sql$ COMMENT ON TRIGGER %5$s_truncate ON %1$s IS
+                'Refuses to empty the table while it holds %4$s that are or were in force.' $sql$,
+
+            -- An argument of NULL is an error: a NULL in its place would be taken for something else.
+            $sql$
+CREATE FUNCTION %8$s(name text, on_day date) RETURNS %3$s
+LANGUAGE plpgsql STABLE PARALLEL SAFE COST 1000 SET search_path = pg_catalog, pg_temp
+AS $stored$
+DECLARE
+    version @extschema@.%3$s;
+    first_day date;
+    known text;
+BEGIN
+    IF %8$s.name IS NULL OR on_day IS NULL THEN
+        RAISE EXCEPTION '%8$s: %% is NULL', CASE WHEN on_day IS NULL THEN 'on_day' ELSE 'name' END
+            USING ERRCODE = 'null_value_not_allowed', HINT = '%9$s';
+    ELSIF NOT isfinite(on_day) THEN
+        RAISE EXCEPTION 'day must be finite, not %%', on_day
+            USING ERRCODE = 'datetime_field_overflow', HINT = 'Ask for a day such as CURRENT_DATE.';
+    END IF;
+
+    SELECT s.%2$s INTO version
+    FROM @extschema@.%1$s AS s
+    WHERE s.name = %8$s.name AND s.valid_from <= on_day
+    ORDER BY s.valid_from DESC
+    LIMIT 1;
+    IF FOUND THEN
+        RETURN version;
+    END IF;
+
+    SELECT min(s.valid_from) FILTER (WHERE s.name = %8$s.name) INTO first_day
+    FROM @extschema@.%1$s AS s;
+    SELECT string_agg(format('%%s (from %%s)', n.name, to_char(n.first_day, 'YYYY-MM-DD')), ', ' ORDER BY n.name)
+    INTO known
+    FROM (SELECT s.name, min(s.valid_from) AS first_day
+          FROM @extschema@.%1$s AS s GROUP BY s.name ORDER BY s.name LIMIT 50) AS n;
+    RAISE EXCEPTION '%%', CASE
+            WHEN first_day IS NULL THEN format('unknown stored %2$s: "%%s"', %8$s.name)
+            ELSE format('stored %2$s "%%s" begins on %%s, there is none for %%s', %8$s.name,
+                        to_char(first_day, 'YYYY-MM-DD'), to_char(on_day, 'YYYY-MM-DD'))
+        END
+        USING ERRCODE = 'invalid_parameter_value',
+              HINT = coalesce('Known are: ' || known || '.',
+                              '%1$s is empty: insert a row (name, %2$s, valid_from). Where the query runs on several servers, '
+                              'each looks into its own table: write (SELECT %8$s(...)) instead.');
+END
+$stored$
+            $sql$,
+            $sql$ COMMENT ON FUNCTION %8$s(text, date) IS
+                'The %2$s of that name in %1$s that holds on a day: the version with the latest valid_from up to it.'
+            $sql$,
+
+            -- Today's: CURRENT_DATE in the session's TimeZone.
+            $sql$
+CREATE FUNCTION %8$s(name text) RETURNS %3$s
+LANGUAGE sql STABLE PARALLEL SAFE COST 1000
+AS $stored$ SELECT @extschema@.%8$s($1, CURRENT_DATE) $stored$
+            $sql$,
+            $sql$ COMMENT ON FUNCTION %8$s(text) IS
+                'The %2$s of that name in %1$s that holds today, by CURRENT_DATE in the session''s TimeZone.' $sql$
+        ] LOOP
+            EXECUTE pg_catalog.format(
+                template, stored.relation, stored.kind, stored.type, stored.kinds, stored.keep, stored.bad,
+                stored.checked, stored.read, stored.about_null);
+        END LOOP;
+    END LOOP;
+END
+$both$;
 /* </end connected objects> */
 
 /* <begin connected objects> */
@@ -3464,13 +4213,13 @@ CREATE FUNCTION _and_among(s segmentation_settings, source text, alias text, amo
 LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp
 AS $among$
     SELECT CASE WHEN among IS NULL THEN '' ELSE format(
-        ' AND EXISTS (SELECT FROM %s AS t JOIN (VALUES (%s)) AS k (%s) ON %s)', among,
-        (SELECT string_agg(format('%s.%I::%s', alias, k.there, format_type(a.atttypid, -1)), ', ' ORDER BY k.place)
+        ' AND EXISTS (SELECT FROM %s AS t WHERE %s)', among,
+        (SELECT string_agg(format('t.%I %s %s.%I::%s', k.here, @extschema@._equality(a.atttypid), alias, k.there,
+                                  format_type(a.atttypid, -1)), ' AND ' ORDER BY k.place)
          FROM unnest(@extschema@._source_keys(s, source), @extschema@._source_keys(s, 'orders'))
              WITH ORDINALITY AS k (there, here, place)
          JOIN pg_attribute AS a ON a.attrelid = @extschema@._source_table(s, 'orders') AND a.attname = k.here
-         WHERE k.there IS NOT NULL),
-        @extschema@._key_list(s), @extschema@._same_key(s, 't', 'k')) END
+         WHERE k.there IS NOT NULL)) END
 $among$;
 COMMENT ON FUNCTION _and_among(segmentation_settings, text, text, text) IS
     'Part of segmentations: the condition that a row of a source is of one of some customers.';
@@ -3822,8 +4571,8 @@ COMMENT ON FUNCTION _each_attribute(segmentation_settings, text, text, boolean) 
 CREATE FUNCTION _is_noted(s segmentation_settings, alias text) RETURNS text
 LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp
 AS $noted$
-    SELECT string_agg(format('%1$s.%2$I %3$s ANY (ARRAY(SELECT n.%2$I FROM %4$s AS n WHERE n.taken))', alias, k.name,
-                             @extschema@._equality(a.atttypid), @extschema@._relation(s, 'noted')), ' AND '
+    SELECT string_agg(format('%1$s.%2$I %3$s ANY (ARRAY(SELECT DISTINCT n.%2$I FROM %4$s AS n WHERE n.taken))', alias,
+                             k.name, @extschema@._equality(a.atttypid), @extschema@._relation(s, 'noted')), ' AND '
                       ORDER BY k.place)
         || CASE WHEN count(*) = 1 THEN '' ELSE format(
                ' AND EXISTS (SELECT FROM %s AS n WHERE n.taken AND %s)', @extschema@._relation(s, 'noted'),
@@ -3847,7 +4596,6 @@ $sql$(
 ) AS k$sql$, histories);
     engagement text := 'NULL::@extschema@.engagement_history';
     contacts text := 'NULL::@extschema@.contact_history';
-    last_contacted_on text := 'k.last_contacted_on';
     membership text := 'k.membership';
     memberships text := 'NULL::@extschema@.membership_history';
     attributes text := '';
@@ -3876,9 +4624,6 @@ $sql$(
                          @extschema@._relation(s, 'engagement'), @extschema@._same_key(s, 'e', 'k'));
     END IF;
     IF s.contacts IS NOT NULL THEN
-        -- What lies after as_of is not known yet; greatest() leaves NULL out.
-        last_contacted_on := 'greatest(CASE WHEN k.last_contacted_on <= p.as_of THEN k.last_contacted_on END, '
-            '@extschema@.last_contacted_on(l.contacts, p.as_of))';
         contacts := 'coalesce(l.contacts, ''[]''::@extschema@.contact_history)';
         joined := joined || format(E'\nLEFT JOIN %s AS l ON %s',
                                    @extschema@._relation(s, 'contacts'), @extschema@._same_key(s, 'l', 'k'));
@@ -3900,11 +4645,11 @@ $sql$(
                        ORDER BY a.place), '')
                    FROM @extschema@._attributes(s) AS a);
     RETURN format(
-$sql$SELECT %s, p.as_of, p.policy, k.history, %s AS engagement, %s AS membership, k.channels, %s AS last_contacted_on,
+$sql$SELECT %s, p.as_of, p.policy, k.history, %s AS engagement, %s AS membership, k.channels, k.last_contacted_on,
        %s AS contacts, %s AS memberships%s
 FROM %s AS p
 CROSS JOIN %s%s$sql$,
-        @extschema@._key_list(s, 'k'), engagement, membership, last_contacted_on, contacts, memberships, attributes,
+        @extschema@._key_list(s, 'k'), engagement, membership, contacts, memberships, attributes,
         @extschema@._relation(s, 'status'), customers, joined);
 END
 $facts$;
@@ -3930,7 +4675,7 @@ COMMENT ON FUNCTION _label_order(text, text) IS
     'Part of segmentations: the call that returns the place of a value in a list of labels.';
 
 -- The day from which on a customer who has to wait may be contacted stands in wait_until: action_due_on of the others
--- is as_of, another one every day.
+-- is as_of, another one every day. A last contact after as_of is not known yet; greatest() leaves NULL out.
 CREATE FUNCTION _customers_sql(s segmentation_settings) RETURNS text
 LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp
 AS $customers$
@@ -3945,14 +4690,16 @@ $sql$SELECT %1$s,
        s.lifecycle_state, %3$s AS lifecycle_label, %4$s AS lifecycle_order,
        @extschema@.state_since(f.history, f.as_of, f.policy, f.engagement, f.membership, f.memberships) AS state_since,
        b.previous_state, %5$s AS previous_label,
-       s.next_transition_on,
+       s.next_transition_on, s.next_change_on,
        s.purchase_stage, %6$s AS stage_label, %7$s AS stage_order,
        s.value_score, s.relation_score, s.vip_score,
        s.vip_tier, %8$s AS tier_label, %9$s AS tier_order, s.last_tier, %10$s AS last_tier_label,
        s.vip_missing, s.orders_to_vip, s.span_days_to_vip, s.relation_to_vip, s.value_to_vip,
        s.dormancy_category, %11$s AS category_label, %12$s AS category_order,
        s.dormancy_reason, %13$s AS reason_label, %14$s AS reason_order,
-       array_to_string(f.channels, ',') AS reachable_by, f.last_contacted_on,
+       array_to_string(f.channels, ',') AS reachable_by,
+       greatest(CASE WHEN f.last_contacted_on <= f.as_of THEN f.last_contacted_on END,
+                @extschema@.last_contacted_on(f.contacts, f.as_of)) AS last_contacted_on,
        s.next_action, CASE p.lang WHEN 'ja' THEN a.title_ja ELSE a.title END AS action_title, s.action_rule,
        a.sort_order AS action_order, s.action_behavior, %15$s AS behavior_label,
        s.action_channel, %16$s AS channel_label, s.action_after_wait,
@@ -4496,7 +5243,8 @@ DECLARE
     operator record;
 BEGIN
     FOREACH type_name IN ARRAY ARRAY[
-        'purchase_history', 'engagement_history', 'contact_history', 'membership_history', 'segment_policy', 'scenario'
+        'purchase_history', 'engagement_history', 'contact_history', 'membership_history', 'segment_policy', 'purchase_model',
+        'scenario'
     ] LOOP
         FOR operator IN
             SELECT *
@@ -4557,6 +5305,8 @@ CREATE OPERATOR || (FUNCTION = segment_policy_overlay, LEFTARG = segment_policy,
 -- Explicit, by way of the text.
 CREATE CAST (segment_policy AS jsonb) WITH INOUT;
 CREATE CAST (jsonb AS segment_policy) WITH INOUT;
+CREATE CAST (purchase_model AS jsonb) WITH INOUT;
+CREATE CAST (jsonb AS purchase_model) WITH INOUT;
 CREATE CAST (scenario AS jsonb) WITH INOUT;
 CREATE CAST (jsonb AS scenario) WITH INOUT;
 /* </end connected objects> */
@@ -4576,6 +5326,18 @@ CREATE CAST (jsonb AS scenario) WITH INOUT;
 /* <begin connected objects> */
 -- src/sql/events.rs
 -- pg_rfm::sql::events::serialize_events
+-- Skipped due to `#[pgrx(sql = false)]`
+/* </end connected objects> */
+
+/* <begin connected objects> */
+-- src/sql/fit.rs
+-- pg_rfm::sql::fit::serialize_fit
+-- Skipped due to `#[pgrx(sql = false)]`
+/* </end connected objects> */
+
+/* <begin connected objects> */
+-- src/sql/forecast.rs
+-- pg_rfm::sql::forecast::serialize_forecast
 -- Skipped due to `#[pgrx(sql = false)]`
 /* </end connected objects> */
 
@@ -4652,10 +5414,9 @@ CREATE FUNCTION wilson_interval(numerator bigint, denominator bigint) RETURNS ra
 COMMENT ON FUNCTION wilson_interval(bigint, bigint) IS
     'The rate numerator / denominator with its 95 % interval: the score interval of Wilson (1927), no continuity correction.';
 
--- The state is the one of avg(integer): how many, and their sum. A boolean is an integer of 0 or 1 to PostgreSQL's C code,
--- so that its own functions count here, and what they take in place, combine and check they do here too.
+-- The state is the one of avg(integer): how many, and their sum.
 CREATE FUNCTION _count_answer(bigint[], answer boolean) RETURNS bigint[]
-    AS 'int4_avg_accum' LANGUAGE internal IMMUTABLE STRICT PARALLEL SAFE;
+    AS 'MODULE_PATHNAME', 'count_answer_wrapper' LANGUAGE c IMMUTABLE STRICT PARALLEL SAFE;
 CREATE FUNCTION _finish_proportion(bigint[]) RETURNS rate_estimate
     AS 'MODULE_PATHNAME', 'finish_proportion_wrapper' LANGUAGE c IMMUTABLE STRICT PARALLEL SAFE COST 5;
 CREATE AGGREGATE proportion(answer boolean) (
@@ -5087,6 +5848,10 @@ COMMENT ON FUNCTION _audit_campaigns(segmentation_settings) IS
 /* </end connected objects> */
 
 /* <begin connected objects> */
+-- src/sql/segmentation.rs
+-- requires:
+--   segmentation_campaigns
+
 -- segmentation: reports kept by difference
 
 -- Reports that are sums over customers. Where few customers changed, such a report is what it was, less what they
@@ -5215,7 +5980,7 @@ COMMENT ON FUNCTION _write_report(segmentation_settings, text, text[], jsonb) IS
 /* <begin connected objects> */
 -- src/sql/segmentation.rs
 -- requires:
---   segmentation_campaigns
+--   segmentation_differences
 
 -- segmentation: relations
 
@@ -6661,6 +7426,34 @@ $differences$;
 COMMENT ON FUNCTION _note_differences(segmentation_settings, text, text) IS
     'Part of segmentations: notes the customers whose rows of a table differ from a query.';
 
+-- Notes the customers of whom something is another by a day though nothing happened.
+CREATE FUNCTION _note_due(s segmentation_settings, day date) RETURNS void
+LANGUAGE plpgsql VOLATILE SET search_path = pg_catalog, pg_temp
+AS $due$
+BEGIN
+    EXECUTE format('INSERT INTO %s (%s, taken) SELECT %2$s, true FROM %3$s WHERE next_change_on <= $1',
+                   @extschema@._relation(s, 'noted'), @extschema@._key_list(s), @extschema@._relation(s, 'customers'))
+        USING day;
+END
+$due$;
+COMMENT ON FUNCTION _note_due(segmentation_settings, date) IS
+    'Part of segmentations: notes the customers who change by a day though nothing happened.';
+
+-- Whether few customers are noted, and not so many that everybody is evaluated for less.
+CREATE FUNCTION _few_are_noted(s segmentation_settings, customers bigint) RETURNS boolean
+LANGUAGE plpgsql VOLATILE SET search_path = pg_catalog, pg_temp
+AS $few$
+DECLARE
+    noted bigint;
+BEGIN
+    EXECUTE format('SELECT count(*) FROM (SELECT DISTINCT %s FROM %s WHERE taken) AS n', @extschema@._key_list(s),
+                   @extschema@._relation(s, 'noted')) INTO noted;
+    RETURN noted <= 1000 + customers / 10;
+END
+$few$;
+COMMENT ON FUNCTION _few_are_noted(segmentation_settings, bigint) IS
+    'Part of segmentations: whether so few customers are noted that they alone are evaluated.';
+
 -- Brings the stored tables up to date; with `among`, a SELECT of keys, the purchase histories of these customers, and
 -- where `of_these` the other tables by customer too. Returns how many rows were written, and how many of them are
 -- histories.
@@ -6761,15 +7554,16 @@ $views$;
 COMMENT ON FUNCTION _refresh_views(segmentation_settings, jsonb, boolean) IS
     'Part of segmentations: brings the views up to date, row by row where that is possible.';
 
--- Whether it is enough to evaluate the noted customers: the others' rows are as they were then. Not with another
--- policy, language or day than the status table has, nor where NAME_customers was restored without its rows.
+-- Whether it is enough to evaluate the noted customers, and on a later day those who are due: the others' rows are as
+-- they were then. Not with another policy or language than the status table has or an earlier day, nor where
+-- NAME_customers was restored without its rows.
 CREATE FUNCTION _only_noted_change(s segmentation_settings, day date) RETURNS boolean
 LANGUAGE plpgsql VOLATILE SET search_path = pg_catalog, pg_temp
 AS $only$
 DECLARE
     is_as_before boolean;
 BEGIN
-    EXECUTE format('SELECT lang = $1 AND time_zone = $2 AND as_of = $3 AND policy OPERATOR(@extschema@.=) $4 FROM %s',
+    EXECUTE format('SELECT lang = $1 AND time_zone = $2 AND as_of <= $3 AND policy OPERATOR(@extschema@.=) $4 FROM %s',
                    @extschema@._lock_and_check(s, 'status', 'ACCESS SHARE MODE'))
         INTO is_as_before USING s.lang, s.time_zone, day, @extschema@._policy_on(s, day, false);
     RETURN is_as_before AND (SELECT c.relispopulated FROM pg_class AS c
@@ -6837,7 +7631,10 @@ BEGIN
                      WHERE r.is_wanted AND r.suffix IN ('engagement', 'contacts', 'memberships', 'profiles') LOOP
             PERFORM @extschema@._note_differences(s, other.suffix, other.query);
         END LOOP;
-        parts := @extschema@._parts_of_reports(s, before.as_of, day);
+        PERFORM @extschema@._note_due(s, day);
+        IF @extschema@._few_are_noted(s, before.customers) THEN
+            parts := @extschema@._parts_of_reports(s, before.as_of, day);
+        END IF;
     END IF;
     tables := @extschema@._refresh_tables(s, touched, parts IS NOT NULL);
     are_stale := @extschema@._set_day_and_policy(s, day, learn) OR rebuild OR tables.written > 0;
@@ -7513,7 +8310,7 @@ $index$;
 COMMENT ON FUNCTION _index_waiting(segmentation_settings) IS
     'Part of segmentations: indexes the customers who wait.';
 
--- A view, or a materialized view with its unique index.
+-- A view, or a materialized view with its indexes.
 CREATE FUNCTION _create_view(s segmentation_settings, suffix text, kind text, keys text[], query text) RETURNS void
 LANGUAGE plpgsql VOLATILE SET search_path = pg_catalog, pg_temp
 AS $view$
@@ -7530,6 +8327,8 @@ BEGIN
                    (SELECT string_agg(quote_ident(k), ', ') FROM unnest(keys) AS k));
     IF suffix = 'customers' THEN
         PERFORM @extschema@._index_waiting(s);
+        -- Who is due on a day is found without reading everybody.
+        EXECUTE format('CREATE INDEX %I ON %s (next_change_on)', s.name || '_customers_due', target);
     END IF;
     EXECUTE 'ANALYZE ' || target;
     EXECUTE format('SELECT count(*) FROM %s', target) INTO rows;
@@ -7857,7 +8656,43 @@ COMMENT ON FUNCTION drop_segmentation(text) IS
     'Drops the tables, views and triggers of one of the caller''s segmentations; refused where something else stands '
     'on them.';
 
-CREATE FUNCTION segmentation_sql(name text) RETURNS TABLE (relation text, kind text, unique_key text, query text)
+-- What the views read of the status, for whoever makes them elsewhere: a refresh would write this day and policy.
+CREATE FUNCTION _status_sql(s segmentation_settings) RETURNS text
+LANGUAGE plpgsql VOLATILE SET search_path = pg_catalog, pg_temp
+AS $status$
+BEGIN
+    RETURN format(
+$sql$SELECT %L::pg_catalog.text AS segmentation, %s AS as_of,
+       %L::pg_catalog.text AS time_zone, %L::pg_catalog.text AS lang,
+       %L::@extschema@.segment_policy AS policy$sql$,
+        s.name,
+        CASE WHEN s.as_of IS NULL THEN format('(pg_catalog.now() AT TIME ZONE %L)::pg_catalog.date', s.time_zone)
+             ELSE format('%L::pg_catalog.date', s.as_of) END,
+        s.time_zone, s.lang, @extschema@._policy_on(s, @extschema@._today(s, NULL::date), false));
+END
+$status$;
+COMMENT ON FUNCTION _status_sql(segmentation_settings) IS
+    'Part of segmentations: the SELECT of what the views read of the status.';
+
+-- Which relations a query reads: the shop's tables and those of the segmentation, as their names stand in it.
+CREATE FUNCTION _relations_read(s segmentation_settings, query text) RETURNS text[]
+LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp
+AS $read$
+    SELECT coalesce(array_agg(n.name ORDER BY n.name), '{}')
+    FROM (
+        SELECT @extschema@._relation(s, r.suffix) AS name FROM @extschema@._relations(s) AS r
+        UNION
+        SELECT to_regclass(t.relation)::text FROM @extschema@._sources(s) AS t
+    ) AS n
+    WHERE query ~ ('(?<![a-z0-9_".])' || regexp_replace(n.name, '([].^$*+?(){}|\\[])', '\\\1', 'g')
+                   || '(?![a-z0-9_"])')
+$read$;
+COMMENT ON FUNCTION _relations_read(segmentation_settings, text) IS
+    'Part of segmentations: the relations that a query of one reads.';
+
+CREATE FUNCTION segmentation_sql(name text) RETURNS TABLE (
+    relation text, kind text, unique_key text, query text, reads text[]
+)
 LANGUAGE plpgsql VOLATILE SECURITY INVOKER SET search_path = pg_catalog, pg_temp
 AS $sql$
 DECLARE
@@ -7867,13 +8702,17 @@ BEGIN
         SELECT @extschema@._relation(s, r.suffix), r.kind,
                (SELECT string_agg(quote_ident(k.name), ', ' ORDER BY k.place)
                 FROM unnest(r.keys) WITH ORDINALITY AS k (name, place)),
-               r.query
+               q.query, @extschema@._relations_read(s, q.query)
         FROM @extschema@._relations(s, true) AS r
-        WHERE r.is_wanted AND r.query IS NOT NULL ORDER BY r.place;
+        CROSS JOIN LATERAL (
+            SELECT CASE r.suffix WHEN 'status' THEN @extschema@._status_sql(s) ELSE r.query END AS query
+        ) AS q
+        WHERE r.is_wanted AND q.query IS NOT NULL ORDER BY r.place;
 END
 $sql$;
 COMMENT ON FUNCTION segmentation_sql(text) IS
-    'The SELECT of each table and view of one of the caller''s segmentations, in the order in which they are made.';
+    'The SELECT of each table and view of one of the caller''s segmentations and the relations it reads, in the order '
+    'in which they are made; of the status what the views read of it.';
 
 -- create_segmentation, alter_segmentation and audit_orders are declared from the one list of arguments. They only
 -- gather what was given, which is what is not NULL, into a document of arguments.
@@ -8008,6 +8847,12 @@ AS 'MODULE_PATHNAME', 'tenure_days_wrapper';
 /* </end connected objects> */
 
 /* <begin connected objects> */
+-- src/sql/prediction.rs
+-- pg_rfm::sql::prediction::value_interval
+-- Skipped due to `#[pgrx(sql = false)]`
+/* </end connected objects> */
+
+/* <begin connected objects> */
 -- src/sql/customer.rs
 -- pg_rfm::sql::customer::value_score
 CREATE  FUNCTION "value_score"(
@@ -8120,6 +8965,8 @@ AS 'MODULE_PATHNAME', 'vip_tiers_wrapper';
 --   response::channel_responses
 --   response::dormant_responses
 --   response::dormant_response_order
+--   prediction::churn_bands
+--   prediction::check_model
 --   ab::ab_verdicts
 --   ab::ab_factors
 --   kpi::kpis
@@ -8137,7 +8984,8 @@ ALTER FUNCTION dormancy_categories() ROWS 5;
 ALTER FUNCTION dormancy_reasons() ROWS 6;
 ALTER FUNCTION policy_presets() ROWS 6;
 ALTER FUNCTION next_actions(segment_policy) ROWS 30;
-ALTER FUNCTION labels() ROWS 70;
+ALTER FUNCTION labels() ROWS 73;
+ALTER FUNCTION churn_bands() ROWS 3;
 ALTER FUNCTION rfm_segments(segment_policy) ROWS 11;
 ALTER FUNCTION scenario_presets() ROWS 20;
 ALTER FUNCTION message_keys() ROWS 32;
@@ -8145,8 +8993,8 @@ ALTER FUNCTION due_step_reasons() ROWS 11;
 ALTER FUNCTION ab_verdicts() ROWS 3;
 ALTER FUNCTION ab_factors() ROWS 3;
 ALTER FUNCTION kpis() ROWS 20;
-ALTER FUNCTION customer_columns() ROWS 32;
-ALTER FUNCTION _view_columns() ROWS 186;
+ALTER FUNCTION customer_columns() ROWS 33;
+ALTER FUNCTION _view_columns() ROWS 187;
 ALTER FUNCTION _source_columns() ROWS 40;
 ALTER FUNCTION _known_words(text, segment_policy) ROWS 20;
 
@@ -8159,6 +9007,7 @@ ALTER FUNCTION dormant_response_order(text[], integer[], bigint[], bigint[], seg
 ALTER FUNCTION customer_months(
     purchase_history, integer, date, segment_policy, engagement_history, text, membership_history
 ) ROWS 12;
+ALTER FUNCTION check_model(purchase_model) ROWS 3;
 ALTER FUNCTION membership_periods(membership_history, date) ROWS 3;
 ALTER FUNCTION subscription_months(membership_history, date) ROWS 12;
 ALTER FUNCTION subscription_cycles(membership_history, interval, date) ROWS 12;
@@ -8167,6 +9016,12 @@ ALTER FUNCTION subscription_cycles(membership_history, interval, date) ROWS 12;
 /* <begin connected objects> */
 -- src/sql/kpi.rs
 -- pg_rfm::sql::kpi::wilson_interval
+-- Skipped due to `#[pgrx(sql = false)]`
+/* </end connected objects> */
+
+/* <begin connected objects> */
+-- src/sql/prediction.rs
+-- pg_rfm::sql::prediction::with_backtests
 -- Skipped due to `#[pgrx(sql = false)]`
 /* </end connected objects> */
 
@@ -8190,6 +9045,8 @@ COMMENT ON TYPE membership_history IS
     'One customer''s memberships, each since a day: that of any day is known. NULL: no log of them is kept.';
 COMMENT ON TYPE scenario IS
     'A step scenario as JSON: who enters, which message after how many days, what ends it.';
+COMMENT ON TYPE purchase_model IS
+    'A fitted model of purchases and spend as JSON: parameters in days, fit, backtests, findings; one by hand has model and purchases.';
 COMMENT ON TYPE segment_policy IS
     'Thresholds, weights and rules as JSON; what is left out is the default''s. effective_policy(policy) shows everything.';
 
@@ -8443,6 +9300,8 @@ COMMENT ON OPERATOR || (segment_policy, segment_policy) IS
     'The left policy with the right one laid over it: objects merge key by key, lists and values are replaced.';
 COMMENT ON CAST (scenario AS jsonb) IS 'The scenario as it is written.';
 COMMENT ON CAST (jsonb AS scenario) IS 'Checks keys and types as the text form does.';
+COMMENT ON CAST (purchase_model AS jsonb) IS 'The model as it is written; explicit.';
+COMMENT ON CAST (jsonb AS purchase_model) IS 'A model from jsonb, checked as the text form is; explicit.';
 COMMENT ON CAST (segment_policy AS jsonb) IS
     'The policy as written, sparse; explicit.';
 COMMENT ON CAST (jsonb AS segment_policy) IS
@@ -8488,7 +9347,8 @@ DECLARE
     method text;
 BEGIN
     FOREACH type_name IN ARRAY ARRAY[
-        'purchase_history', 'engagement_history', 'contact_history', 'membership_history', 'segment_policy', 'scenario'
+        'purchase_history', 'engagement_history', 'contact_history', 'membership_history', 'segment_policy', 'purchase_model',
+        'scenario'
     ] LOOP
         EXECUTE pg_catalog.format('COMMENT ON FUNCTION %1$s_in(cstring) IS %2$L', type_name, 'Reads a ' || type_name || ' from text.');
         EXECUTE pg_catalog.format('COMMENT ON FUNCTION %1$s_out(%1$s) IS %2$L', type_name, 'Writes a ' || type_name || ' as text.');

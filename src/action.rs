@@ -94,7 +94,7 @@ labels! {
         /// Telling others.
         Advocacy = "advocacy", "Advocacy", "推奨";
         /// Coming back.
-        Reactivation = "reactivation", "Reactivation", "復活";
+        Reactivation = "reactivation", "Reactivation", "掘り起こし";
         /// Being looked after.
         Care = "care", "Care", "ケア";
         /// Nothing for now.
@@ -148,7 +148,7 @@ impl<'a> NextStep<'a> {
     /// `as_of`, or the day on which the first of those that are used up is free again. `None` where there is none, channels
     /// are not tracked or no rule matches.
     fn open_channel(self, facts: &Facts<'a>) -> Option<(&'a str, Day)> {
-        facts.calendar?.channel(self.rule()?.own_channels(), facts.lifecycle_state)
+        facts.calendar?.channel(self.rule()?.own_channels(), facts.lifecycle_state, &facts.countdown)
     }
 
     /// The channel to use: the first in order of preference over which the customer can be reached and which is not used
@@ -165,7 +165,9 @@ impl<'a> NextStep<'a> {
             WAIT => facts.calendar?.allowed_from(),
             _ => self.open_channel(facts).map(|(_, from)| from),
         };
-        Some(free_on.map_or(as_of, |day| day.max(as_of)))
+        let on = free_on.map_or(as_of, |day| day.max(as_of));
+        facts.countdown.tell(on.days_since(as_of));
+        Some(on)
     }
 
     /// The action, the rules that were tried and every fact that they asked about, for explanations.

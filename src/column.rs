@@ -83,6 +83,8 @@ pub struct Column {
     pub name: &'static str,
     /// Its type in SQL.
     pub sql_type: SqlType,
+    /// Whether it changes by its nature every day; all others change on days that the countdown is told.
+    pub counts_days: bool,
     /// Refuses a text that is none of its labels; `None` where any text may be.
     pub check_label: Option<fn(&str) -> Result<()>>,
     /// Its value for a customer; `None` is NULL.
@@ -98,6 +100,7 @@ pub static COLUMNS: &[Column] = &[
     Column {
         name: "first_purchase_on",
         sql_type: SqlType::Date,
+        counts_days: false,
         check_label: None,
         find: |facts| facts.first_purchase_on.map(Value::On),
         en: "First purchase day.",
@@ -106,6 +109,7 @@ pub static COLUMNS: &[Column] = &[
     Column {
         name: "last_purchase_on",
         sql_type: SqlType::Date,
+        counts_days: false,
         check_label: None,
         find: |facts| facts.last_purchase_on.map(Value::On),
         en: "Last purchase day.",
@@ -114,6 +118,7 @@ pub static COLUMNS: &[Column] = &[
     Column {
         name: "recency_days",
         sql_type: SqlType::Integer,
+        counts_days: true,
         check_label: None,
         find: |facts| facts.recency_days.map(whole),
         en: "Days from the last purchase to as_of.",
@@ -122,6 +127,7 @@ pub static COLUMNS: &[Column] = &[
     Column {
         name: "orders",
         sql_type: SqlType::Bigint,
+        counts_days: false,
         check_label: None,
         find: |facts| facts.orders.map(whole),
         en: "Number of purchases.",
@@ -130,6 +136,7 @@ pub static COLUMNS: &[Column] = &[
     Column {
         name: "purchase_days",
         sql_type: SqlType::Integer,
+        counts_days: false,
         check_label: None,
         find: |facts| facts.purchase_days.map(whole),
         en: "Number of days with a purchase.",
@@ -138,6 +145,7 @@ pub static COLUMNS: &[Column] = &[
     Column {
         name: "monetary",
         sql_type: SqlType::Numeric,
+        counts_days: false,
         check_label: None,
         find: |facts| facts.monetary.map(Value::Number),
         en: "Sum of all amounts, refunds included, in currency units.",
@@ -146,6 +154,7 @@ pub static COLUMNS: &[Column] = &[
     Column {
         name: "r_score",
         sql_type: SqlType::Integer,
+        counts_days: false,
         check_label: None,
         find: |facts| facts.scores.map(|scores| whole(scores.r.into())),
         en: "Recency digit, 1 worst.",
@@ -154,6 +163,7 @@ pub static COLUMNS: &[Column] = &[
     Column {
         name: "f_score",
         sql_type: SqlType::Integer,
+        counts_days: false,
         check_label: None,
         find: |facts| facts.scores.map(|scores| whole(scores.f.into())),
         en: "Frequency digit, 1 worst.",
@@ -162,6 +172,7 @@ pub static COLUMNS: &[Column] = &[
     Column {
         name: "m_score",
         sql_type: SqlType::Integer,
+        counts_days: false,
         check_label: None,
         find: |facts| facts.scores.map(|scores| whole(scores.m.into())),
         en: "Monetary digit, 1 worst.",
@@ -170,6 +181,7 @@ pub static COLUMNS: &[Column] = &[
     Column {
         name: "rfm_score",
         sql_type: SqlType::Integer,
+        counts_days: false,
         check_label: None,
         find: |facts| facts.scores.map(|scores| whole(scores.code().into())),
         en: "The three digits, for example 543; NULL for a prospect.",
@@ -178,6 +190,7 @@ pub static COLUMNS: &[Column] = &[
     Column {
         name: "rfm_segment",
         sql_type: SqlType::Text,
+        counts_days: false,
         check_label: None,
         find: |facts| facts.rfm_segment.map(text),
         en: "Name of the RFM segment; NULL for a prospect.",
@@ -186,6 +199,7 @@ pub static COLUMNS: &[Column] = &[
     Column {
         name: "lifecycle_state",
         sql_type: SqlType::Text,
+        counts_days: false,
         check_label: Some(|name| LifecycleState::from_name(name).map(|_| ())),
         find: |facts| facts.lifecycle_state.map(|state| text(state.name())),
         en: "prospect, new, active, vip, at_risk, dormant or winback.",
@@ -194,6 +208,7 @@ pub static COLUMNS: &[Column] = &[
     Column {
         name: "purchase_stage",
         sql_type: SqlType::Text,
+        counts_days: false,
         check_label: Some(|name| PurchaseStage::from_name(name).map(|_| ())),
         find: |facts| facts.purchase_stage.map(|stage| text(stage.name())),
         en: "first, nurture or established; NULL for a prospect.",
@@ -202,6 +217,7 @@ pub static COLUMNS: &[Column] = &[
     Column {
         name: "value_score",
         sql_type: SqlType::Numeric,
+        counts_days: false,
         check_label: None,
         find: |facts| facts.value_score.map(Value::Number),
         en: "What the customer buys, 0 to 100.",
@@ -210,6 +226,7 @@ pub static COLUMNS: &[Column] = &[
     Column {
         name: "relation_score",
         sql_type: SqlType::Numeric,
+        counts_days: false,
         check_label: None,
         find: |facts| facts.relation_score.map(Value::Number),
         en: "What ties the customer to the shop, 0 to 100; NULL: not tracked.",
@@ -218,6 +235,7 @@ pub static COLUMNS: &[Column] = &[
     Column {
         name: "vip_score",
         sql_type: SqlType::Numeric,
+        counts_days: false,
         check_label: None,
         find: |facts| facts.vip_score.map(Value::Number),
         en: "Both together, 0 to 100; ranks, does not decide.",
@@ -226,6 +244,7 @@ pub static COLUMNS: &[Column] = &[
     Column {
         name: "vip_tier",
         sql_type: SqlType::Text,
+        counts_days: false,
         check_label: Some(|name| VipTier::from_name(name).map(|_| ())),
         find: |facts| facts.vip_tier.map(|tier| text(tier.name())),
         en: "vip, candidate, supporter or regular.",
@@ -234,14 +253,16 @@ pub static COLUMNS: &[Column] = &[
     Column {
         name: "last_tier",
         sql_type: SqlType::Text,
+        counts_days: false,
         check_label: Some(|name| VipTier::from_name(name).map(|_| ())),
         find: |facts| facts.last_tier.map(|tier| text(tier.name())),
         en: "The VIP tier on the last purchase day, with the engagement and the membership of that day.",
-        ja: "最終購入日の VIP 区分（その日までの行動履歴と現在の会員種別による）。",
+        ja: "最終購入日の VIP 区分（その日までの行動履歴とその日の会員種別による）。",
     },
     Column {
         name: "vip_missing",
         sql_type: SqlType::Text,
+        counts_days: false,
         check_label: None,
         find: |facts| facts.to_vip?.missing_in_words().map(|names| Value::Text(Cow::Owned(names))),
         en: "What keeps the customer from being a VIP, separated by commas: orders, span, relation, value, membership; NULL for a VIP.",
@@ -250,6 +271,7 @@ pub static COLUMNS: &[Column] = &[
     Column {
         name: "orders_to_vip",
         sql_type: SqlType::Bigint,
+        counts_days: false,
         check_label: None,
         find: |facts| Some(whole(facts.to_vip?.orders)),
         en: "Purchases missing, each on a day of its own, to be a candidate by frequency; 0 for a VIP or candidate.",
@@ -258,6 +280,7 @@ pub static COLUMNS: &[Column] = &[
     Column {
         name: "span_days_to_vip",
         sql_type: SqlType::Integer,
+        counts_days: false,
         check_label: None,
         find: |facts| Some(whole(facts.to_vip?.span_days)),
         en: "Days by which first and last purchase lie too close for a candidate; 0 for a VIP or candidate.",
@@ -266,6 +289,7 @@ pub static COLUMNS: &[Column] = &[
     Column {
         name: "relation_to_vip",
         sql_type: SqlType::Numeric,
+        counts_days: false,
         check_label: None,
         find: |facts| facts.to_vip?.relation.map(Value::Number),
         en: "Points of the relation score missing to be a VIP, rounded up to 2 decimals; NULL: not tracked.",
@@ -274,6 +298,7 @@ pub static COLUMNS: &[Column] = &[
     Column {
         name: "value_to_vip",
         sql_type: SqlType::Numeric,
+        counts_days: false,
         check_label: None,
         find: |facts| facts.to_vip?.value.map(Value::Number),
         en: "Where engagement is not tracked: points of the value score missing to be a VIP, rounded up to 2 decimals; NULL: tracked, or no score would do.",
@@ -282,6 +307,7 @@ pub static COLUMNS: &[Column] = &[
     Column {
         name: "dormancy_category",
         sql_type: SqlType::Text,
+        counts_days: false,
         check_label: Some(|name| DormancyCategory::from_name(name).map(|_| ())),
         find: |facts| facts.dormancy_category.map(|category| text(category.name())),
         en: "paused, cancelled, member_silent, bought_once or ad_hoc; NULL unless dormant.",
@@ -290,6 +316,7 @@ pub static COLUMNS: &[Column] = &[
     Column {
         name: "dormancy_reason",
         sql_type: SqlType::Text,
+        counts_days: false,
         check_label: Some(|name| DormancyReason::from_name(name).map(|_| ())),
         find: |facts| facts.dormancy_reason.map(|reason| text(reason.name())),
         en: "Why the customer is dormant; NULL unless dormant.",
@@ -298,6 +325,7 @@ pub static COLUMNS: &[Column] = &[
     Column {
         name: "next_action",
         sql_type: SqlType::Text,
+        counts_days: false,
         check_label: None,
         find: |facts| facts.next_action.map(text),
         en: "The one next step; none where no rule matches.",
@@ -306,6 +334,7 @@ pub static COLUMNS: &[Column] = &[
     Column {
         name: "action_rule",
         sql_type: SqlType::Text,
+        counts_days: false,
         check_label: None,
         find: |facts| facts.action_rule.map(text),
         en: "The rule of the policy that decided the next step; NULL: no rule did.",
@@ -314,6 +343,7 @@ pub static COLUMNS: &[Column] = &[
     Column {
         name: "action_behavior",
         sql_type: SqlType::Text,
+        counts_days: false,
         check_label: None,
         find: |facts| facts.action_behavior.map(text),
         en: "What the step is to bring about: experience, continuation, co_creation, advocacy, reactivation, care or none.",
@@ -322,6 +352,7 @@ pub static COLUMNS: &[Column] = &[
     Column {
         name: "action_channel",
         sql_type: SqlType::Text,
+        counts_days: false,
         check_label: None,
         find: |facts| facts.action_channel.map(text),
         en: "The first channel, in order of preference, by which the customer can be reached and which is not used up; NULL: there is none, or channels are not tracked.",
@@ -330,6 +361,7 @@ pub static COLUMNS: &[Column] = &[
     Column {
         name: "action_due_on",
         sql_type: SqlType::Date,
+        counts_days: true,
         check_label: None,
         find: |facts| facts.action_due_on.map(Value::On),
         en: "Day of the next step: as_of, or the first day on which a contact is allowed again.",
@@ -338,6 +370,7 @@ pub static COLUMNS: &[Column] = &[
     Column {
         name: "action_after_wait",
         sql_type: SqlType::Text,
+        counts_days: false,
         check_label: None,
         find: |facts| facts.action_after_wait.map(text),
         en: "Where the next step is to wait: the step of the first later rule that matches, none where there is no such rule; NULL otherwise.",
@@ -346,10 +379,20 @@ pub static COLUMNS: &[Column] = &[
     Column {
         name: "next_transition_on",
         sql_type: SqlType::Date,
+        counts_days: false,
         check_label: None,
         find: |facts| facts.next_transition_on.map(Value::On),
         en: "The day the lifecycle state changes if nothing more happens; NULL: never.",
         ja: "このまま何も起きない場合に顧客の状態が変わる日。NULL は変わらない。",
+    },
+    Column {
+        name: "next_change_on",
+        sql_type: SqlType::Date,
+        counts_days: false,
+        check_label: None,
+        find: |facts| facts.next_change_on.map(Value::On),
+        en: "Before this day no column changes but recency_days and action_due_on, if nothing more is entered; NULL: never.",
+        ja: "新たな記録がなければ、この日より前に recency_days と action_due_on 以外の列は変わらない。NULL は変わらない。",
     },
 ];
 
@@ -358,6 +401,7 @@ pub static FURTHER_FACTS: &[Column] = &[
     Column {
         name: "tenure_days",
         sql_type: SqlType::Integer,
+        counts_days: true,
         check_label: None,
         find: |facts| facts.tenure_days.map(whole),
         en: "Days from the first purchase to as_of.",
@@ -366,6 +410,7 @@ pub static FURTHER_FACTS: &[Column] = &[
     Column {
         name: "span_days",
         sql_type: SqlType::Integer,
+        counts_days: false,
         check_label: None,
         find: |facts| facts.span_days.map(whole),
         en: "Days from the first to the last purchase.",
@@ -374,6 +419,7 @@ pub static FURTHER_FACTS: &[Column] = &[
     Column {
         name: "last_gap_days",
         sql_type: SqlType::Integer,
+        counts_days: false,
         check_label: None,
         find: |facts| facts.last_gap_days.map(whole),
         en: "Days between the last two purchase days.",
@@ -382,6 +428,7 @@ pub static FURTHER_FACTS: &[Column] = &[
     Column {
         name: "average_order_value",
         sql_type: SqlType::Numeric,
+        counts_days: false,
         check_label: None,
         find: |facts| facts.average_order_value.map(Value::Number),
         en: "monetary / orders, rounded to 6 decimals.",
@@ -390,6 +437,7 @@ pub static FURTHER_FACTS: &[Column] = &[
     Column {
         name: "discount_share",
         sql_type: SqlType::Numeric,
+        counts_days: false,
         check_label: None,
         find: |facts| facts.discount_share.map(Value::Number),
         en: "Share of purchases of known discount that were discounted, 0 to 1.",
@@ -398,6 +446,7 @@ pub static FURTHER_FACTS: &[Column] = &[
     Column {
         name: "membership",
         sql_type: SqlType::Text,
+        counts_days: false,
         check_label: Some(|name| Membership::from_name(name).map(|_| ())),
         find: |facts| facts.membership.map(|membership| text(membership.name())),
         en: "continuing, paused, withdrawn or ad_hoc; NULL: unknown.",
@@ -406,6 +455,7 @@ pub static FURTHER_FACTS: &[Column] = &[
     Column {
         name: "membership_days",
         sql_type: SqlType::Integer,
+        counts_days: true,
         check_label: None,
         find: |facts| Some(whole(facts.as_of?.days_since(facts.membership_since?))),
         en: "Days since the present membership began; NULL: there is no log of memberships.",
@@ -414,6 +464,7 @@ pub static FURTHER_FACTS: &[Column] = &[
     Column {
         name: "previous_membership",
         sql_type: SqlType::Text,
+        counts_days: false,
         check_label: Some(|name| Membership::from_name(name).map(|_| ())),
         find: |facts| facts.previous_membership.map(|membership| text(membership.name())),
         en: "The membership before the present one; NULL: none is known.",
@@ -422,6 +473,7 @@ pub static FURTHER_FACTS: &[Column] = &[
     Column {
         name: "reason_if_dormant",
         sql_type: SqlType::Text,
+        counts_days: false,
         check_label: Some(|name| DormancyReason::from_name(name).map(|_| ())),
         find: |facts| facts.reason_if_dormant.map(|reason| text(reason.name())),
         en: "Why the customer is dormant, or would be; NULL for a prospect.",
@@ -430,6 +482,7 @@ pub static FURTHER_FACTS: &[Column] = &[
     Column {
         name: "complaint_days_ago",
         sql_type: SqlType::Integer,
+        counts_days: true,
         check_label: None,
         find: |facts| Some(whole(facts.as_of?.days_since(facts.complaint?.on))),
         en: "Days since the latest complaint, return, low_rating or large refund that is not resolved; NULL: there is none.",
@@ -438,6 +491,7 @@ pub static FURTHER_FACTS: &[Column] = &[
     Column {
         name: "complaint_answered",
         sql_type: SqlType::Boolean,
+        counts_days: false,
         check_label: None,
         find: |facts| facts.complaint_is_answered().map(Value::Flag),
         en: "Whether the log has a contact over a personal channel on the day of that complaint or later; NULL: there is no open complaint.",
@@ -446,6 +500,7 @@ pub static FURTHER_FACTS: &[Column] = &[
     Column {
         name: "refund_only_days_ago",
         sql_type: SqlType::Integer,
+        counts_days: true,
         check_label: None,
         find: |facts| facts.refund_only_days_ago.map(whole),
         en: "Days since the last day with a refund and no purchase.",
@@ -454,6 +509,7 @@ pub static FURTHER_FACTS: &[Column] = &[
     Column {
         name: "channel_count",
         sql_type: SqlType::Integer,
+        counts_days: false,
         check_label: None,
         find: |facts| facts.calendar?.facts.channels.map(|channels| whole(channels.len() as i64)),
         en: "Number of channels over which the customer can be reached; NULL: not tracked.",
@@ -462,14 +518,16 @@ pub static FURTHER_FACTS: &[Column] = &[
     Column {
         name: "contact_allowed",
         sql_type: SqlType::Boolean,
+        counts_days: false,
         check_label: None,
-        find: |facts| facts.calendar?.is_allowed().map(Value::Flag),
+        find: |facts| facts.calendar?.is_allowed(&facts.countdown).map(Value::Flag),
         en: "Whether a contact is allowed on as_of; NULL: contacts are not tracked.",
         ja: "as_of に連絡してよいか。NULL は記録なし。",
     },
     Column {
         name: "days_since_contact",
         sql_type: SqlType::Integer,
+        counts_days: true,
         check_label: None,
         find: |facts| facts.calendar?.days_since_contact().map(whole),
         en: "Days since the last contact.",

@@ -7,6 +7,7 @@ pub use log::{ContactHistory, ContactKey, ContactKind, HOLDOUT};
 pub use response::{ChannelResponse, ContactDay};
 
 use crate::complaint;
+use crate::countdown::Countdown;
 use crate::day::Day;
 use crate::engagement::EngagementHistory;
 use crate::finding::Contradictions;
@@ -200,35 +201,62 @@ impl<'a> ContactCalendar<'a> {
         reasons.insert("quiet_days_after_complaint".to_owned(), json!(policy.quiet_days_after_complaint));
     }
 
-    /// Whether a contact is allowed; `None` where nothing is known about contacts.
-    pub fn is_allowed(&self) -> Option<bool> {
+    /// Whether a contact is allowed; `None` where nothing is known about contacts. `countdown` is told from when on.
+    pub fn is_allowed(&self, countdown: &Countdown) -> Option<bool> {
         match self.allowed_from() {
-            Some(from) => Some(from <= self.as_of),
+            Some(from) => {
+                countdown.tell(from.days_since(self.as_of));
+                Some(from <= self.as_of)
+            }
             None => self.facts.log.map(|_| true),
         }
     }
 
     /// The first of her channels in order of preference that its limits allow on `as_of`; without one, the one that is
     /// allowed first, and the first day that is so. `None` where she can be reached over none, or channels are not tracked.
-    pub fn channel(&self, own: OwnChannels, state: Option<LifecycleState>) -> Option<(&'a str, Day)> {
-        let from = |channel| {
-            let from = self.channel_allowed_from(channel).map_or(self.as_of, |from| from.max(self.as_of));
-            (channel, from)
-        };
-        let silent = self.silent_channels();
+    /// `countdown` is told when it may be another one.
+    pub fn channel(
+        &self,
+        own: OwnChannels,
+        state: Option<LifecycleState>,
+        countdown: &Countdown,
+    ) -> Option<(&'a str, Day)> {
+        let silent = self.silent_channels(countdown);
         let is_silent = |channel: &str| silent.iter().any(|response| response.channel == Some(channel));
-        // The first of equals.
-        self.policy.in_order(own, state, self.facts.channels?, is_silent).map(from).min_by_key(|&(_, from)| from)
+        let mut first: Option<(&str, Day)> = None;
+        for channel in self.policy.in_order(own, state, self.facts.channels?, is_silent) {
+            let from = self.channel_allowed_from(channel).map_or(self.as_of, |from| from.max(self.as_of));
+            countdown.tell(from.days_since(self.as_of));
+            // The first of equals.
+            if first.is_none_or(|(_, first_from)| from < first_from) {
+                first = Some((channel, from));
+            }
+            if from == self.as_of {
+                break;
+            }
+        }
+        first
     }
 
-    /// The channels over which so many contacts had no answer that another one is to be tried.
-    fn silent_channels(&self) -> Vec<ChannelResponse<'a>> {
+    /// The channels over which so many contacts had no answer that another one is to be tried; `countdown` is told when there
+    /// is one more.
+    fn silent_channels(&self, countdown: &Countdown) -> Vec<ChannelResponse<'a>> {
         let Some(log) = self.facts.log.filter(|_| self.policy.unanswered_before_next_channel.is_some()) else {
             return Vec::new();
         };
         let mut responses = ChannelResponse::all(log, self.history, self.as_of, self.policy);
-        responses.retain(|response| response.gives_way(self.policy));
+        responses.retain(|response| {
+            response.gives_way_from.into_iter().for_each(|from| countdown.tell(from.days_since(self.as_of)));
+            response.gives_way(self.policy)
+        });
         responses
+    }
+
+    /// The first day after `as_of` on which a contact is known that is not known yet.
+    pub fn next_known_on(&self) -> Option<Day> {
+        let given = self.facts.last_contacted_on.filter(|&day| day > self.as_of);
+        let logged = self.facts.log.and_then(|log| log.first_after(self.as_of));
+        given.into_iter().chain(logged).min()
     }
 
     /// Whether the log has a contact over a personal channel on this day or later.
@@ -243,10 +271,10 @@ impl<'a> ContactCalendar<'a> {
             Some(LifecycleState::Dormant) => ("contact.dormant_channels", &self.policy.dormant_channels),
             _ => ("contact.channels", &self.policy.channels),
         };
-        let silent = self.silent_channels();
+        let silent = self.silent_channels(&Countdown::default());
         let silent = silent.iter().filter_map(|response| Some((response.channel?, response.unanswered)));
         json!({
-            "channel": self.channel(own, state).map(|(channel, _)| channel),
+            "channel": self.channel(own, state, &Countdown::default()).map(|(channel, _)| channel),
             "named_by_rule": own.named,
             "only_channels": own.only,
             "preferred": usual,
@@ -308,7 +336,7 @@ mod tests {
             (155, Some(130)),
         ] {
             assert_eq!(on(day).allowed_from(), from.map(Day), "{day}");
-            assert_eq!(on(day).is_allowed(), Some(from.is_none_or(|from| from <= day)), "{day}");
+            assert_eq!(on(day).is_allowed(&Countdown::default()), Some(from.is_none_or(|from| from <= day)), "{day}");
         }
     }
 
@@ -323,7 +351,7 @@ mod tests {
             ContactCalendar { facts, history: &NO_PURCHASES, engagement: None, as_of: Day(day), policy }
         };
         let named = OwnChannels { named: Some(&both), only: true };
-        let channel = |day, channels| on(day, channels).channel(named, None);
+        let channel = |day, channels| on(day, channels).channel(named, None, &Countdown::default());
         assert_eq!(channel(99, &both[..]), Some(("email", Day(99))));
         assert_eq!(channel(105, &both[..]), Some(("line", Day(105))));
         assert_eq!(channel(114, &both[..]), Some(("email", Day(114))));
@@ -342,7 +370,7 @@ mod tests {
         let policy = &document.policy().unwrap().contact;
         let calendar = ContactCalendar { facts, history: &NO_PURCHASES, engagement: None, as_of: Day(9), policy };
         let own = OwnChannels { named: named.as_deref(), only };
-        calendar.channel(own, Some(state)).map(|(channel, _)| channel.to_owned())
+        calendar.channel(own, Some(state), &Countdown::default()).map(|(channel, _)| channel.to_owned())
     }
 
     #[test]
@@ -374,7 +402,8 @@ mod tests {
             let facts = ContactFacts { channels: Some(&reachable), log: Some(&log), ..ContactFacts::default() };
             let policy = &document.policy().unwrap().contact;
             let calendar = ContactCalendar { facts, history: &NO_PURCHASES, engagement: None, as_of: Day(100), policy };
-            calendar.channel(OwnChannels { named: Some(&named), only }, None).unwrap().0.to_owned()
+            let own = OwnChannels { named: Some(&named), only };
+            calendar.channel(own, None, &Countdown::default()).unwrap().0.to_owned()
         };
         let two = [(10, "email"), (20, "email")];
         assert_eq!(chosen("email", false, "3", &two), "email");
@@ -430,11 +459,17 @@ mod tests {
         let policy = &document.policy().unwrap().contact;
         let calendar =
             |facts| ContactCalendar { facts, history: &NO_PURCHASES, engagement: None, as_of: Day(9), policy };
-        assert_eq!(calendar(ContactFacts::default()).is_allowed(), None);
+        assert_eq!(calendar(ContactFacts::default()).is_allowed(&Countdown::default()), None);
         let never = ContactHistory::default();
         let facts = ContactFacts { log: Some(&never), ..ContactFacts::default() };
-        assert_eq!((calendar(facts).is_allowed(), calendar(facts).days_since_contact()), (Some(true), None));
+        assert_eq!(
+            (calendar(facts).is_allowed(&Countdown::default()), calendar(facts).days_since_contact()),
+            (Some(true), None)
+        );
         let facts = ContactFacts { last_contacted_on: Some(Day(8)), ..facts };
-        assert_eq!((calendar(facts).is_allowed(), calendar(facts).days_since_contact()), (Some(false), Some(1)));
+        assert_eq!(
+            (calendar(facts).is_allowed(&Countdown::default()), calendar(facts).days_since_contact()),
+            (Some(false), Some(1))
+        );
     }
 }

@@ -51,6 +51,11 @@ impl<'a> DaysSince<'a> {
     pub fn tell_when_more_than(self, limit: i64) {
         self.countdown.tell(limit.saturating_sub(self.days).saturating_add(1));
     }
+
+    /// Tells on which day these will be so many days.
+    pub fn tell_when_reached(self, limit: i64) {
+        self.countdown.tell(limit.saturating_sub(self.days));
+    }
 }
 
 #[cfg(test)]

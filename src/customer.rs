@@ -367,6 +367,7 @@ impl<'a> Customer<'a> {
             previous_membership: self.membership_since().and_then(|(_, previous)| previous),
             calendar: Some(calendar),
             engagement,
+            countdown: self.countdown.clone(),
             ..Facts::default()
         })
     }
@@ -384,9 +385,10 @@ impl<'a> Customer<'a> {
     /// # Errors
     /// As [`facts`](Self::facts).
     pub fn answers(&self, contact: ContactFacts<'a>) -> Result<(Facts<'a>, NextStep<'a>)> {
-        let facts = self.facts(contact)?;
+        // What she was asked before has told her countdown too.
+        let facts = self.on_later_day(self.as_of).facts(contact)?;
         let step = NextStep::of(&facts, &self.policy.next_action);
-        let answers = Facts {
+        let mut answers = Facts {
             next_action: Some(step.action()),
             action_rule: step.rule_id(),
             action_behavior: Some(step.behavior().name()),
@@ -396,6 +398,22 @@ impl<'a> Customer<'a> {
             next_transition_on: self.next_transition_on(),
             ..facts
         };
+        answers.next_change_on = self.next_change_on(&answers);
         Ok((answers, step))
+    }
+
+    /// The first day after `as_of` on which one of these facts may change that does not by its nature count days: something
+    /// that has a later day is known, or a comparison with days that pass comes out differently. `None` if that never comes.
+    ///
+    /// Until then the same comparisons are made, with the same outcomes: so on each day before it is the same day.
+    fn next_change_on(&self, facts: &Facts) -> Option<Day> {
+        let known = [
+            self.history.first_after(self.known_until),
+            self.engagement.and_then(|engagement| engagement.first_after(self.known_until)),
+            self.memberships.first_after(self.known_until),
+            facts.calendar.and_then(|calendar| calendar.next_known_on()),
+            facts.countdown.days().and_then(|days| self.as_of.plus(days)),
+        ];
+        known.into_iter().flatten().min()
     }
 }

@@ -49,7 +49,7 @@ labels! {
         /// Subscribes, but does not buy.
         MemberSilent = "member_silent", "Silent member", "会員・購入なし";
         /// Bought once, no subscription known.
-        BoughtOnce = "bought_once", "Bought once", "新規";
+        BoughtOnce = "bought_once", "Bought once", "1回のみ購入";
         /// Everybody else.
         AdHoc = "ad_hoc", "Ad hoc buyer", "都度購入";
     }
@@ -104,11 +104,11 @@ labels! {
         /// Not satisfied with the product, its price or the service.
         Dissatisfied = "dissatisfied", "Dissatisfied", "不満";
         /// Went to a competitor.
-        Competitor = "competitor", "Competitor", "他社";
+        Competitor = "competitor", "Competitor", "他社へ流出";
         /// Came only for a discount.
         DiscountOnly = "discount_only", "Discount only", "値引き目当て";
         /// Has product left over.
-        Overstocked = "overstocked", "Overstocked", "余っている";
+        Overstocked = "overstocked", "Overstocked", "在庫過多";
         /// It never became a habit.
         Unhabituated = "unhabituated", "Not a habit", "習慣化していない";
         /// None of the other reasons is known.

@@ -52,15 +52,22 @@ pub type EngagementHistory = EventHistory<Kind>;
 impl EngagementHistory {
     /// How many events of a kind lie after `after` (all where that is `None`) and not after `until`.
     pub fn count(&self, kind: &str, after: Option<Day>, until: Day) -> i64 {
-        self.count_and_oldest(kind, after, until).0
+        self.count_and_day_of(kind, after, until, 0).0
     }
 
-    /// The same, and the day of the oldest of these events.
-    pub fn count_and_oldest(&self, kind: &str, after: Option<Day>, until: Day) -> (i64, Option<Day>) {
-        let in_time = |&&(day, _): &&(Day, u32)| day <= until && after.is_none_or(|after| day > after);
-        let mut events = self.of_kind(kind).iter().filter(in_time).peekable();
-        let oldest = events.peek().map(|&&(day, _)| day);
-        (events.map(|&(_, count)| i64::from(count)).sum(), oldest)
+    /// The same, and the day of the oldest of the `latest` last of these events; `None` where there are none of them.
+    pub fn count_and_day_of(&self, kind: &str, after: Option<Day>, until: Day, latest: u32) -> (i64, Option<Day>) {
+        let events = self.of_kind(kind);
+        let first = after.map_or(0, |after| events.partition_point(|&(day, _)| day <= after));
+        let end = events.partition_point(|&(day, _)| day <= until).max(first);
+        let (mut seen, mut oldest) = (0, None);
+        for &(day, count) in events[first..end].iter().rev() {
+            if seen < i64::from(latest) {
+                oldest = Some(day);
+            }
+            seen += i64::from(count);
+        }
+        (seen, oldest)
     }
 
     /// The last day with an event of a kind, not after `until`.

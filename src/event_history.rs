@@ -98,6 +98,12 @@ impl<K: Key> EventHistory<K> {
         self.keys.iter().flat_map(|(key, days)| days.iter().map(move |&(day, count)| (key.lend(), day, count)))
     }
 
+    /// The first day after `day` that has an entry.
+    pub fn first_after(&self, day: Day) -> Option<Day> {
+        let next = |days: &Days| days.get(days.partition_point(|&(on, _)| on <= day)).map(|&(on, _)| on);
+        self.keys.iter().filter_map(|(_, days)| next(days)).min()
+    }
+
     /// The keys with their days, in order.
     pub(crate) fn by_key(&self) -> &[(K, Vec<(Day, u32)>)] {
         &self.keys

@@ -2,6 +2,7 @@
 
 use crate::complaint::OpenComplaint;
 use crate::contact::ContactCalendar;
+use crate::countdown::Countdown;
 use crate::day::Day;
 use crate::decimal::Decimal;
 use crate::dormancy::{DormancyCategory, DormancyReason};
@@ -92,6 +93,10 @@ pub struct Facts<'a> {
     pub action_after_wait: Option<&'a str>,
     /// The first day on which the lifecycle state is another if nothing more happens.
     pub next_transition_on: Option<Day>,
+    /// A day before which nothing changes but what counts days, if nothing more is entered.
+    pub next_change_on: Option<Day>,
+    /// Told by every comparison with days that pass which made these facts, and by the rules that ask about them.
+    pub countdown: Countdown,
 }
 
 impl Facts<'_> {

@@ -180,6 +180,11 @@ impl PurchaseHistory {
         &self.days[..self.days.partition_point(|entry| entry.day <= as_of)]
     }
 
+    /// The first day after `day` that has an entry.
+    pub fn first_after(&self, day: Day) -> Option<Day> {
+        self.days.get(self.until(day).len()).map(|entry| entry.day)
+    }
+
     /// Both histories in one; what overlaps counts twice.
     ///
     /// # Errors

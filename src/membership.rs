@@ -73,6 +73,14 @@ impl<'a> KnownMembership<'a> {
         }
     }
 
+    /// The first day after `day` on which something is entered.
+    pub fn first_after(self, day: Day) -> Option<Day> {
+        match self {
+            KnownMembership::Always(_) => None,
+            KnownMembership::Logged(log) => log.first_after(day),
+        }
+    }
+
     /// The days on which something was entered.
     pub fn days(self) -> impl Iterator<Item = Day> {
         let log = match self {

@@ -57,7 +57,8 @@ pub struct KindWeight {
 }
 
 /// The relation score at `as_of`, 0..100: `least(100, sum over kinds of least(count, cap) * weight)`, events of the last
-/// window_days that are known: those up to `known_until`. `countdown` is told when the first of them leaves the window.
+/// window_days that are known: those up to `known_until`. `countdown` is told when the first of those that the points are for
+/// leaves the window.
 pub fn score(
     engagement: &EngagementHistory,
     as_of: Day,
@@ -66,7 +67,7 @@ pub fn score(
     countdown: &Countdown,
 ) -> Millionths {
     let points = points(engagement, as_of, known_until, policy).map(|kind| {
-        if let Some(oldest) = kind.oldest {
+        if let Some(oldest) = kind.oldest_counted.filter(|_| kind.points > 0) {
             countdown.tell(i64::from(policy.window_days) - as_of.days_since(oldest));
         }
         kind.points
@@ -83,8 +84,8 @@ pub struct KindPoints<'a> {
     pub policy: &'a KindWeight,
     /// How many events there were.
     pub count: i64,
-    /// The day of the oldest of them.
-    pub oldest: Option<Day>,
+    /// The day of the oldest of the last `cap` of them; `None` where none counts.
+    oldest_counted: Option<Day>,
     /// `least(count, cap) * weight`, in millionths.
     pub points: i128,
 }
@@ -98,12 +99,12 @@ pub fn points<'a>(
 ) -> impl Iterator<Item = KindPoints<'a>> {
     let window_start = as_of.plus(-i64::from(policy.window_days));
     policy.kinds.iter().map(move |(kind, policy)| {
-        let (count, oldest) = engagement.count_and_oldest(kind, window_start, known_until);
+        let (count, oldest_counted) = engagement.count_and_day_of(kind, window_start, known_until, policy.cap);
         KindPoints {
             kind,
             policy,
             count,
-            oldest,
+            oldest_counted,
             points: i128::from(count.min(policy.cap.into())) * policy.weight.get(),
         }
     })

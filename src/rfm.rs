@@ -39,11 +39,11 @@ labels! {
         /// Bought once, not so recently.
         AboutToSleep = "about_to_sleep", "About to sleep", "休眠間近";
         /// Bought often and much, long ago.
-        CannotLose = "cannot_lose", "Cannot lose", "失えない優良";
+        CannotLose = "cannot_lose", "Cannot lose", "離反させたくない優良客";
         /// Bought often, long ago.
         Slipping = "slipping", "Slipping away", "離れかけ";
         /// Bought a few times, long ago.
-        Hibernating = "hibernating", "Hibernating", "冬眠";
+        Hibernating = "hibernating", "Hibernating", "低関心";
         /// None of these.
         Lost = "lost", "Lost", "離反";
     }

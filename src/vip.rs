@@ -130,9 +130,13 @@ impl Requirement {
         Self::at_least(fact, value.into(), Some(i64::from(limit).into()))
     }
 
-    fn recency_at_most(recency: DaysSince, limit: i64) -> Self {
-        let (value, is_met) = (recency.days().into(), !recency.exceed(limit));
-        Requirement { fact: "recency_days", value, threshold: Threshold::AtMost(limit), is_met }
+    fn recency_at_most(days: i64, limit: i64) -> Self {
+        Requirement {
+            fact: "recency_days",
+            value: days.into(),
+            threshold: Threshold::AtMost(limit),
+            is_met: days <= limit,
+        }
     }
 
     fn reasons(&self) -> Value {
@@ -149,6 +153,16 @@ impl Requirement {
 struct Requirements([Requirement; 4]);
 
 impl Requirements {
+    /// Three conditions, and a recency of at most so many days: where all others are met, and only there, `recency` tells when
+    /// she is no candidate any more.
+    fn with_recency(others: [Requirement; 3], recency: DaysSince, limit: i64) -> Self {
+        if others.iter().all(|other| other.is_met) {
+            recency.tell_when_more_than(limit);
+        }
+        let [one, two, three] = others;
+        Requirements([one, two, three, Requirement::recency_at_most(recency.days(), limit)])
+    }
+
     fn are_met(&self) -> bool {
         self.0.iter().all(|requirement| requirement.is_met)
     }
@@ -161,24 +175,23 @@ impl Requirements {
 impl CandidateFacts {
     /// What a candidate by frequency meets; the span keeps out who bought in one burst.
     fn by_frequency(&self, policy: &Vip, countdown: &Countdown) -> Requirements {
-        let recency = DaysSince::new(self.recency_days, countdown);
-        Requirements([
+        let others = [
             Requirement::at_least_whole("span_days", self.span_days, policy.min_span_days),
             Requirement::at_least_whole("frequency", self.frequency, policy.min_orders),
             Requirement::at_least_whole("purchase_days", self.purchase_days, policy.min_purchase_days),
-            Requirement::recency_at_most(recency, policy.max_recency_days.into()),
-        ])
+        ];
+        let recency = DaysSince::new(self.recency_days, countdown);
+        Requirements::with_recency(others, recency, policy.max_recency_days.into())
     }
 
     /// What a candidate by lifetime value meets.
     fn by_lifetime_value(&self, policy: &Vip, countdown: &Countdown) -> Requirements {
-        let recency = DaysSince::new(self.recency_days, countdown);
-        Requirements([
+        let others = [
             Requirement::at_least_whole("span_days", self.span_days, policy.min_span_days),
             Requirement::at_least("monetary", self.monetary, policy.monetary_cut),
             Requirement::at_least_whole("purchase_days", self.purchase_days, policy.monetary_min_purchase_days),
-            Requirement::recency_at_most(recency, self.dormant_limit),
-        ])
+        ];
+        Requirements::with_recency(others, DaysSince::new(self.recency_days, countdown), self.dormant_limit)
     }
 }
 

@@ -9,6 +9,7 @@ use crate::error::{Error, ErrorKind, Result, shown};
 use crate::labels::{Label, labels};
 use crate::lifecycle::{LifecycleState, PurchaseStage};
 use crate::membership::Membership;
+use crate::prediction::ChurnBand;
 use crate::rfm::Segment;
 use crate::scenario::Why;
 use crate::vip::VipTier;
@@ -61,6 +62,7 @@ lists! {
     "behavior": Behavior::ALL;
     "channel": Channel::ALL;
     "due_step_reason": Why::ALL;
+    "churn_band": ChurnBand::ALL;
     "ab_verdict": Verdict::ALL;
     "ab_factor": Factor::ALL;
 }

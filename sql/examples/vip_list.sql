@@ -10,18 +10,7 @@ GROUP BY t.sort_order, t.label_en
 ORDER BY t.sort_order;
 
 SELECT s.customer_id, s.vip_tier, s.vip_score, s.rfm_score, s.orders, s.monetary, s.last_purchase_on,
-       concat_ws(', ',
-           CASE WHEN s.vip_tier = 'regular' AND s.last_purchase_on - s.first_purchase_on < (v ->> 'min_span_days')::int
-                THEN 'all within ' || (s.last_purchase_on - s.first_purchase_on) || ' days' END,
-           CASE WHEN s.vip_tier = 'regular' AND s.recency_days > (v ->> 'max_recency_days')::int
-                THEN 'not bought for ' || s.recency_days || ' days' END,
-           CASE WHEN s.vip_tier = 'regular' AND s.orders < (v ->> 'min_orders')::int
-                THEN s.orders || ' orders only' END,
-           CASE WHEN s.vip_tier = 'candidate' THEN 'value score ' || s.value_score || ', not '
-                || (v ->> 'untracked_min_value_score') END
-       ) AS lacks
+       s.vip_missing, s.orders_to_vip AS orders_missing, s.span_days_to_vip AS days_missing, s.value_to_vip AS value_missing
 FROM shop_customers_today AS s
-CROSS JOIN shop_status AS p
-CROSS JOIN LATERAL (SELECT effective_policy(p.policy) -> 'vip' AS v) AS vip
 ORDER BY s.monetary DESC, s.customer_id
 LIMIT 15;

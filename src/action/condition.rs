@@ -7,6 +7,7 @@ use serde::de::{Deserialize, Deserializer, Error as _, MapAccess, Visitor};
 use serde_json::Value as Json;
 
 use crate::column::{self, Column, SqlType, Value, whole};
+use crate::countdown::DaysSince;
 use crate::day::Day;
 use crate::decimal::Decimal;
 use crate::facts::Facts;
@@ -105,6 +106,15 @@ impl Fact {
         }
     }
 
+    /// Whether it is a number of days that is one more tomorrow.
+    fn counts_days(&self) -> bool {
+        match self {
+            Fact::Column(column) => column.counts_days,
+            Fact::EngagementCount(_) => false,
+            Fact::EngagementLastOn(_) => true,
+        }
+    }
+
     fn find<'a>(&self, facts: &Facts<'a>) -> Option<Value<'a>> {
         match self {
             Fact::Column(column) => (column.find)(facts),
@@ -132,6 +142,26 @@ impl Expectation {
         }
     }
 
+    /// Tells when so many days, of which there is one more every day, come out differently.
+    fn tell_when_met_or_not(&self, days: DaysSince) {
+        match self {
+            Expectation::OneOf(values) => {
+                for limit in values.iter().filter_map(Limit::of).filter(|limit| limit.is_whole) {
+                    days.tell_when_reached(limit.floor);
+                    days.tell_when_more_than(limit.floor);
+                }
+            }
+            Expectation::Within(bounds) => {
+                for (bound, limit) in bounds.iter().filter_map(|(bound, value)| Some((bound, Limit::of(value)?))) {
+                    match bound {
+                        Bound::AtLeast | Bound::Below if limit.is_whole => days.tell_when_reached(limit.floor),
+                        _ => days.tell_when_more_than(limit.floor),
+                    }
+                }
+            }
+        }
+    }
+
     fn met_by(&self, value: &Value) -> bool {
         match self {
             Expectation::OneOf(values) => values.contains(value),
@@ -142,6 +172,23 @@ impl Expectation {
                 Bound::Below => value < limit,
             }),
         }
+    }
+}
+
+/// A number that days are compared with.
+struct Limit {
+    /// The greatest whole number that is not above it.
+    floor: i64,
+    /// Whether it is this number.
+    is_whole: bool,
+}
+
+impl Limit {
+    /// `None` for what is no number, and for one that no days reach.
+    fn of(value: &Value) -> Option<Self> {
+        let Value::Number(number) = value else { return None };
+        let floor = number.floor()?;
+        Some(Limit { floor, is_whole: Decimal::from(floor) == *number })
     }
 }
 
@@ -160,10 +207,16 @@ fn bound(fact: &Fact, key: &str, json: &Json) -> Result<(Bound, Value<'static>),
 }
 
 impl Condition {
-    /// Whether the condition holds for a customer.
+    /// Whether the condition holds for a customer; the facts' countdown is told when a number of days comes out differently.
     pub fn holds(&self, facts: &Facts) -> bool {
         let met = |(fact, expectation): &(Fact, Expectation)| {
-            fact.find(facts).is_some_and(|value| expectation.met_by(&value))
+            let Some(value) = fact.find(facts) else { return false };
+            if let (true, Value::Number(days)) = (fact.counts_days(), &value) {
+                days.floor().into_iter().for_each(|days| {
+                    expectation.tell_when_met_or_not(DaysSince::new(days, &facts.countdown));
+                });
+            }
+            expectation.met_by(&value)
         };
         self.tests.iter().all(met) && (self.any.is_empty() || self.any.iter().any(|condition| condition.holds(facts)))
     }
@@ -248,6 +301,8 @@ impl<'de> Deserialize<'de> for Condition {
                     condition.tests.push((fact, expectation));
                     condition.written.insert(key, expected);
                 }
+                // Where another test fails, no day is waited for: what counts days is asked last.
+                condition.tests.sort_by_key(|(fact, _)| fact.counts_days());
                 Ok(condition)
             }
         }

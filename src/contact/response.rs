@@ -15,7 +15,9 @@ pub struct ContactDay {
     pub on: Day,
     /// The first purchase day after it, up to the next contact and within the days given for an answer.
     pub answered_on: Option<Day>,
-    /// Whether these days are over. It depends on the calendar alone: otherwise those who are quick would be judged before
+    /// The day on which these days are over.
+    judged_on: Day,
+    /// Whether they are over. It depends on the calendar alone: otherwise those who are quick would be judged before
     /// those who are not.
     pub is_judged: bool,
 }
@@ -36,7 +38,7 @@ impl ContactDay {
             let last = on.plus(policy.response_days.into()).unwrap_or(Day::LAST);
             let until = days.get(place + 1).map_or(last, |&next| next.min(last));
             let answered_on = purchase_days.peek().map(|entry| entry.day).filter(|&day| day <= until);
-            ContactDay { on, answered_on, is_judged: last <= as_of }
+            ContactDay { on, answered_on, judged_on: last, is_judged: last <= as_of }
         }))
     }
 
@@ -63,6 +65,8 @@ pub struct ChannelResponse<'a> {
     pub last_contacted_on: Day,
     /// The day of the last answer.
     pub last_answered_on: Option<Day>,
+    /// The day from which on it gives way; `None` where that takes more contacts.
+    pub(super) gives_way_from: Option<Day>,
 }
 
 impl<'a> ChannelResponse<'a> {
@@ -73,7 +77,7 @@ impl<'a> ChannelResponse<'a> {
         memory::sort(&mut contacts, |a, b| (a.0.is_none(), a).cmp(&(b.0.is_none(), b)));
         contacts.dedup();
         let by_channel = contacts.chunk_by(|a, b| a.0 == b.0);
-        memory::collect(by_channel.map(|contacts| Self::of(contacts, &days)))
+        memory::collect(by_channel.map(|contacts| Self::of(contacts, &days, policy)))
     }
 
     /// Whether another channel is to be tried before this one, which is known.
@@ -82,9 +86,11 @@ impl<'a> ChannelResponse<'a> {
     }
 
     /// That of one channel, from its contacts in order of day, which are among `days`.
-    fn of(contacts: &[(Option<&'a str>, Day)], days: &[ContactDay]) -> Self {
+    fn of(contacts: &[(Option<&'a str>, Day)], days: &[ContactDay], policy: &Contact) -> Self {
         let (channel, first) = contacts[0];
         let (mut response, mut steps) = (ChannelResponse::none(channel, first), Steps::default());
+        // Those without an answer since the last one, whether it can be judged or not.
+        let mut silent = 0;
         for &(_, on) in contacts {
             steps.step();
             let day = days[days.partition_point(|day| day.on < on)];
@@ -93,8 +99,17 @@ impl<'a> ChannelResponse<'a> {
             response.judged += u32::from(day.is_judged);
             response.answered += u32::from(day.is_answered() == Some(true));
             match day.answered_on {
-                Some(_) => (response.last_answered_on, response.unanswered) = (day.answered_on, 0),
-                None => response.unanswered += u32::from(day.is_judged),
+                Some(_) => {
+                    (response.last_answered_on, response.unanswered) = (day.answered_on, 0);
+                    (response.gives_way_from, silent) = (None, 0);
+                }
+                None => {
+                    response.unanswered += u32::from(day.is_judged);
+                    silent += 1;
+                    if channel.is_some() && policy.unanswered_before_next_channel == Some(silent) {
+                        response.gives_way_from = Some(day.judged_on);
+                    }
+                }
             }
         }
         response
@@ -109,6 +124,7 @@ impl<'a> ChannelResponse<'a> {
             unanswered: 0,
             last_contacted_on,
             last_answered_on: None,
+            gives_way_from: None,
         }
     }
 }

@@ -36,7 +36,7 @@ labels! {
         /// Customers at risk who bought.
         AtRiskSaved = "at_risk_saved", "At-risk customers saved", "休眠予備軍の引き留め率";
         /// Who fell asleep.
-        BecameDormant = "became_dormant", "Became dormant", "休眠化率";
+        BecameDormant = "became_dormant", "Share that became dormant", "休眠化率";
         /// Who sleeps.
         DormantShare = "dormant_share", "Share of dormant customers", "休眠顧客の割合";
         /// Who is VIP.
@@ -144,8 +144,12 @@ impl Kpi {
             Kpi::BecameDormant => {
                 "Of the customers who were not dormant at the end of the month before, those dormant at the end of the month."
             }
-            Kpi::DormantShare => "Of all customers at the end of the month, those who are dormant.",
-            Kpi::VipShare => "Of all customers at the end of the month, those whose lifecycle state is vip.",
+            Kpi::DormantShare => {
+                "Of all customers who have bought by the end of the month, those who are dormant then."
+            }
+            Kpi::VipShare => {
+                "Of all customers who have bought by the end of the month, those whose lifecycle state is vip then."
+            }
             Kpi::AcquisitionCost => "Costs of acquisition of the month / its new customers.",
             Kpi::ReactivationCost => "Costs of reactivation of the month / its reactivated customers.",
         }
@@ -170,8 +174,8 @@ impl Kpi {
             Kpi::ReactivationRate => "前月末に休眠していた顧客のうち、その月に購入した割合。",
             Kpi::AtRiskSaved => "前月末に休眠予備軍だった顧客のうち、その月に購入した割合。",
             Kpi::BecameDormant => "前月末に休眠していなかった顧客のうち、月末に休眠している割合。",
-            Kpi::DormantShare => "月末の全顧客のうち、休眠している割合。",
-            Kpi::VipShare => "月末の全顧客のうち、状態が優良である割合。",
+            Kpi::DormantShare => "月末までに購入した顧客のうち、休眠している割合。",
+            Kpi::VipShare => "月末までに購入した顧客のうち、状態が優良である割合。",
             Kpi::AcquisitionCost => "その月の新規獲得の費用 / 新規顧客数。",
             Kpi::ReactivationCost => "その月の復活施策の費用 / 復活顧客数。",
         }

@@ -128,6 +128,11 @@ impl MembershipHistory {
         &self.entries[..self.entries.partition_point(|&(day, _)| day <= as_of)]
     }
 
+    /// The first day after `day` that has an entry.
+    pub fn first_after(&self, day: Day) -> Option<Day> {
+        self.entries.get(self.until(day).len()).map(|&(on, _)| on)
+    }
+
     /// The membership of a day; `None` before the first entry. Later entries do not matter.
     pub fn on(&self, day: Day) -> Option<Membership> {
         self.until(day).last().map(|&(_, membership)| membership)

@@ -25,7 +25,7 @@ pub const PRESETS: &[Preset] = &[
         title: "Default, 30 / 60 days",
         title_ja: "標準（30日・60日）",
         description: "At risk after 30 days without a purchase, dormant after 60: everyday goods, a first start.",
-        description_ja: "購入が30日ないと休眠予備軍、60日を超えると休眠。日用品や、まず試すときに。",
+        description_ja: "購入のない日が30日を超えると休眠予備軍、60日を超えると休眠。日用品や、まず試すときに。",
         document: "{}",
     },
     Preset {

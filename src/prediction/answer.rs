@@ -93,6 +93,11 @@ impl DiscountRate {
             .hint("5 % is 0.05."))
     }
 
+    /// As it was given.
+    pub fn annual(self) -> f64 {
+        self.0
+    }
+
     /// Continuous interest a day: a year has 365 days.
     pub(super) fn per_day(self) -> f64 {
         self.0.ln_1p() / 365.0

@@ -1,17 +1,17 @@
 //! Backtests: a fit with what was known on a past day, compared with what came after it.
 
-use serde_json::{Value, json};
+use serde_json::json;
 
 use super::answer::{DiscountRate, Horizon, Spent};
 use super::concentration::Concentration;
 use super::findings::{FindingCode, ModelFinding};
 use super::fitted_model::{no_backtest, of_sample};
-use super::model::{Identified, ModelStatus, PurchaseModel, in_json, rounded};
+use super::model::{Identified, ModelStatus, PurchaseModel, StoredBacktest, in_json, rounded};
 use super::observation::{Observed, Question};
 use super::process::ProcessName;
 use super::sample::{Sample, Scored};
 use crate::day::Day;
-use crate::decimal::Decimal;
+use crate::decimal::{Decimal, power_of_ten};
 use crate::error::Result;
 use crate::finding::Severity;
 use crate::host::Steps;
@@ -166,12 +166,23 @@ impl ModelBacktest {
         }
         Ok(())
     }
+}
 
-    /// The logarithm of a ratio as a document stores it; `None` where one side is not above 0.
-    fn log_ratio(predicted: Option<Decimal>, actual: f64) -> Value {
-        let predicted = predicted.map_or(0.0, |number| number.mantissa() as f64 / 1e6);
-        if predicted > 0.0 && actual > 0.0 { in_json((predicted / actual).ln()) } else { Value::Null }
+impl StoredBacktest {
+    /// What a document keeps of the backtest of a usable model: what it predicted and what came, on purchase days and in
+    /// units of money.
+    pub fn new(origin: Day, days: u32, purchases: [Option<Decimal>; 2], value: [Option<Decimal>; 2]) -> Self {
+        StoredBacktest { origin, days, purchases: log_ratio(purchases), value: log_ratio(value) }
     }
+}
+
+/// The logarithm of predicted over actual; `None` where one of them is unknown or not above 0.
+fn log_ratio(predicted_and_actual: [Option<Decimal>; 2]) -> Option<f64> {
+    let [predicted, actual] = predicted_and_actual.map(|number| {
+        let number = number.filter(|number| *number > Decimal::ZERO)?;
+        Some(number.mantissa() as f64 / power_of_ten(number.scale()) as f64)
+    });
+    Some((predicted? / actual?).ln())
 }
 
 /// Predicted over actual; `None` where nothing came.
@@ -223,23 +234,20 @@ impl Sums {
 const MOST_BIAS: f64 = 0.15;
 
 impl PurchaseModel {
-    /// The model with the log ratios of those backtests that a usable model made, in order of day; they replace earlier
-    /// ones.
+    /// The model with the backtests it is judged by, in order of day; they replace earlier ones.
     ///
     /// # Errors
-    /// None for backtests of this release.
-    pub fn with_backtests(&self, backtests: &[ModelBacktest]) -> Result<PurchaseModel> {
-        let mut usable: Vec<_> = backtests.iter().filter(|backtest| backtest.status == ModelStatus::Ok).collect();
-        usable.sort_by_key(|backtest| (backtest.fit_on, backtest.days));
-        let stored: Vec<_> = usable
+    /// [`ErrorKind::InvalidText`](crate::error::ErrorKind::InvalidText) for days or ratios that no backtest has.
+    pub fn with_backtests(&self, mut backtests: Vec<StoredBacktest>) -> Result<PurchaseModel> {
+        backtests.sort_by_key(|backtest| (backtest.origin, backtest.days));
+        let stored: Vec<_> = backtests
             .iter()
             .map(|backtest| {
-                let actual_value = backtest.actual_value.mantissa() as f64 / 1e6;
                 json!({
-                    "origin": backtest.fit_on.to_string(),
+                    "origin": backtest.origin.to_string(),
                     "days": backtest.days,
-                    "purchases": ModelBacktest::log_ratio(backtest.predicted_purchases, backtest.actual_purchases as f64),
-                    "value": ModelBacktest::log_ratio(backtest.predicted_value, actual_value),
+                    "purchases": backtest.purchases.map(in_json),
+                    "value": backtest.value.map(in_json),
                 })
             })
             .collect();

@@ -106,6 +106,41 @@ impl Alive {
         sum * log.exp()
     }
 
+    /// The same for several numbers of days, ascending: they share the purchases before leaving, which take a division
+    /// for each term.
+    pub fn expected_each<const N: usize>(&self, days: [f64; N]) -> [f64; N] {
+        let Alive { m, scale, a, b } = *self;
+        let Some(&longest) = days.last() else { return days };
+        let log = m * (longest / scale).ln_1p();
+        // Of sums that would become too large, each is scaled by itself.
+        if a == 0.0 || log > 500.0 {
+            return days.map(|days| self.expected(days));
+        }
+        let z = longest / (scale + longest);
+        let shares = days.map(|days| days / (scale + days) / z);
+        let (mut powers, mut sums) = ([1.0; N], [0.0; N]);
+        let (mut term, mut stay, mut before, mut n, mut ratio) = (1.0, 1.0, 0.0, 0.0, m * z);
+        let mut steps = Steps::default();
+        loop {
+            steps.step();
+            before += stay;
+            term *= ratio;
+            let added = term * before;
+            for i in 0..N {
+                powers[i] *= shares[i];
+                sums[i] += added * powers[i];
+            }
+            let inverse = 1.0 / ((a + b + n) * (n + 2.0));
+            stay *= (b + n) * (n + 2.0) * inverse;
+            ratio = z * (m + n + 1.0) * (a + b + n) * inverse;
+            n += 1.0;
+            if n > m * longest / scale && ratio < 1.0 && term * (before + 1.0) <= ENDING * sums[N - 1] * (1.0 - ratio) {
+                break;
+            }
+        }
+        std::array::from_fn(|i| sums[i] * (-m * (days[i] / scale).ln_1p()).exp())
+    }
+
     /// The chance of a purchase in `days`.
     pub fn some(&self, days: f64) -> f64 {
         -(-self.m * (days / self.scale).ln_1p()).exp_m1()
@@ -140,3 +175,24 @@ impl Alive {
 const LARGE: f64 = 1e250;
 /// A sum is complete when what is left of it is a smaller part.
 const ENDING: f64 = 1e-15;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn several_times_together_are_those_one_by_one() {
+        for m in [0.2, 1.0, 7.5, 400.0, 3000.0] {
+            for scale in [0.5, 43.0, 900.0] {
+                for (a, b) in [(0.0, 1.0), (1e-6, 2.0), (0.9, 1.6), (1.0, 40.0), (5e5, 5e5)] {
+                    let alive = Alive { m, scale, a, b };
+                    let days = [0.01, 1.0, 30.0, 90.0, 365.0];
+                    for (found, days) in alive.expected_each(days).into_iter().zip(days) {
+                        let expected = alive.expected(days);
+                        assert!((found / expected - 1.0).abs() < 1e-12, "{alive:?} {days}: {found} {expected}");
+                    }
+                }
+            }
+        }
+    }
+}

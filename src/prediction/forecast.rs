@@ -53,6 +53,51 @@ pub struct ForecastSums {
     value_slopes: [ExactSum; PARAMETERS],
 }
 
+/// How many sums there are.
+const SUMS: usize = 6 + 2 * PARAMETERS;
+
+impl ForecastSums {
+    /// Bytes of one.
+    pub const BYTES: usize = 2 * 8 + SUMS * 16;
+
+    /// The sums in one order.
+    fn all(&mut self) -> impl Iterator<Item = &mut ExactSum> {
+        let single = [
+            &mut self.buyers,
+            &mut self.purchases,
+            &mut self.purchases_variance,
+            &mut self.value,
+            &mut self.undiscounted,
+            &mut self.value_variance,
+        ];
+        single.into_iter().chain(&mut self.purchases_slopes).chain(&mut self.value_slopes)
+    }
+
+    /// The same in bytes, for another process.
+    pub fn to_bytes(mut self) -> [u8; Self::BYTES] {
+        let mut bytes = [0; Self::BYTES];
+        let (counts, sums) = bytes.split_at_mut(16);
+        counts[..8].copy_from_slice(&self.customers.to_le_bytes());
+        counts[8..].copy_from_slice(&self.unbounded.to_le_bytes());
+        for (place, sum) in sums.chunks_exact_mut(16).zip(self.all()) {
+            place.copy_from_slice(&{ sum.0 }.to_le_bytes());
+        }
+        bytes
+    }
+
+    /// The sums of these bytes.
+    pub fn from_bytes(bytes: &[u8; Self::BYTES]) -> Self {
+        let mut read = ForecastSums::default();
+        let (counts, sums) = bytes.split_at(16);
+        let count = |place: usize| u64::from_le_bytes(counts.as_chunks().0[place]);
+        (read.customers, read.unbounded) = (count(0), count(1));
+        for (sum, place) in read.all().zip(sums.as_chunks().0) {
+            sum.0 = i128::from_le_bytes(*place);
+        }
+        read
+    }
+}
+
 /// A forecast of a group. What the model does not predict, and bounds that no backtest gives, are `None`.
 #[derive(Clone, Debug, PartialEq)]
 pub struct PurchaseForecast {
@@ -202,17 +247,8 @@ impl ForecastQuestion<'_> {
 pub fn merge_forecasts(sums: &mut ForecastSums, other: &ForecastSums) -> Result<()> {
     sums.customers += other.customers;
     sums.unbounded += other.unbounded;
-    let pairs = [
-        (&mut sums.buyers, other.buyers),
-        (&mut sums.purchases, other.purchases),
-        (&mut sums.purchases_variance, other.purchases_variance),
-        (&mut sums.value, other.value),
-        (&mut sums.undiscounted, other.undiscounted),
-        (&mut sums.value_variance, other.value_variance),
-    ];
-    let slopes = sums.purchases_slopes.iter_mut().zip(other.purchases_slopes);
-    let slopes = slopes.chain(sums.value_slopes.iter_mut().zip(other.value_slopes));
-    for (sum, more) in pairs.into_iter().chain(slopes) {
+    let mut other = *other;
+    for (sum, more) in sums.all().zip(other.all()) {
         let both = { sum.0 }.checked_add(more.0);
         sum.0 = both.ok_or_else(|| Error::new(ErrorKind::NumberOutOfRange, "a forecast does not fit"))?;
     }
@@ -245,6 +281,7 @@ mod tests {
             purchases += model.process().unwrap().outlook(&timing).expected(90.0);
             value += model.value_of(&timing, &spent, ahead, question.rate).unwrap();
         }
+        let other = ForecastSums::from_bytes(&other.to_bytes());
         merge_forecasts(&mut sums, &other).unwrap();
         (question.finish(&sums).unwrap(), purchases, value)
     }

@@ -7,7 +7,7 @@ use serde_json::Value;
 use super::process::ProcessName;
 use crate::day::Day;
 use crate::error::{Error, ErrorKind, Result};
-use crate::json;
+use crate::json::{self, canonical};
 use crate::labels::labels;
 
 labels! {
@@ -100,6 +100,16 @@ impl Default for FitOptions {
     }
 }
 
+/// What the options are called in errors.
+const OPTIONS: &str = "options";
+
+fn refused(error: Error) -> Error {
+    Error::new(ErrorKind::InvalidParameter, error.message).hint(
+        "Known options are model (mbgnbd, bgnbd, paretonbd, auto), spend (auto, all, repeat, none), refunds (net, gross), \
+         acquired_from, acquired_to (days), min_customers, min_repeaters (whole numbers) and max_spend_correlation (0 to 1).",
+    )
+}
+
 pub(super) fn day<'de, D: Deserializer<'de>>(deserializer: D) -> std::result::Result<Option<Day>, D::Error> {
     let text = Option::<String>::deserialize(deserializer)?;
     text.map(|text| Day::parse(&text)).transpose().map_err(|error| D::Error::custom(error.message))
@@ -115,19 +125,22 @@ fn correlation<'de, D: Deserializer<'de>>(deserializer: D) -> std::result::Resul
 }
 
 impl FitOptions {
-    /// Reads options from JSON; what it leaves out is the default's.
+    /// Reads options from the text of a JSON object; what it leaves out is the default's.
     ///
     /// # Errors
     /// [`ErrorKind::InvalidParameter`] naming the path of an unknown key or a wrong value, with the known keys.
+    pub fn parse(text: &str) -> Result<Self> {
+        canonical::read(OPTIONS, text).map_err(refused).and_then(Self::from_json)
+    }
+
+    /// Reads options from JSON.
+    ///
+    /// # Errors
+    /// As [`parse`](Self::parse).
     pub fn from_json(options: Value) -> Result<Self> {
         // A list would be read as the values of the keys in order.
         let options = if options.is_array() { Value::Bool(false) } else { options };
-        json::from_value("options", options).map_err(|error| {
-            Error::new(ErrorKind::InvalidParameter, error.message).hint(
-                "Known options are model (mbgnbd, bgnbd, paretonbd, auto), spend (auto, all, repeat, none), refunds (net, gross), \
-                 acquired_from, acquired_to (days), min_customers, min_repeaters (whole numbers) and max_spend_correlation (0 to 1).",
-            )
-        })
+        json::from_value(OPTIONS, options).map_err(refused)
     }
 
     /// Whether somebody with this first purchase day is fitted.

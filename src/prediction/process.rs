@@ -205,16 +205,25 @@ impl Outlook {
         if self.p_alive == 0.0 || per_day == 0.0 {
             return self.expected(days);
         }
+        // By parts: what is bought counts for its discount at the end, and more the earlier it is.
+        let earlier =
+            if days <= 365.0 { self.earlier(&EIGHT, days, per_day) } else { self.earlier(&TWELVE, days, per_day) };
+        self.p_alive * ((-per_day * days).exp() * self.expected_alive(days) + per_day * earlier)
+    }
+
+    /// The integral of the expected purchases of a customer who is alive, each day discounted.
+    fn earlier<const N: usize>(&self, nodes: &[(f64, f64); N], days: f64, per_day: f64) -> f64 {
         let scale = self.posterior()[1];
         let length = (days / scale).ln_1p();
-        let nodes: &[_] = if days <= 365.0 { &EIGHT } else { &TWELVE };
         let panels = f64::max(length / 3.0, per_day * days / 4.0).ceil().max(1.0) as u32;
-        // By parts: what is bought counts for its discount at the end, and more the earlier it is.
-        let earlier = integral(nodes, panels, length, |v| {
-            let time = scale * v.exp_m1();
-            (-per_day * time).exp() * self.expected_alive(time) * (scale + time)
-        });
-        self.p_alive * ((-per_day * days).exp() * self.expected_alive(days) + per_day * earlier)
+        integral(nodes, panels, length, |places| {
+            let times = places.map(|place| scale * place.exp_m1());
+            let expected = match &self.alive {
+                Alive::BetaGeometric(alive) => alive.expected_each(times),
+                Alive::Pareto(alive) => times.map(|time| alive.expected(time)),
+            };
+            std::array::from_fn(|i| (-per_day * times[i]).exp() * expected[i] * (scale + times[i]))
+        })
     }
 
     /// The chances of more than 0, 1, 2, ... purchases in the next so many days, until one is negligible or `take` says

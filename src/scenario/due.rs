@@ -18,7 +18,7 @@ labels! {
         /// The step is to be sent on this day.
         Due = "due", "Due", "送付対象";
         /// The step comes on a later day.
-        WaitingForDay = "waiting_for_day", "Waiting for its day", "予定日待ち";
+        WaitingForDay = "waiting_for_day", "Waiting for its day", "配信予定日待ち";
         /// The contact policy allows no contact, or none over the step's channels.
         Suppressed = "suppressed", "Suppressed by the contact policy", "連絡間隔調整中";
         /// She cannot be reached over any channel that will do for the step.
@@ -204,7 +204,7 @@ impl<'a> Visit<'a, '_> {
         let Some(calendar) = self.facts.calendar else {
             return next;
         };
-        let channel = calendar.channel(step.own_channels(), self.facts.lifecycle_state);
+        let channel = calendar.channel(step.own_channels(), self.facts.lifecycle_state, &self.facts.countdown);
         if channel.is_none() && self.contact.channels.is_some() {
             return DueStep { why: Why::NoChannel, ..next };
         }

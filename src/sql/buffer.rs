@@ -19,50 +19,59 @@ pub unsafe trait PlainData: Copy {}
 /// # Safety
 /// As [`PlainData`]; no two types have the same `KIND`.
 pub unsafe trait Header: PlainData {
-    /// A number from 1 to 3.
+    /// A number from 1 to 31.
     const KIND: u32;
 }
 
 #[repr(C)]
 struct Head<H> {
     len: u32,
-    /// Bytes after the head, in the lower 30 bits: an allocation has no more. The kind of the header above them.
-    kind_and_capacity: u32,
+    /// The size of the allocation in units of 8 bytes, in the lower 27 bits: it has no more. The kind of the header above
+    /// them.
+    kind_and_size: u32,
     header: H,
 }
 
-const KIND_SHIFT: u32 = 30;
+const KIND_SHIFT: u32 = 27;
+const SIZE_UNIT: usize = 8;
 
 impl<H: Header> Head<H> {
-    fn capacity(&self) -> usize {
-        (self.kind_and_capacity & ((1 << KIND_SHIFT) - 1)) as usize
+    /// Bytes of the whole allocation.
+    fn size(&self) -> usize {
+        (self.kind_and_size & ((1 << KIND_SHIFT) - 1)) as usize * SIZE_UNIT
     }
 
-    fn kind_and(capacity: usize) -> u32 {
-        H::KIND << KIND_SHIFT | capacity as u32
+    /// Bytes after the head.
+    fn capacity(&self) -> usize {
+        self.size() - size_of::<Self>()
+    }
+
+    fn kind_and(size: usize) -> u32 {
+        const { assert!(H::KIND > 0 && H::KIND < 1 << (32 - KIND_SHIFT)) }
+        H::KIND << KIND_SHIFT | (size / SIZE_UNIT) as u32
     }
 }
 
 /// A header and a growing run of items after it.
 pub struct Buffer<H>(NonNull<Head<H>>);
 
-/// The most bytes of one allocation (MaxAllocSize).
-const MAX_BYTES: usize = 0x3fff_ffff;
+/// The most bytes of one allocation: MaxAllocSize in whole units.
+const MAX_BYTES: usize = 0x3fff_fff8;
 
 impl<H: Header> Buffer<H> {
     const HEAD: usize = size_of::<Head<H>>();
 
-    /// A new buffer in a memory context, `bytes` long with everything.
+    /// A new buffer in a memory context, `bytes` long with everything: a multiple of 8.
     ///
     /// # Safety
     /// `context` must be a live memory context.
     pub unsafe fn new(context: pg_sys::MemoryContext, header: H, bytes: usize) -> Self {
         const { assert!(align_of::<Head<H>>() <= 8) }
-        assert!((Self::HEAD..=MAX_BYTES).contains(&bytes));
+        assert!((Self::HEAD..=MAX_BYTES).contains(&bytes) && bytes.is_multiple_of(SIZE_UNIT));
         // SAFETY: the allocation is large enough for the head, aligned to 8 bytes, and not NULL.
         unsafe {
             let head = pg_sys::MemoryContextAlloc(context, bytes).cast::<Head<H>>();
-            head.write(Head { len: 0, kind_and_capacity: Head::<H>::kind_and(bytes - Self::HEAD), header });
+            head.write(Head { len: 0, kind_and_size: Head::<H>::kind_and(bytes), header });
             Buffer(NonNull::new_unchecked(head))
         }
     }
@@ -75,7 +84,7 @@ impl<H: Header> Buffer<H> {
         // SAFETY: the caller promises a pointer that was not NULL; the kind lies at the same place in every buffer.
         unsafe {
             let head = NonNull::new_unchecked(datum.cast_mut_ptr::<Head<H>>());
-            if (*head.as_ptr()).kind_and_capacity >> KIND_SHIFT != H::KIND {
+            if (*head.as_ptr()).kind_and_size >> KIND_SHIFT != H::KIND {
                 raise(
                     Error::new(ErrorKind::InvalidParameter, "this is the state of another aggregate")
                         .hint("The functions of an aggregate go together: SFUNC, COMBINEFUNC and FINALFUNC."),
@@ -172,23 +181,23 @@ impl<H: Header> Buffer<H> {
 
     /// Makes room for `bytes` more, at least doubling the allocation where it must grow.
     pub fn reserve(&mut self, bytes: usize) {
-        let (len, capacity) = {
+        let (len, capacity, old_size) = {
             // SAFETY: the head was written in `new`.
             let head = unsafe { self.0.as_ref() };
-            (head.len as usize, head.capacity())
+            (head.len as usize, head.capacity(), head.size())
         };
         if len + bytes <= capacity {
             return;
         }
         let needed = Self::HEAD + len + bytes;
-        let size = (2 * (Self::HEAD + capacity)).max(needed.next_power_of_two()).min(MAX_BYTES);
+        let size = (2 * old_size).max(needed.next_power_of_two()).min(MAX_BYTES);
         if needed > size {
             raise(Error::new(ErrorKind::LimitExceeded, "a group is too large for one aggregate"));
         }
         // SAFETY: the pointer came from PostgreSQL's allocator, and repalloc returns a copy of at least the old size.
         unsafe {
             let head = pg_sys::repalloc(self.0.as_ptr().cast(), size).cast::<Head<H>>();
-            (*head).kind_and_capacity = Head::<H>::kind_and(size - Self::HEAD);
+            (*head).kind_and_size = Head::<H>::kind_and(size);
             self.0 = NonNull::new_unchecked(head);
         }
     }

@@ -15,6 +15,8 @@ COMMENT ON TYPE membership_history IS
     'One customer''s memberships, each since a day: that of any day is known. NULL: no log of them is kept.';
 COMMENT ON TYPE scenario IS
     'A step scenario as JSON: who enters, which message after how many days, what ends it.';
+COMMENT ON TYPE purchase_model IS
+    'A fitted model of purchases and spend as JSON: parameters in days, fit, backtests, findings; one by hand has model and purchases.';
 COMMENT ON TYPE segment_policy IS
     'Thresholds, weights and rules as JSON; what is left out is the default''s. effective_policy(policy) shows everything.';
 
@@ -268,6 +270,8 @@ COMMENT ON OPERATOR || (segment_policy, segment_policy) IS
     'The left policy with the right one laid over it: objects merge key by key, lists and values are replaced.';
 COMMENT ON CAST (scenario AS jsonb) IS 'The scenario as it is written.';
 COMMENT ON CAST (jsonb AS scenario) IS 'Checks keys and types as the text form does.';
+COMMENT ON CAST (purchase_model AS jsonb) IS 'The model as it is written; explicit.';
+COMMENT ON CAST (jsonb AS purchase_model) IS 'A model from jsonb, checked as the text form is; explicit.';
 COMMENT ON CAST (segment_policy AS jsonb) IS
     'The policy as written, sparse; explicit.';
 COMMENT ON CAST (jsonb AS segment_policy) IS
@@ -313,7 +317,8 @@ DECLARE
     method text;
 BEGIN
     FOREACH type_name IN ARRAY ARRAY[
-        'purchase_history', 'engagement_history', 'contact_history', 'membership_history', 'segment_policy', 'scenario'
+        'purchase_history', 'engagement_history', 'contact_history', 'membership_history', 'segment_policy', 'purchase_model',
+        'scenario'
     ] LOOP
         EXECUTE pg_catalog.format('COMMENT ON FUNCTION %1$s_in(cstring) IS %2$L', type_name, 'Reads a ' || type_name || ' from text.');
         EXECUTE pg_catalog.format('COMMENT ON FUNCTION %1$s_out(%1$s) IS %2$L', type_name, 'Writes a ' || type_name || ' as text.');

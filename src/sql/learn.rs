@@ -7,7 +7,7 @@ use super::buffer::{self, Buffer, PlainData};
 use super::call::{aggregate_context, argument, call_site, column, row_array};
 use super::datum::{RawDatum, new_varlena, varlena_bytes};
 use super::error::{OrRaise, raise};
-use super::question::{Asked, Policies, Question};
+use super::question::{Asked, Documents, Question};
 use super::types::{SegmentPolicy, document_of, policy_of};
 use crate::customer::Customer;
 use crate::decimal::MAX_SCALE;
@@ -129,7 +129,7 @@ unsafe fn observations_or_new(fcinfo: pg_sys::FunctionCallInfo, asked: Asked) ->
             Some(state) => Observations::from_datum(state),
             None => {
                 let context = aggregate_context(fcinfo);
-                let question = call_site(fcinfo, |_| Policies::default()).keep((*fcinfo).flinfo, asked);
+                let question = call_site(fcinfo, |_| Documents::default()).keep((*fcinfo).flinfo, asked);
                 let header = CustomersHeader { question, unit: MoneyUnit { scale: 0, coarse: 0 } };
                 Observations::new(context, header, FIRST_BYTES)
             }
@@ -146,7 +146,7 @@ fn collect_customer(fcinfo: pg_sys::FunctionCallInfo) -> Option<RawDatum> {
         let asked = Asked::new(argument(fcinfo, 2), base);
         let mut observations = observations_or_new(fcinfo, asked);
         let question = observations.header().question;
-        asked.check_same(question, "base").or_raise();
+        asked.check_same(question, "as_of", "base").or_raise();
         if let (Some(history), Some(as_of)) = (argument(fcinfo, 1), question.as_of()) {
             let history = PurchaseHistory::from_bytes(varlena_bytes(history)).or_raise();
             let base = question.policy();
@@ -168,7 +168,7 @@ fn combine_customers(fcinfo: pg_sys::FunctionCallInfo) -> Option<RawDatum> {
                 let mut other = Observations::from_datum(other);
                 let CustomersHeader { question, unit } = *other.header();
                 let mut observations = observations_or_new(fcinfo, Asked::from(question));
-                Asked::from(question).check_same(observations.header().question, "base").or_raise();
+                Asked::from(question).check_same(observations.header().question, "as_of", "base").or_raise();
                 observations.add_all(unit, other.items().iter().copied()).or_raise();
                 Some(RawDatum(observations.as_datum()))
             }

@@ -13,6 +13,7 @@
 //! | `history.rs` | accessors of a purchase history |
 //! | `customer.rs` | functions of one customer's histories, `segment_customer` |
 //! | `learn.rs`, `learn.sql` | learning a policy from all customers, the chance that they come back |
+//! | `fit.rs`, `forecast.rs`, `prediction.rs`, `prediction.sql` | models of purchases: fits and backtests, totals of a group, what they say of one customer |
 //! | `channels.rs`, `channels.sql` | over which channels a customer can be reached |
 //! | `scenario.rs`, `scenario.sql` | step scenarios, when a customer may be contacted |
 //! | `response.rs` | who answers over which channel, and in which order the dormant are expected to |
@@ -24,7 +25,7 @@
 //! | `explain.rs` | why the answers of one customer are what they are |
 //! | `policy.rs` | policies and lists of labels |
 //! | `vocabulary.rs` | what values of the closed lists are called, and their order |
-//! | `stored.rs`, `stored.sql` | the table of named policies |
+//! | `stored.rs`, `stored.sql` | the tables of named policies and models |
 //! | `column_guess.rs` | which column of a shop's table is what |
 //! | `words.rs` | which words of a shop's are known, and what the others may mean |
 //! | `notes.rs`, `notes.sql` | notes of changed customers, as triggers write them |
@@ -44,6 +45,8 @@ mod datum;
 mod error;
 mod events;
 mod explain;
+mod fit;
+mod forecast;
 mod from_numbers;
 mod history;
 mod kpi;
@@ -54,6 +57,7 @@ mod notes;
 mod numeric;
 mod orders;
 mod policy;
+mod prediction;
 mod question;
 mod response;
 mod scenario;
@@ -98,6 +102,8 @@ extension_sql_file!(
         response::channel_responses,
         response::dormant_responses,
         response::dormant_response_order,
+        prediction::churn_bands,
+        prediction::check_model,
         ab::ab_verdicts,
         ab::ab_factors,
         kpi::kpis,

@@ -8,7 +8,8 @@ DECLARE
     operator record;
 BEGIN
     FOREACH type_name IN ARRAY ARRAY[
-        'purchase_history', 'engagement_history', 'contact_history', 'membership_history', 'segment_policy', 'scenario'
+        'purchase_history', 'engagement_history', 'contact_history', 'membership_history', 'segment_policy', 'purchase_model',
+        'scenario'
     ] LOOP
         FOR operator IN
             SELECT *
@@ -69,5 +70,7 @@ CREATE OPERATOR || (FUNCTION = segment_policy_overlay, LEFTARG = segment_policy,
 -- Explicit, by way of the text.
 CREATE CAST (segment_policy AS jsonb) WITH INOUT;
 CREATE CAST (jsonb AS segment_policy) WITH INOUT;
+CREATE CAST (purchase_model AS jsonb) WITH INOUT;
+CREATE CAST (jsonb AS purchase_model) WITH INOUT;
 CREATE CAST (scenario AS jsonb) WITH INOUT;
 CREATE CAST (jsonb AS scenario) WITH INOUT;

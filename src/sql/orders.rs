@@ -11,7 +11,7 @@ use super::call::{aggregate_context, argument, call_site};
 use super::datum::{RawDatum, finite_day, new_varlena, varlena_bytes};
 use super::error::{OrRaise, raise};
 use super::numeric;
-use super::question::{Asked, Policies, Question};
+use super::question::{Asked, Documents, Question};
 use super::types::policy_of;
 use super::zone::{DAY_MICROS, local_day};
 use crate::customer::Customer;
@@ -190,7 +190,7 @@ impl Rows {
 struct CallSite {
     day: DayType,
     amount: AmountType,
-    policies: Policies,
+    policies: Documents,
 }
 
 #[derive(Clone, Copy)]
@@ -231,7 +231,7 @@ impl CallSite {
                 pg_sys::INT8OID => AmountType::Bigint,
                 _ => AmountType::Numeric,
             },
-            policies: Policies::default(),
+            policies: Documents::default(),
         }
     }
 
@@ -312,7 +312,7 @@ fn collect_order_until(fcinfo: pg_sys::FunctionCallInfo) -> Option<RawDatum> {
         let policy = if (*fcinfo).nargs > 4 { argument(fcinfo, 4) } else { None };
         let asked = Asked::new(argument(fcinfo, 3), policy);
         let mut rows = rows_or_new(fcinfo, || site.policies.keep((*fcinfo).flinfo, asked));
-        asked.check_same(rows.header().question, "policy").or_raise();
+        asked.check_same(rows.header().question, "as_of", "policy").or_raise();
         if let Some(day) = argument(fcinfo, 1) {
             let day = site.day(day).or_raise();
             let amount = argument(fcinfo, 2).map(|amount| site.amount(amount).or_raise());
@@ -352,8 +352,8 @@ fn combine_orders(fcinfo: pg_sys::FunctionCallInfo) -> Option<RawDatum> {
                 let mut other = Rows::from_datum(other);
                 let asked = Asked::from(other.header().question);
                 let mut rows =
-                    rows_or_new(fcinfo, || call_site(fcinfo, |_| Policies::default()).keep((*fcinfo).flinfo, asked));
-                asked.check_same(rows.header().question, "policy").or_raise();
+                    rows_or_new(fcinfo, || call_site(fcinfo, |_| Documents::default()).keep((*fcinfo).flinfo, asked));
+                asked.check_same(rows.header().question, "as_of", "policy").or_raise();
                 rows.add_history(&other.history().or_raise()).or_raise();
                 Some(RawDatum(rows.as_datum()))
             }

@@ -37,6 +37,14 @@ CREATE TYPE _chosen_column AS (
 );
 COMMENT ON TYPE _chosen_column IS 'A row of _choose_column().';
 
+CREATE TYPE churn_band_label AS (
+    band text,
+    sort_order integer,
+    label_en text,
+    label_ja text
+);
+COMMENT ON TYPE churn_band_label IS 'A row of churn_bands().';
+
 CREATE TYPE customer_column AS (
     place integer,
     name text,
@@ -165,6 +173,13 @@ CREATE TYPE message_title AS (
     invitation_ja text
 );
 COMMENT ON TYPE message_title IS 'A row of message_keys().';
+
+CREATE TYPE model_finding AS (
+    severity text,
+    path text,
+    message text
+);
+COMMENT ON TYPE model_finding IS 'A row of check_model().';
 
 CREATE TYPE month_of_purchases AS (
     month date,

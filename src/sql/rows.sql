@@ -10,7 +10,8 @@ ALTER FUNCTION dormancy_categories() ROWS 5;
 ALTER FUNCTION dormancy_reasons() ROWS 6;
 ALTER FUNCTION policy_presets() ROWS 6;
 ALTER FUNCTION next_actions(segment_policy) ROWS 30;
-ALTER FUNCTION labels() ROWS 70;
+ALTER FUNCTION labels() ROWS 73;
+ALTER FUNCTION churn_bands() ROWS 3;
 ALTER FUNCTION rfm_segments(segment_policy) ROWS 11;
 ALTER FUNCTION scenario_presets() ROWS 20;
 ALTER FUNCTION message_keys() ROWS 32;
@@ -18,8 +19,8 @@ ALTER FUNCTION due_step_reasons() ROWS 11;
 ALTER FUNCTION ab_verdicts() ROWS 3;
 ALTER FUNCTION ab_factors() ROWS 3;
 ALTER FUNCTION kpis() ROWS 20;
-ALTER FUNCTION customer_columns() ROWS 32;
-ALTER FUNCTION _view_columns() ROWS 186;
+ALTER FUNCTION customer_columns() ROWS 33;
+ALTER FUNCTION _view_columns() ROWS 187;
 ALTER FUNCTION _source_columns() ROWS 40;
 ALTER FUNCTION _known_words(text, segment_policy) ROWS 20;
 
@@ -32,6 +33,7 @@ ALTER FUNCTION dormant_response_order(text[], integer[], bigint[], bigint[], seg
 ALTER FUNCTION customer_months(
     purchase_history, integer, date, segment_policy, engagement_history, text, membership_history
 ) ROWS 12;
+ALTER FUNCTION check_model(purchase_model) ROWS 3;
 ALTER FUNCTION membership_periods(membership_history, date) ROWS 3;
 ALTER FUNCTION subscription_months(membership_history, date) ROWS 12;
 ALTER FUNCTION subscription_cycles(membership_history, interval, date) ROWS 12;

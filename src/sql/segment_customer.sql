@@ -33,7 +33,8 @@ CREATE TYPE customer_segment AS (
     action_channel text,
     action_due_on date,
     action_after_wait text,
-    next_transition_on date
+    next_transition_on date,
+    next_change_on date
 );
 COMMENT ON TYPE customer_segment IS 'A row of segment_customer; customer_columns() says what each column means.';
 

@@ -53,6 +53,7 @@ row_types! {
     AbVerdict = "ab_verdict" Label;
     AnsweringChannel = "answering_channel" (Option<String>, i32, i32, i32, i32, bool, Day, Option<Day>);
     ChosenColumn = "_chosen_column" (&'static str, Vec<i32>);
+    ChurnBandLabel = "churn_band_label" Label;
     CustomerColumn = "customer_column" (i32, &'static str, &'static str, &'static str, &'static str);
     CustomerMonth = "customer_month" (Day, Day, &'static str, &'static str, Option<i32>, i64, Decimal);
     DormancyCategoryLabel = "dormancy_category_label" Label;
@@ -73,6 +74,7 @@ row_types! {
     MembershipMomentLabel = "membership_moment_label" Label;
     MembershipPeriod = "membership_period" (&'static str, Day, Option<Day>, &'static str);
     MessageTitle = "message_title" (&'static str, i32, &'static str, &'static str, &'static str);
+    ModelFinding = "model_finding" (&'static str, String, String);
     MonthOfPurchases = "month_of_purchases" (Day, i32, i64, Decimal);
     NextActionRule = "next_action_rule" (i32, String, String, &'static str, String, String);
     PolicyFinding = "policy_finding" (&'static str, String, String);

@@ -3,6 +3,7 @@
 use std::cell::RefCell;
 use std::ffi::CStr;
 use std::fmt;
+use std::ops::Deref;
 use std::rc::Rc;
 use std::sync::LazyLock;
 
@@ -26,6 +27,7 @@ use crate::json::{self, canonical};
 use crate::membership::MembershipHistory;
 use crate::memory;
 use crate::policy::{Document, Policy};
+use crate::prediction::PurchaseModel;
 use crate::scenario::Scenario;
 
 /// Reads and writes a core type as a varlena with its canonical bytes.
@@ -58,6 +60,7 @@ stored_type!(EngagementHistory, "engagement_history");
 stored_type!(ContactHistory, "contact_history");
 stored_type!(MembershipHistory, "membership_history");
 stored_type!(SegmentPolicy, "segment_policy");
+stored_type!(Model, "purchase_model");
 stored_type!(Scenario, "scenario");
 
 /// A policy document as an argument: parsed once, not once a row.
@@ -133,6 +136,39 @@ pub fn document_of(policy: &Option<SegmentPolicy>) -> &Document {
 /// The effective policy of an argument, where NULL is the default; an error where it contradicts itself.
 pub fn policy_of(policy: &Option<SegmentPolicy>) -> &Policy {
     document_of(policy).policy().or_raise()
+}
+
+/// A model of purchases as an argument: parsed once, not once a row.
+#[derive(Clone)]
+pub struct Model(Rc<PurchaseModel>);
+
+thread_local! {
+    static MODELS: RefCell<Recent<Model>> = const { RefCell::new(Recent::new()) };
+}
+
+impl Model {
+    /// The model that has these canonical bytes.
+    pub fn from_bytes(bytes: &[u8]) -> Result<Self> {
+        MODELS.with_borrow_mut(|models| models.get(bytes, || PurchaseModel::from_bytes(bytes).map(Model::from)))
+    }
+
+    fn to_bytes(&self) -> Vec<u8> {
+        self.0.to_bytes()
+    }
+}
+
+impl From<PurchaseModel> for Model {
+    fn from(model: PurchaseModel) -> Self {
+        Model(Rc::new(model))
+    }
+}
+
+impl Deref for Model {
+    type Target = PurchaseModel;
+
+    fn deref(&self) -> &PurchaseModel {
+        &self.0
+    }
 }
 
 fn read_text<T>(
@@ -242,6 +278,16 @@ input_output!(
     |policy| policy.document()
 );
 input_output!(
+    purchase_model_in,
+    purchase_model_out,
+    purchase_model_recv,
+    Model,
+    "purchase_model",
+    canonical::check_length,
+    |text| PurchaseModel::parse(text).map(Model::from),
+    |model| &*model
+);
+input_output!(
     scenario_in,
     scenario_out,
     scenario_recv,
@@ -261,6 +307,7 @@ extension_sql_file!(
         Type(ContactHistory),
         Type(MembershipHistory),
         Type(SegmentPolicy),
+        Type(Model),
         Type(Scenario)
     ]
 );

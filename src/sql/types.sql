@@ -5,6 +5,7 @@ CREATE TYPE engagement_history;
 CREATE TYPE contact_history;
 CREATE TYPE membership_history;
 CREATE TYPE segment_policy;
+CREATE TYPE purchase_model;
 CREATE TYPE scenario;
 
 CREATE FUNCTION purchase_history_in(cstring) RETURNS purchase_history
@@ -74,6 +75,20 @@ CREATE FUNCTION segment_policy_send(segment_policy) RETURNS bytea
 CREATE TYPE segment_policy (
     INPUT = segment_policy_in, OUTPUT = segment_policy_out,
     RECEIVE = segment_policy_recv, SEND = segment_policy_send,
+    STORAGE = extended
+);
+
+CREATE FUNCTION purchase_model_in(cstring) RETURNS purchase_model
+    AS 'MODULE_PATHNAME', 'purchase_model_in_wrapper' LANGUAGE c IMMUTABLE STRICT PARALLEL SAFE;
+CREATE FUNCTION purchase_model_out(purchase_model) RETURNS cstring
+    AS 'MODULE_PATHNAME', 'purchase_model_out_wrapper' LANGUAGE c IMMUTABLE STRICT PARALLEL SAFE;
+CREATE FUNCTION purchase_model_recv(internal) RETURNS purchase_model
+    AS 'MODULE_PATHNAME', 'purchase_model_recv_wrapper' LANGUAGE c IMMUTABLE STRICT PARALLEL SAFE;
+CREATE FUNCTION purchase_model_send(purchase_model) RETURNS bytea
+    AS 'byteasend' LANGUAGE internal IMMUTABLE STRICT PARALLEL SAFE;
+CREATE TYPE purchase_model (
+    INPUT = purchase_model_in, OUTPUT = purchase_model_out,
+    RECEIVE = purchase_model_recv, SEND = purchase_model_send,
     STORAGE = extended
 );
 

@@ -188,17 +188,12 @@ const VIEW_COLUMNS: &[(&str, &str, &str, &str)] = &[
         "The VIP tier on the last purchase day, in the language of the segmentation.",
         "最終購入日の VIP 区分の表示名。",
     ),
-    (
-        "",
-        "category_label",
-        "The kind of dormant customer in the language of the segmentation.",
-        "休眠客の分類の表示名。",
-    ),
+    ("", "category_label", "The kind of dormant customer in the language of the segmentation.", "休眠の種類の表示名。"),
     (
         "",
         "category_order",
         "The place of the kind in dormancy_categories(), to sort by.",
-        "休眠客の分類の並び順（dormancy_categories() の順）。",
+        "休眠の種類の並び順（dormancy_categories() の順）。",
     ),
     ("", "reason_label", "The reason for dormancy in the language of the segmentation.", "休眠理由の表示名。"),
     (
@@ -264,7 +259,7 @@ const VIEW_COLUMNS: &[(&str, &str, &str, &str)] = &[
     ("", "from_day", "Last day of the month before.", "前月の末日。"),
     ("", "to_day", "Last day of the month.", "その月の末日。"),
     ("", "from_state", "Lifecycle state on from_day.", "from_day の顧客の状態。"),
-    ("", "from_label", "The same in the language of the segmentation.", "from_day の顧客の状態の表示名。"),
+    ("", "from_label", "The same in the language of the segmentation.", "移動元の表示名。"),
     (
         "",
         "from_order",
@@ -307,8 +302,8 @@ const VIEW_COLUMNS: &[(&str, &str, &str, &str)] = &[
     (
         "channels",
         "answered",
-        "How many of those were answered: a purchase followed before any other contact.",
-        "そのうち反応のあった数（次の連絡より前に購入したもの）。",
+        "How many of those were answered: a purchase followed in time, before any other contact.",
+        "そのうち反応のあった数（期間内に、次の連絡より前に購入したもの）。",
     ),
     ("", "rate", "answered / judged or contacted, 0 to 1.", "反応率、0 から 1。"),
     ("", "rate_low", "Lower bound of its 95 %% interval (Wilson).", "反応率の 95 %% 信頼区間の下限（Wilson）。"),

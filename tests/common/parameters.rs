@@ -5,8 +5,15 @@ use postgres::types::{IsNull, ToSql, Type};
 use std::error::Error;
 
 /// The types of the extension: each of their values is a row of bytes.
-pub const STORED_TYPES: [&str; 6] =
-    ["purchase_history", "engagement_history", "contact_history", "membership_history", "segment_policy", "scenario"];
+pub const STORED_TYPES: [&str; 7] = [
+    "purchase_history",
+    "engagement_history",
+    "contact_history",
+    "membership_history",
+    "segment_policy",
+    "purchase_model",
+    "scenario",
+];
 
 /// Bytes as they are, for a parameter of any type.
 #[derive(Debug)]

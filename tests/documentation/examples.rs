@@ -1,4 +1,4 @@
-//! The worked examples run on the demo's database and print what is committed beside them (sql/examples/*.out).
+//! The worked examples and reports run on the demo's database and print what is committed beside them (files .out).
 //! `PG_RFM_UPDATE=1 make test ARGS="--test documentation examples"` writes the outputs.
 
 use crate::common::{Database, assert_recorded, file, program, read, trimmed};
@@ -34,18 +34,31 @@ fn run(database: &Database, example: &str) -> String {
     trimmed(&String::from_utf8(output.stdout).expect("psql prints UTF-8"))
 }
 
+/// The examples of a folder, in order of their names.
+fn examples(folder: &str) -> Vec<String> {
+    let names = fs::read_dir(file(folder)).expect("the folder can be read");
+    let names = names.map(|entry| entry.expect("the folder can be read").file_name().into_string().expect("UTF-8"));
+    let mut examples: Vec<_> = names.filter_map(|name| Some(format!("{folder}/{}", name.strip_suffix(".sql")?))).collect();
+    examples.sort();
+    examples
+}
+
 #[test]
 fn they_print_what_is_committed() {
     let database = demo();
-    let names = fs::read_dir(file("sql/examples")).expect("sql/examples can be read");
-    let names = names.map(|entry| entry.expect("sql/examples can be read").file_name().into_string().expect("UTF-8"));
-    let mut examples: Vec<_> = names.filter_map(|name| name.strip_suffix(".sql").map(str::to_owned)).collect();
-    examples.sort();
+    let reports = examples("sql/examples/report");
+    assert_eq!(reports.len(), 10, "{reports:?}");
+    for report in &reports {
+        // One SELECT of plain SQL, for any program and a role that only reads.
+        let sql = read(&format!("{report}.sql"));
+        assert!(!sql.contains('\\') && sql.matches(';').count() == 1, "{report}");
+    }
+    let examples = examples("sql/examples");
     assert!(examples.len() >= 8, "sql/examples has lost examples");
-    for example in &examples {
-        let script = format!("sql/examples/{example}.sql");
+    for example in reports.iter().chain(&examples) {
+        let script = format!("{example}.sql");
         let printed = run(&database, &script);
         assert_eq!(run(&database, &script), printed, "{script} leaves something behind");
-        assert_recorded(&format!("sql/examples/{example}.out"), &printed);
+        assert_recorded(&format!("{example}.out"), &printed);
     }
 }

@@ -4,6 +4,7 @@
 mod common;
 
 mod examples;
+mod exports;
 mod pages;
 mod shop;
 mod year;

@@ -27,6 +27,6 @@ WHERE d.refclassid = 'pg_extension'::regclass AND d.deptype = 'e'
       -- Nor is a part of an aggregate meant to be, or a trigger.
       AND p.proname !~ '^_'
       -- Segmentations have tests of their own.
-      AND (p.proname = 'stored_policy'
+      AND (p.proname IN ('stored_policy', 'stored_model')
            OR p.prolang NOT IN (SELECT l.oid FROM pg_language AS l WHERE l.lanname IN ('sql', 'plpgsql')))
 ORDER BY 1, 4;

@@ -80,11 +80,11 @@ fn what_gives_null_a_meaning_is_not_strict_and_what_does_not_is() {
 fn no_function_looks_names_up_or_runs_as_somebody_else() {
     let database = Database::new("bodies");
     assert_eq!(functions(&database, "p.prosecdef"), "");
-    // What is written in SQL looks names up in pg_catalog alone; stored_policy(name) only adds today's date.
+    // What is written in SQL looks names up in pg_catalog alone; stored_model(name) and stored_policy(name) only add today's date.
     assert_eq!(functions(&database, &format!("p.proconfig IS NOT NULL AND NOT {ABOUT_TABLES}")), "");
     let fixed = "coalesce('search_path=pg_catalog, pg_temp' = ANY (p.proconfig), false)";
     let in_sql = "l.lanname NOT IN ('c', 'internal')";
-    assert_eq!(functions(&database, &format!("{in_sql} AND NOT {fixed}")), "stored_policy(text)\n");
+    assert_eq!(functions(&database, &format!("{in_sql} AND NOT {fixed}")), "stored_model(text)\nstored_policy(text)\n");
     assert_eq!(functions(&database, &format!("{in_sql} AND NOT {ABOUT_TABLES}")), "");
     // Only comparing bytes never fails, so only that may go before a security barrier.
     assert_eq!(
@@ -102,7 +102,7 @@ fn what_unpacks_a_value_has_a_cost() {
     let database = Database::new("costs");
     let takes_a_value =
         "p.proargtypes::oid[] && ARRAY['purchase_history', 'engagement_history', 'contact_history', 'membership_history', 'segment_policy',
-                                      'scenario', 'scenario[]']::regtype[]::oid[]";
+                                      'purchase_model', 'scenario', 'scenario[]']::regtype[]::oid[]";
     let condition = format!("p.prokind = 'f' AND l.lanname = 'c' AND p.procost <= 1 AND {takes_a_value}");
     let unset =
         functions(&database, &format!("{condition} AND p.proname !~ '_out$' AND p.proname !~ '^_collect_order_until'"));
@@ -124,6 +124,7 @@ fn every_aggregate_can_be_split_among_workers_and_used_in_windows() {
     );
     assert_eq!(lacking, "");
     // 3 types of day, 3 of amount: purchase_history with two, three and four arguments, four names with and without a policy;
-    // engagement_history, contact_history, membership_history, four rollups, learn_policy, two of return_curve, proportion and ab_result.
-    assert_eq!(functions(&database, "p.prokind = 'a'").lines().count(), 3 * 3 * (3 + 4 * 2) + 12);
+    // engagement_history, contact_history, membership_history, four rollups, learn_policy, two of return_curve, proportion and ab_result;
+    // fit_purchase_model, backtest_purchase_model and forecast_purchases, each with and without the last argument.
+    assert_eq!(functions(&database, "p.prokind = 'a'").lines().count(), 3 * 3 * (3 + 4 * 2) + 12 + 3 * 2);
 }

@@ -32,7 +32,19 @@ fn survives(name: &str, way: Way) {
     let shop = shop(name);
     let restored = Database::empty(&format!("{name}_restored"));
     hand_over(&shop, &restored, way);
-    for table in ["orders", "events", "policies", "customers", "segments", "histories", "results", "scenarios", "due"] {
+    for table in [
+        "orders",
+        "events",
+        "policies",
+        "customers",
+        "segments",
+        "histories",
+        "results",
+        "scenarios",
+        "due",
+        "models",
+        "predictions",
+    ] {
         let rows = format!("SELECT t::text FROM public.{table} AS t ORDER BY t::text COLLATE \"C\"");
         let expected = shop.psql(&rows);
         assert!(expected.lines().count() > 2, "{table} holds something");

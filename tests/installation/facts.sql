@@ -20,6 +20,13 @@ SELECT n AS customer, n AS "integer", n::bigint AS "bigint", n * 2.25 AS "numeri
        ARRAY['email', 'postal'] AS "text[]",
        ARRAY['drifted', 'overstocked'] AS reasons, ARRAY[1, 1 + n % 3] AS years, ARRAY[50, 40]::bigint[] AS contacted,
        ARRAY[n, 9]::bigint[] AS answered, '{"frequency": "purchase_days"}'::jsonb AS "jsonb",
+       '{"min_customers": 1}'::jsonb AS options, '2025-05-31'::date AS fit_on, '2025-06-30'::date AS until,
+       3 AS purchase_days, 60 + n AS span_days, 120 + n AS tenure_days, 90 AS days, 365 AS value_days,
+       0.1::float8 AS annual_discount_rate, 0.4::float8 AS probability, 0.3::float8 AS threshold, 0.9::float8 AS level,
+       0.4 AS purchase_probability,
+       format('%s', '{"model": "mbgnbd", "purchases": {"r": 0.5, "alpha": 43, "a": 0.9, "b": 1.6}, "spend": {"p": 9, "q": 3.4, "v": 8}}')::purchase_model AS purchase_model,
+       ARRAY(SELECT b FROM (SELECT backtest_purchase_model('{"2025-01-01": 5}', '2025-03-31', '2025-04-30') AS b) AS q)
+           AS _model_backtest,
        format('{"2024-%s-03": {"orders": 2, "discounted": 1, "amount": %s.50}, "2025-05-01": {"orders": 1, "amount": 7}}',
               lpad((1 + n % 12)::text, 2, '0'), n * 100)::purchase_history AS purchase_history,
        format('{"review": {"2025-01-%s": 2}}', lpad((1 + n % 28)::text, 2, '0'))::engagement_history
@@ -34,3 +41,6 @@ SELECT n AS customer, n AS "integer", n::bigint AS "bigint", n * 2.25 AS "numeri
        format('{"vip": {"min_span_days": 10, "monetary_cut": 100}}')::segment_policy AS segment_policy
 FROM generate_series(1, 40) AS n GROUP BY n;
 INSERT INTO segment_policies (name, policy, valid_from) VALUES ('annual_365', '{"frequency": "purchase_days"}', '1990-01-01');
+INSERT INTO purchase_models (name, model, valid_from)
+VALUES ('annual_365', '{"model": "mbgnbd", "purchases": {"r": 0.5, "alpha": 43, "a": 0.9, "b": 1.6}, "spend": {"p": 9, "q": 3.4, "v": 8}}',
+        '1990-01-01');

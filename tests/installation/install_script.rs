@@ -74,4 +74,13 @@ fn is_what_the_code_generates() {
 fn versions_agree() {
     assert_eq!(control().default_version, VERSION, "pg_rfm.control and Cargo.toml name different versions");
     assert_eq!(control().module_pathname.as_deref(), Some("$libdir/pg_rfm"));
+
+    let meta: serde_json::Value = serde_json::from_str(&read("META.json")).expect("META.json can be read");
+    let provided = &meta["provides"]["pg_rfm"];
+    assert_eq!(meta["version"], VERSION, "META.json");
+    assert_eq!(provided["version"], VERSION, "META.json");
+    assert_eq!(provided["file"], format!("sql/pg_rfm--{VERSION}.sql"), "META.json");
+    let spec = read("packaging/pg_rfm.spec");
+    let in_spec = spec.lines().find_map(|line| line.strip_prefix("Version:")).map(str::trim);
+    assert_eq!(in_spec, Some(VERSION), "packaging/pg_rfm.spec");
 }

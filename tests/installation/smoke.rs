@@ -98,6 +98,10 @@ fn row_types_of_another_version_are_refused_by_every_function_that_returns_a_set
                 // A strict function is not called with NULL.
                 "membership_history" => "'{}'::membership_history".to_owned(),
                 "text" if name.ends_with("_query_columns") => "'SELECT 1'".to_owned(),
+                "purchase_model" => {
+                    r#"'{"model": "bgnbd", "purchases": {"r": 1, "alpha": 9, "a": 1, "b": 1}}'::purchase_model"#
+                        .to_owned()
+                }
                 other => format!("NULL::{other}"),
             })
             .collect();

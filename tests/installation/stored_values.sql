@@ -25,6 +25,16 @@ CREATE TABLE customers (
     policy segment_policy NOT NULL DEFAULT default_policy(),
     spent numeric GENERATED ALWAYS AS (monetary(h, '9999-12-31')) STORED
 );
+CREATE TABLE models (name text PRIMARY KEY, model purchase_model UNIQUE, days int CHECK (days > 0));
+INSERT INTO models
+SELECT name, format('{"model": "%s", "purchases": {"r": 0.5, "alpha": 43.25, "%s": 0.9, "%s": 1.6}}', name,
+                    CASE name WHEN 'paretonbd' THEN 's' ELSE 'a' END, CASE name WHEN 'paretonbd' THEN 'beta' ELSE 'b' END)
+             ::purchase_model, 90
+FROM unnest(ARRAY['mbgnbd', 'bgnbd', 'paretonbd']) AS name;
+CREATE MATERIALIZED VIEW predictions AS
+SELECT customer_id, name, p.*
+FROM customers, models, LATERAL predict_customer(h, '2025-06-30', model, days) AS p
+WHERE p_alive(h, '2025-06-30', model) > 0.1;
 CREATE TABLE scenarios (name text PRIMARY KEY, scenario scenario UNIQUE DEFAULT preset_scenario('vip_advocacy'));
 INSERT INTO scenarios SELECT name, preset_scenario(name) FROM scenario_presets();
 INSERT INTO customers (customer_id, h, e, c, m, policy)

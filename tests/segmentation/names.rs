@@ -98,7 +98,8 @@ fn hostile_names_are_only_names() {
             "SELECT count(*) FROM segmentations WHERE name = {literal} AND customers = 2 AND notes_waiting = 1"
         );
         assert_eq!(count(&mut client, &listed), 1, "{name}");
-        assert_eq!(count(&mut client, &format!("SELECT count(*) FROM segmentation_sql({literal})")), 16, "{name}");
+        assert_eq!(count(&mut client, &format!("SELECT count(*) FROM segmentation_sql({literal})")), 17, "{name}");
+        assert_eq!(text(&mut client, &wrong_reads(&literal)), "", "{name}");
         batch(&mut client, &format!("SELECT drop_segmentation({literal}); DROP SCHEMA {} CASCADE", ident("schema ")));
         assert_eq!(count(&mut client, "SELECT count(*) FROM pg_class WHERE relname = 'bystander'"), 1, "{name}");
         assert_eq!(count(&mut client, "SELECT count(*) FROM segmentations"), 0, "{name}");

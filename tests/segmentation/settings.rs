@@ -123,7 +123,7 @@ fn relations_are_those_that_are_asked_for() {
     );
     assert_listed(&mut client, &[]);
     assert_eq!(count(&mut client, "SELECT count(*) FROM segmentation_relations"), 7);
-    assert_eq!(count(&mut client, "SELECT count(*) FROM segmentation_sql('shop')"), 4);
+    assert_eq!(count(&mut client, "SELECT count(*) FROM segmentation_sql('shop')"), 5);
     assert_eq!(count(&mut client, "SELECT count(*) FROM shop_customers"), 37);
 
     batch(&mut client, "SELECT alter_segmentation('shop', views => '{movement,segments}')");
@@ -151,7 +151,7 @@ fn relations_are_those_that_are_asked_for() {
     expected.extend(all.iter().map(String::as_str));
     assert_listed(&mut client, &expected);
     refresh(&mut client);
-    assert_eq!(count(&mut client, "SELECT count(*) FROM segmentation_sql('shop')"), 15);
+    assert_eq!(count(&mut client, "SELECT count(*) FROM segmentation_sql('shop')"), 16);
 
     batch(
         &mut client,

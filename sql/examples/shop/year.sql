@@ -1,5 +1,5 @@
 -- A year of the worked shop, 2025-07-01 to 2026-06-30: every Tuesday the scenarios say what to send, what is sent goes into the
--- log, and at the end of the year the holdout tells what came of it. In a database of its own; takes ten to twenty seconds:
+-- log, and at the end of the year the holdout tells what came of it. In a database of its own; takes some minutes:
 --
 --   psql -d worked_year -f shop.sql -f year.sql      with pg_rfm in schema rfm; what it prints is in year.out
 --
@@ -23,13 +23,32 @@ UPDATE segmentation SET as_of = '2025-07-01', policy = (policy::jsonb || '{"cont
 
 ALTER TABLE orders ADD COLUMN discounted boolean GENERATED ALWAYS AS (discount > 0) STORED;
 
+-- A digest from 0 to 99, a customer's chance of something: all that is made up here is made of it.
+CREATE FUNCTION chance(customer integer, choice text) RETURNS integer LANGUAGE sql IMMUTABLE AS $$
+    SELECT ('x' || substr(md5(choice || customer), 1, 7))::bit(28)::integer % 100
+$$;
+
+-- Made up: since when. Subscribers are members from the day they registered; who paused or withdrew did so up to 100 days after
+-- the last order, and one in four of those who paused has been a member again since.
+CREATE TABLE membership_log AS
+SELECT customer_id, m.membership, m.since
+FROM customers
+LEFT JOIN (SELECT customer_id, max(ordered_on) AS last_ordered_on FROM orders GROUP BY customer_id) AS o USING (customer_id)
+CROSS JOIN LATERAL CAST(coalesce(last_ordered_on, registered_on) + 1 + chance(customer_id, 'ended') AS date) AS ended_on
+CROSS JOIN LATERAL (
+    VALUES (CASE customers.membership WHEN 'ad_hoc' THEN 'ad_hoc' ELSE 'continuing' END, registered_on),
+           (CASE WHEN customers.membership IN ('paused', 'withdrawn') THEN customers.membership END, ended_on),
+           (CASE WHEN customers.membership = 'paused' AND chance(customer_id, 'returned') < 25 THEN 'continuing' END, ended_on + 120)
+) AS m (membership, since)
+WHERE customers.membership IS NOT NULL AND m.membership IS NOT NULL;
+
 SELECT create_segmentation('shop', orders => 'orders', discounted => 'discounted', customers => 'customers',
-                           engagement => 'events', contacts => 'contacts', attributes => '{acquired_by}', first_order => '{product}',
+                           engagement => 'events', contacts => 'contacts', membership_log => 'membership_log',
+                           attributes => '{acquired_by}', first_order => '{product}',
                            policy => policy::text, as_of => as_of, time_zone => 'Asia/Tokyo')
 FROM segmentation \g /dev/null
 
--- All presets. Memberships are today's, so that a customer is taken for paused even before that began; who is to be reactivated has
--- to be dormant as well.
+-- All presets. Who paused or withdrew just now may not be dormant yet, and is not to be reactivated before.
 CREATE TABLE scenarios AS
 SELECT name, priority, behavior = 'reactivation' AS reactivates,
        CASE behavior
@@ -44,7 +63,7 @@ SELECT f.customer_id, f.as_of, reactivates, d.*
 FROM (SELECT array_agg(scenario ORDER BY name) AS all_of_them FROM scenarios) AS a
 CROSS JOIN shop_facts AS f
 CROSS JOIN LATERAL due_steps(all_of_them, f.history, f.as_of, f.policy, f.engagement, f.membership, f.channels,
-                             f.contacts) AS d
+                             f.contacts, f.memberships) AS d
 JOIN scenarios ON name = d.scenario;
 
 -- ---- The first of July: who is dormant, and how many can be reactivated ---------------------------------------------------------------
@@ -68,11 +87,6 @@ INSERT INTO campaigns VALUES ('waking_2025', '[{"group": "holdout", "share": 0.3
                                                {"group": "coupon", "share": 0.35}]', 90);
 
 -- ---- Every Tuesday ---------------------------------------------------------------------------------------------------------
-
--- Made up: how customers answer. A digest from 0 to 99 is a customer's chance of something.
-CREATE FUNCTION chance(customer integer, choice text) RETURNS integer LANGUAGE sql IMMUTABLE AS $$
-    SELECT ('x' || substr(md5(choice || customer), 1, 7))::bit(28)::integer % 100
-$$;
 
 -- Made up: who is chosen comes back unasked in 3 of 100 cases; a message is answered in 4 of 100, with a coupon in 1. Who
 -- answers buys up to three times, a coupon takes 30 % off the first order.
@@ -221,12 +235,13 @@ ORDER BY t."group" = 'addressed', t."group";
 -- ---- What changed ----------------------------------------------------------------------------------------------------------
 
 \echo 'Where everybody was a year ago, and is now; prospects: whoever had not bought by then'
-SELECT lifecycle_state(history, '2025-06-30', policy) AS a_year_ago, count(*) AS customers,
+SELECT lifecycle_state(history, '2025-06-30', policy, engagement, membership, memberships) AS a_year_ago, count(*) AS customers,
        count(*) FILTER (WHERE now = 'vip') AS vip, count(*) FILTER (WHERE now = 'active') AS active,
        count(*) FILTER (WHERE now = 'winback') AS winback, count(*) FILTER (WHERE now = 'new') AS new,
        count(*) FILTER (WHERE now = 'at_risk') AS at_risk, count(*) FILTER (WHERE now = 'dormant') AS dormant,
        sum(revenue_between(history, '2025-07-01', '2026-06-30')) AS revenue
-FROM shop_facts CROSS JOIN LATERAL lifecycle_state(history, '2026-06-30', policy) AS now
+FROM shop_facts
+CROSS JOIN LATERAL lifecycle_state(history, '2026-06-30', policy, engagement, membership, memberships) AS now
 GROUP BY 1 ORDER BY 1;
 
 \echo 'Quarter by quarter: who was reactivated, and who became dormant'
@@ -267,6 +282,7 @@ SELECT period, max(actual) FILTER (WHERE kpi = 'acquired') AS acquired,
        max(actual) FILTER (WHERE kpi = 'reactivated') AS reactivated,
        round(max(actual) FILTER (WHERE kpi = 'reactivation_cost')) AS each
 FROM results_kpis WHERE period BETWEEN '2026-01-01' AND '2026-06-01' GROUP BY period ORDER BY period;
+
 -- ---- What brings customers who stay ------------------------------------------------------------------------------------------
 
 \echo 'By what brought them, and by their first product: the second purchase, and the revenue of a year'
@@ -281,3 +297,11 @@ WHERE dimension = 'vip_tier' AND to_day = '2026-06-30' AND from_value <> to_valu
 \echo 'Who is nearly a VIP: what is missing, and how much of it'
 SELECT vip_missing, count(*) AS customers, min(orders_to_vip) AS orders, min(relation_to_vip) AS relation_points
 FROM shop_customers WHERE vip_tier IN ('candidate', 'supporter') GROUP BY vip_missing ORDER BY customers DESC, vip_missing;
+
+-- ---- Who ends the subscription -----------------------------------------------------------------------------------------------
+
+\echo 'Of the subscriptions with which a month began, those that ended in it'
+SELECT m.month, (proportion(m.has_ended)).*
+FROM shop_facts AS f CROSS JOIN LATERAL subscription_months(f.memberships, f.as_of) AS m
+WHERE m.month BETWEEN '2026-01-01' AND '2026-06-01'
+GROUP BY m.month ORDER BY m.month;

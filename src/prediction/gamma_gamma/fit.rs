@@ -10,6 +10,7 @@ use crate::memory;
 use crate::prediction::fit::in_ten_digits;
 use crate::prediction::newton::{CONVERGED, End, climb, covariance};
 use crate::prediction::options::SpendChoice;
+use crate::prediction::timing::Timing;
 
 labels! {
     /// Which purchase days a model of spend counts.
@@ -34,6 +35,16 @@ pub(in crate::prediction) struct Spend {
 /// The amount of money in a unit of the sample.
 #[derive(Clone, Copy, Debug)]
 pub(in crate::prediction) struct SpendUnit(pub f64);
+
+impl SpendCounts {
+    /// How many purchase days of somebody with this timing it counts.
+    pub fn purchases(self, timing: &Timing) -> i64 {
+        match self {
+            SpendCounts::All => i64::from(timing.repeats) + 1,
+            SpendCounts::Repeat => timing.repeats.into(),
+        }
+    }
+}
 
 impl Spend {
     /// Number of purchases and their amount, as they are counted.

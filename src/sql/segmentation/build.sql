@@ -98,7 +98,7 @@ $index$;
 COMMENT ON FUNCTION _index_waiting(segmentation_settings) IS
     'Part of segmentations: indexes the customers who wait.';
 
--- A view, or a materialized view with its unique index.
+-- A view, or a materialized view with its indexes.
 CREATE FUNCTION _create_view(s segmentation_settings, suffix text, kind text, keys text[], query text) RETURNS void
 LANGUAGE plpgsql VOLATILE SET search_path = pg_catalog, pg_temp
 AS $view$
@@ -115,6 +115,8 @@ BEGIN
                    (SELECT string_agg(quote_ident(k), ', ') FROM unnest(keys) AS k));
     IF suffix = 'customers' THEN
         PERFORM @extschema@._index_waiting(s);
+        -- Who is due on a day is found without reading everybody.
+        EXECUTE format('CREATE INDEX %I ON %s (next_change_on)', s.name || '_customers_due', target);
     END IF;
     EXECUTE 'ANALYZE ' || target;
     EXECUTE format('SELECT count(*) FROM %s', target) INTO rows;

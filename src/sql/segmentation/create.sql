@@ -128,7 +128,43 @@ COMMENT ON FUNCTION drop_segmentation(text) IS
     'Drops the tables, views and triggers of one of the caller''s segmentations; refused where something else stands '
     'on them.';
 
-CREATE FUNCTION segmentation_sql(name text) RETURNS TABLE (relation text, kind text, unique_key text, query text)
+-- What the views read of the status, for whoever makes them elsewhere: a refresh would write this day and policy.
+CREATE FUNCTION _status_sql(s segmentation_settings) RETURNS text
+LANGUAGE plpgsql VOLATILE SET search_path = pg_catalog, pg_temp
+AS $status$
+BEGIN
+    RETURN format(
+$sql$SELECT %L::pg_catalog.text AS segmentation, %s AS as_of,
+       %L::pg_catalog.text AS time_zone, %L::pg_catalog.text AS lang,
+       %L::@extschema@.segment_policy AS policy$sql$,
+        s.name,
+        CASE WHEN s.as_of IS NULL THEN format('(pg_catalog.now() AT TIME ZONE %L)::pg_catalog.date', s.time_zone)
+             ELSE format('%L::pg_catalog.date', s.as_of) END,
+        s.time_zone, s.lang, @extschema@._policy_on(s, @extschema@._today(s, NULL::date), false));
+END
+$status$;
+COMMENT ON FUNCTION _status_sql(segmentation_settings) IS
+    'Part of segmentations: the SELECT of what the views read of the status.';
+
+-- Which relations a query reads: the shop's tables and those of the segmentation, as their names stand in it.
+CREATE FUNCTION _relations_read(s segmentation_settings, query text) RETURNS text[]
+LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp
+AS $read$
+    SELECT coalesce(array_agg(n.name ORDER BY n.name), '{}')
+    FROM (
+        SELECT @extschema@._relation(s, r.suffix) AS name FROM @extschema@._relations(s) AS r
+        UNION
+        SELECT to_regclass(t.relation)::text FROM @extschema@._sources(s) AS t
+    ) AS n
+    WHERE query ~ ('(?<![a-z0-9_".])' || regexp_replace(n.name, '([].^$*+?(){}|\\[])', '\\\1', 'g')
+                   || '(?![a-z0-9_"])')
+$read$;
+COMMENT ON FUNCTION _relations_read(segmentation_settings, text) IS
+    'Part of segmentations: the relations that a query of one reads.';
+
+CREATE FUNCTION segmentation_sql(name text) RETURNS TABLE (
+    relation text, kind text, unique_key text, query text, reads text[]
+)
 LANGUAGE plpgsql VOLATILE SECURITY INVOKER SET search_path = pg_catalog, pg_temp
 AS $sql$
 DECLARE
@@ -138,13 +174,17 @@ BEGIN
         SELECT @extschema@._relation(s, r.suffix), r.kind,
                (SELECT string_agg(quote_ident(k.name), ', ' ORDER BY k.place)
                 FROM unnest(r.keys) WITH ORDINALITY AS k (name, place)),
-               r.query
+               q.query, @extschema@._relations_read(s, q.query)
         FROM @extschema@._relations(s, true) AS r
-        WHERE r.is_wanted AND r.query IS NOT NULL ORDER BY r.place;
+        CROSS JOIN LATERAL (
+            SELECT CASE r.suffix WHEN 'status' THEN @extschema@._status_sql(s) ELSE r.query END AS query
+        ) AS q
+        WHERE r.is_wanted AND q.query IS NOT NULL ORDER BY r.place;
 END
 $sql$;
 COMMENT ON FUNCTION segmentation_sql(text) IS
-    'The SELECT of each table and view of one of the caller''s segmentations, in the order in which they are made.';
+    'The SELECT of each table and view of one of the caller''s segmentations and the relations it reads, in the order '
+    'in which they are made; of the status what the views read of it.';
 
 -- create_segmentation, alter_segmentation and audit_orders are declared from the one list of arguments. They only
 -- gather what was given, which is what is not NULL, into a document of arguments.

@@ -197,6 +197,34 @@ $differences$;
 COMMENT ON FUNCTION _note_differences(segmentation_settings, text, text) IS
     'Part of segmentations: notes the customers whose rows of a table differ from a query.';
 
+-- Notes the customers of whom something is another by a day though nothing happened.
+CREATE FUNCTION _note_due(s segmentation_settings, day date) RETURNS void
+LANGUAGE plpgsql VOLATILE SET search_path = pg_catalog, pg_temp
+AS $due$
+BEGIN
+    EXECUTE format('INSERT INTO %s (%s, taken) SELECT %2$s, true FROM %3$s WHERE next_change_on <= $1',
+                   @extschema@._relation(s, 'noted'), @extschema@._key_list(s), @extschema@._relation(s, 'customers'))
+        USING day;
+END
+$due$;
+COMMENT ON FUNCTION _note_due(segmentation_settings, date) IS
+    'Part of segmentations: notes the customers who change by a day though nothing happened.';
+
+-- Whether few customers are noted, and not so many that everybody is evaluated for less.
+CREATE FUNCTION _few_are_noted(s segmentation_settings, customers bigint) RETURNS boolean
+LANGUAGE plpgsql VOLATILE SET search_path = pg_catalog, pg_temp
+AS $few$
+DECLARE
+    noted bigint;
+BEGIN
+    EXECUTE format('SELECT count(*) FROM (SELECT DISTINCT %s FROM %s WHERE taken) AS n', @extschema@._key_list(s),
+                   @extschema@._relation(s, 'noted')) INTO noted;
+    RETURN noted <= 1000 + customers / 10;
+END
+$few$;
+COMMENT ON FUNCTION _few_are_noted(segmentation_settings, bigint) IS
+    'Part of segmentations: whether so few customers are noted that they alone are evaluated.';
+
 -- Brings the stored tables up to date; with `among`, a SELECT of keys, the purchase histories of these customers, and
 -- where `of_these` the other tables by customer too. Returns how many rows were written, and how many of them are
 -- histories.
@@ -297,15 +325,16 @@ $views$;
 COMMENT ON FUNCTION _refresh_views(segmentation_settings, jsonb, boolean) IS
     'Part of segmentations: brings the views up to date, row by row where that is possible.';
 
--- Whether it is enough to evaluate the noted customers: the others' rows are as they were then. Not with another
--- policy, language or day than the status table has, nor where NAME_customers was restored without its rows.
+-- Whether it is enough to evaluate the noted customers, and on a later day those who are due: the others' rows are as
+-- they were then. Not with another policy or language than the status table has or an earlier day, nor where
+-- NAME_customers was restored without its rows.
 CREATE FUNCTION _only_noted_change(s segmentation_settings, day date) RETURNS boolean
 LANGUAGE plpgsql VOLATILE SET search_path = pg_catalog, pg_temp
 AS $only$
 DECLARE
     is_as_before boolean;
 BEGIN
-    EXECUTE format('SELECT lang = $1 AND time_zone = $2 AND as_of = $3 AND policy OPERATOR(@extschema@.=) $4 FROM %s',
+    EXECUTE format('SELECT lang = $1 AND time_zone = $2 AND as_of <= $3 AND policy OPERATOR(@extschema@.=) $4 FROM %s',
                    @extschema@._lock_and_check(s, 'status', 'ACCESS SHARE MODE'))
         INTO is_as_before USING s.lang, s.time_zone, day, @extschema@._policy_on(s, day, false);
     RETURN is_as_before AND (SELECT c.relispopulated FROM pg_class AS c
@@ -373,7 +402,10 @@ BEGIN
                      WHERE r.is_wanted AND r.suffix IN ('engagement', 'contacts', 'memberships', 'profiles') LOOP
             PERFORM @extschema@._note_differences(s, other.suffix, other.query);
         END LOOP;
-        parts := @extschema@._parts_of_reports(s, before.as_of, day);
+        PERFORM @extschema@._note_due(s, day);
+        IF @extschema@._few_are_noted(s, before.customers) THEN
+            parts := @extschema@._parts_of_reports(s, before.as_of, day);
+        END IF;
     END IF;
     tables := @extschema@._refresh_tables(s, touched, parts IS NOT NULL);
     are_stale := @extschema@._set_day_and_policy(s, day, learn) OR rebuild OR tables.written > 0;

@@ -52,13 +52,13 @@ CREATE FUNCTION _and_among(s segmentation_settings, source text, alias text, amo
 LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp
 AS $among$
     SELECT CASE WHEN among IS NULL THEN '' ELSE format(
-        ' AND EXISTS (SELECT FROM %s AS t JOIN (VALUES (%s)) AS k (%s) ON %s)', among,
-        (SELECT string_agg(format('%s.%I::%s', alias, k.there, format_type(a.atttypid, -1)), ', ' ORDER BY k.place)
+        ' AND EXISTS (SELECT FROM %s AS t WHERE %s)', among,
+        (SELECT string_agg(format('t.%I %s %s.%I::%s', k.here, @extschema@._equality(a.atttypid), alias, k.there,
+                                  format_type(a.atttypid, -1)), ' AND ' ORDER BY k.place)
          FROM unnest(@extschema@._source_keys(s, source), @extschema@._source_keys(s, 'orders'))
              WITH ORDINALITY AS k (there, here, place)
          JOIN pg_attribute AS a ON a.attrelid = @extschema@._source_table(s, 'orders') AND a.attname = k.here
-         WHERE k.there IS NOT NULL),
-        @extschema@._key_list(s), @extschema@._same_key(s, 't', 'k')) END
+         WHERE k.there IS NOT NULL)) END
 $among$;
 COMMENT ON FUNCTION _and_among(segmentation_settings, text, text, text) IS
     'Part of segmentations: the condition that a row of a source is of one of some customers.';

@@ -51,8 +51,8 @@ COMMENT ON FUNCTION _each_attribute(segmentation_settings, text, text, boolean) 
 CREATE FUNCTION _is_noted(s segmentation_settings, alias text) RETURNS text
 LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp
 AS $noted$
-    SELECT string_agg(format('%1$s.%2$I %3$s ANY (ARRAY(SELECT n.%2$I FROM %4$s AS n WHERE n.taken))', alias, k.name,
-                             @extschema@._equality(a.atttypid), @extschema@._relation(s, 'noted')), ' AND '
+    SELECT string_agg(format('%1$s.%2$I %3$s ANY (ARRAY(SELECT DISTINCT n.%2$I FROM %4$s AS n WHERE n.taken))', alias,
+                             k.name, @extschema@._equality(a.atttypid), @extschema@._relation(s, 'noted')), ' AND '
                       ORDER BY k.place)
         || CASE WHEN count(*) = 1 THEN '' ELSE format(
                ' AND EXISTS (SELECT FROM %s AS n WHERE n.taken AND %s)', @extschema@._relation(s, 'noted'),
@@ -76,7 +76,6 @@ $sql$(
 ) AS k$sql$, histories);
     engagement text := 'NULL::@extschema@.engagement_history';
     contacts text := 'NULL::@extschema@.contact_history';
-    last_contacted_on text := 'k.last_contacted_on';
     membership text := 'k.membership';
     memberships text := 'NULL::@extschema@.membership_history';
     attributes text := '';
@@ -105,9 +104,6 @@ $sql$(
                          @extschema@._relation(s, 'engagement'), @extschema@._same_key(s, 'e', 'k'));
     END IF;
     IF s.contacts IS NOT NULL THEN
-        -- What lies after as_of is not known yet; greatest() leaves NULL out.
-        last_contacted_on := 'greatest(CASE WHEN k.last_contacted_on <= p.as_of THEN k.last_contacted_on END, '
-            '@extschema@.last_contacted_on(l.contacts, p.as_of))';
         contacts := 'coalesce(l.contacts, ''[]''::@extschema@.contact_history)';
         joined := joined || format(E'\nLEFT JOIN %s AS l ON %s',
                                    @extschema@._relation(s, 'contacts'), @extschema@._same_key(s, 'l', 'k'));
@@ -129,11 +125,11 @@ $sql$(
                        ORDER BY a.place), '')
                    FROM @extschema@._attributes(s) AS a);
     RETURN format(
-$sql$SELECT %s, p.as_of, p.policy, k.history, %s AS engagement, %s AS membership, k.channels, %s AS last_contacted_on,
+$sql$SELECT %s, p.as_of, p.policy, k.history, %s AS engagement, %s AS membership, k.channels, k.last_contacted_on,
        %s AS contacts, %s AS memberships%s
 FROM %s AS p
 CROSS JOIN %s%s$sql$,
-        @extschema@._key_list(s, 'k'), engagement, membership, last_contacted_on, contacts, memberships, attributes,
+        @extschema@._key_list(s, 'k'), engagement, membership, contacts, memberships, attributes,
         @extschema@._relation(s, 'status'), customers, joined);
 END
 $facts$;
@@ -159,7 +155,7 @@ COMMENT ON FUNCTION _label_order(text, text) IS
     'Part of segmentations: the call that returns the place of a value in a list of labels.';
 
 -- The day from which on a customer who has to wait may be contacted stands in wait_until: action_due_on of the others
--- is as_of, another one every day.
+-- is as_of, another one every day. A last contact after as_of is not known yet; greatest() leaves NULL out.
 CREATE FUNCTION _customers_sql(s segmentation_settings) RETURNS text
 LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp
 AS $customers$
@@ -174,14 +170,16 @@ $sql$SELECT %1$s,
        s.lifecycle_state, %3$s AS lifecycle_label, %4$s AS lifecycle_order,
        @extschema@.state_since(f.history, f.as_of, f.policy, f.engagement, f.membership, f.memberships) AS state_since,
        b.previous_state, %5$s AS previous_label,
-       s.next_transition_on,
+       s.next_transition_on, s.next_change_on,
        s.purchase_stage, %6$s AS stage_label, %7$s AS stage_order,
        s.value_score, s.relation_score, s.vip_score,
        s.vip_tier, %8$s AS tier_label, %9$s AS tier_order, s.last_tier, %10$s AS last_tier_label,
        s.vip_missing, s.orders_to_vip, s.span_days_to_vip, s.relation_to_vip, s.value_to_vip,
        s.dormancy_category, %11$s AS category_label, %12$s AS category_order,
        s.dormancy_reason, %13$s AS reason_label, %14$s AS reason_order,
-       array_to_string(f.channels, ',') AS reachable_by, f.last_contacted_on,
+       array_to_string(f.channels, ',') AS reachable_by,
+       greatest(CASE WHEN f.last_contacted_on <= f.as_of THEN f.last_contacted_on END,
+                @extschema@.last_contacted_on(f.contacts, f.as_of)) AS last_contacted_on,
        s.next_action, CASE p.lang WHEN 'ja' THEN a.title_ja ELSE a.title END AS action_title, s.action_rule,
        a.sort_order AS action_order, s.action_behavior, %15$s AS behavior_label,
        s.action_channel, %16$s AS channel_label, s.action_after_wait,

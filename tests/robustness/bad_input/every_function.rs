@@ -37,7 +37,8 @@ fn all_null_calls_of_every_overload() {
                     .map(|name| match name.strip_prefix("rfm.") {
                         None if name.contains("_history")
                             || name.starts_with("scenario")
-                            || ["segment_policy", "ab_result"].contains(&name.as_str()) =>
+                            || ["segment_policy", "purchase_model", "model_backtest[]", "ab_result"]
+                                .contains(&name.as_str()) =>
                         {
                             format!("NULL::rfm.{name}")
                         }
@@ -106,6 +107,10 @@ fn one_null_or_one_infinity_among_good_arguments() {
             "jsonb" => "'{}'::jsonb",
             "interval" => "interval '1 month'",
             "uuid" => "'a0eebc99-9c0b-4ef8-bb6d-6bb9bd380a11'::uuid",
+            "purchase_model" => {
+                r#"'{"model": "mbgnbd", "purchases": {"r": 0.5, "alpha": 43, "a": 0.9, "b": 1.6}, "spend": {"p": 9, "q": 3.4, "v": 8}}'::purchase_model"#
+            }
+            "model_backtest[]" => "'{}'::model_backtest[]",
             "ab_result" => "'(100,10,,,,50.5,,300.25)'::ab_result",
             other => panic!("no example of {other}"),
         };
@@ -125,6 +130,19 @@ fn one_null_or_one_infinity_among_good_arguments() {
                 if name == "preset_scenario" {
                     arguments[0] = "'vip_advocacy'".to_owned();
                 }
+            }
+            for (index, type_name) in types.iter().enumerate() {
+                let is_share = type_name == "double precision" && types.iter().any(|name| name == "purchase_model");
+                if is_share || name == "churn_band" {
+                    arguments[index] = format!("0.5::{type_name}");
+                }
+            }
+            // Days that a customer can have.
+            if types[0] == "integer" && types.len() > 3 && types.iter().any(|name| name == "purchase_model") {
+                arguments[0] = "3".to_owned();
+            }
+            if name == "backtest_purchase_model" {
+                arguments[2] = "date '2024-04-15'".to_owned();
             }
             if name == "dormant_response_order" {
                 arguments[0] = "'{drifted}'::text[]".to_owned();

@@ -19,6 +19,9 @@ use pg_rfm::error::ErrorKind;
 use pg_rfm::history::{PurchaseDay, PurchaseHistory};
 use pg_rfm::membership::{KnownMembership, Membership, MembershipHistory};
 use pg_rfm::policy::Document;
+use pg_rfm::prediction::{
+    DiscountRate, ForecastQuestion, ForecastSums, Horizon, PurchaseModel, SpendCounts, Spent, Timing,
+};
 use pg_rfm::scenario::{PRESETS, Scenario, Scenarios, preset};
 use pg_rfm::timeline::Timeline;
 

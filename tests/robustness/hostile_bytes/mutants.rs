@@ -14,6 +14,8 @@ const POLICY_MUTANTS: usize = 8_000;
 
 const SCENARIO_MUTANTS: usize = 8_000;
 
+const MODEL_MUTANTS: usize = 8_000;
+
 /// Reads one hostile value: a panic fails the test and names the bytes.
 fn feed<T>(
     tally: &mut Tally,
@@ -190,6 +192,37 @@ fn scenarios_from_mutated_bytes() {
     }
     println!("{tally:?}");
     assert!(tally.valid > SCENARIO_MUTANTS / 20 && tally.refused > SCENARIO_MUTANTS / 4, "{tally:?} tests nothing");
+}
+
+#[test]
+fn models_from_mutated_bytes() {
+    let mut random = Random::new(0x3C6E_F372_FE94_F82B);
+    let history: PurchaseHistory =
+        r#"{"2019-03-01": {"orders": 2, "amount": 50.25}, "2020-02-01": {"orders": 1, "amount": 3.00}}"#.parse().unwrap();
+    let as_of = Day::parse("2020-05-01").unwrap();
+    let timing = Timing::of(&history, as_of).unwrap().unwrap();
+    let mut tally = Tally::default();
+    for _ in 0..MODEL_MUTANTS {
+        let bytes = mutated_document(&mut random, MODELS);
+        feed(&mut tally, &bytes, PurchaseModel::from_bytes, PurchaseModel::to_bytes, |model| {
+            let _ = (model.check(), model.require().is_ok(), model.with_backtests(model.backtests().to_vec()));
+            let _ = (model.p_alive(&timing), model.alive_until(&timing, 0.5), model.next_purchase(&timing, 0.3));
+            // A sum has about as many terms as purchases are expected: a billion of them is right, and takes its time.
+            if model.process().is_some_and(|process| process.parameters[0] / process.parameters[1] > 10.0) {
+                return;
+            }
+            let (ahead, rate) = (Horizon::new("days", 90).unwrap(), DiscountRate::new(0.1).unwrap());
+            let spent = Spent::of(&history, as_of, SpendCounts::All);
+            let _ = model.predict((&timing, &spent), as_of, (ahead, ahead), rate);
+            let _ = (model.explain((&timing, &spent), as_of, ahead), model.value_interval(&timing, &spent, ahead, 0.9));
+            let (question, mut sums) = (ForecastQuestion { model, ahead, rate }, ForecastSums::default());
+            if question.add(&timing, &spent, &mut sums).is_ok() {
+                let _ = question.finish(&sums);
+            }
+        });
+    }
+    println!("{tally:?}");
+    assert!(tally.valid > MODEL_MUTANTS / 20 && tally.refused > MODEL_MUTANTS / 4, "{tally:?} tests nothing");
 }
 
 #[test]

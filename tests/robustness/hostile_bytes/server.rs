@@ -26,6 +26,7 @@ fn the_server_survives_hostile_parameters_and_copies() {
                 "contact_history" => random.contacts().to_bytes(),
                 "membership_history" => random.memberships().to_bytes(),
                 "scenario" => mutated_document(&mut random, SCENARIOS),
+                "purchase_model" => mutated_document(&mut random, MODELS),
                 _ => mutated_document(&mut random, POLICIES),
             };
             let original = bytes.clone();

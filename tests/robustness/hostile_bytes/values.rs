@@ -153,6 +153,12 @@ pub const SCENARIOS: &[&str] = &[
     r#"{"behavior":"winback","enter_when":{"any":[{"orders":{"at_least":1}}]},"name":"b","priority":1,"steps":[{"after_days":90,"id":"x","message_key":"m","offer":"o"}],"stop_when":[],"title":"B"}"#,
 ];
 
+pub const MODELS: &[&str] = &[
+    r#"{"model":"bgnbd","purchases":{"a":0.793,"alpha":30.9,"b":2.426,"r":0.243}}"#,
+    r#"{"model":"paretonbd","purchases":{"alpha":74,"beta":81.7,"r":0.553,"s":0.606},"refund_share":0.25,"spend":{"counts":"repeat","p":6.25,"q":3.744,"v":15.44}}"#,
+    r#"{"as_of":"2020-05-01","backtests":[{"days":90,"origin":"2020-01-01","purchases":0.1,"value":-0.2}],"customers":900,"findings":[{"code":"weak","message":"m","severity":"warning"}],"fit":{"covariance":[[0.02,0,0,0],[0,0.01,0,0],[0,0,0.03,0],[0,0,0,0.04]],"evaluations":9,"log_likelihood":-1.5,"log_likelihood_no_dropout":-9,"standard_errors":{"r":0.1},"starts":6,"starts_agreeing":5},"model":"mbgnbd","purchases":{"a":0.9,"alpha":43,"b":1.6,"r":0.5},"refunds":"gross","spend":{"p":9,"q":3.4,"v":8},"status":"ok","version":1}"#,
+];
+
 pub const POLICIES: &[&str] = &[
     r#"{"lifecycle":{"dormant_after_days":90},"vip":{"monetary_cut":1.5}}"#,
     r#"{"lifecycle":{"at_risk_ratio":1.5,"cycle":"own","dormant_ratio":3,"max_days":425,"prior_gaps":3,"store_gap_days":30}}"#,

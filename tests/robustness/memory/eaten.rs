@@ -4,7 +4,7 @@ use super::limit::*;
 use crate::common::*;
 
 /// Calls of every kind, each with what it takes to load, to parse and to answer.
-const CALLS: [&str; 14] = [
+const CALLS: [&str; 15] = [
     "length('{\"2024-01-01\": {\"orders\": 1, \"amount\": 5}}'::purchase_history::text)",
     "length('{\"review\": {\"2024-01-01\": 1}}'::engagement_history::text)",
     "length('[{\"on\": \"2024-01-01\", \"times\": 2}]'::contact_history::text)",
@@ -19,6 +19,7 @@ const CALLS: [&str; 14] = [
     "length(normalized_phone('+81 90 1234 5678', 'JP')) + length(normalized_email('a@example.com'))",
     "length(ab_group(1, 'x', '[{\"group\": \"a\", \"share\": 1}]'))",
     "rfm_score(20, 3, 1000.5)",
+    "p_alive(3, 60, 90, '{\"model\": \"bgnbd\", \"purchases\": {\"r\": 1, \"alpha\": 9, \"a\": 1, \"b\": 1}}')",
 ];
 
 /// Eats the memory of a session with PostgreSQL's own values, down to pieces of so many bytes; they stay.

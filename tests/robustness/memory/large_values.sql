@@ -20,7 +20,8 @@ UNION ALL SELECT 'lists', repeat(repeat('[],', 1000), 17000)
 UNION ALL SELECT 'quarter', '{"learned": {"a": [' || rtrim(repeat('{"":1},', 37000), ',') || ']}}'
 UNION ALL SELECT 'blank', repeat(repeat(' ', 1000), 50000);
 
-CREATE TABLE large (name text, h purchase_history, e engagement_history, c contact_history, m membership_history, p segment_policy, s scenario);
+CREATE TABLE large (name text, h purchase_history, e engagement_history, c contact_history, m membership_history, p segment_policy, s scenario,
+                    l purchase_model);
 ALTER TABLE large ALTER h SET STORAGE EXTERNAL, ALTER e SET STORAGE EXTERNAL, ALTER c SET STORAGE EXTERNAL, ALTER m SET STORAGE EXTERNAL;
 INSERT INTO large
 SELECT 'large', (SELECT purchase_history(date '0001-01-01' + i, i / 100.0, i % 2 = 0) FROM generate_series(0, 999999) i),
@@ -28,9 +29,13 @@ SELECT 'large', (SELECT purchase_history(date '0001-01-01' + i, i / 100.0, i % 2
     (SELECT contact_history('channel ' || i, date '2000-01-01' + i % 9000, 'a', 'b', NULL) FROM generate_series(1, 300000) i),
     (SELECT membership_history((ARRAY['continuing', 'paused', 'withdrawn', 'ad_hoc'])[1 + i % 4], date '0001-01-01' + i)
      FROM generate_series(0, 999999) i),
-    (SELECT value::segment_policy FROM texts WHERE name = 'quarter'), preset_scenario('at_risk_check_in')
+    (SELECT value::segment_policy FROM texts WHERE name = 'quarter'), preset_scenario('at_risk_check_in'),
+    format('{"model": "bgnbd", "purchases": {"r": 1, "alpha": 9, "a": 1, "b": 1}, "findings": [%s]}',
+           (SELECT string_agg('{"severity": "info", "code": "weak", "message": ""}', ',') FROM generate_series(1, 4500))
+    )::purchase_model
 UNION ALL
 SELECT 'many days', (SELECT purchase_history(date '0001-01-01' + 2 * i, 1) FROM generate_series(0, 999999) i),
     (SELECT engagement_history('review', date '0001-01-01' + 2 * i) FROM generate_series(0, 999999) i),
     (SELECT contact_history('email', date '0001-01-01' + 2 * i, NULL, NULL, NULL) FROM generate_series(0, 999999) i),
-    '{"0001-01-01": "continuing"}', NULL, preset_scenario('vip_advocacy');
+    '{"0001-01-01": "continuing"}', NULL, preset_scenario('vip_advocacy'),
+    NULL;

@@ -68,7 +68,7 @@ fn no_binary_value_ends_the_server() {
         let read: BTreeMap<&str, Statement> = STORED_TYPES
             .map(|type_name| (type_name, client.prepare(&format!("SELECT $1::{type_name} IS NULL")).expect("a cast")))
             .into();
-        let all = client.prepare("SELECT h, e, c, m, p, s FROM large").expect("it can be prepared");
+        let all = client.prepare("SELECT h, e, c, m, p, s, l FROM large").expect("it can be prepared");
         if limited(&mut client, megabytes << 10).is_none() {
             return;
         }

@@ -24,6 +24,11 @@ pub fn argument(type_name: &str, large: bool) -> Option<&'static str> {
         "contact_history" => ("'[{\"on\": \"2024-01-01\"}]'::contact_history", "c"),
         "membership_history" => ("'{\"2024-01-01\": \"paused\"}'::membership_history", "m"),
         "segment_policy" => ("'{\"lifecycle\": {\"cycle\": \"own\"}}'::segment_policy", "p"),
+        "purchase_model" => (
+            r#"'{"model": "mbgnbd", "purchases": {"r": 0.5, "alpha": 43, "a": 0.9, "b": 1.6}, "spend": {"p": 9, "q": 3.4, "v": 8}}'::purchase_model"#,
+            "l",
+        ),
+        "model_backtest[]" => ("'{}'::model_backtest[]", "array_fill(NULL::model_backtest, ARRAY[2000000])"),
         "scenario" => ("preset_scenario('vip_advocacy')", "s"),
         "scenario[]" => ("ARRAY[s]", "array_fill(s, ARRAY[30000])"),
         "text" => ("'email'", LONG),
@@ -58,6 +63,8 @@ fn row_argument(type_name: &str) -> Option<&'static str> {
             return argument(type_name, true);
         }
         "segment_policy" => "NULL::segment_policy",
+        "purchase_model" => "l",
+        "jsonb" => r#"'{"min_customers": 1, "min_repeaters": 1}'::jsonb"#,
         "text" => "'kind ' || i",
         "date" => "date '0001-01-01' + i % 3000000",
         "timestamp without time zone" => "timestamp '0001-01-01' + i % 3000000 * interval '1 day'",
@@ -131,7 +138,10 @@ pub fn statements(client: &mut Client) -> Vec<String> {
     for (name, types, names) in aggregates {
         let of = |(position, type_name): (usize, &String)| match names.get(position).map(String::as_str) {
             // The same for all rows.
-            Some("as_of") => "date '9999-12-31'",
+            Some("as_of" | "until") => "date '9999-12-31'",
+            Some("fit_on") => "date '9998-12-31'",
+            Some("days") => "90",
+            Some("annual_discount_rate") => "0.1::float8",
             _ => row_argument(type_name).unwrap_or_else(|| panic!("{name}: tell the test how to make a {type_name}")),
         };
         let arguments: Vec<_> = types.iter().enumerate().map(of).collect();

@@ -42,7 +42,7 @@ fn the_planner_knows_how_long_the_lists_are() {
                AND (pronargs = 0 OR proname IN ('next_actions', 'rfm_segments'))",
     );
     let counted = database.psql(&lists);
-    assert_eq!(counted.lines().count(), 20);
+    assert_eq!(counted.lines().count(), 21);
     for list in counted.lines() {
         let mut columns = list.split('|').skip(1);
         assert_eq!(columns.next(), columns.next(), "{list}");

@@ -1,4 +1,4 @@
-//! Who buys more, later or for more never gets a lower digit.
+//! Who buys more, later or for more never gets a lower digit; and nothing changes before the day that was told.
 
 use super::*;
 
@@ -79,4 +79,26 @@ fn a_customer_as_good_in_everything_has_no_lower_digit() {
                 AND a.score = a.rs * 100 + a.fs * 10 + a.ms
          FROM c AS a JOIN c AS b ON a.of IS NOT DISTINCT FROM b.of AND a.r <= b.r AND a.f >= b.f AND a.m >= b.m"
     ));
+}
+
+/// From each day to the next, which leads to any day: the day that is told is a column of its own, so that a later one would
+/// have been told too late.
+#[test]
+fn nothing_changes_before_next_change_on() {
+    let shop = Shop::new("plans_next_change");
+    shop.holds(
+        "WITH asked AS MATERIALIZED (
+             SELECT customer_id, day, s.next_change_on,
+                    to_jsonb(s) - '{recency_days, action_due_on}'::text[]
+                    || jsonb_build_object('wait_until', CASE WHEN s.action_due_on > day THEN s.action_due_on END) AS stays
+             FROM customers AS c
+             CROSS JOIN generate_series('2025-06-10'::date, '2025-08-10', '1 day') AS d (at)
+             CROSS JOIN LATERAL CAST(at AS date) AS day
+             CROSS JOIN LATERAL segment_customer(h, day, policy, e, membership, channels, last_contacted_on, c.c, m) AS s
+             WHERE customer_id <= 400)
+         SELECT today.stays = tomorrow.stays
+         FROM asked AS today
+         JOIN asked AS tomorrow ON tomorrow.customer_id = today.customer_id AND tomorrow.day = today.day + 1
+         WHERE today.next_change_on IS NULL OR today.next_change_on > today.day + 1",
+    );
 }

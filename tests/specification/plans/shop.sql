@@ -35,6 +35,8 @@ CREATE TABLE customers AS
 SELECT c.customer_id, c.membership, c.channels, c.last_contacted_on, o.h, e.e, e.c, m.m,
        preset_scenario((ARRAY['at_risk_check_in', 'vip_advocacy', 'paused_return', 'dissatisfied'])
                        [1 + c.customer_id % 4]) AS scenario,
+       format('{"model": "bgnbd", "purchases": {"r": %s, "alpha": 30, "a": 0.%s, "b": 2}}', 1 + c.customer_id % 5, c.customer_id)
+           ::purchase_model AS model,
        CASE c.customer_id % 7
            WHEN 1 THEN :policy
            WHEN 2 THEN preset_policy('annual_365')

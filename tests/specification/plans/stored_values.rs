@@ -4,12 +4,13 @@ use super::*;
 use std::io::Read;
 
 /// The columns of the types in the table `customers`.
-const STORED: [(&str, &str); 6] = [
+const STORED: [(&str, &str); 7] = [
     ("purchase_history", "h"),
     ("engagement_history", "e"),
     ("contact_history", "c"),
     ("membership_history", "m"),
     ("segment_policy", "policy"),
+    ("purchase_model", "model"),
     ("scenario", "scenario"),
 ];
 

@@ -2,5 +2,6 @@
 
 mod customers;
 mod fits;
+mod in_sql;
 mod models;
 mod shops;

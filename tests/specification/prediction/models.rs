@@ -6,8 +6,8 @@ use pg_rfm::day::Day;
 use pg_rfm::decimal::Decimal;
 use pg_rfm::history::{PurchaseDay, PurchaseHistory};
 use pg_rfm::prediction::{
-    FindingCode, FitOptions, ModelBacktest, ModelStatus, Observed, PurchaseModel, Question, Store, backtest_model,
-    fit_model, merge,
+    FindingCode, FitOptions, ModelBacktest, ModelStatus, Observed, PurchaseModel, Question, Store, StoredBacktest,
+    backtest_model, fit_model, merge,
 };
 use serde_json::{Value, json};
 
@@ -34,6 +34,12 @@ fn fit(shop: &Shop, as_of: &str, with: Value) -> PurchaseModel {
 fn backtest(shop: &Shop, fit_on: &str, until: &str, with: Value) -> ModelBacktest {
     let question = Question::backtest(Day::parse(fit_on).unwrap(), Day::parse(until).unwrap(), options(with)).unwrap();
     backtest_model(&question, observe(&question, shop.values())).unwrap()
+}
+
+/// What a document keeps of a backtest.
+fn judgement(row: &ModelBacktest) -> StoredBacktest {
+    let purchases = [row.predicted_purchases, Some(Decimal::from(row.actual_purchases as i64))];
+    StoredBacktest::new(row.fit_on, row.days, purchases, [row.predicted_value, Some(row.actual_value)])
 }
 
 fn codes(model: &PurchaseModel) -> Vec<&'static str> {
@@ -135,11 +141,11 @@ fn rolling_origins_are_those_of_the_reference() {
         if name == "cdnow_sample" {
             let model = fit(&shop, "1998-03-31", json!({}));
             assert!(codes(&model).contains(&"no_backtest"));
-            let judged = model.with_backtests(&rows).unwrap();
+            let judged = model.with_backtests(rows.iter().map(judgement).collect()).unwrap();
             assert_eq!(judged.backtests().len(), 12);
             assert!(!codes(&judged).contains(&"no_backtest"));
             assert_near(judged.backtests()[0].purchases.unwrap(), 0.994243f64.ln(), 1e-4, "first");
-            assert_eq!(judged.with_backtests(&[]).unwrap().to_string(), model.to_string());
+            assert_eq!(judged.with_backtests(Vec::new()).unwrap().to_string(), model.to_string());
         }
     }
 }

@@ -1,0 +1,1 @@
+{{ pg_rfm.segmentation_model('engagement', reads=[source('shop', 'events')]) }}

@@ -1,0 +1,1 @@
+{{ pg_rfm.segmentation_model('histories', reads=[ref('orders')]) }}

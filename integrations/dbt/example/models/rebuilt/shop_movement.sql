@@ -1,0 +1,1 @@
+{{ pg_rfm.segmentation_model('movement', reads=[ref('shop_transitions')]) }}

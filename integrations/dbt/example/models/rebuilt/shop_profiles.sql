@@ -1,0 +1,1 @@
+{{ pg_rfm.segmentation_model('profiles', reads=[source('shop', 'customers')]) }}

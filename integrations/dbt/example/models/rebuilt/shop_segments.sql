@@ -1,0 +1,1 @@
+{{ pg_rfm.segmentation_model('segments', reads=[ref('shop_customers')]) }}

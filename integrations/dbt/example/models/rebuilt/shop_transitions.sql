@@ -1,0 +1,1 @@
+{{ pg_rfm.segmentation_model('transitions', reads=[ref('shop_facts'), ref('shop_status')]) }}
