@@ -31,7 +31,7 @@ help:
 	@echo 'make install    into the PostgreSQL of PG_CONFIG (also: DESTDIR=..., make uninstall)'
 	@echo 'make package    a Debian package for the PostgreSQL of PG_CONFIG, into target/package'
 	@echo 'make bench      speed and memory, as ratios to plain SQL; one of them: make bench BENCH=speed, BENCH=segmentation'
-	@echo 'make sidecar    docs/managed-clouds.md with two PostgreSQL servers on this machine: the answers compared, seconds printed'
+	@echo 'make sidecar    docs/managed-clouds.md with two PostgreSQL servers on this machine: the answers compared, seconds printed; ARGS=20000 orders'
 	@echo 'make deps       install what building and testing lack (Debian); demo, test and bench do it too, nothing else does'
 	@echo 'make            only the extension; make schema: write its install script sql/pg_rfm--*.sql again'
 	@echo 'make lint       fmt and clippy, warnings are errors; cargo-deny, where it is installed'
@@ -90,7 +90,7 @@ bench: deps build
 	  $(CLUSTER) run bench cargo bench $(CORE) $(BENCH:%=--bench %) $(if $(ARGS),-- $(ARGS))
 
 sidecar: deps build
-	@PG_CONFIG="$(PG_CONFIG)" PG_RFM_SO="$(SO)" tests/bench/sidecar.sh $(ORDERS)
+	@PG_CONFIG="$(PG_CONFIG)" PG_RFM_SO="$(SO)" tests/bench/sidecar.sh $(ARGS)
 
 demo: deps build
 	@$(CLUSTER) start demo

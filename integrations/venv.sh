@@ -17,7 +17,7 @@ if ! cmp -s "$wanted" "$venv/installed"; then
 	mkdir -p "$venv"
 	python3 -m venv "$venv" >"$venv/log" 2>&1 || skip "no virtual environment: $(tail -n 1 "$venv/log")"
 	"$venv/bin/pip" install --quiet --disable-pip-version-check --retries 1 --timeout 20 -r "$wanted" >"$venv/log" 2>&1 ||
-		skip "the packages cannot be installed: $(tail -n 1 "$venv/log")"
+		skip "the packages cannot be installed: $(grep -i error "$venv/log" | tail -n 1)"
 	cp "$wanted" "$venv/installed"
 fi
 printf '%s\n' "$venv/bin"

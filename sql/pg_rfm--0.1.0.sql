@@ -849,6 +849,18 @@ AS 'MODULE_PATHNAME', 'query_columns_wrapper';
 
 /* <begin connected objects> */
 -- src/sql/column_guess.rs
+-- pg_rfm::sql::column_guess::_role_of_name
+CREATE  FUNCTION "_role_of_name"(
+	"source" TEXT, /* & str */
+	"name" TEXT /* & str */
+) RETURNS TEXT /* Option < & '_ str > */
+IMMUTABLE STRICT PARALLEL SAFE  COST 10
+LANGUAGE c /* Rust */
+AS 'MODULE_PATHNAME', 'role_of_name_wrapper';
+/* </end connected objects> */
+
+/* <begin connected objects> */
+-- src/sql/column_guess.rs
 -- pg_rfm::sql::column_guess::_source_columns
 CREATE  FUNCTION "_source_columns"() RETURNS SETOF _source_column /* SetOf < SourceColumn > */
 IMMUTABLE STRICT PARALLEL SAFE  COST 10
@@ -1340,6 +1352,7 @@ CREATE TYPE customer_segment AS (
     orders bigint,
     purchase_days integer,
     monetary numeric,
+    average_order_value numeric,
     r_score integer,
     f_score integer,
     m_score integer,
@@ -1365,6 +1378,8 @@ CREATE TYPE customer_segment AS (
     action_channel text,
     action_due_on date,
     action_after_wait text,
+    state_since date,
+    previous_state text,
     next_transition_on date,
     next_change_on date
 );
@@ -2433,7 +2448,7 @@ CREATE  FUNCTION "previous_state"(
 	"membership" text DEFAULT NULL, /* Option < Membership > */
 	"memberships" membership_history DEFAULT NULL /* Option < MembershipHistory > */
 ) RETURNS TEXT /* Option < & '_ str > */
-IMMUTABLE PARALLEL SAFE COST 1000
+IMMUTABLE PARALLEL SAFE COST 100
 LANGUAGE c /* Rust */
 AS 'MODULE_PATHNAME', 'previous_state_wrapper';
 /* </end connected objects> */
@@ -3307,6 +3322,7 @@ AS 'MODULE_PATHNAME', 'rfm_segments_wrapper';
 --   column_guess::source_columns
 --   column_guess::choose_column
 --   column_guess::is_called_like_order_number
+--   column_guess::role_of_name
 --   words::known_words
 --   words::nearest_word
 --   words::is_name
@@ -3359,6 +3375,7 @@ CREATE TYPE segmentation_settings AS (
     contacts_group text,
     contacts_campaign text,
     channel_names jsonb,
+    test_groups jsonb,
     membership_log text,
     membership_log_tenant text,
     membership_log_customer text,
@@ -3412,7 +3429,7 @@ CREATE FUNCTION segmentation_arguments() RETURNS TABLE (
     argument text, type text, default_value text, can_be_altered boolean, can_be_reset boolean, leaves_views boolean,
     is_audited boolean, meaning text
 )
-LANGUAGE sql IMMUTABLE PARALLEL SAFE ROWS 36 SET search_path = pg_catalog, pg_temp
+LANGUAGE sql IMMUTABLE PARALLEL SAFE ROWS 37 SET search_path = pg_catalog, pg_temp
 AS $arguments$
     VALUES
     ('name', 'text', NULL, false, false, false, false,
@@ -3440,8 +3457,8 @@ AS $arguments$
     ('order_filter', 'text', 'NULL', true, true, true, true,
         'An SQL condition on the rows of the orders, run with an empty search path and the owner''s rights. '
         'NULL: all rows.'),
-    ('time_zone', 'text', 'pg_catalog.current_setting(''TimeZone'')', true, false, false, true,
-        'The time zone of calendar days and of today.'),
+    ('time_zone', 'text', 'NULL', true, false, false, true,
+        'The time zone of calendar days and of today. NULL: that of the session.'),
     ('policy', 'text', 'NULL', true, true, true, true,
         'A name in segment_policies, a preset, a JSON document, or learn. NULL: the default.'),
     ('engagement', 'regclass', 'NULL', true, true, false, true,
@@ -3459,6 +3476,9 @@ AS $arguments$
     ('channel_names', 'jsonb', 'NULL', true, true, true, true,
         'What the shop''s own names of channels mean, in the log and in consents: an object of word and channel; null '
         'is unknown. NULL: they are as they stand there.'),
+    ('test_groups', 'jsonb', 'NULL', true, true, true, true,
+        'What the shop''s own names of test groups mean: an object of word and group; holdout is the one that is sent '
+        'nothing; null is no group. NULL: they are as they stand there.'),
     ('membership_log', 'regclass', 'NULL', true, true, false, true,
         'A log of memberships: which one each customer had since when. It counts before the membership of the '
         'customers. NULL: only that is known.'),
@@ -3486,9 +3506,9 @@ AS $arguments$
         'A table of what was spent, by month and purpose (acquisition, reactivation), for NAME_kpis. NULL: not known.'),
     ('costs_columns', 'jsonb', 'NULL', true, false, false, true,
         'Columns of it that are not found by their names: tenant, period, purpose, amount.'),
-    ('campaign_days', 'integer', '60', true, false, false, false,
+    ('campaign_days', 'integer', 'NULL', true, false, false, false,
         'The days of a campaign''s window: an order counts that is made on the day of a customer''s first contact or '
-        'in the days after it, so many together.'),
+        'in the days after it, so many together. NULL: 60.'),
     ('schema', 'text', 'pg_catalog.current_schema()', false, false, false, false,
         'The schema of its relations.'),
     ('as_of', 'date', 'NULL', true, true, true, true,
@@ -3688,13 +3708,14 @@ DECLARE
     choice record;
     found jsonb := '{}';
 BEGIN
-    SELECT quote_ident(min(g.role)) INTO unknown FROM jsonb_object_keys(settled) AS g (role)
+    SELECT min(g.role) INTO unknown FROM jsonb_object_keys(settled) AS g (role)
     WHERE g.role NOT IN (SELECT c.role FROM @extschema@._source_columns() AS c WHERE c.source = _with_columns.source);
     IF unknown IS NOT NULL THEN
         PERFORM @extschema@._refuse(
-            format('%s_columns: %s is not known', source, unknown),
-            format('Known are: %s.', (SELECT string_agg(c.role, ', ') FROM @extschema@._source_columns() AS c
-                                      WHERE c.source = _with_columns.source)));
+            format('%s_columns: %s is not known', source, quote_ident(unknown)),
+            coalesce(format('%s may be meant. ', @extschema@._role_of_name(source, unknown)), '')
+            || format('Known are: %s.', (SELECT string_agg(c.role, ', ') FROM @extschema@._source_columns() AS c
+                                         WHERE c.source = _with_columns.source)));
     END IF;
     -- Types by their names in the catalog: format_type quotes them where quote_all_identifiers is on.
     SELECT array_agg(a.attname::text ORDER BY a.attnum),
@@ -3893,21 +3914,25 @@ COMMENT ON FUNCTION _changed_types(segmentation_settings) IS
 
 -- segmentation: words
 
--- What a shop's own words for kinds of events, memberships and channels mean. Each list of words is an argument and a
--- setting: an object of word and meaning. A word that is not in it means itself. The meanings are put into the SELECTs
--- over the shop's tables, so that whatever a segmentation stores has them.
+-- What a shop's own words for kinds of events, memberships, channels and test groups mean. Each list of words is an
+-- argument and a setting: an object of word and meaning. A word that is not in it means itself. The meanings are put
+-- into the SELECTs over the shop's tables, so that whatever a segmentation stores has them.
 
 CREATE FUNCTION _word_lists(s segmentation_settings) RETURNS TABLE (
-    argument text, words jsonb, sources text, is_used boolean
+    argument text, words jsonb, is_used boolean, needs text, hint text
 )
-LANGUAGE plpgsql IMMUTABLE PARALLEL SAFE ROWS 3 SET search_path = pg_catalog, pg_temp
+LANGUAGE plpgsql IMMUTABLE PARALLEL SAFE ROWS 4 SET search_path = pg_catalog, pg_temp
 AS $lists$
 BEGIN
     RETURN QUERY VALUES
-        ('engagement_kinds', s.engagement_kinds, 'engagement', s.engagement IS NOT NULL),
-        ('channel_names', s.channel_names, 'contacts or customers', coalesce(s.contacts, s.customers) IS NOT NULL),
-        ('memberships', s.memberships, 'customers or membership_log',
-         coalesce(s.customers, s.membership_log) IS NOT NULL);
+        ('engagement_kinds', s.engagement_kinds, s.engagement IS NOT NULL, 'engagement',
+         'Name the table too: engagement => ...'),
+        ('channel_names', s.channel_names, coalesce(s.contacts, s.customers) IS NOT NULL, 'contacts or customers',
+         'Name the table too: contacts or customers => ...'),
+        ('memberships', s.memberships, coalesce(s.customers, s.membership_log) IS NOT NULL,
+         'customers or membership_log', 'Name the table too: customers or membership_log => ...'),
+        ('test_groups', s.test_groups, s.contacts_group IS NOT NULL, 'a column of contacts with groups',
+         'Name it: contacts => ..., contacts_columns => ''{"group": "..."}''.');
 END
 $lists$;
 COMMENT ON FUNCTION _word_lists(segmentation_settings) IS
@@ -3922,8 +3947,7 @@ DECLARE
 BEGIN
     FOR list IN SELECT * FROM @extschema@._word_lists(s) LOOP
         IF NOT list.is_used AND list.words IS NOT NULL AND given ? list.argument THEN
-            PERFORM @extschema@._refuse(format('%s is given without %s', list.argument, list.sources),
-                                        format('Name the table too: %s => ...', list.sources));
+            PERFORM @extschema@._refuse(format('%s is given without %s', list.argument, list.needs), list.hint);
         ELSIF NOT list.is_used THEN
             s := @extschema@._with_changes(s, jsonb_build_object(list.argument, NULL));
         ELSIF jsonb_typeof(list.words) <> 'object' THEN
@@ -3940,7 +3964,8 @@ $checked$;
 COMMENT ON FUNCTION _with_checked_words(segmentation_settings, jsonb) IS
     'Part of segmentations: settings with lists of words checked; refuses what cannot be meant.';
 
--- The words that are known under a policy, separated by commas.
+-- The words that are known under a policy, separated by commas. Where a list of words is asked for, it is called by its
+-- argument; a column that has none (targets.kpi, costs.purpose) by its own name.
 CREATE FUNCTION _listed_known_words(argument text, policy segment_policy) RETURNS text
 LANGUAGE sql IMMUTABLE PARALLEL SAFE SET search_path = pg_catalog, pg_temp
 AS $listed$
@@ -3950,7 +3975,7 @@ $listed$;
 COMMENT ON FUNCTION _listed_known_words(text, segment_policy) IS
     'Part of segmentations: the words that are known under a policy, in one text.';
 
--- Kinds and channels may be of the shop's own making, memberships not.
+-- Kinds, channels and groups may be of the shop's own making, memberships not.
 CREATE FUNCTION _refuse_meaning(argument text, word text, meaning jsonb) RETURNS void
 LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp
 AS $meaning$
@@ -3996,28 +4021,53 @@ $meaning$;
 COMMENT ON FUNCTION _meaning(jsonb, text, text) IS
     'Part of segmentations: what a word means by a list of words, and otherwise, as SQL.';
 
--- An empty membership is unknown, unless the list says what it means. Japanese text has a space of its own.
+-- A text without the blanks around it; Japanese text has one of its own.
+CREATE FUNCTION _trimmed(word text) RETURNS text
+LANGUAGE sql IMMUTABLE PARALLEL SAFE SET search_path = pg_catalog, pg_temp
+AS $trimmed$ SELECT format('pg_catalog.btrim(%s, %L)', word, ' ' || chr(12288)) $trimmed$;
+COMMENT ON FUNCTION _trimmed(text) IS 'Part of segmentations: a text without the blanks around it, as SQL.';
+
+-- A text without what people write one way or another; line ends are left behind by files.
+CREATE FUNCTION _folded(word text) RETURNS text
+LANGUAGE sql IMMUTABLE PARALLEL SAFE SET search_path = pg_catalog, pg_temp
+AS $folded$ SELECT format('lower(btrim(normalize(%s::text, NFKC), E'' \t\r\n''))', word) $folded$;
+COMMENT ON FUNCTION _folded(text) IS
+    'Part of segmentations: a text in one width and case, without the blanks around it, as SQL.';
+
+-- The word that a row of a source has, as it stands there.
+CREATE FUNCTION _written(s segmentation_settings, source text, argument text, alias text) RETURNS text
+LANGUAGE plpgsql IMMUTABLE PARALLEL SAFE SET search_path = pg_catalog, pg_temp
+AS $written$
+BEGIN
+    RETURN @extschema@._text(alias, CASE source
+        WHEN 'engagement' THEN s.engagement_kind
+        WHEN 'contacts' THEN CASE argument WHEN 'test_groups' THEN s.contacts_group ELSE s.contacts_channel END
+        WHEN 'membership_log' THEN s.membership_log_membership
+        WHEN 'customers' THEN s.customers_membership
+        WHEN 'targets' THEN s.targets_kpi
+        WHEN 'costs' THEN s.costs_purpose END);
+END
+$written$;
+COMMENT ON FUNCTION _written(segmentation_settings, text, text, text) IS
+    'Part of segmentations: the word that a row of a source has, as SQL.';
+
+-- An empty membership is unknown, unless the list says what it means.
 CREATE FUNCTION _word(s segmentation_settings, source text, argument text, alias text) RETURNS text
 LANGUAGE plpgsql IMMUTABLE PARALLEL SAFE SET search_path = pg_catalog, pg_temp
 AS $word$
 DECLARE
     words jsonb := (SELECT l.words FROM @extschema@._word_lists(s) AS l WHERE l.argument = _word.argument);
-    column_name text := CASE source
-        WHEN 'engagement' THEN s.engagement_kind
-        WHEN 'contacts' THEN s.contacts_channel
-        WHEN 'membership_log' THEN s.membership_log_membership
-        WHEN 'customers' THEN s.customers_membership END;
-    written text := @extschema@._text(alias, column_name);
+    written text := @extschema@._written(s, source, argument, alias);
     otherwise text := written;
 BEGIN
-    IF argument = 'memberships' AND column_name IS NOT NULL THEN
-        otherwise := format('CASE WHEN pg_catalog.btrim(%1$s, %2$L) <> '''' THEN %1$s END', written, ' ' || chr(12288));
+    IF argument = 'memberships' AND written <> @extschema@._text(alias, NULL::text) THEN
+        otherwise := format('CASE WHEN %s <> '''' THEN %s END', @extschema@._trimmed(written), written);
     END IF;
     RETURN @extschema@._meaning(words, written, otherwise);
 END
 $word$;
 COMMENT ON FUNCTION _word(segmentation_settings, text, text, text) IS
-    'Part of segmentations: the kind of an event, the channel of a contact or the membership of a customer, as SQL.';
+    'Part of segmentations: what the word of a row of a source means, as SQL.';
 
 -- The consents of a customer by the names of channels that the list gives. Where two words mean one channel, both have
 -- to consent: of two entries with one name the last counts.
@@ -4044,11 +4094,12 @@ $consents$;
 COMMENT ON FUNCTION _consents(segmentation_settings, text) IS
     'Part of segmentations: the consents of a customer by the names of channels, as SQL.';
 
--- The words of a source that are not known under a policy, after the list has said what it knows, with their counts;
--- total: how many rows there are. A word that the list has as it is, is one that the shop means so. Channels of the
--- customers' table are those of consents, which have to be known. Bytes decide, as in a history.
+-- The words of a source that are not known under a policy, after the list has said what it knows, with their counts and
+-- as they are written there; total: how many rows there are. A word that the list has as it is, is one that the shop
+-- means so. Channels of the customers' table are those of consents, which have to be known. Bytes decide, as in a
+-- history.
 CREATE FUNCTION _unknown_words(s segmentation_settings, source text, argument text, policy segment_policy)
-    RETURNS TABLE (word text, rows bigint, total bigint)
+    RETURNS TABLE (word text, rows bigint, total bigint, written text[])
 LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp
 AS $unknown$
 DECLARE
@@ -4057,34 +4108,49 @@ DECLARE
     meant text[] := ARRAY(
         SELECT w.key FROM @extschema@._word_lists(s) AS l CROSS JOIN LATERAL jsonb_each_text(l.words) AS w
         WHERE l.argument = _unknown_words.argument AND w.key = w.value AND NOT are_consents);
-    words text := @extschema@._word(s, source, argument, 'r');
+    means text := @extschema@._word(s, source, argument, 'r');
+    written text := @extschema@._written(s, source, argument, 'r');
     joined text := '';
 BEGIN
     IF are_consents THEN
-        words := @extschema@._meaning(s.channel_names, 'k.word', 'k.word');
+        means := @extschema@._meaning(s.channel_names, 'k.word', 'k.word');
+        written := 'k.word';
         joined := format(
             ' CROSS JOIN LATERAL jsonb_object_keys('
             'CASE jsonb_typeof(r.%1$I::jsonb) WHEN ''object'' THEN r.%1$I::jsonb ELSE ''{}'' END) AS k (word)',
             s.customers_consents);
     END IF;
     RETURN QUERY EXECUTE format(
-$sql$SELECT t.word, t.n, t.total
+$sql$SELECT t.word, t.n, t.total, t.written
 FROM (
-    SELECT w.word, count(*) AS n, (sum(count(*)) OVER ())::bigint AS total
-    FROM (SELECT (%s) COLLATE "C" AS word FROM %s AS r%s WHERE %s) AS w
+    SELECT w.word, sum(w.n)::bigint AS n, (sum(sum(w.n)) OVER ())::bigint AS total,
+           array_agg(w.written ORDER BY w.written) AS written
+    FROM (
+        SELECT (%s) COLLATE "C" AS word, (%s) COLLATE "C" AS written, count(*) AS n
+        FROM %s AS r%s WHERE %s GROUP BY 1, 2
+    ) AS w
     GROUP BY w.word
 ) AS t
 WHERE t.word <> ALL ($1)$sql$,
-        words, @extschema@._source_table(s, source), joined, @extschema@._has_key(s, source, 'r'))
+        means, written, @extschema@._source_table(s, source), joined,
+        coalesce(@extschema@._has_key(s, source, 'r'), 'true'))
         USING known || meant;
 END
 $unknown$;
 COMMENT ON FUNCTION _unknown_words(segmentation_settings, text, text, segment_policy) IS
-    'Part of segmentations: the kinds, channels or memberships of a source that are not known, with their counts.';
+    'Part of segmentations: the words of a source that are not known, with their counts.';
+
+-- A word of the shop's in a message, with its count and what it may mean. Quoted: it may be a number or have blanks.
+CREATE FUNCTION _shown_word(word text, rows bigint, nearest text) RETURNS text
+LANGUAGE sql IMMUTABLE PARALLEL SAFE SET search_path = pg_catalog, pg_temp
+AS $shown$ SELECT concat_ws(' ', to_json(left(word, 40)), rows, '(' || nearest || '?)') $shown$;
+COMMENT ON FUNCTION _shown_word(text, bigint, text) IS
+    'Part of segmentations: a word in a message, with its count and the known word that it may mean.';
 
 -- The same in one row, most frequent first, each with the known word that it may mean. Reasons that customers stated
 -- are told apart. The list is the one to give instead of the present one, for the shop to correct: it says of all
--- unknown words what they may mean. No row where all are known.
+-- unknown words what they may mean, of one that came by the present list as it is written at the source. No row where
+-- all are known.
 CREATE FUNCTION _described_words(
     s segmentation_settings, source text, argument text, policy segment_policy, are_stated_reasons boolean
 ) RETURNS TABLE (rows bigint, share numeric, listed text, list text)
@@ -4093,20 +4159,12 @@ AS $described$
 DECLARE
     words jsonb := (SELECT l.words FROM @extschema@._word_lists(s) AS l WHERE l.argument = _described_words.argument);
     have_to_be_known boolean := source IN ('customers', 'membership_log');
+    have_to_be_names boolean := source IN ('engagement', 'contacts');
 BEGIN
     RETURN QUERY
-        SELECT sum(u.rows) FILTER (WHERE u.is_asked)::bigint,
-               round(sum(u.rows) FILTER (WHERE u.is_asked) / min(u.total), 6),
-               string_agg(concat_ws(' ', left(u.word, 40), u.rows, '(' || u.nearest || '?)'), ', ' ORDER BY u.place)
-                   FILTER (WHERE u.is_asked AND u.place <= 20)
-               || CASE WHEN max(u.place) FILTER (WHERE u.is_asked) > 20
-                       THEN format(' and %s others', max(u.place) FILTER (WHERE u.is_asked) - 20) ELSE '' END,
-               format('%s => %L', argument, coalesce(words, '{}')
-                   || jsonb_object_agg(u.word, coalesce(u.nearest, u.itself)) FILTER (WHERE u.place <= 20))
-        FROM (
+        WITH unknown AS MATERIALIZED (
             SELECT w.*, w.is_stated = are_stated_reasons AS is_asked,
-                   CASE WHEN w.place <= 20 THEN @extschema@._nearest_word(argument, w.word, policy) END AS nearest,
-                   CASE WHEN NOT have_to_be_known THEN w.word END AS itself
+                   CASE WHEN w.place <= 20 THEN @extschema@._nearest_word(argument, w.word, policy) END AS nearest
             FROM (
                 SELECT k.*, t.is_stated,
                        row_number() OVER (PARTITION BY t.is_stated ORDER BY k.rows DESC, k.word) AS place
@@ -4114,16 +4172,78 @@ BEGIN
                 CROSS JOIN LATERAL (
                     SELECT argument = 'engagement_kinds' AND starts_with(k.word, 'stated_') AS is_stated
                 ) AS t
-                WHERE have_to_be_known OR @extschema@._is_name(k.word)
+                WHERE NOT have_to_be_names OR @extschema@._is_name(k.word)
             ) AS w
-        ) AS u
+        ), meanings AS (
+            SELECT w.word, u.nearest AS meaning
+            FROM unknown AS u CROSS JOIN LATERAL unnest(u.written) AS w (word)
+            WHERE u.place <= 20 AND (u.nearest IS NOT NULL OR have_to_be_known)
+            UNION ALL
+            SELECT u.word, u.word FROM unknown AS u
+            WHERE u.place <= 20 AND u.nearest IS NULL AND NOT have_to_be_known
+        )
+        SELECT sum(u.rows) FILTER (WHERE u.is_asked)::bigint,
+               round(sum(u.rows) FILTER (WHERE u.is_asked) / min(u.total), 6),
+               string_agg(@extschema@._shown_word(u.word, u.rows, u.nearest), ', ' ORDER BY u.place)
+                   FILTER (WHERE u.is_asked AND u.place <= 20)
+               || CASE WHEN max(u.place) FILTER (WHERE u.is_asked) > 20
+                       THEN format(' and %s others', max(u.place) FILTER (WHERE u.is_asked) - 20) ELSE '' END,
+               format('%s => %L', argument, coalesce(words, '{}') || (
+                   SELECT jsonb_object_agg(m.word, m.meaning) FROM meanings AS m WHERE m.word IS NOT NULL))
+        FROM unknown AS u
         HAVING bool_or(u.is_asked);
 END
 $described$;
 COMMENT ON FUNCTION _described_words(segmentation_settings, text, text, segment_policy, boolean) IS
     'Part of segmentations: the words of a source that are not known, in one row; none where all are known.';
 
--- Memberships and the channels of consents have to be known; all that are not are said at once.
+-- Consents that say neither yes nor no, in one row; no row where all do. Where two words mean one channel, both have to
+-- be readable. What the list leaves out is not looked at.
+CREATE FUNCTION _unreadable_consents(s segmentation_settings) RETURNS TABLE (
+    rows bigint, share numeric, listed text, example text
+)
+LANGUAGE plpgsql STABLE ROWS 1 SET search_path = pg_catalog, pg_temp
+AS $consents$
+BEGIN
+    IF s.customers_consents IS NULL THEN
+        RETURN;
+    END IF;
+    RETURN QUERY EXECUTE format(
+$sql$WITH given AS (
+    SELECT CAST(ROW(%1$s) AS text) AS customer, ARRAY(
+               SELECT jsonb_build_object(n.word, n.consent)::text
+               FROM jsonb_each(CASE jsonb_typeof(e.consents) WHEN 'object' THEN e.consents ELSE '{}' END)
+                   AS n (word, consent)
+               WHERE jsonb_typeof(n.consent) NOT IN ('boolean', 'null') AND %5$s IS NOT NULL
+               UNION ALL
+               SELECT e.consents::text WHERE jsonb_typeof(e.consents) <> 'object'
+           ) AS entries
+    FROM %3$s AS c CROSS JOIN LATERAL (SELECT c.%2$I::jsonb AS consents) AS e WHERE %4$s
+), placed AS (
+    SELECT e.entry, count(*) AS n, min(g.customer) AS example,
+           row_number() OVER (ORDER BY count(*) DESC, e.entry COLLATE "C") AS place
+    FROM given AS g CROSS JOIN LATERAL unnest(g.entries) AS e (entry)
+    GROUP BY e.entry
+)
+SELECT t.bad, round(t.bad::numeric / t.total, 6),
+       string_agg(left(p.entry, 60) || ' ' || p.n, ', ' ORDER BY p.place) FILTER (WHERE p.place <= 20)
+       || CASE WHEN max(p.place) > 20 THEN format(' and %%s others', max(p.place) - 20) ELSE '' END,
+       left(min(p.example) FILTER (WHERE p.place = 1), 120)
+FROM placed AS p
+CROSS JOIN (SELECT count(*) FILTER (WHERE g.entries <> '{}') AS bad, count(*) AS total FROM given AS g) AS t
+GROUP BY t.bad, t.total$sql$,
+        (SELECT string_agg(format('c.%I', k.name), ', ' ORDER BY k.place)
+         FROM unnest(@extschema@._source_keys(s, 'customers')) WITH ORDINALITY AS k (name, place)
+         WHERE k.name IS NOT NULL),
+        s.customers_consents, @extschema@._source_table(s, 'customers'), @extschema@._has_key(s, 'customers', 'c'),
+        @extschema@._meaning(s.channel_names, 'n.word', 'n.word'));
+END
+$consents$;
+COMMENT ON FUNCTION _unreadable_consents(segmentation_settings) IS
+    'Part of segmentations: consents of customers that are neither true nor false, in one row.';
+
+-- Memberships and the channels of consents have to be known, and consents to be readable; all that are not are said at
+-- once.
 CREATE FUNCTION _refuse_unknown_words(s segmentation_settings) RETURNS void
 LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp
 AS $refuse$
@@ -4148,10 +4268,17 @@ BEGIN
                        @extschema@._listed_known_words(list.argument, NULL::@extschema@.segment_policy)));
         END LOOP;
     END LOOP;
+    FOR found IN SELECT * FROM @extschema@._unreadable_consents(s) LOOP
+        PERFORM @extschema@._refuse(
+            format('%s has consents that cannot be read: %s; for example of customer %s',
+                   @extschema@._source_table(s, 'customers'), found.listed, found.example),
+            'They are an object of channel and true, false or null: {"email": true}; NULL where consent is not '
+            'tracked. A view over the table can write them so.');
+    END LOOP;
 END
 $refuse$;
 COMMENT ON FUNCTION _refuse_unknown_words(segmentation_settings) IS
-    'Part of segmentations: an error where memberships or consents of customers are not known.';
+    'Part of segmentations: an error where memberships or channels of consents are not known, or consents unreadable.';
 /* </end connected objects> */
 
 /* <begin connected objects> */
@@ -4354,7 +4481,7 @@ DECLARE
     log text := format('SELECT %s, %s AS channel, %s AS contacted_on, %s AS scenario, %s AS step, %s AS test_group',
         @extschema@._keys_as_in_orders(s, 'contacts', 'c'), @extschema@._word(s, 'contacts', 'channel_names', 'c'),
         @extschema@._day(s, relation, 'c', s.contacts_contacted_at), @extschema@._text('c', s.contacts_scenario),
-        @extschema@._text('c', s.contacts_step), @extschema@._text('c', s.contacts_group))
+        @extschema@._text('c', s.contacts_step), @extschema@._word(s, 'contacts', 'test_groups', 'c'))
         || format(' FROM %s AS c WHERE %s', relation, @extschema@._has_key(s, 'contacts', 'c')
             || @extschema@._and_among(s, 'contacts', 'c', among));
 BEGIN
@@ -4407,7 +4534,10 @@ COMMENT ON FUNCTION _source_attributes(segmentation_settings, text, text) IS
 -- smallest number; of its lines that day the one with the highest amount. Only rows that are alike in all that counts
 -- could still take each other's place. The inner columns have names of their own, so that no name of the shop's meets
 -- them. The order of texts is that of their bytes, the same in every database.
-CREATE FUNCTION _first_orders_sql(s segmentation_settings, among text DEFAULT NULL) RETURNS text
+-- `first_days` is a SELECT of keys and first_day; without it the histories say which day that is.
+CREATE FUNCTION _first_orders_sql(
+    s segmentation_settings, among text DEFAULT NULL, first_days text DEFAULT NULL
+) RETURNS text
 LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp
 AS $first$
 DECLARE
@@ -4444,8 +4574,7 @@ $sql$SELECT DISTINCT ON (%1$s) %2$s
 FROM (
     SELECT %3$s, %4$s AS day, %5$s AS amount, %6$s AS order_amount, %7$s AS order_moment, %8$s AS number
     FROM %9$s
-        AND EXISTS (SELECT FROM %10$s AS h
-                    WHERE %11$s AND %4$s = @extschema@.first_purchase_on(h.history, '9999-12-31'))
+        AND EXISTS (SELECT FROM %10$s AS h WHERE %11$s AND %4$s = %13$s)
 ) AS r
 WHERE (r.order_amount < 0) IS NOT TRUE
 ORDER BY %1$s, r.order_moment, r.number, r.amount DESC NULLS LAST%12$s$sql$,
@@ -4453,10 +4582,12 @@ ORDER BY %1$s, r.order_moment, r.number, r.amount DESC NULLS LAST%12$s$sql$,
         CASE of_order WHEN '' THEN amount ELSE format('sum(%s)%s', amount, of_order) END,
         CASE of_order WHEN '' THEN moment ELSE format('min(%s)%s', moment, of_order) END,
         coalesce(number, 'NULL::pg_catalog.text'), @extschema@._order_rows(s, among),
-        @extschema@._relation(s, 'histories'), @extschema@._same_key(s, 'h', 'o'), line_order);
+        coalesce('(' || first_days || ')', @extschema@._relation(s, 'histories')), @extschema@._same_key(s, 'h', 'o'),
+        line_order, CASE WHEN first_days IS NULL THEN '@extschema@.first_purchase_on(h.history, ''9999-12-31'')'
+                         ELSE 'h.first_day' END);
 END
 $first$;
-COMMENT ON FUNCTION _first_orders_sql(segmentation_settings, text) IS
+COMMENT ON FUNCTION _first_orders_sql(segmentation_settings, text, text) IS
     'Part of segmentations: the SELECT of the attributes that come from first orders, one row a customer who bought.';
 
 -- What is known of a customer besides orders and events. Channels are NULL, not tracked, where the table has no
@@ -4571,14 +4702,16 @@ COMMENT ON FUNCTION _each_attribute(segmentation_settings, text, text, boolean) 
 CREATE FUNCTION _is_noted(s segmentation_settings, alias text) RETURNS text
 LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp
 AS $noted$
-    SELECT string_agg(format('%1$s.%2$I %3$s ANY (ARRAY(SELECT DISTINCT n.%2$I FROM %4$s AS n WHERE n.taken))', alias,
-                             k.name, @extschema@._equality(a.atttypid), @extschema@._relation(s, 'noted')), ' AND '
-                      ORDER BY k.place)
-        || CASE WHEN count(*) = 1 THEN '' ELSE format(
-               ' AND EXISTS (SELECT FROM %s AS n WHERE n.taken AND %s)', @extschema@._relation(s, 'noted'),
-               @extschema@._same_key(s, 'n', alias)) END
+    SELECT string_agg(format('%1$s.%2$I %3$s ANY (ARRAY(SELECT DISTINCT n.%2$I FROM %4$s))', alias, k.name,
+                             @extschema@._equality(a.atttypid), e.noted), ' AND ' ORDER BY k.place)
+        || CASE WHEN count(*) = 1 THEN ''
+                ELSE format(' AND EXISTS (SELECT FROM %s AND %s)', min(e.noted),
+                            @extschema@._same_key(s, 'n', alias)) END
     FROM unnest(@extschema@._keys(s)) WITH ORDINALITY AS k (name, place)
     JOIN pg_attribute AS a ON a.attrelid = @extschema@._source_table(s, 'orders') AND a.attname = k.name
+    CROSS JOIN (
+        SELECT format('%s AS n WHERE n.taken IS NOT NULL', @extschema@._relation(s, 'noted')) AS noted
+    ) AS e
 $noted$;
 COMMENT ON FUNCTION _is_noted(segmentation_settings, text) IS
     'Part of segmentations: the condition that a row is of a customer whom the refresh that is running evaluates.';
@@ -4682,14 +4815,12 @@ AS $customers$
     SELECT format(
 $sql$SELECT %1$s,
        f.membership, %2$s AS membership_label%19$s,
-       s.first_purchase_on, s.last_purchase_on, s.orders, s.purchase_days, s.monetary,
-       @extschema@.average_order_value(f.history, f.as_of) AS average_order_value,
+       s.first_purchase_on, s.last_purchase_on, s.orders, s.purchase_days, s.monetary, s.average_order_value,
        s.r_score, s.f_score, s.m_score, s.rfm_score,
        s.rfm_segment, CASE p.lang WHEN 'ja' THEN r.label_ja ELSE r.label_en END AS segment_label,
        r.sort_order AS segment_order,
        s.lifecycle_state, %3$s AS lifecycle_label, %4$s AS lifecycle_order,
-       @extschema@.state_since(f.history, f.as_of, f.policy, f.engagement, f.membership, f.memberships) AS state_since,
-       b.previous_state, %5$s AS previous_label,
+       s.state_since, s.previous_state, %5$s AS previous_label,
        s.next_transition_on, s.next_change_on,
        s.purchase_stage, %6$s AS stage_label, %7$s AS stage_order,
        s.value_score, s.relation_score, s.vip_score,
@@ -4710,9 +4841,6 @@ CROSS JOIN LATERAL @extschema@.segment_customer(
     f.history, f.as_of, f.policy, f.engagement, f.membership, f.channels, f.last_contacted_on, f.contacts,
     f.memberships
 ) AS s
-CROSS JOIN LATERAL @extschema@.previous_state(
-    f.history, f.as_of, f.policy, f.engagement, f.membership, f.memberships
-) AS b (previous_state)
 LEFT JOIN (
     SELECT n.* FROM %18$s AS p CROSS JOIN LATERAL @extschema@.rfm_segments(p.policy) AS n
 ) AS r ON r.segment = s.rfm_segment
@@ -4723,7 +4851,7 @@ LEFT JOIN (
         @extschema@._label('membership', 'f.membership'),
         @extschema@._label('lifecycle_state', 's.lifecycle_state'),
         @extschema@._label_order('lifecycle_state', 's.lifecycle_state'),
-        @extschema@._label('lifecycle_state', 'b.previous_state'),
+        @extschema@._label('lifecycle_state', 's.previous_state'),
         @extschema@._label('purchase_stage', 's.purchase_stage'),
         @extschema@._label_order('purchase_stage', 's.purchase_stage'),
         @extschema@._label('vip_tier', 's.vip_tier'), @extschema@._label_order('vip_tier', 's.vip_tier'),
@@ -5698,7 +5826,8 @@ $kpis$;
 COMMENT ON FUNCTION _kpis_sql(segmentation_settings) IS
     'Part of segmentations: the SELECT of one row a KPI and month, beside its target.';
 
--- What the tables of targets and costs hold that no KPI takes.
+-- What the tables of targets and costs hold that no KPI takes or can reach; words that are not known are judged one by
+-- one elsewhere.
 CREATE FUNCTION _audit_kpis(s segmentation_settings) RETURNS TABLE (
     finding text, rows bigint, share numeric, example text, effect text
 )
@@ -5707,29 +5836,38 @@ AS $audit$
 DECLARE
     counted text :=
         'SELECT %1$L, count(*) FILTER (WHERE %2$s), round(count(*) FILTER (WHERE %2$s)::numeric / count(*), 6), '
-        'left(min(%3$s) FILTER (WHERE %2$s), 120), %4$L FROM (%5$s) AS r HAVING count(*) FILTER (WHERE %2$s) > 0';
+        'left(min(%3$s) FILTER (WHERE %2$s), 120), ''ignored'' FROM (%4$s) AS r '
+        'HAVING count(*) FILTER (WHERE %2$s) > 0';
 BEGIN
     IF s.targets IS NOT NULL THEN
-        RETURN QUERY EXECUTE format(counted, 'target of an unknown KPI',
-            'r.kpi NOT IN (SELECT k.kpi FROM @extschema@.kpis() AS k)', 'r.kpi',
-            (SELECT 'stands without an actual; known are: ' || string_agg(k.kpi, ', ' ORDER BY k.sort_order)
-             FROM @extschema@.kpis() AS k), @extschema@._target_rows_sql(s));
         RETURN QUERY EXECUTE format(counted, 'target without a KPI, month or finite value',
             'r.kpi IS NULL OR r.period IS NULL OR r.target IS NULL', 'concat_ws('', '', r.kpi, r.period, r.target)',
-            'ignored', @extschema@._target_rows_sql(s));
+            @extschema@._target_rows_sql(s));
+        RETURN QUERY EXECUTE format(
+$sql$SELECT 'rate target above 1', count(*) FILTER (WHERE r.is_odd),
+       round(count(*) FILTER (WHERE r.is_odd)::numeric / count(*), 6),
+       (array_agg(concat_ws(', ', r.kpi, r.period, r.target) ORDER BY r.target, r.kpi, r.period)
+            FILTER (WHERE r.is_odd))[1],
+       format('a rate of 1 is 100 %%%%: %%s = %%s %%%%; if percent are meant, write: %%s',
+              trim_scale(min(r.target) FILTER (WHERE r.is_odd)),
+              trim_scale(100 * min(r.target) FILTER (WHERE r.is_odd)),
+              trim_scale(min(r.target) FILTER (WHERE r.is_odd) * 0.01))
+FROM (
+    SELECT t.*, t.target > 1
+               AND t.kpi IN (SELECT k.kpi FROM @extschema@.kpis() AS k WHERE k.unit = 'rate') AS is_odd
+    FROM (%s) AS t
+) AS r
+HAVING bool_or(r.is_odd)$sql$, @extschema@._target_rows_sql(s));
     END IF;
     IF s.costs IS NOT NULL THEN
-        RETURN QUERY EXECUTE format(counted, 'costs of an unknown purpose',
-            'r.purpose NOT IN (''acquisition'', ''reactivation'')', 'r.purpose',
-            'in no KPI; known are: acquisition, reactivation', @extschema@._cost_rows_sql(s));
         RETURN QUERY EXECUTE format(counted, 'costs without a purpose, month or finite amount',
             'r.purpose IS NULL OR r.period IS NULL OR r.amount IS NULL',
-            'concat_ws('', '', r.purpose, r.period, r.amount)', 'ignored', @extschema@._cost_rows_sql(s));
+            'concat_ws('', '', r.purpose, r.period, r.amount)', @extschema@._cost_rows_sql(s));
     END IF;
 END
 $audit$;
 COMMENT ON FUNCTION _audit_kpis(segmentation_settings) IS
-    'Part of segmentations: what in the targets and costs no KPI takes.';
+    'Part of segmentations: what in the targets and costs no KPI takes, and targets that no KPI can reach.';
 /* </end connected objects> */
 
 /* <begin connected objects> */
@@ -5752,7 +5890,7 @@ BEGIN
                   'nullif(%s, '''') AS channel, %s AS joined_on',
                   @extschema@._keys_as_in_orders(s, 'contacts', 'c'),
                   @extschema@._in_default_collation(@extschema@._text('c', s.contacts_campaign)),
-                  @extschema@._in_default_collation(@extschema@._text('c', s.contacts_group)),
+                  @extschema@._in_default_collation(@extschema@._word(s, 'contacts', 'test_groups', 'c')),
                   @extschema@._in_default_collation(@extschema@._word(s, 'contacts', 'channel_names', 'c')), day)
         || format(' FROM %s AS c WHERE %s', relation, @extschema@._has_key(s, 'contacts', 'c'))
         || format(' AND c.%I::pg_catalog.text <> '''' AND %s BETWEEN ''0001-01-01'' AND ''9999-12-31''',
@@ -6521,6 +6659,7 @@ DECLARE
     named record;
     relation regclass;
     kind pg_class;
+    keys text[];
 BEGIN
     s := @extschema@._with_changes(
         s, given - columns_of_orders
@@ -6530,6 +6669,9 @@ BEGIN
     s.time_zone := coalesce(s.time_zone, current_setting('TimeZone'));
     s.lang := coalesce(s.lang, 'en');
     s.track := coalesce(s.track, 'none');
+    IF s.contacts IS NULL AND NOT given ? 'campaign_days' THEN
+        s.campaign_days := NULL; -- the log was reset
+    END IF;
     s.campaign_days := coalesce(s.campaign_days, 60);
     IF s.orders IS NULL THEN
         PERFORM @extschema@._refuse('orders is NULL', 'Name the table of orders: orders => ''sales.orders''.');
@@ -6539,6 +6681,9 @@ BEGIN
         PERFORM @extschema@._refuse(format('track is "%s"', s.track), 'It is none or trigger.');
     ELSIF s.campaign_days NOT BETWEEN 1 AND 3650 THEN
         PERFORM @extschema@._refuse(format('campaign_days is %s', s.campaign_days), 'It is from 1 to 3650 days.');
+    ELSIF s.contacts IS NULL AND given ? 'campaign_days' THEN
+        PERFORM @extschema@._refuse('campaign_days are given without contacts',
+                                    'Name the log of contacts too: contacts => ''...''.');
     ELSIF NOT isfinite(s.as_of) THEN
         PERFORM @extschema@._refuse(format('as_of is %s', s.as_of),
                                     'Give a finite day, or none for today at each refresh.');
@@ -6575,6 +6720,12 @@ BEGIN
         -- The columns of a table that is named anew are looked for anew.
         s := @extschema@._with_columns(s, named.source, CASE WHEN given ? named.source THEN given_columns
             ELSE @extschema@._settled_columns(s, named.source) || given_columns END);
+        keys := @extschema@._source_keys(s, named.source);
+        IF keys[1] = keys[2] THEN
+            PERFORM @extschema@._refuse(
+                format('tenant and customer of %s are the same column: %s', relation, quote_ident(keys[1])),
+                'The tenant''s column tells several shops apart. Without it the orders are those of one.');
+        END IF;
     END LOOP;
     s := @extschema@._with_checked_words(s, given);
     IF 'campaigns' = ANY (s.views) AND s.contacts_campaign IS NULL THEN
@@ -6780,7 +6931,8 @@ DECLARE
         CROSS JOIN LATERAL (SELECT @extschema@._base_type(a.atttypid) AS base) AS t
         WHERE a.attrelid = histories::regclass AND a.attname = ANY (@extschema@._keys(s)));
 BEGIN
-    -- taken: whether the refresh that is running reads the orders of this customer.
+    -- taken: whether the refresh that is running reads the orders of this customer, or only evaluates her; NULL: the
+    -- note waits for the next one.
     EXECUTE format('CREATE TABLE %s AS SELECT %s, NULL::boolean AS taken FROM %s WHERE false', noted, keys, histories);
     -- It has no key: without this a publication of all tables would let nobody take notes.
     EXECUTE format('ALTER TABLE %s REPLICA IDENTITY FULL', noted);
@@ -7426,12 +7578,12 @@ $differences$;
 COMMENT ON FUNCTION _note_differences(segmentation_settings, text, text) IS
     'Part of segmentations: notes the customers whose rows of a table differ from a query.';
 
--- Notes the customers of whom something is another by a day though nothing happened.
+-- Notes the customers of whom something is another by a day though nothing happened; their orders need not be read.
 CREATE FUNCTION _note_due(s segmentation_settings, day date) RETURNS void
 LANGUAGE plpgsql VOLATILE SET search_path = pg_catalog, pg_temp
 AS $due$
 BEGIN
-    EXECUTE format('INSERT INTO %s (%s, taken) SELECT %2$s, true FROM %3$s WHERE next_change_on <= $1',
+    EXECUTE format('INSERT INTO %s (%s, taken) SELECT %2$s, false FROM %3$s WHERE next_change_on <= $1',
                    @extschema@._relation(s, 'noted'), @extschema@._key_list(s), @extschema@._relation(s, 'customers'))
         USING day;
 END
@@ -7446,8 +7598,8 @@ AS $few$
 DECLARE
     noted bigint;
 BEGIN
-    EXECUTE format('SELECT count(*) FROM (SELECT DISTINCT %s FROM %s WHERE taken) AS n', @extschema@._key_list(s),
-                   @extschema@._relation(s, 'noted')) INTO noted;
+    EXECUTE format('SELECT count(*) FROM (SELECT DISTINCT %s FROM %s WHERE taken IS NOT NULL) AS n',
+                   @extschema@._key_list(s), @extschema@._relation(s, 'noted')) INTO noted;
     RETURN noted <= 1000 + customers / 10;
 END
 $few$;
@@ -7500,7 +7652,7 @@ DECLARE
 BEGIN
     SELECT w.* INTO written FROM @extschema@._write_view_rows(
         view, @extschema@._changes_sql(view, keys, @extschema@._among_parameters(view, keys)),
-        format('SELECT DISTINCT %s FROM %s WHERE taken', @extschema@._key_list(s),
+        format('SELECT DISTINCT %s FROM %s WHERE taken IS NOT NULL', @extschema@._key_list(s),
                @extschema@._relation(s, 'noted'))) AS w;
     RETURN written;
 END
@@ -7640,7 +7792,7 @@ BEGIN
     are_stale := @extschema@._set_day_and_policy(s, day, learn) OR rebuild OR tables.written > 0;
     more := @extschema@._refresh_views(s, parts, are_stale);
     IF s.track = 'trigger' THEN
-        EXECUTE format('DELETE FROM %s WHERE taken', @extschema@._relation(s, 'noted'));
+        EXECUTE format('DELETE FROM %s WHERE taken IS NOT NULL', @extschema@._relation(s, 'noted'));
     END IF;
 
     IF parts IS NULL THEN
@@ -7655,7 +7807,7 @@ BEGIN
     IF s.track = 'trigger' THEN
         PERFORM @extschema@._keep_tracking(s);
     END IF;
-    PERFORM @extschema@._show_unknown_kinds(s);
+    PERFORM @extschema@._show_unknown_words(s);
 END
 $refresh$;
 COMMENT ON FUNCTION _refresh(segmentation_settings, boolean, date, boolean) IS
@@ -7704,6 +7856,84 @@ LANGUAGE sql IMMUTABLE PARALLEL SAFE SET search_path = pg_catalog, pg_temp
 AS $shown$ SELECT format('left(CAST(ROW(%s) AS text), 120)', columns) $shown$;
 COMMENT ON FUNCTION _shown_row(text) IS 'Part of segmentations: the example of a row, as SQL.';
 
+-- What a row without a key lacks.
+CREATE FUNCTION _no_key(s segmentation_settings) RETURNS text
+LANGUAGE sql IMMUTABLE PARALLEL SAFE SET search_path = pg_catalog, pg_temp
+AS $no_key$ SELECT CASE WHEN s.tenant IS NULL THEN 'no customer' ELSE 'no customer or tenant' END $no_key$;
+COMMENT ON FUNCTION _no_key(segmentation_settings) IS
+    'Part of segmentations: the finding that a row has no key.';
+
+-- The key columns of the orders that are texts, of whatever type: only these can be empty or written in several ways.
+CREATE FUNCTION _text_keys(s segmentation_settings, alias text) RETURNS TABLE (name text, as_text text)
+LANGUAGE sql STABLE ROWS 2 SET search_path = pg_catalog, pg_temp
+AS $keys$
+    SELECT k.name, format('%s.%I::pg_catalog.text', alias, k.name)
+    FROM unnest(@extschema@._keys(s)) WITH ORDINALITY AS k (name, place)
+    JOIN pg_attribute AS a ON a.attrelid = @extschema@._source_table(s, 'orders') AND a.attname = k.name
+    JOIN pg_type AS t ON t.oid = @extschema@._base_type(a.atttypid) AND t.typcategory = 'S'
+    ORDER BY k.place
+$keys$;
+COMMENT ON FUNCTION _text_keys(segmentation_settings, text) IS
+    'Part of segmentations: the key columns of the orders that are texts, as SQL.';
+
+-- A comment at the end of the filter in force ends with its line.
+CREATE FUNCTION _filter_with(s segmentation_settings, condition text) RETURNS text
+LANGUAGE sql IMMUTABLE PARALLEL SAFE SET search_path = pg_catalog, pg_temp
+AS $filter$ SELECT concat('(' || s.order_filter || E'\n) AND ', condition) $filter$;
+COMMENT ON FUNCTION _filter_with(segmentation_settings, text) IS
+    'Part of segmentations: the filter in force, where there is one, and a further condition.';
+
+-- The filter in force, and with it that keys are not empty, as an argument to paste.
+CREATE FUNCTION _filter_of_keys(s segmentation_settings) RETURNS text
+LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp
+AS $filter$
+    SELECT format('order_filter => %L', @extschema@._filter_with(
+        s, string_agg(@extschema@._trimmed(quote_ident(k.name)) || ' <> ''''', ' AND ')))
+    FROM @extschema@._text_keys(s, 'o') AS k
+$filter$;
+COMMENT ON FUNCTION _filter_of_keys(segmentation_settings) IS
+    'Part of segmentations: the argument that leaves orders with empty keys out.';
+
+-- Customers whose keys differ only in what people write one way or another: width, upper and lower case, blanks around
+-- it. Keys that the orders themselves take for equal are one.
+CREATE FUNCTION _audit_spellings(s segmentation_settings) RETURNS TABLE (
+    finding text, rows_found bigint, share numeric, example text, effect text
+)
+LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp
+AS $spellings$
+DECLARE
+    texts text[] := ARRAY(SELECT k.name FROM @extschema@._text_keys(s, 'k') AS k);
+    is_written text := (SELECT string_agg(@extschema@._trimmed(k.as_text) || ' <> ''''', ' AND ')
+                        FROM @extschema@._text_keys(s, 'k') AS k);
+    alike text := (
+        SELECT string_agg(CASE WHEN k.name = ANY (texts)
+                               THEN @extschema@._folded(format('k.%I', k.name)) || ' COLLATE "C"'
+                               ELSE format('k.%I', k.name) END, ', ' ORDER BY k.place)
+        FROM unnest(@extschema@._keys(s)) WITH ORDINALITY AS k (name, place));
+BEGIN
+    IF texts = '{}' THEN
+        RETURN;
+    END IF;
+    RETURN QUERY EXECUTE format(
+$sql$SELECT 'keys that differ only in width, case or blanks', sum(g.n) FILTER (WHERE g.n > 1)::bigint,
+       round(sum(g.n) FILTER (WHERE g.n > 1) / sum(g.n), 6), left(min(g.example) FILTER (WHERE g.n > 1), 120), %1$L
+FROM (
+    SELECT count(*) AS n,
+           string_agg(CAST(ROW(%2$s) AS text), ' ' ORDER BY CAST(ROW(%2$s) AS text) COLLATE "C") AS example
+    FROM (SELECT %3$s FROM %4$s GROUP BY %3$s) AS k
+    WHERE %5$s
+    GROUP BY %6$s
+) AS g
+HAVING bool_or(g.n > 1)$sql$,
+        'each is a customer of its own; a view over the orders can write them in one way: '
+            || (SELECT string_agg(@extschema@._folded(quote_ident(t.name)), ', ' ORDER BY t.place)
+                FROM unnest(texts) WITH ORDINALITY AS t (name, place)),
+        @extschema@._key_list(s, 'k'), @extschema@._key_list(s, 'o'), @extschema@._order_rows(s), is_written, alike);
+END
+$spellings$;
+COMMENT ON FUNCTION _audit_spellings(segmentation_settings) IS
+    'Part of segmentations: customers whose keys differ only in how they are written.';
+
 -- What is odd about single rows of the orders. Examples show key, day and amount: a notice must not show what nobody
 -- asked for, and whoever may read only the columns that are needed can do without the others.
 CREATE FUNCTION _audit_rows(s segmentation_settings, rows text) RETURNS TABLE (
@@ -7716,26 +7946,30 @@ DECLARE
     day text := @extschema@._day(s, @extschema@._source_table(s, 'orders'), 'o', s.ordered_at);
     amount text := format('o.%I', s.amount); -- not cast: PostgreSQL 13 has no infinite numeric
     one_row text := CASE WHEN s.order_id IS NULL THEN 'an order' ELSE 'a line' END;
+    blank text := (SELECT string_agg(@extschema@._trimmed(k.as_text) || ' = ''''', ' OR ')
+                   FROM @extschema@._text_keys(s, 'o') AS k);
     listed record;
 BEGIN
     SELECT array_agg(f.finding ORDER BY f.place) AS findings, array_agg(f.condition ORDER BY f.place) AS conditions,
            array_agg(f.effect ORDER BY f.place) AS effects
     INTO listed
     FROM (VALUES
-        (1, 'no customer', format('NOT (%s)', @extschema@._has_key(s, 'orders', 'o')), 'ignored'),
-        (2, 'no date', moment || ' IS NULL', 'ignored'),
-        (3, 'infinite date', format('NOT isfinite(%s)', moment), 'refused: segment without them (order_filter)'),
-        (4, 'date in the future', format('isfinite(%s) AND %s > %L', moment, day, @extschema@._today(s, NULL::date)),
+        (1, @extschema@._no_key(s), format('NOT (%s)', @extschema@._has_key(s, 'orders', 'o')), 'ignored'),
+        (2, 'empty key', blank, 'the orders of all of them are those of one customer; to leave them out: '
+            || @extschema@._filter_of_keys(s)),
+        (3, 'no date', moment || ' IS NULL', 'ignored'),
+        (4, 'infinite date', format('NOT isfinite(%s)', moment), 'refused: segment without them (order_filter)'),
+        (5, 'date in the future', format('isfinite(%s) AND %s > %L', moment, day, @extschema@._today(s, NULL::date)),
             'invisible until that day'),
-        (5, 'no amount', amount || ' IS NULL', one_row || ' that adds nothing to monetary'),
+        (6, 'no amount', amount || ' IS NULL', one_row || ' that adds nothing to monetary'),
         -- Infinity less infinity is no number either.
-        (6, 'not a number', format('CAST(%s - %1$s AS pg_catalog.numeric) = ''NaN''', amount),
+        (7, 'not a number', format('CAST(%s - %1$s AS pg_catalog.numeric) = ''NaN''', amount),
             'refused: segment without them (order_filter)'),
-        (7, 'amount zero', amount || ' = 0', one_row || ' that adds nothing to monetary'),
-        (8, 'amount negative', amount || ' < 0', CASE WHEN s.order_id IS NULL
+        (8, 'amount zero', amount || ' = 0', one_row || ' that adds nothing to monetary'),
+        (9, 'amount negative', amount || ' < 0', CASE WHEN s.order_id IS NULL
             THEN 'a refund: lowers monetary, is no order'
             ELSE 'lowers its order on that day; where their sum is negative, a refund' END),
-        (9, 'no order number', CASE WHEN s.order_id IS NOT NULL THEN format('o.%I IS NULL', s.order_id) END,
+        (10, 'no order number', CASE WHEN s.order_id IS NOT NULL THEN format('o.%I IS NULL', s.order_id) END,
             'one order of a customer and day together')
     ) AS f (place, finding, condition, effect);
     RETURN QUERY
@@ -7765,7 +7999,7 @@ DECLARE
         WHEN 'engagement' THEN ARRAY[@extschema@._word(s, 'engagement', 'engagement_kinds', 'r')]
         WHEN 'contacts' THEN ARRAY[
             @extschema@._word(s, 'contacts', 'channel_names', 'r'), @extschema@._text('r', s.contacts_scenario),
-            @extschema@._text('r', s.contacts_step), @extschema@._text('r', s.contacts_group)] END;
+            @extschema@._text('r', s.contacts_step), @extschema@._word(s, 'contacts', 'test_groups', 'r')] END;
     keys text := (SELECT string_agg(format('r.%I', k.name), ', ' ORDER BY k.place)
                   FROM unnest(@extschema@._source_keys(s, source)) WITH ORDINALITY AS k (name, place)
                   WHERE k.name IS NOT NULL);
@@ -7775,12 +8009,16 @@ BEGIN
            array_agg(f.condition ORDER BY f.place) AS conditions, array_agg(f.effect ORDER BY f.place) AS effects
     INTO listed
     FROM (VALUES
-        (1, 'no customer', format('NOT (%s)', @extschema@._has_key(s, source, 'r')), 'ignored'),
+        (1, @extschema@._no_key(s), format('NOT (%s)', @extschema@._has_key(s, source, 'r')), 'ignored'),
         (2, 'no date', moment || ' IS NULL', 'ignored'),
         (3, 'infinite date', 'NOT isfinite(' || moment || ')', 'refused: a view over the table can leave them out'),
         (4, 'date in the future', 'isfinite(' || moment || ') AND ' || day
                                   || format(' > %L', @extschema@._today(s, NULL::date)), 'invisible until that day'),
-        (5, CASE source WHEN 'engagement' THEN 'no kind' ELSE 'no channel' END, written || ' IS NULL',
+        (5, CASE source WHEN 'engagement' THEN 'no kind' ELSE 'no channel' END, written || ' IS NULL'
+            -- Whoever belongs to the holdout was sent nothing.
+            || CASE source WHEN 'contacts' THEN format(
+                ' AND (%s) IS DISTINCT FROM ''holdout''', @extschema@._word(s, source, 'test_groups', 'r'))
+                ELSE '' END,
             CASE source WHEN 'engagement' THEN 'ignored' ELSE 'a contact over no channel in particular' END),
         (6, 'no name', (SELECT string_agg(format('NOT @extschema@._is_name(%s)', n.name), ' OR ')
                         FROM unnest(names) AS n (name)),
@@ -7853,7 +8091,13 @@ BEGIN
             (5, 'customers', 'channel_names', false, s.customers_consents IS NOT NULL,
                 'customers: unknown channel in consents', 'refused; say what they mean: %s; null leaves them out'),
             (6, 'membership_log', 'memberships', false, true, 'membership_log: unknown membership',
-                'refused; say what they mean: %s; null is unknown')
+                'refused; say what they mean: %s; null is unknown'),
+            (7, 'targets', 'targets.kpi', false, true, 'target of an unknown KPI',
+                'stands without an actual; known are: '
+                || @extschema@._listed_known_words('targets.kpi', NULL::@extschema@.segment_policy)),
+            (8, 'costs', 'costs.purpose', false, true, 'costs of an unknown purpose',
+                'in no KPI; known are: '
+                || @extschema@._listed_known_words('costs.purpose', NULL::@extschema@.segment_policy))
         ) AS f (place, source, argument, are_stated_reasons, is_asked, finding, effect)
         CROSS JOIN LATERAL @extschema@._described_words(s, f.source, f.argument, policy, f.are_stated_reasons) AS d
         WHERE f.source = _audit_words.source AND f.is_asked
@@ -7861,7 +8105,97 @@ BEGIN
 END
 $words$;
 COMMENT ON FUNCTION _audit_words(segmentation_settings, text, segment_policy) IS
-    'Part of segmentations: kinds, channels and memberships of a source that are not known.';
+    'Part of segmentations: kinds, channels, memberships, KPIs and purposes of a source that are not known.';
+
+-- Campaigns that have groups, none of which is the holdout: everybody in them counts as contacted. Of a log without
+-- campaigns all groups are looked at together.
+CREATE FUNCTION _audit_holdouts(s segmentation_settings) RETURNS TABLE (
+    finding text, rows_found bigint, share numeric, example text, effect text
+)
+LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp
+AS $holdouts$
+BEGIN
+    IF s.contacts_group IS NULL THEN
+        RETURN;
+    END IF;
+    RETURN QUERY EXECUTE format(
+$sql$WITH groups AS (
+    SELECT g.*, bool_or(g.test_group = 'holdout') OVER (PARTITION BY g.campaign) AS has_holdout
+    FROM (
+        SELECT coalesce(%1$s, '') COLLATE "C" AS campaign, (%2$s) COLLATE "C" AS test_group,
+               (%3$s) COLLATE "C" AS written, count(*) AS n
+        FROM %4$s AS r WHERE %5$s GROUP BY 1, 2, 3
+    ) AS g
+    WHERE g.test_group <> ''%6$s
+), odd AS (
+    SELECT o.campaign, o.place, o.written, o.n, o.test_group, sum(o.n) OVER (PARTITION BY o.campaign) AS campaign_rows,
+           CASE WHEN o.place <= 20 THEN @extschema@._nearest_word(
+               'test_groups', o.test_group, NULL::@extschema@.segment_policy) END AS nearest
+    FROM (
+        SELECT g.*, row_number() OVER (PARTITION BY g.campaign ORDER BY g.n DESC, g.test_group, g.written) AS place
+        FROM groups AS g WHERE NOT g.has_holdout
+    ) AS o
+), listed AS (
+    SELECT concat_ws(': ', to_json(nullif(left(o.campaign, 40), '')), string_agg(
+               @extschema@._shown_word(o.test_group, o.n, o.nearest), ', ' ORDER BY o.place)) AS groups
+    FROM odd AS o WHERE o.place <= 20
+    GROUP BY o.campaign, o.campaign_rows ORDER BY o.campaign_rows DESC, o.campaign LIMIT 1
+)
+SELECT %7$L, count(DISTINCT o.campaign), round(count(DISTINCT o.campaign)::numeric
+           / (SELECT count(DISTINCT g.campaign) FROM groups AS g), 6),
+       (SELECT l.groups FROM listed AS l),
+       'everybody counts as contacted, and nothing is compared; ' || coalesce(
+           'say what they mean: test_groups => ' || quote_literal(%8$L::jsonb
+               || jsonb_object_agg(o.written, o.nearest) FILTER (WHERE o.nearest IS NOT NULL)),
+           'if a group was sent nothing, say which: test_groups => ''{"...": "holdout"}''')
+FROM odd AS o
+HAVING count(*) > 0$sql$,
+        @extschema@._text('r', s.contacts_campaign), @extschema@._word(s, 'contacts', 'test_groups', 'r'),
+        @extschema@._written(s, 'contacts', 'test_groups', 'r'), @extschema@._source_table(s, 'contacts'),
+        @extschema@._has_key(s, 'contacts', 'r'),
+        CASE WHEN s.contacts_campaign IS NULL THEN '' ELSE ' AND g.campaign <> ''''' END,
+        CASE WHEN s.contacts_campaign IS NULL THEN 'contacts: groups without a holdout'
+             ELSE 'campaign without a holdout' END, coalesce(s.test_groups, '{}'));
+END
+$holdouts$;
+COMMENT ON FUNCTION _audit_holdouts(segmentation_settings) IS
+    'Part of segmentations: campaigns with groups of which none is the holdout.';
+
+-- Addresses that somebody typed and over which nobody can be reached. An empty one is none. Examples show whose it is,
+-- and not what stands there.
+CREATE FUNCTION _audit_addresses(s segmentation_settings) RETURNS TABLE (
+    finding text, rows_found bigint, share numeric, example text, effect text
+)
+LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp
+AS $addresses$
+DECLARE
+    keys text := (SELECT string_agg(format('r.%I', k.name), ', ' ORDER BY k.place)
+                  FROM unnest(@extschema@._source_keys(s, 'customers')) WITH ORDINALITY AS k (name, place)
+                  WHERE k.name IS NOT NULL);
+    address record;
+BEGIN
+    FOR address IN
+        SELECT a.kind, format('r.%I::pg_catalog.text', a.column_name) AS as_text, a.arguments
+        FROM (VALUES ('e-mail', s.customers_email, '%s, NULL::text, NULL::text, NULL::text'),
+                     ('phone', s.customers_phone, 'NULL::text, %s, NULL::text, NULL::text'),
+                     ('postal address', s.customers_postal_address, 'NULL::text, NULL::text, %s, NULL::text'),
+                     ('LINE id', s.customers_line_id, 'NULL::text, NULL::text, NULL::text, %s'))
+            AS a (kind, column_name, arguments)
+        WHERE a.column_name IS NOT NULL
+    LOOP
+        RETURN QUERY
+            SELECT * FROM @extschema@._counted_findings(
+                format('%s AS r', @extschema@._source_table(s, 'customers')),
+                @extschema@._shown_row(keys),
+                ARRAY[format('customers: %s typed but unusable', address.kind)],
+                ARRAY[format('%s <> '''' AND @extschema@.reachable_channels(%s, NULL::jsonb) = ''{}''',
+                             @extschema@._trimmed(address.as_text), format(address.arguments, address.as_text))],
+                ARRAY['nobody is reached by it']);
+    END LOOP;
+END
+$addresses$;
+COMMENT ON FUNCTION _audit_addresses(segmentation_settings) IS
+    'Part of segmentations: addresses of customers that were typed and cannot be used.';
 
 -- What makes the answers of nearly everybody the same: orders that end long before the day that is asked for, and cuts
 -- for amounts of another currency. A few customers may well be alike.
@@ -7917,37 +8251,71 @@ $answers$;
 COMMENT ON FUNCTION _audit_answers(segmentation_settings, segment_policy) IS
     'Part of segmentations: what makes the answers of nearly everybody the same.';
 
--- What is odd about the attributes: values that are not known, and so many of them that reports by attribute get long.
-CREATE FUNCTION _audit_attributes(s segmentation_settings, order_rows text) RETURNS TABLE (
+-- The customers with their attributes from one source, as the reports by attribute count them: those of the customers'
+-- table and of the orders; of attributes of the first order those who have bought.
+CREATE FUNCTION _attribute_rows(s segmentation_settings, source text) RETURNS text
+LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp
+AS $rows$
+DECLARE
+    judged @extschema@.segmentation_settings := s;
+    keys text := @extschema@._key_list(s, 'r');
+BEGIN
+    IF source = 'customers' THEN
+        RETURN format('SELECT p.* FROM (SELECT %s%s FROM %s AS c WHERE %s) AS p '
+                      'FULL JOIN (SELECT DISTINCT %s FROM %s) AS h ON %s',
+            @extschema@._keys_as_in_orders(s, source, 'c'), @extschema@._source_attributes(s, source, 'c'),
+            @extschema@._source_table(s, source), @extschema@._has_key(s, source, 'c'), @extschema@._key_list(s, 'o'),
+            @extschema@._order_rows(s), @extschema@._same_key(s, 'h', 'p'));
+    END IF;
+    -- Orders that no history takes are findings of their own, and no errors here.
+    judged.order_filter := @extschema@._filter_with(
+        s, format('isfinite(o.%I) AND (o.%I - o.%2$I = 0) IS NOT FALSE', s.ordered_at, s.amount));
+    RETURN @extschema@._first_orders_sql(judged, NULL::text, format(
+        'SELECT %1$s, min(r.ordered_on) AS first_day FROM (%2$s) AS r WHERE %3$s GROUP BY %1$s '
+        'HAVING min(r.ordered_on) <= %4$L',
+        keys, @extschema@._orders_sql(judged),
+        CASE WHEN s.order_id IS NULL THEN '(r.amount < 0) IS NOT TRUE' ELSE 'r.is_purchase' END,
+        @extschema@._today(s, NULL::date)));
+END
+$rows$;
+COMMENT ON FUNCTION _attribute_rows(segmentation_settings, text) IS
+    'Part of segmentations: the SELECT of customers with their attributes, before anything is stored.';
+
+-- What is odd about the attributes: customers of whom a value is not known, and so many values that reports by
+-- attribute get long.
+CREATE FUNCTION _audit_attributes(s segmentation_settings) RETURNS TABLE (
     finding text, rows_found bigint, share numeric, example text, effect text
 )
 LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp
 AS $audit$
 DECLARE
-    attribute record;
-    unknown bigint;
-    known bigint;
-    total bigint;
+    list record;
+    counted record;
 BEGIN
-    FOR attribute IN SELECT * FROM @extschema@._attribute_columns(s) AS a ORDER BY a.place LOOP
-        EXECUTE format('SELECT count(*) FILTER (WHERE v.value = ''''), count(DISTINCT v.value), count(*)'
-                       ' FROM (SELECT coalesce(o.%I::pg_catalog.text, '''') AS value FROM %s) AS v', attribute.name,
-                       CASE attribute.source WHEN 'orders' THEN order_rows
-                           ELSE format('%s AS o', @extschema@._source_table(s, attribute.source)) END)
-            INTO unknown, known, total;
+    FOR list IN
+        SELECT a.source, array_agg(a.name ORDER BY a.place) AS names,
+               string_agg(format('count(*) FILTER (WHERE coalesce(v.%I::pg_catalog.text, '''') = '''')', a.name), ', '
+                          ORDER BY a.place) AS unknown,
+               string_agg(format('count(DISTINCT coalesce(v.%I::pg_catalog.text, ''''))', a.name), ', '
+                          ORDER BY a.place) AS known
+        FROM @extschema@._attribute_columns(s) AS a GROUP BY a.source ORDER BY a.source
+    LOOP
+        EXECUTE format('SELECT ARRAY[%s] AS unknown, ARRAY[%s] AS known, count(*) AS total FROM (%s) AS v',
+                       list.unknown, list.known, @extschema@._attribute_rows(s, list.source)) INTO counted;
         RETURN QUERY
-            SELECT f.finding, f.rows_found, round(f.rows_found::numeric / total, 6), quote_ident(attribute.name),
+            SELECT f.finding, f.rows_found, round(f.rows_found::numeric / counted.total, 6), quote_ident(n.name),
                    f.effect
-            FROM (VALUES
-                ('attribute not known', unknown, 0, 'counted under the empty value'),
-                ('attribute with many values', known, 1000,
+            FROM unnest(list.names, counted.unknown, counted.known) WITH ORDINALITY AS n (name, unknown, known, place)
+            CROSS JOIN LATERAL (VALUES
+                ('attribute not known', n.unknown, 0, 'counted under the empty value'),
+                ('attribute with many values', n.known, 1000,
                     'as many rows in the reports by attribute: leave them out (views), or group the values in a view')
             ) AS f (finding, rows_found, at_most, effect)
-            WHERE f.rows_found > f.at_most;
+            WHERE f.rows_found > f.at_most ORDER BY n.place;
     END LOOP;
 END
 $audit$;
-COMMENT ON FUNCTION _audit_attributes(segmentation_settings, text) IS
+COMMENT ON FUNCTION _audit_attributes(segmentation_settings) IS
     'Part of segmentations: what is odd about the attributes.';
 
 -- What is odd about the log of memberships. Shares are of its rows, and of customers where these are counted.
@@ -8024,9 +8392,33 @@ $memberships$;
 COMMENT ON FUNCTION _audit_memberships(segmentation_settings) IS
     'Part of segmentations: what is odd about the log of memberships.';
 
--- What is odd about the shop's tables, by the same settings as a segmentation. What a policy will learn is not known
--- yet.
-CREATE FUNCTION _audit(s segmentation_settings) RETURNS TABLE (
+-- Days that are those of a time zone that nobody named, where it is that of a server and of no shop.
+CREATE FUNCTION _audit_time_zone(s segmentation_settings, given jsonb, order_rows text) RETURNS TABLE (
+    finding text, rows_found bigint, share numeric, example text, effect text
+)
+LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp
+AS $zone$
+BEGIN
+    IF given ? 'time_zone'
+        OR s.time_zone !~* '^(etc/)?(utc|uct|gmt|gmt[-+]?0|zulu|universal|greenwich)$' OR NOT EXISTS (
+        SELECT FROM pg_attribute AS a
+        WHERE a.attrelid = @extschema@._source_table(s, 'orders') AND a.attname = s.ordered_at
+            AND @extschema@._base_type(a.atttypid) = 'timestamptz'::regtype
+    ) THEN
+        RETURN;
+    END IF;
+    RETURN QUERY EXECUTE format(
+$sql$SELECT 'days are those of UTC', count(o.%1$I), round(count(o.%1$I)::numeric / count(*), 6), max(o.%1$I)::text,
+       'it is the session''s time zone, and none was named; name that of the shop: time_zone => ''Asia/Tokyo'''
+FROM %2$s HAVING count(o.%1$I) > 0$sql$, s.ordered_at, order_rows);
+END
+$zone$;
+COMMENT ON FUNCTION _audit_time_zone(segmentation_settings, jsonb, text) IS
+    'Part of segmentations: moments of orders whose days are those of UTC though nobody said so.';
+
+-- What is odd about the shop's tables, by the same settings as a segmentation; given is the document of arguments.
+-- What a policy will learn is not known yet.
+CREATE FUNCTION _audit(s segmentation_settings, given jsonb) RETURNS TABLE (
     finding text, rows bigint, share numeric, example text, effect text
 )
 LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp
@@ -8046,7 +8438,13 @@ DECLARE
     name text;
     other record;
 BEGIN
+    RETURN QUERY EXECUTE format(
+        'SELECT ''no orders'', 0::bigint, NULL::numeric, %L, %L WHERE NOT EXISTS (SELECT FROM %s AND o.%I IS NOT NULL)',
+        relation, 'nobody has bought anything; look at the table, its columns and order_filter',
+        @extschema@._order_rows(s), s.ordered_at);
+    RETURN QUERY SELECT * FROM @extschema@._audit_time_zone(s, given, order_rows);
     RETURN QUERY SELECT * FROM @extschema@._audit_rows(s, order_rows);
+    RETURN QUERY SELECT * FROM @extschema@._audit_spellings(s);
 
     -- Rows that repeat another one in all that counts.
     RETURN QUERY EXECUTE
@@ -8091,6 +8489,18 @@ FROM (SELECT count(*) AS n, ROW(%1$s, %2$s, sum(o.%3$I)) AS example,
                 @extschema@._key_list(s, 'o'), day, s.amount, s.order_id)
             || format(' FROM %s GROUP BY %s, o.%I, %s) AS d HAVING bool_or(d.is_later)',
                       order_rows, @extschema@._key_list(s, 'o'), s.order_id, day);
+
+        -- An order that was taken back on its day.
+        RETURN QUERY EXECUTE format(
+$sql$SELECT 'orders that sum to zero', count(*) FILTER (WHERE d.is_nothing),
+       round(count(*) FILTER (WHERE d.is_nothing)::numeric / count(*), 6),
+       min(CAST(d.example AS text)) FILTER (WHERE d.is_nothing),
+       'an order that adds nothing to monetary; a view over the orders can leave them out'
+FROM (SELECT ROW(%1$s, o.%2$I, %3$s) AS example, sum(%4$s) = 0 AND bool_or(o.%5$I < 0) AS is_nothing
+      FROM %6$s AND o.%2$I IS NOT NULL AND %3$s IS NOT NULL GROUP BY %1$s, o.%2$I, %3$s) AS d
+HAVING bool_or(d.is_nothing)$sql$,
+            @extschema@._key_list(s, 'o'), s.order_id, day, @extschema@._finite('o', s.amount), s.amount,
+            @extschema@._order_rows(s));
     END IF;
 
     IF s.currency IS NOT NULL THEN
@@ -8102,17 +8512,26 @@ FROM (SELECT o.%I::text AS currency, count(*) AS n FROM %s GROUP BY 1) AS d
 HAVING count(*) > 1$sql$, s.currency, order_rows);
     END IF;
     RETURN QUERY SELECT * FROM @extschema@._audit_answers(s, policy);
-    FOR other IN SELECT * FROM @extschema@._sources(s) AS t
-                 WHERE t.source IN ('engagement', 'contacts', 'membership_log', 'customers')
-                     AND t.relation IS NOT NULL LOOP
-        RETURN QUERY SELECT * FROM @extschema@._audit_source_rows(s, other.source);
+    FOR other IN SELECT t.*, t.source NOT IN ('targets', 'costs') AS has_customers
+                 FROM @extschema@._sources(s) AS t
+                 WHERE t.source <> 'orders' AND t.relation IS NOT NULL LOOP
+        IF other.has_customers THEN
+            RETURN QUERY SELECT * FROM @extschema@._audit_source_rows(s, other.source);
+        END IF;
         RETURN QUERY SELECT * FROM @extschema@._audit_words(s, other.source, policy);
-        RETURN QUERY SELECT * FROM @extschema@._audit_strangers(s, other.source);
+        IF other.has_customers THEN
+            RETURN QUERY SELECT * FROM @extschema@._audit_strangers(s, other.source);
+        END IF;
     END LOOP;
+    RETURN QUERY SELECT * FROM @extschema@._audit_addresses(s);
+    RETURN QUERY
+        SELECT 'customers: consents that cannot be read', u.rows, u.share, u.listed,
+               'refused: a consent is true, false or null; a view over the table can write it so'
+        FROM @extschema@._unreadable_consents(s) AS u;
     -- Consents that are not known have no channels.
     IF s.customers IS NOT NULL AND (s.customers_consents IS NULL OR NOT EXISTS (
         SELECT FROM @extschema@._unknown_words(s, 'customers', 'channel_names', NULL::@extschema@.segment_policy)
-    )) THEN
+    ) AND NOT EXISTS (SELECT FROM @extschema@._unreadable_consents(s))) THEN
         RETURN QUERY EXECUTE format(
 $sql$SELECT 'customer without contact address', count(*) FILTER (WHERE p.channels = '{}'),
        round(count(*) FILTER (WHERE p.channels = '{}')::numeric / count(*), 6),
@@ -8121,10 +8540,11 @@ $sql$SELECT 'customer without contact address', count(*) FILTER (WHERE p.channel
 FROM (%s) AS p
 HAVING count(*) FILTER (WHERE p.channels = '{}') > 0$sql$, @extschema@._key_list(s, 'p'), @extschema@._profiles_sql(s));
     END IF;
+    RETURN QUERY SELECT * FROM @extschema@._audit_holdouts(s);
     RETURN QUERY SELECT * FROM @extschema@._audit_campaigns(s);
     RETURN QUERY SELECT * FROM @extschema@._audit_kpis(s);
     RETURN QUERY SELECT * FROM @extschema@._audit_memberships(s);
-    RETURN QUERY SELECT * FROM @extschema@._audit_attributes(s, order_rows);
+    RETURN QUERY SELECT * FROM @extschema@._audit_attributes(s);
     IF EXISTS (SELECT FROM pg_class AS r WHERE r.oid = relation AND r.relkind IN ('r', 'p', 'm'))
         AND NOT @extschema@._an_index_leads_with(relation, @extschema@._keys(s)) THEN
         RETURN QUERY SELECT 'no index leads with the customer', NULL::bigint, NULL::numeric,
@@ -8133,7 +8553,8 @@ HAVING count(*) FILTER (WHERE p.channels = '{}') > 0$sql$, @extschema@._key_list
     END IF;
 END
 $audit$;
-COMMENT ON FUNCTION _audit(segmentation_settings) IS 'Part of segmentations: what is odd about the shop''s tables.';
+COMMENT ON FUNCTION _audit(segmentation_settings, jsonb) IS
+    'Part of segmentations: what is odd about the shop''s tables.';
 
 CREATE FUNCTION _an_index_leads_with(relation regclass, keys text[]) RETURNS boolean
 LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp
@@ -8161,48 +8582,54 @@ $show$;
 COMMENT ON FUNCTION _show_finding(segmentation_settings, text, bigint, numeric, text, text) IS
     'Part of segmentations: shows a finding of the audit as a notice.';
 
--- The audit in the language of the segmentation. Every text that can be found stands in src/audit.rs in both.
-CREATE FUNCTION _audit_in_language(s segmentation_settings) RETURNS TABLE (
+-- The audit in the language that is asked for. Every text that can be found stands in src/audit.rs in both.
+CREATE FUNCTION _audit_in_language(given jsonb) RETURNS TABLE (
     finding text, rows bigint, share numeric, example text, effect text
 )
-LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp
+LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp
 AS $audit$
-    SELECT @extschema@._audit_text(a.finding, s.lang), a.rows, a.share, a.example,
-           @extschema@._audit_text(a.effect, s.lang)
-    FROM @extschema@._audit(s) AS a
+DECLARE
+    s @extschema@.segmentation_settings :=
+        @extschema@._checked_settings(NULL::@extschema@.segmentation_settings, given);
+BEGIN
+    RETURN QUERY
+        SELECT @extschema@._audit_text(a.finding, s.lang), a.rows, a.share, a.example,
+               @extschema@._audit_text(a.effect, s.lang)
+        FROM @extschema@._audit(s, given) AS a;
+END
 $audit$;
-COMMENT ON FUNCTION _audit_in_language(segmentation_settings) IS
-    'Part of segmentations: what is odd about the orders, in the language of the segmentation.';
+COMMENT ON FUNCTION _audit_in_language(jsonb) IS
+    'Part of segmentations: what is odd about the shop''s tables, in the language that is asked for.';
 
-CREATE FUNCTION _show_audit(s segmentation_settings) RETURNS void
+CREATE FUNCTION _show_audit(s segmentation_settings, given jsonb) RETURNS void
 LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp
 AS $show$
 BEGIN
     -- The only finding that counts no rows is the missing index, which only tracking uses.
     PERFORM @extschema@._show_finding(s, a.finding, a.rows, a.share, a.example, a.effect)
-    FROM @extschema@._audit(s) AS a WHERE a.rows IS NOT NULL OR s.track = 'trigger';
+    FROM @extschema@._audit(s, given) AS a WHERE a.rows IS NOT NULL OR s.track = 'trigger';
 END
 $show$;
-COMMENT ON FUNCTION _show_audit(segmentation_settings) IS
+COMMENT ON FUNCTION _show_audit(segmentation_settings, jsonb) IS
     'Part of segmentations: shows what is odd about the shop''s tables as notices.';
 
--- Kinds that count for nothing are said at every refresh, because nothing else would show that they do not count.
-CREATE FUNCTION _show_unknown_kinds(s segmentation_settings) RETURNS void
+-- Kinds, KPIs and purposes that count for nothing are said at every refresh, because nothing else would show that they
+-- do not count.
+CREATE FUNCTION _show_unknown_words(s segmentation_settings) RETURNS void
 LANGUAGE plpgsql VOLATILE SET search_path = pg_catalog, pg_temp
 AS $show$
 DECLARE
     policy @extschema@.segment_policy;
 BEGIN
-    IF s.engagement IS NULL THEN
-        RETURN;
-    END IF;
     EXECUTE format('SELECT policy FROM %s', @extschema@._lock_and_check(s, 'status', 'ACCESS SHARE MODE')) INTO policy;
     PERFORM @extschema@._show_finding(s, w.finding, w.rows_found, w.share, w.example, w.effect)
-    FROM @extschema@._audit_words(s, 'engagement', policy) AS w;
+    FROM @extschema@._sources(s) AS t
+    CROSS JOIN LATERAL @extschema@._audit_words(s, t.source, policy) AS w
+    WHERE t.source IN ('engagement', 'targets', 'costs') AND t.relation IS NOT NULL;
 END
 $show$;
-COMMENT ON FUNCTION _show_unknown_kinds(segmentation_settings) IS
-    'Part of segmentations: shows kinds of events that are not known as notices.';
+COMMENT ON FUNCTION _show_unknown_words(segmentation_settings) IS
+    'Part of segmentations: shows kinds of events, KPIs and purposes that are not known as notices.';
 /* </end connected objects> */
 
 /* <begin connected objects> */
@@ -8384,6 +8811,33 @@ $build$;
 COMMENT ON FUNCTION _build(segmentation_settings, boolean) IS
     'Part of segmentations: makes and fills the tables and views.';
 
+-- Views that read relations of a segmentation, directly or through other views, and are none of its own: what to do
+-- with them before it is dropped or made anew.
+CREATE FUNCTION _how_to_keep_what_stands_on(s segmentation_settings) RETURNS text
+LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp
+AS $keep$
+    WITH RECURSIVE ours AS (
+        SELECT to_regclass(@extschema@._relation(s, r.suffix))::oid AS relation FROM @extschema@._relations(s) AS r
+    ), reading AS (
+        SELECT o.relation FROM ours AS o WHERE o.relation IS NOT NULL
+        UNION
+        SELECT w.ev_class
+        FROM reading AS r
+        JOIN pg_depend AS d ON d.refclassid = 'pg_class'::regclass AND d.refobjid = r.relation
+            AND d.classid = 'pg_rewrite'::regclass
+        JOIN pg_rewrite AS w ON w.oid = d.objid
+    )
+    SELECT 'Keep what stands on it, then drop it, call this again, and make it again'
+        || coalesce(': ' || string_agg(format('SELECT pg_get_viewdef(%L::regclass)', v.name), '; ' ORDER BY v.name), '')
+        || '.'
+    FROM (
+        SELECT r.relation::regclass::text AS name FROM reading AS r
+        WHERE r.relation NOT IN (SELECT o.relation FROM ours AS o WHERE o.relation IS NOT NULL)
+    ) AS v
+$keep$;
+COMMENT ON FUNCTION _how_to_keep_what_stands_on(segmentation_settings) IS
+    'Part of segmentations: what to do with the views of others that stand on its relations.';
+
 -- Drops what the settings asked for. Without CASCADE: a view that somebody else has put on one of the relations is not
 -- lost unnoticed.
 CREATE FUNCTION _drop_relations(s segmentation_settings, and_settings boolean) RETURNS void
@@ -8392,12 +8846,22 @@ SET client_min_messages = warning -- no notices about what does not exist
 AS $drop$
 DECLARE
     part record;
+    message text;
+    detail text;
 BEGIN
-    FOR part IN SELECT * FROM @extschema@._relations(s) AS r
-                WHERE r.is_wanted AND (and_settings OR r.suffix NOT IN ('settings', 'policies', 'noted'))
-                ORDER BY r.place DESC LOOP
-        EXECUTE format('DROP %s IF EXISTS %s', part.kind, @extschema@._relation(s, part.suffix));
-    END LOOP;
+    BEGIN
+        FOR part IN SELECT * FROM @extschema@._relations(s) AS r
+                    WHERE r.is_wanted AND (and_settings OR r.suffix NOT IN ('settings', 'policies', 'noted'))
+                    ORDER BY r.place DESC LOOP
+            EXECUTE format('DROP %s IF EXISTS %s', part.kind, @extschema@._relation(s, part.suffix));
+        END LOOP;
+    EXCEPTION WHEN dependent_objects_still_exist THEN
+        -- PostgreSQL's own hint would drop what stands on it.
+        GET STACKED DIAGNOSTICS message = MESSAGE_TEXT, detail = PG_EXCEPTION_DETAIL;
+        RAISE EXCEPTION 'segmentation "%": %', s.name, message
+            USING ERRCODE = 'dependent_objects_still_exist', DETAIL = detail,
+                  HINT = @extschema@._how_to_keep_what_stands_on(s);
+    END;
     -- Triggers are taken off last, because their lock keeps readers and writers of the orders out until the commit.
     IF and_settings THEN
         PERFORM @extschema@._stop_tracking(s);
@@ -8559,7 +9023,7 @@ BEGIN
             USING ERRCODE = 'duplicate_table', HINT = 'Choose another name, or another schema.';
     END IF;
     PERFORM @extschema@._refuse_early(s);
-    PERFORM @extschema@._show_audit(s);
+    PERFORM @extschema@._show_audit(s, given);
     PERFORM @extschema@._create_settings(s);
     PERFORM @extschema@._create_policies(s);
     PERFORM @extschema@._build_or_refresh(s, 'build', NULL::boolean, NULL::date, true);
@@ -8636,7 +9100,11 @@ BEGIN
     ELSE
         PERFORM @extschema@._drop_relations(old, false);
         PERFORM @extschema@._build_or_refresh(s, 'build', NULL::boolean, NULL::date, given ? 'policy');
-        PERFORM @extschema@._show_unknown_kinds(s);
+        PERFORM @extschema@._show_unknown_words(s);
+    END IF;
+    IF given ?| '{targets,targets_columns,costs,costs_columns}' THEN
+        PERFORM @extschema@._show_finding(s, k.finding, k.rows, k.share, k.example, k.effect)
+        FROM @extschema@._audit_kpis(s) AS k;
     END IF;
     RETURN name;
 END
@@ -8760,8 +9228,7 @@ $sql$CREATE FUNCTION @extschema@.audit_orders(%s)
     RETURNS TABLE (finding text, rows bigint, share numeric, example text, effect text)
 LANGUAGE sql STABLE SECURITY INVOKER SET search_path = pg_catalog, pg_temp
 AS $audit$
-    SELECT * FROM @extschema@._audit_in_language(
-        @extschema@._checked_settings(NULL::@extschema@.segmentation_settings, %s))
+    SELECT * FROM @extschema@._audit_in_language(%s)
 $audit$$sql$, of_audit, given_to_audit);
 END
 $declare$;
@@ -8787,7 +9254,7 @@ CREATE  FUNCTION "state_since"(
 	"membership" text DEFAULT NULL, /* Option < Membership > */
 	"memberships" membership_history DEFAULT NULL /* Option < MembershipHistory > */
 ) RETURNS date /* Option < Day > */
-IMMUTABLE PARALLEL SAFE COST 1000
+IMMUTABLE PARALLEL SAFE COST 100
 LANGUAGE c /* Rust */
 AS 'MODULE_PATHNAME', 'state_since_wrapper';
 /* </end connected objects> */
@@ -8993,7 +9460,7 @@ ALTER FUNCTION due_step_reasons() ROWS 11;
 ALTER FUNCTION ab_verdicts() ROWS 3;
 ALTER FUNCTION ab_factors() ROWS 3;
 ALTER FUNCTION kpis() ROWS 20;
-ALTER FUNCTION customer_columns() ROWS 33;
+ALTER FUNCTION customer_columns() ROWS 36;
 ALTER FUNCTION _view_columns() ROWS 187;
 ALTER FUNCTION _source_columns() ROWS 40;
 ALTER FUNCTION _known_words(text, segment_policy) ROWS 20;
@@ -9401,8 +9868,10 @@ COMMENT ON FUNCTION _choose_column(text, text, text[], text[], boolean[], boolea
     'Part of segmentations: which of a table''s columns has a role, by its name or guessed; found, absent, ambiguous, missing, unknown or unfit.';
 COMMENT ON FUNCTION _is_called_like_an_order_number(text) IS
     'Part of segmentations: whether a column is called as order numbers often are.';
+COMMENT ON FUNCTION _role_of_name(text, text) IS
+    'Part of segmentations: what in a source a column of this name usually is; NULL where it tells nothing, or several.';
 COMMENT ON FUNCTION _known_words(text, segment_policy) IS
-    'Part of segmentations: the words that are known under a policy where a shop may have its own; the argument is engagement_kinds, memberships or channel_names.';
+    'Part of segmentations: the words that are known under a policy where a shop may have its own; the argument is engagement_kinds, memberships, channel_names, test_groups, targets.kpi or costs.purpose.';
 COMMENT ON FUNCTION _nearest_word(text, text, segment_policy) IS
     'Part of segmentations: the known word that another one most probably means; NULL where none is near.';
 COMMENT ON FUNCTION _is_name(text) IS

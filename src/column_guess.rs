@@ -301,6 +301,12 @@ impl Role {
         if choice == Choice::None && (self.is_required || like_orders.is_some()) { Choice::Missing } else { choice }
     }
 
+    /// The role of a source's columns that a column of this name is guessed to be; `None` where it tells nothing, or several.
+    pub fn called(source: &str, name: &str) -> Option<&'static Role> {
+        let mut called = ROLES.iter().filter(|role| role.source.name() == source && role.is_called(name));
+        called.next().filter(|_| called.next().is_none())
+    }
+
     fn is_called(&self, name: &str) -> bool {
         self.names.iter().any(|names| is_one_of(name, names))
     }
@@ -378,6 +384,17 @@ mod tests {
                     "{name}: {table:?}"
                 );
             }
+        }
+    }
+
+    #[test]
+    fn a_role_is_known_by_the_names_of_its_columns() {
+        let called = |source, name| Role::called(source, name).map(|role| role.name);
+        assert_eq!(called("contacts", "test_group"), Some("group"));
+        assert_eq!(called("contacts", "Sent_At"), Some("contacted_at"));
+        assert_eq!(called("orders", "顧客ID"), Some("customer"));
+        for (source, name) in [("contacts", "body"), ("contacts", ""), ("orders", "order_no"), ("nothing", "amount")] {
+            assert_eq!(called(source, name), None, "{source}.{name}");
         }
     }
 

@@ -1,4 +1,16 @@
 //! One customer on one day: everything that can be said of her, from her histories and the policy.
+//!
+//! | file | what it holds |
+//! |---|---|
+//! | `customer.rs` | what can be asked of her |
+//! | `customer/walk.rs` | her on ever later days |
+//! | `customer/since.rs` | since when she is in her state |
+
+mod since;
+mod walk;
+
+pub use since::Since;
+pub use walk::{Walk, asked_when_due};
 
 use std::cell::OnceCell;
 
@@ -12,7 +24,7 @@ use crate::dormancy::{DormancyCategory, DormancyReason, ReasonDecision};
 use crate::engagement::EngagementHistory;
 use crate::error::Result;
 use crate::facts::Facts;
-use crate::history::{NO_PURCHASES, PurchaseHistory, Purchases, average_order_value};
+use crate::history::{PurchaseHistory, Purchases, average_order_value};
 use crate::host;
 use crate::lifecycle::{self, LifecycleState, PurchaseStage, Rhythm, StateDecision};
 use crate::membership::{KnownMembership, Membership};
@@ -50,11 +62,19 @@ impl<'a> Customer<'a> {
         engagement: Option<&'a EngagementHistory>,
         membership: impl Into<KnownMembership<'a>>,
     ) -> Self {
-        let history = history.unwrap_or(&NO_PURCHASES);
-        let memberships = membership.into();
-        // Whether a gap was an absence is asked on its last day: she may come back to the membership when she buys.
-        let gaps =
-            history.gaps_with_ends(as_of).map(|(days, end)| (days, end.plus(-1).and_then(|day| memberships.on(day))));
+        Walk::new(history, policy, engagement, membership).on(as_of)
+    }
+
+    /// The customer that a walk has come to: her purchases with the sum of all amounts, and her rhythm, are those of `as_of`.
+    fn walked_to(
+        as_of: Day,
+        history: &'a PurchaseHistory,
+        policy: &'a Policy,
+        engagement: Option<&'a EngagementHistory>,
+        memberships: KnownMembership<'a>,
+        (purchases, amount): (Option<Purchases>, i128),
+        rhythm: Rhythm,
+    ) -> Self {
         Customer {
             history,
             as_of,
@@ -62,17 +82,46 @@ impl<'a> Customer<'a> {
             policy,
             engagement,
             memberships,
-            purchases: history.purchases(as_of),
-            monetary: history.monetary(as_of),
-            rhythm: Rhythm::walk(gaps, &policy.lifecycle, memberships.on(as_of)),
+            purchases,
+            monetary: Decimal::new(amount, history.scale()),
+            rhythm,
             scores: OnceCell::new(),
             countdown: Countdown::default(),
         }
     }
 
-    /// The same customer on a later day if nothing more happens until then.
-    pub fn on_later_day(&self, day: Day) -> Self {
+    /// A walk through her life.
+    fn walk(&self) -> Walk<'a> {
+        Walk::new(Some(self.history), self.policy, self.engagement, self.memberships)
+    }
+
+    /// The same customer on another day, where nothing happens between it and hers, or nothing is to have happened.
+    pub fn on_another_day(&self, day: Day) -> Self {
         Customer { as_of: day, scores: OnceCell::new(), countdown: Countdown::default(), ..self.clone() }
+    }
+
+    /// The last day up to `day` on which something happened that she is judged by.
+    fn last_happening(&self, day: Day) -> Option<Day> {
+        let bought = self.history.until(day).last().map(|entry| entry.day);
+        let did = self.engagement.and_then(|engagement| engagement.last_until(day));
+        bought.max(did).max(self.memberships.last_until(day))
+    }
+
+    /// The first day after those that are known on which something happens that she is judged by.
+    fn next_happening(&self) -> Option<Day> {
+        let does = self.engagement.and_then(|engagement| engagement.first_after(self.known_until));
+        let buys = self.history.first_after(self.known_until);
+        [buys, does, self.memberships.first_after(self.known_until)].into_iter().flatten().min()
+    }
+
+    /// The first day after hers on which a state, segment or tier that she was asked for may be another; `None`: never.
+    pub fn labels_hold_until(&self) -> Option<Day> {
+        self.next_happening().into_iter().chain(self.next_told()).min()
+    }
+
+    /// The first day on which one of the comparisons made so far comes out differently.
+    fn next_told(&self) -> Option<Day> {
+        self.as_of.plus(self.countdown.days()?)
     }
 
     /// The same customer as she was seen on an earlier day.
@@ -256,7 +305,10 @@ impl<'a> Customer<'a> {
         let Some(recency) = self.recency() else {
             return LifecycleState::Prospect;
         };
-        let is_vip = || self.vip_tier() == VipTier::Vip;
+        // A tie to the shop is looked for only where she is a candidate.
+        let buying = self.candidate_facts(self.as_of, self.monetary);
+        let is_candidate = || buying.is_some_and(|buying| buying.is_candidate(&self.policy.vip, &self.countdown));
+        let is_vip = || is_candidate() && self.vip_tier() == VipTier::Vip;
         lifecycle::state_of_buyer(recency, self.frequency(), &self.rhythm, &self.policy.lifecycle, is_vip)
     }
 
@@ -306,12 +358,12 @@ impl<'a> Customer<'a> {
     ///
     /// The answer must be found by comparisons that tell the countdown: only the days that they tell are looked at.
     fn next_change_of<T: PartialEq>(&self, answer: impl Fn(&Self) -> T) -> Option<Day> {
-        let mut seen = self.on_later_day(self.as_of);
+        let mut seen = self.on_another_day(self.as_of);
         let now = answer(&seen);
         loop {
             // A look at a million events for each of a million days takes its time.
             host::check();
-            seen = self.on_later_day(seen.as_of.plus(seen.countdown.days()?)?);
+            seen = self.on_another_day(seen.next_told()?);
             if answer(&seen) != now {
                 return Some(seen.as_of);
             }
@@ -386,7 +438,8 @@ impl<'a> Customer<'a> {
     /// As [`facts`](Self::facts).
     pub fn answers(&self, contact: ContactFacts<'a>) -> Result<(Facts<'a>, NextStep<'a>)> {
         // What she was asked before has told her countdown too.
-        let facts = self.on_later_day(self.as_of).facts(contact)?;
+        let facts = self.on_another_day(self.as_of).facts(contact)?;
+        let since = self.since();
         let step = NextStep::of(&facts, &self.policy.next_action);
         let mut answers = Facts {
             next_action: Some(step.action()),
@@ -395,6 +448,8 @@ impl<'a> Customer<'a> {
             action_channel: step.channel(&facts),
             action_due_on: step.due_on(&facts),
             action_after_wait: step.after_wait(&facts),
+            state_since: since.map(|since| since.since),
+            previous_state: since.map(|since| since.previous),
             next_transition_on: self.next_transition_on(),
             ..facts
         };
@@ -407,13 +462,8 @@ impl<'a> Customer<'a> {
     ///
     /// Until then the same comparisons are made, with the same outcomes: so on each day before it is the same day.
     fn next_change_on(&self, facts: &Facts) -> Option<Day> {
-        let known = [
-            self.history.first_after(self.known_until),
-            self.engagement.and_then(|engagement| engagement.first_after(self.known_until)),
-            self.memberships.first_after(self.known_until),
-            facts.calendar.and_then(|calendar| calendar.next_known_on()),
-            facts.countdown.days().and_then(|days| self.as_of.plus(days)),
-        ];
-        known.into_iter().flatten().min()
+        let contacted = facts.calendar.and_then(|calendar| calendar.next_known_on());
+        let told = facts.countdown.days().and_then(|days| self.as_of.plus(days));
+        [self.next_happening(), contacted, told].into_iter().flatten().min()
     }
 }

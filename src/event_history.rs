@@ -104,6 +104,12 @@ impl<K: Key> EventHistory<K> {
         self.keys.iter().filter_map(|(_, days)| next(days)).min()
     }
 
+    /// The last day up to `day` that has an entry.
+    pub fn last_until(&self, day: Day) -> Option<Day> {
+        let last = |days: &Days| days[..days.partition_point(|&(on, _)| on <= day)].last().map(|&(on, _)| on);
+        self.keys.iter().filter_map(|(_, days)| last(days)).max()
+    }
+
     /// The keys with their days, in order.
     pub(crate) fn by_key(&self) -> &[(K, Vec<(Day, u32)>)] {
         &self.keys

@@ -57,7 +57,7 @@ pub fn explain<'a>(customer: &Customer<'a>, contact: ContactFacts<'a>) -> Result
         "action_channel": step.channel_reasons(&facts),
         "action_due_on": step.due_reasons(&facts),
         "next_transition_on": facts.next_transition_on.map(|on| {
-            json!({ "on": on, "to_state": customer.on_later_day(on).lifecycle_state() })
+            json!({ "on": on, "to_state": customer.on_another_day(on).lifecycle_state() })
         }),
     }))
 }

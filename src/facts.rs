@@ -91,6 +91,10 @@ pub struct Facts<'a> {
     pub action_due_on: Option<Day>,
     /// What the rules say behind a step that waits; `None` where nothing waits.
     pub action_after_wait: Option<&'a str>,
+    /// First day of the lifecycle state.
+    pub state_since: Option<Day>,
+    /// The lifecycle state before.
+    pub previous_state: Option<LifecycleState>,
     /// The first day on which the lifecycle state is another if nothing more happens.
     pub next_transition_on: Option<Day>,
     /// A day before which nothing changes but what counts days, if nothing more is entered.

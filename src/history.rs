@@ -216,16 +216,8 @@ impl PurchaseHistory {
 
     /// Days between consecutive purchase days up to `as_of`, oldest first.
     pub fn gaps(&self, as_of: Day) -> impl Iterator<Item = i64> {
-        self.gaps_with_ends(as_of).map(|(days, _)| days)
-    }
-
-    /// The same, each with the purchase day that ended it.
-    pub fn gaps_with_ends(&self, as_of: Day) -> impl Iterator<Item = (i64, Day)> {
-        let purchase_days = || self.until(as_of).iter().filter(|entry| entry.is_purchase_day());
-        purchase_days().zip(purchase_days().skip(1)).map(|(earlier, later)| {
-            let (earlier, later) = (earlier.day, later.day);
-            (later.days_since(earlier), later)
-        })
+        let purchase_days = || self.until(as_of).iter().filter(|entry| entry.is_purchase_day()).map(|entry| entry.day);
+        purchase_days().zip(purchase_days().skip(1)).map(|(earlier, later)| later.days_since(earlier))
     }
 
     /// The median gap between consecutive purchase days, as percentile_cont(0.5) defines it; `None` without a gap.
@@ -262,27 +254,38 @@ pub struct Purchases {
 
 impl Purchases {
     fn of(days: &[PurchaseDay]) -> Option<Self> {
-        let mut purchase_days = days.iter().filter(|entry| entry.is_purchase_day());
-        let first = purchase_days.next()?;
-        let mut facts = Purchases {
+        let mut purchases = None;
+        for entry in days.iter().filter(|entry| entry.is_purchase_day()) {
+            Self::count(&mut purchases, entry);
+        }
+        purchases
+    }
+
+    /// Counts one more purchase day, which comes after all those that are counted.
+    pub fn count(purchases: &mut Option<Self>, entry: &PurchaseDay) {
+        match purchases {
+            Some(purchases) => {
+                purchases.previous = Some(purchases.last);
+                purchases.last = entry.day;
+                purchases.earlier_amount += purchases.last_amount;
+                purchases.add(entry);
+            }
+            None => purchases.insert(Self::none_yet(entry.day)).add(entry),
+        }
+    }
+
+    fn none_yet(first: Day) -> Self {
+        Purchases {
             orders: 0,
             purchase_days: 0,
-            first: first.day,
-            last: first.day,
+            first,
+            last: first,
             previous: None,
             discounted: 0,
             discount_known: 0,
             last_amount: 0,
             earlier_amount: 0,
-        };
-        facts.add(first);
-        for entry in purchase_days {
-            facts.previous = Some(facts.last);
-            facts.last = entry.day;
-            facts.earlier_amount += facts.last_amount;
-            facts.add(entry);
         }
-        Some(facts)
     }
 
     fn add(&mut self, entry: &PurchaseDay) {

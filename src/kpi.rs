@@ -6,7 +6,7 @@
 
 mod list;
 
-pub use list::{Kpi, Unit};
+pub use list::{Kpi, PURPOSES, Unit};
 
 use chrono::{Datelike, Days, Months, NaiveDate};
 

@@ -195,6 +195,33 @@ impl Gap {
     }
 }
 
+/// A customer's gaps, counted in order of time.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Gaps {
+    last: Option<Gap>,
+    counted: i64,
+    counted_days: i64,
+}
+
+impl Gaps {
+    /// Counts the next gap: its days, and the membership that ruled at its end.
+    pub fn count(&mut self, days: i64, policy: &Lifecycle, membership: Option<Membership>) {
+        let gap = Gap { days, dormant_limit: limits(self.counted, self.counted_days, policy, membership).dormant };
+        self.last = Some(gap);
+        if policy.cycle == Cycle::Own {
+            self.counted += 1;
+            self.counted_days += days.min(gap.dormant_limit);
+        }
+    }
+
+    /// What they say about the limits, with the membership that rules now.
+    pub fn rhythm(self, policy: &Lifecycle, membership: Option<Membership>) -> Rhythm {
+        let Gaps { last, counted, counted_days } = self;
+        let limits = limits(counted, counted_days, policy, membership);
+        Rhythm { limits, last_gap: last, counted_gaps: counted, counted_days }
+    }
+}
+
 /// What a customer's gaps, walked through in order of time, say about the limits.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Rhythm {
@@ -215,19 +242,11 @@ impl Rhythm {
         policy: &Lifecycle,
         membership: Option<Membership>,
     ) -> Self {
-        let (mut counted_gaps, mut counted_days) = (0, 0);
-        let mut last_gap = None;
+        let mut counted = Gaps::default();
         for (days, membership_then) in gaps {
-            let limits = limits(counted_gaps, counted_days, policy, membership_then);
-            let gap = Gap { days, dormant_limit: limits.dormant };
-            last_gap = Some(gap);
-            if policy.cycle == Cycle::Own {
-                counted_gaps += 1;
-                counted_days += days.min(gap.dormant_limit);
-            }
+            counted.count(days, policy, membership_then);
         }
-        let limits = limits(counted_gaps, counted_days, policy, membership);
-        Rhythm { limits, last_gap, counted_gaps, counted_days }
+        counted.rhythm(policy, membership)
     }
 
     /// Whether the last purchase ended an absence.

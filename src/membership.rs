@@ -81,6 +81,14 @@ impl<'a> KnownMembership<'a> {
         }
     }
 
+    /// The last day up to `day` on which something was entered.
+    pub fn last_until(self, day: Day) -> Option<Day> {
+        match self {
+            KnownMembership::Always(_) => None,
+            KnownMembership::Logged(log) => log.last_until(day),
+        }
+    }
+
     /// The days on which something was entered.
     pub fn days(self) -> impl Iterator<Item = Day> {
         let log = match self {

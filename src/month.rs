@@ -2,7 +2,7 @@
 
 use chrono::{Datelike, Days, Months, NaiveDate};
 
-use crate::customer::Customer;
+use crate::customer::{Customer, asked_when_due};
 use crate::day::Day;
 use crate::decimal::Decimal;
 use crate::error::{Error, ErrorKind, Result};
@@ -43,7 +43,7 @@ pub fn customer_months<'a>(
     h: &PurchaseHistory,
     months: i32,
     as_of: Day,
-    customer_on: impl Fn(Day) -> Customer<'a>,
+    customer_on: impl FnMut(Day) -> Customer<'a>,
 ) -> Result<impl Iterator<Item = CustomerMonth>> {
     let months = u32::try_from(months).ok().filter(|_| months <= MAX_MONTHS_BEFORE).ok_or_else(|| {
         Error::new(ErrorKind::InvalidParameter, format!("months must be from 0 to {MAX_MONTHS_BEFORE}, not {months}"))
@@ -57,7 +57,7 @@ pub fn customer_months<'a>(
         Some((first, Day::of(last).min(as_of)))
     });
     let mut known = None;
-    let state_on = move |day| customer_on(day).lifecycle_state();
+    let mut state_on = asked_when_due(customer_on, Customer::lifecycle_state);
     Ok(spans.filter(move |&(_, to)| began.is_some_and(|began| began <= to)).filter_map(move |(first, to)| {
         let month = Day::of(first);
         let state_before = known.unwrap_or_else(|| state_on(month.plus(-1).unwrap_or(month)));

@@ -1,7 +1,7 @@
 //! Who moved from which lifecycle state, RFM segment and VIP tier to which, and with how much revenue: one customer, step by
 //! step.
 
-use crate::customer::Customer;
+use crate::customer::{Customer, asked_when_due};
 use crate::day::Day;
 use crate::decimal::Decimal;
 use crate::history::PurchaseHistory;
@@ -56,9 +56,10 @@ fn revenue(h: &PurchaseHistory, after: Day, to: Day) -> Decimal {
 pub fn movements<'a>(
     h: &PurchaseHistory,
     mut days: impl Iterator<Item = Day>,
-    customer_on: impl Fn(Day) -> Customer<'a>,
+    customer_on: impl FnMut(Day) -> Customer<'a>,
 ) -> impl Iterator<Item = Movement<'a>> {
-    let mut next = move || days.next().map(|day| (day, Labels::of(&customer_on(day))));
+    let mut labels_on = asked_when_due(customer_on, Labels::of);
+    let mut next = move || days.next().map(|day| (day, labels_on(day)));
     let mut earlier = next();
     let steps = std::iter::from_fn(move || {
         let later = next()?;

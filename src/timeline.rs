@@ -1,6 +1,6 @@
-//! The lifecycle over time: which state from when to when, since when, and what it was before.
+//! The lifecycle over time: which state from when to when.
 
-use crate::customer::Customer;
+use crate::customer::{Customer, Walk};
 use crate::day::Day;
 use crate::engagement::EngagementHistory;
 use crate::error::{Error, ErrorKind, Result};
@@ -26,10 +26,7 @@ pub struct Stretch {
 ///
 /// The membership is that of each day where there is a log of it; otherwise it is today's.
 pub struct Timeline<'a> {
-    history: &'a PurchaseHistory,
-    policy: &'a Policy,
-    engagement: Option<&'a EngagementHistory>,
-    memberships: KnownMembership<'a>,
+    walk: Walk<'a>,
     /// Days on which something happens, latest first.
     happenings: Vec<Day>,
     /// The first day not yet told.
@@ -60,34 +57,8 @@ impl<'a> Timeline<'a> {
         let mut happenings =
             memory::collect(days.chain(events).chain(memberships.days()).filter(|&day| day > from && day <= to));
         memory::sort(&mut happenings, |a, b| b.cmp(a));
-        Ok(Timeline { history, policy, engagement, memberships, happenings, next: Some(from), to })
-    }
-
-    /// Timelines that all end on `as_of` and begin ever earlier: on the last purchase day, the second to last, the fourth to
-    /// last and so on, and finally on the day before the first, when the customer still was a prospect. None for a prospect.
-    ///
-    /// The last change of state is found in the first of them that has one, mostly without reading the history from its start.
-    pub fn ever_longer_tails(
-        history: Option<&'a PurchaseHistory>,
-        as_of: Day,
-        policy: &'a Policy,
-        engagement: Option<&'a EngagementHistory>,
-        membership: impl Into<KnownMembership<'a>>,
-    ) -> impl Iterator<Item = Self> {
-        let memberships = membership.into();
-        let until = history.map_or(&[][..], |history| history.until(as_of));
-        let bought = memory::collect(until.iter().filter(|entry| entry.orders > 0).map(|entry| entry.day));
-        let doubling = std::iter::successors(Some(1), |back| Some(back * 2)).take_while({
-            let purchases = bought.len();
-            move |&back| back <= purchases
-        });
-        let before_first = bought.first().and_then(|first| first.plus(-1));
-        let starts: Vec<Day> = doubling.map(|back| bought[bought.len() - back]).chain(before_first).collect();
-        starts.into_iter().filter_map(move |from| Self::new(history, from, as_of, policy, engagement, memberships).ok())
-    }
-
-    fn customer_on(&self, day: Day) -> Customer<'a> {
-        Customer::new(Some(self.history), day, self.policy, self.engagement, self.memberships)
+        let walk = Walk::new(Some(history), policy, engagement, memberships);
+        Ok(Timeline { walk, happenings, next: Some(from), to })
     }
 
     /// The next day on which the state can be another than on the day of `customer`.
@@ -107,7 +78,7 @@ impl Iterator for Timeline<'_> {
 
     fn next(&mut self) -> Option<Stretch> {
         let from = self.next?;
-        let customer = self.customer_on(from);
+        let customer = self.walk.on(from);
         self.next = self.next_change(from, &customer);
         let to = self.next.and_then(|change| change.plus(-1)).unwrap_or(self.to);
         Some(Stretch { state: customer.lifecycle_state(), from, to })
@@ -124,26 +95,6 @@ pub fn merged(stretches: impl Iterator<Item = Stretch>) -> impl Iterator<Item = 
         }
         Some(joined)
     })
-}
-
-/// Since when a customer is in her present state, and which state it was before.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Since {
-    /// The first day of the present state.
-    pub since: Day,
-    /// The state before.
-    pub previous: LifecycleState,
-}
-
-impl Since {
-    /// The last change of state in a tail of a timeline; `None` where the tail has one state only.
-    pub fn of(tail: impl Iterator<Item = Stretch>) -> Option<Self> {
-        let (mut before, mut present) = (None, None);
-        for stretch in merged(tail) {
-            before = present.replace(stretch);
-        }
-        Some(Since { since: present?.from, previous: before?.state })
-    }
 }
 
 #[cfg(test)]
@@ -182,19 +133,6 @@ mod tests {
         );
         assert_eq!(told(&[100], 200, 200), [("dormant", 200, 200)]);
         assert_eq!(told(&[], 0, 36_500), [("prospect", 0, 36_500)]);
-    }
-
-    #[test]
-    fn since_and_before() {
-        let document = Document::empty();
-        let policy = document.policy().unwrap();
-        let h = history(&[100, 110, 120, 300]);
-        let asked = |day| Timeline::ever_longer_tails(Some(&h), Day(day), policy, None, None).find_map(Since::of);
-        let found = |since, previous| Some(Since { since: Day(since), previous });
-        assert_eq!(asked(99), None);
-        assert_eq!(asked(105), found(100, LifecycleState::Prospect));
-        assert_eq!(asked(150), found(120, LifecycleState::New));
-        assert_eq!(asked(400), found(361, LifecycleState::AtRisk));
     }
 
     #[test]

@@ -173,6 +173,11 @@ impl Requirements {
 }
 
 impl CandidateFacts {
+    /// Whether she is a candidate; `countdown` is told when a recency comes out differently.
+    pub fn is_candidate(&self, policy: &Vip, countdown: &Countdown) -> bool {
+        self.by_frequency(policy, countdown).are_met() || self.by_lifetime_value(policy, countdown).are_met()
+    }
+
     /// What a candidate by frequency meets; the span keeps out who bought in one burst.
     fn by_frequency(&self, policy: &Vip, countdown: &Countdown) -> Requirements {
         let others = [
@@ -227,9 +232,7 @@ impl<'a> TierDecision<'a> {
     /// Decides the tier; `countdown` is told when a recency comes out differently.
     pub fn of(facts: TierFacts, policy: &'a Vip, countdown: &Countdown) -> Self {
         let TierFacts { buying, value, relation, membership, .. } = facts;
-        let is_candidate = buying.is_some_and(|buying| {
-            buying.by_frequency(policy, countdown).are_met() || buying.by_lifetime_value(policy, countdown).are_met()
-        });
+        let is_candidate = buying.is_some_and(|buying| buying.is_candidate(policy, countdown));
         let is_tied = match relation {
             Some(relation) => relation >= policy.min_relation_score,
             None => {

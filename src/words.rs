@@ -1,4 +1,5 @@
-//! A shop's own words for kinds of events, memberships and channels: which of them are known, and what another may mean.
+//! A shop's own words for kinds of events, memberships, channels, test groups, KPIs and purposes of costs: which of them are
+//! known, and what another may mean.
 //!
 //! A word that is not known is never taken for one that is: the shop says what it means. The guess only helps to say
 //! it.
@@ -7,12 +8,15 @@ use unicode_normalization::UnicodeNormalization;
 
 use crate::channels::Channel;
 use crate::complaint;
+use crate::contact::HOLDOUT;
 use crate::dormancy::DormancyReason;
 use crate::error::{Error, ErrorKind, Result, shown};
+use crate::kpi::{Kpi, PURPOSES};
+use crate::labels::Label;
 use crate::membership::Membership;
 use crate::policy::{Document, Policy};
 
-/// What words are for; each has an argument of `create_segmentation` that says what a shop's own words mean.
+/// What words are for. Most have an argument of `create_segmentation` that says what a shop's own words mean.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Vocabulary {
     /// Kinds of engagement events.
@@ -21,6 +25,12 @@ pub enum Vocabulary {
     Memberships,
     /// Channels, in the log of contacts and in consents.
     Channels,
+    /// Groups of a test, in the log of contacts; all but the holdout are of the shop's own making.
+    TestGroups,
+    /// KPIs, in the table of targets.
+    Kpis,
+    /// Purposes, in the table of costs.
+    Purposes,
 }
 
 /// What other words usually mean; upper and lower case, width, spaces, hyphens and underscores are the same.
@@ -45,19 +55,6 @@ const ENGAGEMENT_KINDS: UsualWords = &[
     ("return_resolved", &["返品対応済", "返品完了", "返品解決", "return closed", "return completed"]),
 ];
 
-/// Behind the prefix of a reason that a customer stated.
-const STATED_REASONS: UsualWords = &[
-    (
-        "dissatisfied",
-        &["price", "expensive", "quality", "taste", "service", "価格", "値段", "高い", "品質", "味", "不満"],
-    ),
-    ("competitor", &["other shop", "switched", "rival", "他社", "他店", "競合", "乗り換え"]),
-    ("discount_only", &["discount", "coupon", "sale", "campaign", "値引", "割引", "クーポン", "セール"]),
-    ("overstocked", &["stock", "leftover", "too much", "余", "在庫", "使い切れない"]),
-    ("unhabituated", &["habit", "forgot", "no time", "習慣", "続かない", "忘れ", "時間がない"]),
-    ("drifted", &["no reason", "other", "unknown", "なんとなく", "特になし", "その他"]),
-];
-
 const MEMBERSHIPS: UsualWords = &[
     ("continuing", &["1", "継続", "会員", "入会", "有効", "active", "member", "subscribed", "subscriber"]),
     ("paused", &["2", "休会", "休止", "停止", "pause", "suspended", "on hold"]),
@@ -77,6 +74,39 @@ const CHANNELS: UsualWords = &[
     ("social", &["SNS", "Twitter", "Instagram", "Facebook", "TikTok", "social network"]),
 ];
 
+const TEST_GROUPS: UsualWords = &[(
+    HOLDOUT,
+    &[
+        "control",
+        "control group",
+        "hold out",
+        "untreated",
+        "対照",
+        "対照群",
+        "コントロール",
+        "コントロール群",
+        "非配信",
+        "未送付",
+    ],
+)];
+
+const KPIS: UsualWords = &[
+    ("revenue", &["sales", "turnover", "売上高", "売上金額"]),
+    ("orders", &["order count", "注文数", "受注件数", "受注数", "購入件数"]),
+    ("average_order_value", &["AOV", "客単価", "注文単価", "購入単価"]),
+    ("buyers", &["customers", "購入者", "購入客数", "購入人数"]),
+    ("acquired", &["acquisitions", "新規", "新規客数", "新規獲得数"]),
+    ("reactivated", &["reactivations", "復活数", "復活客数", "掘り起こし数"]),
+    ("vip_share", &["VIP rate", "VIP率", "優良顧客比率", "優良顧客率"]),
+    ("dormant_share", &["dormant rate", "休眠率", "休眠顧客比率"]),
+    ("acquisition_cost", &["CPA", "CPO", "CAC", "新規獲得コスト", "顧客獲得単価"]),
+];
+
+const PURPOSE_WORDS: UsualWords = &[
+    ("acquisition", &["new customers", "advertising", "ads", "新規", "獲得", "広告", "広告費"]),
+    ("reactivation", &["winback", "win back", "dormant customers", "復活", "休眠", "掘り起こし", "呼び戻し"]),
+];
+
 /// What a kind begins with where it is a reason that a customer stated.
 pub const STATED: &str = "stated_";
 
@@ -84,17 +114,20 @@ pub const STATED: &str = "stated_";
 const MAX_BYTES: usize = 200;
 
 impl Vocabulary {
-    /// The vocabulary of an argument of `create_segmentation`.
+    /// The vocabulary of an argument of `create_segmentation` that says what words mean, or of a column that has none.
     ///
     /// # Errors
-    /// [`ErrorKind::InvalidParameter`] where no argument of that name says what words mean.
-    pub fn of_argument(argument: &str) -> Result<Self> {
-        match argument {
+    /// [`ErrorKind::InvalidParameter`] where neither is called so.
+    pub fn named(name: &str) -> Result<Self> {
+        match name {
             "engagement_kinds" => Ok(Vocabulary::EngagementKinds),
             "memberships" => Ok(Vocabulary::Memberships),
             "channel_names" => Ok(Vocabulary::Channels),
+            "test_groups" => Ok(Vocabulary::TestGroups),
+            "targets.kpi" => Ok(Vocabulary::Kpis),
+            "costs.purpose" => Ok(Vocabulary::Purposes),
             other => Err(Error::new(ErrorKind::InvalidParameter, format!("{} says nothing of words", shown(other)))
-                .hint("Use engagement_kinds, memberships or channel_names.")),
+                .hint("Use engagement_kinds, memberships, channel_names, test_groups, targets.kpi or costs.purpose.")),
         }
     }
 
@@ -113,6 +146,9 @@ impl Vocabulary {
                     known.extend(Membership::ALL.iter().map(|membership| membership.name()));
                     known.extend(Membership::CODES.map(|(code, _)| code));
                 }
+                Vocabulary::TestGroups => known.push(HOLDOUT),
+                Vocabulary::Kpis => known.extend(Kpi::ALL.iter().map(|kpi| kpi.name())),
+                Vocabulary::Purposes => known.extend(PURPOSES),
             }
         }
         let mut words: Vec<String> = Vec::with_capacity(known.len());
@@ -124,7 +160,8 @@ impl Vocabulary {
         Ok(words)
     }
 
-    /// The known word that another one most probably means; `None` where none is near.
+    /// The known word that another one most probably means; `None` where none is near. Of a reason that a customer stated
+    /// only the spelling is guessed: what dissatisfied her is asked, and a wrong guess would ask it of others.
     ///
     /// # Errors
     /// As [`Vocabulary::known`].
@@ -135,11 +172,23 @@ impl Vocabulary {
         let known = self.known(policy)?;
         if let (Vocabulary::EngagementKinds, Some(reason)) = (self, word.strip_prefix(STATED)) {
             let reasons: Vec<&str> = known.iter().filter_map(|kind| kind.strip_prefix(STATED)).collect();
-            return Ok(nearest(reason, &reasons, STATED_REASONS).map(|reason| format!("{STATED}{reason}")));
+            return Ok(Spellings::of_names(&reasons)
+                .slipped(&folded(reason))
+                .map(|reason| format!("{STATED}{reason}")));
         }
         // Codes are no words that a word could mean.
         let names: Vec<&str> = known.iter().map(String::as_str).filter(|name| !name.starts_with('0')).collect();
-        Ok(nearest(word, &names, self.usual_words()).or_else(|| self.of_label(word)).map(str::to_owned))
+        let mut spellings = Spellings::of_names(&names);
+        // Only what is known can be meant.
+        for (meaning, words) in self.usual_words() {
+            if let Some(meaning) = names.iter().copied().find(|name| name == meaning) {
+                words.iter().for_each(|word| spellings.add(word, meaning));
+            }
+        }
+        for label in self.labels() {
+            [label.en, label.ja].iter().for_each(|word| spellings.add(word, label.name));
+        }
+        Ok(spellings.nearest(word).map(str::to_owned))
     }
 
     fn usual_words(self) -> UsualWords {
@@ -147,23 +196,19 @@ impl Vocabulary {
             Vocabulary::EngagementKinds => ENGAGEMENT_KINDS,
             Vocabulary::Memberships => MEMBERSHIPS,
             Vocabulary::Channels => CHANNELS,
+            Vocabulary::TestGroups => TEST_GROUPS,
+            Vocabulary::Kpis => KPIS,
+            Vocabulary::Purposes => PURPOSE_WORDS,
         }
     }
 
-    /// What is called so in one of the languages of labels.
-    fn of_label(self, word: &str) -> Option<&'static str> {
-        let word = folded(word);
-        let called = |label: &&str| folded(label) == word;
+    /// What is known by a label too.
+    fn labels(self) -> Vec<Label> {
         match self {
-            Vocabulary::EngagementKinds => None,
-            Vocabulary::Memberships => {
-                let mut all = Membership::ALL.iter();
-                all.find(|one| [one.label_en(), one.label_ja()].iter().any(called)).map(|one| one.name())
-            }
-            Vocabulary::Channels => {
-                let mut all = Channel::ALL.iter();
-                all.find(|one| [one.label_en(), one.label_ja()].iter().any(called)).map(|one| one.name())
-            }
+            Vocabulary::EngagementKinds | Vocabulary::TestGroups | Vocabulary::Purposes => Vec::new(),
+            Vocabulary::Memberships => Membership::ALL.iter().map(|one| one.label()).collect(),
+            Vocabulary::Channels => Channel::ALL.iter().map(|one| one.label()).collect(),
+            Vocabulary::Kpis => Kpi::ALL.iter().map(|one| one.label()).collect(),
         }
     }
 }
@@ -188,30 +233,36 @@ fn folded(word: &str) -> String {
     word.nfkc().flat_map(char::to_lowercase).filter(|c| !is_filler(c)).collect()
 }
 
-/// Of the known words the same in another spelling, else the meaning of a usual word, else that of the longest one that
-/// it contains, else the one with the fewest slips of the pen.
-fn nearest<'a>(word: &str, known: &[&'a str], usual_words: UsualWords) -> Option<&'a str> {
-    let word = folded(word);
-    // Only what is known can be meant.
-    let usual = usual_words.iter().filter_map(|(meaning, words)| {
-        let meaning = known.iter().copied().find(|name| name == meaning)?;
-        Some(words.iter().map(move |usual| (folded(usual), meaning)))
-    });
-    let usual: Vec<(String, &str)> = usual.flatten().collect();
-    let names = known.iter().map(|&name| (folded(name), name));
-    let all: Vec<(String, &str)> = names.chain(usual).collect();
-    let same = all.iter().find(|(spelling, _)| *spelling == word);
-    let contained = || {
-        let contained = all.iter().filter(|(spelling, _)| is_telling(spelling) && word.contains(spelling.as_str()));
-        contained.rev().max_by_key(|(spelling, _)| spelling.chars().count())
-    };
-    let slipped = || {
-        let distance = |spelling: &str| strsim::osa_distance(spelling, &word);
-        let near = all.iter().map(|entry| (distance(&entry.0), entry));
+/// Spellings, as they are compared, of what is known.
+struct Spellings<'a>(Vec<(String, &'a str)>);
+
+impl<'a> Spellings<'a> {
+    fn of_names(names: &[&'a str]) -> Self {
+        Spellings(names.iter().map(|&name| (folded(name), name)).collect())
+    }
+
+    fn add(&mut self, spelling: &str, name: &'a str) {
+        self.0.push((folded(spelling), name));
+    }
+
+    /// Of what is known that which is spelled the same, else that of the longest spelling that the word contains, else
+    /// that of the one with the fewest slips of the pen.
+    fn nearest(&self, word: &str) -> Option<&'a str> {
+        let word = folded(word);
+        let same = self.0.iter().find(|(spelling, _)| *spelling == word);
+        let contained = || {
+            let all = self.0.iter().filter(|(spelling, _)| is_telling(spelling) && word.contains(spelling.as_str()));
+            all.rev().max_by_key(|(spelling, _)| spelling.chars().count())
+        };
+        same.or_else(contained).map(|&(_, name)| name).or_else(|| self.slipped(&word))
+    }
+
+    /// The one with the fewest slips of the pen, of which a word may have one in three letters.
+    fn slipped(&self, word: &str) -> Option<&'a str> {
+        let near = self.0.iter().map(|(spelling, name)| (strsim::osa_distance(spelling, word), *name));
         let allowed = word.chars().count() / 3;
-        near.filter(|&(distance, _)| distance <= allowed).min_by_key(|&(distance, _)| distance).map(|(_, entry)| entry)
-    };
-    same.or_else(contained).or_else(slipped).map(|&(_, name)| name)
+        near.filter(|&(distance, _)| distance <= allowed).min_by_key(|&(distance, _)| distance).map(|(_, name)| name)
+    }
 }
 
 /// Whether a word tells something wherever it stands in another one: letters need to be a few.
@@ -242,14 +293,25 @@ mod tests {
             ("返品", "return"),
             ("sns_post", "social_post"),
             ("Social Post", "social_post"),
-            ("stated_price", "stated_dissatisfied"),
             ("stated_competitors", "stated_competitor"),
-            ("stated_余っている", "stated_overstocked"),
+            ("stated_Dissatisfyed", "stated_dissatisfied"),
+            ("stated_discount-only", "stated_discount_only"),
             ("low-rating", "low_rating"),
         ] {
             assert_eq!(nearest_word(Vocabulary::EngagementKinds, "{}", word).as_deref(), Some(expected), "{word}");
         }
-        for word in ["", "ログイン", "cooking", "stated_", "stated_zzzzz", &"review".repeat(100)] {
+        for word in [
+            "",
+            "ログイン",
+            "cooking",
+            "stated_",
+            "stated_zzzzz",
+            "stated_price",
+            "stated_quality",
+            "stated_余っている",
+            "stated_very_dissatisfied_with_the_price",
+            &"review".repeat(100),
+        ] {
             assert_eq!(nearest_word(Vocabulary::EngagementKinds, "{}", word), None, "{word}");
         }
     }
@@ -286,6 +348,42 @@ mod tests {
     }
 
     #[test]
+    fn the_nearest_group_kpi_and_purpose_are_found() {
+        for (vocabulary, word, expected) in [
+            (Vocabulary::TestGroups, "Holdout", "holdout"),
+            (Vocabulary::TestGroups, "hold-out", "holdout"),
+            (Vocabulary::TestGroups, "対照群", "holdout"),
+            (Vocabulary::TestGroups, "ｺﾝﾄﾛｰﾙ", "holdout"),
+            (Vocabulary::TestGroups, "control_A", "holdout"),
+            (Vocabulary::Kpis, "売上", "revenue"),
+            (Vocabulary::Kpis, "売上目標", "revenue"),
+            (Vocabulary::Kpis, "Revenue", "revenue"),
+            (Vocabulary::Kpis, "revenu", "revenue"),
+            (Vocabulary::Kpis, "Average order value", "average_order_value"),
+            (Vocabulary::Kpis, "F2転換率(90日以内)", "f2_within_90_days"),
+            (Vocabulary::Kpis, "f2_within_90_day", "f2_within_90_days"),
+            (Vocabulary::Kpis, "復活率", "reactivation_rate"),
+            (Vocabulary::Kpis, "新規獲得単価", "acquisition_cost"),
+            (Vocabulary::Kpis, "客単価", "average_order_value"),
+            (Vocabulary::Purposes, "広告費", "acquisition"),
+            (Vocabulary::Purposes, "Reactivation ", "reactivation"),
+            (Vocabulary::Purposes, "休眠復活", "reactivation"),
+        ] {
+            assert_eq!(nearest_word(vocabulary, "{}", word).as_deref(), Some(expected), "{word}");
+        }
+        for (vocabulary, word) in [
+            (Vocabulary::TestGroups, "letter"),
+            (Vocabulary::TestGroups, "A"),
+            (Vocabulary::TestGroups, ""),
+            (Vocabulary::Kpis, "happiness"),
+            (Vocabulary::Kpis, "01"),
+            (Vocabulary::Purposes, "party"),
+        ] {
+            assert_eq!(nearest_word(vocabulary, "{}", word), None, "{word}");
+        }
+    }
+
+    #[test]
     fn what_a_policy_names_is_known() {
         let policy = r#"{"relation": {"kinds": {"cooking_class": {"weight": 5, "cap": 2}}},
                          "contact": {"channel_limits": {"push": [{"contacts": 1, "days": 7}]}},
@@ -312,7 +410,14 @@ mod tests {
     fn every_usual_word_means_a_word_that_is_known() {
         let document = Document::empty();
         let policy = document.policy().unwrap();
-        for vocabulary in [Vocabulary::EngagementKinds, Vocabulary::Memberships, Vocabulary::Channels] {
+        for vocabulary in [
+            Vocabulary::EngagementKinds,
+            Vocabulary::Memberships,
+            Vocabulary::Channels,
+            Vocabulary::TestGroups,
+            Vocabulary::Kpis,
+            Vocabulary::Purposes,
+        ] {
             let known = vocabulary.known(policy).unwrap();
             for (meaning, words) in vocabulary.usual_words() {
                 assert!(known.iter().any(|word| word == meaning), "{meaning}");
@@ -321,12 +426,6 @@ mod tests {
                 }
             }
         }
-        for (meaning, words) in STATED_REASONS {
-            for word in *words {
-                let stated = Vocabulary::EngagementKinds.nearest(&format!("{STATED}{word}"), policy).unwrap();
-                assert_eq!(stated, Some(format!("{STATED}{meaning}")), "{word}");
-            }
-        }
-        assert!(Vocabulary::of_argument("kinds").is_err());
+        assert!(Vocabulary::named("kinds").is_err());
     }
 }

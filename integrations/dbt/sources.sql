@@ -52,7 +52,7 @@ SELECT format($$      - name: %1$s
             error_after: {count: 50, period: hour}$$
        WHEN NOT r.is_always_there THEN format($$
         config:
-          enabled: "{{ '%s' in var('pg_rfm_relations') }}"$$, r.suffix) ELSE '' END
+          enabled: %s$$, r.is_enabled) ELSE '' END
     || $$
         columns:$$
     || string_agg(format($$
@@ -62,18 +62,23 @@ SELECT format($$      - name: %1$s
             data_tests:
               - accepted_values:
                   arguments:
-                    values: [%s]$$, closed.values) END, '' ORDER BY a.attnum)
+                    values: [%s]$$, closed.values)
+               || CASE WHEN r.is_always_there THEN '' ELSE format($$
+                  config:
+                    enabled: %s$$, r.is_enabled) END END, '' ORDER BY a.attnum)
 FROM (
-    SELECT row_number() OVER () AS place, substr(relation, length('sources_of_dbt_') + 1) AS suffix, comment,
+    SELECT row_number() OVER () AS place, s.suffix, r.comment,
+           format($$"{{ '%s' in var('pg_rfm_relations') }}"$$, s.suffix) AS is_enabled,
            reason IN ('every segmentation has it', 'made unless views leaves it out')
                AND relation !~ '_(channels|dormant_response|campaigns|kpis)$' AS is_always_there,
            format('sources_of_dbt.%I', relation)::regclass AS oid
-    FROM rfm.segmentation_relations
+    FROM rfm.segmentation_relations AS r
+    CROSS JOIN LATERAL CAST(substr(r.relation, length('sources_of_dbt_') + 1) AS text) AS s (suffix)
     WHERE segmentation = 'sources_of_dbt' AND (kind LIKE '%view' OR relation = 'sources_of_dbt_status')
 ) AS r
 JOIN pg_attribute AS a ON a.attrelid = r.oid AND a.attnum > 0 AND NOT a.attisdropped
                           AND a.attname NOT IN ('customer_id', 'an_attribute_of_customers', 'an_attribute_of_orders')
 LEFT JOIN closed ON closed.name = a.attname
-GROUP BY r.place, r.suffix, r.comment, r.is_always_there
+GROUP BY r.place, r.suffix, r.comment, r.is_always_there, r.is_enabled
 ORDER BY r.place;
 ROLLBACK;

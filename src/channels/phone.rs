@@ -58,18 +58,97 @@ pub fn normalized_phone(text: &str, home: Region) -> Option<String> {
 /// The number, of the country it names or else of `home`.
 ///
 /// A `+` names the country, and so does what a country dials before a number abroad: 00 or 010 in Japan, where any other
-/// number begins with 0; of the rest nobody can tell the country there.
+/// number begins with 0. One that does not has lost its 0 in a spreadsheet, or is written with the country but without the
+/// `+`: it is taken for the only one of the two that is valid.
 fn phone_number(text: &str, Region(home): Region) -> Option<PhoneNumber> {
-    let (international, digits) = phone_digits(&judged(text)?)?;
-    let abroad = digits.strip_prefix("010").or_else(|| digits.strip_prefix("00"));
-    let (home, written) = match abroad {
-        _ if international => (None, format!("+{digits}")),
-        _ if home != country::JP => (Some(home), digits),
-        Some(abroad) => (None, format!("+{abroad}")),
-        None if digits.starts_with('0') => (Some(home), digits),
-        None => return None,
+    let (international, digits) = phone_digits(bare_number(&judged(text)?))?;
+    let valid = |home: Option<country::Id>, written: String| {
+        phonenumber::parse(home, written).ok().filter(PhoneNumber::is_valid)
     };
-    phonenumber::parse(home, written).ok().filter(PhoneNumber::is_valid)
+    let abroad = digits.strip_prefix("010").or_else(|| digits.strip_prefix("00"));
+    match abroad {
+        _ if international => valid(None, format!("+{digits}")),
+        _ if home != country::JP => valid(Some(home), digits),
+        Some(abroad) => valid(None, format!("+{abroad}")),
+        None if digits.starts_with('0') => valid(Some(home), digits),
+        None if is_filler(&digits) => None,
+        None => {
+            let without_zero = valid(Some(home), format!("0{digits}"));
+            let without_plus = digits.starts_with("81").then(|| valid(None, format!("+{digits}"))).flatten();
+            if without_zero.is_some() && without_plus.is_some() { None } else { without_zero.or(without_plus) }
+        }
+    }
+}
+
+/// Whether somebody who had no number filled the field: all digits are the same, or each is one more or less than the one
+/// before.
+fn is_filler(digits: &str) -> bool {
+    let step = |pair: &[u8]| i16::from(pair[1]) - i16::from(pair[0]);
+    let steps = || digits.as_bytes().windows(2).map(step);
+    [-1, 0, 1].iter().any(|&same| steps().all(|step| step == same))
+}
+
+/// What stands before a number, or in brackets behind it, and says whose or what it is. A fax is no phone.
+const NOTES: [&str; 22] = [
+    "tel",
+    "telephone",
+    "phone",
+    "mobile",
+    "cell",
+    "home",
+    "work",
+    "office",
+    "電話",
+    "電話番号",
+    "携帯",
+    "携帯電話",
+    "固定",
+    "固定電話",
+    "自宅",
+    "実家",
+    "会社",
+    "勤務先",
+    "職場",
+    "本人",
+    "代表",
+    "直通",
+];
+
+/// What stands between a number and its extension, which nobody outside can dial.
+const EXTENSIONS: [&str; 5] = ["内線", "extension", "ext.", "ext", "x"];
+
+fn is_note(text: &str) -> bool {
+    let text = text.trim().to_lowercase();
+    NOTES.contains(&text.as_str())
+}
+
+/// The text without a note before or behind it and without an extension.
+fn bare_number(text: &str) -> &str {
+    let is_digit = |sign: char| sign.is_ascii_digit();
+    let mut number = text;
+    if let Some(begin) = number.find(|sign: char| is_digit(sign) || matches!(sign, '+' | '('))
+        && is_note(number[..begin].trim_end().trim_end_matches([':', '.']))
+    {
+        number = &number[begin..];
+    }
+    if let Some((before, note)) = number.trim_end().strip_suffix(')').and_then(|inner| inner.rsplit_once('('))
+        && is_note(note)
+    {
+        number = before;
+    }
+    for mark in EXTENSIONS {
+        // Compared as it is written: the places of small letters are not those of capitals in every alphabet.
+        let found = number.char_indices().find(|&(place, _)| {
+            number.get(place..place + mark.len()).is_some_and(|here| here.eq_ignore_ascii_case(mark))
+        });
+        if let Some((place, _)) = found {
+            let extension = number[place + mark.len()..].trim_matches([' ', ':', '.', ')']);
+            if (1..=6).contains(&extension.len()) && extension.chars().all(is_digit) {
+                return &number[..place];
+            }
+        }
+    }
+    number
 }
 
 /// Whether a `+` comes first, and the digits; `None` where anything but digits and what usually stands between them is there.
@@ -116,6 +195,16 @@ mod tests {
             "+49 151 23456789",
             "+82 10-1234-5678",
             "+1 650-253-0000",
+            // A spreadsheet ate the 0.
+            "9012345678",
+            "90-1234-5678",
+            "８０－１２３４－５６７８",
+            "819012345678",
+            "81-90-1234-5678",
+            "TEL:090-1234-5678",
+            "携帯 090-1234-5678",
+            "09012345678（自宅）",
+            "携帯: 9012345678",
         ] {
             assert_eq!(phone_line(mobile), Some(PhoneLine::Mobile), "{mobile:?}");
         }
@@ -130,6 +219,21 @@ mod tests {
             "050-1234-5678",
             "+44 20 7031 3000",
             "+49 30 123456",
+            "312345678",
+            "3-1234-5678",
+            "120-123-456",
+            "81312345678",
+            "TEL:03-1234-5678",
+            "Tel. 03-1234-5678",
+            "TEL 03-1234-5678",
+            "電話番号：(03)1234-5678",
+            "03-1234-5678（会社）",
+            "03-1234-5678 内線5",
+            "03-1234-5678（内線 5）",
+            "03-1234-5678 ext 12",
+            "03-1234-5678 Ext.12",
+            "03-1234-5678x12",
+            "TEL:03-1234-5678 内線5",
         ] {
             assert_eq!(phone_line(other), Some(PhoneLine::Other), "{other:?}");
         }
@@ -145,15 +249,42 @@ mod tests {
             "0312345",
             "99999",
             "110",
-            "90-1234-5678",
             "650-253-0000",
-            "819012345678",
+            "123456789",
+            "987654321",
+            "111111111",
+            "999999999",
+            "8012345",
+            "12345678",
+            "20240401",
+            "81",
+            "8181",
+            "810000000000",
+            "819012345",
+            "8190123456789",
+            "442070313000",
+            "90-1234-567",
+            "90-1234-56789",
             "+1 123",
             "++819012345678",
             "090+12345678",
             "090-1234-5678 / 03-1234-5678",
-            "TEL 03-1234-5678",
-            "03-1234-5678 ext 12",
+            "FAX 03-1234-5678",
+            "FAX:03-1234-5678",
+            "03-1234-5678(FAX)",
+            "03-1234-5678(使われていない)",
+            "03-1234-5678(自宅",
+            "TEL",
+            "TEL:",
+            "(自宅)",
+            "自宅",
+            "内線5",
+            "03-1234-5678 内線",
+            "03-1234-5678 内線1234567",
+            "03-1234-5678 内線5 内線6",
+            "03-1234-5678 5",
+            "夜09012345678",
+            "090-1234-5678(自宅)090-1234-5678",
             "1111111111",
             "+",
             "+0",
@@ -181,6 +312,13 @@ mod tests {
             ("+81 90-1234-5678", "US", "+819012345678"),
             ("020 7031 3000", "GB", "+442070313000"),
             ("06 6982 0001", "IT", "+390669820001"),
+            ("9012345678", "JP", "+819012345678"),
+            ("90-1234-5678", "JP", "+819012345678"),
+            ("819012345678", "JP", "+819012345678"),
+            ("TEL:03-1234-5678", "JP", "+81312345678"),
+            ("09012345678（自宅）", "JP", "+819012345678"),
+            ("03-1234-5678 内線5", "JP", "+81312345678"),
+            ("phone: (650) 253-0000 x12", "US", "+16502530000"),
         ] {
             let region = Region::parse(region).unwrap();
             assert_eq!(normalized_phone(typed, region).as_deref(), Some(expected), "{typed}");
@@ -200,6 +338,19 @@ mod tests {
     }
 
     proptest! {
+        /// A number without a 0 is one only where nothing but its 0 or its plus is missing, and never both.
+        #[test]
+        fn a_number_is_mended_where_only_one_can_be_meant(digits in "(81)?[1-9][0-9]{5,11}") {
+            let of = |written: String| normalized_phone(&written, Region::JAPAN);
+            let mended = [of(format!("0{digits}")), of(format!("+{digits}")).filter(|_| digits.starts_with("81"))];
+            match (of(digits.clone()), mended) {
+                (Some(number), [Some(only), None] | [None, Some(only)]) => prop_assert_eq!(number, only),
+                (None, [None, None] | [Some(_), Some(_)]) => {}
+                (None, _) => prop_assert!(is_filler(&digits)),
+                (Some(number), _) => prop_assert!(false, "{digits} is no {number}"),
+            }
+        }
+
         #[test]
         fn what_reaches_somebody_has_a_normalized_form_that_stays(text in r"(0|\+81|00|010|\+)?[０-９0-9() .-]{4,20}") {
             let normalized = normalized_phone(&text, Region::JAPAN);

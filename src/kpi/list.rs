@@ -48,6 +48,9 @@ labels! {
     }
 }
 
+/// What the costs that a KPI takes were spent on: customers who are new, and customers who come back.
+pub const PURPOSES: [&str; 2] = ["acquisition", "reactivation"];
+
 /// What a KPI is measured in.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Unit {

@@ -133,6 +133,11 @@ impl MembershipHistory {
         self.entries.get(self.until(day).len()).map(|&(on, _)| on)
     }
 
+    /// The last day up to `day` that has an entry.
+    pub fn last_until(&self, day: Day) -> Option<Day> {
+        self.until(day).last().map(|&(on, _)| on)
+    }
+
     /// The membership of a day; `None` before the first entry. Later entries do not matter.
     pub fn on(&self, day: Day) -> Option<Membership> {
         self.until(day).last().map(|&(_, membership)| membership)

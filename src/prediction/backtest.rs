@@ -12,7 +12,7 @@ use super::process::ProcessName;
 use super::sample::{Sample, Scored};
 use crate::day::Day;
 use crate::decimal::{Decimal, power_of_ten};
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::finding::Severity;
 use crate::host::Steps;
 use crate::memory;
@@ -264,6 +264,7 @@ impl PurchaseModel {
         let mut document = self.json().clone();
         document["backtests"] = json!(stored);
         document["findings"] = json!(found);
-        PurchaseModel::from_value(document)
+        let as_they_are = |error: Error| error.or_hint("Pass rows of backtest_purchase_model as they are.");
+        PurchaseModel::from_value(document).map_err(as_they_are)
     }
 }

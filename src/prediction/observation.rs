@@ -194,7 +194,8 @@ impl Question {
         let days = until.days_since(fit_on);
         if !(1..=i64::from(super::MOST_AHEAD)).contains(&days) {
             let problem = format!("until, {until}, must be 1 to {} days after fit_on, {fit_on}", super::MOST_AHEAD);
-            return Err(Error::new(ErrorKind::InvalidParameter, problem));
+            return Err(Error::new(ErrorKind::InvalidParameter, problem)
+                .hint("fit_on is the last day that the fit sees, until the last day compared: ten years at most."));
         }
         Ok(Question { as_of: fit_on, until: Some(until), options })
     }

@@ -78,3 +78,9 @@ fn refused(message: String) -> Error {
 fn is_called_like_order_number(name: &str) -> bool {
     is_called_like_an_order_number(name)
 }
+
+/// What in a source a column of this name usually is.
+#[pg_extern(name = "_role_of_name", immutable, strict, parallel_safe, cost = 10)]
+fn role_of_name(source: &str, name: &str) -> Option<&'static str> {
+    Role::called(source, name).map(|role| role.name)
+}

@@ -371,8 +371,10 @@ COMMENT ON FUNCTION _choose_column(text, text, text[], text[], boolean[], boolea
     'Part of segmentations: which of a table''s columns has a role, by its name or guessed; found, absent, ambiguous, missing, unknown or unfit.';
 COMMENT ON FUNCTION _is_called_like_an_order_number(text) IS
     'Part of segmentations: whether a column is called as order numbers often are.';
+COMMENT ON FUNCTION _role_of_name(text, text) IS
+    'Part of segmentations: what in a source a column of this name usually is; NULL where it tells nothing, or several.';
 COMMENT ON FUNCTION _known_words(text, segment_policy) IS
-    'Part of segmentations: the words that are known under a policy where a shop may have its own; the argument is engagement_kinds, memberships or channel_names.';
+    'Part of segmentations: the words that are known under a policy where a shop may have its own; the argument is engagement_kinds, memberships, channel_names, test_groups, targets.kpi or costs.purpose.';
 COMMENT ON FUNCTION _nearest_word(text, text, segment_policy) IS
     'Part of segmentations: the known word that another one most probably means; NULL where none is near.';
 COMMENT ON FUNCTION _is_name(text) IS

@@ -109,6 +109,19 @@ pub unsafe fn varlena_bytes<'a>(datum: pg_sys::Datum) -> &'a [u8] {
     }
 }
 
+/// The bytes of a varlena datum as they stand in a row where they are compressed; `None` where they are not.
+///
+/// # Safety
+/// As [`varlena_bytes`].
+pub unsafe fn compressed_bytes<'a>(datum: pg_sys::Datum) -> Option<&'a [u8]> {
+    let pointer: *mut pg_sys::varlena = datum.cast_mut_ptr();
+    // SAFETY: the caller promises a varlena, which is as long as it says.
+    unsafe {
+        pgrx::varlena::varatt_is_4b_c(pointer)
+            .then(|| std::slice::from_raw_parts(pointer.cast(), pgrx::varlena::varsize_4b(pointer)))
+    }
+}
+
 /// A new varlena with these bytes, in the current memory context.
 pub fn new_varlena(bytes: &[u8]) -> pg_sys::Datum {
     const HEADER: usize = pg_sys::VARHDRSZ;

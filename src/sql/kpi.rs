@@ -10,7 +10,7 @@ use super::error::OrRaise;
 use super::set::{CustomerMonth, KpiLabel, MonthOfPurchases, SetOf, StateMovement};
 use super::types::{SegmentPolicy, policy_of};
 use crate::calendar::{Step, days_between};
-use crate::customer::Customer;
+use crate::customer::Walk;
 use crate::day::Day;
 use crate::decimal::Decimal;
 use crate::engagement::EngagementHistory;
@@ -99,9 +99,9 @@ fn state_movements(
         check_for_interrupts!();
     });
     let membership = KnownMembership::new(membership, memberships.as_ref());
-    let customer_on = |day| Customer::new(Some(history), day, policy, engagement.as_ref(), membership);
+    let mut walk = Walk::new(Some(history), policy, engagement.as_ref(), membership);
     let owned = |segment: Option<&str>| segment.map(str::to_owned);
-    let rows = movements(history, days, customer_on).map(
+    let rows = movements(history, days, |day| walk.on(day)).map(
         |Movement { from, to, before, after, revenue_before, revenue_after }| {
             let (states, tiers) = ((before.state.name(), after.state.name()), (before.tier.name(), after.tier.name()));
             let segments = (owned(before.segment), owned(after.segment));
@@ -126,9 +126,10 @@ fn customer_months(
     };
     let (history, policy) = (history_of(&history), policy_of(&policy));
     let membership = KnownMembership::new(membership, memberships.as_ref());
+    let mut walk = Walk::new(Some(history), policy, engagement.as_ref(), membership);
     let customer_on = |day| {
         check_for_interrupts!();
-        Customer::new(Some(history), day, policy, engagement.as_ref(), membership)
+        walk.on(day)
     };
     let rows = month::customer_months(history, months, as_of, customer_on)
         .or_raise()

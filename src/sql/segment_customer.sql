@@ -8,6 +8,7 @@ CREATE TYPE customer_segment AS (
     orders bigint,
     purchase_days integer,
     monetary numeric,
+    average_order_value numeric,
     r_score integer,
     f_score integer,
     m_score integer,
@@ -33,6 +34,8 @@ CREATE TYPE customer_segment AS (
     action_channel text,
     action_due_on date,
     action_after_wait text,
+    state_since date,
+    previous_state text,
     next_transition_on date,
     next_change_on date
 );

@@ -39,6 +39,7 @@ extension_sql_file!(
         column_guess::source_columns,
         column_guess::choose_column,
         column_guess::is_called_like_order_number,
+        column_guess::role_of_name,
         words::known_words,
         words::nearest_word,
         words::is_name,

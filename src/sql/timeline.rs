@@ -8,13 +8,13 @@ use super::error::OrRaise;
 use super::set::{SegmentOnDay, SetOf, StatePeriod};
 use super::types::{SegmentPolicy, policy_of};
 use crate::calendar::{Step, days_between};
-use crate::customer::Customer;
+use crate::customer::Walk;
 use crate::day::Day;
 use crate::engagement::EngagementHistory;
 use crate::history::PurchaseHistory;
 use crate::membership::{KnownMembership, Membership, MembershipHistory};
 use crate::memory;
-use crate::timeline::{Since, Timeline, merged};
+use crate::timeline::{Timeline, merged};
 
 #[pg_extern(immutable, parallel_safe, cost = 100)]
 fn next_transition_on(
@@ -51,26 +51,7 @@ fn state_timeline(
     SetOf::new(memory::collect(rows.map(|row| (row.state.name(), row.from, row.to))))
 }
 
-/// Since when a customer is in her present state; `None` for a prospect.
-fn since(
-    history: Option<PurchaseHistory>,
-    as_of: Option<Day>,
-    policy: Option<SegmentPolicy>,
-    engagement: Option<EngagementHistory>,
-    membership: Option<Membership>,
-    memberships: Option<MembershipHistory>,
-) -> Option<Since> {
-    let membership = KnownMembership::new(membership, memberships.as_ref());
-    let mut ends =
-        Timeline::ever_longer_tails(history.as_ref(), as_of?, policy_of(&policy), engagement.as_ref(), membership);
-    ends.find_map(|end| {
-        Since::of(end.inspect(|_| {
-            check_for_interrupts!();
-        }))
-    })
-}
-
-#[pg_extern(immutable, parallel_safe, cost = 1000)]
+#[pg_extern(immutable, parallel_safe, cost = 100)]
 fn state_since(
     history: Option<PurchaseHistory>,
     as_of: Option<Day>,
@@ -79,10 +60,10 @@ fn state_since(
     membership: default!(Option<Membership>, "NULL"),
     memberships: default!(Option<MembershipHistory>, "NULL"),
 ) -> Option<Day> {
-    since(history, as_of, policy, engagement, membership, memberships).map(|since| since.since)
+    ask(history, as_of, policy, engagement, membership, memberships, |customer| Some(customer.since()?.since))
 }
 
-#[pg_extern(immutable, parallel_safe, cost = 1000)]
+#[pg_extern(immutable, parallel_safe, cost = 100)]
 fn previous_state(
     history: Option<PurchaseHistory>,
     as_of: Option<Day>,
@@ -91,7 +72,7 @@ fn previous_state(
     membership: default!(Option<Membership>, "NULL"),
     memberships: default!(Option<MembershipHistory>, "NULL"),
 ) -> Option<&'static str> {
-    since(history, as_of, policy, engagement, membership, memberships).map(|since| since.previous.name())
+    ask(history, as_of, policy, engagement, membership, memberships, |customer| Some(customer.since()?.previous.name()))
 }
 
 #[pg_extern(immutable, parallel_safe, cost = 1000)]
@@ -112,9 +93,10 @@ fn segment_history(
     let step = Step::new(step.months(), step.days(), step.micros()).or_raise();
     let policy = policy_of(&policy);
     let membership = KnownMembership::new(membership, memberships.as_ref());
+    let mut walk = Walk::new(history.as_ref(), policy, engagement.as_ref(), membership);
     let rows = days_between(from_day, to_day, step).or_raise().map(|as_of| {
         check_for_interrupts!();
-        let customer = Customer::new(history.as_ref(), as_of, policy, engagement.as_ref(), membership);
+        let customer = walk.on(as_of);
         let score = customer.scores().map(|scores| scores.code());
         (as_of, customer.lifecycle_state().name(), score, customer.vip_tier().name())
     });

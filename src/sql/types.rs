@@ -16,7 +16,7 @@ use pgrx::pgrx_sql_entity_graph::metadata::{
 use pgrx::prelude::*;
 use pgrx::{FromDatum, Internal, IntoDatum};
 
-use super::datum::{RawDatum, new_cstring, new_varlena, sql_type, varlena_bytes};
+use super::datum::{RawDatum, compressed_bytes, new_cstring, new_varlena, sql_type, varlena_bytes};
 use super::error::{OrRaise, raise};
 use super::memory::ensure_reserve;
 use crate::contact::ContactHistory;
@@ -40,6 +40,13 @@ macro_rules! stored_type {
             }
         }
 
+        written_type!($type, $sql);
+    };
+}
+
+/// Writes a core type as a varlena with its canonical bytes.
+macro_rules! written_type {
+    ($type:ty, $sql:literal) => {
         impl IntoDatum for $type {
             fn into_datum(self) -> Option<pg_sys::Datum> {
                 Some(new_varlena(&self.to_bytes()))
@@ -60,7 +67,6 @@ stored_type!(EngagementHistory, "engagement_history");
 stored_type!(ContactHistory, "contact_history");
 stored_type!(MembershipHistory, "membership_history");
 stored_type!(SegmentPolicy, "segment_policy");
-stored_type!(Model, "purchase_model");
 stored_type!(Scenario, "scenario");
 
 /// A policy document as an argument: parsed once, not once a row.
@@ -144,7 +150,25 @@ pub struct Model(Rc<PurchaseModel>);
 
 thread_local! {
     static MODELS: RefCell<Recent<Model>> = const { RefCell::new(Recent::new()) };
+    /// The same by the compressed bytes of values that stand in a row so: to unpack one takes longer than to ask it.
+    static COMPRESSED_MODELS: RefCell<Recent<Model>> = const { RefCell::new(Recent::new()) };
 }
+
+impl FromDatum for Model {
+    unsafe fn from_polymorphic_datum(datum: pg_sys::Datum, is_null: bool, _: Oid) -> Option<Self> {
+        // SAFETY: the argument is declared as this type, which is a varlena.
+        let read = || unsafe {
+            let model = || Model::from_bytes(varlena_bytes(datum));
+            match compressed_bytes(datum) {
+                Some(bytes) => COMPRESSED_MODELS.with_borrow_mut(|models| models.get(bytes, model)),
+                None => model(),
+            }
+        };
+        (!is_null).then(|| read().or_raise())
+    }
+}
+
+written_type!(Model, "purchase_model");
 
 impl Model {
     /// The model that has these canonical bytes.

@@ -124,12 +124,6 @@ const VIEW_COLUMNS: &[(&str, &str, &str, &str)] = &[
         "顧客に連絡できる手段。連絡先の記録がなければ NULL。",
     ),
     (
-        "",
-        "average_order_value",
-        "monetary / orders, rounded to 6 decimals.",
-        "monetary / orders（小数第 6 位に四捨五入）。",
-    ),
-    (
         "segments",
         "rfm_segment",
         "Name of the RFM segment; of prospects: prospect.",
@@ -155,13 +149,6 @@ const VIEW_COLUMNS: &[(&str, &str, &str, &str)] = &[
         "The place of the lifecycle state in lifecycle_states(), to sort by.",
         "顧客の状態の並び順（lifecycle_states() の順）。",
     ),
-    (
-        "",
-        "state_since",
-        "First day of the present lifecycle state; NULL for a prospect.",
-        "現在の状態になった日。見込み客は NULL。",
-    ),
-    ("", "previous_state", "The lifecycle state before the present one.", "一つ前の状態。"),
     (
         "",
         "previous_label",

@@ -38,7 +38,8 @@ fn run(database: &Database, example: &str) -> String {
 fn examples(folder: &str) -> Vec<String> {
     let names = fs::read_dir(file(folder)).expect("the folder can be read");
     let names = names.map(|entry| entry.expect("the folder can be read").file_name().into_string().expect("UTF-8"));
-    let mut examples: Vec<_> = names.filter_map(|name| Some(format!("{folder}/{}", name.strip_suffix(".sql")?))).collect();
+    let mut examples: Vec<_> =
+        names.filter_map(|name| Some(format!("{folder}/{}", name.strip_suffix(".sql")?))).collect();
     examples.sort();
     examples
 }

@@ -45,7 +45,7 @@ fn lists_hold_whom_they_may() {
             "SELECT FROM contact_list",
             "SELECT channel, address FROM contact_list
              WHERE (address ~ CASE channel WHEN 'email' THEN '^[!-?A-~]+@[a-z0-9.-]+$' WHEN 'postal' THEN '^[0-9]{3}-[0-9]{4}$'
-                                           WHEN 'line' THEN '^U[0-9a-f]{32}$' ELSE '^[+]81[0-9]{9,10}$' END) IS NOT TRUE
+                                           WHEN 'line' THEN '^(U[0-9a-f]{32}|[a-z0-9._-]{4,20})$' ELSE '^[+]81[0-9]{9,10}$' END) IS NOT TRUE
                    OR (channel = 'postal') <> (postal_address IS NOT NULL)",
         ),
         (

@@ -3,6 +3,7 @@
 #[path = "../common/mod.rs"]
 mod common;
 
+mod dbt;
 mod examples;
 mod exports;
 mod pages;

@@ -24,8 +24,9 @@ SELECT n AS customer, n AS "integer", n::bigint AS "bigint", n * 2.25 AS "numeri
        3 AS purchase_days, 60 + n AS span_days, 120 + n AS tenure_days, 90 AS days, 365 AS value_days,
        0.1::float8 AS annual_discount_rate, 0.4::float8 AS probability, 0.3::float8 AS threshold, 0.9::float8 AS level,
        0.4 AS purchase_probability,
-       format('%s', '{"model": "mbgnbd", "purchases": {"r": 0.5, "alpha": 43, "a": 0.9, "b": 1.6}, "spend": {"p": 9, "q": 3.4, "v": 8}}')::purchase_model AS purchase_model,
-       ARRAY(SELECT b FROM (SELECT backtest_purchase_model('{"2025-01-01": 5}', '2025-03-31', '2025-04-30') AS b) AS q)
+       format('%s', '{"model": "mbgnbd", "purchases": {"r": 0.5, "alpha": 43, "a": 0.9, "b": 1.6}, "spend": {"p": 9, "q": 3.4, "v": 8},
+                      "findings": [{"severity": "warning", "code": "weak", "message": "not known well"}]}')::purchase_model AS purchase_model,
+       ARRAY(SELECT b FROM (SELECT backtest_purchase_model('{"2025-01-01": {"orders": 1, "amount": 5}}', '2025-03-31', '2025-04-30') AS b) AS q)
            AS _model_backtest,
        format('{"2024-%s-03": {"orders": 2, "discounted": 1, "amount": %s.50}, "2025-05-01": {"orders": 1, "amount": 7}}',
               lpad((1 + n % 12)::text, 2, '0'), n * 100)::purchase_history AS purchase_history,

@@ -31,10 +31,6 @@ SELECT name, format('{"model": "%s", "purchases": {"r": 0.5, "alpha": 43.25, "%s
                     CASE name WHEN 'paretonbd' THEN 's' ELSE 'a' END, CASE name WHEN 'paretonbd' THEN 'beta' ELSE 'b' END)
              ::purchase_model, 90
 FROM unnest(ARRAY['mbgnbd', 'bgnbd', 'paretonbd']) AS name;
-CREATE MATERIALIZED VIEW predictions AS
-SELECT customer_id, name, p.*
-FROM customers, models, LATERAL predict_customer(h, '2025-06-30', model, days) AS p
-WHERE p_alive(h, '2025-06-30', model) > 0.1;
 CREATE TABLE scenarios (name text PRIMARY KEY, scenario scenario UNIQUE DEFAULT preset_scenario('vip_advocacy'));
 INSERT INTO scenarios SELECT name, preset_scenario(name) FROM scenario_presets();
 INSERT INTO customers (customer_id, h, e, c, m, policy)
@@ -50,6 +46,10 @@ LEFT JOIN (SELECT customer_id, engagement_history(kind, happened_on) AS e FROM e
      USING (customer_id)
 LEFT JOIN policies ON name = CASE customer_id % 4 WHEN 0 THEN 'this year' WHEN 1 THEN 'all' END
 GROUP BY customer_id, h, e, policy;
+CREATE MATERIALIZED VIEW predictions AS
+SELECT customer_id, name, p.*
+FROM customers, models, LATERAL predict_customer(h, '2025-06-30', model, days) AS p
+WHERE p_alive(h, '2025-06-30', model) > 0.1;
 CREATE MATERIALIZED VIEW due AS
 SELECT customer_id, d.*
 FROM customers, (SELECT array_agg(scenario) AS all_of_them FROM scenarios) AS s,

@@ -10,6 +10,7 @@ INSERT INTO reference.known
 SELECT 'engagement_kinds', unnest('{review,survey,social_post,referral,event,community,proposal,usage_report,complaint,
     return,low_rating,complaint_resolved,return_resolved,stated_dissatisfied,stated_competitor,stated_discount_only,
     stated_overstocked,stated_unhabituated,stated_drifted}'::text[])
+UNION ALL SELECT 'test_groups', 'holdout'
 UNION ALL SELECT 'memberships', unnest('{continuing,paused,withdrawn,ad_hoc,01,02,03}'::text[])
 UNION ALL SELECT 'channel_names', unnest('{email,line,sms,phone,postal,social}'::text[]);
 
@@ -26,9 +27,15 @@ FROM (
     UNION ALL
     SELECT 'customers', 'memberships', customer_id, membership FROM people
     UNION ALL
-    SELECT 'consents', 'channel_names', customer_id, c.word FROM people, jsonb_object_keys(consents) AS c (word)
+    SELECT 'consents', 'channel_names', customer_id, c.word
+    FROM people, jsonb_object_keys(CASE jsonb_typeof(consents) WHEN 'object' THEN consents ELSE '{}' END) AS c (word)
 ) AS s
 LEFT JOIN words AS w USING (argument, word);
+
+-- Contacts with what the names of their groups mean.
+CREATE VIEW reference.grouped AS
+SELECT s.customer_id, s.channel, s.campaign, CASE WHEN w.word IS NULL THEN s.test_group ELSE w.meaning END AS test_group
+FROM sent AS s LEFT JOIN words AS w ON w.argument = 'test_groups' AND w.word = s.test_group;
 
 CREATE VIEW reference.judged_words AS
 SELECT m.source, m.meaning,
@@ -64,7 +71,23 @@ WITH days AS (
     UNION ALL
     SELECT 'engagement: no kind', count(*) FILTER (WHERE kind IS NULL), count(*) FROM events
     UNION ALL
-    SELECT 'contacts: no channel', count(*) FILTER (WHERE channel IS NULL), count(*) FROM sent
+    -- Whoever is in the holdout was not contacted at all.
+    SELECT 'contacts: no channel', count(*) FILTER (WHERE channel IS NULL AND test_group IS DISTINCT FROM 'holdout'),
+           count(*)
+    FROM reference.grouped
+    UNION ALL
+    SELECT 'campaign without a holdout', count(*) FILTER (WHERE NOT has_holdout), count(*)
+    FROM (
+        SELECT bool_or(test_group = 'holdout') AS has_holdout FROM reference.grouped
+        WHERE customer_id IS NOT NULL AND campaign <> '' AND test_group IS NOT NULL GROUP BY campaign
+    ) AS c
+    UNION ALL
+    SELECT 'customers: consents that cannot be read', count(*) FILTER (WHERE jsonb_typeof(consents) <> 'object' OR EXISTS (
+               SELECT FROM jsonb_each(CASE jsonb_typeof(consents) WHEN 'object' THEN consents ELSE '{}' END) AS c
+               WHERE c.value NOT IN ('true', 'false', 'null')
+                   AND NOT EXISTS (SELECT FROM words AS w WHERE (w.argument, w.word) = ('channel_names', c.key) AND w.meaning IS NULL))),
+           count(*)
+    FROM people WHERE customer_id IS NOT NULL
     UNION ALL
     SELECT source || ': no name', count(*) FILTER (WHERE meaning = '' OR octet_length(meaning) > 63 OR meaning ~ '[[:cntrl:]]'),
            count(*)

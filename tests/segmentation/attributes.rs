@@ -330,13 +330,58 @@ fn the_audit_looks_at_attributes() {
     assert_eq!(text(&mut client, &audit("")), "");
     assert_eq!(
         text(&mut client, &audit(", customers => 'people', attributes => '{prefecture}', first_order => '{product}'")),
-        "attribute not known 2 0.400000 prefecture; attribute not known 300 0.250000 product"
+        "attribute not known 1197 0.997500 prefecture; attribute not known 300 0.250000 product"
     );
     batch(&mut client, "UPDATE orders SET product = customer_id");
     assert_eq!(
         text(&mut client, &audit(", first_order => '{product}'")),
         "attribute with many values 1200 1.000000 product"
     );
+}
+
+/// Who has no value is counted as the report counts her: customers, not rows, with refunds, lines, days to come and people
+/// without a row of their own.
+#[test]
+fn attributes_that_are_not_known_are_counted_as_in_the_report() {
+    let database = Database::new("attributes_unknown");
+    let mut client = quiet(&database);
+    batch(
+        &mut client,
+        "CREATE TABLE orders (customer_id int, order_no int, ordered_at timestamptz, amount double precision, product text, \"Medium\" int);
+         INSERT INTO orders
+         SELECT i % 90, i / 3, timestamptz '2024-01-01' + i * 37 % 500 * interval '11 hours', i * 7919 % 900 - 200,
+                CASE WHEN i * 31 % 7 > 2 THEN 'p' || i % 5 WHEN i % 2 = 0 THEN '' END, nullif(i % 4, 0)
+         FROM generate_series(1, 400) AS i;
+         UPDATE orders SET customer_id = order_no % 90;
+         INSERT INTO orders SELECT i, 1000 + i, '2025-01-01', CASE WHEN i % 2 = 0 THEN 5 ELSE -5 END, NULL, NULL FROM generate_series(80, 120) AS i;
+         CREATE TABLE people (customer_id int, prefecture text);
+         INSERT INTO people SELECT i, CASE WHEN i % 3 = 0 THEN 'tokyo' WHEN i % 3 = 1 THEN '' END FROM generate_series(50, 150) AS i",
+    );
+    for number in ["", ", order_id => 'order_no'"] {
+        for day in ["2024-03-01", "2024-06-30", "2025-06-30"] {
+            let arguments = format!(
+                "'orders', as_of => '{day}', time_zone => 'Asia/Tokyo', customers => 'people', attributes => '{{prefecture}}',
+                 first_order => '{{product,Medium}}', order_filter => 'amount < 690'{number}"
+            );
+            batch(&mut client, &format!("SELECT create_segmentation('shop', {arguments})"));
+            let found = format!(
+                "SELECT btrim(example, '\"'), rows, share FROM audit_orders({arguments}) WHERE finding = 'attribute not known'"
+            );
+            let expected = "SELECT attribute, sum(customers) FILTER (WHERE value = ''),
+                                   round(sum(customers) FILTER (WHERE value = '') / sum(customers), 6)
+                            FROM shop_attributes GROUP BY attribute";
+            assert_same_rows(&mut client, &format!("{day}{number}"), &found, expected, 3);
+            batch(&mut client, "SELECT drop_segmentation('shop')");
+        }
+    }
+    // What no history takes is a finding of its own.
+    batch(
+        &mut client,
+        "INSERT INTO orders VALUES (1, 1, 'infinity', 'NaN', NULL, 1), (2, 2, NULL, 'infinity', NULL, 1), (3, 3, '2024-01-01', 'NaN', NULL, 1)",
+    );
+    let found = "SELECT count(*) FROM audit_orders('orders', first_order => '{product}', order_id => 'order_no')
+                 WHERE finding IN ('attribute not known', 'not a number', 'infinite date')";
+    assert_eq!(count(&mut client, found), 3);
 }
 
 /// Only the columns that are named are read, with the rights of the owner; a reader reads the reports and no table behind them.

@@ -86,7 +86,10 @@ fn audit_counts_what_is_odd() {
         format!("SELECT count(*) FROM audit_orders('orders', as_of => '2026-01-04', time_zone => 'Asia/Tokyo'{good})");
     assert_eq!(count(&mut client, &then), 0);
     batch(&mut client, "TRUNCATE orders");
-    assert_eq!(audit(&mut client, ""), "");
+    assert_eq!(audit(&mut client, ""), "no orders|0");
+    batch(&mut client, "INSERT INTO orders VALUES (1, NULL, '2026-01-01', 5, 'JPY'), (2, 1, NULL, 5, 'JPY')");
+    assert!(audit(&mut client, "").contains("no orders|0"));
+    batch(&mut client, "TRUNCATE orders");
 
     // Order numbers by any of their names.
     for name in ["Invoice_No", "注文ID", "伝票番号"] {
@@ -116,6 +119,84 @@ fn audit_counts_what_is_odd() {
     ] {
         assert!(said.contains(part), "{part} is missing:\n{said}");
     }
+}
+
+/// Guest orders with an empty key are one customer, and one key in several spellings is several customers: both are found,
+/// and what the findings propose mends them.
+#[test]
+fn keys_that_are_empty_or_spelled_in_several_ways_are_found() {
+    let database = Database::new("segmentation_keys");
+    let mut client = quiet(&database);
+    for kind in ["text", "varchar(20)", "char(12)"] {
+        batch(
+            &mut client,
+            &format!(
+                "DROP TABLE IF EXISTS orders;
+                 CREATE TABLE orders (customer_id {kind}, ordered_on date, amount numeric);
+                 INSERT INTO orders SELECT k, date '2026-06-01' + n, 5000
+                 FROM unnest(ARRAY['', ' ', '　', NULL, 'c1', 'C1', 'Ｃ１', E'\tc1\n', 'c2', '０３', '03', 'c 3', 'c3', 'ｄ4', 'D4']) AS k,
+                      generate_series(1, 2) AS n"
+            ),
+        );
+        let found = |client: &mut Client, filter: &str| {
+            text(
+                client,
+                &format!(
+                    "SELECT coalesce(string_agg(concat_ws('|', finding, rows, share, translate(example, E'\\t\\n', '__')), E'\n' ORDER BY finding), '')
+                     FROM audit_orders('orders', as_of => '2026-06-30'{filter}) WHERE finding ~ 'key|no customer'"
+                ),
+            )
+        };
+        // Of the 11 customers with a key c1 has four spellings, 03 and d4 two each; blanks within a key tell.
+        let found_now = found(&mut client, "");
+        let lines: Vec<&str> = found_now.lines().collect();
+        assert_eq!(lines.len(), 3, "{found_now}");
+        assert!(lines[0].starts_with("empty key|6|0.200000|("), "{found_now}");
+        assert!(lines[1].starts_with("keys that differ only in width, case or blanks|8|0.727273|("), "{found_now}");
+        assert!(lines[1].contains("_c1_") && lines[1].contains("Ｃ１"), "{found_now}");
+        assert_eq!(lines[2].split('|').take(3).collect::<Vec<_>>(), ["no customer", "2", "0.066667"]);
+        // The filter that is proposed leaves the empty ones out, beside one that there is.
+        for filter in ["", ", order_filter => 'amount > 0 -- all of them'"] {
+            let proposed = format!(
+                "SELECT split_part(effect, 'order_filter => ', 2) FROM audit_orders('orders', as_of => '2026-06-30'{filter})
+                 WHERE finding = 'empty key'"
+            );
+            let proposed = text(&mut client, &proposed);
+            let after = found(&mut client, &format!(", order_filter => {proposed}"));
+            assert!(!after.contains("empty key") && after.contains("|8|0.727273|"), "{proposed}: {after}");
+        }
+        // So does the spelling that is proposed.
+        let folded = text(
+            &mut client,
+            "SELECT split_part(effect, 'in one way: ', 2) FROM audit_orders('orders') WHERE finding LIKE 'keys that differ%'",
+        );
+        batch(
+            &mut client,
+            &format!("CREATE VIEW alike AS SELECT {folded} AS customer_id, ordered_on, amount FROM orders"),
+        );
+        let left = "SELECT count(*) FROM audit_orders('alike') WHERE finding LIKE 'keys that differ%'";
+        assert_eq!(count(&mut client, left), 0);
+        assert_eq!(count(&mut client, "SELECT count(DISTINCT customer_id) FROM alike WHERE customer_id <> ''"), 6);
+        batch(&mut client, "DROP VIEW alike");
+    }
+
+    // Numbers have no spellings, and a shop of its own tells customers apart.
+    batch(
+        &mut client,
+        "CREATE TABLE of_shops (shop text, customer_id int, ordered_on date, amount numeric);
+         INSERT INTO of_shops VALUES ('a', 1, '2026-06-01', 5), ('A', 2, '2026-06-01', 5), ('A', 1, '2026-06-01', 5), ('', 3, '2026-06-01', 5),
+                                     (NULL, 1, '2026-06-01', 5), ('a', NULL, '2026-06-01', 5);
+         CREATE TABLE events (shop text, customer_id int, kind text, happened_at date); INSERT INTO events VALUES (NULL, 1, 'review', '2026-06-01')",
+    );
+    let found = "SELECT string_agg(concat_ws('|', finding, rows, example), E'\n' ORDER BY finding)
+                 FROM audit_orders('of_shops', tenant => 'shop', engagement => 'events', as_of => '2026-06-30')
+                 WHERE finding ~ 'key|customer or|no customer'";
+    assert_eq!(
+        text(&mut client, found),
+        "empty key|1|(\"\",3,2026-06-01,5)\nengagement: no customer or tenant|1|(,1,2026-06-01,review)\n\
+         keys that differ only in width, case or blanks|2|(A,1) (a,1)\nno customer or tenant|2|(,1,2026-06-01,5)"
+    );
+    assert!(!text(&mut client, &found.replace("tenant => 'shop', ", "")).contains("differ"));
 }
 
 /// Whoever may read only the columns that are needed segments all the same, and nobody sees any other column: not in a
@@ -221,6 +302,7 @@ fn a_log_of_memberships_is_audited() {
          log and customers disagree|1|0.333333|(2,withdrawn,continuing)|the log of memberships counts\n\
          membership in the future|1|0.142857|(3,ad_hoc,2026-07-01)|invisible until that day\n\
          membership_log: no customer|1|0.125000|()|ignored\n\
+         no orders|0|public.orders|nobody has bought anything; look at the table, its columns and order_filter\n\
          several memberships at one time|1|0.142857|(2,\"2026-02-01 00:00:00\")|the last of continuing, ad_hoc, paused, withdrawn counts"
     );
     batch(&mut client, "DELETE FROM log");
@@ -228,6 +310,146 @@ fn a_log_of_memberships_is_audited() {
         count(&mut client, "SELECT count(*) FROM audit_orders('orders', membership_log => 'log') WHERE rows > 0"),
         0
     );
+}
+
+/// Moments without a named time zone are days of the session's: said where that is UTC, which is that of a server and not of a
+/// shop in Japan.
+#[test]
+fn days_of_utc_that_nobody_asked_for_are_found() {
+    let database = Database::new("segmentation_utc");
+    let mut client = quiet(&database);
+    batch(
+        &mut client,
+        "CREATE TABLE orders (customer_id int, ordered_at timestamptz, amount numeric);
+         INSERT INTO orders VALUES (1, '2026-06-01 16:00+00', 5), (1, '2026-06-02 01:00+00', 5), (1, NULL, 5);
+         CREATE DOMAIN moment AS timestamptz; CREATE TABLE of_domain AS SELECT customer_id, ordered_at::moment, amount FROM orders;
+         CREATE VIEW of_days AS SELECT customer_id, ordered_at::date, amount FROM orders;
+         CREATE VIEW of_clocks AS SELECT customer_id, ordered_at::timestamp, amount FROM orders",
+    );
+    let found = |client: &mut Client, zone: &str, arguments: &str| {
+        let found = format!(
+            "SELECT coalesce(string_agg(concat_ws('|', rows, share, example, effect), E'\n'), '')
+             FROM audit_orders({arguments}) WHERE finding = 'days are those of UTC'"
+        );
+        batch(client, &format!("SET TimeZone = '{zone}'"));
+        text(client, &found)
+    };
+    let expected = "2|0.666667|2026-06-02 01:00:00+00|it is the session's time zone, and none was named; name that of the shop: \
+                    time_zone => 'Asia/Tokyo'";
+    for zone in ["UTC", "utc", "GMT", "Etc/UTC", "Etc/GMT", "Zulu"] {
+        assert_eq!(found(&mut client, zone, "'orders'"), expected, "{zone}");
+    }
+    assert_eq!(found(&mut client, "UTC", "'of_domain'"), expected);
+    for (zone, arguments) in [
+        ("Asia/Tokyo", "'orders'"),
+        ("Europe/London", "'orders'"),
+        ("Etc/GMT+9", "'orders'"),
+        ("UTC", "'orders', time_zone => 'Asia/Tokyo'"),
+        ("UTC", "'orders', time_zone => 'UTC'"),
+        ("UTC", "'of_days'"),
+        ("UTC", "'of_clocks'"),
+    ] {
+        assert_eq!(found(&mut client, zone, arguments), "", "{zone}: {arguments}");
+    }
+    let said = database.said("SELECT rfm.create_segmentation('shop', 'public.orders', schema => 'public')");
+    assert!(said.contains("shop: days are those of UTC: 2 (66.67 %)"), "{said}");
+    let said = database.said(
+        "SELECT rfm.create_segmentation('tokyo', 'public.orders', schema => 'public', time_zone => 'Asia/Tokyo')",
+    );
+    assert!(!said.contains("UTC"), "{said}");
+    let days = "SELECT (SELECT string_agg(last_purchase_on::text, ' ') FROM shop_customers) || ' ' || (SELECT time_zone FROM tokyo_settings)";
+    assert_eq!(text(&mut client, days), "2026-06-02 Asia/Tokyo");
+}
+
+/// Addresses that were typed and reach nobody are counted, each by what normalizes it.
+#[test]
+fn addresses_that_reach_nobody_are_found() {
+    let database = Database::new("segmentation_addresses");
+    let mut client = quiet(&database);
+    batch(
+        &mut client,
+        "CREATE TABLE orders (customer_id int, ordered_at date, amount numeric); INSERT INTO orders VALUES (1, '2026-06-01', 5);
+         CREATE TABLE people (customer_id int, email text, phone text, address text, line_id text);
+         INSERT INTO people VALUES (1, 'a@example.com', '9012345678', '東京都足立区本木1-2-3', 'hanako.line'),
+             (2, 'a@example', '090-1234-567', '東京都', 'x'), (3, '', '　', ' ', NULL), (4, 'なし', '03-1234-5678 内線5', NULL, '-'), (NULL, '?', NULL, NULL, NULL)",
+    );
+    let found = "SELECT string_agg(concat_ws('|', finding, rows, share, example, effect), E'\n' ORDER BY finding)
+                 FROM audit_orders('orders', customers => 'people') WHERE finding LIKE '% typed but unusable'";
+    assert_eq!(
+        text(&mut client, found),
+        "customers: LINE id typed but unusable|2|0.400000|(2)|nobody is reached by it\n\
+         customers: e-mail typed but unusable|3|0.600000|()|nobody is reached by it\n\
+         customers: phone typed but unusable|1|0.200000|(2)|nobody is reached by it\n\
+         customers: postal address typed but unusable|1|0.200000|(2)|nobody is reached by it"
+    );
+    let by_hand = "SELECT count(*) FILTER (WHERE normalized_email(email) IS NULL AND btrim(email, ' 　') <> ''),
+                          count(*) FILTER (WHERE normalized_phone(phone, 'JP') IS NULL AND btrim(phone, ' 　') <> '') FROM people";
+    let row = client.query_one(by_hand, &[]).unwrap();
+    assert_eq!((row.get::<_, i64>(0), row.get::<_, i64>(1)), (3, 1));
+    let none = "SELECT count(*) FROM audit_orders('orders', customers => 'people', customers_columns => '{\"email\": null, \"phone\": null}')
+                WHERE finding ~ 'e-mail|phone'";
+    assert_eq!(count(&mut client, none), 0);
+}
+
+/// A tenant is another column than the customer, in every table.
+#[test]
+fn a_customer_is_no_tenant() {
+    let database = Database::new("segmentation_same_column");
+    let mut client = quiet(&database);
+    batch(
+        &mut client,
+        "CREATE TABLE orders (customer_id int, shop int, ordered_at date, amount numeric);
+         CREATE TABLE events (customer_id int, kind text, happened_at date)",
+    );
+    for (arguments, message) in [
+        ("tenant => 'customer_id'", "tenant and customer of public.orders are the same column: customer_id"),
+        (
+            "tenant => 'shop', engagement => 'events', engagement_columns => '{\"tenant\": \"customer_id\"}'",
+            "tenant and customer of public.events are the same column: customer_id",
+        ),
+    ] {
+        for call in ["create_segmentation('shop', 'orders',", "audit_orders('orders',"] {
+            let (sqlstate, found, hint) = expect_error(&mut client, &format!("SELECT {call} {arguments})"));
+            assert_eq!((sqlstate.as_str(), found.as_str()), ("22023", message), "{call} {arguments}");
+            assert!(hint.contains("tells several shops apart"), "{hint}");
+        }
+    }
+}
+
+/// An order and its full refund on one day under one number are an order of nothing.
+#[test]
+fn orders_that_sum_to_zero_are_found() {
+    let database = Database::new("segmentation_zero");
+    let mut client = quiet(&database);
+    for kind in ["numeric", "double precision"] {
+        batch(
+            &mut client,
+            &format!(
+                "CREATE TABLE orders (customer_id int, order_no int, ordered_on date, amount {kind});
+                 INSERT INTO orders VALUES (1, 1, '2026-01-01', 0.3), (1, 1, '2026-01-01', -0.1), (1, 1, '2026-01-01', -0.2), (1, 2, '2026-01-01', 5),
+                     (1, 2, '2026-01-02', -5), (1, 3, '2026-01-01', 0), (1, NULL, '2026-01-05', 5), (1, NULL, '2026-01-05', -5), (2, 1, '2026-01-01', 'NaN'),
+                     (NULL, 9, '2026-01-01', 5), (NULL, 9, '2026-01-01', -5), (2, 8, '2026-01-01', 5), (2, 8, '2026-01-01', -5)"
+            ),
+        );
+        let found = |client: &mut Client, more: &str| {
+            text(
+                client,
+                &format!(
+                    "SELECT coalesce(string_agg(concat_ws('|', rows, share, example, effect), E'\n'), '')
+                     FROM audit_orders('orders', as_of => '2026-01-31'{more}) WHERE finding = 'orders that sum to zero'"
+                ),
+            )
+        };
+        // Of the orders and days (1, 1), (1, 2) twice, (1, 3), (2, 1) and (2, 8) two.
+        assert_eq!(
+            found(&mut client, ", order_id => 'order_no'"),
+            "2|0.333333|(1,1,2026-01-01)|an order that adds nothing to monetary; a view over the orders can leave them out",
+            "{kind}"
+        );
+        assert_eq!(found(&mut client, ""), "");
+        assert_eq!(found(&mut client, ", order_id => 'order_no', order_filter => 'amount > 0'"), "");
+        batch(&mut client, "DROP TABLE orders");
+    }
 }
 
 #[test]

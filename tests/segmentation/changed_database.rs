@@ -21,16 +21,27 @@ fn the_extension_is_not_dropped_under_a_segmentation() {
 #[test]
 fn what_stands_on_a_segmentation_is_not_dropped_by_the_way() {
     let (_database, mut client) = shop("segmentation_standing");
-    batch(&mut client, "CREATE VIEW report AS SELECT customer_id FROM shop_customers");
+    batch(
+        &mut client,
+        "CREATE VIEW report AS SELECT customer_id FROM shop_customers; CREATE VIEW \"Her report\" AS SELECT count(*) FROM report",
+    );
     for call in ["drop_segmentation('shop')", "alter_segmentation('shop', time_zone => 'Asia/Tokyo')"] {
         let before = objects(&mut client);
-        assert_eq!(expect_error(&mut client, &format!("SELECT {call}")).0, "2BP01", "{call}");
+        let (sqlstate, message, hint) = expect_error(&mut client, &format!("SELECT {call}"));
+        assert_eq!(sqlstate, "2BP01", "{call}");
+        assert!(message.starts_with("segmentation \"shop\": cannot drop materialized view"), "{message}");
+        // How to keep it, and not how to lose it.
+        assert_eq!(
+            hint,
+            "Keep what stands on it, then drop it, call this again, and make it again: \
+             SELECT pg_get_viewdef('public.\"Her report\"'::regclass); SELECT pg_get_viewdef('public.report'::regclass)."
+        );
         assert_eq!(objects(&mut client), before);
     }
     refresh(&mut client);
     batch(
         &mut client,
-        "SELECT alter_segmentation('shop', policy => 'occasional'); DROP VIEW report; SELECT drop_segmentation('shop')",
+        "SELECT alter_segmentation('shop', policy => 'occasional'); DROP VIEW \"Her report\", report; SELECT drop_segmentation('shop')",
     );
 }
 

@@ -166,11 +166,12 @@ fn what_no_kpi_takes_is_told() {
                  FROM audit_orders('orders', targets => 'goals', costs => 'spent', as_of => '2026-06-20') WHERE finding ~ 'target|cost'";
     assert_eq!(
         text(&mut client, found),
-        "costs of an unknown purpose|1|0.200000|party\ncosts without a purpose, month or finite amount|1|0.200000|acquisition, 1\n\
-         target of an unknown KPI|1|0.125000|happiness\ntarget without a KPI, month or finite value|3|0.375000|2026-06-01, 1"
+        "costs of an unknown purpose|1|0.200000|\"party\" 1\ncosts without a purpose, month or finite amount|1|0.200000|acquisition, 1\n\
+         target of an unknown KPI|1|0.125000|\"happiness\" 1\ntarget without a KPI, month or finite value|3|0.375000|2026-06-01, 1"
     );
     let said = database.said("SELECT create_segmentation('shop', 'orders', targets => 'goals', as_of => '2026-06-20')");
     assert!(said.contains("known are: revenue, orders,"), "{said}");
+    assert_eq!(said.matches("target of an unknown KPI").count(), 1, "{said}");
     batch(&mut client, "INSERT INTO goals VALUES ('revenue', '2026-06-01', 7)");
     let (sqlstate, message, hint) = expect_error(&mut client, "SELECT refresh_segmentation('shop')");
     assert_eq!(
@@ -181,6 +182,7 @@ fn what_no_kpi_takes_is_told() {
     for (arguments, sqlstate, message) in [
         ("campaign_days => 0", "22023", "campaign_days is 0"),
         ("campaign_days => 3651", "22023", "campaign_days is 3651"),
+        ("campaign_days => 30", "22023", "campaign_days are given without contacts"),
         ("views => '{campaigns}'", "22023", "views has campaigns, but contacts have no campaign"),
         ("targets => 'spent'", "42703", "public.spent has no column that is known to be targets.kpi"),
         ("costs_columns => '{\"amount\": \"x\"}'", "22023", "costs_columns are given without costs"),
@@ -188,6 +190,43 @@ fn what_no_kpi_takes_is_told() {
         let refused = expect_error(&mut client, &format!("SELECT create_segmentation('s', 'orders', {arguments})"));
         assert_eq!((refused.0.as_str(), refused.1.as_str()), (sqlstate, message), "{arguments}");
     }
+}
+
+/// All that is odd about targets and costs is said when they are added, and names that no KPI has at each refresh.
+#[test]
+fn targets_that_are_added_later_are_looked_at() {
+    let (database, mut client) = small_shop("kpis_altered");
+    batch(
+        &mut client,
+        "INSERT INTO goals VALUES ('売上', '2026-06-01', 5), ('売上', '2026-07-01', 5), ('F2 within 30 days', '2026-06-01', 0.1), ('Orders', '2026-06-01', 5),
+                                  ('f2_within_90_days', '2026-06-01', 40), ('vip_share', '2026-06-01', 1), ('dormant_share', '2026-06-01', 12.5);
+         INSERT INTO spent VALUES ('2026-06-01', '広告費', 1), ('2026-07-01', '広告費', 1);
+         SELECT create_segmentation('shop', 'orders', as_of => '2026-06-20')",
+    );
+    let unknown = [
+        "shop: target of an unknown KPI: 5 (33.33 %); stands without an actual; known are: revenue, orders, ",
+        "for example: \"売上\" 2 (revenue?), \"F2 within 30 days\" 1 (f2_within_30_days?), \"Orders\" 1 (orders?), \"happiness\" 1\n",
+        "shop: costs of an unknown purpose: 3 (42.86 %); in no KPI; known are: acquisition, reactivation; \
+         for example: \"広告費\" 2 (acquisition?), \"party\" 1\n",
+    ];
+    let once = [
+        "shop: target without a KPI, month or finite value: 3 (20.00 %); ignored",
+        "shop: rate target above 1: 2 (13.33 %); a rate of 1 is 100 %: 12.5 = 1250 %; if percent are meant, write: 0.125; \
+         for example: dormant_share, 2026-06-01, 12.5\n",
+        "shop: costs without a purpose, month or finite amount: 1 (14.29 %)",
+    ];
+    let said =
+        database.said("SELECT rfm.alter_segmentation('shop', targets => 'public.goals', costs => 'public.spent')");
+    for part in unknown.iter().chain(&once) {
+        assert_eq!(said.matches(part).count(), 1, "{part}: {said}");
+    }
+    let said = database.said("SELECT rfm.refresh_segmentation('shop')");
+    assert!(unknown.iter().all(|part| said.matches(part).count() == 1), "{said}");
+    assert!(!said.contains("rate target") && !said.contains("finite"), "{said}");
+    let said = database.said("SELECT rfm.alter_segmentation('shop', lang => 'ja')");
+    assert!(said.contains("shop: 未知の KPI の目標: 5 (33.33 %); 実績のないまま示す; 使えるもの: revenue, "), "{said}");
+    let said = database.said("SELECT rfm.alter_segmentation('shop', reset => '{targets,costs}')");
+    assert!(!said.contains("KPI"), "{said}");
 }
 
 /// Each shop has its own targets, costs and campaigns.

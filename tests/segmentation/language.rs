@@ -201,11 +201,33 @@ fn the_audit_speaks_japanese() {
              (3, 1, NULL, 5, 'JPY'), (4, 1, 'infinity', 5, 'JPY'), (5, 1, '2027-01-01', 5, 'JPY'), (6, 1, '2026-02-01', NULL, 'JPY'),
              (7, 1, '2026-02-02', 'NaN', 'JPY'), (8, 1, '2026-02-03', 0, 'JPY'), (9, 1, '2026-02-03', -5, 'EUR'),
              (NULL, 1, '2026-02-04', 7, 'EUR'), (NULL, 1, '2026-02-04', 7, NULL);
-         CREATE TABLE people (customer_id int, email text); INSERT INTO people VALUES (1, 'nonsense'), (2, 'a@example.com')",
+         CREATE TABLE people (customer_id int, email text); INSERT INTO people VALUES (1, 'nonsense'), (2, 'a@example.com');
+         CREATE TABLE guests (shop text, customer_id text, ordered_at timestamptz, amount numeric, order_no int);
+         INSERT INTO guests VALUES ('a', '', '2026-01-01', 5, 1), ('a', 'x', '2026-01-01', 5, 2), ('a', 'X', '2026-01-01', 5, 3), (NULL, 'x', '2026-01-01', 5, 4),
+             ('a', 'x', '2026-01-02', 5, 5), ('a', 'x', '2026-01-02', -5, 5);
+         CREATE VIEW none AS SELECT * FROM guests WHERE false;
+         CREATE TABLE members (customer_id text, email text, phone text, address text, line_id text, consents jsonb);
+         INSERT INTO members VALUES ('x', '?', '?', '?', '?', '{\"email\": 1}');
+         CREATE TABLE sent (customer_id text, channel text, sent_on date, campaign text, test_group text);
+         INSERT INTO sent VALUES ('x', 'email', '2026-01-01', 'spring', 'control'), ('x', 'email', '2026-01-01', 'may', 'A');
+         CREATE VIEW of_groups AS SELECT customer_id, channel, sent_on, test_group FROM sent WHERE test_group = 'A';
+         CREATE TABLE goals (kpi text, month date, goal numeric); INSERT INTO goals VALUES ('sales', '2026-01-01', 5), ('vip_share', '2026-01-01', 5), (NULL, NULL, 1);
+         CREATE TABLE spent (month date, purpose text, cost numeric); INSERT INTO spent VALUES ('2026-01-01', 'party', 5), (NULL, NULL, 1)",
     );
     let mut seen = 0;
-    for arguments in ["", ", order_id => 'order_no', currency => 'currency', customers => 'people'"] {
-        let audit = |lang: &str| format!("audit_orders('orders', as_of => '2026-06-30', lang => '{lang}'{arguments})");
+    for (orders, arguments) in [
+        ("orders", ""),
+        ("orders", ", order_id => 'order_no', currency => 'currency', customers => 'people'"),
+        (
+            "guests",
+            ", order_id => 'order_no', customers => 'members', contacts => 'sent', targets => 'goals', costs => 'spent'",
+        ),
+        ("guests", ", tenant => 'shop'"),
+        ("guests", ", contacts => 'of_groups'"),
+        ("none", ""),
+    ] {
+        let audit =
+            |lang: &str| format!("audit_orders('{orders}', as_of => '2026-06-30', lang => '{lang}'{arguments})");
         let english = format!(
             "SELECT string_agg(concat_ws(': ', finding, effect), ', ') FROM {} WHERE finding !~ '[ぁ-んァ-ヶ一-龠]' OR effect !~ '[ぁ-んァ-ヶ一-龠]'",
             audit("ja")
@@ -220,7 +242,7 @@ fn the_audit_speaks_japanese() {
         assert_eq!(count(&mut client, &same), 0);
         seen += count(&mut client, &format!("SELECT count(*) FROM {}", audit("ja")));
     }
-    assert!(seen >= 22, "{seen}");
+    assert!(seen >= 45, "{seen}");
     let said = database.said("SELECT rfm.create_segmentation('shop', 'public.orders', schema => 'public', lang => 'ja', order_filter => 'amount <> ''NaN'' AND isfinite(ordered_at)')");
     assert!(said.contains("shop: 顧客がない: 1 (") && said.contains("; 無視される; 例: (,"), "{said}");
 }

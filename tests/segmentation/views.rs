@@ -79,6 +79,23 @@ fn segmentation_sql_is_what_the_views_are_made_of() {
     }
 }
 
+/// Where no day is fixed, the day of the status is today by the segmentation's clock, and its policy the one in force.
+#[test]
+fn segmentation_sql_asks_for_today() {
+    let (_database, mut client) = shop("segmentation_sql_today");
+    batch(
+        &mut client,
+        "SELECT alter_segmentation('shop', reset => '{as_of}', time_zone => 'Pacific/Kiritimati', policy => 'rental_90')",
+    );
+    let query = text(&mut client, "SELECT query FROM segmentation_sql('shop') WHERE relation = 'public.shop_status'");
+    let same = format!(
+        "SELECT (q.as_of - s.as_of IN (0, 1) AND q.as_of = (now() AT TIME ZONE 'Pacific/Kiritimati')::date -- midnight may pass
+                 AND q.policy = s.policy AND q.policy = preset_policy('rental_90'))::text
+         FROM ({query}) AS q CROSS JOIN shop_status AS s"
+    );
+    assert_eq!(text(&mut client, &same), "true");
+}
+
 /// Whatever day is asked for, the last twelve months that are over, from month end to month end, and everybody who was no
 /// prospect at the later one, counted by plain SQL.
 #[test]

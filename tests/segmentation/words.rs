@@ -47,6 +47,7 @@ fn findings_are_those_of_plain_sql() {
         &format!(
             "{TABLES}
              CREATE TABLE orders (customer_id int, ordered_on date, amount numeric);
+             ALTER TABLE sent ADD test_group text, ADD campaign text;
              CREATE TABLE words (argument text, word text, meaning text); CREATE TABLE asked (as_of date);
              {}",
             include_str!("../reference/audit.sql")
@@ -83,14 +84,33 @@ fn findings_are_those_of_plain_sql() {
             format!("({}, {}, {})", customer(random), quoted(random.of(&kinds)), day(random))
         });
         let sent = rows(random, 80, |random| {
-            format!("({}, {}, {})", customer(random), quoted(random.of(&channels)), day(random))
+            let group = random.of(&["NULL", "NULL", "holdout", "Holdout", "対照群", "letter"]);
+            let campaign = random.of(&["NULL", "", "spring", "autumn", "winter"]);
+            // One campaign in two has groups that are never the holdout.
+            let group = if campaign == "winter" && group == "holdout" { "letter" } else { group };
+            format!(
+                "({}, {}, {}, {}, {})",
+                customer(random),
+                quoted(random.of(&channels)),
+                day(random),
+                quoted(group),
+                quoted(campaign)
+            )
         });
         let people = rows(random, 30, |random| {
-            let consents =
-                random.of(&["NULL", "{}", r#"{"email": true, "fax": null}"#, r#"{"メール": true, "line": false}"#]);
+            let consents = random.of(&[
+                "NULL",
+                "{}",
+                r#"{"email": true, "fax": null}"#,
+                r#"{"メール": true, "line": false}"#,
+                r#"{"email": 1, "line": "yes"}"#,
+                r#"{"fax": [1]}"#,
+                "[1]",
+                "null",
+            ]);
             format!("({}, {}, {})", customer(random), quoted(random.of(&memberships)), quoted(consents))
         });
-        let words = rows(random, 12, |random| {
+        let words = rows(random, 14, |random| {
             let (argument, word, meaning) = random.of(&[
                 ("engagement_kinds", "レビュー", "review"),
                 ("engagement_kinds", "アンケート", "surveys"),
@@ -106,6 +126,9 @@ fn findings_are_those_of_plain_sql() {
                 ("memberships", "", "ad_hoc"),
                 ("memberships", "退会済", "withdrawn"),
                 ("memberships", "x", "NULL"),
+                ("test_groups", "Holdout", "holdout"),
+                ("test_groups", "対照群", "NULL"),
+                ("test_groups", "letter", "letter"),
             ]);
             format!("('{argument}', '{word}', {})", quoted(meaning))
         });
@@ -113,7 +136,8 @@ fn findings_are_those_of_plain_sql() {
             &mut client,
             &format!(
                 "TRUNCATE orders, events, sent, people, words, asked;
-                 INSERT INTO orders VALUES {orders}; INSERT INTO events VALUES {events}; INSERT INTO sent VALUES {sent};
+                 INSERT INTO orders VALUES {orders}; INSERT INTO events VALUES {events};
+                 INSERT INTO sent (customer_id, channel, sent_on, test_group, campaign) VALUES {sent};
                  INSERT INTO people (customer_id, membership, consents)
                  SELECT p.c, p.m, p.n::jsonb FROM (VALUES {people}) AS p (c, m, n);
                  INSERT INTO words SELECT DISTINCT * FROM (VALUES {words}) AS w; INSERT INTO asked VALUES ('{as_of}')"
@@ -124,9 +148,9 @@ fn findings_are_those_of_plain_sql() {
         };
         let audit = format!(
             "SELECT finding, rows, share FROM audit_orders('orders', order_filter => 'amount IS DISTINCT FROM 13', as_of => '{as_of}',
-                 engagement => 'events', contacts => 'sent', customers => 'people', {}, {}, {})
-             WHERE finding ~ ': |^orders end|^nearly'",
-            list("engagement_kinds"), list("channel_names"), list("memberships")
+                 engagement => 'events', contacts => 'sent', customers => 'people', {}, {}, {}, {})
+             WHERE finding ~ ': |^orders end|^nearly|^campaign'",
+            list("engagement_kinds"), list("channel_names"), list("memberships"), list("test_groups")
         );
         assert_same_rows(&mut client, &format!("seed {seed}"), &audit, "SELECT * FROM reference.findings", 12);
         found_in_all += count(&mut client, "SELECT count(*) FROM reference.findings WHERE finding !~ ': '");
@@ -253,15 +277,36 @@ fn what_cannot_be_meant_is_refused() {
             "memberships: \"1\" means \"member\", which is no membership",
             "Known are: continuing, paused, withdrawn, ad_hoc, 01, 02, 03.",
         ),
+        ("test_groups => '{}'", "test_groups is given without a column of contacts with groups", "contacts => ..."),
+        (
+            "contacts => 'sent', test_groups => '{\"A\": \"holdout\"}'",
+            "test_groups is given without a column of contacts with groups",
+            r#"contacts_columns => '{"group": "..."}'"#,
+        ),
+        (
+            "contacts => 'sent', contacts_columns => '{\"group\": \"scenario\"}', test_groups => '{\"A\": \"\"}'",
+            "test_groups: \"A\" means \"\", which is no name",
+            "1 to 63 bytes",
+        ),
+        (
+            "contacts => 'sent', contacts_columns => '{\"test_group\": \"scenario\"}'",
+            "contacts_columns: test_group is not known",
+            "group may be meant. Known are: tenant, customer,",
+        ),
+        (
+            "contacts => 'sent', contacts_columns => '{\"body\": \"scenario\"}'",
+            "contacts_columns: body is not known",
+            "Known are: tenant, customer,",
+        ),
         // All that are not known at once, and the argument that says what they mean.
         (
             "customers => 'people'",
-            "public.people has unknown memberships: 1 2 (continuing?), nobody knows 1, 退会済 1 (withdrawn?)",
+            r#"public.people has unknown memberships: "1" 2 (continuing?), "nobody knows" 1, "退会済" 1 (withdrawn?)"#,
             r#"memberships => '{"1": "continuing", "退会済": "withdrawn", "nobody knows": null}'; null is unknown."#,
         ),
         (
             r#"customers => 'people', memberships => '{"1": "continuing", "退会済": "withdrawn", "nobody knows": null}'"#,
-            "public.people has unknown channels in consents: fax 1, メール 1 (email?)",
+            r#"public.people has unknown channels in consents: "fax" 1, "メール" 1 (email?)"#,
             r#"channel_names => '{"fax": null, "メール": "email"}'"#,
         ),
     ] {
@@ -281,7 +326,7 @@ fn what_cannot_be_meant_is_refused() {
     );
     let (sqlstate, message, _) = expect_error(&mut client, "SELECT refresh_segmentation('shop')");
     assert_eq!(sqlstate, "22023");
-    assert_eq!(message, "segmentation \"shop\": public.people has unknown memberships: 9 1");
+    assert_eq!(message, "segmentation \"shop\": public.people has unknown memberships: \"9\" 1");
     batch(&mut client, r#"SELECT alter_segmentation('shop', memberships => '{"9": null}')"#);
     assert_eq!(count(&mut client, "SELECT count(*) FROM shop_profiles WHERE membership IS NULL"), 2);
 }
@@ -302,23 +347,20 @@ fn unknown_kinds_are_said_once_with_counts() {
     let refresh = "SELECT rfm.refresh_segmentation('shop')";
     let alter =
         |kinds: &str| format!("SELECT rfm.alter_segmentation('shop', engagement_kinds => '{kinds}', lang => 'ja')");
-    let proposed = r#"{"stated_price": "stated_dissatisfied", "レビュー": "review", "アンケート": "survey"}"#;
+    let proposed = r#"{"stated_price": "stated_price", "レビュー": "review", "アンケート": "survey"}"#;
     let unknown = format!(
         "shop: engagement: unknown kind: 200 (50.00 %); counts for nothing under this policy; say what they mean: \
-         engagement_kinds => '{proposed}'; null leaves them out; for example: アンケート 100 (survey?), レビュー 100 (review?)"
+         engagement_kinds => '{proposed}'; null leaves them out; for example: \"アンケート\" 100 (survey?), \"レビュー\" 100 (review?)"
     );
     for said in [database.said(create), database.said(refresh)] {
         assert_eq!(said.matches("unknown kind").count(), 1, "{said}");
         assert!(said.contains(&unknown), "{said}");
         assert_eq!(said.matches("unknown stated reason").count(), 1, "{said}");
-        assert!(
-            said.contains("stated_price 100 (stated_dissatisfied?)") && said.contains("stated_competitor"),
-            "{said}"
-        );
+        assert!(said.contains("for example: \"stated_price\" 100\n") && said.contains("stated_competitor"), "{said}");
     }
     // One that leaves the views in their place says it, and one that makes them anew.
     let said = database.said(&alter(r#"{"レビュー": "review"}"#));
-    assert!(said.contains("アンケート 100 (survey?)") && !said.contains("レビュー 100"), "{said}");
+    assert!(said.contains("\"アンケート\" 100 (survey?)") && !said.contains("\"レビュー\" 100"), "{said}");
     let said =
         database.said(&alter(r#"{"レビュー": "review", "アンケート": "survey", "stated_price": "stated_price"}"#));
     assert!(!said.contains("unknown"), "{said}");
@@ -330,11 +372,161 @@ fn unknown_kinds_are_said_once_with_counts() {
     let policy =
         format!("SELECT rfm.alter_segmentation('shop', reset => '{{engagement_kinds}}', policy => '{policy}')");
     let said = database.said(&policy);
-    assert!(said.contains("レビュー 100") && !said.contains("アンケート"), "{said}");
+    assert!(said.contains("\"レビュー\" 100") && !said.contains("アンケート"), "{said}");
     // A great many are a list that ends.
     batch(&mut client, "INSERT INTO events SELECT 1, 'k' || i, '2026-05-01' FROM generate_series(1, 500) AS i");
     let said = database.said(refresh);
     assert!(said.contains(" and 481 others") && said.len() < 5000, "{said}");
+}
+
+/// A list that says what a word means by a word that is not known either is mended at the word of the shop's, so that what
+/// is proposed leaves nothing to say.
+#[test]
+fn a_list_that_means_unknown_words_is_mended_at_its_words() {
+    let (_database, mut client) = with_orders("words_chained");
+    batch(
+        &mut client,
+        &format!(
+            r#"{TABLES}
+               INSERT INTO events VALUES (1, 'レビュー', '2026-05-01'), (2, 'reviews', '2026-05-01'), (3, 'cooking', '2026-05-01'), (3, 'review', '2026-05-01');
+               INSERT INTO sent VALUES (1, 'メール', '2026-05-01', NULL), (2, 'push', '2026-05-01', NULL);
+               INSERT INTO people VALUES (1, NULL, NULL, '{{"メール": true, "FB": false}}')"#
+        ),
+    );
+    let lists = r#"engagement_kinds => '{"レビュー": "reviews", "cooking": "cooking_class"}', channel_names => '{"メール": "e_mail", "FB": "fb", "push": "push"}'"#;
+    let found = |client: &mut Client, lists: &str| {
+        text(
+            client,
+            &format!(
+                "SELECT coalesce(string_agg(concat_ws('|', finding, example, substring(effect FROM '[{{].*[}}]')), E'\n' ORDER BY finding), '')
+                 FROM audit_orders('sales.orders', {SOURCES}, {lists}) WHERE finding ~ 'unknown'"
+            ),
+        )
+    };
+    assert_eq!(
+        found(&mut client, lists),
+        [
+            r#"contacts: unknown channel|"e_mail" 1 (email?)|{"FB": "fb", "push": "push", "メール": "email"}"#,
+            r#"customers: unknown channel in consents|"e_mail" 1 (email?), "fb" 1|{"FB": null, "push": "push", "メール": "email"}"#,
+            r#"engagement: unknown kind|"reviews" 2 (review?), "cooking_class" 1|{"cooking": "cooking_class", "reviews": "review", "レビュー": "review", "cooking_class": "cooking_class"}"#,
+        ]
+        .join("\n")
+    );
+    let mended = r#"engagement_kinds => '{"cooking": "cooking_class", "reviews": "review", "レビュー": "review", "cooking_class": "cooking_class"}',
+                    channel_names => '{"FB": null, "push": "push", "メール": "email"}'"#;
+    assert_eq!(found(&mut client, mended), "");
+}
+
+/// A holdout by another name counts as contacted until the list says what it is; then all answers are those over a table
+/// in which it is called so.
+#[test]
+fn a_holdout_may_have_a_name_of_the_shops_own() {
+    let (database, mut client) = with_orders("words_holdout");
+    batch(
+        &mut client,
+        "CREATE TABLE sent (customer_id int, channel text, sent_on date, campaign text, test_group text);
+         INSERT INTO sent SELECT i, CASE WHEN i % 3 > 0 THEN 'email' END, '2026-04-01', 'spring',
+                                 (ARRAY['対照群', '手紙', 'A'])[1 + i % 3] FROM generate_series(0, 36) AS i;
+         INSERT INTO sent SELECT i, 'email', '2026-05-01', 'may', CASE WHEN i % 2 = 0 THEN 'holdout' ELSE 'B' END FROM generate_series(0, 9) AS i;
+         INSERT INTO sent VALUES (1, 'email', '2026-05-02', 'all', NULL), (1, 'email', '2026-05-02', NULL, 'Control');
+         CREATE VIEW plain AS SELECT customer_id, channel, sent_on, campaign, CASE test_group WHEN '対照群' THEN 'holdout' WHEN 'A' THEN NULL
+                                                                                            ELSE test_group END AS test_group FROM sent",
+    );
+    let audit = |more: &str| {
+        format!(
+            "SELECT string_agg(concat_ws('|', finding, rows, share, example, effect), E'\n' ORDER BY finding)
+             FROM audit_orders('sales.orders', as_of => '2026-06-30', contacts => 'sent'{more}) WHERE finding ~ 'holdout|no channel'"
+        )
+    };
+    let silent = "everybody counts as contacted, and nothing is compared";
+    assert_eq!(
+        text(&mut client, &audit("")),
+        format!(
+            "campaign without a holdout|1|0.500000|\"spring\": \"対照群\" 13 (holdout?), \"A\" 12, \"手紙\" 12|{silent}; \
+             say what they mean: test_groups => '{{\"対照群\": \"holdout\"}}'\n\
+             contacts: no channel|13|0.265306|(0,2026-04-01,)|a contact over no channel in particular"
+        )
+    );
+    // Without campaigns all groups of the log are looked at together; where nothing is near, it is asked.
+    batch(
+        &mut client,
+        "CREATE VIEW no_campaigns AS SELECT customer_id, channel, sent_on, test_group FROM sent WHERE test_group = 'B'",
+    );
+    let alone = audit("").replace("'sent'", "'no_campaigns'");
+    assert_eq!(
+        text(&mut client, &alone),
+        format!(
+            "contacts: groups without a holdout|1|1.000000|\"B\" 5|{silent}; if a group was sent nothing, say which: \
+             test_groups => '{{\"...\": \"holdout\"}}'"
+        )
+    );
+    let groups = r#"test_groups => '{"対照群": "holdout", "A": null}'"#;
+    assert_eq!(text(&mut client, &audit(&format!(", {groups}"))), "");
+    let create = "SELECT rfm.create_segmentation('shop', 'sales.orders', as_of => '2026-06-30', schema => 'public', contacts => 'public.sent')";
+    assert!(database.said(create).contains("shop: campaign without a holdout: 1 (50.00 %)"));
+    let contacted = "SELECT count(*) FROM shop_customers WHERE last_contacted_on = '2026-04-01'";
+    let before = count(&mut client, contacted);
+    batch(
+        &mut client,
+        &format!(
+            "SELECT create_segmentation('plain', 'sales.orders', as_of => '2026-06-30', contacts => 'plain');
+             SELECT alter_segmentation('shop', {groups})"
+        ),
+    );
+    assert!(count(&mut client, contacted) < before);
+    for relation in ["contacts", "campaign_members", "customers", "campaigns", "channels"] {
+        let [found, expected] = ["shop", "plain"].map(|name| format!("SELECT * FROM {name}_{relation}"));
+        assert_same_rows(&mut client, relation, &found, &expected, 1);
+    }
+    assert!(
+        count(&mut client, "SELECT count(*) FROM shop_campaigns WHERE campaign = 'spring' AND verdict IS NOT NULL") > 0
+    );
+    batch(&mut client, "SELECT alter_segmentation('shop', reset => '{test_groups}')");
+    assert_eq!(count(&mut client, contacted), before);
+    batch(&mut client, "SELECT alter_segmentation('shop', reset => '{contacts}')");
+    assert_eq!(count(&mut client, "SELECT count(*) FROM shop_settings WHERE test_groups IS NULL"), 1);
+}
+
+/// Consents that say neither yes nor no are refused with all of them at once, the table and a customer.
+#[test]
+fn consents_that_cannot_be_read_are_all_named() {
+    let (_database, mut client) = with_orders("words_consents");
+    batch(
+        &mut client,
+        &format!(
+            r#"{TABLES}
+               INSERT INTO people SELECT i, NULL, 'a@example.com', (ARRAY['{{"email": 1}}', '{{"email": "yes", "sms": 1, "line": true}}', NULL, '{{"email": null}}']::jsonb[])[1 + i % 4]
+               FROM generate_series(1, 8) AS i;
+               INSERT INTO people VALUES (9, NULL, NULL, '["email"]'), (NULL, NULL, NULL, '{{"email": 2}}'), (10, NULL, NULL, '{{"fax": 7}}')"#
+        ),
+    );
+    let create =
+        r#"create_segmentation('shop', 'sales.orders', customers => 'people', channel_names => '{"fax": null}')"#;
+    let (sqlstate, message, hint) = expect_error(&mut client, &format!("SELECT {create}"));
+    assert_eq!(
+        (sqlstate.as_str(), message.as_str()),
+        (
+            "22023",
+            r#"segmentation "shop": public.people has consents that cannot be read: {"email": "yes"} 2, {"email": 1} 2, {"sms": 1} 2, ["email"] 1; for example of customer (1)"#
+        )
+    );
+    assert!(hint.contains(r#"{"email": true}"#), "{hint}");
+    // The audit says so, and goes on.
+    let found = r#"SELECT concat_ws('|', rows, share, example, effect) FROM audit_orders('sales.orders', customers => 'people', channel_names => '{"fax": null}')
+                   WHERE finding = 'customers: consents that cannot be read'"#;
+    assert_eq!(
+        text(&mut client, found),
+        r#"5|0.500000|{"email": "yes"} 2, {"email": 1} 2, {"sms": 1} 2, ["email"] 1|refused: a consent is true, false or null; a view over the table can write it so"#
+    );
+    batch(&mut client, &format!("DELETE FROM people WHERE customer_id % 4 < 2 OR customer_id = 9; SELECT {create}"));
+    batch(&mut client, "INSERT INTO people VALUES (99, NULL, NULL, '{\"email\": 0}')");
+    let (_, message, _) = expect_error(&mut client, "SELECT refresh_segmentation('shop')");
+    assert!(
+        message.ends_with(
+            "public.people has consents that cannot be read: {\"email\": 0} 1; for example of customer (99)"
+        ),
+        "{message}"
+    );
 }
 
 /// With the shop's own words for kinds nobody is a VIP; the list makes them what they are.

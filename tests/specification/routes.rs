@@ -219,9 +219,11 @@ fn a_log_of_memberships_equals_the_reference() {
     );
     shop.compare(
         "since and previous with a log of memberships",
-        "SELECT customer_id, coalesce(state_since(h, '2025-06-30', NULL, e, membership, m), '1999-01-01') AS since,
-                previous_state(h, '2025-06-30', NULL, e, membership, m) AS previous
-         FROM shop.logged",
+        "SELECT customer_id, coalesce(s.state_since, '1999-01-01') AS since, s.previous_state AS previous
+         FROM shop.logged
+         CROSS JOIN LATERAL segment_customer(h, '2025-06-30', NULL, e, membership, memberships => m) AS s
+         WHERE s.state_since IS NOT DISTINCT FROM state_since(h, '2025-06-30', NULL, e, membership, m)
+               AND s.previous_state IS NOT DISTINCT FROM previous_state(h, '2025-06-30', NULL, e, membership, m)",
     );
     shop.verdict();
 }
@@ -509,7 +511,7 @@ fn plain_sql_of_the_bench_yields_the_same_columns() {
 }
 
 const SEGMENT_COLUMNS: &str = "first_purchase_on, last_purchase_on, recency_days, orders, purchase_days, monetary, \
-     r_score, f_score, m_score, rfm_score, rfm_segment, lifecycle_state, purchase_stage, value_score, relation_score, \
+     average_order_value, r_score, f_score, m_score, rfm_score, rfm_segment, lifecycle_state, purchase_stage, value_score, relation_score, \
      vip_score, vip_tier, last_tier, vip_missing, orders_to_vip, span_days_to_vip, relation_to_vip, value_to_vip, \
      dormancy_category, dormancy_reason, next_action, action_rule, action_behavior, \
      action_channel, action_due_on, action_after_wait";

@@ -1,13 +1,13 @@
 //! The timeline against the question asked day by day, on random customers: engagement, membership, both cycles.
 
-use pg_rfm::customer::Customer;
+use pg_rfm::customer::{Customer, Since};
 use pg_rfm::day::Day;
 use pg_rfm::engagement::EngagementHistory;
 use pg_rfm::history::{PurchaseDay, PurchaseHistory};
 use pg_rfm::lifecycle::LifecycleState;
 use pg_rfm::membership::{KnownMembership, Membership, MembershipHistory};
 use pg_rfm::policy::Document;
-use pg_rfm::timeline::{Since, Timeline, merged};
+use pg_rfm::timeline::{Timeline, merged};
 use proptest::prelude::*;
 
 const POLICIES: &[&str] = &[
@@ -125,9 +125,7 @@ proptest! {
 
     #[test]
     fn since_is_the_first_day_of_the_present_state(shopper in shopper(), as_of in 0i32..600) {
-        let policy = shopper.policy.policy().unwrap();
-        let (h, engagement) = (Some(&shopper.history), shopper.engagement.as_ref());
-        let found = Timeline::ever_longer_tails(h, Day(as_of), policy, engagement, shopper.memberships()).find_map(Since::of);
+        let found = shopper.customer(Day(as_of)).since();
         let state = shopper.state(as_of);
         if state == LifecycleState::Prospect {
             prop_assert_eq!(found, None);

@@ -35,6 +35,84 @@ LANGUAGE sql IMMUTABLE PARALLEL SAFE SET search_path = pg_catalog, pg_temp
 AS $shown$ SELECT format('left(CAST(ROW(%s) AS text), 120)', columns) $shown$;
 COMMENT ON FUNCTION _shown_row(text) IS 'Part of segmentations: the example of a row, as SQL.';
 
+-- What a row without a key lacks.
+CREATE FUNCTION _no_key(s segmentation_settings) RETURNS text
+LANGUAGE sql IMMUTABLE PARALLEL SAFE SET search_path = pg_catalog, pg_temp
+AS $no_key$ SELECT CASE WHEN s.tenant IS NULL THEN 'no customer' ELSE 'no customer or tenant' END $no_key$;
+COMMENT ON FUNCTION _no_key(segmentation_settings) IS
+    'Part of segmentations: the finding that a row has no key.';
+
+-- The key columns of the orders that are texts, of whatever type: only these can be empty or written in several ways.
+CREATE FUNCTION _text_keys(s segmentation_settings, alias text) RETURNS TABLE (name text, as_text text)
+LANGUAGE sql STABLE ROWS 2 SET search_path = pg_catalog, pg_temp
+AS $keys$
+    SELECT k.name, format('%s.%I::pg_catalog.text', alias, k.name)
+    FROM unnest(@extschema@._keys(s)) WITH ORDINALITY AS k (name, place)
+    JOIN pg_attribute AS a ON a.attrelid = @extschema@._source_table(s, 'orders') AND a.attname = k.name
+    JOIN pg_type AS t ON t.oid = @extschema@._base_type(a.atttypid) AND t.typcategory = 'S'
+    ORDER BY k.place
+$keys$;
+COMMENT ON FUNCTION _text_keys(segmentation_settings, text) IS
+    'Part of segmentations: the key columns of the orders that are texts, as SQL.';
+
+-- A comment at the end of the filter in force ends with its line.
+CREATE FUNCTION _filter_with(s segmentation_settings, condition text) RETURNS text
+LANGUAGE sql IMMUTABLE PARALLEL SAFE SET search_path = pg_catalog, pg_temp
+AS $filter$ SELECT concat('(' || s.order_filter || E'\n) AND ', condition) $filter$;
+COMMENT ON FUNCTION _filter_with(segmentation_settings, text) IS
+    'Part of segmentations: the filter in force, where there is one, and a further condition.';
+
+-- The filter in force, and with it that keys are not empty, as an argument to paste.
+CREATE FUNCTION _filter_of_keys(s segmentation_settings) RETURNS text
+LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp
+AS $filter$
+    SELECT format('order_filter => %L', @extschema@._filter_with(
+        s, string_agg(@extschema@._trimmed(quote_ident(k.name)) || ' <> ''''', ' AND ')))
+    FROM @extschema@._text_keys(s, 'o') AS k
+$filter$;
+COMMENT ON FUNCTION _filter_of_keys(segmentation_settings) IS
+    'Part of segmentations: the argument that leaves orders with empty keys out.';
+
+-- Customers whose keys differ only in what people write one way or another: width, upper and lower case, blanks around
+-- it. Keys that the orders themselves take for equal are one.
+CREATE FUNCTION _audit_spellings(s segmentation_settings) RETURNS TABLE (
+    finding text, rows_found bigint, share numeric, example text, effect text
+)
+LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp
+AS $spellings$
+DECLARE
+    texts text[] := ARRAY(SELECT k.name FROM @extschema@._text_keys(s, 'k') AS k);
+    is_written text := (SELECT string_agg(@extschema@._trimmed(k.as_text) || ' <> ''''', ' AND ')
+                        FROM @extschema@._text_keys(s, 'k') AS k);
+    alike text := (
+        SELECT string_agg(CASE WHEN k.name = ANY (texts)
+                               THEN @extschema@._folded(format('k.%I', k.name)) || ' COLLATE "C"'
+                               ELSE format('k.%I', k.name) END, ', ' ORDER BY k.place)
+        FROM unnest(@extschema@._keys(s)) WITH ORDINALITY AS k (name, place));
+BEGIN
+    IF texts = '{}' THEN
+        RETURN;
+    END IF;
+    RETURN QUERY EXECUTE format(
+$sql$SELECT 'keys that differ only in width, case or blanks', sum(g.n) FILTER (WHERE g.n > 1)::bigint,
+       round(sum(g.n) FILTER (WHERE g.n > 1) / sum(g.n), 6), left(min(g.example) FILTER (WHERE g.n > 1), 120), %1$L
+FROM (
+    SELECT count(*) AS n,
+           string_agg(CAST(ROW(%2$s) AS text), ' ' ORDER BY CAST(ROW(%2$s) AS text) COLLATE "C") AS example
+    FROM (SELECT %3$s FROM %4$s GROUP BY %3$s) AS k
+    WHERE %5$s
+    GROUP BY %6$s
+) AS g
+HAVING bool_or(g.n > 1)$sql$,
+        'each is a customer of its own; a view over the orders can write them in one way: '
+            || (SELECT string_agg(@extschema@._folded(quote_ident(t.name)), ', ' ORDER BY t.place)
+                FROM unnest(texts) WITH ORDINALITY AS t (name, place)),
+        @extschema@._key_list(s, 'k'), @extschema@._key_list(s, 'o'), @extschema@._order_rows(s), is_written, alike);
+END
+$spellings$;
+COMMENT ON FUNCTION _audit_spellings(segmentation_settings) IS
+    'Part of segmentations: customers whose keys differ only in how they are written.';
+
 -- What is odd about single rows of the orders. Examples show key, day and amount: a notice must not show what nobody
 -- asked for, and whoever may read only the columns that are needed can do without the others.
 CREATE FUNCTION _audit_rows(s segmentation_settings, rows text) RETURNS TABLE (
@@ -47,26 +125,30 @@ DECLARE
     day text := @extschema@._day(s, @extschema@._source_table(s, 'orders'), 'o', s.ordered_at);
     amount text := format('o.%I', s.amount); -- not cast: PostgreSQL 13 has no infinite numeric
     one_row text := CASE WHEN s.order_id IS NULL THEN 'an order' ELSE 'a line' END;
+    blank text := (SELECT string_agg(@extschema@._trimmed(k.as_text) || ' = ''''', ' OR ')
+                   FROM @extschema@._text_keys(s, 'o') AS k);
     listed record;
 BEGIN
     SELECT array_agg(f.finding ORDER BY f.place) AS findings, array_agg(f.condition ORDER BY f.place) AS conditions,
            array_agg(f.effect ORDER BY f.place) AS effects
     INTO listed
     FROM (VALUES
-        (1, 'no customer', format('NOT (%s)', @extschema@._has_key(s, 'orders', 'o')), 'ignored'),
-        (2, 'no date', moment || ' IS NULL', 'ignored'),
-        (3, 'infinite date', format('NOT isfinite(%s)', moment), 'refused: segment without them (order_filter)'),
-        (4, 'date in the future', format('isfinite(%s) AND %s > %L', moment, day, @extschema@._today(s, NULL::date)),
+        (1, @extschema@._no_key(s), format('NOT (%s)', @extschema@._has_key(s, 'orders', 'o')), 'ignored'),
+        (2, 'empty key', blank, 'the orders of all of them are those of one customer; to leave them out: '
+            || @extschema@._filter_of_keys(s)),
+        (3, 'no date', moment || ' IS NULL', 'ignored'),
+        (4, 'infinite date', format('NOT isfinite(%s)', moment), 'refused: segment without them (order_filter)'),
+        (5, 'date in the future', format('isfinite(%s) AND %s > %L', moment, day, @extschema@._today(s, NULL::date)),
             'invisible until that day'),
-        (5, 'no amount', amount || ' IS NULL', one_row || ' that adds nothing to monetary'),
+        (6, 'no amount', amount || ' IS NULL', one_row || ' that adds nothing to monetary'),
         -- Infinity less infinity is no number either.
-        (6, 'not a number', format('CAST(%s - %1$s AS pg_catalog.numeric) = ''NaN''', amount),
+        (7, 'not a number', format('CAST(%s - %1$s AS pg_catalog.numeric) = ''NaN''', amount),
             'refused: segment without them (order_filter)'),
-        (7, 'amount zero', amount || ' = 0', one_row || ' that adds nothing to monetary'),
-        (8, 'amount negative', amount || ' < 0', CASE WHEN s.order_id IS NULL
+        (8, 'amount zero', amount || ' = 0', one_row || ' that adds nothing to monetary'),
+        (9, 'amount negative', amount || ' < 0', CASE WHEN s.order_id IS NULL
             THEN 'a refund: lowers monetary, is no order'
             ELSE 'lowers its order on that day; where their sum is negative, a refund' END),
-        (9, 'no order number', CASE WHEN s.order_id IS NOT NULL THEN format('o.%I IS NULL', s.order_id) END,
+        (10, 'no order number', CASE WHEN s.order_id IS NOT NULL THEN format('o.%I IS NULL', s.order_id) END,
             'one order of a customer and day together')
     ) AS f (place, finding, condition, effect);
     RETURN QUERY
@@ -96,7 +178,7 @@ DECLARE
         WHEN 'engagement' THEN ARRAY[@extschema@._word(s, 'engagement', 'engagement_kinds', 'r')]
         WHEN 'contacts' THEN ARRAY[
             @extschema@._word(s, 'contacts', 'channel_names', 'r'), @extschema@._text('r', s.contacts_scenario),
-            @extschema@._text('r', s.contacts_step), @extschema@._text('r', s.contacts_group)] END;
+            @extschema@._text('r', s.contacts_step), @extschema@._word(s, 'contacts', 'test_groups', 'r')] END;
     keys text := (SELECT string_agg(format('r.%I', k.name), ', ' ORDER BY k.place)
                   FROM unnest(@extschema@._source_keys(s, source)) WITH ORDINALITY AS k (name, place)
                   WHERE k.name IS NOT NULL);
@@ -106,12 +188,16 @@ BEGIN
            array_agg(f.condition ORDER BY f.place) AS conditions, array_agg(f.effect ORDER BY f.place) AS effects
     INTO listed
     FROM (VALUES
-        (1, 'no customer', format('NOT (%s)', @extschema@._has_key(s, source, 'r')), 'ignored'),
+        (1, @extschema@._no_key(s), format('NOT (%s)', @extschema@._has_key(s, source, 'r')), 'ignored'),
         (2, 'no date', moment || ' IS NULL', 'ignored'),
         (3, 'infinite date', 'NOT isfinite(' || moment || ')', 'refused: a view over the table can leave them out'),
         (4, 'date in the future', 'isfinite(' || moment || ') AND ' || day
                                   || format(' > %L', @extschema@._today(s, NULL::date)), 'invisible until that day'),
-        (5, CASE source WHEN 'engagement' THEN 'no kind' ELSE 'no channel' END, written || ' IS NULL',
+        (5, CASE source WHEN 'engagement' THEN 'no kind' ELSE 'no channel' END, written || ' IS NULL'
+            -- Whoever belongs to the holdout was sent nothing.
+            || CASE source WHEN 'contacts' THEN format(
+                ' AND (%s) IS DISTINCT FROM ''holdout''', @extschema@._word(s, source, 'test_groups', 'r'))
+                ELSE '' END,
             CASE source WHEN 'engagement' THEN 'ignored' ELSE 'a contact over no channel in particular' END),
         (6, 'no name', (SELECT string_agg(format('NOT @extschema@._is_name(%s)', n.name), ' OR ')
                         FROM unnest(names) AS n (name)),
@@ -184,7 +270,13 @@ BEGIN
             (5, 'customers', 'channel_names', false, s.customers_consents IS NOT NULL,
                 'customers: unknown channel in consents', 'refused; say what they mean: %s; null leaves them out'),
             (6, 'membership_log', 'memberships', false, true, 'membership_log: unknown membership',
-                'refused; say what they mean: %s; null is unknown')
+                'refused; say what they mean: %s; null is unknown'),
+            (7, 'targets', 'targets.kpi', false, true, 'target of an unknown KPI',
+                'stands without an actual; known are: '
+                || @extschema@._listed_known_words('targets.kpi', NULL::@extschema@.segment_policy)),
+            (8, 'costs', 'costs.purpose', false, true, 'costs of an unknown purpose',
+                'in no KPI; known are: '
+                || @extschema@._listed_known_words('costs.purpose', NULL::@extschema@.segment_policy))
         ) AS f (place, source, argument, are_stated_reasons, is_asked, finding, effect)
         CROSS JOIN LATERAL @extschema@._described_words(s, f.source, f.argument, policy, f.are_stated_reasons) AS d
         WHERE f.source = _audit_words.source AND f.is_asked
@@ -192,7 +284,97 @@ BEGIN
 END
 $words$;
 COMMENT ON FUNCTION _audit_words(segmentation_settings, text, segment_policy) IS
-    'Part of segmentations: kinds, channels and memberships of a source that are not known.';
+    'Part of segmentations: kinds, channels, memberships, KPIs and purposes of a source that are not known.';
+
+-- Campaigns that have groups, none of which is the holdout: everybody in them counts as contacted. Of a log without
+-- campaigns all groups are looked at together.
+CREATE FUNCTION _audit_holdouts(s segmentation_settings) RETURNS TABLE (
+    finding text, rows_found bigint, share numeric, example text, effect text
+)
+LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp
+AS $holdouts$
+BEGIN
+    IF s.contacts_group IS NULL THEN
+        RETURN;
+    END IF;
+    RETURN QUERY EXECUTE format(
+$sql$WITH groups AS (
+    SELECT g.*, bool_or(g.test_group = 'holdout') OVER (PARTITION BY g.campaign) AS has_holdout
+    FROM (
+        SELECT coalesce(%1$s, '') COLLATE "C" AS campaign, (%2$s) COLLATE "C" AS test_group,
+               (%3$s) COLLATE "C" AS written, count(*) AS n
+        FROM %4$s AS r WHERE %5$s GROUP BY 1, 2, 3
+    ) AS g
+    WHERE g.test_group <> ''%6$s
+), odd AS (
+    SELECT o.campaign, o.place, o.written, o.n, o.test_group, sum(o.n) OVER (PARTITION BY o.campaign) AS campaign_rows,
+           CASE WHEN o.place <= 20 THEN @extschema@._nearest_word(
+               'test_groups', o.test_group, NULL::@extschema@.segment_policy) END AS nearest
+    FROM (
+        SELECT g.*, row_number() OVER (PARTITION BY g.campaign ORDER BY g.n DESC, g.test_group, g.written) AS place
+        FROM groups AS g WHERE NOT g.has_holdout
+    ) AS o
+), listed AS (
+    SELECT concat_ws(': ', to_json(nullif(left(o.campaign, 40), '')), string_agg(
+               @extschema@._shown_word(o.test_group, o.n, o.nearest), ', ' ORDER BY o.place)) AS groups
+    FROM odd AS o WHERE o.place <= 20
+    GROUP BY o.campaign, o.campaign_rows ORDER BY o.campaign_rows DESC, o.campaign LIMIT 1
+)
+SELECT %7$L, count(DISTINCT o.campaign), round(count(DISTINCT o.campaign)::numeric
+           / (SELECT count(DISTINCT g.campaign) FROM groups AS g), 6),
+       (SELECT l.groups FROM listed AS l),
+       'everybody counts as contacted, and nothing is compared; ' || coalesce(
+           'say what they mean: test_groups => ' || quote_literal(%8$L::jsonb
+               || jsonb_object_agg(o.written, o.nearest) FILTER (WHERE o.nearest IS NOT NULL)),
+           'if a group was sent nothing, say which: test_groups => ''{"...": "holdout"}''')
+FROM odd AS o
+HAVING count(*) > 0$sql$,
+        @extschema@._text('r', s.contacts_campaign), @extschema@._word(s, 'contacts', 'test_groups', 'r'),
+        @extschema@._written(s, 'contacts', 'test_groups', 'r'), @extschema@._source_table(s, 'contacts'),
+        @extschema@._has_key(s, 'contacts', 'r'),
+        CASE WHEN s.contacts_campaign IS NULL THEN '' ELSE ' AND g.campaign <> ''''' END,
+        CASE WHEN s.contacts_campaign IS NULL THEN 'contacts: groups without a holdout'
+             ELSE 'campaign without a holdout' END, coalesce(s.test_groups, '{}'));
+END
+$holdouts$;
+COMMENT ON FUNCTION _audit_holdouts(segmentation_settings) IS
+    'Part of segmentations: campaigns with groups of which none is the holdout.';
+
+-- Addresses that somebody typed and over which nobody can be reached. An empty one is none. Examples show whose it is,
+-- and not what stands there.
+CREATE FUNCTION _audit_addresses(s segmentation_settings) RETURNS TABLE (
+    finding text, rows_found bigint, share numeric, example text, effect text
+)
+LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp
+AS $addresses$
+DECLARE
+    keys text := (SELECT string_agg(format('r.%I', k.name), ', ' ORDER BY k.place)
+                  FROM unnest(@extschema@._source_keys(s, 'customers')) WITH ORDINALITY AS k (name, place)
+                  WHERE k.name IS NOT NULL);
+    address record;
+BEGIN
+    FOR address IN
+        SELECT a.kind, format('r.%I::pg_catalog.text', a.column_name) AS as_text, a.arguments
+        FROM (VALUES ('e-mail', s.customers_email, '%s, NULL::text, NULL::text, NULL::text'),
+                     ('phone', s.customers_phone, 'NULL::text, %s, NULL::text, NULL::text'),
+                     ('postal address', s.customers_postal_address, 'NULL::text, NULL::text, %s, NULL::text'),
+                     ('LINE id', s.customers_line_id, 'NULL::text, NULL::text, NULL::text, %s'))
+            AS a (kind, column_name, arguments)
+        WHERE a.column_name IS NOT NULL
+    LOOP
+        RETURN QUERY
+            SELECT * FROM @extschema@._counted_findings(
+                format('%s AS r', @extschema@._source_table(s, 'customers')),
+                @extschema@._shown_row(keys),
+                ARRAY[format('customers: %s typed but unusable', address.kind)],
+                ARRAY[format('%s <> '''' AND @extschema@.reachable_channels(%s, NULL::jsonb) = ''{}''',
+                             @extschema@._trimmed(address.as_text), format(address.arguments, address.as_text))],
+                ARRAY['nobody is reached by it']);
+    END LOOP;
+END
+$addresses$;
+COMMENT ON FUNCTION _audit_addresses(segmentation_settings) IS
+    'Part of segmentations: addresses of customers that were typed and cannot be used.';
 
 -- What makes the answers of nearly everybody the same: orders that end long before the day that is asked for, and cuts
 -- for amounts of another currency. A few customers may well be alike.
@@ -248,37 +430,71 @@ $answers$;
 COMMENT ON FUNCTION _audit_answers(segmentation_settings, segment_policy) IS
     'Part of segmentations: what makes the answers of nearly everybody the same.';
 
--- What is odd about the attributes: values that are not known, and so many of them that reports by attribute get long.
-CREATE FUNCTION _audit_attributes(s segmentation_settings, order_rows text) RETURNS TABLE (
+-- The customers with their attributes from one source, as the reports by attribute count them: those of the customers'
+-- table and of the orders; of attributes of the first order those who have bought.
+CREATE FUNCTION _attribute_rows(s segmentation_settings, source text) RETURNS text
+LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp
+AS $rows$
+DECLARE
+    judged @extschema@.segmentation_settings := s;
+    keys text := @extschema@._key_list(s, 'r');
+BEGIN
+    IF source = 'customers' THEN
+        RETURN format('SELECT p.* FROM (SELECT %s%s FROM %s AS c WHERE %s) AS p '
+                      'FULL JOIN (SELECT DISTINCT %s FROM %s) AS h ON %s',
+            @extschema@._keys_as_in_orders(s, source, 'c'), @extschema@._source_attributes(s, source, 'c'),
+            @extschema@._source_table(s, source), @extschema@._has_key(s, source, 'c'), @extschema@._key_list(s, 'o'),
+            @extschema@._order_rows(s), @extschema@._same_key(s, 'h', 'p'));
+    END IF;
+    -- Orders that no history takes are findings of their own, and no errors here.
+    judged.order_filter := @extschema@._filter_with(
+        s, format('isfinite(o.%I) AND (o.%I - o.%2$I = 0) IS NOT FALSE', s.ordered_at, s.amount));
+    RETURN @extschema@._first_orders_sql(judged, NULL::text, format(
+        'SELECT %1$s, min(r.ordered_on) AS first_day FROM (%2$s) AS r WHERE %3$s GROUP BY %1$s '
+        'HAVING min(r.ordered_on) <= %4$L',
+        keys, @extschema@._orders_sql(judged),
+        CASE WHEN s.order_id IS NULL THEN '(r.amount < 0) IS NOT TRUE' ELSE 'r.is_purchase' END,
+        @extschema@._today(s, NULL::date)));
+END
+$rows$;
+COMMENT ON FUNCTION _attribute_rows(segmentation_settings, text) IS
+    'Part of segmentations: the SELECT of customers with their attributes, before anything is stored.';
+
+-- What is odd about the attributes: customers of whom a value is not known, and so many values that reports by
+-- attribute get long.
+CREATE FUNCTION _audit_attributes(s segmentation_settings) RETURNS TABLE (
     finding text, rows_found bigint, share numeric, example text, effect text
 )
 LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp
 AS $audit$
 DECLARE
-    attribute record;
-    unknown bigint;
-    known bigint;
-    total bigint;
+    list record;
+    counted record;
 BEGIN
-    FOR attribute IN SELECT * FROM @extschema@._attribute_columns(s) AS a ORDER BY a.place LOOP
-        EXECUTE format('SELECT count(*) FILTER (WHERE v.value = ''''), count(DISTINCT v.value), count(*)'
-                       ' FROM (SELECT coalesce(o.%I::pg_catalog.text, '''') AS value FROM %s) AS v', attribute.name,
-                       CASE attribute.source WHEN 'orders' THEN order_rows
-                           ELSE format('%s AS o', @extschema@._source_table(s, attribute.source)) END)
-            INTO unknown, known, total;
+    FOR list IN
+        SELECT a.source, array_agg(a.name ORDER BY a.place) AS names,
+               string_agg(format('count(*) FILTER (WHERE coalesce(v.%I::pg_catalog.text, '''') = '''')', a.name), ', '
+                          ORDER BY a.place) AS unknown,
+               string_agg(format('count(DISTINCT coalesce(v.%I::pg_catalog.text, ''''))', a.name), ', '
+                          ORDER BY a.place) AS known
+        FROM @extschema@._attribute_columns(s) AS a GROUP BY a.source ORDER BY a.source
+    LOOP
+        EXECUTE format('SELECT ARRAY[%s] AS unknown, ARRAY[%s] AS known, count(*) AS total FROM (%s) AS v',
+                       list.unknown, list.known, @extschema@._attribute_rows(s, list.source)) INTO counted;
         RETURN QUERY
-            SELECT f.finding, f.rows_found, round(f.rows_found::numeric / total, 6), quote_ident(attribute.name),
+            SELECT f.finding, f.rows_found, round(f.rows_found::numeric / counted.total, 6), quote_ident(n.name),
                    f.effect
-            FROM (VALUES
-                ('attribute not known', unknown, 0, 'counted under the empty value'),
-                ('attribute with many values', known, 1000,
+            FROM unnest(list.names, counted.unknown, counted.known) WITH ORDINALITY AS n (name, unknown, known, place)
+            CROSS JOIN LATERAL (VALUES
+                ('attribute not known', n.unknown, 0, 'counted under the empty value'),
+                ('attribute with many values', n.known, 1000,
                     'as many rows in the reports by attribute: leave them out (views), or group the values in a view')
             ) AS f (finding, rows_found, at_most, effect)
-            WHERE f.rows_found > f.at_most;
+            WHERE f.rows_found > f.at_most ORDER BY n.place;
     END LOOP;
 END
 $audit$;
-COMMENT ON FUNCTION _audit_attributes(segmentation_settings, text) IS
+COMMENT ON FUNCTION _audit_attributes(segmentation_settings) IS
     'Part of segmentations: what is odd about the attributes.';
 
 -- What is odd about the log of memberships. Shares are of its rows, and of customers where these are counted.
@@ -355,9 +571,33 @@ $memberships$;
 COMMENT ON FUNCTION _audit_memberships(segmentation_settings) IS
     'Part of segmentations: what is odd about the log of memberships.';
 
--- What is odd about the shop's tables, by the same settings as a segmentation. What a policy will learn is not known
--- yet.
-CREATE FUNCTION _audit(s segmentation_settings) RETURNS TABLE (
+-- Days that are those of a time zone that nobody named, where it is that of a server and of no shop.
+CREATE FUNCTION _audit_time_zone(s segmentation_settings, given jsonb, order_rows text) RETURNS TABLE (
+    finding text, rows_found bigint, share numeric, example text, effect text
+)
+LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp
+AS $zone$
+BEGIN
+    IF given ? 'time_zone'
+        OR s.time_zone !~* '^(etc/)?(utc|uct|gmt|gmt[-+]?0|zulu|universal|greenwich)$' OR NOT EXISTS (
+        SELECT FROM pg_attribute AS a
+        WHERE a.attrelid = @extschema@._source_table(s, 'orders') AND a.attname = s.ordered_at
+            AND @extschema@._base_type(a.atttypid) = 'timestamptz'::regtype
+    ) THEN
+        RETURN;
+    END IF;
+    RETURN QUERY EXECUTE format(
+$sql$SELECT 'days are those of UTC', count(o.%1$I), round(count(o.%1$I)::numeric / count(*), 6), max(o.%1$I)::text,
+       'it is the session''s time zone, and none was named; name that of the shop: time_zone => ''Asia/Tokyo'''
+FROM %2$s HAVING count(o.%1$I) > 0$sql$, s.ordered_at, order_rows);
+END
+$zone$;
+COMMENT ON FUNCTION _audit_time_zone(segmentation_settings, jsonb, text) IS
+    'Part of segmentations: moments of orders whose days are those of UTC though nobody said so.';
+
+-- What is odd about the shop's tables, by the same settings as a segmentation; given is the document of arguments.
+-- What a policy will learn is not known yet.
+CREATE FUNCTION _audit(s segmentation_settings, given jsonb) RETURNS TABLE (
     finding text, rows bigint, share numeric, example text, effect text
 )
 LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp
@@ -377,7 +617,13 @@ DECLARE
     name text;
     other record;
 BEGIN
+    RETURN QUERY EXECUTE format(
+        'SELECT ''no orders'', 0::bigint, NULL::numeric, %L, %L WHERE NOT EXISTS (SELECT FROM %s AND o.%I IS NOT NULL)',
+        relation, 'nobody has bought anything; look at the table, its columns and order_filter',
+        @extschema@._order_rows(s), s.ordered_at);
+    RETURN QUERY SELECT * FROM @extschema@._audit_time_zone(s, given, order_rows);
     RETURN QUERY SELECT * FROM @extschema@._audit_rows(s, order_rows);
+    RETURN QUERY SELECT * FROM @extschema@._audit_spellings(s);
 
     -- Rows that repeat another one in all that counts.
     RETURN QUERY EXECUTE
@@ -422,6 +668,18 @@ FROM (SELECT count(*) AS n, ROW(%1$s, %2$s, sum(o.%3$I)) AS example,
                 @extschema@._key_list(s, 'o'), day, s.amount, s.order_id)
             || format(' FROM %s GROUP BY %s, o.%I, %s) AS d HAVING bool_or(d.is_later)',
                       order_rows, @extschema@._key_list(s, 'o'), s.order_id, day);
+
+        -- An order that was taken back on its day.
+        RETURN QUERY EXECUTE format(
+$sql$SELECT 'orders that sum to zero', count(*) FILTER (WHERE d.is_nothing),
+       round(count(*) FILTER (WHERE d.is_nothing)::numeric / count(*), 6),
+       min(CAST(d.example AS text)) FILTER (WHERE d.is_nothing),
+       'an order that adds nothing to monetary; a view over the orders can leave them out'
+FROM (SELECT ROW(%1$s, o.%2$I, %3$s) AS example, sum(%4$s) = 0 AND bool_or(o.%5$I < 0) AS is_nothing
+      FROM %6$s AND o.%2$I IS NOT NULL AND %3$s IS NOT NULL GROUP BY %1$s, o.%2$I, %3$s) AS d
+HAVING bool_or(d.is_nothing)$sql$,
+            @extschema@._key_list(s, 'o'), s.order_id, day, @extschema@._finite('o', s.amount), s.amount,
+            @extschema@._order_rows(s));
     END IF;
 
     IF s.currency IS NOT NULL THEN
@@ -433,17 +691,26 @@ FROM (SELECT o.%I::text AS currency, count(*) AS n FROM %s GROUP BY 1) AS d
 HAVING count(*) > 1$sql$, s.currency, order_rows);
     END IF;
     RETURN QUERY SELECT * FROM @extschema@._audit_answers(s, policy);
-    FOR other IN SELECT * FROM @extschema@._sources(s) AS t
-                 WHERE t.source IN ('engagement', 'contacts', 'membership_log', 'customers')
-                     AND t.relation IS NOT NULL LOOP
-        RETURN QUERY SELECT * FROM @extschema@._audit_source_rows(s, other.source);
+    FOR other IN SELECT t.*, t.source NOT IN ('targets', 'costs') AS has_customers
+                 FROM @extschema@._sources(s) AS t
+                 WHERE t.source <> 'orders' AND t.relation IS NOT NULL LOOP
+        IF other.has_customers THEN
+            RETURN QUERY SELECT * FROM @extschema@._audit_source_rows(s, other.source);
+        END IF;
         RETURN QUERY SELECT * FROM @extschema@._audit_words(s, other.source, policy);
-        RETURN QUERY SELECT * FROM @extschema@._audit_strangers(s, other.source);
+        IF other.has_customers THEN
+            RETURN QUERY SELECT * FROM @extschema@._audit_strangers(s, other.source);
+        END IF;
     END LOOP;
+    RETURN QUERY SELECT * FROM @extschema@._audit_addresses(s);
+    RETURN QUERY
+        SELECT 'customers: consents that cannot be read', u.rows, u.share, u.listed,
+               'refused: a consent is true, false or null; a view over the table can write it so'
+        FROM @extschema@._unreadable_consents(s) AS u;
     -- Consents that are not known have no channels.
     IF s.customers IS NOT NULL AND (s.customers_consents IS NULL OR NOT EXISTS (
         SELECT FROM @extschema@._unknown_words(s, 'customers', 'channel_names', NULL::@extschema@.segment_policy)
-    )) THEN
+    ) AND NOT EXISTS (SELECT FROM @extschema@._unreadable_consents(s))) THEN
         RETURN QUERY EXECUTE format(
 $sql$SELECT 'customer without contact address', count(*) FILTER (WHERE p.channels = '{}'),
        round(count(*) FILTER (WHERE p.channels = '{}')::numeric / count(*), 6),
@@ -452,10 +719,11 @@ $sql$SELECT 'customer without contact address', count(*) FILTER (WHERE p.channel
 FROM (%s) AS p
 HAVING count(*) FILTER (WHERE p.channels = '{}') > 0$sql$, @extschema@._key_list(s, 'p'), @extschema@._profiles_sql(s));
     END IF;
+    RETURN QUERY SELECT * FROM @extschema@._audit_holdouts(s);
     RETURN QUERY SELECT * FROM @extschema@._audit_campaigns(s);
     RETURN QUERY SELECT * FROM @extschema@._audit_kpis(s);
     RETURN QUERY SELECT * FROM @extschema@._audit_memberships(s);
-    RETURN QUERY SELECT * FROM @extschema@._audit_attributes(s, order_rows);
+    RETURN QUERY SELECT * FROM @extschema@._audit_attributes(s);
     IF EXISTS (SELECT FROM pg_class AS r WHERE r.oid = relation AND r.relkind IN ('r', 'p', 'm'))
         AND NOT @extschema@._an_index_leads_with(relation, @extschema@._keys(s)) THEN
         RETURN QUERY SELECT 'no index leads with the customer', NULL::bigint, NULL::numeric,
@@ -464,7 +732,8 @@ HAVING count(*) FILTER (WHERE p.channels = '{}') > 0$sql$, @extschema@._key_list
     END IF;
 END
 $audit$;
-COMMENT ON FUNCTION _audit(segmentation_settings) IS 'Part of segmentations: what is odd about the shop''s tables.';
+COMMENT ON FUNCTION _audit(segmentation_settings, jsonb) IS
+    'Part of segmentations: what is odd about the shop''s tables.';
 
 CREATE FUNCTION _an_index_leads_with(relation regclass, keys text[]) RETURNS boolean
 LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp
@@ -492,45 +761,51 @@ $show$;
 COMMENT ON FUNCTION _show_finding(segmentation_settings, text, bigint, numeric, text, text) IS
     'Part of segmentations: shows a finding of the audit as a notice.';
 
--- The audit in the language of the segmentation. Every text that can be found stands in src/audit.rs in both.
-CREATE FUNCTION _audit_in_language(s segmentation_settings) RETURNS TABLE (
+-- The audit in the language that is asked for. Every text that can be found stands in src/audit.rs in both.
+CREATE FUNCTION _audit_in_language(given jsonb) RETURNS TABLE (
     finding text, rows bigint, share numeric, example text, effect text
 )
-LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp
+LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp
 AS $audit$
-    SELECT @extschema@._audit_text(a.finding, s.lang), a.rows, a.share, a.example,
-           @extschema@._audit_text(a.effect, s.lang)
-    FROM @extschema@._audit(s) AS a
+DECLARE
+    s @extschema@.segmentation_settings :=
+        @extschema@._checked_settings(NULL::@extschema@.segmentation_settings, given);
+BEGIN
+    RETURN QUERY
+        SELECT @extschema@._audit_text(a.finding, s.lang), a.rows, a.share, a.example,
+               @extschema@._audit_text(a.effect, s.lang)
+        FROM @extschema@._audit(s, given) AS a;
+END
 $audit$;
-COMMENT ON FUNCTION _audit_in_language(segmentation_settings) IS
-    'Part of segmentations: what is odd about the orders, in the language of the segmentation.';
+COMMENT ON FUNCTION _audit_in_language(jsonb) IS
+    'Part of segmentations: what is odd about the shop''s tables, in the language that is asked for.';
 
-CREATE FUNCTION _show_audit(s segmentation_settings) RETURNS void
+CREATE FUNCTION _show_audit(s segmentation_settings, given jsonb) RETURNS void
 LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp
 AS $show$
 BEGIN
     -- The only finding that counts no rows is the missing index, which only tracking uses.
     PERFORM @extschema@._show_finding(s, a.finding, a.rows, a.share, a.example, a.effect)
-    FROM @extschema@._audit(s) AS a WHERE a.rows IS NOT NULL OR s.track = 'trigger';
+    FROM @extschema@._audit(s, given) AS a WHERE a.rows IS NOT NULL OR s.track = 'trigger';
 END
 $show$;
-COMMENT ON FUNCTION _show_audit(segmentation_settings) IS
+COMMENT ON FUNCTION _show_audit(segmentation_settings, jsonb) IS
     'Part of segmentations: shows what is odd about the shop''s tables as notices.';
 
--- Kinds that count for nothing are said at every refresh, because nothing else would show that they do not count.
-CREATE FUNCTION _show_unknown_kinds(s segmentation_settings) RETURNS void
+-- Kinds, KPIs and purposes that count for nothing are said at every refresh, because nothing else would show that they
+-- do not count.
+CREATE FUNCTION _show_unknown_words(s segmentation_settings) RETURNS void
 LANGUAGE plpgsql VOLATILE SET search_path = pg_catalog, pg_temp
 AS $show$
 DECLARE
     policy @extschema@.segment_policy;
 BEGIN
-    IF s.engagement IS NULL THEN
-        RETURN;
-    END IF;
     EXECUTE format('SELECT policy FROM %s', @extschema@._lock_and_check(s, 'status', 'ACCESS SHARE MODE')) INTO policy;
     PERFORM @extschema@._show_finding(s, w.finding, w.rows_found, w.share, w.example, w.effect)
-    FROM @extschema@._audit_words(s, 'engagement', policy) AS w;
+    FROM @extschema@._sources(s) AS t
+    CROSS JOIN LATERAL @extschema@._audit_words(s, t.source, policy) AS w
+    WHERE t.source IN ('engagement', 'targets', 'costs') AND t.relation IS NOT NULL;
 END
 $show$;
-COMMENT ON FUNCTION _show_unknown_kinds(segmentation_settings) IS
-    'Part of segmentations: shows kinds of events that are not known as notices.';
+COMMENT ON FUNCTION _show_unknown_words(segmentation_settings) IS
+    'Part of segmentations: shows kinds of events, KPIs and purposes that are not known as notices.';

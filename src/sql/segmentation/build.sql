@@ -172,6 +172,33 @@ $build$;
 COMMENT ON FUNCTION _build(segmentation_settings, boolean) IS
     'Part of segmentations: makes and fills the tables and views.';
 
+-- Views that read relations of a segmentation, directly or through other views, and are none of its own: what to do
+-- with them before it is dropped or made anew.
+CREATE FUNCTION _how_to_keep_what_stands_on(s segmentation_settings) RETURNS text
+LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp
+AS $keep$
+    WITH RECURSIVE ours AS (
+        SELECT to_regclass(@extschema@._relation(s, r.suffix))::oid AS relation FROM @extschema@._relations(s) AS r
+    ), reading AS (
+        SELECT o.relation FROM ours AS o WHERE o.relation IS NOT NULL
+        UNION
+        SELECT w.ev_class
+        FROM reading AS r
+        JOIN pg_depend AS d ON d.refclassid = 'pg_class'::regclass AND d.refobjid = r.relation
+            AND d.classid = 'pg_rewrite'::regclass
+        JOIN pg_rewrite AS w ON w.oid = d.objid
+    )
+    SELECT 'Keep what stands on it, then drop it, call this again, and make it again'
+        || coalesce(': ' || string_agg(format('SELECT pg_get_viewdef(%L::regclass)', v.name), '; ' ORDER BY v.name), '')
+        || '.'
+    FROM (
+        SELECT r.relation::regclass::text AS name FROM reading AS r
+        WHERE r.relation NOT IN (SELECT o.relation FROM ours AS o WHERE o.relation IS NOT NULL)
+    ) AS v
+$keep$;
+COMMENT ON FUNCTION _how_to_keep_what_stands_on(segmentation_settings) IS
+    'Part of segmentations: what to do with the views of others that stand on its relations.';
+
 -- Drops what the settings asked for. Without CASCADE: a view that somebody else has put on one of the relations is not
 -- lost unnoticed.
 CREATE FUNCTION _drop_relations(s segmentation_settings, and_settings boolean) RETURNS void
@@ -180,12 +207,22 @@ SET client_min_messages = warning -- no notices about what does not exist
 AS $drop$
 DECLARE
     part record;
+    message text;
+    detail text;
 BEGIN
-    FOR part IN SELECT * FROM @extschema@._relations(s) AS r
-                WHERE r.is_wanted AND (and_settings OR r.suffix NOT IN ('settings', 'policies', 'noted'))
-                ORDER BY r.place DESC LOOP
-        EXECUTE format('DROP %s IF EXISTS %s', part.kind, @extschema@._relation(s, part.suffix));
-    END LOOP;
+    BEGIN
+        FOR part IN SELECT * FROM @extschema@._relations(s) AS r
+                    WHERE r.is_wanted AND (and_settings OR r.suffix NOT IN ('settings', 'policies', 'noted'))
+                    ORDER BY r.place DESC LOOP
+            EXECUTE format('DROP %s IF EXISTS %s', part.kind, @extschema@._relation(s, part.suffix));
+        END LOOP;
+    EXCEPTION WHEN dependent_objects_still_exist THEN
+        -- PostgreSQL's own hint would drop what stands on it.
+        GET STACKED DIAGNOSTICS message = MESSAGE_TEXT, detail = PG_EXCEPTION_DETAIL;
+        RAISE EXCEPTION 'segmentation "%": %', s.name, message
+            USING ERRCODE = 'dependent_objects_still_exist', DETAIL = detail,
+                  HINT = @extschema@._how_to_keep_what_stands_on(s);
+    END;
     -- Triggers are taken off last, because their lock keeps readers and writers of the orders out until the commit.
     IF and_settings THEN
         PERFORM @extschema@._stop_tracking(s);

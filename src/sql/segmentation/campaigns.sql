@@ -12,7 +12,7 @@ BEGIN
                   'nullif(%s, '''') AS channel, %s AS joined_on',
                   @extschema@._keys_as_in_orders(s, 'contacts', 'c'),
                   @extschema@._in_default_collation(@extschema@._text('c', s.contacts_campaign)),
-                  @extschema@._in_default_collation(@extschema@._text('c', s.contacts_group)),
+                  @extschema@._in_default_collation(@extschema@._word(s, 'contacts', 'test_groups', 'c')),
                   @extschema@._in_default_collation(@extschema@._word(s, 'contacts', 'channel_names', 'c')), day)
         || format(' FROM %s AS c WHERE %s', relation, @extschema@._has_key(s, 'contacts', 'c'))
         || format(' AND c.%I::pg_catalog.text <> '''' AND %s BETWEEN ''0001-01-01'' AND ''9999-12-31''',

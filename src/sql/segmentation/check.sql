@@ -11,6 +11,7 @@ DECLARE
     named record;
     relation regclass;
     kind pg_class;
+    keys text[];
 BEGIN
     s := @extschema@._with_changes(
         s, given - columns_of_orders
@@ -20,6 +21,9 @@ BEGIN
     s.time_zone := coalesce(s.time_zone, current_setting('TimeZone'));
     s.lang := coalesce(s.lang, 'en');
     s.track := coalesce(s.track, 'none');
+    IF s.contacts IS NULL AND NOT given ? 'campaign_days' THEN
+        s.campaign_days := NULL; -- the log was reset
+    END IF;
     s.campaign_days := coalesce(s.campaign_days, 60);
     IF s.orders IS NULL THEN
         PERFORM @extschema@._refuse('orders is NULL', 'Name the table of orders: orders => ''sales.orders''.');
@@ -29,6 +33,9 @@ BEGIN
         PERFORM @extschema@._refuse(format('track is "%s"', s.track), 'It is none or trigger.');
     ELSIF s.campaign_days NOT BETWEEN 1 AND 3650 THEN
         PERFORM @extschema@._refuse(format('campaign_days is %s', s.campaign_days), 'It is from 1 to 3650 days.');
+    ELSIF s.contacts IS NULL AND given ? 'campaign_days' THEN
+        PERFORM @extschema@._refuse('campaign_days are given without contacts',
+                                    'Name the log of contacts too: contacts => ''...''.');
     ELSIF NOT isfinite(s.as_of) THEN
         PERFORM @extschema@._refuse(format('as_of is %s', s.as_of),
                                     'Give a finite day, or none for today at each refresh.');
@@ -65,6 +72,12 @@ BEGIN
         -- The columns of a table that is named anew are looked for anew.
         s := @extschema@._with_columns(s, named.source, CASE WHEN given ? named.source THEN given_columns
             ELSE @extschema@._settled_columns(s, named.source) || given_columns END);
+        keys := @extschema@._source_keys(s, named.source);
+        IF keys[1] = keys[2] THEN
+            PERFORM @extschema@._refuse(
+                format('tenant and customer of %s are the same column: %s', relation, quote_ident(keys[1])),
+                'The tenant''s column tells several shops apart. Without it the orders are those of one.');
+        END IF;
     END LOOP;
     s := @extschema@._with_checked_words(s, given);
     IF 'campaigns' = ANY (s.views) AND s.contacts_campaign IS NULL THEN

@@ -84,13 +84,14 @@ DECLARE
     choice record;
     found jsonb := '{}';
 BEGIN
-    SELECT quote_ident(min(g.role)) INTO unknown FROM jsonb_object_keys(settled) AS g (role)
+    SELECT min(g.role) INTO unknown FROM jsonb_object_keys(settled) AS g (role)
     WHERE g.role NOT IN (SELECT c.role FROM @extschema@._source_columns() AS c WHERE c.source = _with_columns.source);
     IF unknown IS NOT NULL THEN
         PERFORM @extschema@._refuse(
-            format('%s_columns: %s is not known', source, unknown),
-            format('Known are: %s.', (SELECT string_agg(c.role, ', ') FROM @extschema@._source_columns() AS c
-                                      WHERE c.source = _with_columns.source)));
+            format('%s_columns: %s is not known', source, quote_ident(unknown)),
+            coalesce(format('%s may be meant. ', @extschema@._role_of_name(source, unknown)), '')
+            || format('Known are: %s.', (SELECT string_agg(c.role, ', ') FROM @extschema@._source_columns() AS c
+                                         WHERE c.source = _with_columns.source)));
     END IF;
     -- Types by their names in the catalog: format_type quotes them where quote_all_identifiers is on.
     SELECT array_agg(a.attname::text ORDER BY a.attnum),

@@ -31,7 +31,7 @@ BEGIN
             USING ERRCODE = 'duplicate_table', HINT = 'Choose another name, or another schema.';
     END IF;
     PERFORM @extschema@._refuse_early(s);
-    PERFORM @extschema@._show_audit(s);
+    PERFORM @extschema@._show_audit(s, given);
     PERFORM @extschema@._create_settings(s);
     PERFORM @extschema@._create_policies(s);
     PERFORM @extschema@._build_or_refresh(s, 'build', NULL::boolean, NULL::date, true);
@@ -108,7 +108,11 @@ BEGIN
     ELSE
         PERFORM @extschema@._drop_relations(old, false);
         PERFORM @extschema@._build_or_refresh(s, 'build', NULL::boolean, NULL::date, given ? 'policy');
-        PERFORM @extschema@._show_unknown_kinds(s);
+        PERFORM @extschema@._show_unknown_words(s);
+    END IF;
+    IF given ?| '{targets,targets_columns,costs,costs_columns}' THEN
+        PERFORM @extschema@._show_finding(s, k.finding, k.rows, k.share, k.example, k.effect)
+        FROM @extschema@._audit_kpis(s) AS k;
     END IF;
     RETURN name;
 END
@@ -232,8 +236,7 @@ $sql$CREATE FUNCTION @extschema@.audit_orders(%s)
     RETURNS TABLE (finding text, rows bigint, share numeric, example text, effect text)
 LANGUAGE sql STABLE SECURITY INVOKER SET search_path = pg_catalog, pg_temp
 AS $audit$
-    SELECT * FROM @extschema@._audit_in_language(
-        @extschema@._checked_settings(NULL::@extschema@.segmentation_settings, %s))
+    SELECT * FROM @extschema@._audit_in_language(%s)
 $audit$$sql$, of_audit, given_to_audit);
 END
 $declare$;

@@ -238,7 +238,8 @@ $kpis$;
 COMMENT ON FUNCTION _kpis_sql(segmentation_settings) IS
     'Part of segmentations: the SELECT of one row a KPI and month, beside its target.';
 
--- What the tables of targets and costs hold that no KPI takes.
+-- What the tables of targets and costs hold that no KPI takes or can reach; words that are not known are judged one by
+-- one elsewhere.
 CREATE FUNCTION _audit_kpis(s segmentation_settings) RETURNS TABLE (
     finding text, rows bigint, share numeric, example text, effect text
 )
@@ -247,26 +248,35 @@ AS $audit$
 DECLARE
     counted text :=
         'SELECT %1$L, count(*) FILTER (WHERE %2$s), round(count(*) FILTER (WHERE %2$s)::numeric / count(*), 6), '
-        'left(min(%3$s) FILTER (WHERE %2$s), 120), %4$L FROM (%5$s) AS r HAVING count(*) FILTER (WHERE %2$s) > 0';
+        'left(min(%3$s) FILTER (WHERE %2$s), 120), ''ignored'' FROM (%4$s) AS r '
+        'HAVING count(*) FILTER (WHERE %2$s) > 0';
 BEGIN
     IF s.targets IS NOT NULL THEN
-        RETURN QUERY EXECUTE format(counted, 'target of an unknown KPI',
-            'r.kpi NOT IN (SELECT k.kpi FROM @extschema@.kpis() AS k)', 'r.kpi',
-            (SELECT 'stands without an actual; known are: ' || string_agg(k.kpi, ', ' ORDER BY k.sort_order)
-             FROM @extschema@.kpis() AS k), @extschema@._target_rows_sql(s));
         RETURN QUERY EXECUTE format(counted, 'target without a KPI, month or finite value',
             'r.kpi IS NULL OR r.period IS NULL OR r.target IS NULL', 'concat_ws('', '', r.kpi, r.period, r.target)',
-            'ignored', @extschema@._target_rows_sql(s));
+            @extschema@._target_rows_sql(s));
+        RETURN QUERY EXECUTE format(
+$sql$SELECT 'rate target above 1', count(*) FILTER (WHERE r.is_odd),
+       round(count(*) FILTER (WHERE r.is_odd)::numeric / count(*), 6),
+       (array_agg(concat_ws(', ', r.kpi, r.period, r.target) ORDER BY r.target, r.kpi, r.period)
+            FILTER (WHERE r.is_odd))[1],
+       format('a rate of 1 is 100 %%%%: %%s = %%s %%%%; if percent are meant, write: %%s',
+              trim_scale(min(r.target) FILTER (WHERE r.is_odd)),
+              trim_scale(100 * min(r.target) FILTER (WHERE r.is_odd)),
+              trim_scale(min(r.target) FILTER (WHERE r.is_odd) * 0.01))
+FROM (
+    SELECT t.*, t.target > 1
+               AND t.kpi IN (SELECT k.kpi FROM @extschema@.kpis() AS k WHERE k.unit = 'rate') AS is_odd
+    FROM (%s) AS t
+) AS r
+HAVING bool_or(r.is_odd)$sql$, @extschema@._target_rows_sql(s));
     END IF;
     IF s.costs IS NOT NULL THEN
-        RETURN QUERY EXECUTE format(counted, 'costs of an unknown purpose',
-            'r.purpose NOT IN (''acquisition'', ''reactivation'')', 'r.purpose',
-            'in no KPI; known are: acquisition, reactivation', @extschema@._cost_rows_sql(s));
         RETURN QUERY EXECUTE format(counted, 'costs without a purpose, month or finite amount',
             'r.purpose IS NULL OR r.period IS NULL OR r.amount IS NULL',
-            'concat_ws('', '', r.purpose, r.period, r.amount)', 'ignored', @extschema@._cost_rows_sql(s));
+            'concat_ws('', '', r.purpose, r.period, r.amount)', @extschema@._cost_rows_sql(s));
     END IF;
 END
 $audit$;
 COMMENT ON FUNCTION _audit_kpis(segmentation_settings) IS
-    'Part of segmentations: what in the targets and costs no KPI takes.';
+    'Part of segmentations: what in the targets and costs no KPI takes, and targets that no KPI can reach.';

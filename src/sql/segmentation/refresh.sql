@@ -197,12 +197,12 @@ $differences$;
 COMMENT ON FUNCTION _note_differences(segmentation_settings, text, text) IS
     'Part of segmentations: notes the customers whose rows of a table differ from a query.';
 
--- Notes the customers of whom something is another by a day though nothing happened.
+-- Notes the customers of whom something is another by a day though nothing happened; their orders need not be read.
 CREATE FUNCTION _note_due(s segmentation_settings, day date) RETURNS void
 LANGUAGE plpgsql VOLATILE SET search_path = pg_catalog, pg_temp
 AS $due$
 BEGIN
-    EXECUTE format('INSERT INTO %s (%s, taken) SELECT %2$s, true FROM %3$s WHERE next_change_on <= $1',
+    EXECUTE format('INSERT INTO %s (%s, taken) SELECT %2$s, false FROM %3$s WHERE next_change_on <= $1',
                    @extschema@._relation(s, 'noted'), @extschema@._key_list(s), @extschema@._relation(s, 'customers'))
         USING day;
 END
@@ -217,8 +217,8 @@ AS $few$
 DECLARE
     noted bigint;
 BEGIN
-    EXECUTE format('SELECT count(*) FROM (SELECT DISTINCT %s FROM %s WHERE taken) AS n', @extschema@._key_list(s),
-                   @extschema@._relation(s, 'noted')) INTO noted;
+    EXECUTE format('SELECT count(*) FROM (SELECT DISTINCT %s FROM %s WHERE taken IS NOT NULL) AS n',
+                   @extschema@._key_list(s), @extschema@._relation(s, 'noted')) INTO noted;
     RETURN noted <= 1000 + customers / 10;
 END
 $few$;
@@ -271,7 +271,7 @@ DECLARE
 BEGIN
     SELECT w.* INTO written FROM @extschema@._write_view_rows(
         view, @extschema@._changes_sql(view, keys, @extschema@._among_parameters(view, keys)),
-        format('SELECT DISTINCT %s FROM %s WHERE taken', @extschema@._key_list(s),
+        format('SELECT DISTINCT %s FROM %s WHERE taken IS NOT NULL', @extschema@._key_list(s),
                @extschema@._relation(s, 'noted'))) AS w;
     RETURN written;
 END
@@ -411,7 +411,7 @@ BEGIN
     are_stale := @extschema@._set_day_and_policy(s, day, learn) OR rebuild OR tables.written > 0;
     more := @extschema@._refresh_views(s, parts, are_stale);
     IF s.track = 'trigger' THEN
-        EXECUTE format('DELETE FROM %s WHERE taken', @extschema@._relation(s, 'noted'));
+        EXECUTE format('DELETE FROM %s WHERE taken IS NOT NULL', @extschema@._relation(s, 'noted'));
     END IF;
 
     IF parts IS NULL THEN
@@ -426,7 +426,7 @@ BEGIN
     IF s.track = 'trigger' THEN
         PERFORM @extschema@._keep_tracking(s);
     END IF;
-    PERFORM @extschema@._show_unknown_kinds(s);
+    PERFORM @extschema@._show_unknown_words(s);
 END
 $refresh$;
 COMMENT ON FUNCTION _refresh(segmentation_settings, boolean, date, boolean) IS

@@ -46,6 +46,7 @@ CREATE TYPE segmentation_settings AS (
     contacts_group text,
     contacts_campaign text,
     channel_names jsonb,
+    test_groups jsonb,
     membership_log text,
     membership_log_tenant text,
     membership_log_customer text,
@@ -99,7 +100,7 @@ CREATE FUNCTION segmentation_arguments() RETURNS TABLE (
     argument text, type text, default_value text, can_be_altered boolean, can_be_reset boolean, leaves_views boolean,
     is_audited boolean, meaning text
 )
-LANGUAGE sql IMMUTABLE PARALLEL SAFE ROWS 36 SET search_path = pg_catalog, pg_temp
+LANGUAGE sql IMMUTABLE PARALLEL SAFE ROWS 37 SET search_path = pg_catalog, pg_temp
 AS $arguments$
     VALUES
     ('name', 'text', NULL, false, false, false, false,
@@ -127,8 +128,8 @@ AS $arguments$
     ('order_filter', 'text', 'NULL', true, true, true, true,
         'An SQL condition on the rows of the orders, run with an empty search path and the owner''s rights. '
         'NULL: all rows.'),
-    ('time_zone', 'text', 'pg_catalog.current_setting(''TimeZone'')', true, false, false, true,
-        'The time zone of calendar days and of today.'),
+    ('time_zone', 'text', 'NULL', true, false, false, true,
+        'The time zone of calendar days and of today. NULL: that of the session.'),
     ('policy', 'text', 'NULL', true, true, true, true,
         'A name in segment_policies, a preset, a JSON document, or learn. NULL: the default.'),
     ('engagement', 'regclass', 'NULL', true, true, false, true,
@@ -146,6 +147,9 @@ AS $arguments$
     ('channel_names', 'jsonb', 'NULL', true, true, true, true,
         'What the shop''s own names of channels mean, in the log and in consents: an object of word and channel; null '
         'is unknown. NULL: they are as they stand there.'),
+    ('test_groups', 'jsonb', 'NULL', true, true, true, true,
+        'What the shop''s own names of test groups mean: an object of word and group; holdout is the one that is sent '
+        'nothing; null is no group. NULL: they are as they stand there.'),
     ('membership_log', 'regclass', 'NULL', true, true, false, true,
         'A log of memberships: which one each customer had since when. It counts before the membership of the '
         'customers. NULL: only that is known.'),
@@ -173,9 +177,9 @@ AS $arguments$
         'A table of what was spent, by month and purpose (acquisition, reactivation), for NAME_kpis. NULL: not known.'),
     ('costs_columns', 'jsonb', 'NULL', true, false, false, true,
         'Columns of it that are not found by their names: tenant, period, purpose, amount.'),
-    ('campaign_days', 'integer', '60', true, false, false, false,
+    ('campaign_days', 'integer', 'NULL', true, false, false, false,
         'The days of a campaign''s window: an order counts that is made on the day of a customer''s first contact or '
-        'in the days after it, so many together.'),
+        'in the days after it, so many together. NULL: 60.'),
     ('schema', 'text', 'pg_catalog.current_schema()', false, false, false, false,
         'The schema of its relations.'),
     ('as_of', 'date', 'NULL', true, true, true, true,

@@ -193,7 +193,7 @@ DECLARE
     log text := format('SELECT %s, %s AS channel, %s AS contacted_on, %s AS scenario, %s AS step, %s AS test_group',
         @extschema@._keys_as_in_orders(s, 'contacts', 'c'), @extschema@._word(s, 'contacts', 'channel_names', 'c'),
         @extschema@._day(s, relation, 'c', s.contacts_contacted_at), @extschema@._text('c', s.contacts_scenario),
-        @extschema@._text('c', s.contacts_step), @extschema@._text('c', s.contacts_group))
+        @extschema@._text('c', s.contacts_step), @extschema@._word(s, 'contacts', 'test_groups', 'c'))
         || format(' FROM %s AS c WHERE %s', relation, @extschema@._has_key(s, 'contacts', 'c')
             || @extschema@._and_among(s, 'contacts', 'c', among));
 BEGIN
@@ -246,7 +246,10 @@ COMMENT ON FUNCTION _source_attributes(segmentation_settings, text, text) IS
 -- smallest number; of its lines that day the one with the highest amount. Only rows that are alike in all that counts
 -- could still take each other's place. The inner columns have names of their own, so that no name of the shop's meets
 -- them. The order of texts is that of their bytes, the same in every database.
-CREATE FUNCTION _first_orders_sql(s segmentation_settings, among text DEFAULT NULL) RETURNS text
+-- `first_days` is a SELECT of keys and first_day; without it the histories say which day that is.
+CREATE FUNCTION _first_orders_sql(
+    s segmentation_settings, among text DEFAULT NULL, first_days text DEFAULT NULL
+) RETURNS text
 LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp
 AS $first$
 DECLARE
@@ -283,8 +286,7 @@ $sql$SELECT DISTINCT ON (%1$s) %2$s
 FROM (
     SELECT %3$s, %4$s AS day, %5$s AS amount, %6$s AS order_amount, %7$s AS order_moment, %8$s AS number
     FROM %9$s
-        AND EXISTS (SELECT FROM %10$s AS h
-                    WHERE %11$s AND %4$s = @extschema@.first_purchase_on(h.history, '9999-12-31'))
+        AND EXISTS (SELECT FROM %10$s AS h WHERE %11$s AND %4$s = %13$s)
 ) AS r
 WHERE (r.order_amount < 0) IS NOT TRUE
 ORDER BY %1$s, r.order_moment, r.number, r.amount DESC NULLS LAST%12$s$sql$,
@@ -292,10 +294,12 @@ ORDER BY %1$s, r.order_moment, r.number, r.amount DESC NULLS LAST%12$s$sql$,
         CASE of_order WHEN '' THEN amount ELSE format('sum(%s)%s', amount, of_order) END,
         CASE of_order WHEN '' THEN moment ELSE format('min(%s)%s', moment, of_order) END,
         coalesce(number, 'NULL::pg_catalog.text'), @extschema@._order_rows(s, among),
-        @extschema@._relation(s, 'histories'), @extschema@._same_key(s, 'h', 'o'), line_order);
+        coalesce('(' || first_days || ')', @extschema@._relation(s, 'histories')), @extschema@._same_key(s, 'h', 'o'),
+        line_order, CASE WHEN first_days IS NULL THEN '@extschema@.first_purchase_on(h.history, ''9999-12-31'')'
+                         ELSE 'h.first_day' END);
 END
 $first$;
-COMMENT ON FUNCTION _first_orders_sql(segmentation_settings, text) IS
+COMMENT ON FUNCTION _first_orders_sql(segmentation_settings, text, text) IS
     'Part of segmentations: the SELECT of the attributes that come from first orders, one row a customer who bought.';
 
 -- What is known of a customer besides orders and events. Channels are NULL, not tracked, where the table has no

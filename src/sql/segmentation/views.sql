@@ -51,14 +51,16 @@ COMMENT ON FUNCTION _each_attribute(segmentation_settings, text, text, boolean) 
 CREATE FUNCTION _is_noted(s segmentation_settings, alias text) RETURNS text
 LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp
 AS $noted$
-    SELECT string_agg(format('%1$s.%2$I %3$s ANY (ARRAY(SELECT DISTINCT n.%2$I FROM %4$s AS n WHERE n.taken))', alias,
-                             k.name, @extschema@._equality(a.atttypid), @extschema@._relation(s, 'noted')), ' AND '
-                      ORDER BY k.place)
-        || CASE WHEN count(*) = 1 THEN '' ELSE format(
-               ' AND EXISTS (SELECT FROM %s AS n WHERE n.taken AND %s)', @extschema@._relation(s, 'noted'),
-               @extschema@._same_key(s, 'n', alias)) END
+    SELECT string_agg(format('%1$s.%2$I %3$s ANY (ARRAY(SELECT DISTINCT n.%2$I FROM %4$s))', alias, k.name,
+                             @extschema@._equality(a.atttypid), e.noted), ' AND ' ORDER BY k.place)
+        || CASE WHEN count(*) = 1 THEN ''
+                ELSE format(' AND EXISTS (SELECT FROM %s AND %s)', min(e.noted),
+                            @extschema@._same_key(s, 'n', alias)) END
     FROM unnest(@extschema@._keys(s)) WITH ORDINALITY AS k (name, place)
     JOIN pg_attribute AS a ON a.attrelid = @extschema@._source_table(s, 'orders') AND a.attname = k.name
+    CROSS JOIN (
+        SELECT format('%s AS n WHERE n.taken IS NOT NULL', @extschema@._relation(s, 'noted')) AS noted
+    ) AS e
 $noted$;
 COMMENT ON FUNCTION _is_noted(segmentation_settings, text) IS
     'Part of segmentations: the condition that a row is of a customer whom the refresh that is running evaluates.';
@@ -162,14 +164,12 @@ AS $customers$
     SELECT format(
 $sql$SELECT %1$s,
        f.membership, %2$s AS membership_label%19$s,
-       s.first_purchase_on, s.last_purchase_on, s.orders, s.purchase_days, s.monetary,
-       @extschema@.average_order_value(f.history, f.as_of) AS average_order_value,
+       s.first_purchase_on, s.last_purchase_on, s.orders, s.purchase_days, s.monetary, s.average_order_value,
        s.r_score, s.f_score, s.m_score, s.rfm_score,
        s.rfm_segment, CASE p.lang WHEN 'ja' THEN r.label_ja ELSE r.label_en END AS segment_label,
        r.sort_order AS segment_order,
        s.lifecycle_state, %3$s AS lifecycle_label, %4$s AS lifecycle_order,
-       @extschema@.state_since(f.history, f.as_of, f.policy, f.engagement, f.membership, f.memberships) AS state_since,
-       b.previous_state, %5$s AS previous_label,
+       s.state_since, s.previous_state, %5$s AS previous_label,
        s.next_transition_on, s.next_change_on,
        s.purchase_stage, %6$s AS stage_label, %7$s AS stage_order,
        s.value_score, s.relation_score, s.vip_score,
@@ -190,9 +190,6 @@ CROSS JOIN LATERAL @extschema@.segment_customer(
     f.history, f.as_of, f.policy, f.engagement, f.membership, f.channels, f.last_contacted_on, f.contacts,
     f.memberships
 ) AS s
-CROSS JOIN LATERAL @extschema@.previous_state(
-    f.history, f.as_of, f.policy, f.engagement, f.membership, f.memberships
-) AS b (previous_state)
 LEFT JOIN (
     SELECT n.* FROM %18$s AS p CROSS JOIN LATERAL @extschema@.rfm_segments(p.policy) AS n
 ) AS r ON r.segment = s.rfm_segment
@@ -203,7 +200,7 @@ LEFT JOIN (
         @extschema@._label('membership', 'f.membership'),
         @extschema@._label('lifecycle_state', 's.lifecycle_state'),
         @extschema@._label_order('lifecycle_state', 's.lifecycle_state'),
-        @extschema@._label('lifecycle_state', 'b.previous_state'),
+        @extschema@._label('lifecycle_state', 's.previous_state'),
         @extschema@._label('purchase_stage', 's.purchase_stage'),
         @extschema@._label_order('purchase_stage', 's.purchase_stage'),
         @extschema@._label('vip_tier', 's.vip_tier'), @extschema@._label_order('vip_tier', 's.vip_tier'),
