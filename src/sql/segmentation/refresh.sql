@@ -221,6 +221,7 @@ BEGIN
     END IF;
 
     views_are_stale := @extschema@._set_day_and_policy(s, @extschema@._today(s, on_day), learn) OR views_are_stale;
+    views_are_stale := @extschema@._set_model(s, @extschema@._today(s, on_day)) OR views_are_stale;
     FOR view IN
         SELECT r.suffix, r.keys, c.oid::regclass AS name, c.relispopulated
         FROM @extschema@._relations(s) AS r
