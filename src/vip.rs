@@ -368,6 +368,7 @@ pub struct MissingPurchases {
     /// Days by which her first and last purchase lie too close.
     pub span_days: i64,
     are_too_few: bool,
+    /// Whether nothing is missing but a purchase that renews the recency; any other renews it too.
     are_too_long_ago: bool,
 }
 
@@ -377,11 +378,12 @@ impl MissingPurchases {
             buying.map_or([0; 3], |buying| [buying.frequency, buying.purchase_days, buying.span_days]);
         let orders =
             (i64::from(policy.min_orders) - frequency).max(i64::from(policy.min_purchase_days) - purchase_days);
+        let span_days = (i64::from(policy.min_span_days) - span).max(0);
         MissingPurchases {
             orders: orders.max(1),
-            span_days: (i64::from(policy.min_span_days) - span).max(0),
+            span_days,
             are_too_few: orders > 0,
-            are_too_long_ago: buying.is_some_and(|buying| buying.recency_days > policy.max_recency_days.into()),
+            are_too_long_ago: orders <= 0 && span_days == 0,
         }
     }
 }

@@ -224,7 +224,7 @@ fn targets_that_are_added_later_are_looked_at() {
     assert!(unknown.iter().all(|part| said.matches(part).count() == 1), "{said}");
     assert!(!said.contains("rate target") && !said.contains("finite"), "{said}");
     let said = database.said("SELECT rfm.alter_segmentation('shop', lang => 'ja')");
-    assert!(said.contains("shop: 未知の KPI の目標: 5 (33.33 %); 実績のないまま示す; 使えるもの: revenue, "), "{said}");
+    assert!(said.contains("shop: 未知の KPI の目標: 5 (33.33 %); 実績は空欄で示す; 使えるもの: revenue, "), "{said}");
     let said = database.said("SELECT rfm.alter_segmentation('shop', reset => '{targets,costs}')");
     assert!(!said.contains("KPI"), "{said}");
 }

@@ -71,7 +71,7 @@ const WORDS: &str = "
     CREATE VIEW words (list, name, en, ja) AS VALUES
         ('behavior', 'experience', 'Experience', '体験'), ('behavior', 'continuation', 'Continuation', '継続'),
         ('behavior', 'co_creation', 'Co-creation', '共創'), ('behavior', 'advocacy', 'Advocacy', '推奨'),
-        ('behavior', 'reactivation', 'Reactivation', '復活'), ('behavior', 'care', 'Care', 'ケア'), ('behavior', 'none', 'None', 'なし'),
+        ('behavior', 'reactivation', 'Reactivation', '掘り起こし'), ('behavior', 'care', 'Care', 'ケア'), ('behavior', 'none', 'None', 'なし'),
         ('channel', 'email', 'E-mail', 'メール'), ('channel', 'none', 'None', 'なし');
     CREATE VIEW states AS SELECT * FROM lifecycle_states();
     CREATE VIEW segments AS SELECT * FROM rfm_segments()";
@@ -173,7 +173,7 @@ fn labels_are_all_lists_in_one() {
         UNION ALL SELECT 'dormancy_category', * FROM dormancy_categories() UNION ALL SELECT 'dormancy_reason', * FROM dormancy_reasons()
         UNION ALL SELECT 'due_step_reason', * FROM due_step_reasons() UNION ALL SELECT 'ab_verdict', * FROM ab_verdicts()
         UNION ALL SELECT 'ab_factor', factor, sort_order, label_en, label_ja FROM ab_factors()
-        UNION ALL SELECT 'rfm_segment', * FROM rfm_segments()";
+        UNION ALL SELECT 'rfm_segment', * FROM rfm_segments() UNION ALL SELECT 'churn_band', * FROM churn_bands()";
     let differ = format!(
         "SELECT count(*) FROM ((SELECT * FROM labels() WHERE list NOT IN ('behavior', 'channel') EXCEPT ALL ({by_hand}))
                               UNION ALL (({by_hand}) EXCEPT ALL SELECT * FROM labels())) AS d"
