@@ -4350,6 +4350,23 @@ $has_key$;
 COMMENT ON FUNCTION _has_key(segmentation_settings, text, text) IS
     'Part of segmentations: the condition that a row of a source has a key.';
 
+-- With a SELECT of keys, the condition that a row of a source is of one of these customers, with AND before it; empty
+-- where all are meant.
+CREATE FUNCTION _and_among(s segmentation_settings, source text, alias text, among text) RETURNS text
+LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp
+AS $among$
+    SELECT CASE WHEN among IS NULL THEN '' ELSE format(
+        ' AND EXISTS (SELECT FROM %s AS t WHERE %s)', among,
+        (SELECT string_agg(format('t.%I %s %s.%I::%s', k.here, @extschema@._equality(a.atttypid), alias, k.there,
+                                  format_type(a.atttypid, -1)), ' AND ' ORDER BY k.place)
+         FROM unnest(@extschema@._source_keys(s, source), @extschema@._source_keys(s, 'orders'))
+             WITH ORDINALITY AS k (there, here, place)
+         JOIN pg_attribute AS a ON a.attrelid = @extschema@._source_table(s, 'orders') AND a.attname = k.here
+         WHERE k.there IS NOT NULL)) END
+$among$;
+COMMENT ON FUNCTION _and_among(segmentation_settings, text, text, text) IS
+    'Part of segmentations: the condition that a row of a source is of one of some customers.';
+
 -- The calendar day of a column in the segmentation's time zone.
 CREATE FUNCTION _day(s segmentation_settings, relation regclass, alias text, column_name text) RETURNS text
 LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp
@@ -4452,7 +4469,7 @@ $histories$;
 COMMENT ON FUNCTION _histories_sql(segmentation_settings, text) IS
     'Part of segmentations: the SELECT of the purchase histories, one row a customer.';
 
-CREATE FUNCTION _engagement_sql(s segmentation_settings) RETURNS text
+CREATE FUNCTION _engagement_sql(s segmentation_settings, among text DEFAULT NULL) RETURNS text
 LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp
 AS $engagement$
 DECLARE
@@ -4462,16 +4479,16 @@ DECLARE
         @extschema@._keys_as_in_orders(s, 'engagement', 'e'),
         @extschema@._word(s, 'engagement', 'engagement_kinds', 'e'),
         @extschema@._day(s, relation, 'e', s.engagement_happened_at), relation,
-        @extschema@._has_key(s, 'engagement', 'e'));
+        @extschema@._has_key(s, 'engagement', 'e') || @extschema@._and_among(s, 'engagement', 'e', among));
 BEGIN
     RETURN format('SELECT %s, @extschema@.engagement_history(r.kind, r.happened_on) AS engagement', keys)
         || format(' FROM (%s) AS r GROUP BY %s', events, keys);
 END
 $engagement$;
-COMMENT ON FUNCTION _engagement_sql(segmentation_settings) IS
+COMMENT ON FUNCTION _engagement_sql(segmentation_settings, text) IS
     'Part of segmentations: the SELECT of the engagement histories, one row a customer with events.';
 
-CREATE FUNCTION _contacts_sql(s segmentation_settings) RETURNS text
+CREATE FUNCTION _contacts_sql(s segmentation_settings, among text DEFAULT NULL) RETURNS text
 LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp
 AS $contacts$
 DECLARE
@@ -4481,19 +4498,20 @@ DECLARE
         @extschema@._keys_as_in_orders(s, 'contacts', 'c'), @extschema@._word(s, 'contacts', 'channel_names', 'c'),
         @extschema@._day(s, relation, 'c', s.contacts_contacted_at), @extschema@._text('c', s.contacts_scenario),
         @extschema@._text('c', s.contacts_step), @extschema@._word(s, 'contacts', 'test_groups', 'c'))
-        || format(' FROM %s AS c WHERE %s', relation, @extschema@._has_key(s, 'contacts', 'c'));
+        || format(' FROM %s AS c WHERE %s', relation, @extschema@._has_key(s, 'contacts', 'c')
+            || @extschema@._and_among(s, 'contacts', 'c', among));
 BEGIN
     RETURN format('SELECT %s, ', keys)
         || '@extschema@.contact_history(r.channel, r.contacted_on, r.scenario, r.step, r.test_group) AS contacts'
         || format(' FROM (%s) AS r GROUP BY %s', log, keys);
 END
 $contacts$;
-COMMENT ON FUNCTION _contacts_sql(segmentation_settings) IS
+COMMENT ON FUNCTION _contacts_sql(segmentation_settings, text) IS
     'Part of segmentations: the SELECT of the logs of contacts, one row a customer who was contacted.';
 
 -- Where the log has moments, the last one of a day counts, so that a click that was taken back at once is none; of
 -- those without a time of day all do, and the aggregate decides.
-CREATE FUNCTION _memberships_sql(s segmentation_settings) RETURNS text
+CREATE FUNCTION _memberships_sql(s segmentation_settings, among text DEFAULT NULL) RETURNS text
 LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp
 AS $memberships$
 DECLARE
@@ -4503,7 +4521,8 @@ DECLARE
     membership text := @extschema@._word(s, 'membership_log', 'memberships', 'm');
     log text := format('SELECT %s, %s AS membership, %s AS since, m.%I AS entered_at FROM %s AS m WHERE %s',
         @extschema@._keys_as_in_orders(s, 'membership_log', 'm'), membership, day, s.membership_log_since, relation,
-        concat_ws(' AND ', @extschema@._has_key(s, 'membership_log', 'm'), format('(%s) IS NOT NULL', membership)));
+        concat_ws(' AND ', @extschema@._has_key(s, 'membership_log', 'm'), format('(%s) IS NOT NULL', membership))
+            || @extschema@._and_among(s, 'membership_log', 'm', among));
     last_of_day text := format(
         'SELECT r.*, r.entered_at = pg_catalog.max(r.entered_at) OVER (PARTITION BY %s, r.since) AS is_last'
         ' FROM (%s) AS r',
@@ -4513,7 +4532,7 @@ BEGIN
         || format(' FROM (%s) AS r WHERE r.is_last GROUP BY %s', last_of_day, keys);
 END
 $memberships$;
-COMMENT ON FUNCTION _memberships_sql(segmentation_settings) IS
+COMMENT ON FUNCTION _memberships_sql(segmentation_settings, text) IS
     'Part of segmentations: the SELECT of the histories of memberships, one row a customer of the log.';
 
 -- The attributes of a source as columns of a SELECT, a comma before each; empty where there are none.
@@ -4589,7 +4608,7 @@ COMMENT ON FUNCTION _first_orders_sql(segmentation_settings, text, text) IS
 
 -- What is known of a customer besides orders and events. Channels are NULL, not tracked, where the table has no
 -- address.
-CREATE FUNCTION _profiles_sql(s segmentation_settings) RETURNS text
+CREATE FUNCTION _profiles_sql(s segmentation_settings, among text DEFAULT NULL) RETURNS text
 LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp
 AS $profiles$
 DECLARE
@@ -4607,10 +4626,10 @@ BEGIN
     RETURN format('SELECT %s, %s AS membership, %s AS channels, %s AS last_contacted_on%s FROM %s AS c WHERE %s',
         @extschema@._keys_as_in_orders(s, 'customers', 'c'), @extschema@._word(s, 'customers', 'memberships', 'c'),
         channels, last_contacted_on, @extschema@._source_attributes(s, 'customers', 'c'), relation,
-        @extschema@._has_key(s, 'customers', 'c'));
+        @extschema@._has_key(s, 'customers', 'c') || @extschema@._and_among(s, 'customers', 'c', among));
 END
 $profiles$;
-COMMENT ON FUNCTION _profiles_sql(segmentation_settings) IS
+COMMENT ON FUNCTION _profiles_sql(segmentation_settings, text) IS
     'Part of segmentations: the SELECT of memberships, channels, last contacts and attributes, one row a customer.';
 
 CREATE FUNCTION _refuse_double_profiles(s segmentation_settings) RETURNS void
@@ -4694,6 +4713,25 @@ $each$;
 COMMENT ON FUNCTION _each_attribute(segmentation_settings, text, text, boolean) IS
     'Part of segmentations: the join that makes a row of each attribute of a customer.';
 
+-- The condition that a row is of a noted customer. That of each column stands by itself and over an array, so that it
+-- goes into a view: only the rows of these customers are read then.
+CREATE FUNCTION _is_noted(s segmentation_settings, alias text) RETURNS text
+LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp
+AS $noted$
+    SELECT string_agg(format('%1$s.%2$I %3$s ANY (ARRAY(SELECT DISTINCT n.%2$I FROM %4$s))', alias, k.name,
+                             @extschema@._equality(a.atttypid), e.noted), ' AND ' ORDER BY k.place)
+        || CASE WHEN count(*) = 1 THEN ''
+                ELSE format(' AND EXISTS (SELECT FROM %s AND %s)', min(e.noted),
+                            @extschema@._same_key(s, 'n', alias)) END
+    FROM unnest(@extschema@._keys(s)) WITH ORDINALITY AS k (name, place)
+    JOIN pg_attribute AS a ON a.attrelid = @extschema@._source_table(s, 'orders') AND a.attname = k.name
+    CROSS JOIN (
+        SELECT format('%s AS n WHERE n.taken IS NOT NULL', @extschema@._relation(s, 'noted')) AS noted
+    ) AS e
+$noted$;
+COMMENT ON FUNCTION _is_noted(segmentation_settings, text) IS
+    'Part of segmentations: the condition that a row is of a customer whom the refresh that is running evaluates.';
+
 CREATE FUNCTION _facts_sql(s segmentation_settings) RETURNS text
 LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp
 AS $facts$
@@ -4713,17 +4751,21 @@ $sql$(
     joined text := '';
 BEGIN
     IF s.customers IS NOT NULL THEN
+        -- Not a FULL JOIN, through which no condition on the key goes.
+        attributes := (SELECT coalesce(string_agg(format(', c.%I', a.name), '' ORDER BY a.place), '')
+                       FROM @extschema@._attributes(s) AS a WHERE a.source = 'customers');
         customers := format(
 $sql$(
-    SELECT %s, h.history, c.membership, c.channels, c.last_contacted_on%s
-    FROM %s AS h
-    FULL JOIN %s AS c ON %s
+    SELECT %1$s, h.history, c.membership, c.channels, c.last_contacted_on%2$s
+    FROM %3$s AS h
+    LEFT JOIN %4$s AS c ON %5$s
+    UNION ALL
+    SELECT %6$s, NULL, c.membership, c.channels, c.last_contacted_on%2$s
+    FROM %4$s AS c
+    WHERE NOT EXISTS (SELECT FROM %3$s AS h WHERE %5$s)
 ) AS k$sql$,
-            (SELECT string_agg(format('coalesce(h.%1$I, c.%1$I) AS %1$I', k.name), ', ')
-             FROM unnest(@extschema@._keys(s)) AS k (name)),
-            (SELECT coalesce(string_agg(format(', c.%I', a.name), '' ORDER BY a.place), '')
-             FROM @extschema@._attributes(s) AS a WHERE a.source = 'customers'),
-            histories, @extschema@._relation(s, 'profiles'), @extschema@._same_key(s, 'h', 'c'));
+            @extschema@._key_list(s, 'h'), attributes, histories, @extschema@._relation(s, 'profiles'),
+            @extschema@._same_key(s, 'h', 'c'), @extschema@._key_list(s, 'c'));
     END IF;
     IF s.engagement IS NOT NULL THEN
         engagement := 'coalesce(e.engagement, @extschema@.no_engagement())';
@@ -4851,28 +4893,47 @@ $today$;
 COMMENT ON FUNCTION _customers_today_sql(segmentation_settings) IS
     'Part of segmentations: the SELECT of the customers with what changes every day.';
 
-CREATE FUNCTION _segments_sql(s segmentation_settings, by_attribute boolean) RETURNS text
+CREATE FUNCTION _segment_parts_sql(s segmentation_settings, by_attribute boolean, noted boolean DEFAULT false)
+    RETURNS text
+LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp
+AS $parts$
+    SELECT format(
+$sql$SELECT %1$sc.lifecycle_state, coalesce(c.rfm_segment, c.lifecycle_state) AS rfm_segment,
+           c.lifecycle_label, c.lifecycle_order,
+           coalesce(c.segment_label, c.lifecycle_label) AS segment_label, coalesce(c.segment_order, 0) AS segment_order,
+           count(*) AS customers,
+           sum(c.orders)::bigint AS orders,
+           trim_scale(sum(c.monetary)) AS revenue,
+           count(*) FILTER (WHERE c.vip_tier = 'vip') AS vips
+    FROM %2$s AS c%3$s%4$s
+    GROUP BY %1$sc.lifecycle_state, coalesce(c.rfm_segment, c.lifecycle_state), c.lifecycle_label, c.lifecycle_order,
+             coalesce(c.segment_label, c.lifecycle_label), coalesce(c.segment_order, 0)$sql$,
+        @extschema@._dimensions(s, 'c', by_attribute), @extschema@._relation(s, 'customers'),
+        @extschema@._each_attribute(s, 'c', 'c.first_purchase_on', by_attribute),
+        CASE WHEN noted THEN ' WHERE ' || @extschema@._is_noted(s, 'c') ELSE '' END)
+$parts$;
+COMMENT ON FUNCTION _segment_parts_sql(segmentation_settings, boolean, boolean) IS
+    'Part of segmentations: the SELECT of the sums by lifecycle state and RFM segment, by attribute or of all.';
+
+CREATE FUNCTION _segments_sql(s segmentation_settings, by_attribute boolean, parts text) RETURNS text
 LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp
 AS $segments$
     SELECT format(
-$sql$SELECT %1$sc.lifecycle_state, coalesce(c.rfm_segment, c.lifecycle_state) AS rfm_segment,
-       c.lifecycle_label, c.lifecycle_order,
-       coalesce(c.segment_label, c.lifecycle_label) AS segment_label, coalesce(c.segment_order, 0) AS segment_order,
-       count(*) AS customers,
-       round(count(*) / sum(count(*)) OVER (%2$s), 6) AS customer_share,
-       sum(c.orders)::bigint AS orders,
-       sum(c.monetary) AS revenue,
-       round(sum(c.monetary) / nullif(sum(sum(c.monetary)) OVER (%2$s), 0), 6) AS revenue_share,
-       count(*) FILTER (WHERE c.vip_tier = 'vip') AS vips
-FROM %3$s AS c%4$s
-GROUP BY %1$sc.lifecycle_state, coalesce(c.rfm_segment, c.lifecycle_state), c.lifecycle_label, c.lifecycle_order,
-         coalesce(c.segment_label, c.lifecycle_label), coalesce(c.segment_order, 0)$sql$,
-        @extschema@._dimensions(s, 'c', by_attribute),
-        coalesce('PARTITION BY ' || nullif(rtrim(@extschema@._dimensions(s, 'c', by_attribute), ', '), ''), ''),
-        @extschema@._relation(s, 'customers'),
-        @extschema@._each_attribute(s, 'c', 'c.first_purchase_on', by_attribute))
+$sql$SELECT %1$sg.lifecycle_state, g.rfm_segment, g.lifecycle_label, g.lifecycle_order, g.segment_label,
+       g.segment_order, g.customers,
+       round(g.customers / sum(g.customers) OVER (%2$s), 6) AS customer_share,
+       g.orders,
+       g.revenue,
+       round(g.revenue / nullif(sum(g.revenue) OVER (%2$s), 0), 6) AS revenue_share,
+       g.vips
+FROM (
+    %3$s
+) AS g$sql$,
+        d.dimensions, coalesce('PARTITION BY ' || nullif(rtrim(d.dimensions, ', '), ''), ''), parts)
+    FROM (SELECT @extschema@._tenant_column(s, 'g')
+              || CASE WHEN by_attribute THEN 'g.attribute, g.value, ' ELSE '' END AS dimensions) AS d
 $segments$;
-COMMENT ON FUNCTION _segments_sql(segmentation_settings, boolean) IS
+COMMENT ON FUNCTION _segments_sql(segmentation_settings, boolean, text) IS
     'Part of segmentations: the SELECT of one row a lifecycle state and RFM segment, by attribute or of all.';
 
 -- The last twelve months that are over, each from the end of the one before to its own. Steps of a month keep to the
@@ -4902,7 +4963,7 @@ $moves$;
 COMMENT ON FUNCTION _moves_sql(segmentation_settings) IS
     'Part of segmentations: what became of each customer month by month, to select from: m, with the facts f.';
 
-CREATE FUNCTION _movement_sql(s segmentation_settings, by_attribute boolean) RETURNS text
+CREATE FUNCTION _movement_sql(s segmentation_settings, by_attribute boolean, noted boolean DEFAULT false) RETURNS text
 LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp
 AS $movement$
     SELECT CASE WHEN 'transitions' = ANY (s.views) IS NOT FALSE AND NOT by_attribute THEN format(
@@ -4916,24 +4977,25 @@ WHERE t.dimension = 'lifecycle_state'$sql$,
 $sql$SELECT %1$sm.from_day, m.to_day,
        m.from_state, %4$s AS from_label, %5$s AS from_order, m.to_state, %6$s AS to_label, %7$s AS to_order,
        count(*) AS customers,
-       sum(m.revenue_before) AS revenue_before,
-       sum(m.revenue_after) AS revenue_after
-FROM %2$s%3$s
+       trim_scale(sum(m.revenue_before)) AS revenue_before,
+       trim_scale(sum(m.revenue_after)) AS revenue_after
+FROM %2$s%3$s%8$s
 GROUP BY %1$sm.from_day, m.to_day, m.from_state, m.to_state, p.lang$sql$,
         @extschema@._dimensions(s, 'f', by_attribute), @extschema@._moves_sql(s),
         @extschema@._each_attribute(s, 'f', 'm.to_day', by_attribute),
         @extschema@._label('lifecycle_state', 'm.from_state'),
         @extschema@._label_order('lifecycle_state', 'm.from_state'),
         @extschema@._label('lifecycle_state', 'm.to_state'),
-        @extschema@._label_order('lifecycle_state', 'm.to_state')) END
+        @extschema@._label_order('lifecycle_state', 'm.to_state'),
+        CASE WHEN noted THEN E'\nWHERE ' || @extschema@._is_noted(s, 'f') ELSE '' END) END
 $movement$;
-COMMENT ON FUNCTION _movement_sql(segmentation_settings, boolean) IS
+COMMENT ON FUNCTION _movement_sql(segmentation_settings, boolean, boolean) IS
     'Part of segmentations: the SELECT of who moved between states, month by month, by attribute or of all.';
 
 -- Moves are summed by all that customers are called at once, before they are told apart by dimension: that takes hardly
 -- longer than the states alone. A prospect has no RFM segment: hers is called prospect, as in NAME_segments, by the
 -- label of the state.
-CREATE FUNCTION _transitions_sql(s segmentation_settings) RETURNS text
+CREATE FUNCTION _transitions_sql(s segmentation_settings, noted boolean DEFAULT false) RETURNS text
 LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp
 AS $transitions$
     SELECT format(
@@ -4943,12 +5005,12 @@ $sql$SELECT %1$sv.dimension, g.from_day, g.to_day,
        v.to_value, @extschema@.label(v.to_list, v.to_value, p.lang) AS to_label,
        @extschema@.label_order(v.to_list, v.to_value) AS to_order,
        sum(g.customers)::bigint AS customers,
-       sum(g.revenue_before) AS revenue_before,
-       sum(g.revenue_after) AS revenue_after
+       trim_scale(sum(g.revenue_before)) AS revenue_before,
+       trim_scale(sum(g.revenue_after)) AS revenue_after
 FROM (
     SELECT %2$sm.from_day, m.to_day, m.from_state, m.to_state, m.from_segment, m.to_segment, m.from_tier, m.to_tier,
            count(*) AS customers, sum(m.revenue_before) AS revenue_before, sum(m.revenue_after) AS revenue_after
-    FROM %3$s
+    FROM %3$s%5$s
     GROUP BY %2$sm.from_day, m.to_day, m.from_state, m.to_state, m.from_segment, m.to_segment, m.from_tier, m.to_tier
 ) AS g
 CROSS JOIN %4$s AS p
@@ -4962,45 +5024,61 @@ CROSS JOIN LATERAL (
 ) AS v (dimension, from_list, from_value, to_list, to_value)
 GROUP BY %1$sv.dimension, g.from_day, g.to_day, v.from_list, v.from_value, v.to_list, v.to_value, p.lang$sql$,
         @extschema@._tenant_column(s, 'g'), @extschema@._tenant_column(s, 'f'), @extschema@._moves_sql(s),
-        @extschema@._relation(s, 'status'))
+        @extschema@._relation(s, 'status'),
+        CASE WHEN noted THEN E'\n    WHERE ' || @extschema@._is_noted(s, 'f') ELSE '' END)
 $transitions$;
-COMMENT ON FUNCTION _transitions_sql(segmentation_settings) IS
+COMMENT ON FUNCTION _transitions_sql(segmentation_settings, boolean) IS
     'Part of segmentations: the SELECT of who moved between states, RFM segments and VIP tiers, month by month.';
 
 -- A year after the month of the first purchase, month by month; a month that is not over on as_of is left out.
-CREATE FUNCTION _cohorts_sql(s segmentation_settings, by_attribute boolean) RETURNS text
+CREATE FUNCTION _cohort_parts_sql(s segmentation_settings, by_attribute boolean, noted boolean DEFAULT false)
+    RETURNS text
 LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp
-AS $cohorts$
+AS $parts$
     SELECT format(
 $sql$WITH cohorts AS (
-    SELECT %5$sdate_trunc('month', f.first_purchase_on::timestamp)::date AS first_month, count(*) AS customers
-    FROM %1$s AS f%7$s
-    WHERE f.first_purchase_on IS NOT NULL
-    GROUP BY %5$sdate_trunc('month', f.first_purchase_on::timestamp)
-), months AS (
-    SELECT %5$sm.month, m.months_after, count(*) FILTER (WHERE m.orders > 0) AS customers, sum(m.revenue) AS revenue
-    FROM %2$s AS f
-    CROSS JOIN LATERAL @extschema@.purchases_by_month(f.history, f.as_of) AS m%8$s
-    WHERE m.months_after <= 12
-    GROUP BY %5$sm.month, m.months_after
-)
-SELECT %4$sa.first_month, n.months_after, a.customers,
-       coalesce(m.customers, 0) AS active_customers,
-       round(coalesce(m.customers, 0)::numeric / a.customers, 6) AS active_share,
-       coalesce(m.revenue, 0) AS revenue
-FROM cohorts AS a
-CROSS JOIN generate_series(0, 12) AS n (months_after)
-LEFT JOIN months AS m ON m.months_after = n.months_after
-    AND m.month = (a.first_month + make_interval(months => n.months_after))::date%6$s
-WHERE (a.first_month + make_interval(months => n.months_after + 1))::date - 1 <= (SELECT as_of FROM %3$s)$sql$,
+        SELECT %5$sdate_trunc('month', f.first_purchase_on::timestamp)::date AS first_month, count(*) AS customers
+        FROM %1$s AS f%7$s
+        WHERE f.first_purchase_on IS NOT NULL%9$s
+        GROUP BY %5$sdate_trunc('month', f.first_purchase_on::timestamp)
+    ), months AS (
+        SELECT %5$sm.month, m.months_after, count(*) FILTER (WHERE m.orders > 0) AS customers, sum(m.revenue) AS revenue
+        FROM %2$s AS f
+        CROSS JOIN LATERAL @extschema@.purchases_by_month(f.history, f.as_of) AS m%8$s
+        WHERE m.months_after <= 12%9$s
+        GROUP BY %5$sm.month, m.months_after
+    )
+    SELECT %4$sa.first_month, n.months_after, a.customers,
+           coalesce(m.customers, 0) AS active_customers,
+           trim_scale(coalesce(m.revenue, 0)) AS revenue
+    FROM cohorts AS a
+    CROSS JOIN generate_series(0, 12) AS n (months_after)
+    LEFT JOIN months AS m ON m.months_after = n.months_after
+        AND m.month = (a.first_month + make_interval(months => n.months_after))::date%6$s
+    WHERE (a.first_month + make_interval(months => n.months_after + 1))::date - 1 <= (SELECT as_of FROM %3$s)$sql$,
         @extschema@._relation(s, 'customers'), @extschema@._relation(s, 'facts'), @extschema@._relation(s, 'status'),
         @extschema@._dimensions(s, 'a', by_attribute), @extschema@._dimensions(s, 'f', by_attribute),
         coalesce(' AND ' || @extschema@._same_columns(s, ARRAY[s.tenant], 'm', 'a'), '')
             || CASE WHEN by_attribute THEN ' AND m.attribute = a.attribute AND m.value = a.value' ELSE '' END,
         @extschema@._each_attribute(s, 'f', 'f.first_purchase_on', by_attribute),
-        @extschema@._each_attribute(s, 'f', 'm.month', by_attribute))
+        @extschema@._each_attribute(s, 'f', 'm.month', by_attribute),
+        CASE WHEN noted THEN ' AND ' || @extschema@._is_noted(s, 'f') ELSE '' END)
+$parts$;
+COMMENT ON FUNCTION _cohort_parts_sql(segmentation_settings, boolean, boolean) IS
+    'Part of segmentations: the SELECT of the sums by month of first purchase and month after it.';
+
+CREATE FUNCTION _cohorts_sql(s segmentation_settings, by_attribute boolean, parts text) RETURNS text
+LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp
+AS $cohorts$
+    SELECT format(
+$sql$SELECT %1$sg.first_month, g.months_after, g.customers, g.active_customers,
+       round(g.active_customers::numeric / g.customers, 6) AS active_share, g.revenue
+FROM (
+    %2$s
+) AS g$sql$,
+        @extschema@._tenant_column(s, 'g') || CASE WHEN by_attribute THEN 'g.attribute, g.value, ' ELSE '' END, parts)
 $cohorts$;
-COMMENT ON FUNCTION _cohorts_sql(segmentation_settings, boolean) IS
+COMMENT ON FUNCTION _cohorts_sql(segmentation_settings, boolean, text) IS
     'Part of segmentations: the SELECT of one row a month of first purchase and month after it, by attribute or of '
     'all.';
 
@@ -5043,24 +5121,42 @@ $attributes$;
 COMMENT ON FUNCTION _attributes_sql(segmentation_settings) IS
     'Part of segmentations: the SELECT of one row a value of an attribute.';
 
-CREATE FUNCTION _actions_sql(s segmentation_settings) RETURNS text
+CREATE FUNCTION _action_parts_sql(s segmentation_settings, noted boolean DEFAULT false) RETURNS text
+LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp
+AS $parts$
+    SELECT format(
+$sql$SELECT %1$scoalesce(c.action_rule, '') AS action_rule, coalesce(c.action_channel, 'none') AS action_channel,
+           c.next_action, c.action_title, c.action_order, c.action_behavior, c.behavior_label,
+           coalesce(c.channel_label, %3$s) AS channel_label,
+           count(*) AS customers,
+           trim_scale(sum(c.monetary)) AS revenue
+    FROM %2$s AS c
+    CROSS JOIN %4$s AS p%5$s
+    GROUP BY %1$scoalesce(c.action_rule, ''), coalesce(c.action_channel, 'none'), c.next_action, c.action_title,
+             c.action_order, c.action_behavior, c.behavior_label, c.channel_label, p.lang$sql$,
+        @extschema@._tenant_column(s, 'c'), @extschema@._relation(s, 'customers'),
+        @extschema@._label('behavior', quote_literal('none')), @extschema@._relation(s, 'status'),
+        CASE WHEN noted THEN E'\n    WHERE ' || @extschema@._is_noted(s, 'c') ELSE '' END)
+$parts$;
+COMMENT ON FUNCTION _action_parts_sql(segmentation_settings, boolean) IS
+    'Part of segmentations: the SELECT of the sums by rule of next_action and channel.';
+
+-- The first day of those who wait is no sum: it is looked for among them, in their index (_index_waiting).
+CREATE FUNCTION _actions_sql(s segmentation_settings, parts text) RETURNS text
 LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp
 AS $actions$
     SELECT format(
-$sql$SELECT %1$scoalesce(c.action_rule, '') AS action_rule, coalesce(c.action_channel, 'none') AS action_channel,
-       c.next_action, c.action_title, c.action_order, c.action_behavior, c.behavior_label,
-       coalesce(c.channel_label, %3$s) AS channel_label,
-       count(*) AS customers,
-       sum(c.monetary) AS revenue,
-       min(c.wait_until) AS wait_until
-FROM %2$s AS c
-CROSS JOIN %4$s AS p
-GROUP BY %1$scoalesce(c.action_rule, ''), coalesce(c.action_channel, 'none'), c.next_action, c.action_title,
-         c.action_order, c.action_behavior, c.behavior_label, c.channel_label, p.lang$sql$,
-        @extschema@._tenant_column(s, 'c'), @extschema@._relation(s, 'customers'),
-        @extschema@._label('behavior', quote_literal('none')), @extschema@._relation(s, 'status'))
+$sql$SELECT g.*,
+       (SELECT min(c.wait_until) FROM %1$s AS c
+        WHERE c.wait_until IS NOT NULL AND %2$scoalesce(c.action_rule, '') = g.action_rule
+            AND coalesce(c.action_channel, 'none') = g.action_channel) AS wait_until
+FROM (
+    %3$s
+) AS g$sql$,
+        @extschema@._relation(s, 'customers'),
+        coalesce(@extschema@._same_columns(s, ARRAY[s.tenant], 'c', 'g') || ' AND ', ''), parts)
 $actions$;
-COMMENT ON FUNCTION _actions_sql(segmentation_settings) IS
+COMMENT ON FUNCTION _actions_sql(segmentation_settings, text) IS
     'Part of segmentations: the SELECT of one row a rule of next_action and channel.';
 /* </end connected objects> */
 
@@ -6148,6 +6244,136 @@ COMMENT ON FUNCTION _forecast_sql(segmentation_settings) IS
 -- requires:
 --   segmentation_predictions
 
+-- segmentation: reports kept by difference
+
+-- Reports that are sums over customers. Where few customers changed, such a report is what it was, less what they
+-- contributed before, plus what they contribute now. Each is made in two steps: the parts, sums by the columns that
+-- they are grouped by, and the report, which adds what follows from the sums. The parts have the names of the report's
+-- columns, so that the report itself is a set of parts.
+--
+--   suffix      the report is NAME_suffix
+--   sums        what is summed; the first column is the number of customers: without any there is no row
+--   derived     the columns that the report adds
+--   is_monthly  whether it is of months that are over, and another one when a month turns
+CREATE FUNCTION _sums() RETURNS TABLE (suffix text, sums text[], derived text[], is_monthly boolean)
+LANGUAGE sql IMMUTABLE PARALLEL SAFE ROWS 8 SET search_path = pg_catalog, pg_temp
+AS $sums$
+    SELECT r.suffix || b.suffix, r.sums, r.derived, r.is_monthly
+    FROM (VALUES ('segments', '{customers,orders,revenue,vips}'::text[], '{customer_share,revenue_share}'::text[],
+                  false, true),
+                 ('actions', '{customers,revenue}', '{wait_until}', false, false),
+                 ('transitions', '{customers,revenue_before,revenue_after}', '{}', true, false),
+                 ('movement', '{customers,revenue_before,revenue_after}', '{}', true, true),
+                 ('cohorts', '{customers,active_customers,revenue}', '{active_share}', true, true)
+    ) AS r (suffix, sums, derived, is_monthly, has_attributes)
+    JOIN (VALUES (''), ('_by')) AS b (suffix) ON r.has_attributes OR b.suffix = ''
+$sums$;
+COMMENT ON FUNCTION _sums() IS 'Part of segmentations: the reports that are sums over customers, and their columns.';
+
+-- The parts of a report, of all customers or of those noted.
+CREATE FUNCTION _parts_sql(s segmentation_settings, suffix text, noted boolean DEFAULT false) RETURNS text
+LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp
+AS $parts$
+    SELECT CASE suffix
+        WHEN 'segments' THEN @extschema@._segment_parts_sql(s, false, noted)
+        WHEN 'segments_by' THEN @extschema@._segment_parts_sql(s, true, noted)
+        WHEN 'actions' THEN @extschema@._action_parts_sql(s, noted)
+        WHEN 'transitions' THEN @extschema@._transitions_sql(s, noted)
+        WHEN 'movement' THEN @extschema@._movement_sql(s, false, noted)
+        WHEN 'movement_by' THEN @extschema@._movement_sql(s, true, noted)
+        WHEN 'cohorts' THEN @extschema@._cohort_parts_sql(s, false, noted)
+        WHEN 'cohorts_by' THEN @extschema@._cohort_parts_sql(s, true, noted) END
+$parts$;
+COMMENT ON FUNCTION _parts_sql(segmentation_settings, text, boolean) IS
+    'Part of segmentations: the SELECT of the sums that a report is made of, of all customers or of those noted.';
+
+CREATE FUNCTION _report_sql(s segmentation_settings, suffix text, parts text) RETURNS text
+LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp
+AS $report$
+    SELECT CASE suffix
+        WHEN 'segments' THEN @extschema@._segments_sql(s, false, parts)
+        WHEN 'segments_by' THEN @extschema@._segments_sql(s, true, parts)
+        WHEN 'actions' THEN @extschema@._actions_sql(s, parts)
+        WHEN 'cohorts' THEN @extschema@._cohorts_sql(s, false, parts)
+        WHEN 'cohorts_by' THEN @extschema@._cohorts_sql(s, true, parts)
+        ELSE parts END
+$report$;
+COMMENT ON FUNCTION _report_sql(segmentation_settings, text, text) IS
+    'Part of segmentations: the SELECT of a report over the SELECT of its parts.';
+
+CREATE FUNCTION _report_of_all(s segmentation_settings, suffix text) RETURNS text
+LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp
+AS $report$ SELECT @extschema@._report_sql(s, suffix, @extschema@._parts_sql(s, suffix)) $report$;
+COMMENT ON FUNCTION _report_of_all(segmentation_settings, text) IS
+    'Part of segmentations: the SELECT of a report that is a sum over customers.';
+
+-- What the noted customers contribute to a report now, as JSON, which is exact and takes no table.
+CREATE FUNCTION _noted_parts(s segmentation_settings, suffix text) RETURNS jsonb
+LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp
+AS $noted$
+DECLARE
+    parts jsonb;
+BEGIN
+    EXECUTE format('SELECT jsonb_agg(to_jsonb(p)) FROM (%s) AS p', @extschema@._parts_sql(s, suffix, true)) INTO parts;
+    RETURN coalesce(parts, '[]');
+END
+$noted$;
+COMMENT ON FUNCTION _noted_parts(segmentation_settings, text) IS
+    'Part of segmentations: what the noted customers contribute to a report.';
+
+-- Writes what the noted customers contribute now in the place of what they contributed before. A sum has one text:
+-- both here and in the definition its zeros at the end go.
+CREATE FUNCTION _write_report(s segmentation_settings, suffix text, keys text[], before jsonb) RETURNS written_rows
+LANGUAGE plpgsql VOLATILE SET search_path = pg_catalog, pg_temp
+AS $report$
+DECLARE
+    view regclass := @extschema@._relation(s, suffix)::regclass;
+    report record;
+    grouped text;
+    sums text;
+    signs text;
+    totals text;
+    parts text;
+    written @extschema@.written_rows;
+BEGIN
+    SELECT * INTO report FROM @extschema@._sums() AS r WHERE r.suffix = _write_report.suffix;
+    SELECT string_agg(format('p.%I', a.attname), ', ' ORDER BY a.attnum) FILTER (WHERE a.attname <> ALL (report.sums)),
+           string_agg(format('p.%I', a.attname), ', ' ORDER BY a.attnum) FILTER (WHERE a.attname = ANY (report.sums)),
+           string_agg(format('-p.%I', a.attname), ', ' ORDER BY a.attnum) FILTER (WHERE a.attname = ANY (report.sums)),
+           string_agg(format(CASE a.atttypid WHEN 'numeric'::regtype THEN 'trim_scale(sum(p.%1$I)) AS %1$I'
+                             ELSE 'sum(p.%1$I)::pg_catalog.int8 AS %1$I' END, a.attname), ', ' ORDER BY a.attnum)
+               FILTER (WHERE a.attname = ANY (report.sums))
+    INTO grouped, sums, signs, totals
+    FROM pg_attribute AS a
+    WHERE a.attrelid = view AND a.attnum > 0 AND a.attname <> ALL (report.derived);
+    parts := format(
+$sql$SELECT %1$s, %2$s
+FROM (
+    SELECT %1$s, %3$s FROM %4$s AS p
+    UNION ALL
+    SELECT %1$s, %5$s FROM jsonb_populate_recordset(NULL::%4$s, %6$L) AS p
+    UNION ALL
+    SELECT %1$s, %3$s FROM (%7$s) AS p
+) AS p
+GROUP BY %1$s
+HAVING sum(p.%8$I) <> 0$sql$,
+        grouped, totals, sums, view, signs, before, @extschema@._parts_sql(s, suffix, true), report.sums[1]);
+    SELECT w.* INTO written FROM @extschema@._write_view_rows(
+        view, @extschema@._changes_sql(view, keys, NULL::text, @extschema@._report_sql(s, suffix, parts)),
+        NULL::text) AS w;
+    RETURN written;
+END
+$report$;
+COMMENT ON FUNCTION _write_report(segmentation_settings, text, text[], jsonb) IS
+    'Part of segmentations: brings a report up to date by what the noted customers contributed before and contribute '
+    'now.';
+/* </end connected objects> */
+
+/* <begin connected objects> */
+-- src/sql/segmentation.rs
+-- requires:
+--   segmentation_differences
+
 -- segmentation: relations
 
 -- The catalog of relations: those that a segmentation can have, in the order in which they are made; they are dropped
@@ -6237,25 +6463,25 @@ AS $relations$
             'The customers with what changes by itself every day.'),
         (17, 'segments', 'MATERIALIZED VIEW', 'segments' = ANY (s.views) IS NOT FALSE, t.chosen, true,
             t.tenant || '{lifecycle_state,rfm_segment}',
-            CASE WHEN with_queries THEN @extschema@._segments_sql(s, false) END,
+            CASE WHEN with_queries THEN @extschema@._report_of_all(s, 'segments') END,
             'How many customers and how much revenue, by lifecycle state and RFM segment.' || t.of_tenant),
         (18, 'transitions', 'MATERIALIZED VIEW', 'transitions' = ANY (s.views) IS NOT FALSE, t.chosen, true,
             t.tenant || '{dimension,from_day,to_day,from_value,to_value}',
-            CASE WHEN with_queries THEN @extschema@._transitions_sql(s) END,
+            CASE WHEN with_queries THEN @extschema@._report_of_all(s, 'transitions') END,
             'Who moved from which lifecycle state, RFM segment and VIP tier to which in each of the last twelve months '
             'that are over, one dimension beside the other.' || t.of_tenant),
         (19, 'movement', 'MATERIALIZED VIEW', 'movement' = ANY (s.views) IS NOT FALSE, t.chosen, true,
             t.tenant || '{from_day,to_day,from_state,to_state}',
-            CASE WHEN with_queries THEN @extschema@._movement_sql(s, false) END,
+            CASE WHEN with_queries THEN @extschema@._report_of_all(s, 'movement') END,
             'Who moved from which lifecycle state to which in each of the last twelve months that are over; '
             'who was still a prospect at its end is left out.' || t.of_tenant),
         (20, 'cohorts', 'MATERIALIZED VIEW', 'cohorts' = ANY (s.views) IS NOT FALSE, t.chosen, true,
             t.tenant || '{first_month,months_after}',
-            CASE WHEN with_queries THEN @extschema@._cohorts_sql(s, false) END,
+            CASE WHEN with_queries THEN @extschema@._report_of_all(s, 'cohorts') END,
             'What those who first bought in a month did in the year after it, month by month.' || t.of_tenant),
         (21, 'actions', 'MATERIALIZED VIEW', 'actions' = ANY (s.views) IS NOT FALSE, t.chosen, true,
             t.tenant || '{action_rule,action_channel}',
-            CASE WHEN with_queries THEN @extschema@._actions_sql(s) END,
+            CASE WHEN with_queries THEN @extschema@._report_of_all(s, 'actions') END,
             'How many customers wait for which next step, by channel.' || t.of_tenant),
         (22, 'channels', 'MATERIALIZED VIEW', s.contacts IS NOT NULL AND 'channels' = ANY (s.views) IS NOT FALSE,
             t.chosen, true, t.tenant || '{channel}',
@@ -6285,17 +6511,17 @@ AS $relations$
         (27, 'segments_by', 'MATERIALIZED VIEW',
             t.has_attributes AND 'segments_by' = ANY (s.views) IS NOT FALSE, t.by_attribute, true,
             t.tenant || '{attribute,value,lifecycle_state,rfm_segment}',
-            CASE WHEN with_queries AND t.has_attributes THEN @extschema@._segments_sql(s, true) END,
+            CASE WHEN with_queries AND t.has_attributes THEN @extschema@._report_of_all(s, 'segments_by') END,
             'The segments by each attribute; shares are within its value.' || t.of_tenant),
         (28, 'movement_by', 'MATERIALIZED VIEW',
             t.has_attributes AND 'movement_by' = ANY (s.views) IS NOT FALSE, t.by_attribute, true,
             t.tenant || '{attribute,value,from_day,to_day,from_state,to_state}',
-            CASE WHEN with_queries AND t.has_attributes THEN @extschema@._movement_sql(s, true) END,
+            CASE WHEN with_queries AND t.has_attributes THEN @extschema@._report_of_all(s, 'movement_by') END,
             'The movement by each attribute.' || t.of_tenant),
         (29, 'cohorts_by', 'MATERIALIZED VIEW',
             t.has_attributes AND 'cohorts_by' = ANY (s.views) IS NOT FALSE, t.by_attribute, true,
             t.tenant || '{attribute,value,first_month,months_after}',
-            CASE WHEN with_queries AND t.has_attributes THEN @extschema@._cohorts_sql(s, true) END,
+            CASE WHEN with_queries AND t.has_attributes THEN @extschema@._report_of_all(s, 'cohorts_by') END,
             'The cohorts by each attribute.' || t.of_tenant),
         (30, 'models', 'TABLE', s.model IS NOT NULL, 'model => ' || quote_literal(s.model), false,
             '{valid_from,asked}', NULL,
@@ -6976,7 +7202,8 @@ DECLARE
         CROSS JOIN LATERAL (SELECT @extschema@._base_type(a.atttypid) AS base) AS t
         WHERE a.attrelid = histories::regclass AND a.attname = ANY (@extschema@._keys(s)));
 BEGIN
-    -- taken: whether the refresh that is running reads the orders of this customer.
+    -- taken: whether the refresh that is running reads the orders of this customer, or only evaluates her; NULL: the
+    -- note waits for the next one.
     EXECUTE format('CREATE TABLE %s AS SELECT %s, NULL::boolean AS taken FROM %s WHERE false', noted, keys, histories);
     -- It has no key: without this a publication of all tables would let nobody take notes.
     EXECUTE format('ALTER TABLE %s REPLICA IDENTITY FULL', noted);
@@ -7272,8 +7499,11 @@ COMMENT ON FUNCTION _take_notes(segmentation_settings, boolean) IS
 -- place of a row, the change, and the columns of the view. A condition on a row t, which stands on the view and on its
 -- definition, leaves only the rows meant; without one all are compared, and those that stay are left out. The row that
 -- is there is called like a system column, because no column of a view can be. A row of the view that has two of the
--- definition is found by its place, so that not the last of them wins.
-CREATE FUNCTION _changes_sql(view regclass, keys text[], condition text DEFAULT NULL) RETURNS text
+-- definition is found by its place, so that not the last of them wins. Where another SELECT returns the same rows as
+-- the definition for less, it stands in its place.
+CREATE FUNCTION _changes_sql(
+    view regclass, keys text[], condition text DEFAULT NULL, definition text DEFAULT NULL
+) RETURNS text
 LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp
 AS $changes$
 BEGIN
@@ -7285,13 +7515,13 @@ BEGIN
                   (SELECT string_agg(format('t.%I', k), ', ') FROM unnest(keys) AS k), view,
                   coalesce(condition, 'true'))
         || format(E'\nFULL JOIN (SELECT t.* FROM (\n%s\n) AS t WHERE %s) AS f ON %s',
-                  rtrim(pg_get_viewdef(view), '; '), coalesce(condition, 'true'),
+                  coalesce(definition, rtrim(pg_get_viewdef(view), '; ')), coalesce(condition, 'true'),
                   @extschema@._equal_columns(view, keys, 't', 'f'))
         || CASE WHEN condition IS NULL THEN E'\nWHERE (t.tableoid OPERATOR(pg_catalog.*=) (f.*)) IS NOT TRUE'
                 ELSE '' END;
 END
 $changes$;
-COMMENT ON FUNCTION _changes_sql(regclass, text[], text) IS
+COMMENT ON FUNCTION _changes_sql(regclass, text[], text, text) IS
     'Part of segmentations: the SELECT of what has to be done so that a materialized view holds what its definition '
     'returns.';
 
@@ -7582,6 +7812,208 @@ $set$;
 COMMENT ON FUNCTION _set_day_and_policy(segmentation_settings, date, boolean) IS
     'Part of segmentations: writes down the day and policy that the views answer for, and their language.';
 
+-- The SELECT that fills a table, of some customers or of all. Of the tables that are not by customer it is the whole.
+CREATE FUNCTION _stored_sql(s segmentation_settings, suffix text, among text, query text) RETURNS text
+LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp
+AS $stored$
+BEGIN
+    RETURN CASE WHEN among IS NULL THEN query ELSE CASE suffix
+        WHEN 'histories' THEN @extschema@._histories_sql(s, among)
+        WHEN 'first_orders' THEN @extschema@._first_orders_sql(s, among)
+        WHEN 'engagement' THEN @extschema@._engagement_sql(s, among)
+        WHEN 'contacts' THEN @extschema@._contacts_sql(s, among)
+        WHEN 'memberships' THEN @extschema@._memberships_sql(s, among)
+        WHEN 'profiles' THEN @extschema@._profiles_sql(s, among)
+        ELSE query END END;
+END
+$stored$;
+COMMENT ON FUNCTION _stored_sql(segmentation_settings, text, text, text) IS
+    'Part of segmentations: the SELECT that fills one of its tables, of some customers or of all.';
+
+-- Notes the customers whose rows of a table are not what the query returns: no trigger notes them.
+CREATE FUNCTION _note_differences(s segmentation_settings, suffix text, query text) RETURNS void
+LANGUAGE plpgsql VOLATILE SET search_path = pg_catalog, pg_temp
+AS $differences$
+DECLARE
+    noted text := @extschema@._relation(s, 'noted');
+    keys text := (SELECT string_agg(format('coalesce(f.%1$I, t.%1$I)', k.name), ', ')
+                  FROM unnest(@extschema@._keys(s)) AS k (name));
+BEGIN
+    EXECUTE format('INSERT INTO %s (%s, taken) SELECT %s, true', noted, @extschema@._key_list(s), keys)
+        || format(' FROM %s AS t FULL JOIN (%s) AS f ON %s',
+                  @extschema@._lock_and_check(s, suffix, 'ACCESS SHARE MODE'), query,
+                  @extschema@._same_key(s, 't', 'f'))
+        || ' WHERE ((t.*) OPERATOR(pg_catalog.*=) (f.*)) IS NOT TRUE';
+END
+$differences$;
+COMMENT ON FUNCTION _note_differences(segmentation_settings, text, text) IS
+    'Part of segmentations: notes the customers whose rows of a table differ from a query.';
+
+-- Notes the customers of whom something is another by a day though nothing happened; their orders need not be read.
+CREATE FUNCTION _note_due(s segmentation_settings, day date) RETURNS void
+LANGUAGE plpgsql VOLATILE SET search_path = pg_catalog, pg_temp
+AS $due$
+BEGIN
+    EXECUTE format('INSERT INTO %s (%s, taken) SELECT %2$s, false FROM %3$s WHERE next_change_on <= $1',
+                   @extschema@._relation(s, 'noted'), @extschema@._key_list(s), @extschema@._relation(s, 'customers'))
+        USING day;
+END
+$due$;
+COMMENT ON FUNCTION _note_due(segmentation_settings, date) IS
+    'Part of segmentations: notes the customers who change by a day though nothing happened.';
+
+-- Whether few customers are noted, and not so many that everybody is evaluated for less.
+CREATE FUNCTION _few_are_noted(s segmentation_settings, customers bigint) RETURNS boolean
+LANGUAGE plpgsql VOLATILE SET search_path = pg_catalog, pg_temp
+AS $few$
+DECLARE
+    noted bigint;
+BEGIN
+    EXECUTE format('SELECT count(*) FROM (SELECT DISTINCT %s FROM %s WHERE taken IS NOT NULL) AS n',
+                   @extschema@._key_list(s), @extschema@._relation(s, 'noted')) INTO noted;
+    RETURN noted <= 1000 + customers / 10;
+END
+$few$;
+COMMENT ON FUNCTION _few_are_noted(segmentation_settings, bigint) IS
+    'Part of segmentations: whether so few customers are noted that they alone are evaluated.';
+
+-- Brings the stored tables up to date; with `among`, a SELECT of keys, the purchase histories of these customers, and
+-- where `of_these` the other tables by customer too. Returns how many rows were written, and how many of them are
+-- histories.
+CREATE FUNCTION _refresh_tables(
+    s segmentation_settings, among text, of_these boolean, OUT written bigint, OUT histories bigint
+)
+LANGUAGE plpgsql VOLATILE SET search_path = pg_catalog, pg_temp
+AS $tables$
+DECLARE
+    part record;
+    since timestamptz := clock_timestamp();
+    rows bigint;
+    customers text; -- those whose rows of the table are compared
+BEGIN
+    written := 0;
+    FOR part IN SELECT * FROM @extschema@._relations(s, true) AS r
+                WHERE r.is_wanted AND r.kind = 'TABLE' AND r.query IS NOT NULL ORDER BY r.place LOOP
+        customers := CASE
+            WHEN part.suffix IN ('histories', 'first_orders') THEN among
+            WHEN of_these AND part.suffix IN ('engagement', 'contacts', 'memberships', 'profiles') THEN among END;
+        rows := @extschema@._write_differences(
+            s, part.suffix, part.keys, @extschema@._stored_sql(s, part.suffix, customers, part.query), customers);
+        PERFORM @extschema@._report(
+            s, part.suffix || CASE WHEN customers IS NULL THEN '' ELSE ' of noted customers' END, rows, since);
+        written := written + rows;
+        IF part.suffix = 'histories' THEN
+            histories := rows;
+        END IF;
+        since := clock_timestamp();
+    END LOOP;
+END
+$tables$;
+COMMENT ON FUNCTION _refresh_tables(segmentation_settings, text, boolean) IS
+    'Part of segmentations: brings the stored tables up to date.';
+
+-- Evaluates the noted customers and writes their rows of NAME_customers.
+CREATE FUNCTION _refresh_noted(s segmentation_settings) RETURNS written_rows
+LANGUAGE plpgsql VOLATILE SET search_path = pg_catalog, pg_temp
+AS $noted$
+DECLARE
+    view regclass := @extschema@._relation(s, 'customers')::regclass;
+    keys text[] := @extschema@._keys(s);
+    written @extschema@.written_rows;
+BEGIN
+    SELECT w.* INTO written FROM @extschema@._write_view_rows(
+        view, @extschema@._changes_sql(view, keys, @extschema@._among_parameters(view, keys)),
+        format('SELECT DISTINCT %s FROM %s WHERE taken IS NOT NULL', @extschema@._key_list(s),
+               @extschema@._relation(s, 'noted'))) AS w;
+    RETURN written;
+END
+$noted$;
+COMMENT ON FUNCTION _refresh_noted(segmentation_settings) IS
+    'Part of segmentations: brings the rows of the noted customers up to date.';
+
+-- Brings the views up to date, in their order: row by row where `parts` has what the noted customers contributed to the
+-- reports before, and is not NULL. Returns how many customers there are more than before; NULL: they were made anew.
+CREATE FUNCTION _refresh_views(s segmentation_settings, parts jsonb, are_stale boolean) RETURNS bigint
+LANGUAGE plpgsql VOLATILE SET search_path = pg_catalog, pg_temp
+AS $views$
+DECLARE
+    view record;
+    since timestamptz;
+    rows bigint;
+    written @extschema@.written_rows;
+    more bigint;
+BEGIN
+    FOR view IN
+        SELECT r.suffix, r.keys, c.oid::regclass AS name, c.relispopulated
+        FROM @extschema@._relations(s) AS r
+        JOIN pg_class AS c ON c.oid = @extschema@._relation(s, r.suffix)::regclass
+        WHERE r.is_wanted AND r.kind = 'MATERIALIZED VIEW' AND (are_stale OR NOT c.relispopulated)
+        ORDER BY r.place
+    LOOP
+        since := clock_timestamp();
+        written := NULL;
+        IF NOT view.relispopulated THEN
+            -- It was restored without its rows.
+            EXECUTE format('REFRESH MATERIALIZED VIEW %s', @extschema@._relation(s, view.suffix));
+        ELSIF view.suffix = 'customers' AND parts IS NOT NULL THEN
+            written := @extschema@._refresh_noted(s);
+            more := written.inserted - written.deleted;
+        ELSIF parts ? view.suffix THEN
+            written := @extschema@._write_report(s, view.suffix, view.keys, parts -> view.suffix);
+        ELSE
+            PERFORM @extschema@._refresh_view(view.name, view.keys);
+        END IF;
+        IF written IS NULL THEN
+            EXECUTE format('SELECT count(*) FROM %s', @extschema@._relation(s, view.suffix)) INTO rows;
+            PERFORM @extschema@._report(s, view.suffix, rows, since);
+        ELSE
+            PERFORM @extschema@._report(s, 'changes of ' || view.suffix,
+                                        written.inserted + written.updated + written.deleted, since);
+        END IF;
+    END LOOP;
+    RETURN more;
+END
+$views$;
+COMMENT ON FUNCTION _refresh_views(segmentation_settings, jsonb, boolean) IS
+    'Part of segmentations: brings the views up to date, row by row where that is possible.';
+
+-- Whether it is enough to evaluate the noted customers, and on a later day those who are due: the others' rows are as
+-- they were then. Not with another policy or language than the status table has or an earlier day, nor where
+-- NAME_customers was restored without its rows.
+CREATE FUNCTION _only_noted_change(s segmentation_settings, day date) RETURNS boolean
+LANGUAGE plpgsql VOLATILE SET search_path = pg_catalog, pg_temp
+AS $only$
+DECLARE
+    is_as_before boolean;
+BEGIN
+    EXECUTE format('SELECT lang = $1 AND time_zone = $2 AND as_of <= $3 AND policy OPERATOR(@extschema@.=) $4 FROM %s',
+                   @extschema@._lock_and_check(s, 'status', 'ACCESS SHARE MODE'))
+        INTO is_as_before USING s.lang, s.time_zone, day, @extschema@._policy_on(s, day, false);
+    RETURN is_as_before AND (SELECT c.relispopulated FROM pg_class AS c
+                             WHERE c.oid = @extschema@._relation(s, 'customers')::regclass);
+END
+$only$;
+COMMENT ON FUNCTION _only_noted_change(segmentation_settings, date) IS
+    'Part of segmentations: whether a refresh can leave the rows of customers who are not noted.';
+
+-- What the noted customers contribute to each report that can be kept by difference. One of months that are over is
+-- made anew when a month turns.
+CREATE FUNCTION _parts_of_reports(s segmentation_settings, before date, day date) RETURNS jsonb
+LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp
+AS $parts$
+    SELECT coalesce(jsonb_object_agg(r.suffix, @extschema@._noted_parts(s, r.suffix)), '{}')
+    FROM @extschema@._relations(s) AS r
+    JOIN @extschema@._sums() AS m ON m.suffix = r.suffix
+    JOIN pg_class AS c ON c.oid = @extschema@._relation(s, r.suffix)::regclass AND c.relispopulated
+    WHERE r.is_wanted
+        AND NOT (m.is_monthly
+                 AND date_trunc('month', (before + 1)::timestamp) <> date_trunc('month', (day + 1)::timestamp))
+        -- It is a part of another one then.
+        AND NOT (r.suffix = 'movement' AND 'transitions' = ANY (s.views) IS NOT FALSE)
+$parts$;
+COMMENT ON FUNCTION _parts_of_reports(segmentation_settings, date, date) IS
+    'Part of segmentations: what the noted customers contribute to the reports that are kept by difference.';
+
 -- Brings the tables and views up to date. Everything happens in the caller's transaction: a step that fails leaves the
 -- views as they were, and readers see the new rows when it commits.
 CREATE FUNCTION _refresh(s segmentation_settings, rebuild boolean, on_day date, learn boolean) RETURNS void
@@ -7589,15 +8021,16 @@ LANGUAGE plpgsql VOLATILE SET search_path = pg_catalog, pg_temp
 AS $refresh$
 DECLARE
     started timestamptz := clock_timestamp();
-    since timestamptz := started;
     status text := @extschema@._lock_and_check(s, 'status', 'ROW SHARE MODE');
+    day date := @extschema@._today(s, on_day);
+    before record;
     touched text; -- a SELECT of the customers whose orders are read; NULL: everybody
     currency text;
-    stored_table record;
-    written bigint;
-    histories_written bigint := 0;
-    views_are_stale boolean;
-    view record;
+    other record;
+    parts jsonb; -- what the noted customers contributed to the reports; NULL: everybody is evaluated
+    tables record;
+    are_stale boolean;
+    more bigint;
     rows bigint;
 BEGIN
     IF @extschema@._changed_types(s) IS NOT NULL THEN
@@ -7606,67 +8039,43 @@ BEGIN
                   HINT = format('SELECT alter_segmentation(%L) makes the tables and views anew.', s.name);
     END IF;
     -- Locked, so that a transaction that does not see what another refresh did is refused here.
-    EXECUTE format('SELECT currency FROM %s FOR UPDATE', status) INTO currency;
+    EXECUTE format('SELECT t.* FROM %s AS t FOR UPDATE', status) INTO before;
     IF s.track = 'trigger' THEN
         -- First the notes, then, under a later snapshot, the orders: what is noted is committed by then.
         touched := @extschema@._take_notes(s, rebuild);
     END IF;
-    IF touched IS NULL THEN
-        currency := NULL;
-    END IF;
 
-    currency := @extschema@._currency(s, touched, currency);
+    currency := @extschema@._currency(s, touched, CASE WHEN touched IS NOT NULL THEN before.currency END);
     PERFORM @extschema@._refuse_double_profiles(s);
     PERFORM @extschema@._refuse_unknown_words(s);
     PERFORM @extschema@._refuse_double_targets(s);
-    views_are_stale := rebuild;
-    FOR stored_table IN SELECT * FROM @extschema@._relations(s, true) AS r
-                  WHERE r.is_wanted AND r.kind = 'TABLE' AND r.query IS NOT NULL ORDER BY r.place LOOP
-        IF stored_table.suffix IN ('histories', 'first_orders') AND touched IS NOT NULL THEN
-            written := @extschema@._write_differences(s, stored_table.suffix, stored_table.keys,
-                CASE stored_table.suffix WHEN 'histories' THEN @extschema@._histories_sql(s, touched)
-                ELSE @extschema@._first_orders_sql(s, touched) END, touched);
-            PERFORM @extschema@._report(s, stored_table.suffix || ' of noted customers', written, since);
-        ELSE
-            written := @extschema@._write_differences(
-                s, stored_table.suffix, stored_table.keys, stored_table.query);
-            PERFORM @extschema@._report(s, stored_table.suffix, written, since);
+    IF touched IS NOT NULL AND NOT learn AND @extschema@._only_noted_change(s, day) THEN
+        FOR other IN SELECT r.suffix, r.query FROM @extschema@._relations(s, true) AS r
+                     WHERE r.is_wanted AND r.suffix IN ('engagement', 'contacts', 'memberships', 'profiles') LOOP
+            PERFORM @extschema@._note_differences(s, other.suffix, other.query);
+        END LOOP;
+        PERFORM @extschema@._note_due(s, day);
+        IF @extschema@._few_are_noted(s, before.customers) THEN
+            parts := @extschema@._parts_of_reports(s, before.as_of, day);
         END IF;
-        IF stored_table.suffix = 'histories' THEN
-            histories_written := written;
-        END IF;
-        views_are_stale := views_are_stale OR written > 0;
-        since := clock_timestamp();
-    END LOOP;
+    END IF;
+    tables := @extschema@._refresh_tables(s, touched, parts IS NOT NULL);
+    are_stale := @extschema@._set_day_and_policy(s, day, learn) OR rebuild OR tables.written > 0;
+    are_stale := @extschema@._set_model(s, day) OR are_stale;
+    more := @extschema@._refresh_views(s, parts, are_stale);
     IF s.track = 'trigger' THEN
-        EXECUTE format('DELETE FROM %s WHERE taken', @extschema@._relation(s, 'noted'));
+        EXECUTE format('DELETE FROM %s WHERE taken IS NOT NULL', @extschema@._relation(s, 'noted'));
     END IF;
 
-    views_are_stale := @extschema@._set_day_and_policy(s, @extschema@._today(s, on_day), learn) OR views_are_stale;
-    views_are_stale := @extschema@._set_model(s, @extschema@._today(s, on_day)) OR views_are_stale;
-    FOR view IN
-        SELECT r.suffix, r.keys, c.oid::regclass AS name, c.relispopulated
-        FROM @extschema@._relations(s) AS r
-        JOIN pg_class AS c ON c.oid = @extschema@._relation(s, r.suffix)::regclass
-        WHERE r.is_wanted AND r.kind = 'MATERIALIZED VIEW' AND (views_are_stale OR NOT c.relispopulated)
-        ORDER BY r.place
-    LOOP
-        since := clock_timestamp();
-        IF view.relispopulated THEN
-            PERFORM @extschema@._refresh_view(view.name, view.keys);
-        ELSE
-            -- It was restored without its rows.
-            EXECUTE format('REFRESH MATERIALIZED VIEW %s', @extschema@._relation(s, view.suffix));
-        END IF;
-        EXECUTE format('SELECT count(*) FROM %s', @extschema@._relation(s, view.suffix)) INTO rows;
-        PERFORM @extschema@._report(s, view.suffix, rows, since);
-    END LOOP;
-
-    EXECUTE format('SELECT count(*) FROM %s', @extschema@._relation(s, 'customers')) INTO rows;
+    IF parts IS NULL THEN
+        EXECUTE format('SELECT count(*) FROM %s', @extschema@._relation(s, 'customers')) INTO rows;
+    ELSE
+        rows := before.customers + coalesce(more, 0);
+    END IF;
     EXECUTE format('UPDATE %s', @extschema@._lock_and_check(s, 'status', 'ROW EXCLUSIVE MODE'))
         || ' SET refreshed_at = $1, seconds = $2, rebuilt = $3, histories_written = $4, customers = $5, currency = $6'
         USING clock_timestamp(), round(extract(epoch FROM clock_timestamp() - started)::numeric, 3), touched IS NULL,
-              histories_written, rows, currency;
+              tables.histories, rows, currency;
     IF s.track = 'trigger' THEN
         PERFORM @extschema@._keep_tracking(s);
     END IF;
@@ -8591,6 +9000,19 @@ $status$;
 COMMENT ON FUNCTION _create_status(segmentation_settings, text) IS
     'Part of segmentations: makes the table of its status.';
 
+-- NAME_actions looks for the first day of those who wait in this index.
+CREATE FUNCTION _index_waiting(s segmentation_settings) RETURNS void
+LANGUAGE plpgsql VOLATILE SET search_path = pg_catalog, pg_temp
+AS $index$
+BEGIN
+    EXECUTE format('CREATE INDEX ON %s (%scoalesce(action_rule, ''''), coalesce(action_channel, ''none''), wait_until)',
+                   @extschema@._relation(s, 'customers'), coalesce(quote_ident(s.tenant) || ', ', ''))
+        || ' WHERE wait_until IS NOT NULL';
+END
+$index$;
+COMMENT ON FUNCTION _index_waiting(segmentation_settings) IS
+    'Part of segmentations: indexes the customers who wait.';
+
 -- A view, or a materialized view with its indexes.
 CREATE FUNCTION _create_view(s segmentation_settings, suffix text, kind text, keys text[], query text) RETURNS void
 LANGUAGE plpgsql VOLATILE SET search_path = pg_catalog, pg_temp
@@ -8607,6 +9029,7 @@ BEGIN
     EXECUTE format('CREATE UNIQUE INDEX %I ON %s (%s)', format('%s_%s_key', s.name, suffix), target,
                    (SELECT string_agg(quote_ident(k), ', ') FROM unnest(keys) AS k));
     IF suffix = 'customers' THEN
+        PERFORM @extschema@._index_waiting(s);
         -- Who is due on a day is found without reading everybody.
         EXECUTE format('CREATE INDEX %I ON %s (next_change_on)', s.name || '_customers_due', target);
     END IF;

@@ -10,6 +10,7 @@
 //! | `responses.sql` | SELECTs of the views of who answers contacts |
 //! | `kpis.sql`, `campaigns.sql` | SELECTs of the KPIs by month and of the results of campaigns |
 //! | `predictions.sql` | the model in force, SELECTs of what it predicts |
+//! | `differences.sql` | reports kept by difference: their parts, and what the noted customers contribute |
 //! | `relations.sql` | the catalog of relations: which there are, why, and what they hold; comments |
 //! | `registry.sql` | whose segmentations there are, locked and checked before they are read |
 //! | `check.sql` | settings checked, with defaults and columns filled in |
@@ -62,9 +63,14 @@ extension_sql_file!(
     requires = ["segmentation_campaigns", "prediction"]
 );
 extension_sql_file!(
+    "segmentation/differences.sql",
+    name = "segmentation_differences",
+    requires = ["segmentation_predictions"]
+);
+extension_sql_file!(
     "segmentation/relations.sql",
     name = "segmentation_relations",
-    requires = ["segmentation_predictions"]
+    requires = ["segmentation_differences"]
 );
 extension_sql_file!("segmentation/registry.sql", name = "segmentation_registry", requires = ["segmentation_relations"]);
 extension_sql_file!("segmentation/check.sql", name = "segmentation_check", requires = ["segmentation_registry"]);

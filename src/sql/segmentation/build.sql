@@ -89,6 +89,19 @@ $status$;
 COMMENT ON FUNCTION _create_status(segmentation_settings, text) IS
     'Part of segmentations: makes the table of its status.';
 
+-- NAME_actions looks for the first day of those who wait in this index.
+CREATE FUNCTION _index_waiting(s segmentation_settings) RETURNS void
+LANGUAGE plpgsql VOLATILE SET search_path = pg_catalog, pg_temp
+AS $index$
+BEGIN
+    EXECUTE format('CREATE INDEX ON %s (%scoalesce(action_rule, ''''), coalesce(action_channel, ''none''), wait_until)',
+                   @extschema@._relation(s, 'customers'), coalesce(quote_ident(s.tenant) || ', ', ''))
+        || ' WHERE wait_until IS NOT NULL';
+END
+$index$;
+COMMENT ON FUNCTION _index_waiting(segmentation_settings) IS
+    'Part of segmentations: indexes the customers who wait.';
+
 -- A view, or a materialized view with its indexes.
 CREATE FUNCTION _create_view(s segmentation_settings, suffix text, kind text, keys text[], query text) RETURNS void
 LANGUAGE plpgsql VOLATILE SET search_path = pg_catalog, pg_temp
@@ -105,6 +118,7 @@ BEGIN
     EXECUTE format('CREATE UNIQUE INDEX %I ON %s (%s)', format('%s_%s_key', s.name, suffix), target,
                    (SELECT string_agg(quote_ident(k), ', ') FROM unnest(keys) AS k));
     IF suffix = 'customers' THEN
+        PERFORM @extschema@._index_waiting(s);
         -- Who is due on a day is found without reading everybody.
         EXECUTE format('CREATE INDEX %I ON %s (next_change_on)', s.name || '_customers_due', target);
     END IF;

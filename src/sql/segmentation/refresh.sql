@@ -160,6 +160,208 @@ $set$;
 COMMENT ON FUNCTION _set_day_and_policy(segmentation_settings, date, boolean) IS
     'Part of segmentations: writes down the day and policy that the views answer for, and their language.';
 
+-- The SELECT that fills a table, of some customers or of all. Of the tables that are not by customer it is the whole.
+CREATE FUNCTION _stored_sql(s segmentation_settings, suffix text, among text, query text) RETURNS text
+LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp
+AS $stored$
+BEGIN
+    RETURN CASE WHEN among IS NULL THEN query ELSE CASE suffix
+        WHEN 'histories' THEN @extschema@._histories_sql(s, among)
+        WHEN 'first_orders' THEN @extschema@._first_orders_sql(s, among)
+        WHEN 'engagement' THEN @extschema@._engagement_sql(s, among)
+        WHEN 'contacts' THEN @extschema@._contacts_sql(s, among)
+        WHEN 'memberships' THEN @extschema@._memberships_sql(s, among)
+        WHEN 'profiles' THEN @extschema@._profiles_sql(s, among)
+        ELSE query END END;
+END
+$stored$;
+COMMENT ON FUNCTION _stored_sql(segmentation_settings, text, text, text) IS
+    'Part of segmentations: the SELECT that fills one of its tables, of some customers or of all.';
+
+-- Notes the customers whose rows of a table are not what the query returns: no trigger notes them.
+CREATE FUNCTION _note_differences(s segmentation_settings, suffix text, query text) RETURNS void
+LANGUAGE plpgsql VOLATILE SET search_path = pg_catalog, pg_temp
+AS $differences$
+DECLARE
+    noted text := @extschema@._relation(s, 'noted');
+    keys text := (SELECT string_agg(format('coalesce(f.%1$I, t.%1$I)', k.name), ', ')
+                  FROM unnest(@extschema@._keys(s)) AS k (name));
+BEGIN
+    EXECUTE format('INSERT INTO %s (%s, taken) SELECT %s, true', noted, @extschema@._key_list(s), keys)
+        || format(' FROM %s AS t FULL JOIN (%s) AS f ON %s',
+                  @extschema@._lock_and_check(s, suffix, 'ACCESS SHARE MODE'), query,
+                  @extschema@._same_key(s, 't', 'f'))
+        || ' WHERE ((t.*) OPERATOR(pg_catalog.*=) (f.*)) IS NOT TRUE';
+END
+$differences$;
+COMMENT ON FUNCTION _note_differences(segmentation_settings, text, text) IS
+    'Part of segmentations: notes the customers whose rows of a table differ from a query.';
+
+-- Notes the customers of whom something is another by a day though nothing happened; their orders need not be read.
+CREATE FUNCTION _note_due(s segmentation_settings, day date) RETURNS void
+LANGUAGE plpgsql VOLATILE SET search_path = pg_catalog, pg_temp
+AS $due$
+BEGIN
+    EXECUTE format('INSERT INTO %s (%s, taken) SELECT %2$s, false FROM %3$s WHERE next_change_on <= $1',
+                   @extschema@._relation(s, 'noted'), @extschema@._key_list(s), @extschema@._relation(s, 'customers'))
+        USING day;
+END
+$due$;
+COMMENT ON FUNCTION _note_due(segmentation_settings, date) IS
+    'Part of segmentations: notes the customers who change by a day though nothing happened.';
+
+-- Whether few customers are noted, and not so many that everybody is evaluated for less.
+CREATE FUNCTION _few_are_noted(s segmentation_settings, customers bigint) RETURNS boolean
+LANGUAGE plpgsql VOLATILE SET search_path = pg_catalog, pg_temp
+AS $few$
+DECLARE
+    noted bigint;
+BEGIN
+    EXECUTE format('SELECT count(*) FROM (SELECT DISTINCT %s FROM %s WHERE taken IS NOT NULL) AS n',
+                   @extschema@._key_list(s), @extschema@._relation(s, 'noted')) INTO noted;
+    RETURN noted <= 1000 + customers / 10;
+END
+$few$;
+COMMENT ON FUNCTION _few_are_noted(segmentation_settings, bigint) IS
+    'Part of segmentations: whether so few customers are noted that they alone are evaluated.';
+
+-- Brings the stored tables up to date; with `among`, a SELECT of keys, the purchase histories of these customers, and
+-- where `of_these` the other tables by customer too. Returns how many rows were written, and how many of them are
+-- histories.
+CREATE FUNCTION _refresh_tables(
+    s segmentation_settings, among text, of_these boolean, OUT written bigint, OUT histories bigint
+)
+LANGUAGE plpgsql VOLATILE SET search_path = pg_catalog, pg_temp
+AS $tables$
+DECLARE
+    part record;
+    since timestamptz := clock_timestamp();
+    rows bigint;
+    customers text; -- those whose rows of the table are compared
+BEGIN
+    written := 0;
+    FOR part IN SELECT * FROM @extschema@._relations(s, true) AS r
+                WHERE r.is_wanted AND r.kind = 'TABLE' AND r.query IS NOT NULL ORDER BY r.place LOOP
+        customers := CASE
+            WHEN part.suffix IN ('histories', 'first_orders') THEN among
+            WHEN of_these AND part.suffix IN ('engagement', 'contacts', 'memberships', 'profiles') THEN among END;
+        rows := @extschema@._write_differences(
+            s, part.suffix, part.keys, @extschema@._stored_sql(s, part.suffix, customers, part.query), customers);
+        PERFORM @extschema@._report(
+            s, part.suffix || CASE WHEN customers IS NULL THEN '' ELSE ' of noted customers' END, rows, since);
+        written := written + rows;
+        IF part.suffix = 'histories' THEN
+            histories := rows;
+        END IF;
+        since := clock_timestamp();
+    END LOOP;
+END
+$tables$;
+COMMENT ON FUNCTION _refresh_tables(segmentation_settings, text, boolean) IS
+    'Part of segmentations: brings the stored tables up to date.';
+
+-- Evaluates the noted customers and writes their rows of NAME_customers.
+CREATE FUNCTION _refresh_noted(s segmentation_settings) RETURNS written_rows
+LANGUAGE plpgsql VOLATILE SET search_path = pg_catalog, pg_temp
+AS $noted$
+DECLARE
+    view regclass := @extschema@._relation(s, 'customers')::regclass;
+    keys text[] := @extschema@._keys(s);
+    written @extschema@.written_rows;
+BEGIN
+    SELECT w.* INTO written FROM @extschema@._write_view_rows(
+        view, @extschema@._changes_sql(view, keys, @extschema@._among_parameters(view, keys)),
+        format('SELECT DISTINCT %s FROM %s WHERE taken IS NOT NULL', @extschema@._key_list(s),
+               @extschema@._relation(s, 'noted'))) AS w;
+    RETURN written;
+END
+$noted$;
+COMMENT ON FUNCTION _refresh_noted(segmentation_settings) IS
+    'Part of segmentations: brings the rows of the noted customers up to date.';
+
+-- Brings the views up to date, in their order: row by row where `parts` has what the noted customers contributed to the
+-- reports before, and is not NULL. Returns how many customers there are more than before; NULL: they were made anew.
+CREATE FUNCTION _refresh_views(s segmentation_settings, parts jsonb, are_stale boolean) RETURNS bigint
+LANGUAGE plpgsql VOLATILE SET search_path = pg_catalog, pg_temp
+AS $views$
+DECLARE
+    view record;
+    since timestamptz;
+    rows bigint;
+    written @extschema@.written_rows;
+    more bigint;
+BEGIN
+    FOR view IN
+        SELECT r.suffix, r.keys, c.oid::regclass AS name, c.relispopulated
+        FROM @extschema@._relations(s) AS r
+        JOIN pg_class AS c ON c.oid = @extschema@._relation(s, r.suffix)::regclass
+        WHERE r.is_wanted AND r.kind = 'MATERIALIZED VIEW' AND (are_stale OR NOT c.relispopulated)
+        ORDER BY r.place
+    LOOP
+        since := clock_timestamp();
+        written := NULL;
+        IF NOT view.relispopulated THEN
+            -- It was restored without its rows.
+            EXECUTE format('REFRESH MATERIALIZED VIEW %s', @extschema@._relation(s, view.suffix));
+        ELSIF view.suffix = 'customers' AND parts IS NOT NULL THEN
+            written := @extschema@._refresh_noted(s);
+            more := written.inserted - written.deleted;
+        ELSIF parts ? view.suffix THEN
+            written := @extschema@._write_report(s, view.suffix, view.keys, parts -> view.suffix);
+        ELSE
+            PERFORM @extschema@._refresh_view(view.name, view.keys);
+        END IF;
+        IF written IS NULL THEN
+            EXECUTE format('SELECT count(*) FROM %s', @extschema@._relation(s, view.suffix)) INTO rows;
+            PERFORM @extschema@._report(s, view.suffix, rows, since);
+        ELSE
+            PERFORM @extschema@._report(s, 'changes of ' || view.suffix,
+                                        written.inserted + written.updated + written.deleted, since);
+        END IF;
+    END LOOP;
+    RETURN more;
+END
+$views$;
+COMMENT ON FUNCTION _refresh_views(segmentation_settings, jsonb, boolean) IS
+    'Part of segmentations: brings the views up to date, row by row where that is possible.';
+
+-- Whether it is enough to evaluate the noted customers, and on a later day those who are due: the others' rows are as
+-- they were then. Not with another policy or language than the status table has or an earlier day, nor where
+-- NAME_customers was restored without its rows.
+CREATE FUNCTION _only_noted_change(s segmentation_settings, day date) RETURNS boolean
+LANGUAGE plpgsql VOLATILE SET search_path = pg_catalog, pg_temp
+AS $only$
+DECLARE
+    is_as_before boolean;
+BEGIN
+    EXECUTE format('SELECT lang = $1 AND time_zone = $2 AND as_of <= $3 AND policy OPERATOR(@extschema@.=) $4 FROM %s',
+                   @extschema@._lock_and_check(s, 'status', 'ACCESS SHARE MODE'))
+        INTO is_as_before USING s.lang, s.time_zone, day, @extschema@._policy_on(s, day, false);
+    RETURN is_as_before AND (SELECT c.relispopulated FROM pg_class AS c
+                             WHERE c.oid = @extschema@._relation(s, 'customers')::regclass);
+END
+$only$;
+COMMENT ON FUNCTION _only_noted_change(segmentation_settings, date) IS
+    'Part of segmentations: whether a refresh can leave the rows of customers who are not noted.';
+
+-- What the noted customers contribute to each report that can be kept by difference. One of months that are over is
+-- made anew when a month turns.
+CREATE FUNCTION _parts_of_reports(s segmentation_settings, before date, day date) RETURNS jsonb
+LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp
+AS $parts$
+    SELECT coalesce(jsonb_object_agg(r.suffix, @extschema@._noted_parts(s, r.suffix)), '{}')
+    FROM @extschema@._relations(s) AS r
+    JOIN @extschema@._sums() AS m ON m.suffix = r.suffix
+    JOIN pg_class AS c ON c.oid = @extschema@._relation(s, r.suffix)::regclass AND c.relispopulated
+    WHERE r.is_wanted
+        AND NOT (m.is_monthly
+                 AND date_trunc('month', (before + 1)::timestamp) <> date_trunc('month', (day + 1)::timestamp))
+        -- It is a part of another one then.
+        AND NOT (r.suffix = 'movement' AND 'transitions' = ANY (s.views) IS NOT FALSE)
+$parts$;
+COMMENT ON FUNCTION _parts_of_reports(segmentation_settings, date, date) IS
+    'Part of segmentations: what the noted customers contribute to the reports that are kept by difference.';
+
 -- Brings the tables and views up to date. Everything happens in the caller's transaction: a step that fails leaves the
 -- views as they were, and readers see the new rows when it commits.
 CREATE FUNCTION _refresh(s segmentation_settings, rebuild boolean, on_day date, learn boolean) RETURNS void
@@ -167,15 +369,16 @@ LANGUAGE plpgsql VOLATILE SET search_path = pg_catalog, pg_temp
 AS $refresh$
 DECLARE
     started timestamptz := clock_timestamp();
-    since timestamptz := started;
     status text := @extschema@._lock_and_check(s, 'status', 'ROW SHARE MODE');
+    day date := @extschema@._today(s, on_day);
+    before record;
     touched text; -- a SELECT of the customers whose orders are read; NULL: everybody
     currency text;
-    stored_table record;
-    written bigint;
-    histories_written bigint := 0;
-    views_are_stale boolean;
-    view record;
+    other record;
+    parts jsonb; -- what the noted customers contributed to the reports; NULL: everybody is evaluated
+    tables record;
+    are_stale boolean;
+    more bigint;
     rows bigint;
 BEGIN
     IF @extschema@._changed_types(s) IS NOT NULL THEN
@@ -184,67 +387,43 @@ BEGIN
                   HINT = format('SELECT alter_segmentation(%L) makes the tables and views anew.', s.name);
     END IF;
     -- Locked, so that a transaction that does not see what another refresh did is refused here.
-    EXECUTE format('SELECT currency FROM %s FOR UPDATE', status) INTO currency;
+    EXECUTE format('SELECT t.* FROM %s AS t FOR UPDATE', status) INTO before;
     IF s.track = 'trigger' THEN
         -- First the notes, then, under a later snapshot, the orders: what is noted is committed by then.
         touched := @extschema@._take_notes(s, rebuild);
     END IF;
-    IF touched IS NULL THEN
-        currency := NULL;
-    END IF;
 
-    currency := @extschema@._currency(s, touched, currency);
+    currency := @extschema@._currency(s, touched, CASE WHEN touched IS NOT NULL THEN before.currency END);
     PERFORM @extschema@._refuse_double_profiles(s);
     PERFORM @extschema@._refuse_unknown_words(s);
     PERFORM @extschema@._refuse_double_targets(s);
-    views_are_stale := rebuild;
-    FOR stored_table IN SELECT * FROM @extschema@._relations(s, true) AS r
-                  WHERE r.is_wanted AND r.kind = 'TABLE' AND r.query IS NOT NULL ORDER BY r.place LOOP
-        IF stored_table.suffix IN ('histories', 'first_orders') AND touched IS NOT NULL THEN
-            written := @extschema@._write_differences(s, stored_table.suffix, stored_table.keys,
-                CASE stored_table.suffix WHEN 'histories' THEN @extschema@._histories_sql(s, touched)
-                ELSE @extschema@._first_orders_sql(s, touched) END, touched);
-            PERFORM @extschema@._report(s, stored_table.suffix || ' of noted customers', written, since);
-        ELSE
-            written := @extschema@._write_differences(
-                s, stored_table.suffix, stored_table.keys, stored_table.query);
-            PERFORM @extschema@._report(s, stored_table.suffix, written, since);
+    IF touched IS NOT NULL AND NOT learn AND @extschema@._only_noted_change(s, day) THEN
+        FOR other IN SELECT r.suffix, r.query FROM @extschema@._relations(s, true) AS r
+                     WHERE r.is_wanted AND r.suffix IN ('engagement', 'contacts', 'memberships', 'profiles') LOOP
+            PERFORM @extschema@._note_differences(s, other.suffix, other.query);
+        END LOOP;
+        PERFORM @extschema@._note_due(s, day);
+        IF @extschema@._few_are_noted(s, before.customers) THEN
+            parts := @extschema@._parts_of_reports(s, before.as_of, day);
         END IF;
-        IF stored_table.suffix = 'histories' THEN
-            histories_written := written;
-        END IF;
-        views_are_stale := views_are_stale OR written > 0;
-        since := clock_timestamp();
-    END LOOP;
+    END IF;
+    tables := @extschema@._refresh_tables(s, touched, parts IS NOT NULL);
+    are_stale := @extschema@._set_day_and_policy(s, day, learn) OR rebuild OR tables.written > 0;
+    are_stale := @extschema@._set_model(s, day) OR are_stale;
+    more := @extschema@._refresh_views(s, parts, are_stale);
     IF s.track = 'trigger' THEN
-        EXECUTE format('DELETE FROM %s WHERE taken', @extschema@._relation(s, 'noted'));
+        EXECUTE format('DELETE FROM %s WHERE taken IS NOT NULL', @extschema@._relation(s, 'noted'));
     END IF;
 
-    views_are_stale := @extschema@._set_day_and_policy(s, @extschema@._today(s, on_day), learn) OR views_are_stale;
-    views_are_stale := @extschema@._set_model(s, @extschema@._today(s, on_day)) OR views_are_stale;
-    FOR view IN
-        SELECT r.suffix, r.keys, c.oid::regclass AS name, c.relispopulated
-        FROM @extschema@._relations(s) AS r
-        JOIN pg_class AS c ON c.oid = @extschema@._relation(s, r.suffix)::regclass
-        WHERE r.is_wanted AND r.kind = 'MATERIALIZED VIEW' AND (views_are_stale OR NOT c.relispopulated)
-        ORDER BY r.place
-    LOOP
-        since := clock_timestamp();
-        IF view.relispopulated THEN
-            PERFORM @extschema@._refresh_view(view.name, view.keys);
-        ELSE
-            -- It was restored without its rows.
-            EXECUTE format('REFRESH MATERIALIZED VIEW %s', @extschema@._relation(s, view.suffix));
-        END IF;
-        EXECUTE format('SELECT count(*) FROM %s', @extschema@._relation(s, view.suffix)) INTO rows;
-        PERFORM @extschema@._report(s, view.suffix, rows, since);
-    END LOOP;
-
-    EXECUTE format('SELECT count(*) FROM %s', @extschema@._relation(s, 'customers')) INTO rows;
+    IF parts IS NULL THEN
+        EXECUTE format('SELECT count(*) FROM %s', @extschema@._relation(s, 'customers')) INTO rows;
+    ELSE
+        rows := before.customers + coalesce(more, 0);
+    END IF;
     EXECUTE format('UPDATE %s', @extschema@._lock_and_check(s, 'status', 'ROW EXCLUSIVE MODE'))
         || ' SET refreshed_at = $1, seconds = $2, rebuilt = $3, histories_written = $4, customers = $5, currency = $6'
         USING clock_timestamp(), round(extract(epoch FROM clock_timestamp() - started)::numeric, 3), touched IS NULL,
-              histories_written, rows, currency;
+              tables.histories, rows, currency;
     IF s.track = 'trigger' THEN
         PERFORM @extschema@._keep_tracking(s);
     END IF;

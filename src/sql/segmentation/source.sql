@@ -46,6 +46,23 @@ $has_key$;
 COMMENT ON FUNCTION _has_key(segmentation_settings, text, text) IS
     'Part of segmentations: the condition that a row of a source has a key.';
 
+-- With a SELECT of keys, the condition that a row of a source is of one of these customers, with AND before it; empty
+-- where all are meant.
+CREATE FUNCTION _and_among(s segmentation_settings, source text, alias text, among text) RETURNS text
+LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp
+AS $among$
+    SELECT CASE WHEN among IS NULL THEN '' ELSE format(
+        ' AND EXISTS (SELECT FROM %s AS t WHERE %s)', among,
+        (SELECT string_agg(format('t.%I %s %s.%I::%s', k.here, @extschema@._equality(a.atttypid), alias, k.there,
+                                  format_type(a.atttypid, -1)), ' AND ' ORDER BY k.place)
+         FROM unnest(@extschema@._source_keys(s, source), @extschema@._source_keys(s, 'orders'))
+             WITH ORDINALITY AS k (there, here, place)
+         JOIN pg_attribute AS a ON a.attrelid = @extschema@._source_table(s, 'orders') AND a.attname = k.here
+         WHERE k.there IS NOT NULL)) END
+$among$;
+COMMENT ON FUNCTION _and_among(segmentation_settings, text, text, text) IS
+    'Part of segmentations: the condition that a row of a source is of one of some customers.';
+
 -- The calendar day of a column in the segmentation's time zone.
 CREATE FUNCTION _day(s segmentation_settings, relation regclass, alias text, column_name text) RETURNS text
 LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp
@@ -148,7 +165,7 @@ $histories$;
 COMMENT ON FUNCTION _histories_sql(segmentation_settings, text) IS
     'Part of segmentations: the SELECT of the purchase histories, one row a customer.';
 
-CREATE FUNCTION _engagement_sql(s segmentation_settings) RETURNS text
+CREATE FUNCTION _engagement_sql(s segmentation_settings, among text DEFAULT NULL) RETURNS text
 LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp
 AS $engagement$
 DECLARE
@@ -158,16 +175,16 @@ DECLARE
         @extschema@._keys_as_in_orders(s, 'engagement', 'e'),
         @extschema@._word(s, 'engagement', 'engagement_kinds', 'e'),
         @extschema@._day(s, relation, 'e', s.engagement_happened_at), relation,
-        @extschema@._has_key(s, 'engagement', 'e'));
+        @extschema@._has_key(s, 'engagement', 'e') || @extschema@._and_among(s, 'engagement', 'e', among));
 BEGIN
     RETURN format('SELECT %s, @extschema@.engagement_history(r.kind, r.happened_on) AS engagement', keys)
         || format(' FROM (%s) AS r GROUP BY %s', events, keys);
 END
 $engagement$;
-COMMENT ON FUNCTION _engagement_sql(segmentation_settings) IS
+COMMENT ON FUNCTION _engagement_sql(segmentation_settings, text) IS
     'Part of segmentations: the SELECT of the engagement histories, one row a customer with events.';
 
-CREATE FUNCTION _contacts_sql(s segmentation_settings) RETURNS text
+CREATE FUNCTION _contacts_sql(s segmentation_settings, among text DEFAULT NULL) RETURNS text
 LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp
 AS $contacts$
 DECLARE
@@ -177,19 +194,20 @@ DECLARE
         @extschema@._keys_as_in_orders(s, 'contacts', 'c'), @extschema@._word(s, 'contacts', 'channel_names', 'c'),
         @extschema@._day(s, relation, 'c', s.contacts_contacted_at), @extschema@._text('c', s.contacts_scenario),
         @extschema@._text('c', s.contacts_step), @extschema@._word(s, 'contacts', 'test_groups', 'c'))
-        || format(' FROM %s AS c WHERE %s', relation, @extschema@._has_key(s, 'contacts', 'c'));
+        || format(' FROM %s AS c WHERE %s', relation, @extschema@._has_key(s, 'contacts', 'c')
+            || @extschema@._and_among(s, 'contacts', 'c', among));
 BEGIN
     RETURN format('SELECT %s, ', keys)
         || '@extschema@.contact_history(r.channel, r.contacted_on, r.scenario, r.step, r.test_group) AS contacts'
         || format(' FROM (%s) AS r GROUP BY %s', log, keys);
 END
 $contacts$;
-COMMENT ON FUNCTION _contacts_sql(segmentation_settings) IS
+COMMENT ON FUNCTION _contacts_sql(segmentation_settings, text) IS
     'Part of segmentations: the SELECT of the logs of contacts, one row a customer who was contacted.';
 
 -- Where the log has moments, the last one of a day counts, so that a click that was taken back at once is none; of
 -- those without a time of day all do, and the aggregate decides.
-CREATE FUNCTION _memberships_sql(s segmentation_settings) RETURNS text
+CREATE FUNCTION _memberships_sql(s segmentation_settings, among text DEFAULT NULL) RETURNS text
 LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp
 AS $memberships$
 DECLARE
@@ -199,7 +217,8 @@ DECLARE
     membership text := @extschema@._word(s, 'membership_log', 'memberships', 'm');
     log text := format('SELECT %s, %s AS membership, %s AS since, m.%I AS entered_at FROM %s AS m WHERE %s',
         @extschema@._keys_as_in_orders(s, 'membership_log', 'm'), membership, day, s.membership_log_since, relation,
-        concat_ws(' AND ', @extschema@._has_key(s, 'membership_log', 'm'), format('(%s) IS NOT NULL', membership)));
+        concat_ws(' AND ', @extschema@._has_key(s, 'membership_log', 'm'), format('(%s) IS NOT NULL', membership))
+            || @extschema@._and_among(s, 'membership_log', 'm', among));
     last_of_day text := format(
         'SELECT r.*, r.entered_at = pg_catalog.max(r.entered_at) OVER (PARTITION BY %s, r.since) AS is_last'
         ' FROM (%s) AS r',
@@ -209,7 +228,7 @@ BEGIN
         || format(' FROM (%s) AS r WHERE r.is_last GROUP BY %s', last_of_day, keys);
 END
 $memberships$;
-COMMENT ON FUNCTION _memberships_sql(segmentation_settings) IS
+COMMENT ON FUNCTION _memberships_sql(segmentation_settings, text) IS
     'Part of segmentations: the SELECT of the histories of memberships, one row a customer of the log.';
 
 -- The attributes of a source as columns of a SELECT, a comma before each; empty where there are none.
@@ -285,7 +304,7 @@ COMMENT ON FUNCTION _first_orders_sql(segmentation_settings, text, text) IS
 
 -- What is known of a customer besides orders and events. Channels are NULL, not tracked, where the table has no
 -- address.
-CREATE FUNCTION _profiles_sql(s segmentation_settings) RETURNS text
+CREATE FUNCTION _profiles_sql(s segmentation_settings, among text DEFAULT NULL) RETURNS text
 LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp
 AS $profiles$
 DECLARE
@@ -303,10 +322,10 @@ BEGIN
     RETURN format('SELECT %s, %s AS membership, %s AS channels, %s AS last_contacted_on%s FROM %s AS c WHERE %s',
         @extschema@._keys_as_in_orders(s, 'customers', 'c'), @extschema@._word(s, 'customers', 'memberships', 'c'),
         channels, last_contacted_on, @extschema@._source_attributes(s, 'customers', 'c'), relation,
-        @extschema@._has_key(s, 'customers', 'c'));
+        @extschema@._has_key(s, 'customers', 'c') || @extschema@._and_among(s, 'customers', 'c', among));
 END
 $profiles$;
-COMMENT ON FUNCTION _profiles_sql(segmentation_settings) IS
+COMMENT ON FUNCTION _profiles_sql(segmentation_settings, text) IS
     'Part of segmentations: the SELECT of memberships, channels, last contacts and attributes, one row a customer.';
 
 CREATE FUNCTION _refuse_double_profiles(s segmentation_settings) RETURNS void

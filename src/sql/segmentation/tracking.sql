@@ -31,7 +31,8 @@ DECLARE
         CROSS JOIN LATERAL (SELECT @extschema@._base_type(a.atttypid) AS base) AS t
         WHERE a.attrelid = histories::regclass AND a.attname = ANY (@extschema@._keys(s)));
 BEGIN
-    -- taken: whether the refresh that is running reads the orders of this customer.
+    -- taken: whether the refresh that is running reads the orders of this customer, or only evaluates her; NULL: the
+    -- note waits for the next one.
     EXECUTE format('CREATE TABLE %s AS SELECT %s, NULL::boolean AS taken FROM %s WHERE false', noted, keys, histories);
     -- It has no key: without this a publication of all tables would let nobody take notes.
     EXECUTE format('ALTER TABLE %s REPLICA IDENTITY FULL', noted);

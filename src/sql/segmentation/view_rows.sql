@@ -7,8 +7,11 @@
 -- place of a row, the change, and the columns of the view. A condition on a row t, which stands on the view and on its
 -- definition, leaves only the rows meant; without one all are compared, and those that stay are left out. The row that
 -- is there is called like a system column, because no column of a view can be. A row of the view that has two of the
--- definition is found by its place, so that not the last of them wins.
-CREATE FUNCTION _changes_sql(view regclass, keys text[], condition text DEFAULT NULL) RETURNS text
+-- definition is found by its place, so that not the last of them wins. Where another SELECT returns the same rows as
+-- the definition for less, it stands in its place.
+CREATE FUNCTION _changes_sql(
+    view regclass, keys text[], condition text DEFAULT NULL, definition text DEFAULT NULL
+) RETURNS text
 LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp
 AS $changes$
 BEGIN
@@ -20,13 +23,13 @@ BEGIN
                   (SELECT string_agg(format('t.%I', k), ', ') FROM unnest(keys) AS k), view,
                   coalesce(condition, 'true'))
         || format(E'\nFULL JOIN (SELECT t.* FROM (\n%s\n) AS t WHERE %s) AS f ON %s',
-                  rtrim(pg_get_viewdef(view), '; '), coalesce(condition, 'true'),
+                  coalesce(definition, rtrim(pg_get_viewdef(view), '; ')), coalesce(condition, 'true'),
                   @extschema@._equal_columns(view, keys, 't', 'f'))
         || CASE WHEN condition IS NULL THEN E'\nWHERE (t.tableoid OPERATOR(pg_catalog.*=) (f.*)) IS NOT TRUE'
                 ELSE '' END;
 END
 $changes$;
-COMMENT ON FUNCTION _changes_sql(regclass, text[], text) IS
+COMMENT ON FUNCTION _changes_sql(regclass, text[], text, text) IS
     'Part of segmentations: the SELECT of what has to be done so that a materialized view holds what its definition '
     'returns.';
 

@@ -46,6 +46,25 @@ $each$;
 COMMENT ON FUNCTION _each_attribute(segmentation_settings, text, text, boolean) IS
     'Part of segmentations: the join that makes a row of each attribute of a customer.';
 
+-- The condition that a row is of a noted customer. That of each column stands by itself and over an array, so that it
+-- goes into a view: only the rows of these customers are read then.
+CREATE FUNCTION _is_noted(s segmentation_settings, alias text) RETURNS text
+LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp
+AS $noted$
+    SELECT string_agg(format('%1$s.%2$I %3$s ANY (ARRAY(SELECT DISTINCT n.%2$I FROM %4$s))', alias, k.name,
+                             @extschema@._equality(a.atttypid), e.noted), ' AND ' ORDER BY k.place)
+        || CASE WHEN count(*) = 1 THEN ''
+                ELSE format(' AND EXISTS (SELECT FROM %s AND %s)', min(e.noted),
+                            @extschema@._same_key(s, 'n', alias)) END
+    FROM unnest(@extschema@._keys(s)) WITH ORDINALITY AS k (name, place)
+    JOIN pg_attribute AS a ON a.attrelid = @extschema@._source_table(s, 'orders') AND a.attname = k.name
+    CROSS JOIN (
+        SELECT format('%s AS n WHERE n.taken IS NOT NULL', @extschema@._relation(s, 'noted')) AS noted
+    ) AS e
+$noted$;
+COMMENT ON FUNCTION _is_noted(segmentation_settings, text) IS
+    'Part of segmentations: the condition that a row is of a customer whom the refresh that is running evaluates.';
+
 CREATE FUNCTION _facts_sql(s segmentation_settings) RETURNS text
 LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp
 AS $facts$
@@ -65,17 +84,21 @@ $sql$(
     joined text := '';
 BEGIN
     IF s.customers IS NOT NULL THEN
+        -- Not a FULL JOIN, through which no condition on the key goes.
+        attributes := (SELECT coalesce(string_agg(format(', c.%I', a.name), '' ORDER BY a.place), '')
+                       FROM @extschema@._attributes(s) AS a WHERE a.source = 'customers');
         customers := format(
 $sql$(
-    SELECT %s, h.history, c.membership, c.channels, c.last_contacted_on%s
-    FROM %s AS h
-    FULL JOIN %s AS c ON %s
+    SELECT %1$s, h.history, c.membership, c.channels, c.last_contacted_on%2$s
+    FROM %3$s AS h
+    LEFT JOIN %4$s AS c ON %5$s
+    UNION ALL
+    SELECT %6$s, NULL, c.membership, c.channels, c.last_contacted_on%2$s
+    FROM %4$s AS c
+    WHERE NOT EXISTS (SELECT FROM %3$s AS h WHERE %5$s)
 ) AS k$sql$,
-            (SELECT string_agg(format('coalesce(h.%1$I, c.%1$I) AS %1$I', k.name), ', ')
-             FROM unnest(@extschema@._keys(s)) AS k (name)),
-            (SELECT coalesce(string_agg(format(', c.%I', a.name), '' ORDER BY a.place), '')
-             FROM @extschema@._attributes(s) AS a WHERE a.source = 'customers'),
-            histories, @extschema@._relation(s, 'profiles'), @extschema@._same_key(s, 'h', 'c'));
+            @extschema@._key_list(s, 'h'), attributes, histories, @extschema@._relation(s, 'profiles'),
+            @extschema@._same_key(s, 'h', 'c'), @extschema@._key_list(s, 'c'));
     END IF;
     IF s.engagement IS NOT NULL THEN
         engagement := 'coalesce(e.engagement, @extschema@.no_engagement())';
@@ -203,28 +226,47 @@ $today$;
 COMMENT ON FUNCTION _customers_today_sql(segmentation_settings) IS
     'Part of segmentations: the SELECT of the customers with what changes every day.';
 
-CREATE FUNCTION _segments_sql(s segmentation_settings, by_attribute boolean) RETURNS text
+CREATE FUNCTION _segment_parts_sql(s segmentation_settings, by_attribute boolean, noted boolean DEFAULT false)
+    RETURNS text
+LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp
+AS $parts$
+    SELECT format(
+$sql$SELECT %1$sc.lifecycle_state, coalesce(c.rfm_segment, c.lifecycle_state) AS rfm_segment,
+           c.lifecycle_label, c.lifecycle_order,
+           coalesce(c.segment_label, c.lifecycle_label) AS segment_label, coalesce(c.segment_order, 0) AS segment_order,
+           count(*) AS customers,
+           sum(c.orders)::bigint AS orders,
+           trim_scale(sum(c.monetary)) AS revenue,
+           count(*) FILTER (WHERE c.vip_tier = 'vip') AS vips
+    FROM %2$s AS c%3$s%4$s
+    GROUP BY %1$sc.lifecycle_state, coalesce(c.rfm_segment, c.lifecycle_state), c.lifecycle_label, c.lifecycle_order,
+             coalesce(c.segment_label, c.lifecycle_label), coalesce(c.segment_order, 0)$sql$,
+        @extschema@._dimensions(s, 'c', by_attribute), @extschema@._relation(s, 'customers'),
+        @extschema@._each_attribute(s, 'c', 'c.first_purchase_on', by_attribute),
+        CASE WHEN noted THEN ' WHERE ' || @extschema@._is_noted(s, 'c') ELSE '' END)
+$parts$;
+COMMENT ON FUNCTION _segment_parts_sql(segmentation_settings, boolean, boolean) IS
+    'Part of segmentations: the SELECT of the sums by lifecycle state and RFM segment, by attribute or of all.';
+
+CREATE FUNCTION _segments_sql(s segmentation_settings, by_attribute boolean, parts text) RETURNS text
 LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp
 AS $segments$
     SELECT format(
-$sql$SELECT %1$sc.lifecycle_state, coalesce(c.rfm_segment, c.lifecycle_state) AS rfm_segment,
-       c.lifecycle_label, c.lifecycle_order,
-       coalesce(c.segment_label, c.lifecycle_label) AS segment_label, coalesce(c.segment_order, 0) AS segment_order,
-       count(*) AS customers,
-       round(count(*) / sum(count(*)) OVER (%2$s), 6) AS customer_share,
-       sum(c.orders)::bigint AS orders,
-       sum(c.monetary) AS revenue,
-       round(sum(c.monetary) / nullif(sum(sum(c.monetary)) OVER (%2$s), 0), 6) AS revenue_share,
-       count(*) FILTER (WHERE c.vip_tier = 'vip') AS vips
-FROM %3$s AS c%4$s
-GROUP BY %1$sc.lifecycle_state, coalesce(c.rfm_segment, c.lifecycle_state), c.lifecycle_label, c.lifecycle_order,
-         coalesce(c.segment_label, c.lifecycle_label), coalesce(c.segment_order, 0)$sql$,
-        @extschema@._dimensions(s, 'c', by_attribute),
-        coalesce('PARTITION BY ' || nullif(rtrim(@extschema@._dimensions(s, 'c', by_attribute), ', '), ''), ''),
-        @extschema@._relation(s, 'customers'),
-        @extschema@._each_attribute(s, 'c', 'c.first_purchase_on', by_attribute))
+$sql$SELECT %1$sg.lifecycle_state, g.rfm_segment, g.lifecycle_label, g.lifecycle_order, g.segment_label,
+       g.segment_order, g.customers,
+       round(g.customers / sum(g.customers) OVER (%2$s), 6) AS customer_share,
+       g.orders,
+       g.revenue,
+       round(g.revenue / nullif(sum(g.revenue) OVER (%2$s), 0), 6) AS revenue_share,
+       g.vips
+FROM (
+    %3$s
+) AS g$sql$,
+        d.dimensions, coalesce('PARTITION BY ' || nullif(rtrim(d.dimensions, ', '), ''), ''), parts)
+    FROM (SELECT @extschema@._tenant_column(s, 'g')
+              || CASE WHEN by_attribute THEN 'g.attribute, g.value, ' ELSE '' END AS dimensions) AS d
 $segments$;
-COMMENT ON FUNCTION _segments_sql(segmentation_settings, boolean) IS
+COMMENT ON FUNCTION _segments_sql(segmentation_settings, boolean, text) IS
     'Part of segmentations: the SELECT of one row a lifecycle state and RFM segment, by attribute or of all.';
 
 -- The last twelve months that are over, each from the end of the one before to its own. Steps of a month keep to the
@@ -254,7 +296,7 @@ $moves$;
 COMMENT ON FUNCTION _moves_sql(segmentation_settings) IS
     'Part of segmentations: what became of each customer month by month, to select from: m, with the facts f.';
 
-CREATE FUNCTION _movement_sql(s segmentation_settings, by_attribute boolean) RETURNS text
+CREATE FUNCTION _movement_sql(s segmentation_settings, by_attribute boolean, noted boolean DEFAULT false) RETURNS text
 LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp
 AS $movement$
     SELECT CASE WHEN 'transitions' = ANY (s.views) IS NOT FALSE AND NOT by_attribute THEN format(
@@ -268,24 +310,25 @@ WHERE t.dimension = 'lifecycle_state'$sql$,
 $sql$SELECT %1$sm.from_day, m.to_day,
        m.from_state, %4$s AS from_label, %5$s AS from_order, m.to_state, %6$s AS to_label, %7$s AS to_order,
        count(*) AS customers,
-       sum(m.revenue_before) AS revenue_before,
-       sum(m.revenue_after) AS revenue_after
-FROM %2$s%3$s
+       trim_scale(sum(m.revenue_before)) AS revenue_before,
+       trim_scale(sum(m.revenue_after)) AS revenue_after
+FROM %2$s%3$s%8$s
 GROUP BY %1$sm.from_day, m.to_day, m.from_state, m.to_state, p.lang$sql$,
         @extschema@._dimensions(s, 'f', by_attribute), @extschema@._moves_sql(s),
         @extschema@._each_attribute(s, 'f', 'm.to_day', by_attribute),
         @extschema@._label('lifecycle_state', 'm.from_state'),
         @extschema@._label_order('lifecycle_state', 'm.from_state'),
         @extschema@._label('lifecycle_state', 'm.to_state'),
-        @extschema@._label_order('lifecycle_state', 'm.to_state')) END
+        @extschema@._label_order('lifecycle_state', 'm.to_state'),
+        CASE WHEN noted THEN E'\nWHERE ' || @extschema@._is_noted(s, 'f') ELSE '' END) END
 $movement$;
-COMMENT ON FUNCTION _movement_sql(segmentation_settings, boolean) IS
+COMMENT ON FUNCTION _movement_sql(segmentation_settings, boolean, boolean) IS
     'Part of segmentations: the SELECT of who moved between states, month by month, by attribute or of all.';
 
 -- Moves are summed by all that customers are called at once, before they are told apart by dimension: that takes hardly
 -- longer than the states alone. A prospect has no RFM segment: hers is called prospect, as in NAME_segments, by the
 -- label of the state.
-CREATE FUNCTION _transitions_sql(s segmentation_settings) RETURNS text
+CREATE FUNCTION _transitions_sql(s segmentation_settings, noted boolean DEFAULT false) RETURNS text
 LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp
 AS $transitions$
     SELECT format(
@@ -295,12 +338,12 @@ $sql$SELECT %1$sv.dimension, g.from_day, g.to_day,
        v.to_value, @extschema@.label(v.to_list, v.to_value, p.lang) AS to_label,
        @extschema@.label_order(v.to_list, v.to_value) AS to_order,
        sum(g.customers)::bigint AS customers,
-       sum(g.revenue_before) AS revenue_before,
-       sum(g.revenue_after) AS revenue_after
+       trim_scale(sum(g.revenue_before)) AS revenue_before,
+       trim_scale(sum(g.revenue_after)) AS revenue_after
 FROM (
     SELECT %2$sm.from_day, m.to_day, m.from_state, m.to_state, m.from_segment, m.to_segment, m.from_tier, m.to_tier,
            count(*) AS customers, sum(m.revenue_before) AS revenue_before, sum(m.revenue_after) AS revenue_after
-    FROM %3$s
+    FROM %3$s%5$s
     GROUP BY %2$sm.from_day, m.to_day, m.from_state, m.to_state, m.from_segment, m.to_segment, m.from_tier, m.to_tier
 ) AS g
 CROSS JOIN %4$s AS p
@@ -314,45 +357,61 @@ CROSS JOIN LATERAL (
 ) AS v (dimension, from_list, from_value, to_list, to_value)
 GROUP BY %1$sv.dimension, g.from_day, g.to_day, v.from_list, v.from_value, v.to_list, v.to_value, p.lang$sql$,
         @extschema@._tenant_column(s, 'g'), @extschema@._tenant_column(s, 'f'), @extschema@._moves_sql(s),
-        @extschema@._relation(s, 'status'))
+        @extschema@._relation(s, 'status'),
+        CASE WHEN noted THEN E'\n    WHERE ' || @extschema@._is_noted(s, 'f') ELSE '' END)
 $transitions$;
-COMMENT ON FUNCTION _transitions_sql(segmentation_settings) IS
+COMMENT ON FUNCTION _transitions_sql(segmentation_settings, boolean) IS
     'Part of segmentations: the SELECT of who moved between states, RFM segments and VIP tiers, month by month.';
 
 -- A year after the month of the first purchase, month by month; a month that is not over on as_of is left out.
-CREATE FUNCTION _cohorts_sql(s segmentation_settings, by_attribute boolean) RETURNS text
+CREATE FUNCTION _cohort_parts_sql(s segmentation_settings, by_attribute boolean, noted boolean DEFAULT false)
+    RETURNS text
 LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp
-AS $cohorts$
+AS $parts$
     SELECT format(
 $sql$WITH cohorts AS (
-    SELECT %5$sdate_trunc('month', f.first_purchase_on::timestamp)::date AS first_month, count(*) AS customers
-    FROM %1$s AS f%7$s
-    WHERE f.first_purchase_on IS NOT NULL
-    GROUP BY %5$sdate_trunc('month', f.first_purchase_on::timestamp)
-), months AS (
-    SELECT %5$sm.month, m.months_after, count(*) FILTER (WHERE m.orders > 0) AS customers, sum(m.revenue) AS revenue
-    FROM %2$s AS f
-    CROSS JOIN LATERAL @extschema@.purchases_by_month(f.history, f.as_of) AS m%8$s
-    WHERE m.months_after <= 12
-    GROUP BY %5$sm.month, m.months_after
-)
-SELECT %4$sa.first_month, n.months_after, a.customers,
-       coalesce(m.customers, 0) AS active_customers,
-       round(coalesce(m.customers, 0)::numeric / a.customers, 6) AS active_share,
-       coalesce(m.revenue, 0) AS revenue
-FROM cohorts AS a
-CROSS JOIN generate_series(0, 12) AS n (months_after)
-LEFT JOIN months AS m ON m.months_after = n.months_after
-    AND m.month = (a.first_month + make_interval(months => n.months_after))::date%6$s
-WHERE (a.first_month + make_interval(months => n.months_after + 1))::date - 1 <= (SELECT as_of FROM %3$s)$sql$,
+        SELECT %5$sdate_trunc('month', f.first_purchase_on::timestamp)::date AS first_month, count(*) AS customers
+        FROM %1$s AS f%7$s
+        WHERE f.first_purchase_on IS NOT NULL%9$s
+        GROUP BY %5$sdate_trunc('month', f.first_purchase_on::timestamp)
+    ), months AS (
+        SELECT %5$sm.month, m.months_after, count(*) FILTER (WHERE m.orders > 0) AS customers, sum(m.revenue) AS revenue
+        FROM %2$s AS f
+        CROSS JOIN LATERAL @extschema@.purchases_by_month(f.history, f.as_of) AS m%8$s
+        WHERE m.months_after <= 12%9$s
+        GROUP BY %5$sm.month, m.months_after
+    )
+    SELECT %4$sa.first_month, n.months_after, a.customers,
+           coalesce(m.customers, 0) AS active_customers,
+           trim_scale(coalesce(m.revenue, 0)) AS revenue
+    FROM cohorts AS a
+    CROSS JOIN generate_series(0, 12) AS n (months_after)
+    LEFT JOIN months AS m ON m.months_after = n.months_after
+        AND m.month = (a.first_month + make_interval(months => n.months_after))::date%6$s
+    WHERE (a.first_month + make_interval(months => n.months_after + 1))::date - 1 <= (SELECT as_of FROM %3$s)$sql$,
         @extschema@._relation(s, 'customers'), @extschema@._relation(s, 'facts'), @extschema@._relation(s, 'status'),
         @extschema@._dimensions(s, 'a', by_attribute), @extschema@._dimensions(s, 'f', by_attribute),
         coalesce(' AND ' || @extschema@._same_columns(s, ARRAY[s.tenant], 'm', 'a'), '')
             || CASE WHEN by_attribute THEN ' AND m.attribute = a.attribute AND m.value = a.value' ELSE '' END,
         @extschema@._each_attribute(s, 'f', 'f.first_purchase_on', by_attribute),
-        @extschema@._each_attribute(s, 'f', 'm.month', by_attribute))
+        @extschema@._each_attribute(s, 'f', 'm.month', by_attribute),
+        CASE WHEN noted THEN ' AND ' || @extschema@._is_noted(s, 'f') ELSE '' END)
+$parts$;
+COMMENT ON FUNCTION _cohort_parts_sql(segmentation_settings, boolean, boolean) IS
+    'Part of segmentations: the SELECT of the sums by month of first purchase and month after it.';
+
+CREATE FUNCTION _cohorts_sql(s segmentation_settings, by_attribute boolean, parts text) RETURNS text
+LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp
+AS $cohorts$
+    SELECT format(
+$sql$SELECT %1$sg.first_month, g.months_after, g.customers, g.active_customers,
+       round(g.active_customers::numeric / g.customers, 6) AS active_share, g.revenue
+FROM (
+    %2$s
+) AS g$sql$,
+        @extschema@._tenant_column(s, 'g') || CASE WHEN by_attribute THEN 'g.attribute, g.value, ' ELSE '' END, parts)
 $cohorts$;
-COMMENT ON FUNCTION _cohorts_sql(segmentation_settings, boolean) IS
+COMMENT ON FUNCTION _cohorts_sql(segmentation_settings, boolean, text) IS
     'Part of segmentations: the SELECT of one row a month of first purchase and month after it, by attribute or of '
     'all.';
 
@@ -395,22 +454,40 @@ $attributes$;
 COMMENT ON FUNCTION _attributes_sql(segmentation_settings) IS
     'Part of segmentations: the SELECT of one row a value of an attribute.';
 
-CREATE FUNCTION _actions_sql(s segmentation_settings) RETURNS text
+CREATE FUNCTION _action_parts_sql(s segmentation_settings, noted boolean DEFAULT false) RETURNS text
+LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp
+AS $parts$
+    SELECT format(
+$sql$SELECT %1$scoalesce(c.action_rule, '') AS action_rule, coalesce(c.action_channel, 'none') AS action_channel,
+           c.next_action, c.action_title, c.action_order, c.action_behavior, c.behavior_label,
+           coalesce(c.channel_label, %3$s) AS channel_label,
+           count(*) AS customers,
+           trim_scale(sum(c.monetary)) AS revenue
+    FROM %2$s AS c
+    CROSS JOIN %4$s AS p%5$s
+    GROUP BY %1$scoalesce(c.action_rule, ''), coalesce(c.action_channel, 'none'), c.next_action, c.action_title,
+             c.action_order, c.action_behavior, c.behavior_label, c.channel_label, p.lang$sql$,
+        @extschema@._tenant_column(s, 'c'), @extschema@._relation(s, 'customers'),
+        @extschema@._label('behavior', quote_literal('none')), @extschema@._relation(s, 'status'),
+        CASE WHEN noted THEN E'\n    WHERE ' || @extschema@._is_noted(s, 'c') ELSE '' END)
+$parts$;
+COMMENT ON FUNCTION _action_parts_sql(segmentation_settings, boolean) IS
+    'Part of segmentations: the SELECT of the sums by rule of next_action and channel.';
+
+-- The first day of those who wait is no sum: it is looked for among them, in their index (_index_waiting).
+CREATE FUNCTION _actions_sql(s segmentation_settings, parts text) RETURNS text
 LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp
 AS $actions$
     SELECT format(
-$sql$SELECT %1$scoalesce(c.action_rule, '') AS action_rule, coalesce(c.action_channel, 'none') AS action_channel,
-       c.next_action, c.action_title, c.action_order, c.action_behavior, c.behavior_label,
-       coalesce(c.channel_label, %3$s) AS channel_label,
-       count(*) AS customers,
-       sum(c.monetary) AS revenue,
-       min(c.wait_until) AS wait_until
-FROM %2$s AS c
-CROSS JOIN %4$s AS p
-GROUP BY %1$scoalesce(c.action_rule, ''), coalesce(c.action_channel, 'none'), c.next_action, c.action_title,
-         c.action_order, c.action_behavior, c.behavior_label, c.channel_label, p.lang$sql$,
-        @extschema@._tenant_column(s, 'c'), @extschema@._relation(s, 'customers'),
-        @extschema@._label('behavior', quote_literal('none')), @extschema@._relation(s, 'status'))
+$sql$SELECT g.*,
+       (SELECT min(c.wait_until) FROM %1$s AS c
+        WHERE c.wait_until IS NOT NULL AND %2$scoalesce(c.action_rule, '') = g.action_rule
+            AND coalesce(c.action_channel, 'none') = g.action_channel) AS wait_until
+FROM (
+    %3$s
+) AS g$sql$,
+        @extschema@._relation(s, 'customers'),
+        coalesce(@extschema@._same_columns(s, ARRAY[s.tenant], 'c', 'g') || ' AND ', ''), parts)
 $actions$;
-COMMENT ON FUNCTION _actions_sql(segmentation_settings) IS
+COMMENT ON FUNCTION _actions_sql(segmentation_settings, text) IS
     'Part of segmentations: the SELECT of one row a rule of next_action and channel.';

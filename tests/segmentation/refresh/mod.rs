@@ -10,6 +10,7 @@ mod effort;
 mod interruptions;
 mod keys;
 mod random_changes;
+mod shop_life;
 mod shops;
 
 use crate::common::*;
