@@ -383,3 +383,33 @@ fn models_are_dumped_and_go_on() {
     refresh_on(&mut copy, "1997-10-30");
     assert_eq!(text(&mut copy, STATE), "1997-10-30 mbgnbd ok 2");
 }
+
+/// Whoever bought since is expected to do something else, though only she is evaluated; the model is the same.
+#[test]
+fn a_tracked_refresh_forecasts_by_the_orders_of_today() {
+    let (_database, mut client) = sample("segmentation_model_tracked");
+    batch(&mut client, &CREATE.replace("views", "track => 'trigger', views"));
+    let forecast = "SELECT lifecycle_state, customers, expected_buyers, expected_purchases, expected_value FROM ";
+    let query = text(&mut client, "SELECT query FROM segmentation_sql('shop') WHERE relation = 'public.shop_forecast'");
+    let everybody = "SELECT round(expected_value, 6)::text FROM shop_forecast WHERE lifecycle_state = ''";
+    let before = text(&mut client, everybody);
+    for (day, change) in [
+        (
+            "1997-09-30",
+            "INSERT INTO orders SELECT customer_id, '1997-09-30', 50 FROM orders WHERE customer_id % 9 = 0 GROUP BY 1 LIMIT 5",
+        ),
+        ("1997-10-02", "DELETE FROM orders WHERE customer_id = (SELECT min(customer_id) FROM orders)"),
+    ] {
+        batch(&mut client, change);
+        refresh_on(&mut client, day);
+        assert_same_rows(
+            &mut client,
+            day,
+            &format!("{forecast} shop_forecast"),
+            &format!("{forecast} ({query}) AS q"),
+            4,
+        );
+        assert_eq!(text(&mut client, STATE), "1997-09-30 mbgnbd ok 1", "{day}");
+        assert_ne!(text(&mut client, everybody), before, "{day}");
+    }
+}
