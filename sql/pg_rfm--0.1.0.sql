@@ -3405,6 +3405,11 @@ CREATE TYPE segmentation_settings AS (
     costs_purpose text,
     costs_amount text,
     campaign_days integer,
+    model text,
+    refit_after_days integer,
+    backtests integer,
+    value_days integer,
+    annual_discount_rate double precision,
     as_of date,
     lang text,
     track text,
@@ -3429,7 +3434,7 @@ CREATE FUNCTION segmentation_arguments() RETURNS TABLE (
     argument text, type text, default_value text, can_be_altered boolean, can_be_reset boolean, leaves_views boolean,
     is_audited boolean, meaning text
 )
-LANGUAGE sql IMMUTABLE PARALLEL SAFE ROWS 37 SET search_path = pg_catalog, pg_temp
+LANGUAGE sql IMMUTABLE PARALLEL SAFE ROWS 42 SET search_path = pg_catalog, pg_temp
 AS $arguments$
     VALUES
     ('name', 'text', NULL, false, false, false, false,
@@ -3509,6 +3514,17 @@ AS $arguments$
     ('campaign_days', 'integer', 'NULL', true, false, false, false,
         'The days of a campaign''s window: an order counts that is made on the day of a customer''s first contact or '
         'in the days after it, so many together. NULL: 60.'),
+    ('model', 'text', 'NULL', true, true, false, false,
+        'What predicts: options of fit_purchase_model as JSON ({} for its defaults), a name in purchase_models, or the '
+        'document of a model. NULL: nothing is predicted.'),
+    ('refit_after_days', 'integer', '30', true, false, true, false,
+        'After how many days a refresh fits the model anew. Between fits, figures move because customers do.'),
+    ('backtests', 'integer', '4', true, false, true, false,
+        'On how many past days each fit is tried, for 90 days each, which gives forecasts their bounds; 0 to 24.'),
+    ('value_days', 'integer', '365', true, false, false, false,
+        'The days of the customer lifetime value in NAME_predictions.'),
+    ('annual_discount_rate', 'double precision', '0.1', true, false, false, false,
+        'The discount rate of that value: 0.1 is 10 % a year.'),
     ('schema', 'text', 'pg_catalog.current_schema()', false, false, false, false,
         'The schema of its relations.'),
     ('as_of', 'date', 'NULL', true, true, true, true,
@@ -3523,8 +3539,8 @@ AS $arguments$
     ('views', 'text[]', 'NULL', true, true, false, false,
         'The materialized views to make beside customers, which is made in any case: segments, transitions, movement, '
         'cohorts, actions; with contacts channels, dormant_response and, where they have a campaign, campaigns; with '
-        'attributes attributes, segments_by, movement_by, cohorts_by; and kpis. NULL: all of them, but kpis only where '
-        'there are targets or costs.')
+        'attributes attributes, segments_by, movement_by, cohorts_by; with a model forecast; and kpis. NULL: all of '
+        'them, but kpis only where there are targets or costs.')
 $arguments$;
 COMMENT ON FUNCTION segmentation_arguments() IS
     'The arguments of create_segmentation: type, default, whether alter_segmentation changes it and reset sets it '
@@ -5989,6 +6005,244 @@ COMMENT ON FUNCTION _audit_campaigns(segmentation_settings) IS
 -- src/sql/segmentation.rs
 -- requires:
 --   segmentation_campaigns
+--   prediction
+
+-- segmentation: predictions
+
+-- What a segmentation says of the future. The model in force stands in the status table, each that was fitted in
+-- NAME_models. Nothing of a customer is stored: predictions of everybody change every day, and what they are made of,
+-- the histories, is kept in any case. NAME_predictions is a plain view, which asks the model when it is read.
+
+-- What the setting model is: a document, the name of a stored model, or options of a fit.
+CREATE FUNCTION _model_source(s segmentation_settings) RETURNS text
+LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp
+AS $source$
+BEGIN
+    IF s.model ~ '^\s*\{' THEN
+        RETURN CASE WHEN s.model::jsonb ?| '{purchases,status}' THEN 'document' ELSE 'options' END;
+    ELSIF s.model IS NOT NULL THEN
+        RETURN 'stored';
+    END IF;
+    RETURN NULL;
+END
+$source$;
+COMMENT ON FUNCTION _model_source(segmentation_settings) IS
+    'Part of segmentations: whether the model is a document, a stored one, or options of a fit.';
+
+-- The days before a day on which a fit is tried: as many as are asked for, 30 days apart, each with 90 days of
+-- customers before it.
+CREATE FUNCTION _backtest_days(s segmentation_settings, on_day date, first_day date) RETURNS date[]
+LANGUAGE sql IMMUTABLE SET search_path = pg_catalog, pg_temp
+AS $days$
+    SELECT ARRAY(SELECT o.day FROM generate_series(0, s.backtests - 1) AS j (number)
+                 CROSS JOIN LATERAL (SELECT on_day - 90 - 30 * j.number) AS o (day)
+                 WHERE o.day - first_day >= 90 ORDER BY 1)
+$days$;
+COMMENT ON FUNCTION _backtest_days(segmentation_settings, date, date) IS
+    'Part of segmentations: the days on which a fit is tried before it is believed.';
+
+-- Fits a model to the histories as of a day, with its backtests in it, and keeps it.
+CREATE FUNCTION _fit_model(s segmentation_settings, on_day date) RETURNS void
+LANGUAGE plpgsql VOLATILE SET search_path = pg_catalog, pg_temp
+AS $fit$
+DECLARE
+    histories text := @extschema@._lock_and_check(s, 'histories', 'ACCESS SHARE MODE');
+    since timestamptz := clock_timestamp();
+    options jsonb := s.model::jsonb;
+    fitted @extschema@.purchase_model;
+    first_day date;
+    backtests @extschema@.model_backtest[];
+    customers bigint;
+BEGIN
+    EXECUTE 'SELECT @extschema@.fit_purchase_model(h.history, $1, $2), '
+        || format('min(@extschema@.first_purchase_on(h.history, $1)), count(*) FROM %s AS h', histories)
+        INTO fitted, first_day, customers USING on_day, options;
+    IF customers = 0 THEN
+        RETURN;
+    END IF;
+    IF fitted::jsonb ->> 'status' = 'ok' THEN
+        -- What auto chose is what is tried.
+        EXECUTE 'SELECT array_agg(b.result ORDER BY b.day) FROM (SELECT o.day, @extschema@.backtest_purchase_model('
+            || format('h.history, o.day, o.day + 90, $2) AS result FROM %s AS h', histories)
+            || ' CROSS JOIN unnest($1) AS o (day) GROUP BY o.day) AS b'
+            INTO backtests USING @extschema@._backtest_days(s, on_day, first_day),
+                                 options || jsonb_build_object('model', fitted::jsonb ->> 'model');
+        fitted := @extschema@.with_backtests(fitted, coalesce(backtests, '{}'));
+    END IF;
+    EXECUTE format('INSERT INTO %s AS m VALUES ($1, $2, $3) ON CONFLICT (valid_from, asked) DO UPDATE '
+                   'SET model = EXCLUDED.model',
+                   @extschema@._lock_and_check(s, 'models', 'ROW EXCLUSIVE MODE'))
+        USING on_day, fitted, s.model;
+    PERFORM @extschema@._report(s, 'model, ' || (fitted::jsonb ->> 'status'), customers, since);
+END
+$fit$;
+COMMENT ON FUNCTION _fit_model(segmentation_settings, date) IS
+    'Part of segmentations: fits a model as of a day, with its backtests, and keeps it.';
+
+-- The model that is in force on a day, without a fit: of those that were fitted the last one that can be used, whatever
+-- was asked for; NULL: none.
+CREATE FUNCTION _model_on(s segmentation_settings, on_day date) RETURNS purchase_model
+LANGUAGE plpgsql VOLATILE SET search_path = pg_catalog, pg_temp
+AS $model$
+DECLARE
+    found @extschema@.purchase_model;
+BEGIN
+    CASE @extschema@._model_source(s)
+        WHEN 'document' THEN
+            RETURN s.model::@extschema@.purchase_model;
+        WHEN 'stored' THEN
+            RETURN @extschema@.stored_model(s.model, on_day);
+        WHEN 'options' THEN
+            EXECUTE format('SELECT m.model FROM %s AS m '
+                           'WHERE m.valid_from <= $1 AND m.model::jsonb ->> ''status'' = ''ok'' '
+                           'ORDER BY m.valid_from DESC, m.asked <> $2 LIMIT 1',
+                           @extschema@._lock_and_check(s, 'models', 'ACCESS SHARE MODE'))
+                INTO found USING on_day, s.model;
+        ELSE
+            NULL; -- no predictions are asked for
+    END CASE;
+    RETURN found;
+END
+$model$;
+COMMENT ON FUNCTION _model_on(segmentation_settings, date) IS
+    'Part of segmentations: the model that is in force on a day, as far as models have been fitted.';
+
+-- Writes the model that is in force on a day into the status table, fitted anew where it is time. A fit that was
+-- refused is kept and shown, and the model before it stays in force. Returns whether another model is in force now.
+CREATE FUNCTION _set_model(s segmentation_settings, on_day date) RETURNS boolean
+LANGUAGE plpgsql VOLATILE SET search_path = pg_catalog, pg_temp
+AS $set_model$
+DECLARE
+    in_force @extschema@.purchase_model := @extschema@._model_on(s, on_day);
+    last @extschema@.purchase_model := in_force;
+    is_young boolean;
+    changed boolean;
+    models text := @extschema@._relation(s, 'models');
+    status text := @extschema@._lock_and_check(s, 'status', 'ROW EXCLUSIVE MODE');
+BEGIN
+    IF @extschema@._model_source(s) = 'options' THEN
+        EXECUTE format('SELECT EXISTS (SELECT FROM %s AS m WHERE m.model OPERATOR(@extschema@.=) $1 AND m.asked = $2 ',
+                       models)
+            || 'AND m.valid_from <= $3 AND $3 - m.valid_from < $4)'
+            INTO is_young USING in_force, s.model, on_day, s.refit_after_days;
+        IF NOT is_young THEN
+            PERFORM @extschema@._fit_model(s, on_day);
+            in_force := @extschema@._model_on(s, on_day);
+        END IF;
+        EXECUTE format('SELECT m.model FROM %s AS m WHERE m.valid_from <= $1 AND m.asked = $2 ', models)
+            || 'ORDER BY m.valid_from DESC LIMIT 1'
+            INTO last USING on_day, s.model;
+    END IF;
+    EXECUTE format('SELECT p.model::text IS DISTINCT FROM $1::text FROM %s AS p', status) INTO changed USING in_force;
+    EXECUTE format('UPDATE %s SET model = $1, model_as_of = $2, model_status = $3, model_findings = $4 ', status)
+        || 'WHERE model::text IS DISTINCT FROM $1::text OR model_status IS DISTINCT FROM $3 '
+        || 'OR model_findings IS DISTINCT FROM $4'
+        USING in_force, (in_force::jsonb ->> 'as_of')::date, last::jsonb ->> 'status', last::jsonb -> 'findings';
+    RETURN changed;
+END
+$set_model$;
+COMMENT ON FUNCTION _set_model(segmentation_settings, date) IS
+    'Part of segmentations: writes down the model that is in force on a day, fitted anew where it is time.';
+
+CREATE FUNCTION _create_models(s segmentation_settings) RETURNS void
+LANGUAGE plpgsql VOLATILE SET search_path = pg_catalog, pg_temp
+AS $models$
+BEGIN
+    IF s.model IS NOT NULL AND to_regclass(@extschema@._relation(s, 'models')) IS NULL THEN
+        EXECUTE format('CREATE TABLE %s (valid_from date, model @extschema@.purchase_model NOT NULL, asked text, '
+                       'PRIMARY KEY (valid_from, asked))', @extschema@._relation(s, 'models'));
+    END IF;
+END
+$models$;
+COMMENT ON FUNCTION _create_models(segmentation_settings) IS
+    'Part of segmentations: makes the table of models that were fitted.';
+
+-- What can be said of the settings of predictions before the orders are read.
+CREATE FUNCTION _refuse_model(s segmentation_settings) RETURNS void
+LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp
+AS $refuse$
+DECLARE
+    wrong text := CASE
+        WHEN s.refit_after_days NOT BETWEEN 1 AND 3650 THEN format('refit_after_days is %s', s.refit_after_days)
+        WHEN s.backtests NOT BETWEEN 0 AND 24 THEN format('backtests is %s', s.backtests)
+        WHEN s.value_days NOT BETWEEN 1 AND 3650 THEN format('value_days is %s', s.value_days)
+        WHEN (s.annual_discount_rate BETWEEN 0 AND 10) IS NOT TRUE
+            THEN format('annual_discount_rate is %s', s.annual_discount_rate) END;
+BEGIN
+    IF wrong IS NOT NULL THEN
+        PERFORM @extschema@._refuse(wrong, 'Days are 1 to 3650, backtests 0 to 24; a rate of 5 % is 0.05.');
+    END IF;
+    CASE @extschema@._model_source(s)
+        WHEN 'document' THEN
+            PERFORM @extschema@.require_model(s.model::@extschema@.purchase_model);
+        WHEN 'stored' THEN
+            PERFORM @extschema@.stored_model(s.model, @extschema@._today(s, NULL::date));
+        WHEN 'options' THEN
+            -- An error where there is no such option.
+            PERFORM @extschema@.fit_purchase_model(
+                NULL::@extschema@.purchase_history, date '2000-01-01', s.model::jsonb);
+        ELSE
+            IF 'forecast' = ANY (s.views) THEN
+                PERFORM @extschema@._refuse('views has forecast, but there is no model',
+                                            'model => ''{}'' fits one.');
+            END IF;
+    END CASE;
+END
+$refuse$;
+COMMENT ON FUNCTION _refuse_model(segmentation_settings) IS
+    'Part of segmentations: an error where a model, or numbers of its predictions, cannot be meant.';
+
+-- A plain view: see above.
+CREATE FUNCTION _predictions_sql(s segmentation_settings) RETURNS text
+LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp
+AS $predictions$
+    SELECT format(
+$sql$SELECT %1$s, p.as_of, x.p_alive, x.churn_band, %2$s AS churn_label,
+       x.purchase_probability AS purchase_probability_90d, x.expected_purchases AS expected_purchases_90d,
+       x.purchases_low AS purchases_low_90d, x.purchases_high AS purchases_high_90d, x.expected_spend,
+       x.expected_value AS clv_%3$sd, x.next_purchase_on, x.alive_until
+FROM %4$s AS h
+CROSS JOIN %5$s AS p
+CROSS JOIN LATERAL @extschema@.predict_customer(
+    h.history, p.as_of, p.model, 90, %3$s, %6$s::pg_catalog.float8
+) AS x
+WHERE @extschema@.orders(h.history, p.as_of) > 0$sql$,
+        @extschema@._key_list(s, 'h'), @extschema@._label('churn_band', 'x.churn_band'), s.value_days,
+        @extschema@._relation(s, 'histories'), @extschema@._relation(s, 'status'), s.annual_discount_rate)
+$predictions$;
+COMMENT ON FUNCTION _predictions_sql(segmentation_settings) IS
+    'Part of segmentations: the SELECT of what each customer is expected to do.';
+
+CREATE FUNCTION _forecast_sql(s segmentation_settings) RETURNS text
+LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp
+AS $forecast$
+    SELECT format(
+$sql$SELECT %8$sf.lifecycle_state, %2$s AS lifecycle_label, f.lifecycle_order,
+       p.as_of + 1 AS from_day, p.as_of + 90 AS to_day, (f.forecast).*
+FROM (
+    SELECT %1$scoalesce(c.lifecycle_state, '') AS lifecycle_state, coalesce(c.lifecycle_order, 0) AS lifecycle_order,
+           @extschema@.forecast_purchases(h.history, p.as_of, 90, p.model) AS forecast
+    FROM %3$s AS c
+    JOIN %4$s AS h ON %5$s
+    CROSS JOIN %6$s AS p
+    GROUP BY GROUPING SETS ((%1$sc.lifecycle_state, c.lifecycle_order)%7$s)
+) AS f
+CROSS JOIN %6$s AS p
+WHERE (f.forecast).customers > 0$sql$,
+        @extschema@._dimensions(s, 'c', false), @extschema@._label('lifecycle_state', 'f.lifecycle_state'),
+        @extschema@._relation(s, 'customers'), @extschema@._relation(s, 'histories'),
+        @extschema@._same_key(s, 'c', 'h'), @extschema@._relation(s, 'status'),
+        format(', (%s)', rtrim(@extschema@._dimensions(s, 'c', false), ', ')),
+        @extschema@._dimensions(s, 'f', false))
+$forecast$;
+COMMENT ON FUNCTION _forecast_sql(segmentation_settings) IS
+    'Part of segmentations: the SELECT of what is expected of all customers, by lifecycle state and together.';
+/* </end connected objects> */
+
+/* <begin connected objects> */
+-- src/sql/segmentation.rs
+-- requires:
+--   segmentation_predictions
 
 -- segmentation: reports kept by difference
 
@@ -6268,7 +6522,17 @@ AS $relations$
             t.has_attributes AND 'cohorts_by' = ANY (s.views) IS NOT FALSE, t.by_attribute, true,
             t.tenant || '{attribute,value,first_month,months_after}',
             CASE WHEN with_queries AND t.has_attributes THEN @extschema@._report_of_all(s, 'cohorts_by') END,
-            'The cohorts by each attribute.' || t.of_tenant)
+            'The cohorts by each attribute.' || t.of_tenant),
+        (30, 'models', 'TABLE', s.model IS NOT NULL, 'model => ' || quote_literal(s.model), false,
+            '{valid_from,asked}', NULL,
+            'Each model that was fitted, with its day; one that was refused was not in force.'),
+        (31, 'predictions', 'VIEW', s.model IS NOT NULL, 'model => ' || quote_literal(s.model), true, NULL,
+            CASE WHEN with_queries AND s.model IS NOT NULL THEN @extschema@._predictions_sql(s) END,
+            'What the model in force expects of each customer who has bought, as of the day in the status table.'),
+        (32, 'forecast', 'MATERIALIZED VIEW', s.model IS NOT NULL AND 'forecast' = ANY (s.views) IS NOT FALSE,
+            t.chosen, true, t.tenant || '{lifecycle_state}',
+            CASE WHEN with_queries AND s.model IS NOT NULL THEN @extschema@._forecast_sql(s) END,
+            'What is expected of all customers in the next 90 days, by lifecycle state and together.' || t.of_tenant)
     ) AS r (place, suffix, kind, is_asked_for, reason, is_readable, keys, query, comment)
 $relations$;
 COMMENT ON FUNCTION _relations(segmentation_settings, boolean) IS
@@ -6285,7 +6549,9 @@ AS $comment$
     CROSS JOIN LATERAL (
         SELECT coalesce('(' || a.argument || ')', _column_comment.suffix) AS suffix
     ) AS place
-    WHERE c.name IN (_column_comment.name, '') AND coalesce(c.suffix, place.suffix) = place.suffix
+    -- The name of the value has the days in it.
+    WHERE c.name IN (regexp_replace(_column_comment.name, '^clv_\d+d$', 'clv'), '')
+        AND coalesce(c.suffix, place.suffix) = place.suffix
     ORDER BY c.name = '', c.suffix
     LIMIT 1
 $comment$;
@@ -6673,6 +6939,10 @@ BEGIN
         s.campaign_days := NULL; -- the log was reset
     END IF;
     s.campaign_days := coalesce(s.campaign_days, 60);
+    s.refit_after_days := coalesce(s.refit_after_days, 30);
+    s.backtests := coalesce(s.backtests, 4);
+    s.value_days := coalesce(s.value_days, 365);
+    s.annual_discount_rate := coalesce(s.annual_discount_rate, 0.1);
     IF s.orders IS NULL THEN
         PERFORM @extschema@._refuse('orders is NULL', 'Name the table of orders: orders => ''sales.orders''.');
     ELSIF s.lang NOT IN ('en', 'ja') THEN
@@ -6884,6 +7154,7 @@ BEGIN
                  'Choose another name, or use track => ''none''.');
         END IF;
     END IF;
+    PERFORM @extschema@._refuse_model(s);
     IF s.policy IS DISTINCT FROM 'learn' THEN
         PERFORM @extschema@._policy_on(s, @extschema@._today(s, NULL::date), false);
     END IF;
@@ -7790,6 +8061,7 @@ BEGIN
     END IF;
     tables := @extschema@._refresh_tables(s, touched, parts IS NOT NULL);
     are_stale := @extschema@._set_day_and_policy(s, day, learn) OR rebuild OR tables.written > 0;
+    are_stale := @extschema@._set_model(s, day) OR are_stale;
     more := @extschema@._refresh_views(s, parts, are_stale);
     IF s.track = 'trigger' THEN
         EXECUTE format('DELETE FROM %s WHERE taken IS NOT NULL', @extschema@._relation(s, 'noted'));
@@ -8713,7 +8985,11 @@ $sql$CREATE TABLE %s (
     time_zone text NOT NULL,
     lang text NOT NULL,
     policy @extschema@.segment_policy NOT NULL,
-    order_tables oid[]
+    order_tables oid[],
+    model @extschema@.purchase_model,
+    model_as_of date,
+    model_status text,
+    model_findings jsonb
 )$sql$, status);
     EXECUTE format('INSERT INTO %s', status)
         || ' SELECT $1, $2, now(), 0, true, count(*), 0, $3, $4, $5, @extschema@.default_policy()'
@@ -8779,11 +9055,14 @@ BEGIN
     PERFORM @extschema@._refuse_double_profiles(s);
     PERFORM @extschema@._refuse_unknown_words(s);
     PERFORM @extschema@._refuse_double_targets(s);
+    PERFORM @extschema@._create_models(s);
     FOR part IN SELECT * FROM @extschema@._relations(s, true) AS r
-                WHERE r.is_wanted AND r.suffix NOT IN ('settings', 'policies', 'noted') ORDER BY r.place LOOP
+                WHERE r.is_wanted AND r.suffix NOT IN ('settings', 'policies', 'models', 'noted')
+                ORDER BY r.place LOOP
         IF part.suffix = 'status' THEN
             PERFORM @extschema@._create_status(s, currency);
             PERFORM @extschema@._set_day_and_policy(s, @extschema@._today(s, NULL::date), learn);
+            PERFORM @extschema@._set_model(s, @extschema@._today(s, NULL::date));
             EXECUTE 'ANALYZE ' || status; -- one row: without statistics it is taken for hundreds
         ELSIF part.kind = 'TABLE' THEN
             PERFORM @extschema@._create_table(s, part.suffix, part.keys, part.query);
@@ -8851,7 +9130,8 @@ DECLARE
 BEGIN
     BEGIN
         FOR part IN SELECT * FROM @extschema@._relations(s) AS r
-                    WHERE r.is_wanted AND (and_settings OR r.suffix NOT IN ('settings', 'policies', 'noted'))
+                    WHERE CASE r.suffix WHEN 'models' THEN and_settings -- they outlive a reset of the model
+                          ELSE r.is_wanted AND (and_settings OR r.suffix NOT IN ('settings', 'policies', 'noted')) END
                     ORDER BY r.place DESC LOOP
             EXECUTE format('DROP %s IF EXISTS %s', part.kind, @extschema@._relation(s, part.suffix));
         END LOOP;
@@ -9132,11 +9412,14 @@ BEGIN
     RETURN format(
 $sql$SELECT %L::pg_catalog.text AS segmentation, %s AS as_of,
        %L::pg_catalog.text AS time_zone, %L::pg_catalog.text AS lang,
-       %L::@extschema@.segment_policy AS policy$sql$,
+       %L::@extschema@.segment_policy AS policy%s$sql$,
         s.name,
         CASE WHEN s.as_of IS NULL THEN format('(pg_catalog.now() AT TIME ZONE %L)::pg_catalog.date', s.time_zone)
              ELSE format('%L::pg_catalog.date', s.as_of) END,
-        s.time_zone, s.lang, @extschema@._policy_on(s, @extschema@._today(s, NULL::date), false));
+        s.time_zone, s.lang, @extschema@._policy_on(s, @extschema@._today(s, NULL::date), false),
+        CASE WHEN s.model IS NOT NULL
+             THEN format(', %L::@extschema@.purchase_model AS model',
+                         @extschema@._model_on(s, @extschema@._today(s, NULL::date))) END);
 END
 $status$;
 COMMENT ON FUNCTION _status_sql(segmentation_settings) IS
@@ -9461,7 +9744,7 @@ ALTER FUNCTION ab_verdicts() ROWS 3;
 ALTER FUNCTION ab_factors() ROWS 3;
 ALTER FUNCTION kpis() ROWS 20;
 ALTER FUNCTION customer_columns() ROWS 36;
-ALTER FUNCTION _view_columns() ROWS 187;
+ALTER FUNCTION _view_columns() ROWS 216;
 ALTER FUNCTION _source_columns() ROWS 40;
 ALTER FUNCTION _known_words(text, segment_policy) ROWS 20;
 

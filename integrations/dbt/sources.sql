@@ -15,7 +15,7 @@ CREATE TABLE sources_of_dbt.contacts AS
     SELECT 1 AS customer_id, 'email'::text AS channel, date '2026-06-02' AS contacted_on, ''::text AS campaign WHERE false;
 CREATE TABLE sources_of_dbt.targets AS SELECT 'revenue'::text AS kpi, date '2026-06-01' AS month, 1 AS target;
 SELECT rfm.create_segmentation('sources_of_dbt', orders => 'sources_of_dbt.orders', customers => 'sources_of_dbt.customers',
-    contacts => 'sources_of_dbt.contacts', targets => 'sources_of_dbt.targets', as_of => '2026-06-30',
+    contacts => 'sources_of_dbt.contacts', targets => 'sources_of_dbt.targets', model => '{}', as_of => '2026-06-30',
     attributes => '{an_attribute_of_customers}', first_order => '{an_attribute_of_orders}', schema => 'sources_of_dbt') \g /dev/null
 
 -- Columns whose values are a list of the extension's, whatever the policy and the shop's own words.
@@ -24,7 +24,7 @@ SELECT c.name, l.values
 FROM (VALUES ('lifecycle_state', 'lifecycle_state'), ('previous_state', 'lifecycle_state'), ('from_state', 'lifecycle_state'),
              ('to_state', 'lifecycle_state'), ('purchase_stage', 'purchase_stage'), ('vip_tier', 'vip_tier'),
              ('last_tier', 'vip_tier'), ('dormancy_category', 'dormancy_category'), ('dormancy_reason', 'dormancy_reason'),
-             ('action_behavior', 'behavior'), ('verdict', 'ab_verdict'), ('kpi', 'kpi')) AS c (name, list)
+             ('action_behavior', 'behavior'), ('verdict', 'ab_verdict'), ('churn_band', 'churn_band'), ('kpi', 'kpi')) AS c (name, list)
 JOIN (
     SELECT list, string_agg(name, ', ' ORDER BY sort_order) AS values FROM rfm.labels() GROUP BY list
     UNION ALL
@@ -70,7 +70,7 @@ FROM (
     SELECT row_number() OVER () AS place, s.suffix, r.comment,
            format($$"{{ '%s' in var('pg_rfm_relations') }}"$$, s.suffix) AS is_enabled,
            reason IN ('every segmentation has it', 'made unless views leaves it out')
-               AND relation !~ '_(channels|dormant_response|campaigns|kpis)$' AS is_always_there,
+               AND relation !~ '_(channels|dormant_response|campaigns|kpis|forecast)$' AS is_always_there,
            format('sources_of_dbt.%I', relation)::regclass AS oid
     FROM rfm.segmentation_relations AS r
     CROSS JOIN LATERAL CAST(substr(r.relation, length('sources_of_dbt_') + 1) AS text) AS s (suffix)
@@ -78,7 +78,7 @@ FROM (
 ) AS r
 JOIN pg_attribute AS a ON a.attrelid = r.oid AND a.attnum > 0 AND NOT a.attisdropped
                           AND a.attname NOT IN ('customer_id', 'an_attribute_of_customers', 'an_attribute_of_orders')
-LEFT JOIN closed ON closed.name = a.attname
+LEFT JOIN closed ON closed.name = a.attname AND r.suffix <> 'forecast' -- where an empty state is all customers
 GROUP BY r.place, r.suffix, r.comment, r.is_always_there, r.is_enabled
 ORDER BY r.place;
 ROLLBACK;

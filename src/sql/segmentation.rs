@@ -9,6 +9,7 @@
 //! | `views.sql` | SELECTs of the views |
 //! | `responses.sql` | SELECTs of the views of who answers contacts |
 //! | `kpis.sql`, `campaigns.sql` | SELECTs of the KPIs by month and of the results of campaigns |
+//! | `predictions.sql` | the model in force, SELECTs of what it predicts |
 //! | `differences.sql` | reports kept by difference: their parts, and what the noted customers contribute |
 //! | `relations.sql` | the catalog of relations: which there are, why, and what they hold; comments |
 //! | `registry.sql` | whose segmentations there are, locked and checked before they are read |
@@ -57,9 +58,14 @@ extension_sql_file!(
     requires = ["segmentation_kpis", "ab"]
 );
 extension_sql_file!(
+    "segmentation/predictions.sql",
+    name = "segmentation_predictions",
+    requires = ["segmentation_campaigns", "prediction"]
+);
+extension_sql_file!(
     "segmentation/differences.sql",
     name = "segmentation_differences",
-    requires = ["segmentation_campaigns"]
+    requires = ["segmentation_predictions"]
 );
 extension_sql_file!(
     "segmentation/relations.sql",

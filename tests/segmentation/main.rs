@@ -14,6 +14,7 @@ mod language;
 mod memberships;
 mod names;
 mod order_lines;
+mod predictions;
 mod refresh;
 mod refresh_rows;
 mod responses;

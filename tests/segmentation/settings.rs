@@ -168,7 +168,7 @@ fn relations_are_those_that_are_asked_for() {
             assert_eq!(
                 hint,
                 "views can have: customers, segments, transitions, movement, cohorts, actions, channels, dormant_response, campaigns, \
-                 kpis, attributes, segments_by, movement_by, cohorts_by."
+                 kpis, attributes, segments_by, movement_by, cohorts_by, forecast."
             );
         }
     }

@@ -74,7 +74,11 @@ $sql$CREATE TABLE %s (
     time_zone text NOT NULL,
     lang text NOT NULL,
     policy @extschema@.segment_policy NOT NULL,
-    order_tables oid[]
+    order_tables oid[],
+    model @extschema@.purchase_model,
+    model_as_of date,
+    model_status text,
+    model_findings jsonb
 )$sql$, status);
     EXECUTE format('INSERT INTO %s', status)
         || ' SELECT $1, $2, now(), 0, true, count(*), 0, $3, $4, $5, @extschema@.default_policy()'
@@ -140,11 +144,14 @@ BEGIN
     PERFORM @extschema@._refuse_double_profiles(s);
     PERFORM @extschema@._refuse_unknown_words(s);
     PERFORM @extschema@._refuse_double_targets(s);
+    PERFORM @extschema@._create_models(s);
     FOR part IN SELECT * FROM @extschema@._relations(s, true) AS r
-                WHERE r.is_wanted AND r.suffix NOT IN ('settings', 'policies', 'noted') ORDER BY r.place LOOP
+                WHERE r.is_wanted AND r.suffix NOT IN ('settings', 'policies', 'models', 'noted')
+                ORDER BY r.place LOOP
         IF part.suffix = 'status' THEN
             PERFORM @extschema@._create_status(s, currency);
             PERFORM @extschema@._set_day_and_policy(s, @extschema@._today(s, NULL::date), learn);
+            PERFORM @extschema@._set_model(s, @extschema@._today(s, NULL::date));
             EXECUTE 'ANALYZE ' || status; -- one row: without statistics it is taken for hundreds
         ELSIF part.kind = 'TABLE' THEN
             PERFORM @extschema@._create_table(s, part.suffix, part.keys, part.query);
@@ -212,7 +219,8 @@ DECLARE
 BEGIN
     BEGIN
         FOR part IN SELECT * FROM @extschema@._relations(s) AS r
-                    WHERE r.is_wanted AND (and_settings OR r.suffix NOT IN ('settings', 'policies', 'noted'))
+                    WHERE CASE r.suffix WHEN 'models' THEN and_settings -- they outlive a reset of the model
+                          ELSE r.is_wanted AND (and_settings OR r.suffix NOT IN ('settings', 'policies', 'noted')) END
                     ORDER BY r.place DESC LOOP
             EXECUTE format('DROP %s IF EXISTS %s', part.kind, @extschema@._relation(s, part.suffix));
         END LOOP;

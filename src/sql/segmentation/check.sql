@@ -25,6 +25,10 @@ BEGIN
         s.campaign_days := NULL; -- the log was reset
     END IF;
     s.campaign_days := coalesce(s.campaign_days, 60);
+    s.refit_after_days := coalesce(s.refit_after_days, 30);
+    s.backtests := coalesce(s.backtests, 4);
+    s.value_days := coalesce(s.value_days, 365);
+    s.annual_discount_rate := coalesce(s.annual_discount_rate, 0.1);
     IF s.orders IS NULL THEN
         PERFORM @extschema@._refuse('orders is NULL', 'Name the table of orders: orders => ''sales.orders''.');
     ELSIF s.lang NOT IN ('en', 'ja') THEN
@@ -236,6 +240,7 @@ BEGIN
                  'Choose another name, or use track => ''none''.');
         END IF;
     END IF;
+    PERFORM @extschema@._refuse_model(s);
     IF s.policy IS DISTINCT FROM 'learn' THEN
         PERFORM @extschema@._policy_on(s, @extschema@._today(s, NULL::date), false);
     END IF;

@@ -140,11 +140,14 @@ BEGIN
     RETURN format(
 $sql$SELECT %L::pg_catalog.text AS segmentation, %s AS as_of,
        %L::pg_catalog.text AS time_zone, %L::pg_catalog.text AS lang,
-       %L::@extschema@.segment_policy AS policy$sql$,
+       %L::@extschema@.segment_policy AS policy%s$sql$,
         s.name,
         CASE WHEN s.as_of IS NULL THEN format('(pg_catalog.now() AT TIME ZONE %L)::pg_catalog.date', s.time_zone)
              ELSE format('%L::pg_catalog.date', s.as_of) END,
-        s.time_zone, s.lang, @extschema@._policy_on(s, @extschema@._today(s, NULL::date), false));
+        s.time_zone, s.lang, @extschema@._policy_on(s, @extschema@._today(s, NULL::date), false),
+        CASE WHEN s.model IS NOT NULL
+             THEN format(', %L::@extschema@.purchase_model AS model',
+                         @extschema@._model_on(s, @extschema@._today(s, NULL::date))) END);
 END
 $status$;
 COMMENT ON FUNCTION _status_sql(segmentation_settings) IS

@@ -409,6 +409,7 @@ BEGIN
     END IF;
     tables := @extschema@._refresh_tables(s, touched, parts IS NOT NULL);
     are_stale := @extschema@._set_day_and_policy(s, day, learn) OR rebuild OR tables.written > 0;
+    are_stale := @extschema@._set_model(s, day) OR are_stale;
     more := @extschema@._refresh_views(s, parts, are_stale);
     IF s.track = 'trigger' THEN
         EXECUTE format('DELETE FROM %s WHERE taken IS NOT NULL', @extschema@._relation(s, 'noted'));

@@ -146,7 +146,17 @@ AS $relations$
             t.has_attributes AND 'cohorts_by' = ANY (s.views) IS NOT FALSE, t.by_attribute, true,
             t.tenant || '{attribute,value,first_month,months_after}',
             CASE WHEN with_queries AND t.has_attributes THEN @extschema@._report_of_all(s, 'cohorts_by') END,
-            'The cohorts by each attribute.' || t.of_tenant)
+            'The cohorts by each attribute.' || t.of_tenant),
+        (30, 'models', 'TABLE', s.model IS NOT NULL, 'model => ' || quote_literal(s.model), false,
+            '{valid_from,asked}', NULL,
+            'Each model that was fitted, with its day; one that was refused was not in force.'),
+        (31, 'predictions', 'VIEW', s.model IS NOT NULL, 'model => ' || quote_literal(s.model), true, NULL,
+            CASE WHEN with_queries AND s.model IS NOT NULL THEN @extschema@._predictions_sql(s) END,
+            'What the model in force expects of each customer who has bought, as of the day in the status table.'),
+        (32, 'forecast', 'MATERIALIZED VIEW', s.model IS NOT NULL AND 'forecast' = ANY (s.views) IS NOT FALSE,
+            t.chosen, true, t.tenant || '{lifecycle_state}',
+            CASE WHEN with_queries AND s.model IS NOT NULL THEN @extschema@._forecast_sql(s) END,
+            'What is expected of all customers in the next 90 days, by lifecycle state and together.' || t.of_tenant)
     ) AS r (place, suffix, kind, is_asked_for, reason, is_readable, keys, query, comment)
 $relations$;
 COMMENT ON FUNCTION _relations(segmentation_settings, boolean) IS
@@ -163,7 +173,9 @@ AS $comment$
     CROSS JOIN LATERAL (
         SELECT coalesce('(' || a.argument || ')', _column_comment.suffix) AS suffix
     ) AS place
-    WHERE c.name IN (_column_comment.name, '') AND coalesce(c.suffix, place.suffix) = place.suffix
+    -- The name of the value has the days in it.
+    WHERE c.name IN (regexp_replace(_column_comment.name, '^clv_\d+d$', 'clv'), '')
+        AND coalesce(c.suffix, place.suffix) = place.suffix
     ORDER BY c.name = '', c.suffix
     LIMIT 1
 $comment$;

@@ -76,6 +76,11 @@ CREATE TYPE segmentation_settings AS (
     costs_purpose text,
     costs_amount text,
     campaign_days integer,
+    model text,
+    refit_after_days integer,
+    backtests integer,
+    value_days integer,
+    annual_discount_rate double precision,
     as_of date,
     lang text,
     track text,
@@ -100,7 +105,7 @@ CREATE FUNCTION segmentation_arguments() RETURNS TABLE (
     argument text, type text, default_value text, can_be_altered boolean, can_be_reset boolean, leaves_views boolean,
     is_audited boolean, meaning text
 )
-LANGUAGE sql IMMUTABLE PARALLEL SAFE ROWS 37 SET search_path = pg_catalog, pg_temp
+LANGUAGE sql IMMUTABLE PARALLEL SAFE ROWS 42 SET search_path = pg_catalog, pg_temp
 AS $arguments$
     VALUES
     ('name', 'text', NULL, false, false, false, false,
@@ -180,6 +185,17 @@ AS $arguments$
     ('campaign_days', 'integer', 'NULL', true, false, false, false,
         'The days of a campaign''s window: an order counts that is made on the day of a customer''s first contact or '
         'in the days after it, so many together. NULL: 60.'),
+    ('model', 'text', 'NULL', true, true, false, false,
+        'What predicts: options of fit_purchase_model as JSON ({} for its defaults), a name in purchase_models, or the '
+        'document of a model. NULL: nothing is predicted.'),
+    ('refit_after_days', 'integer', '30', true, false, true, false,
+        'After how many days a refresh fits the model anew. Between fits, figures move because customers do.'),
+    ('backtests', 'integer', '4', true, false, true, false,
+        'On how many past days each fit is tried, for 90 days each, which gives forecasts their bounds; 0 to 24.'),
+    ('value_days', 'integer', '365', true, false, false, false,
+        'The days of the customer lifetime value in NAME_predictions.'),
+    ('annual_discount_rate', 'double precision', '0.1', true, false, false, false,
+        'The discount rate of that value: 0.1 is 10 % a year.'),
     ('schema', 'text', 'pg_catalog.current_schema()', false, false, false, false,
         'The schema of its relations.'),
     ('as_of', 'date', 'NULL', true, true, true, true,
@@ -194,8 +210,8 @@ AS $arguments$
     ('views', 'text[]', 'NULL', true, true, false, false,
         'The materialized views to make beside customers, which is made in any case: segments, transitions, movement, '
         'cohorts, actions; with contacts channels, dormant_response and, where they have a campaign, campaigns; with '
-        'attributes attributes, segments_by, movement_by, cohorts_by; and kpis. NULL: all of them, but kpis only where '
-        'there are targets or costs.')
+        'attributes attributes, segments_by, movement_by, cohorts_by; with a model forecast; and kpis. NULL: all of '
+        'them, but kpis only where there are targets or costs.')
 $arguments$;
 COMMENT ON FUNCTION segmentation_arguments() IS
     'The arguments of create_segmentation: type, default, whether alter_segmentation changes it and reset sets it '
