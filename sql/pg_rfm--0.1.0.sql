@@ -4357,8 +4357,9 @@ LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp
 AS $among$
     SELECT CASE WHEN among IS NULL THEN '' ELSE format(
         ' AND EXISTS (SELECT FROM %s AS t WHERE %s)', among,
-        (SELECT string_agg(format('t.%I %s %s.%I::%s', k.here, @extschema@._equality(a.atttypid), alias, k.there,
-                                  format_type(a.atttypid, -1)), ' AND ' ORDER BY k.place)
+        (SELECT string_agg(format('t.%I %s %s.%I::%s%s', k.here, @extschema@._equality(a.atttypid), alias, k.there,
+                                  format_type(a.atttypid, -1), ' COLLATE ' || nullif(a.attcollation, 0)::regcollation),
+                           ' AND ' ORDER BY k.place)
          FROM unnest(@extschema@._source_keys(s, source), @extschema@._source_keys(s, 'orders'))
              WITH ORDINALITY AS k (there, here, place)
          JOIN pg_attribute AS a ON a.attrelid = @extschema@._source_table(s, 'orders') AND a.attname = k.here
@@ -7979,18 +7980,21 @@ COMMENT ON FUNCTION _refresh_views(segmentation_settings, jsonb, boolean) IS
 
 -- Whether it is enough to evaluate the noted customers, and on a later day those who are due: the others' rows are as
 -- they were then. Not with another policy or language than the status table has or an earlier day, nor where
--- NAME_customers was restored without its rows.
+-- NAME_customers was restored without its rows or has a key of arrays, which cannot be looked for among others.
 CREATE FUNCTION _only_noted_change(s segmentation_settings, day date) RETURNS boolean
 LANGUAGE plpgsql VOLATILE SET search_path = pg_catalog, pg_temp
 AS $only$
 DECLARE
+    customers regclass := @extschema@._relation(s, 'customers')::regclass;
     is_as_before boolean;
 BEGIN
     EXECUTE format('SELECT lang = $1 AND time_zone = $2 AND as_of <= $3 AND policy OPERATOR(@extschema@.=) $4 FROM %s',
                    @extschema@._lock_and_check(s, 'status', 'ACCESS SHARE MODE'))
         INTO is_as_before USING s.lang, s.time_zone, day, @extschema@._policy_on(s, day, false);
-    RETURN is_as_before AND (SELECT c.relispopulated FROM pg_class AS c
-                             WHERE c.oid = @extschema@._relation(s, 'customers')::regclass);
+    RETURN is_as_before
+        AND (SELECT c.relispopulated FROM pg_class AS c WHERE c.oid = customers)
+        AND NOT EXISTS (SELECT FROM pg_attribute AS a JOIN pg_type AS t ON t.oid = @extschema@._base_type(a.atttypid)
+                        WHERE a.attrelid = customers AND a.attname = ANY (@extschema@._keys(s)) AND t.typcategory = 'A');
 END
 $only$;
 COMMENT ON FUNCTION _only_noted_change(segmentation_settings, date) IS

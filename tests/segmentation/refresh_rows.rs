@@ -328,7 +328,7 @@ fn a_view_that_changes_meanwhile() {
         let ended = thread::scope(|scope| {
             let waiting = scope.spawn(move || {
                 refreshing.query_one(
-                    &format!("SELECT (refresh_rows('public.sums', 'SELECT customer FROM public.orders')).updated"),
+                    "SELECT (refresh_rows('public.sums', 'SELECT customer FROM public.orders')).updated",
                     &[],
                 )
             });

@@ -53,8 +53,9 @@ LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp
 AS $among$
     SELECT CASE WHEN among IS NULL THEN '' ELSE format(
         ' AND EXISTS (SELECT FROM %s AS t WHERE %s)', among,
-        (SELECT string_agg(format('t.%I %s %s.%I::%s', k.here, @extschema@._equality(a.atttypid), alias, k.there,
-                                  format_type(a.atttypid, -1)), ' AND ' ORDER BY k.place)
+        (SELECT string_agg(format('t.%I %s %s.%I::%s%s', k.here, @extschema@._equality(a.atttypid), alias, k.there,
+                                  format_type(a.atttypid, -1), ' COLLATE ' || nullif(a.attcollation, 0)::regcollation),
+                           ' AND ' ORDER BY k.place)
          FROM unnest(@extschema@._source_keys(s, source), @extschema@._source_keys(s, 'orders'))
              WITH ORDINALITY AS k (there, here, place)
          JOIN pg_attribute AS a ON a.attrelid = @extschema@._source_table(s, 'orders') AND a.attname = k.here
