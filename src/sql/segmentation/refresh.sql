@@ -341,7 +341,8 @@ BEGIN
     RETURN is_as_before
         AND (SELECT c.relispopulated FROM pg_class AS c WHERE c.oid = customers)
         AND NOT EXISTS (SELECT FROM pg_attribute AS a JOIN pg_type AS t ON t.oid = @extschema@._base_type(a.atttypid)
-                        WHERE a.attrelid = customers AND a.attname = ANY (@extschema@._keys(s)) AND t.typcategory = 'A');
+                        WHERE a.attrelid = customers AND a.attname = ANY (@extschema@._keys(s))
+                            AND t.typcategory = 'A');
 END
 $only$;
 COMMENT ON FUNCTION _only_noted_change(segmentation_settings, date) IS
