@@ -4994,17 +4994,19 @@ COMMENT ON FUNCTION _movement_sql(segmentation_settings, boolean, boolean) IS
     'Part of segmentations: the SELECT of who moved between states, month by month, by attribute or of all.';
 
 -- Moves are summed by all that customers are called at once, before they are told apart by dimension: that takes hardly
--- longer than the states alone. A prospect has no RFM segment: hers is called prospect, as in NAME_segments, by the
--- label of the state.
+-- longer than the states alone. A prospect has no RFM segment: hers is called prospect and comes first, as in
+-- NAME_segments, by the label of the state. The others come in the order of the policy.
 CREATE FUNCTION _transitions_sql(s segmentation_settings, noted boolean DEFAULT false) RETURNS text
 LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp
 AS $transitions$
     SELECT format(
 $sql$SELECT %1$sv.dimension, g.from_day, g.to_day,
        v.from_value, @extschema@.label(v.from_list, v.from_value, p.lang) AS from_label,
-       @extschema@.label_order(v.from_list, v.from_value) AS from_order,
+       CASE v.dimension WHEN 'rfm_segment' THEN coalesce(r.sort_order, 0)
+                        ELSE @extschema@.label_order(v.from_list, v.from_value) END AS from_order,
        v.to_value, @extschema@.label(v.to_list, v.to_value, p.lang) AS to_label,
-       @extschema@.label_order(v.to_list, v.to_value) AS to_order,
+       CASE v.dimension WHEN 'rfm_segment' THEN coalesce(t.sort_order, 0)
+                        ELSE @extschema@.label_order(v.to_list, v.to_value) END AS to_order,
        sum(g.customers)::bigint AS customers,
        trim_scale(sum(g.revenue_before)) AS revenue_before,
        trim_scale(sum(g.revenue_after)) AS revenue_after
@@ -5023,10 +5025,15 @@ CROSS JOIN LATERAL (
             coalesce(g.to_segment, g.to_state)),
            ('vip_tier', 'vip_tier', g.from_tier, 'vip_tier', g.to_tier)
 ) AS v (dimension, from_list, from_value, to_list, to_value)
-GROUP BY %1$sv.dimension, g.from_day, g.to_day, v.from_list, v.from_value, v.to_list, v.to_value, p.lang$sql$,
+LEFT JOIN %6$s AS r ON v.from_list = 'rfm_segment' AND r.segment = v.from_value
+LEFT JOIN %6$s AS t ON v.to_list = 'rfm_segment' AND t.segment = v.to_value
+GROUP BY %1$sv.dimension, g.from_day, g.to_day, v.from_list, v.from_value, v.to_list, v.to_value, p.lang,
+         r.sort_order, t.sort_order$sql$,
         @extschema@._tenant_column(s, 'g'), @extschema@._tenant_column(s, 'f'), @extschema@._moves_sql(s),
         @extschema@._relation(s, 'status'),
-        CASE WHEN noted THEN E'\n    WHERE ' || @extschema@._is_noted(s, 'f') ELSE '' END)
+        CASE WHEN noted THEN E'\n    WHERE ' || @extschema@._is_noted(s, 'f') ELSE '' END,
+        format('(SELECT n.* FROM %s AS p CROSS JOIN LATERAL @extschema@.rfm_segments(p.policy) AS n)',
+               @extschema@._relation(s, 'status')))
 $transitions$;
 COMMENT ON FUNCTION _transitions_sql(segmentation_settings, boolean) IS
     'Part of segmentations: the SELECT of who moved between states, RFM segments and VIP tiers, month by month.';

@@ -160,6 +160,9 @@ fn own_segments_keep_their_names_and_their_order() {
         "SELECT string_agg(DISTINCT concat_ws(':', segment_order, rfm_segment, segment_label), ', ') FROM shop_segments",
     );
     assert_eq!(seen, "1:z often:z often, 2:lost:離反, 3:a others:a others");
+    let moved = "SELECT string_agg(DISTINCT concat_ws(':', from_order, from_value), ', ') FROM shop_transitions
+                 WHERE dimension = 'rfm_segment'";
+    assert_eq!(text(&mut client, moved), "0:prospect, 1:z often, 2:lost");
 }
 
 /// All lists in one agree with each by itself.
