@@ -174,15 +174,6 @@ fn wilson_interval(fcinfo: pg_sys::FunctionCallInfo) -> Option<RawDatum> {
     }
 }
 
-/// A boolean is an integer of 0 or 1 to PostgreSQL's C code, so that its own transition of `avg(integer)` counts here, and what
-/// it takes in place and checks it does here too. It is called from a function of ours because one of the language internal
-/// under a new name is looked up by that name, among all of PostgreSQL's, for each call that is prepared.
-#[pg_extern(sql = false)]
-fn count_answer(fcinfo: pg_sys::FunctionCallInfo) -> RawDatum {
-    // SAFETY: kpi.sql declares the arguments and the result of int4_avg_accum, a boolean for its integer.
-    RawDatum(unsafe { pg_sys::int4_avg_accum(fcinfo) })
-}
-
 #[pg_extern(sql = false)]
 fn finish_proportion(fcinfo: pg_sys::FunctionCallInfo) -> Option<RawDatum> {
     // SAFETY: kpi.sql declares a bigint[] argument and the row.
