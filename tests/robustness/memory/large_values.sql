@@ -39,3 +39,7 @@ SELECT 'many days', (SELECT purchase_history(date '0001-01-01' + 2 * i, 1) FROM 
     (SELECT contact_history('email', date '0001-01-01' + 2 * i, NULL, NULL, NULL) FROM generate_series(0, 999999) i),
     '{"0001-01-01": "continuing"}', NULL, preset_scenario('vip_advocacy'),
     NULL;
+
+-- A view for the functions that write rows of one.
+CREATE MATERIALIZED VIEW one_row AS SELECT 1 AS n;
+CREATE UNIQUE INDEX ON one_row (n);
