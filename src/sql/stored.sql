@@ -35,52 +35,37 @@ COMMENT ON TABLE purchase_models IS
     'Named models; each version holds from valid_from until the next of its name. For stored_model(name, on_day).';
 COMMENT ON COLUMN purchase_models.name IS 'What the model is called.';
 COMMENT ON COLUMN purchase_models.model IS 'The model; one that is refused cannot be stored.';
+COMMENT ON COLUMN segment_policies.valid_from IS 'The first day on which this version holds.';
+COMMENT ON COLUMN segment_policies.note IS 'Why it was changed, by whom; the only column that may be edited later.';
+COMMENT ON COLUMN purchase_models.valid_from IS 'The first day on which this version holds.';
+COMMENT ON COLUMN purchase_models.note IS 'Why it was changed, by whom; the only column that may be edited later.';
 
--- What both tables have in common. Written once: %1$s is the table, %2$s what a row holds, %3$s its type, %4$s many of
--- them, %5$s the trigger, %6$s what it refuses, %7$s the check that does, %8$s the function that reads the table, and
--- %9$s what to do about a NULL.
-DO $both$
-DECLARE
-    stored record;
-    template text;
-BEGIN
-    FOR stored IN
-        SELECT *
-        FROM (VALUES
-            ('segment_policies', 'policy', 'segment_policy', 'policies', 'keep_policies',
-             'policies that contradict themselves',
-             -- Laying a policy over another one checks that it does not contradict itself.
-             '@extschema@.default_policy() OPERATOR(@extschema@.||) NEW.policy', 'stored_policy',
-             'NULL as a policy means the default: write NULL instead of the call.'),
-            -- A refused model would answer NULL to everything.
-            ('purchase_models', 'model', 'purchase_model', 'models', 'keep_models', 'models that are refused',
-             '@extschema@.require_model(NEW.model)', 'stored_model',
-             'NULL as a model predicts nothing: write NULL instead of the call.')
-        ) AS s(relation, kind, type, kinds, keep, bad, checked, read, about_null)
-    LOOP
-        -- Newest first: while a dump is loaded no row cuts an older one short. pg_dump puts this text behind FROM.
-        PERFORM pg_catalog.pg_extension_config_dump(
-            stored.relation::pg_catalog.regclass, 'WHERE true ORDER BY name, valid_from DESC');
+-- Newest first: while a dump is loaded no row cuts an older one short. pg_dump puts this text behind FROM as it is.
+SELECT pg_catalog.pg_extension_config_dump('segment_policies', 'WHERE true ORDER BY name, valid_from DESC');
+SELECT pg_catalog.pg_extension_config_dump('purchase_models', 'WHERE true ORDER BY name, valid_from DESC');
 
-        FOREACH template IN ARRAY ARRAY[
-            $sql$ COMMENT ON COLUMN %1$s.valid_from IS 'The first day on which this version holds.' $sql$,
-            $sql$ COMMENT ON COLUMN %1$s.note IS
-                'Why it was changed, by whom; the only column that may be edited later.' $sql$,
+-- Everybody who may use the schema may read: both hold numbers of the shop and no customers, and views call the functions
+-- below with the rights of whoever reads them. Only the owner writes, who is whoever created the extension (of a trusted
+-- extension the superuser would be otherwise), until that right is granted.
+ALTER TABLE segment_policies OWNER TO @extowner@;
+ALTER TABLE purchase_models OWNER TO @extowner@;
+GRANT SELECT ON segment_policies, purchase_models TO PUBLIC;
 
-            -- Everybody who may use the schema may read: both hold numbers of the shop and no customers, and views call
-            -- the functions below with the rights of whoever reads them. Only the owner writes, who is whoever created
-            -- the extension (of a trusted extension the superuser would be otherwise), until that right is granted.
-            $sql$ ALTER TABLE %1$s OWNER TO @extowner@ $sql$,
-            $sql$ GRANT SELECT ON %1$s TO PUBLIC $sql$,
-
-            $sql$
-CREATE FUNCTION _%5$s() RETURNS trigger
+-- The argument of the trigger says what a row holds: a policy or a model.
+CREATE FUNCTION _keep_versions() RETURNS trigger
 LANGUAGE plpgsql VOLATILE SECURITY INVOKER SET search_path = pg_catalog, pg_temp
 AS $keep$
+DECLARE
+    kind text := TG_ARGV[0];
+    others text := format('SELECT EXISTS (SELECT FROM %s AS s WHERE ', TG_RELID::regclass);
+    has_others boolean;
+    but_for_note record;
 BEGIN
     IF TG_OP = 'TRUNCATE' THEN
-        IF EXISTS (SELECT FROM @extschema@.%1$s AS s WHERE s.valid_from <= CURRENT_DATE) THEN
-            RAISE EXCEPTION '%1$s cannot be truncated: it holds %4$s that are or were in force'
+        EXECUTE others || 's.valid_from <= CURRENT_DATE)' INTO has_others;
+        IF has_others THEN
+            RAISE EXCEPTION '% cannot be truncated: it holds % that are or were in force', TG_TABLE_NAME,
+                CASE kind WHEN 'policy' THEN 'policies' ELSE 'models' END
                 USING ERRCODE = 'restrict_violation',
                       HINT = 'Rows with a valid_from after today can be deleted.';
         END IF;
@@ -88,11 +73,14 @@ BEGIN
     END IF;
 
     IF TG_OP IN ('UPDATE', 'DELETE') AND OLD.valid_from <= CURRENT_DATE THEN
-        IF TG_OP = 'UPDATE' AND NEW.name = OLD.name AND NEW.valid_from = OLD.valid_from
-            AND NEW.%2$s OPERATOR(@extschema@.=) OLD.%2$s THEN
-            RETURN NEW;
+        IF TG_OP = 'UPDATE' THEN
+            but_for_note := NEW;
+            but_for_note.note := OLD.note;
+            IF but_for_note = OLD THEN
+                RETURN NEW;
+            END IF;
         END IF;
-        RAISE EXCEPTION 'stored %2$s "%%" of %% is or was in force and cannot be %%', OLD.name,
+        RAISE EXCEPTION 'stored % "%" of % is or was in force and cannot be %', kind, OLD.name,
             to_char(OLD.valid_from, 'YYYY-MM-DD'), CASE TG_OP WHEN 'UPDATE' THEN 'changed' ELSE 'deleted' END
             USING ERRCODE = 'restrict_violation',
                   HINT = 'Insert a new row with a later valid_from: the old one ends where the new one begins.';
@@ -101,91 +89,136 @@ BEGIN
         RETURN OLD;
     END IF;
 
-    IF NEW.valid_from < CURRENT_DATE AND EXISTS (
-        SELECT FROM @extschema@.%1$s AS s WHERE s.name = NEW.name AND s.valid_from < NEW.valid_from
-    ) THEN
-        RAISE EXCEPTION 'stored %2$s "%%" cannot change from %% on: that day is past', NEW.name,
-            to_char(NEW.valid_from, 'YYYY-MM-DD')
-            USING ERRCODE = 'restrict_violation',
-                  HINT = 'Insert it with a valid_from of today or later.';
+    IF NEW.valid_from < CURRENT_DATE THEN
+        EXECUTE others || 's.name = $1 AND s.valid_from < $2)' INTO has_others USING NEW.name, NEW.valid_from;
+        IF has_others THEN
+            RAISE EXCEPTION 'stored % "%" cannot change from % on: that day is past', kind, NEW.name,
+                to_char(NEW.valid_from, 'YYYY-MM-DD')
+                USING ERRCODE = 'restrict_violation',
+                      HINT = 'Insert it with a valid_from of today or later.';
+        END IF;
     END IF;
-    PERFORM %7$s;
+    IF kind = 'policy' THEN
+        -- Laying a policy over another one checks that it does not contradict itself.
+        PERFORM @extschema@.default_policy() OPERATOR(@extschema@.||) NEW.policy;
+    ELSE
+        -- A refused model would answer NULL to everything.
+        PERFORM @extschema@.require_model(NEW.model);
+    END IF;
     RETURN NEW;
 END
-$keep$
-            $sql$,
-            $sql$ COMMENT ON FUNCTION _%5$s() IS
-                'Trigger of %1$s: refuses what would change the past, and %6$s.' $sql$,
-            $sql$ CREATE TRIGGER %5$s BEFORE INSERT OR UPDATE OR DELETE ON %1$s
-                FOR EACH ROW EXECUTE FUNCTION _%5$s() $sql$,
-            $sql$ CREATE TRIGGER %5$s_truncate BEFORE TRUNCATE ON %1$s
-                FOR EACH STATEMENT EXECUTE FUNCTION _%5$s() $sql$,
-            $sql$ COMMENT ON TRIGGER %5$s ON %1$s IS 'Refuses what would change the past, and %6$s.' $sql$,
-            $sql$ COMMENT ON TRIGGER %5$s_truncate ON %1$s IS
-                'Refuses to empty the table while it holds %4$s that are or were in force.' $sql$,
+$keep$;
+COMMENT ON FUNCTION _keep_versions() IS
+    'Trigger of segment_policies and purchase_models: refuses what would change the past, policies that contradict '
+    'themselves, and models that are refused.';
 
-            -- An argument of NULL is an error: a NULL in its place would be taken for something else.
-            $sql$
-CREATE FUNCTION %8$s(name text, on_day date) RETURNS %3$s
-LANGUAGE plpgsql STABLE PARALLEL SAFE COST 1000 SET search_path = pg_catalog, pg_temp
-AS $stored$
+CREATE TRIGGER keep_policies BEFORE INSERT OR UPDATE OR DELETE ON segment_policies
+    FOR EACH ROW EXECUTE FUNCTION _keep_versions('policy');
+CREATE TRIGGER keep_policies_truncate BEFORE TRUNCATE ON segment_policies
+    FOR EACH STATEMENT EXECUTE FUNCTION _keep_versions('policy');
+CREATE TRIGGER keep_models BEFORE INSERT OR UPDATE OR DELETE ON purchase_models
+    FOR EACH ROW EXECUTE FUNCTION _keep_versions('model');
+CREATE TRIGGER keep_models_truncate BEFORE TRUNCATE ON purchase_models
+    FOR EACH STATEMENT EXECUTE FUNCTION _keep_versions('model');
+COMMENT ON TRIGGER keep_policies ON segment_policies IS
+    'Refuses what would change the past, and policies that contradict themselves.';
+COMMENT ON TRIGGER keep_policies_truncate ON segment_policies IS
+    'Refuses to empty the table while it holds policies that are or were in force.';
+COMMENT ON TRIGGER keep_models ON purchase_models IS
+    'Refuses what would change the past, and models that are refused.';
+COMMENT ON TRIGGER keep_models_truncate ON purchase_models IS
+    'Refuses to empty the table while it holds models that are or were in force.';
+
+-- Says why a table has no version of a name for a day.
+CREATE FUNCTION _refuse_version(kind text, relation regclass, version_name text, on_day date) RETURNS void
+LANGUAGE plpgsql STABLE PARALLEL SAFE SET search_path = pg_catalog, pg_temp
+AS $refuse$
 DECLARE
-    version @extschema@.%3$s;
     first_day date;
     known text;
 BEGIN
-    IF %8$s.name IS NULL OR on_day IS NULL THEN
-        RAISE EXCEPTION '%8$s: %% is NULL', CASE WHEN on_day IS NULL THEN 'on_day' ELSE 'name' END
-            USING ERRCODE = 'null_value_not_allowed', HINT = '%9$s';
+    -- A NULL in the place of a policy or model would be taken for something else.
+    IF version_name IS NULL OR on_day IS NULL THEN
+        RAISE EXCEPTION 'stored_%: % is NULL', kind, CASE WHEN on_day IS NULL THEN 'on_day' ELSE 'name' END
+            USING ERRCODE = 'null_value_not_allowed',
+                  HINT = CASE kind WHEN 'policy' THEN 'NULL as a policy means the default: write NULL instead of the call.'
+                         ELSE 'NULL as a model predicts nothing: write NULL instead of the call.' END;
     ELSIF NOT isfinite(on_day) THEN
-        RAISE EXCEPTION 'day must be finite, not %%', on_day
+        RAISE EXCEPTION 'day must be finite, not %', on_day
             USING ERRCODE = 'datetime_field_overflow', HINT = 'Ask for a day such as CURRENT_DATE.';
     END IF;
 
-    SELECT s.%2$s INTO version
-    FROM @extschema@.%1$s AS s
-    WHERE s.name = %8$s.name AND s.valid_from <= on_day
-    ORDER BY s.valid_from DESC
-    LIMIT 1;
-    IF FOUND THEN
-        RETURN version;
-    END IF;
-
-    SELECT min(s.valid_from) FILTER (WHERE s.name = %8$s.name) INTO first_day
-    FROM @extschema@.%1$s AS s;
-    SELECT string_agg(format('%%s (from %%s)', n.name, to_char(n.first_day, 'YYYY-MM-DD')), ', ' ORDER BY n.name)
-    INTO known
-    FROM (SELECT s.name, min(s.valid_from) AS first_day
-          FROM @extschema@.%1$s AS s GROUP BY s.name ORDER BY s.name LIMIT 50) AS n;
-    RAISE EXCEPTION '%%', CASE
-            WHEN first_day IS NULL THEN format('unknown stored %2$s: "%%s"', %8$s.name)
-            ELSE format('stored %2$s "%%s" begins on %%s, there is none for %%s', %8$s.name,
+    EXECUTE format('SELECT min(s.valid_from) FROM %s AS s WHERE s.name = $1', relation)
+        INTO first_day USING version_name;
+    EXECUTE format(
+$sql$SELECT string_agg(format('%%s (from %%s)', n.name, to_char(n.first_day, 'YYYY-MM-DD')), ', ' ORDER BY n.name)
+FROM (SELECT s.name, min(s.valid_from) AS first_day FROM %s AS s GROUP BY s.name ORDER BY s.name LIMIT 50) AS n$sql$,
+        relation) INTO known;
+    RAISE EXCEPTION '%', CASE
+            WHEN first_day IS NULL THEN format('unknown stored %s: "%s"', kind, version_name)
+            ELSE format('stored %s "%s" begins on %s, there is none for %s', kind, version_name,
                         to_char(first_day, 'YYYY-MM-DD'), to_char(on_day, 'YYYY-MM-DD'))
         END
         USING ERRCODE = 'invalid_parameter_value',
-              HINT = coalesce('Known are: ' || known || '.',
-                              '%1$s is empty: insert a row (name, %2$s, valid_from). Where the query runs on several servers, '
-                              'each looks into its own table: write (SELECT %8$s(...)) instead.');
+              HINT = coalesce('Known are: ' || known || '.', format(
+                  '%s is empty: insert a row (name, %s, valid_from). Where the query runs on several servers, each looks '
+                  'into its own table: write (SELECT stored_%2$s(...)) instead.',
+                  (SELECT c.relname FROM pg_class AS c WHERE c.oid = relation), kind));
 END
-$stored$
-            $sql$,
-            $sql$ COMMENT ON FUNCTION %8$s(text, date) IS
-                'The %2$s of that name in %1$s that holds on a day: the version with the latest valid_from up to it.'
-            $sql$,
+$refuse$;
+COMMENT ON FUNCTION _refuse_version(text, regclass, text, date) IS
+    'Part of stored_policy and stored_model: says why there is no version of a name for a day.';
 
-            -- Today's: CURRENT_DATE in the session's TimeZone.
-            $sql$
-CREATE FUNCTION %8$s(name text) RETURNS %3$s
-LANGUAGE sql STABLE PARALLEL SAFE COST 1000
-AS $stored$ SELECT @extschema@.%8$s($1, CURRENT_DATE) $stored$
-            $sql$,
-            $sql$ COMMENT ON FUNCTION %8$s(text) IS
-                'The %2$s of that name in %1$s that holds today, by CURRENT_DATE in the session''s TimeZone.' $sql$
-        ] LOOP
-            EXECUTE pg_catalog.format(
-                template, stored.relation, stored.kind, stored.type, stored.kinds, stored.keep, stored.bad,
-                stored.checked, stored.read, stored.about_null);
-        END LOOP;
-    END LOOP;
+CREATE FUNCTION stored_policy(name text, on_day date) RETURNS segment_policy
+LANGUAGE plpgsql STABLE PARALLEL SAFE COST 1000 SET search_path = pg_catalog, pg_temp
+AS $stored$
+DECLARE
+    version @extschema@.segment_policy;
+BEGIN
+    SELECT p.policy INTO version
+    FROM @extschema@.segment_policies AS p
+    WHERE p.name = stored_policy.name AND p.valid_from <= on_day AND isfinite(on_day)
+    ORDER BY p.valid_from DESC
+    LIMIT 1;
+    IF NOT FOUND THEN
+        PERFORM @extschema@._refuse_version('policy', '@extschema@.segment_policies'::regclass, stored_policy.name, on_day);
+    END IF;
+    RETURN version;
 END
-$both$;
+$stored$;
+COMMENT ON FUNCTION stored_policy(text, date) IS
+    'The policy of that name in segment_policies that holds on a day: the version with the latest valid_from up to it.';
+
+-- Today's: CURRENT_DATE in the session's TimeZone.
+CREATE FUNCTION stored_policy(name text) RETURNS segment_policy
+LANGUAGE sql STABLE PARALLEL SAFE COST 1000
+AS $stored$ SELECT @extschema@.stored_policy($1, CURRENT_DATE) $stored$;
+COMMENT ON FUNCTION stored_policy(text) IS
+    'The policy of that name in segment_policies that holds today, by CURRENT_DATE in the session''s TimeZone.';
+
+CREATE FUNCTION stored_model(name text, on_day date) RETURNS purchase_model
+LANGUAGE plpgsql STABLE PARALLEL SAFE COST 1000 SET search_path = pg_catalog, pg_temp
+AS $stored$
+DECLARE
+    version @extschema@.purchase_model;
+BEGIN
+    SELECT m.model INTO version
+    FROM @extschema@.purchase_models AS m
+    WHERE m.name = stored_model.name AND m.valid_from <= on_day AND isfinite(on_day)
+    ORDER BY m.valid_from DESC
+    LIMIT 1;
+    IF NOT FOUND THEN
+        PERFORM @extschema@._refuse_version('model', '@extschema@.purchase_models'::regclass, stored_model.name, on_day);
+    END IF;
+    RETURN version;
+END
+$stored$;
+COMMENT ON FUNCTION stored_model(text, date) IS
+    'The model of that name in purchase_models that holds on a day: the version with the latest valid_from up to it.';
+
+-- Today's: CURRENT_DATE in the session's TimeZone.
+CREATE FUNCTION stored_model(name text) RETURNS purchase_model
+LANGUAGE sql STABLE PARALLEL SAFE COST 1000
+AS $stored$ SELECT @extschema@.stored_model($1, CURRENT_DATE) $stored$;
+COMMENT ON FUNCTION stored_model(text) IS
+    'The model of that name in purchase_models that holds today, by CURRENT_DATE in the session''s TimeZone.';
