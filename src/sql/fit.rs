@@ -5,14 +5,14 @@ use pgrx::prelude::*;
 use pgrx::{IntoDatum, pg_sys};
 
 use super::buffer::{self, Buffer, PlainData};
-use super::call::{aggregate_context, argument, call_site, column, read, row};
+use super::call::{aggregate_context, argument, call_site, column, read, refuse_state, row};
 use super::datum::{RawDatum, finite_day, jsonb_text, new_varlena, varlena_bytes};
-use super::error::{OrRaise, raise};
+use super::error::OrRaise;
 use super::question::{self, Asked, Documents, check_same};
 use super::types::Model;
 use crate::day::Day;
 use crate::decimal::MAX_SCALE;
-use crate::error::{Error, ErrorKind, Result};
+use crate::error::Result;
 use crate::history::PurchaseHistory;
 use crate::learn::MoneyUnit;
 use crate::memory;
@@ -232,9 +232,7 @@ fn deserialize_fit(fcinfo: pg_sys::FunctionCallInfo) -> Option<RawDatum> {
     unsafe {
         aggregate_context(fcinfo);
         argument(fcinfo, 0).map(|bytes| {
-            let (wanted, sums, observations) = read_state(varlena_bytes(bytes)).unwrap_or_else(|| {
-                raise(Error::new(ErrorKind::InvalidBinary, "not the serialized state of an aggregate"));
-            });
+            let (wanted, sums, observations) = read_state(varlena_bytes(bytes)).unwrap_or_else(|| refuse_state());
             let question = wanted.question().or_raise();
             let header = FitHeader { asked: wanted.asked.copied(), until: wanted.until, question, sums };
             let mut state = Observations::new(pg_sys::CurrentMemoryContext, header, FIRST_BYTES);

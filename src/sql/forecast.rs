@@ -4,14 +4,13 @@ use pgrx::pg_sys;
 use pgrx::prelude::*;
 
 use super::buffer::{self, Buffer, PlainData};
-use super::call::{aggregate_context, argument, call_site, column, read, row};
+use super::call::{aggregate_context, argument, call_site, column, read, refuse_state, row};
 use super::datum::{RawDatum, new_varlena, varlena_bytes};
-use super::error::{OrRaise, raise};
+use super::error::OrRaise;
 use super::prediction::facts;
 use super::question::{Asked, Documents, Question, check_same};
 use super::types::Model;
 use crate::day::Day;
-use crate::error::{Error, ErrorKind};
 use crate::history::PurchaseHistory;
 use crate::prediction::{
     DiscountRate, ForecastQuestion, ForecastSums, Horizon, PurchaseForecast, PurchaseModel, merge_forecasts,
@@ -148,9 +147,7 @@ fn deserialize_forecast(fcinfo: pg_sys::FunctionCallInfo) -> Option<RawDatum> {
     unsafe {
         aggregate_context(fcinfo);
         argument(fcinfo, 0).map(|bytes| {
-            let (wanted, sums) = read_state(varlena_bytes(bytes)).unwrap_or_else(|| {
-                raise(Error::new(ErrorKind::InvalidBinary, "not the serialized state of an aggregate"));
-            });
+            let (wanted, sums) = read_state(varlena_bytes(bytes)).unwrap_or_else(|| refuse_state());
             let header = ForecastHeader { asked: wanted.asked.copied(), ahead: wanted.ahead, sums };
             RawDatum(State::new(pg_sys::CurrentMemoryContext, header, STATE_BYTES).as_datum())
         })

@@ -4,14 +4,14 @@ use pgrx::prelude::*;
 use pgrx::{IntoDatum, pg_sys};
 
 use super::buffer::{self, Buffer, PlainData};
-use super::call::{aggregate_context, argument, call_site, column, row_array};
+use super::call::{aggregate_context, argument, call_site, column, refuse_state, row_array};
 use super::datum::{RawDatum, new_varlena, varlena_bytes};
-use super::error::{OrRaise, raise};
+use super::error::OrRaise;
 use super::question::{Asked, Documents, Question};
 use super::types::{SegmentPolicy, document_of, policy_of};
 use crate::customer::Customer;
 use crate::decimal::MAX_SCALE;
-use crate::error::{Error, ErrorKind, Result};
+use crate::error::Result;
 use crate::history::PurchaseHistory;
 use crate::learn::{Dimension, MOST_VALUES, MoneyUnit, Observation, Sample, count_within, observe};
 use crate::memory;
@@ -207,9 +207,7 @@ fn deserialize_customers(fcinfo: pg_sys::FunctionCallInfo) -> Option<RawDatum> {
     unsafe {
         aggregate_context(fcinfo);
         argument(fcinfo, 0).map(|bytes| {
-            let (asked, unit, observations) = read_state(varlena_bytes(bytes)).unwrap_or_else(|| {
-                raise(Error::new(ErrorKind::InvalidBinary, "not the serialized state of an aggregate"));
-            });
+            let (asked, unit, observations) = read_state(varlena_bytes(bytes)).unwrap_or_else(|| refuse_state());
             let header = CustomersHeader { question: asked.copied(), unit };
             let mut state = Observations::new(pg_sys::CurrentMemoryContext, header, FIRST_BYTES);
             state.extend(&observations);

@@ -7,9 +7,9 @@ use pgrx::prelude::*;
 use pgrx::{IntoDatum, pg_sys};
 
 use super::buffer::{self, Buffer, PlainData};
-use super::call::{aggregate_context, argument, call_site};
+use super::call::{aggregate_context, argument, call_site, refuse_state};
 use super::datum::{RawDatum, finite_day, new_varlena, varlena_bytes};
-use super::error::{OrRaise, raise};
+use super::error::OrRaise;
 use super::numeric;
 use super::question::{Asked, Documents, Question};
 use super::types::policy_of;
@@ -17,7 +17,7 @@ use super::zone::{DAY_MICROS, local_day};
 use crate::customer::Customer;
 use crate::day::Day;
 use crate::decimal::Decimal;
-use crate::error::{Error, ErrorKind, Result};
+use crate::error::Result;
 use crate::history::{MAX_DAYS, PackedOrder, PurchaseDay, PurchaseHistory, merge_days, rescale_days, too_many_days};
 use crate::memory;
 
@@ -386,9 +386,7 @@ fn deserialize_orders(fcinfo: pg_sys::FunctionCallInfo) -> Option<RawDatum> {
     unsafe {
         aggregate_context(fcinfo);
         argument(fcinfo, 0).map(|bytes| {
-            let (asked, history) = Asked::read(varlena_bytes(bytes)).unwrap_or_else(|| {
-                raise(Error::new(ErrorKind::InvalidBinary, "not the serialized state of an aggregate"));
-            });
+            let (asked, history) = Asked::read(varlena_bytes(bytes)).unwrap_or_else(|| refuse_state());
             CHANGES.set(CHANGES.get() + 1);
             let mut rows = Rows::new(pg_sys::CurrentMemoryContext, OrdersHeader::new(asked.copied()), FIRST_BYTES);
             rows.add_history(&PurchaseHistory::from_bytes(history).or_raise()).or_raise();

@@ -65,6 +65,7 @@ fn large_values_can_be_cancelled() {
     batch(&mut client, "SET max_parallel_workers_per_gather = 0");
     // Warm, so that what is cancelled is the extension and not a disk.
     batch(&mut client, "SELECT sum(length(value)) FROM texts");
+    // A hundred days of each question, so that no machine has answered before the cancellation comes.
     let text =
         |name: &str, type_name: &str| format!("SELECT value::{type_name} IS NULL FROM texts WHERE name = '{name}'");
     let mut slowest = Duration::ZERO;
@@ -81,10 +82,10 @@ fn large_values_can_be_cancelled() {
         "SELECT count(e + e) FROM large, generate_series(1, 100)".to_owned(),
         "SELECT count(length((c + c)::text)) FROM large, generate_series(1, 100)".to_owned(),
         "SELECT contact_history('channel ' || i, date '2000-01-01' + i % 9000, 'a', 'b', NULL) FROM generate_series(1, 900000) i".to_owned(),
-        "SELECT count(*) FROM large, LATERAL channel_responses(h, c, '9999-12-31'), generate_series(1, 100)".to_owned(),
-        "SELECT count(*) FROM large, LATERAL dormant_responses(h, c, '9999-12-31', NULL, e)".to_owned(),
-        "SELECT count(*) FROM large, LATERAL state_timeline(h, '0001-01-01', '9999-12-31', NULL, e) WHERE name = 'many days'".to_owned(),
-        "SELECT count(*) FROM large, LATERAL segment_history(h, '0001-01-01', '9999-12-31', '40 days') WHERE name = 'many days'".to_owned(),
+        "SELECT count(*) FROM generate_series(1, 100) i, large, LATERAL channel_responses(h, c, date '9999-12-31' - i)".to_owned(),
+        "SELECT count(*) FROM generate_series(1, 100) i, large, LATERAL dormant_responses(h, c, date '9999-12-31' - i, NULL, e)".to_owned(),
+        "SELECT count(*) FROM generate_series(1, 100) i, large, LATERAL state_timeline(h, '0001-01-01', date '9999-12-31' - i, NULL, e) WHERE name = 'many days'".to_owned(),
+        "SELECT count(*) FROM generate_series(1, 100) i, large, LATERAL segment_history(h, '0001-01-01', date '9999-12-31' - i, '40 days') WHERE name = 'many days'".to_owned(),
         "SELECT learn_policy(h, '9999-12-31', NULL) FROM large, generate_series(1, 100) i".to_owned(),
         "SELECT return_curve(h, '9999-12-31') FROM large, generate_series(1, 100) i".to_owned(),
         "SELECT explain_customer(h, '2024-01-01', NULL, e, NULL, NULL, NULL, c) FROM large, generate_series(1, 100)".to_owned(),
