@@ -203,8 +203,8 @@ AS $arguments$
     ('lang', 'text', '''en''', true, false, true, true,
         'The language of labels, titles, comments and findings: en or ja.'),
     ('track', 'text', '''none''', true, false, false, false,
-        'trigger: triggers on the orders note whose orders change, so that a refresh reads only these; none: it reads '
-        'all orders.'),
+        'trigger: triggers on the shop''s tables note whose rows change, so that a refresh reads only these; none: it '
+        'reads everything.'),
     ('readers', 'text[]', 'NULL', true, true, true, false,
         'Roles that may read the views; public is everybody. NULL: only the owner.'),
     ('views', 'text[]', 'NULL', true, true, false, false,
@@ -292,9 +292,9 @@ COMMENT ON FUNCTION _relation(segmentation_settings, text) IS
 
 CREATE FUNCTION _trigger_function(s segmentation_settings) RETURNS text
 LANGUAGE sql IMMUTABLE PARALLEL SAFE SET search_path = pg_catalog, pg_temp
-AS $trigger_function$ SELECT @extschema@._relation(s, 'note_orders') || '()' $trigger_function$;
+AS $trigger_function$ SELECT @extschema@._relation(s, 'note_changes') || '()' $trigger_function$;
 COMMENT ON FUNCTION _trigger_function(segmentation_settings) IS
-    'Part of segmentations: the quoted name of the function that its triggers on the orders call.';
+    'Part of segmentations: the quoted name of the function that its triggers call.';
 
 -- Today by the segmentation's clock, unless a day is fixed.
 CREATE FUNCTION _today(s segmentation_settings, on_day date) RETURNS date
