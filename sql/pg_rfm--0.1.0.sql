@@ -4973,8 +4973,8 @@ COMMENT ON FUNCTION _segments_sql(segmentation_settings, boolean, text) IS
 
 -- The last twelve months that are over, each from the end of the one before to its own. Steps of a month keep to the
 -- ends of months only if they start on a 31st. If the first end is no 31st, start at the end of the month before, which
--- is one, and drop that extra month.
-CREATE FUNCTION _moves_sql(s segmentation_settings) RETURNS text
+-- is one, and drop that extra month. With `since`, the end of a month, none of the months before it.
+CREATE FUNCTION _moves_sql(s segmentation_settings, since date) RETURNS text
 LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp
 AS $moves$
     SELECT format(
@@ -4984,7 +4984,7 @@ $sql$(
                 ELSE date_trunc('month', e.from_day::timestamp)::date - 1 END AS stepped_from
     FROM (
         SELECT date_trunc('month', (as_of + 1)::timestamp)::date - 1 AS to_day,
-               (date_trunc('month', (as_of + 1)::timestamp) - interval '12 months')::date - 1 AS from_day
+               %3$s AS from_day
         FROM %1$s
     ) AS e
 ) AS d
@@ -4993,12 +4993,16 @@ CROSS JOIN %2$s AS f
 JOIN LATERAL @extschema@.state_movements(
     f.history, d.stepped_from, d.to_day, interval '1 month', f.policy, f.engagement, f.membership, f.memberships
 ) AS m ON m.from_day >= d.from_day$sql$,
-        @extschema@._relation(s, 'status'), @extschema@._relation(s, 'facts'))
+        @extschema@._relation(s, 'status'), @extschema@._relation(s, 'facts'),
+        format(CASE WHEN since IS NULL THEN '%s' ELSE 'greatest(%s, %L)' END,
+               '(date_trunc(''month'', (as_of + 1)::timestamp) - interval ''12 months'')::date - 1', since))
 $moves$;
-COMMENT ON FUNCTION _moves_sql(segmentation_settings) IS
+COMMENT ON FUNCTION _moves_sql(segmentation_settings, date) IS
     'Part of segmentations: what became of each customer month by month, to select from: m, with the facts f.';
 
-CREATE FUNCTION _movement_sql(s segmentation_settings, by_attribute boolean, noted boolean DEFAULT false) RETURNS text
+CREATE FUNCTION _movement_sql(
+    s segmentation_settings, by_attribute boolean, noted boolean, since date
+) RETURNS text
 LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp
 AS $movement$
     SELECT CASE WHEN 'transitions' = ANY (s.views) IS NOT FALSE AND NOT by_attribute THEN format(
@@ -5016,7 +5020,7 @@ $sql$SELECT %1$sm.from_day, m.to_day,
        trim_scale(sum(m.revenue_after)) AS revenue_after
 FROM %2$s%3$s%8$s
 GROUP BY %1$sm.from_day, m.to_day, m.from_state, m.to_state, p.lang$sql$,
-        @extschema@._dimensions(s, 'f', by_attribute), @extschema@._moves_sql(s),
+        @extschema@._dimensions(s, 'f', by_attribute), @extschema@._moves_sql(s, since),
         @extschema@._each_attribute(s, 'f', 'm.to_day', by_attribute),
         @extschema@._label('lifecycle_state', 'm.from_state'),
         @extschema@._label_order('lifecycle_state', 'm.from_state'),
@@ -5024,13 +5028,13 @@ GROUP BY %1$sm.from_day, m.to_day, m.from_state, m.to_state, p.lang$sql$,
         @extschema@._label_order('lifecycle_state', 'm.to_state'),
         CASE WHEN noted THEN E'\nWHERE ' || @extschema@._is_noted(s, 'f') ELSE '' END) END
 $movement$;
-COMMENT ON FUNCTION _movement_sql(segmentation_settings, boolean, boolean) IS
+COMMENT ON FUNCTION _movement_sql(segmentation_settings, boolean, boolean, date) IS
     'Part of segmentations: the SELECT of who moved between states, month by month, by attribute or of all.';
 
 -- Moves are summed by all that customers are called at once, before they are told apart by dimension: that takes hardly
 -- longer than the states alone. A prospect has no RFM segment: hers is called prospect and comes first, as in
 -- NAME_segments, by the label of the state. The others come in the order of the policy.
-CREATE FUNCTION _transitions_sql(s segmentation_settings, noted boolean DEFAULT false) RETURNS text
+CREATE FUNCTION _transitions_sql(s segmentation_settings, noted boolean, since date) RETURNS text
 LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp
 AS $transitions$
     SELECT format(
@@ -5063,13 +5067,13 @@ LEFT JOIN %6$s AS r ON v.from_list = 'rfm_segment' AND r.segment = v.from_value
 LEFT JOIN %6$s AS t ON v.to_list = 'rfm_segment' AND t.segment = v.to_value
 GROUP BY %1$sv.dimension, g.from_day, g.to_day, v.from_list, v.from_value, v.to_list, v.to_value, p.lang,
          r.sort_order, t.sort_order$sql$,
-        @extschema@._tenant_column(s, 'g'), @extschema@._tenant_column(s, 'f'), @extschema@._moves_sql(s),
+        @extschema@._tenant_column(s, 'g'), @extschema@._tenant_column(s, 'f'), @extschema@._moves_sql(s, since),
         @extschema@._relation(s, 'status'),
         CASE WHEN noted THEN E'\n    WHERE ' || @extschema@._is_noted(s, 'f') ELSE '' END,
         format('(SELECT n.* FROM %s AS p CROSS JOIN LATERAL @extschema@.rfm_segments(p.policy) AS n)',
                @extschema@._relation(s, 'status')))
 $transitions$;
-COMMENT ON FUNCTION _transitions_sql(segmentation_settings, boolean) IS
+COMMENT ON FUNCTION _transitions_sql(segmentation_settings, boolean, date) IS
     'Part of segmentations: the SELECT of who moved between states, RFM segments and VIP tiers, month by month.';
 
 -- A year after the month of the first purchase, month by month; a month that is not over on as_of is left out.
@@ -6297,37 +6301,49 @@ COMMENT ON FUNCTION _forecast_sql(segmentation_settings) IS
 --   suffix      the report is NAME_suffix
 --   sums        what is summed; the first column is the number of customers: without any there is no row
 --   derived     the columns that the report adds
---   is_monthly  whether it is of months that are over, and another one when a month turns
-CREATE FUNCTION _sums() RETURNS TABLE (suffix text, sums text[], derived text[], is_monthly boolean)
+--   month_end   where it is of months that are over: the last day of a row's month, in terms of the parts p
+--   months      of how many months it is; NULL: of all
+CREATE FUNCTION _sums() RETURNS TABLE (suffix text, sums text[], derived text[], month_end text, months integer)
 LANGUAGE sql IMMUTABLE PARALLEL SAFE ROWS 8 SET search_path = pg_catalog, pg_temp
 AS $sums$
-    SELECT r.suffix || b.suffix, r.sums, r.derived, r.is_monthly
+    SELECT r.suffix || b.suffix, r.sums, r.derived, r.month_end, r.months
     FROM (VALUES ('segments', '{customers,orders,revenue,vips}'::text[], '{customer_share,revenue_share}'::text[],
-                  false, true),
-                 ('actions', '{customers,revenue}', '{wait_until}', false, false),
-                 ('transitions', '{customers,revenue_before,revenue_after}', '{}', true, false),
-                 ('movement', '{customers,revenue_before,revenue_after}', '{}', true, true),
-                 ('cohorts', '{customers,active_customers,revenue}', '{active_share}', true, true)
-    ) AS r (suffix, sums, derived, is_monthly, has_attributes)
+                  NULL, NULL::integer, true),
+                 ('actions', '{customers,revenue}', '{wait_until}', NULL, NULL, false),
+                 ('transitions', '{customers,revenue_before,revenue_after}', '{}', 'p.to_day', 12, false),
+                 ('movement', '{customers,revenue_before,revenue_after}', '{}', 'p.to_day', 12, true),
+                 ('cohorts', '{customers,active_customers,revenue}', '{active_share}',
+                  '(p.first_month + make_interval(months => p.months_after + 1))::date - 1', NULL, true)
+    ) AS r (suffix, sums, derived, month_end, months, has_attributes)
     JOIN (VALUES (''), ('_by')) AS b (suffix) ON r.has_attributes OR b.suffix = ''
 $sums$;
 COMMENT ON FUNCTION _sums() IS 'Part of segmentations: the reports that are sums over customers, and their columns.';
 
--- The parts of a report, of all customers or of those noted.
-CREATE FUNCTION _parts_sql(s segmentation_settings, suffix text, noted boolean DEFAULT false) RETURNS text
+-- The last day of the last month that is over on a day.
+CREATE FUNCTION _last_month_end(day date) RETURNS date
+LANGUAGE sql IMMUTABLE PARALLEL SAFE SET search_path = pg_catalog, pg_temp
+AS $end$ SELECT date_trunc('month', (day + 1)::timestamp)::date - 1 $end$;
+COMMENT ON FUNCTION _last_month_end(date) IS
+    'Part of segmentations: the last day of the last month that is over on a day.';
+
+-- The parts of a report, of all customers or of those noted. With `since`, the end of a month, months before it may be
+-- left out.
+CREATE FUNCTION _parts_sql(
+    s segmentation_settings, suffix text, noted boolean DEFAULT false, since date DEFAULT NULL
+) RETURNS text
 LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp
 AS $parts$
     SELECT CASE suffix
         WHEN 'segments' THEN @extschema@._segment_parts_sql(s, false, noted)
         WHEN 'segments_by' THEN @extschema@._segment_parts_sql(s, true, noted)
         WHEN 'actions' THEN @extschema@._action_parts_sql(s, noted)
-        WHEN 'transitions' THEN @extschema@._transitions_sql(s, noted)
-        WHEN 'movement' THEN @extschema@._movement_sql(s, false, noted)
-        WHEN 'movement_by' THEN @extschema@._movement_sql(s, true, noted)
+        WHEN 'transitions' THEN @extschema@._transitions_sql(s, noted, since)
+        WHEN 'movement' THEN @extschema@._movement_sql(s, false, noted, since)
+        WHEN 'movement_by' THEN @extschema@._movement_sql(s, true, noted, since)
         WHEN 'cohorts' THEN @extschema@._cohort_parts_sql(s, false, noted)
         WHEN 'cohorts_by' THEN @extschema@._cohort_parts_sql(s, true, noted) END
 $parts$;
-COMMENT ON FUNCTION _parts_sql(segmentation_settings, text, boolean) IS
+COMMENT ON FUNCTION _parts_sql(segmentation_settings, text, boolean, date) IS
     'Part of segmentations: the SELECT of the sums that a report is made of, of all customers or of those noted.';
 
 CREATE FUNCTION _report_sql(s segmentation_settings, suffix text, parts text) RETURNS text
@@ -6346,7 +6362,9 @@ COMMENT ON FUNCTION _report_sql(segmentation_settings, text, text) IS
 
 CREATE FUNCTION _report_of_all(s segmentation_settings, suffix text) RETURNS text
 LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp
-AS $report$ SELECT @extschema@._report_sql(s, suffix, @extschema@._parts_sql(s, suffix)) $report$;
+AS $report$
+    SELECT @extschema@._report_sql(s, suffix, @extschema@._parts_sql(s, suffix, false, NULL::date))
+$report$;
 COMMENT ON FUNCTION _report_of_all(segmentation_settings, text) IS
     'Part of segmentations: the SELECT of a report that is a sum over customers.';
 
@@ -6357,7 +6375,8 @@ AS $noted$
 DECLARE
     parts jsonb;
 BEGIN
-    EXECUTE format('SELECT jsonb_agg(to_jsonb(p)) FROM (%s) AS p', @extschema@._parts_sql(s, suffix, true)) INTO parts;
+    EXECUTE format('SELECT jsonb_agg(to_jsonb(p)) FROM (%s) AS p', @extschema@._parts_sql(s, suffix, true, NULL::date))
+        INTO parts;
     RETURN coalesce(parts, '[]');
 END
 $noted$;
@@ -6365,8 +6384,11 @@ COMMENT ON FUNCTION _noted_parts(segmentation_settings, text) IS
     'Part of segmentations: what the noted customers contribute to a report.';
 
 -- Writes what the noted customers contribute now in the place of what they contributed before. A sum has one text:
--- both here and in the definition its zeros at the end go.
-CREATE FUNCTION _write_report(s segmentation_settings, suffix text, keys text[], before jsonb) RETURNS written_rows
+-- both here and in the definition its zeros at the end go. Where months ended since the day before, everybody
+-- contributes to these, and months that no longer count go.
+CREATE FUNCTION _write_report(
+    s segmentation_settings, suffix text, keys text[], before jsonb, day_before date, day date
+) RETURNS written_rows
 LANGUAGE plpgsql VOLATILE SET search_path = pg_catalog, pg_temp
 AS $report$
 DECLARE
@@ -6376,6 +6398,10 @@ DECLARE
     sums text;
     signs text;
     totals text;
+    since date := @extschema@._last_month_end(day_before);
+    is_kept text; -- whether the months of what is there still count
+    is_known text; -- whether the month of what the noted customers contribute was over the day before
+    of_all text := ''; -- what everybody contributes in the new months
     parts text;
     written @extschema@.written_rows;
 BEGIN
@@ -6389,25 +6415,35 @@ BEGIN
     INTO grouped, sums, signs, totals
     FROM pg_attribute AS a
     WHERE a.attrelid = view AND a.attnum > 0 AND a.attname <> ALL (report.derived);
+    IF report.month_end IS NOT NULL AND since < @extschema@._last_month_end(day) THEN
+        IF report.months IS NOT NULL THEN
+            is_kept := format('%s >= %L', report.month_end,
+                              (@extschema@._last_month_end(day) + 1 - make_interval(months => report.months))::date);
+        END IF;
+        is_known := format('%s <= %L', report.month_end, since);
+        of_all := format(E'\n    UNION ALL\n    SELECT %s, %s FROM (%s) AS p WHERE NOT (%s)', grouped, sums,
+                         @extschema@._parts_sql(s, suffix, false, since), is_known);
+    END IF;
     parts := format(
 $sql$SELECT %1$s, %2$s
 FROM (
-    SELECT %1$s, %3$s FROM %4$s AS p
+    SELECT %1$s, %3$s FROM %4$s AS p WHERE %9$s
     UNION ALL
-    SELECT %1$s, %5$s FROM jsonb_populate_recordset(NULL::%4$s, %6$L) AS p
+    SELECT %1$s, %5$s FROM jsonb_populate_recordset(NULL::%4$s, %6$L) AS p WHERE %9$s
     UNION ALL
-    SELECT %1$s, %3$s FROM (%7$s) AS p
+    SELECT %1$s, %3$s FROM (%7$s) AS p WHERE %10$s%11$s
 ) AS p
 GROUP BY %1$s
 HAVING sum(p.%8$I) <> 0$sql$,
-        grouped, totals, sums, view, signs, before, @extschema@._parts_sql(s, suffix, true), report.sums[1]);
+        grouped, totals, sums, view, signs, before, @extschema@._parts_sql(s, suffix, true, NULL::date),
+        report.sums[1], coalesce(is_kept, 'true'), coalesce(is_known, 'true'), of_all);
     SELECT w.* INTO written FROM @extschema@._write_view_rows(
         view, @extschema@._changes_sql(view, keys, NULL::text, @extschema@._report_sql(s, suffix, parts)),
         NULL::text) AS w;
     RETURN written;
 END
 $report$;
-COMMENT ON FUNCTION _write_report(segmentation_settings, text, text[], jsonb) IS
+COMMENT ON FUNCTION _write_report(segmentation_settings, text, text[], jsonb, date, date) IS
     'Part of segmentations: brings a report up to date by what the noted customers contributed before and contribute '
     'now.';
 /* </end connected objects> */
@@ -8105,8 +8141,11 @@ COMMENT ON FUNCTION _refresh_noted(segmentation_settings) IS
     'Part of segmentations: brings the rows of the noted customers up to date.';
 
 -- Brings the views up to date, in their order: row by row where `parts` has what the noted customers contributed to the
--- reports before, and is not NULL. Returns how many customers there are more than before; NULL: they were made anew.
-CREATE FUNCTION _refresh_views(s segmentation_settings, parts jsonb, are_stale boolean) RETURNS bigint
+-- reports on the day before, and is not NULL. Returns how many customers there are more than before; NULL: they were
+-- made anew.
+CREATE FUNCTION _refresh_views(
+    s segmentation_settings, parts jsonb, day_before date, day date, are_stale boolean
+) RETURNS bigint
 LANGUAGE plpgsql VOLATILE SET search_path = pg_catalog, pg_temp
 AS $views$
 DECLARE
@@ -8132,7 +8171,8 @@ BEGIN
             written := @extschema@._refresh_noted(s);
             more := written.inserted - written.deleted;
         ELSIF parts ? view.suffix THEN
-            written := @extschema@._write_report(s, view.suffix, view.keys, parts -> view.suffix);
+            written := @extschema@._write_report(
+                s, view.suffix, view.keys, parts -> view.suffix, day_before, day);
         ELSE
             PERFORM @extschema@._refresh_view(view.name, view.keys);
         END IF;
@@ -8147,7 +8187,7 @@ BEGIN
     RETURN more;
 END
 $views$;
-COMMENT ON FUNCTION _refresh_views(segmentation_settings, jsonb, boolean) IS
+COMMENT ON FUNCTION _refresh_views(segmentation_settings, jsonb, date, date, boolean) IS
     'Part of segmentations: brings the views up to date, row by row where that is possible.';
 
 -- Whether it is enough to evaluate the noted customers, and on a later day those who are due: the others' rows are as
@@ -8173,9 +8213,8 @@ $only$;
 COMMENT ON FUNCTION _only_noted_change(segmentation_settings, date) IS
     'Part of segmentations: whether a refresh can leave the rows of customers who are not noted.';
 
--- What the noted customers contribute to each report that can be kept by difference. One of months that are over is
--- made anew when a month turns.
-CREATE FUNCTION _parts_of_reports(s segmentation_settings, before date, day date) RETURNS jsonb
+-- What the noted customers contribute to each report that can be kept by difference.
+CREATE FUNCTION _parts_of_reports(s segmentation_settings) RETURNS jsonb
 LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp
 AS $parts$
     SELECT coalesce(jsonb_object_agg(r.suffix, @extschema@._noted_parts(s, r.suffix)), '{}')
@@ -8183,12 +8222,10 @@ AS $parts$
     JOIN @extschema@._sums() AS m ON m.suffix = r.suffix
     JOIN pg_class AS c ON c.oid = @extschema@._relation(s, r.suffix)::regclass AND c.relispopulated
     WHERE r.is_wanted
-        AND NOT (m.is_monthly
-                 AND date_trunc('month', (before + 1)::timestamp) <> date_trunc('month', (day + 1)::timestamp))
         -- It is a part of another one then.
         AND NOT (r.suffix = 'movement' AND 'transitions' = ANY (s.views) IS NOT FALSE)
 $parts$;
-COMMENT ON FUNCTION _parts_of_reports(segmentation_settings, date, date) IS
+COMMENT ON FUNCTION _parts_of_reports(segmentation_settings) IS
     'Part of segmentations: what the noted customers contribute to the reports that are kept by difference.';
 
 -- Brings the tables and views up to date. Everything happens in the caller's transaction: a step that fails leaves the
@@ -8237,13 +8274,13 @@ BEGIN
         read_whole := '{}';
         PERFORM @extschema@._note_due(s, day);
         IF @extschema@._few_are_noted(s, before.customers) THEN
-            parts := @extschema@._parts_of_reports(s, before.as_of, day);
+            parts := @extschema@._parts_of_reports(s);
         END IF;
     END IF;
     tables := @extschema@._refresh_tables(s, read_whole);
     are_stale := @extschema@._set_day_and_policy(s, day, learn) OR rebuild OR tables.written > 0;
     are_stale := @extschema@._set_model(s, day) OR are_stale;
-    more := @extschema@._refresh_views(s, parts, are_stale);
+    more := @extschema@._refresh_views(s, parts, before.as_of, day, are_stale);
     PERFORM @extschema@._show_unknown_words(s, read_whole);
     IF s.track = 'trigger' THEN
         EXECUTE format('DELETE FROM %s WHERE taken IS NOT NULL', @extschema@._relation(s, 'noted'));

@@ -292,8 +292,11 @@ COMMENT ON FUNCTION _refresh_noted(segmentation_settings) IS
     'Part of segmentations: brings the rows of the noted customers up to date.';
 
 -- Brings the views up to date, in their order: row by row where `parts` has what the noted customers contributed to the
--- reports before, and is not NULL. Returns how many customers there are more than before; NULL: they were made anew.
-CREATE FUNCTION _refresh_views(s segmentation_settings, parts jsonb, are_stale boolean) RETURNS bigint
+-- reports on the day before, and is not NULL. Returns how many customers there are more than before; NULL: they were
+-- made anew.
+CREATE FUNCTION _refresh_views(
+    s segmentation_settings, parts jsonb, day_before date, day date, are_stale boolean
+) RETURNS bigint
 LANGUAGE plpgsql VOLATILE SET search_path = pg_catalog, pg_temp
 AS $views$
 DECLARE
@@ -319,7 +322,8 @@ BEGIN
             written := @extschema@._refresh_noted(s);
             more := written.inserted - written.deleted;
         ELSIF parts ? view.suffix THEN
-            written := @extschema@._write_report(s, view.suffix, view.keys, parts -> view.suffix);
+            written := @extschema@._write_report(
+                s, view.suffix, view.keys, parts -> view.suffix, day_before, day);
         ELSE
             PERFORM @extschema@._refresh_view(view.name, view.keys);
         END IF;
@@ -334,7 +338,7 @@ BEGIN
     RETURN more;
 END
 $views$;
-COMMENT ON FUNCTION _refresh_views(segmentation_settings, jsonb, boolean) IS
+COMMENT ON FUNCTION _refresh_views(segmentation_settings, jsonb, date, date, boolean) IS
     'Part of segmentations: brings the views up to date, row by row where that is possible.';
 
 -- Whether it is enough to evaluate the noted customers, and on a later day those who are due: the others' rows are as
@@ -360,9 +364,8 @@ $only$;
 COMMENT ON FUNCTION _only_noted_change(segmentation_settings, date) IS
     'Part of segmentations: whether a refresh can leave the rows of customers who are not noted.';
 
--- What the noted customers contribute to each report that can be kept by difference. One of months that are over is
--- made anew when a month turns.
-CREATE FUNCTION _parts_of_reports(s segmentation_settings, before date, day date) RETURNS jsonb
+-- What the noted customers contribute to each report that can be kept by difference.
+CREATE FUNCTION _parts_of_reports(s segmentation_settings) RETURNS jsonb
 LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp
 AS $parts$
     SELECT coalesce(jsonb_object_agg(r.suffix, @extschema@._noted_parts(s, r.suffix)), '{}')
@@ -370,12 +373,10 @@ AS $parts$
     JOIN @extschema@._sums() AS m ON m.suffix = r.suffix
     JOIN pg_class AS c ON c.oid = @extschema@._relation(s, r.suffix)::regclass AND c.relispopulated
     WHERE r.is_wanted
-        AND NOT (m.is_monthly
-                 AND date_trunc('month', (before + 1)::timestamp) <> date_trunc('month', (day + 1)::timestamp))
         -- It is a part of another one then.
         AND NOT (r.suffix = 'movement' AND 'transitions' = ANY (s.views) IS NOT FALSE)
 $parts$;
-COMMENT ON FUNCTION _parts_of_reports(segmentation_settings, date, date) IS
+COMMENT ON FUNCTION _parts_of_reports(segmentation_settings) IS
     'Part of segmentations: what the noted customers contribute to the reports that are kept by difference.';
 
 -- Brings the tables and views up to date. Everything happens in the caller's transaction: a step that fails leaves the
@@ -424,13 +425,13 @@ BEGIN
         read_whole := '{}';
         PERFORM @extschema@._note_due(s, day);
         IF @extschema@._few_are_noted(s, before.customers) THEN
-            parts := @extschema@._parts_of_reports(s, before.as_of, day);
+            parts := @extschema@._parts_of_reports(s);
         END IF;
     END IF;
     tables := @extschema@._refresh_tables(s, read_whole);
     are_stale := @extschema@._set_day_and_policy(s, day, learn) OR rebuild OR tables.written > 0;
     are_stale := @extschema@._set_model(s, day) OR are_stale;
-    more := @extschema@._refresh_views(s, parts, are_stale);
+    more := @extschema@._refresh_views(s, parts, before.as_of, day, are_stale);
     PERFORM @extschema@._show_unknown_words(s, read_whole);
     IF s.track = 'trigger' THEN
         EXECUTE format('DELETE FROM %s WHERE taken IS NOT NULL', @extschema@._relation(s, 'noted'));
