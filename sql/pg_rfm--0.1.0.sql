@@ -3874,12 +3874,15 @@ COMMENT ON FUNCTION _tenant_column(segmentation_settings, text) IS
     'Part of segmentations: the quoted column of the tenant and a comma; empty where there is one shop.';
 
 CREATE FUNCTION _equal_columns(relation regclass, names text[], one text, other text) RETURNS text
-LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp
+LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp
+SET plan_cache_mode = force_generic_plan -- to plan it takes longer than to run it
 AS $equal$
-    SELECT string_agg(format('%s.%I %s %s.%I', one, k.name, @extschema@._equality(a.atttypid), other, k.name), ' AND '
-                      ORDER BY k.place)
-    FROM unnest(names) WITH ORDINALITY AS k (name, place)
-    JOIN pg_attribute AS a ON a.attrelid = relation AND a.attname = k.name
+BEGIN
+    RETURN (SELECT string_agg(format('%s.%I %s %s.%I', one, k.name, @extschema@._equality(a.atttypid), other, k.name),
+                              ' AND ' ORDER BY k.place)
+            FROM unnest(names) WITH ORDINALITY AS k (name, place)
+            JOIN pg_attribute AS a ON a.attrelid = relation AND a.attname = k.name);
+END
 $equal$;
 COMMENT ON FUNCTION _equal_columns(regclass, text[], text, text) IS
     'Part of segmentations: the condition that two rows have equal columns of these, which a relation has.';
@@ -3919,14 +3922,18 @@ COMMENT ON FUNCTION _attribute_columns(segmentation_settings) IS
     'Part of segmentations: the attributes of customers with the types of their columns.';
 
 CREATE FUNCTION _same_key(s segmentation_settings, one text, other text) RETURNS text
-LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp
-AS $same$ SELECT @extschema@._same_columns(s, @extschema@._keys(s), one, other) $same$;
+LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp
+AS $same$ BEGIN RETURN @extschema@._same_columns(s, @extschema@._keys(s), one, other); END $same$;
 COMMENT ON FUNCTION _same_key(segmentation_settings, text, text) IS
     'Part of segmentations: the condition that two rows are of the same customer.';
 
 CREATE FUNCTION _same_columns(s segmentation_settings, names text[], one text, other text) RETURNS text
-LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp
-AS $same$ SELECT @extschema@._equal_columns(@extschema@._source_table(s, 'orders'), names, one, other) $same$;
+LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp
+AS $same$
+BEGIN
+    RETURN @extschema@._equal_columns(@extschema@._source_table(s, 'orders'), names, one, other);
+END
+$same$;
 COMMENT ON FUNCTION _same_columns(segmentation_settings, text[], text, text) IS
     'Part of segmentations: the condition that two rows have equal columns of these; NULL without any.';
 
@@ -4750,7 +4757,7 @@ COMMENT ON FUNCTION _each_attribute(segmentation_settings, text, text, boolean) 
 
 -- The condition that a row is of a noted customer. That of each column stands by itself and over an array, so that it
 -- goes into a view: only the rows of these customers are read then.
-CREATE FUNCTION _is_noted(s segmentation_settings, alias text) RETURNS text
+CREATE FUNCTION _is_noted(s segmentation_settings, alias text, rows_changed boolean) RETURNS text
 LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp
 AS $noted$
     SELECT string_agg(format('%1$s.%2$I %3$s ANY (ARRAY(SELECT DISTINCT n.%2$I FROM %4$s))', alias, k.name,
@@ -4761,10 +4768,11 @@ AS $noted$
     FROM unnest(@extschema@._keys(s)) WITH ORDINALITY AS k (name, place)
     JOIN pg_attribute AS a ON a.attrelid = @extschema@._source_table(s, 'orders') AND a.attname = k.name
     CROSS JOIN (
-        SELECT format('%s AS n WHERE n.taken IS NOT NULL', @extschema@._relation(s, 'noted')) AS noted
+        SELECT format('%s AS n WHERE %s', @extschema@._relation(s, 'noted'),
+                      CASE WHEN rows_changed THEN 'n.taken' ELSE 'n.taken IS NOT NULL' END) AS noted
     ) AS e
 $noted$;
-COMMENT ON FUNCTION _is_noted(segmentation_settings, text) IS
+COMMENT ON FUNCTION _is_noted(segmentation_settings, text, boolean) IS
     'Part of segmentations: the condition that a row is of a customer whom the refresh that is running evaluates.';
 
 CREATE FUNCTION _facts_sql(s segmentation_settings) RETURNS text
@@ -4945,7 +4953,7 @@ $sql$SELECT %1$sc.lifecycle_state, coalesce(c.rfm_segment, c.lifecycle_state) AS
              coalesce(c.segment_label, c.lifecycle_label), coalesce(c.segment_order, 0)$sql$,
         @extschema@._dimensions(s, 'c', by_attribute), @extschema@._relation(s, 'customers'),
         @extschema@._each_attribute(s, 'c', 'c.first_purchase_on', by_attribute),
-        CASE WHEN noted THEN ' WHERE ' || @extschema@._is_noted(s, 'c') ELSE '' END)
+        CASE WHEN noted THEN ' WHERE ' || @extschema@._is_noted(s, 'c', false) ELSE '' END)
 $parts$;
 COMMENT ON FUNCTION _segment_parts_sql(segmentation_settings, boolean, boolean) IS
     'Part of segmentations: the SELECT of the sums by lifecycle state and RFM segment, by attribute or of all.';
@@ -5026,7 +5034,7 @@ GROUP BY %1$sm.from_day, m.to_day, m.from_state, m.to_state, p.lang$sql$,
         @extschema@._label_order('lifecycle_state', 'm.from_state'),
         @extschema@._label('lifecycle_state', 'm.to_state'),
         @extschema@._label_order('lifecycle_state', 'm.to_state'),
-        CASE WHEN noted THEN E'\nWHERE ' || @extschema@._is_noted(s, 'f') ELSE '' END) END
+        CASE WHEN noted THEN E'\nWHERE ' || @extschema@._is_noted(s, 'f', true) ELSE '' END) END
 $movement$;
 COMMENT ON FUNCTION _movement_sql(segmentation_settings, boolean, boolean, date) IS
     'Part of segmentations: the SELECT of who moved between states, month by month, by attribute or of all.';
@@ -5069,7 +5077,7 @@ GROUP BY %1$sv.dimension, g.from_day, g.to_day, v.from_list, v.from_value, v.to_
          r.sort_order, t.sort_order$sql$,
         @extschema@._tenant_column(s, 'g'), @extschema@._tenant_column(s, 'f'), @extschema@._moves_sql(s, since),
         @extschema@._relation(s, 'status'),
-        CASE WHEN noted THEN E'\n    WHERE ' || @extschema@._is_noted(s, 'f') ELSE '' END,
+        CASE WHEN noted THEN E'\n    WHERE ' || @extschema@._is_noted(s, 'f', true) ELSE '' END,
         format('(SELECT n.* FROM %s AS p CROSS JOIN LATERAL @extschema@.rfm_segments(p.policy) AS n)',
                @extschema@._relation(s, 'status')))
 $transitions$;
@@ -5108,7 +5116,7 @@ $sql$WITH cohorts AS (
             || CASE WHEN by_attribute THEN ' AND m.attribute = a.attribute AND m.value = a.value' ELSE '' END,
         @extschema@._each_attribute(s, 'f', 'f.first_purchase_on', by_attribute),
         @extschema@._each_attribute(s, 'f', 'm.month', by_attribute),
-        CASE WHEN noted THEN ' AND ' || @extschema@._is_noted(s, 'f') ELSE '' END)
+        CASE WHEN noted THEN ' AND ' || @extschema@._is_noted(s, 'f', true) ELSE '' END)
 $parts$;
 COMMENT ON FUNCTION _cohort_parts_sql(segmentation_settings, boolean, boolean) IS
     'Part of segmentations: the SELECT of the sums by month of first purchase and month after it.';
@@ -5182,7 +5190,7 @@ $sql$SELECT %1$scoalesce(c.action_rule, '') AS action_rule, coalesce(c.action_ch
              c.action_order, c.action_behavior, c.behavior_label, c.channel_label, p.lang$sql$,
         @extschema@._tenant_column(s, 'c'), @extschema@._relation(s, 'customers'),
         @extschema@._label('behavior', quote_literal('none')), @extschema@._relation(s, 'status'),
-        CASE WHEN noted THEN E'\n    WHERE ' || @extschema@._is_noted(s, 'c') ELSE '' END)
+        CASE WHEN noted THEN E'\n    WHERE ' || @extschema@._is_noted(s, 'c', false) ELSE '' END)
 $parts$;
 COMMENT ON FUNCTION _action_parts_sql(segmentation_settings, boolean) IS
     'Part of segmentations: the SELECT of the sums by rule of next_action and channel.';
@@ -6464,16 +6472,18 @@ COMMENT ON FUNCTION _write_report(segmentation_settings, text, text[], jsonb, da
 --   reason       why it is there
 --   is_readable  whether the readers may read it
 --   keys         the columns of its unique key
---   query        the SELECT that fills or defines it, only with `with_queries`: it takes the shop's tables to be there
 --   comment      what it is for
-CREATE FUNCTION _relations(s segmentation_settings, with_queries boolean DEFAULT false) RETURNS TABLE (
-    place integer, suffix text, kind text, is_wanted boolean, reason text, is_readable boolean, keys text[], query text,
+CREATE FUNCTION _relations(s segmentation_settings) RETURNS TABLE (
+    place integer, suffix text, kind text, is_wanted boolean, reason text, is_readable boolean, keys text[],
     comment text
 )
-LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp
+LANGUAGE plpgsql STABLE ROWS 32 SET search_path = pg_catalog, pg_temp
+SET plan_cache_mode = force_generic_plan -- to plan it takes longer than to run it
 AS $relations$
+BEGIN
+    RETURN QUERY
     SELECT r.place, r.suffix, r.kind, r.is_asked_for OR s.settings_version IS NULL, r.reason, r.is_readable, r.keys,
-           r.query, r.comment
+           r.comment
     FROM (
         SELECT @extschema@._keys(s) AS customer, array_remove(ARRAY[s.tenant], NULL) AS tenant,
                CASE WHEN s.tenant IS NULL THEN '' ELSE format(' Each %s by itself.', s.tenant) END AS of_tenant,
@@ -6485,137 +6495,143 @@ AS $relations$
                          'first_order => ' || quote_literal(s.first_order::text)) AS by_attribute
     ) AS t
     CROSS JOIN LATERAL (VALUES
-        (1, 'settings', 'TABLE', true, t.always, false, '{name}'::text[], NULL,
+        (1, 'settings', 'TABLE', true, t.always, false, '{name}'::text[],
             'Settings of a segmentation of pg_rfm. Only its owner writes them: they hold SQL that runs with the '
             'owner''s rights.'),
-        (2, 'policies', 'TABLE', true, t.always, false, '{valid_from}', NULL,
+        (2, 'policies', 'TABLE', true, t.always, false, '{valid_from}',
             'Each policy that was in force, with its first day.'),
         (3, 'histories', 'TABLE', true, t.always, false, t.customer,
-            CASE WHEN with_queries THEN @extschema@._histories_sql(s) END,
             format('Purchase histories of %s.', s.orders)),
         (4, 'first_orders', 'TABLE', s.first_order IS NOT NULL,
             'first_order => ' || quote_literal(s.first_order::text), false, t.customer,
-            CASE WHEN with_queries AND s.first_order IS NOT NULL THEN @extschema@._first_orders_sql(s) END,
             format('First orders of %s.', s.orders)),
         (5, 'engagement', 'TABLE', s.engagement IS NOT NULL, 'engagement => ' || quote_literal(s.engagement), false,
             t.customer,
-            CASE WHEN with_queries AND s.engagement IS NOT NULL THEN @extschema@._engagement_sql(s) END,
             format('Engagement histories of %s.', s.engagement)),
         (6, 'contacts', 'TABLE', s.contacts IS NOT NULL, 'contacts => ' || quote_literal(s.contacts), false,
             t.customer,
-            CASE WHEN with_queries AND s.contacts IS NOT NULL THEN @extschema@._contacts_sql(s) END,
             format('Logs of contacts of %s.', s.contacts)),
         (7, 'memberships', 'TABLE', s.membership_log IS NOT NULL,
             'membership_log => ' || quote_literal(s.membership_log), false, t.customer,
-            CASE WHEN with_queries AND s.membership_log IS NOT NULL THEN @extschema@._memberships_sql(s) END,
             format('Histories of memberships of %s.', s.membership_log)),
         (8, 'profiles', 'TABLE', s.customers IS NOT NULL, 'customers => ' || quote_literal(s.customers), false,
             t.customer,
-            CASE WHEN with_queries AND s.customers IS NOT NULL THEN @extschema@._profiles_sql(s) END,
             format('Memberships, channels, last contacts and attributes of %s.', s.customers)),
         (9, 'campaign_members', 'TABLE', s.contacts_campaign IS NOT NULL,
             'contacts_columns => ' || quote_literal(jsonb_build_object('campaign', s.contacts_campaign)), false,
             t.customer || '{campaign}',
-            CASE WHEN with_queries AND s.contacts_campaign IS NOT NULL THEN @extschema@._campaign_members_sql(s) END,
             format('Who was in which campaign, by %s.', s.contacts)),
         (10, 'targets', 'TABLE', s.targets IS NOT NULL, 'targets => ' || quote_literal(s.targets), false,
             t.tenant || '{kpi,period}',
-            CASE WHEN with_queries AND s.targets IS NOT NULL THEN @extschema@._targets_sql(s) END,
             format('Targets of %s.', s.targets)),
         (11, 'costs', 'TABLE', s.costs IS NOT NULL, 'costs => ' || quote_literal(s.costs), false,
             t.tenant || '{purpose,period}',
-            CASE WHEN with_queries AND s.costs IS NOT NULL THEN @extschema@._costs_sql(s) END,
             format('Costs of %s, by month.', s.costs)),
-        (12, 'status', 'TABLE', true, t.always, true, '{segmentation}', NULL,
+        (12, 'status', 'TABLE', true, t.always, true, '{segmentation}',
             'The day and policy that the views answer for, and figures of the last refresh: one row.'),
-        (13, 'noted', 'TABLE', s.track = 'trigger', 'track => ' || quote_literal(s.track), false, NULL, NULL,
+        (13, 'noted', 'TABLE', s.track = 'trigger', 'track => ' || quote_literal(s.track), false, NULL,
             'Customers whose rows changed since the last refresh; a row without a key: all of them.'),
         (14, 'facts', 'VIEW', true, t.always, true, NULL,
-            CASE WHEN with_queries THEN @extschema@._facts_sql(s) END,
             'All that is known of a customer: the arguments of segment_customer and its like. Prospects have no '
             'history.'),
         (15, 'customers', 'MATERIALIZED VIEW', true, t.always, true, t.customer,
-            CASE WHEN with_queries THEN @extschema@._customers_sql(s) END,
             'One row a customer, as of the day in the status table.'),
         (16, 'customers_today', 'VIEW', true, t.always, true, NULL,
-            CASE WHEN with_queries THEN @extschema@._customers_today_sql(s) END,
             'The customers with what changes by itself every day.'),
         (17, 'segments', 'MATERIALIZED VIEW', 'segments' = ANY (s.views) IS NOT FALSE, t.chosen, true,
             t.tenant || '{lifecycle_state,rfm_segment}',
-            CASE WHEN with_queries THEN @extschema@._report_of_all(s, 'segments') END,
             'How many customers and how much revenue, by lifecycle state and RFM segment.' || t.of_tenant),
         (18, 'transitions', 'MATERIALIZED VIEW', 'transitions' = ANY (s.views) IS NOT FALSE, t.chosen, true,
             t.tenant || '{dimension,from_day,to_day,from_value,to_value}',
-            CASE WHEN with_queries THEN @extschema@._report_of_all(s, 'transitions') END,
             'Who moved from which lifecycle state, RFM segment and VIP tier to which in each of the last twelve months '
             'that are over, one dimension beside the other.' || t.of_tenant),
         (19, 'movement', 'MATERIALIZED VIEW', 'movement' = ANY (s.views) IS NOT FALSE, t.chosen, true,
             t.tenant || '{from_day,to_day,from_state,to_state}',
-            CASE WHEN with_queries THEN @extschema@._report_of_all(s, 'movement') END,
             'Who moved from which lifecycle state to which in each of the last twelve months that are over; '
             'who was still a prospect at its end is left out.' || t.of_tenant),
         (20, 'cohorts', 'MATERIALIZED VIEW', 'cohorts' = ANY (s.views) IS NOT FALSE, t.chosen, true,
             t.tenant || '{first_month,months_after}',
-            CASE WHEN with_queries THEN @extschema@._report_of_all(s, 'cohorts') END,
             'What those who first bought in a month did in the year after it, month by month.' || t.of_tenant),
         (21, 'actions', 'MATERIALIZED VIEW', 'actions' = ANY (s.views) IS NOT FALSE, t.chosen, true,
             t.tenant || '{action_rule,action_channel}',
-            CASE WHEN with_queries THEN @extschema@._report_of_all(s, 'actions') END,
             'How many customers wait for which next step, by channel.' || t.of_tenant),
         (22, 'channels', 'MATERIALIZED VIEW', s.contacts IS NOT NULL AND 'channels' = ANY (s.views) IS NOT FALSE,
             t.chosen, true, t.tenant || '{channel}',
-            CASE WHEN with_queries THEN @extschema@._channels_sql(s) END,
             'How many contacts over which channel were answered by a purchase.' || t.of_tenant),
         (23, 'dormant_response', 'MATERIALIZED VIEW',
             s.contacts IS NOT NULL AND 'dormant_response' = ANY (s.views) IS NOT FALSE,
             t.chosen, true, t.tenant || '{dormancy_reason,dormant_year}',
-            CASE WHEN with_queries THEN @extschema@._dormant_response_sql(s) END,
             'In which order dormant customers are expected to answer, by reason and year of dormancy.' || t.of_tenant),
         (24, 'campaigns', 'MATERIALIZED VIEW',
             s.contacts_campaign IS NOT NULL AND 'campaigns' = ANY (s.views) IS NOT FALSE, t.chosen, true,
             t.tenant || '{campaign,test_group,channel,is_interim}',
-            CASE WHEN with_queries AND s.contacts_campaign IS NOT NULL THEN @extschema@._campaigns_sql(s) END,
             'What came of each group of each campaign, beside the holdout; also so far, while windows are open.'
             || t.of_tenant),
         (25, 'kpis', 'MATERIALIZED VIEW',
             coalesce('kpis' = ANY (s.views), num_nonnulls(s.targets, s.costs) > 0), t.chosen, true,
             t.tenant || '{kpi,period}',
-            CASE WHEN with_queries THEN @extschema@._kpis_sql(s) END,
             'KPIs of the month of as_of and the twelve before it, beside their targets.' || t.of_tenant),
         (26, 'attributes', 'MATERIALIZED VIEW',
             t.has_attributes AND 'attributes' = ANY (s.views) IS NOT FALSE, t.by_attribute, true,
             t.tenant || '{attribute,value}',
-            CASE WHEN with_queries AND t.has_attributes THEN @extschema@._attributes_sql(s) END,
             'Which customers come back: second purchase and revenue by each attribute.' || t.of_tenant),
         (27, 'segments_by', 'MATERIALIZED VIEW',
             t.has_attributes AND 'segments_by' = ANY (s.views) IS NOT FALSE, t.by_attribute, true,
             t.tenant || '{attribute,value,lifecycle_state,rfm_segment}',
-            CASE WHEN with_queries AND t.has_attributes THEN @extschema@._report_of_all(s, 'segments_by') END,
             'The segments by each attribute; shares are within its value.' || t.of_tenant),
         (28, 'movement_by', 'MATERIALIZED VIEW',
             t.has_attributes AND 'movement_by' = ANY (s.views) IS NOT FALSE, t.by_attribute, true,
             t.tenant || '{attribute,value,from_day,to_day,from_state,to_state}',
-            CASE WHEN with_queries AND t.has_attributes THEN @extschema@._report_of_all(s, 'movement_by') END,
             'The movement by each attribute.' || t.of_tenant),
         (29, 'cohorts_by', 'MATERIALIZED VIEW',
             t.has_attributes AND 'cohorts_by' = ANY (s.views) IS NOT FALSE, t.by_attribute, true,
             t.tenant || '{attribute,value,first_month,months_after}',
-            CASE WHEN with_queries AND t.has_attributes THEN @extschema@._report_of_all(s, 'cohorts_by') END,
             'The cohorts by each attribute.' || t.of_tenant),
         (30, 'models', 'TABLE', s.model IS NOT NULL, 'model => ' || quote_literal(s.model), false,
-            '{valid_from,asked}', NULL,
+            '{valid_from,asked}',
             'Each model that was fitted, with its day; one that was refused was not in force.'),
         (31, 'predictions', 'VIEW', s.model IS NOT NULL, 'model => ' || quote_literal(s.model), true, NULL,
-            CASE WHEN with_queries AND s.model IS NOT NULL THEN @extschema@._predictions_sql(s) END,
             'What the model in force expects of each customer who has bought, as of the day in the status table.'),
         (32, 'forecast', 'MATERIALIZED VIEW', s.model IS NOT NULL AND 'forecast' = ANY (s.views) IS NOT FALSE,
             t.chosen, true, t.tenant || '{lifecycle_state}',
-            CASE WHEN with_queries AND s.model IS NOT NULL THEN @extschema@._forecast_sql(s) END,
             'What is expected of all customers in the next 90 days, by lifecycle state and together.' || t.of_tenant)
-    ) AS r (place, suffix, kind, is_asked_for, reason, is_readable, keys, query, comment)
+    ) AS r (place, suffix, kind, is_asked_for, reason, is_readable, keys, comment);
+END
 $relations$;
-COMMENT ON FUNCTION _relations(segmentation_settings, boolean) IS
+COMMENT ON FUNCTION _relations(segmentation_settings) IS
     'Part of segmentations: the relations that one can have, and which of them its settings ask for.';
+
+-- The SELECT that fills or defines NAME_suffix; NULL where there is none. It takes the shop's tables to be there. With
+-- `among`, a SELECT of keys, a table by customer has the rows of these customers.
+CREATE FUNCTION _query(s segmentation_settings, suffix text, among text DEFAULT NULL) RETURNS text
+LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp
+AS $query$
+BEGIN
+    RETURN CASE suffix
+        WHEN 'histories' THEN @extschema@._histories_sql(s, among)
+        WHEN 'first_orders' THEN @extschema@._first_orders_sql(s, among)
+        WHEN 'engagement' THEN @extschema@._engagement_sql(s, among)
+        WHEN 'contacts' THEN @extschema@._contacts_sql(s, among)
+        WHEN 'memberships' THEN @extschema@._memberships_sql(s, among)
+        WHEN 'profiles' THEN @extschema@._profiles_sql(s, among)
+        WHEN 'campaign_members' THEN @extschema@._campaign_members_sql(s)
+        WHEN 'targets' THEN @extschema@._targets_sql(s)
+        WHEN 'costs' THEN @extschema@._costs_sql(s)
+        WHEN 'facts' THEN @extschema@._facts_sql(s)
+        WHEN 'customers' THEN @extschema@._customers_sql(s)
+        WHEN 'customers_today' THEN @extschema@._customers_today_sql(s)
+        WHEN 'channels' THEN @extschema@._channels_sql(s)
+        WHEN 'dormant_response' THEN @extschema@._dormant_response_sql(s)
+        WHEN 'campaigns' THEN @extschema@._campaigns_sql(s)
+        WHEN 'kpis' THEN @extschema@._kpis_sql(s)
+        WHEN 'attributes' THEN @extschema@._attributes_sql(s)
+        WHEN 'predictions' THEN @extschema@._predictions_sql(s)
+        WHEN 'forecast' THEN @extschema@._forecast_sql(s)
+        ELSE @extschema@._report_of_all(s, suffix) END;
+END
+$query$;
+COMMENT ON FUNCTION _query(segmentation_settings, text, text) IS
+    'Part of segmentations: the SELECT that fills or defines one of its relations.';
 
 -- The comment on a column of NAME_suffix in the language of the segmentation.
 CREATE FUNCTION _column_comment(s segmentation_settings, suffix text, name text) RETURNS text
@@ -6860,6 +6876,7 @@ LANGUAGE plpgsql VOLATILE SET search_path = pg_catalog, pg_temp
 AS $lock_own$
 DECLARE
     s @extschema@.segmentation_settings;
+    relation text;
     objection text;
 BEGIN
     IF pg_is_in_recovery() OR current_setting('transaction_read_only')::boolean THEN
@@ -6875,8 +6892,11 @@ BEGIN
             USING ERRCODE = 'lock_not_available', HINT = 'Wait for it (wait => true), or try again later.';
     END;
     -- A relation that is locked cannot be replaced by another one until the transaction ends.
-    PERFORM @extschema@._lock_and_check(s, r.suffix, 'ACCESS SHARE MODE') FROM @extschema@._relations(s) AS r
-    WHERE r.kind = 'TABLE' AND r.is_wanted AND to_regclass(@extschema@._relation(s, r.suffix)) IS NOT NULL;
+    FOR relation IN SELECT r.name FROM (SELECT t.*, @extschema@._relation(s, t.suffix) AS name
+                                        FROM @extschema@._relations(s) AS t) AS r
+                    WHERE r.kind = 'TABLE' AND r.is_wanted AND to_regclass(r.name) IS NOT NULL LOOP
+        EXECUTE format('LOCK TABLE ONLY %s IN ACCESS SHARE MODE', relation);
+    END LOOP;
     objection := @extschema@._objection(
         s, ARRAY(SELECT r.suffix FROM @extschema@._relations(s) AS r WHERE r.is_wanted));
     IF objection IS NOT NULL THEN
@@ -7265,8 +7285,11 @@ COMMENT ON FUNCTION _sources_of_customers(segmentation_settings) IS
 
 -- Their tables, with partitions and children.
 CREATE FUNCTION _source_tables(s segmentation_settings) RETURNS TABLE (source text, root regclass, relation regclass)
-LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp
+LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp
+SET plan_cache_mode = force_generic_plan -- to plan it takes longer than to run it
 AS $tables$
+BEGIN
+    RETURN QUERY
     WITH RECURSIVE tree AS (
         SELECT t.source, @extschema@._source_table(s, t.source)::oid AS root,
                @extschema@._source_table(s, t.source)::oid AS relation
@@ -7274,7 +7297,8 @@ AS $tables$
         UNION
         SELECT t.source, t.root, i.inhrelid FROM tree AS t JOIN pg_inherits AS i ON i.inhparent = t.relation
     )
-    SELECT t.source, t.root::regclass, t.relation::regclass FROM tree AS t ORDER BY t.source, t.relation
+    SELECT t.source, t.root::regclass, t.relation::regclass FROM tree AS t ORDER BY t.source, t.relation;
+END
 $tables$;
 COMMENT ON FUNCTION _source_tables(segmentation_settings) IS
     'Part of segmentations: the shop''s tables whose rows are of customers, with their partitions.';
@@ -7284,14 +7308,18 @@ COMMENT ON FUNCTION _source_tables(segmentation_settings) IS
 CREATE FUNCTION _note_keys(s segmentation_settings, source text) RETURNS TABLE (
     place bigint, name text, type oid, source_name text, source_type oid, collation_name text
 )
-LANGUAGE sql STABLE ROWS 2 SET search_path = pg_catalog, pg_temp
+LANGUAGE plpgsql STABLE ROWS 2 SET search_path = pg_catalog, pg_temp
+SET plan_cache_mode = force_generic_plan -- to plan it takes longer than to run it
 AS $keys$
+BEGIN
+    RETURN QUERY
     SELECT k.place, k.here, @extschema@._base_type(o.atttypid), k.there, t.atttypid,
            nullif(o.attcollation, 0)::regcollation::text
     FROM unnest(@extschema@._source_keys(s, 'orders'), @extschema@._source_keys(s, source))
         WITH ORDINALITY AS k (here, there, place)
     JOIN pg_attribute AS o ON o.attrelid = @extschema@._source_table(s, 'orders') AND o.attname = k.here
-    JOIN pg_attribute AS t ON t.attrelid = @extschema@._source_table(s, source) AND t.attname = k.there
+    JOIN pg_attribute AS t ON t.attrelid = @extschema@._source_table(s, source) AND t.attname = k.there;
+END
 $keys$;
 COMMENT ON FUNCTION _note_keys(segmentation_settings, text) IS
     'Part of segmentations: the key columns of a source, and what they are in the notes.';
@@ -7424,8 +7452,11 @@ COMMENT ON FUNCTION _transition_tables_hinder_attaching() IS
 -- The tables of which some writes fire no trigger of the segmentation, or note no key: orders are read whole then, and
 -- other sources compared with what is stored of them. A cast that can fail would keep the shop from writing.
 CREATE FUNCTION _unseen_writes(s segmentation_settings) RETURNS TABLE (source text, relation regclass, reason text)
-LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp
+LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp
+SET plan_cache_mode = force_generic_plan -- to plan it takes longer than to run it
 AS $unseen$
+BEGIN
+    RETURN QUERY
     WITH tables AS MATERIALIZED (
         SELECT t.*, c.relkind
         FROM @extschema@._source_tables(s) AS t JOIN pg_class AS c ON c.oid = t.relation
@@ -7454,7 +7485,8 @@ AS $unseen$
                 SELECT FROM pg_cast AS c
                 WHERE c.castsource = @extschema@._base_type(k.source_type) AND c.casttarget = k.type
                     AND c.castcontext = 'i' AND c.oid < 16384) -- PostgreSQL's own
-    ) AS w
+    ) AS w;
+END
 $unseen$;
 COMMENT ON FUNCTION _unseen_writes(segmentation_settings) IS
     'Part of segmentations: tables of which triggers do not see every write.';
@@ -7505,8 +7537,11 @@ CREATE FUNCTION _triggers(s segmentation_settings) RETURNS TABLE (
     relation regclass, name text, event text, transition text, arguments text[], is_there boolean, fits boolean,
     sees boolean
 )
-LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp
+LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp
+SET plan_cache_mode = force_generic_plan -- to plan it takes longer than to run it
 AS $triggers$
+BEGIN
+    RETURN QUERY
     SELECT t.relation, n.name, e.event, CASE WHEN t.notes_everybody THEN '' ELSE e.transition END, t.arguments,
            g.oid IS NOT NULL, g.arguments = t.arguments,
            coalesce(g.tgenabled IN ('O', 'A') AND g.arguments = t.arguments, false)
@@ -7534,7 +7569,8 @@ AS $triggers$
         FROM pg_trigger AS g
         WHERE g.tgrelid = t.relation AND g.tgname = n.name
             AND g.tgfoid = to_regprocedure(@extschema@._trigger_function(s))
-    ) AS g ON true
+    ) AS g ON true;
+END
 $triggers$;
 COMMENT ON FUNCTION _triggers(segmentation_settings) IS
     'Part of segmentations: the triggers that note changes, and which of them are there and see.';
@@ -8023,24 +8059,6 @@ $source$;
 COMMENT ON FUNCTION _source_of_table(text) IS
     'Part of segmentations: the source that one of its tables by customer stands on.';
 
--- The SELECT that fills a table, of some customers or of all. Of the tables that are not by customer it is the whole.
-CREATE FUNCTION _stored_sql(s segmentation_settings, suffix text, among text, query text) RETURNS text
-LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp
-AS $stored$
-BEGIN
-    RETURN CASE WHEN among IS NULL THEN query ELSE CASE suffix
-        WHEN 'histories' THEN @extschema@._histories_sql(s, among)
-        WHEN 'first_orders' THEN @extschema@._first_orders_sql(s, among)
-        WHEN 'engagement' THEN @extschema@._engagement_sql(s, among)
-        WHEN 'contacts' THEN @extschema@._contacts_sql(s, among)
-        WHEN 'memberships' THEN @extschema@._memberships_sql(s, among)
-        WHEN 'profiles' THEN @extschema@._profiles_sql(s, among)
-        ELSE query END END;
-END
-$stored$;
-COMMENT ON FUNCTION _stored_sql(segmentation_settings, text, text, text) IS
-    'Part of segmentations: the SELECT that fills one of its tables, of some customers or of all.';
-
 -- Notes the customers whose rows of a table are not what the query returns, where no trigger notes them.
 CREATE FUNCTION _note_differences(s segmentation_settings, suffix text, query text) RETURNS void
 LANGUAGE plpgsql VOLATILE SET search_path = pg_catalog, pg_temp
@@ -8074,20 +8092,19 @@ $due$;
 COMMENT ON FUNCTION _note_due(segmentation_settings, date) IS
     'Part of segmentations: notes the customers who change by a day though nothing happened.';
 
--- Whether few customers are noted, and not so many that everybody is evaluated for less.
-CREATE FUNCTION _few_are_noted(s segmentation_settings, customers bigint) RETURNS boolean
+CREATE FUNCTION _customers_noted(s segmentation_settings) RETURNS bigint
 LANGUAGE plpgsql VOLATILE SET search_path = pg_catalog, pg_temp
-AS $few$
+AS $number$
 DECLARE
     noted bigint;
 BEGIN
     EXECUTE format('SELECT count(*) FROM (SELECT DISTINCT %s FROM %s WHERE taken IS NOT NULL) AS n',
                    @extschema@._key_list(s), @extschema@._relation(s, 'noted')) INTO noted;
-    RETURN noted <= @extschema@._few(customers);
+    RETURN noted;
 END
-$few$;
-COMMENT ON FUNCTION _few_are_noted(segmentation_settings, bigint) IS
-    'Part of segmentations: whether so few customers are noted that they alone are evaluated.';
+$number$;
+COMMENT ON FUNCTION _customers_noted(segmentation_settings) IS
+    'Part of segmentations: how many customers the refresh that is running evaluates.';
 
 -- Brings the stored tables up to date: those of the sources that are read whole, and of the others the rows of the
 -- customers noted. Returns how many rows were written, and how many of them are histories.
@@ -8103,11 +8120,13 @@ DECLARE
     customers text; -- those whose rows of the table are compared
 BEGIN
     written := 0;
-    FOR part IN SELECT * FROM @extschema@._relations(s, true) AS r
-                WHERE r.is_wanted AND r.kind = 'TABLE' AND r.query IS NOT NULL ORDER BY r.place LOOP
+    FOR part IN SELECT * FROM @extschema@._relations(s) AS r
+                WHERE r.is_wanted AND r.kind = 'TABLE'
+                    AND r.suffix NOT IN ('settings', 'policies', 'status', 'noted', 'models')
+                ORDER BY r.place LOOP
         customers := @extschema@._noted_of(s, @extschema@._source_of_table(part.suffix), read_whole);
         rows := @extschema@._write_differences(
-            s, part.suffix, part.keys, @extschema@._stored_sql(s, part.suffix, customers, part.query), customers);
+            s, part.suffix, part.keys, @extschema@._query(s, part.suffix, customers), customers);
         PERFORM @extschema@._report(
             s, part.suffix || CASE WHEN customers IS NULL THEN '' ELSE ' of noted customers' END, rows, since);
         written := written + rows;
@@ -8213,11 +8232,12 @@ $only$;
 COMMENT ON FUNCTION _only_noted_change(segmentation_settings, date) IS
     'Part of segmentations: whether a refresh can leave the rows of customers who are not noted.';
 
--- What the noted customers contribute to each report that can be kept by difference.
-CREATE FUNCTION _parts_of_reports(s segmentation_settings) RETURNS jsonb
+-- What the noted customers, if there are any, contribute to each report that can be kept by difference.
+CREATE FUNCTION _parts_of_reports(s segmentation_settings, are_any boolean) RETURNS jsonb
 LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp
 AS $parts$
-    SELECT coalesce(jsonb_object_agg(r.suffix, @extschema@._noted_parts(s, r.suffix)), '{}')
+    SELECT coalesce(jsonb_object_agg(r.suffix, CASE WHEN are_any THEN @extschema@._noted_parts(s, r.suffix)
+                                                    ELSE '[]' END), '{}')
     FROM @extschema@._relations(s) AS r
     JOIN @extschema@._sums() AS m ON m.suffix = r.suffix
     JOIN pg_class AS c ON c.oid = @extschema@._relation(s, r.suffix)::regclass AND c.relispopulated
@@ -8225,7 +8245,7 @@ AS $parts$
         -- It is a part of another one then.
         AND NOT (r.suffix = 'movement' AND 'transitions' = ANY (s.views) IS NOT FALSE)
 $parts$;
-COMMENT ON FUNCTION _parts_of_reports(segmentation_settings) IS
+COMMENT ON FUNCTION _parts_of_reports(segmentation_settings, boolean) IS
     'Part of segmentations: what the noted customers contribute to the reports that are kept by difference.';
 
 -- Brings the tables and views up to date. Everything happens in the caller's transaction: a step that fails leaves the
@@ -8241,7 +8261,7 @@ DECLARE
     read_whole text[] := @extschema@._sources_of_customers(s); -- of the other sources only who is noted
     all_orders boolean;
     currency text;
-    other record;
+    noted bigint;
     parts jsonb; -- what the noted customers contributed to the reports; NULL: everybody is evaluated
     tables record;
     are_stale boolean;
@@ -8267,14 +8287,14 @@ BEGIN
     PERFORM @extschema@._refuse_unknown_words(s, read_whole);
     PERFORM @extschema@._refuse_double_targets(s);
     IF NOT all_orders AND NOT learn AND @extschema@._only_noted_change(s, day) THEN
-        FOR other IN SELECT r.suffix, r.query FROM @extschema@._relations(s, true) AS r
-                     WHERE r.is_wanted AND @extschema@._source_of_table(r.suffix) = ANY (read_whole) LOOP
-            PERFORM @extschema@._note_differences(s, other.suffix, other.query);
-        END LOOP;
+        PERFORM @extschema@._note_differences(s, r.suffix, @extschema@._query(s, r.suffix, NULL::text))
+        FROM @extschema@._relations(s) AS r
+        WHERE r.is_wanted AND @extschema@._source_of_table(r.suffix) = ANY (read_whole);
         read_whole := '{}';
         PERFORM @extschema@._note_due(s, day);
-        IF @extschema@._few_are_noted(s, before.customers) THEN
-            parts := @extschema@._parts_of_reports(s);
+        noted := @extschema@._customers_noted(s);
+        IF noted <= @extschema@._few(before.customers) THEN
+            parts := @extschema@._parts_of_reports(s, noted > 0);
         END IF;
     END IF;
     tables := @extschema@._refresh_tables(s, read_whole);
@@ -9279,7 +9299,7 @@ BEGIN
     PERFORM @extschema@._refuse_unknown_words(s, @extschema@._sources_of_customers(s));
     PERFORM @extschema@._refuse_double_targets(s);
     PERFORM @extschema@._create_models(s);
-    FOR part IN SELECT * FROM @extschema@._relations(s, true) AS r
+    FOR part IN SELECT * FROM @extschema@._relations(s) AS r
                 WHERE r.is_wanted AND r.suffix NOT IN ('settings', 'policies', 'models', 'noted')
                 ORDER BY r.place LOOP
         IF part.suffix = 'status' THEN
@@ -9288,9 +9308,11 @@ BEGIN
             PERFORM @extschema@._set_model(s, @extschema@._today(s, NULL::date));
             EXECUTE 'ANALYZE ' || status; -- one row: without statistics it is taken for hundreds
         ELSIF part.kind = 'TABLE' THEN
-            PERFORM @extschema@._create_table(s, part.suffix, part.keys, part.query);
+            PERFORM @extschema@._create_table(
+                s, part.suffix, part.keys, @extschema@._query(s, part.suffix, NULL::text));
         ELSE
-            PERFORM @extschema@._create_view(s, part.suffix, part.kind, part.keys, part.query);
+            PERFORM @extschema@._create_view(
+                s, part.suffix, part.kind, part.keys, @extschema@._query(s, part.suffix, NULL::text));
         END IF;
     END LOOP;
     EXECUTE format('UPDATE %s SET refreshed_at = $1, seconds = $2, customers = (SELECT count(*) FROM %s)', status,
@@ -9687,9 +9709,10 @@ BEGIN
                (SELECT string_agg(quote_ident(k.name), ', ' ORDER BY k.place)
                 FROM unnest(r.keys) WITH ORDINALITY AS k (name, place)),
                q.query, @extschema@._relations_read(s, q.query)
-        FROM @extschema@._relations(s, true) AS r
+        FROM @extschema@._relations(s) AS r
         CROSS JOIN LATERAL (
-            SELECT CASE r.suffix WHEN 'status' THEN @extschema@._status_sql(s) ELSE r.query END AS query
+            SELECT CASE r.suffix WHEN 'status' THEN @extschema@._status_sql(s)
+                        ELSE @extschema@._query(s, r.suffix, NULL::text) END AS query
         ) AS q
         WHERE r.is_wanted AND q.query IS NOT NULL ORDER BY r.place;
 END

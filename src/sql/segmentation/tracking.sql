@@ -15,8 +15,11 @@ COMMENT ON FUNCTION _sources_of_customers(segmentation_settings) IS
 
 -- Their tables, with partitions and children.
 CREATE FUNCTION _source_tables(s segmentation_settings) RETURNS TABLE (source text, root regclass, relation regclass)
-LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp
+LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp
+SET plan_cache_mode = force_generic_plan -- to plan it takes longer than to run it
 AS $tables$
+BEGIN
+    RETURN QUERY
     WITH RECURSIVE tree AS (
         SELECT t.source, @extschema@._source_table(s, t.source)::oid AS root,
                @extschema@._source_table(s, t.source)::oid AS relation
@@ -24,7 +27,8 @@ AS $tables$
         UNION
         SELECT t.source, t.root, i.inhrelid FROM tree AS t JOIN pg_inherits AS i ON i.inhparent = t.relation
     )
-    SELECT t.source, t.root::regclass, t.relation::regclass FROM tree AS t ORDER BY t.source, t.relation
+    SELECT t.source, t.root::regclass, t.relation::regclass FROM tree AS t ORDER BY t.source, t.relation;
+END
 $tables$;
 COMMENT ON FUNCTION _source_tables(segmentation_settings) IS
     'Part of segmentations: the shop''s tables whose rows are of customers, with their partitions.';
@@ -34,14 +38,18 @@ COMMENT ON FUNCTION _source_tables(segmentation_settings) IS
 CREATE FUNCTION _note_keys(s segmentation_settings, source text) RETURNS TABLE (
     place bigint, name text, type oid, source_name text, source_type oid, collation_name text
 )
-LANGUAGE sql STABLE ROWS 2 SET search_path = pg_catalog, pg_temp
+LANGUAGE plpgsql STABLE ROWS 2 SET search_path = pg_catalog, pg_temp
+SET plan_cache_mode = force_generic_plan -- to plan it takes longer than to run it
 AS $keys$
+BEGIN
+    RETURN QUERY
     SELECT k.place, k.here, @extschema@._base_type(o.atttypid), k.there, t.atttypid,
            nullif(o.attcollation, 0)::regcollation::text
     FROM unnest(@extschema@._source_keys(s, 'orders'), @extschema@._source_keys(s, source))
         WITH ORDINALITY AS k (here, there, place)
     JOIN pg_attribute AS o ON o.attrelid = @extschema@._source_table(s, 'orders') AND o.attname = k.here
-    JOIN pg_attribute AS t ON t.attrelid = @extschema@._source_table(s, source) AND t.attname = k.there
+    JOIN pg_attribute AS t ON t.attrelid = @extschema@._source_table(s, source) AND t.attname = k.there;
+END
 $keys$;
 COMMENT ON FUNCTION _note_keys(segmentation_settings, text) IS
     'Part of segmentations: the key columns of a source, and what they are in the notes.';
@@ -174,8 +182,11 @@ COMMENT ON FUNCTION _transition_tables_hinder_attaching() IS
 -- The tables of which some writes fire no trigger of the segmentation, or note no key: orders are read whole then, and
 -- other sources compared with what is stored of them. A cast that can fail would keep the shop from writing.
 CREATE FUNCTION _unseen_writes(s segmentation_settings) RETURNS TABLE (source text, relation regclass, reason text)
-LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp
+LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp
+SET plan_cache_mode = force_generic_plan -- to plan it takes longer than to run it
 AS $unseen$
+BEGIN
+    RETURN QUERY
     WITH tables AS MATERIALIZED (
         SELECT t.*, c.relkind
         FROM @extschema@._source_tables(s) AS t JOIN pg_class AS c ON c.oid = t.relation
@@ -204,7 +215,8 @@ AS $unseen$
                 SELECT FROM pg_cast AS c
                 WHERE c.castsource = @extschema@._base_type(k.source_type) AND c.casttarget = k.type
                     AND c.castcontext = 'i' AND c.oid < 16384) -- PostgreSQL's own
-    ) AS w
+    ) AS w;
+END
 $unseen$;
 COMMENT ON FUNCTION _unseen_writes(segmentation_settings) IS
     'Part of segmentations: tables of which triggers do not see every write.';
@@ -255,8 +267,11 @@ CREATE FUNCTION _triggers(s segmentation_settings) RETURNS TABLE (
     relation regclass, name text, event text, transition text, arguments text[], is_there boolean, fits boolean,
     sees boolean
 )
-LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp
+LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp
+SET plan_cache_mode = force_generic_plan -- to plan it takes longer than to run it
 AS $triggers$
+BEGIN
+    RETURN QUERY
     SELECT t.relation, n.name, e.event, CASE WHEN t.notes_everybody THEN '' ELSE e.transition END, t.arguments,
            g.oid IS NOT NULL, g.arguments = t.arguments,
            coalesce(g.tgenabled IN ('O', 'A') AND g.arguments = t.arguments, false)
@@ -284,7 +299,8 @@ AS $triggers$
         FROM pg_trigger AS g
         WHERE g.tgrelid = t.relation AND g.tgname = n.name
             AND g.tgfoid = to_regprocedure(@extschema@._trigger_function(s))
-    ) AS g ON true
+    ) AS g ON true;
+END
 $triggers$;
 COMMENT ON FUNCTION _triggers(segmentation_settings) IS
     'Part of segmentations: the triggers that note changes, and which of them are there and see.';
