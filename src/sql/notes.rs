@@ -59,10 +59,16 @@ fn note_customer(fcinfo: pg_sys::FunctionCallInfo) -> Option<RawDatum> {
         };
         let slot = pg_sys::table_slot_create(notes.as_ptr(), std::ptr::null_mut());
         let keys = (*fcinfo).nargs as usize - 1;
-        for column in 0..(*(*slot).tts_tupleDescriptor).natts as usize {
-            let key = (column < keys).then(|| argument(fcinfo, column + 1)).flatten();
-            (*slot).tts_values.add(column).write(key.unwrap_or(pg_sys::Datum::null()));
-            (*slot).tts_isnull.add(column).write(key.is_none());
+        let columns = (*(*slot).tts_tupleDescriptor).natts as usize;
+        let noted_at = pg_sys::Datum::from(pg_sys::GetCurrentTransactionStartTimestamp());
+        for column in 0..columns {
+            let value = match column {
+                column if column < keys => argument(fcinfo, column + 1),
+                column if column == columns - 1 => Some(noted_at),
+                _ => None,
+            };
+            (*slot).tts_values.add(column).write(value.unwrap_or(pg_sys::Datum::null()));
+            (*slot).tts_isnull.add(column).write(value.is_none());
         }
         pg_sys::ExecStoreVirtualTuple(slot);
         pg_sys::simple_table_tuple_insert(notes.as_ptr(), slot);
@@ -71,7 +77,7 @@ fn note_customer(fcinfo: pg_sys::FunctionCallInfo) -> Option<RawDatum> {
     }
 }
 
-/// Whether the table has a column for each key of the call, of the key's type, and one more.
+/// Whether the table has a column for each key of the call, of the key's type, one more, and a last one for the time.
 ///
 /// # Safety
 /// `fcinfo` must be a live call frame of `note_customer`.
@@ -84,10 +90,13 @@ unsafe fn takes(notes: &PgRelation, fcinfo: pg_sys::FunctionCallInfo) -> bool {
             let column = columns.get(key as usize - 1).expect("as many columns as arguments");
             !column.attisdropped && column.atttypid == pg_sys::getBaseType(pg_sys::get_fn_expr_argtype(function, key))
         };
-        arguments == 1
-            || columns.len() as c_int == arguments
-                && !pg_sys::get_fn_expr_variadic(function)
-                && (1..arguments).all(fits)
+        let has_time =
+            |last: &pg_sys::FormData_pg_attribute| !last.attisdropped && last.atttypid == pg_sys::TIMESTAMPTZOID;
+        columns.iter().last().is_some_and(has_time)
+            && (arguments == 1
+                || columns.len() as c_int == arguments + 1
+                    && !pg_sys::get_fn_expr_variadic(function)
+                    && (1..arguments).all(fits))
     }
 }
 

@@ -95,6 +95,10 @@ BEGIN
     -- _lock_own has locked and checked the table.
     EXECUTE format('DELETE FROM %s', @extschema@._relation(s, 'settings'));
     EXECUTE format('INSERT INTO %s SELECT ($1).*', @extschema@._relation(s, 'settings')) USING s;
+    IF old.keep_changes > 0 AND s.keep_changes = 0 THEN
+        PERFORM @extschema@._drop_relations(
+            old, ARRAY(SELECT r.suffix FROM @extschema@._relations(old) AS r WHERE r.suffix <> 'changes'));
+    END IF;
 
     -- Where only settings change that leave the views in their place, readers do not wait.
     IF @extschema@._with_changes(old, leave_views) IS NOT DISTINCT FROM @extschema@._with_changes(s, leave_views)
@@ -106,8 +110,10 @@ BEGIN
         END IF;
         PERFORM @extschema@._grant_readers(s, old.readers);
     ELSE
-        PERFORM @extschema@._drop_relations(old, false);
+        PERFORM @extschema@._hold_customers(old, s);
+        PERFORM @extschema@._drop_relations(old, '{settings,policies,models,noted,changes}'::text[]);
         PERFORM @extschema@._build_or_refresh(s, 'build', NULL::boolean, NULL::date, given ? 'policy');
+        PERFORM @extschema@._write_changes_of_held(old, s);
         PERFORM @extschema@._show_unknown_words(s);
     END IF;
     IF given ?| '{targets,targets_columns,costs,costs_columns}' THEN
@@ -124,7 +130,7 @@ CREATE FUNCTION drop_segmentation(name text) RETURNS text
 LANGUAGE plpgsql VOLATILE SECURITY INVOKER SET search_path = pg_catalog, pg_temp
 AS $drop$
 BEGIN
-    PERFORM @extschema@._drop_relations(@extschema@._lock_own(name), true);
+    PERFORM @extschema@._drop_relations(@extschema@._lock_own(name), '{}'::text[]);
     RETURN name;
 END
 $drop$;

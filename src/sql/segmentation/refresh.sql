@@ -269,8 +269,8 @@ DECLARE
     keys text[] := @extschema@._keys(s);
     written @extschema@.written_rows;
 BEGIN
-    SELECT w.* INTO written FROM @extschema@._write_view_rows(
-        view, @extschema@._changes_sql(view, keys, @extschema@._among_parameters(view, keys)),
+    SELECT w.* INTO written FROM @extschema@._write_customers(
+        s, @extschema@._changes_sql(view, keys, @extschema@._among_parameters(view, keys)),
         format('SELECT DISTINCT %s FROM %s WHERE taken IS NOT NULL', @extschema@._key_list(s),
                @extschema@._relation(s, 'noted'))) AS w;
     RETURN written;
@@ -308,6 +308,8 @@ BEGIN
             more := written.inserted - written.deleted;
         ELSIF parts ? view.suffix THEN
             written := @extschema@._write_report(s, view.suffix, view.keys, parts -> view.suffix);
+        ELSIF view.suffix = 'customers' THEN
+            PERFORM @extschema@._write_customers(s, @extschema@._changes_sql(view.name, view.keys), NULL::text);
         ELSE
             PERFORM @extschema@._refresh_view(view.name, view.keys);
         END IF;
@@ -382,6 +384,7 @@ DECLARE
     parts jsonb; -- what the noted customers contributed to the reports; NULL: everybody is evaluated
     tables record;
     are_stale boolean;
+    last_change bigint;
     more bigint;
     rows bigint;
 BEGIN
@@ -392,6 +395,7 @@ BEGIN
     END IF;
     -- Locked, so that a transaction that does not see what another refresh did is refused here.
     EXECUTE format('SELECT t.* FROM %s AS t FOR UPDATE', status) INTO before;
+    last_change := @extschema@._begin_changes(s);
     IF s.track = 'trigger' THEN
         -- First the notes, then, under a later snapshot, the orders: what is noted is committed by then.
         touched := @extschema@._take_notes(s, rebuild);
@@ -428,6 +432,7 @@ BEGIN
         || ' SET refreshed_at = $1, seconds = $2, rebuilt = $3, histories_written = $4, customers = $5, currency = $6'
         USING clock_timestamp(), round(extract(epoch FROM clock_timestamp() - started)::numeric, 3), touched IS NULL,
               tables.histories, rows, currency;
+    PERFORM @extschema@._end_changes(s, last_change);
     IF s.track = 'trigger' THEN
         PERFORM @extschema@._keep_tracking(s);
     END IF;

@@ -156,7 +156,9 @@ AS $relations$
         (32, 'forecast', 'MATERIALIZED VIEW', s.model IS NOT NULL AND 'forecast' = ANY (s.views) IS NOT FALSE,
             t.chosen, true, t.tenant || '{lifecycle_state}',
             CASE WHEN with_queries AND s.model IS NOT NULL THEN @extschema@._forecast_sql(s) END,
-            'What is expected of all customers in the next 90 days, by lifecycle state and together.' || t.of_tenant)
+            'What is expected of all customers in the next 90 days, by lifecycle state and together.' || t.of_tenant),
+        (33, 'changes', 'TABLE', s.keep_changes > 0, 'keep_changes => ' || s.keep_changes, true, '{change_id}', NULL,
+            'Who changed: one row a customer and thing that is another since a refresh.')
     ) AS r (place, suffix, kind, is_asked_for, reason, is_readable, keys, query, comment)
 $relations$;
 COMMENT ON FUNCTION _relations(segmentation_settings, boolean) IS

@@ -32,8 +32,10 @@ DECLARE
         WHERE a.attrelid = histories::regclass AND a.attname = ANY (@extschema@._keys(s)));
 BEGIN
     -- taken: whether the refresh that is running reads the orders of this customer, or only evaluates her; NULL: the
-    -- note waits for the next one.
-    EXECUTE format('CREATE TABLE %s AS SELECT %s, NULL::boolean AS taken FROM %s WHERE false', noted, keys, histories);
+    -- note waits for the next one. noted_at is the last column, which _note fills.
+    EXECUTE format('CREATE TABLE %s AS SELECT %s, NULL::boolean AS taken, NULL::timestamptz AS noted_at FROM %s'
+                   ' WHERE false', noted, keys, histories);
+    EXECUTE format('ALTER TABLE %s ALTER noted_at SET DEFAULT now()', noted);
     -- It has no key: without this a publication of all tables would let nobody take notes.
     EXECUTE format('ALTER TABLE %s REPLICA IDENTITY FULL', noted);
 END
