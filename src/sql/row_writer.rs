@@ -5,6 +5,9 @@ use std::ptr::null_mut;
 
 use pgrx::{PgRelation, pg_sys};
 
+use super::error::raise;
+use crate::error::{Error, ErrorKind};
+
 /// The values of a row and which of them are NULL, one for each column of its relation.
 pub type Row<'a> = (&'a [pg_sys::Datum], &'a [bool]);
 
@@ -41,15 +44,17 @@ impl RowWriter {
         }
     }
 
-    /// The row at a place, live until the next one is fetched.
+    /// The row at a place, live until the next one is fetched; an error where there is none.
     ///
     /// # Safety
-    /// A row of the relation must be there.
+    /// In the transaction it was opened in.
     pub unsafe fn fetch(&self, mut place: pg_sys::ItemPointerData) -> Row<'_> {
-        // SAFETY: the caller promises the row; a slot has as many values as its descriptor has columns.
+        // SAFETY: PostgreSQL looks whether a row is there; a slot has as many values as its descriptor has columns.
         unsafe {
             let any = &raw mut pg_sys::SnapshotAnyData;
-            pg_sys::table_tuple_fetch_row_version(self.relation.as_ptr(), &raw mut place, any, self.old);
+            if !pg_sys::table_tuple_fetch_row_version(self.relation.as_ptr(), &raw mut place, any, self.old) {
+                raise(Error::new(ErrorKind::InvalidParameter, "a row that is not there cannot be changed"));
+            }
             pg_sys::slot_getallattrs(self.old);
             let count = (*(*self.old).tts_tupleDescriptor).natts as usize;
             let values = std::slice::from_raw_parts((*self.old).tts_values, count);
@@ -73,7 +78,7 @@ impl RowWriter {
     /// Puts a row in the place of another.
     ///
     /// # Safety
-    /// As of `insert` and `fetch`.
+    /// As of `insert` and `delete`.
     pub unsafe fn update(&mut self, place: pg_sys::ItemPointerData, new: Row) {
         // SAFETY: the caller promises both.
         unsafe {
@@ -87,7 +92,7 @@ impl RowWriter {
     /// Deletes the row at a place.
     ///
     /// # Safety
-    /// As of `fetch`.
+    /// A row of the relation must be there.
     pub unsafe fn delete(&mut self, place: pg_sys::ItemPointerData) {
         // SAFETY: the caller promises the row.
         unsafe {

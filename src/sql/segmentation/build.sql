@@ -131,8 +131,8 @@ COMMENT ON FUNCTION _create_view(segmentation_settings, text, text, text[], text
     'Part of segmentations: makes one of its views.';
 
 -- Makes and fills everything but the settings and policies, which outlive a change of settings as models and changes
--- do, and the notes, which come last.
-CREATE FUNCTION _build(s segmentation_settings, learn boolean) RETURNS void
+-- do, and the notes, which come last. Where NAME_customers was there before, what it held is compared.
+CREATE FUNCTION _build(s segmentation_settings, learn boolean, customers_are_held boolean) RETURNS void
 LANGUAGE plpgsql VOLATILE SET search_path = pg_catalog, pg_temp
 AS $build$
 DECLARE
@@ -174,12 +174,15 @@ BEGIN
     END IF;
     PERFORM @extschema@._comment_relations(s);
     PERFORM @extschema@._grant_readers(s, '{}'::text[]);
+    IF customers_are_held THEN
+        PERFORM @extschema@._write_changes_of_held(s);
+    END IF;
     IF s.track = 'trigger' THEN
         PERFORM @extschema@._keep_tracking(s);
     END IF;
 END
 $build$;
-COMMENT ON FUNCTION _build(segmentation_settings, boolean) IS
+COMMENT ON FUNCTION _build(segmentation_settings, boolean, boolean) IS
     'Part of segmentations: makes and fills the tables and views.';
 
 -- Views that read relations of a segmentation, directly or through other views, and are none of its own: what to do
@@ -330,7 +333,7 @@ BEGIN
         PERFORM @extschema@._refuse_unsafe_schema(s);
         PERFORM @extschema@._refresh(@extschema@._checked_settings(s), rebuild, on_day, learn);
     ELSE
-        PERFORM @extschema@._build(s, learn);
+        PERFORM @extschema@._build(s, learn, what = 'rebuild');
     END IF;
 EXCEPTION WHEN OTHERS THEN
     GET STACKED DIAGNOSTICS

@@ -126,29 +126,31 @@ $end$;
 COMMENT ON FUNCTION _end_changes(segmentation_settings, bigint) IS
     'Part of segmentations: says how many changed on the channel asked for, and deletes old changes.';
 
--- Before NAME_customers is dropped and made anew: keeps of it what NAME_changes tells of. The table lasts until
--- _write_changes_of_held in the same transaction.
-CREATE FUNCTION _hold_customers(old segmentation_settings, s segmentation_settings) RETURNS void
+-- Before NAME_customers is dropped and made anew: keeps of it what NAME_changes tells of, in a table that lasts until
+-- _write_changes_of_held in the same transaction. Returns whether it did.
+CREATE FUNCTION _hold_customers(old segmentation_settings, s segmentation_settings) RETURNS boolean
 LANGUAGE plpgsql VOLATILE SET search_path = pg_catalog, pg_temp
 AS $hold$
 BEGIN
-    IF old.keep_changes > 0 AND s.keep_changes > 0 THEN
-        PERFORM @extschema@._begin_changes(old);
-        -- Building grants to the readers of then what it finds or makes; those of before are not among them any more.
-        PERFORM @extschema@._grant_readers(@extschema@._with_changes(old, '{"readers": null}'), old.readers);
-        EXECUTE format('CREATE UNLOGGED TABLE %s AS SELECT %s, %s FROM %s', @extschema@._relation(s, 'changes_held'),
-                       @extschema@._key_list(old),
-                       (SELECT string_agg(quote_ident(w.name), ', ')
-                        FROM unnest(@extschema@._watched_columns()) AS w (name)),
-                       @extschema@._relation(old, 'customers'));
+    IF NOT (old.keep_changes > 0 AND s.keep_changes > 0) THEN
+        RETURN false;
     END IF;
+    PERFORM @extschema@._begin_changes(old);
+    -- Building grants to the readers of then what it finds or makes; those of before are not among them any more.
+    PERFORM @extschema@._grant_readers(@extschema@._with_changes(old, '{"readers": null}'), old.readers);
+    EXECUTE format('CREATE UNLOGGED TABLE %s AS SELECT %s, %s FROM %s', @extschema@._relation(s, 'changes_held'),
+                   @extschema@._key_list(old),
+                   (SELECT string_agg(quote_ident(w.name), ', ')
+                    FROM unnest(@extschema@._watched_columns()) AS w (name)),
+                   @extschema@._relation(old, 'customers'));
+    RETURN true;
 END
 $hold$;
 COMMENT ON FUNCTION _hold_customers(segmentation_settings, segmentation_settings) IS
     'Part of segmentations: keeps what NAME_changes tells of while NAME_customers is made anew.';
 
--- After NAME_customers was made anew: writes who changed. Where its key is another one, so is the table.
-CREATE FUNCTION _write_changes_of_held(old segmentation_settings, s segmentation_settings) RETURNS void
+-- After NAME_customers was made anew: writes who changed. Where its key is another one, NAME_changes begins anew too.
+CREATE FUNCTION _write_changes_of_held(s segmentation_settings) RETURNS void
 LANGUAGE plpgsql VOLATILE SET search_path = pg_catalog, pg_temp
 AS $held$
 DECLARE
@@ -156,19 +158,20 @@ DECLARE
     held text := @extschema@._relation(s, 'changes_held');
     customers text := @extschema@._relation(s, 'customers');
     last_change bigint;
+    is_same_key boolean := NOT EXISTS (
+        SELECT FROM (SELECT * FROM pg_attribute AS a
+                     WHERE a.attrelid = held::regclass AND a.attnum > 0
+                         AND a.attname <> ALL (@extschema@._watched_columns())) AS h
+        FULL JOIN (SELECT * FROM pg_attribute AS a
+                   WHERE a.attrelid = customers::regclass AND a.attname = ANY (@extschema@._keys(s))) AS c
+            USING (attname, atttypid, atttypmod, attcollation)
+        WHERE h.attnum IS NULL OR c.attnum IS NULL);
 BEGIN
-    IF NOT (old.keep_changes > 0 AND s.keep_changes > 0) THEN
-        RETURN;
-    END IF;
-    IF @extschema@._keys(old) <> @extschema@._keys(s) OR EXISTS (
-        SELECT FROM pg_attribute AS h
-        JOIN pg_attribute AS c ON c.attrelid = customers::regclass AND c.attname = h.attname
-        WHERE h.attrelid = held::regclass AND h.attname = ANY (@extschema@._keys(s))
-            AND (h.atttypid, h.atttypmod, h.attcollation) <> (c.atttypid, c.atttypmod, c.attcollation)) THEN
+    IF NOT is_same_key THEN
         EXECUTE format('DROP TABLE %s', changes);
-        last_change := @extschema@._begin_changes(s);
-    ELSE
-        last_change := @extschema@._begin_changes(s);
+    END IF;
+    last_change := @extschema@._begin_changes(s);
+    IF is_same_key THEN
         EXECUTE format('INSERT INTO %s (changed_at, as_of, %s, what, from_value, to_value) SELECT $1, p.as_of, %s,'
                        ' v.what, v.from_value, v.to_value FROM %s AS h FULL JOIN %s AS c ON %s CROSS JOIN %s AS p',
                        @extschema@._lock_and_check(s, 'changes', 'ROW EXCLUSIVE MODE'), @extschema@._key_list(s),
@@ -185,5 +188,5 @@ BEGIN
     PERFORM @extschema@._end_changes(s, last_change);
 END
 $held$;
-COMMENT ON FUNCTION _write_changes_of_held(segmentation_settings, segmentation_settings) IS
+COMMENT ON FUNCTION _write_changes_of_held(segmentation_settings) IS
     'Part of segmentations: writes who changed where NAME_customers was made anew.';

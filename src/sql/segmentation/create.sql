@@ -81,6 +81,7 @@ DECLARE
     leave_views jsonb := (SELECT jsonb_object_agg(a.argument, NULL::text)
                           FROM @extschema@.segmentation_arguments() AS a WHERE a.leaves_views);
     argument text;
+    customers_are_held boolean;
 BEGIN
     FOREACH argument IN ARRAY coalesce(reset, '{}') LOOP
         IF argument = ANY (resettable) IS NOT TRUE THEN
@@ -110,10 +111,11 @@ BEGIN
         END IF;
         PERFORM @extschema@._grant_readers(s, old.readers);
     ELSE
-        PERFORM @extschema@._hold_customers(old, s);
+        customers_are_held := @extschema@._hold_customers(old, s);
         PERFORM @extschema@._drop_relations(old, '{settings,policies,models,noted,changes}'::text[]);
-        PERFORM @extschema@._build_or_refresh(s, 'build', NULL::boolean, NULL::date, given ? 'policy');
-        PERFORM @extschema@._write_changes_of_held(old, s);
+        PERFORM @extschema@._build_or_refresh(
+            s, CASE WHEN customers_are_held THEN 'rebuild' ELSE 'build' END, NULL::boolean, NULL::date,
+            given ? 'policy');
         PERFORM @extschema@._show_unknown_words(s);
     END IF;
     IF given ?| '{targets,targets_columns,costs,costs_columns}' THEN
