@@ -65,7 +65,8 @@ fn the_feed_replays_whatever_the_refresh_is() {
         last = now;
         batch(
             &mut client,
-            "SELECT refresh_segmentation('shop'); SELECT refresh_segmentation('shop', \"full\" => true)",
+            "SELECT refresh_segmentation('shop', as_of => (SELECT as_of FROM shop_status));
+             SELECT refresh_segmentation('shop', as_of => (SELECT as_of FROM shop_status), \"full\" => true)",
         );
         assert_eq!(told(&mut client), last, "{change}; {call}: nothing has changed since");
     }
