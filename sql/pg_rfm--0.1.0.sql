@@ -32,12 +32,12 @@ CREATE FUNCTION _lock_and_check_notes(notes oid, owner oid) RETURNS boolean
 COMMENT ON FUNCTION _lock_and_check_notes(oid, oid) IS
     'Part of segmentations: locks the table of notes; false where it is not there or not a plain table of the owner, who must be the current user.';
 
-CREATE FUNCTION _note(notes oid, VARIADIC keys "any") RETURNS void
+CREATE FUNCTION _note(notes oid, changed_source text, VARIADIC keys "any") RETURNS void
     AS 'MODULE_PATHNAME', 'note_customer_wrapper' LANGUAGE c VOLATILE;
-CREATE FUNCTION _note(notes oid) RETURNS void
+CREATE FUNCTION _note(notes oid, changed_source text) RETURNS void
     AS 'MODULE_PATHNAME', 'note_customer_wrapper' LANGUAGE c VOLATILE;
-COMMENT ON FUNCTION _note(oid, "any") IS 'Part of segmentations: notes a customer in a table that _lock_and_check_notes has locked.';
-COMMENT ON FUNCTION _note(oid) IS 'Part of segmentations: notes everybody in a table that _lock_and_check_notes holds.';
+COMMENT ON FUNCTION _note(oid, text, "any") IS 'Part of segmentations: notes a customer in a table that _lock_and_check_notes has locked.';
+COMMENT ON FUNCTION _note(oid, text) IS 'Part of segmentations: notes everybody of a source in a table that _lock_and_check_notes holds.';
 /* </end connected objects> */
 
 /* <begin connected objects> */
@@ -3578,8 +3578,8 @@ AS $arguments$
     ('lang', 'text', '''en''', true, false, true, true,
         'The language of labels, titles, comments and findings: en or ja.'),
     ('track', 'text', '''none''', true, false, false, false,
-        'trigger: triggers on the orders note whose orders change, so that a refresh reads only these; none: it reads '
-        'all orders.'),
+        'trigger: triggers on the shop''s tables note whose rows change, so that a refresh reads only these; none: it '
+        'reads everything.'),
     ('keep_changes', 'integer', '400', true, false, true, false,
         'For how many days NAME_changes keeps who changed; 0: there is none.'),
     ('notify', 'text', 'NULL', true, true, true, false,
@@ -3671,9 +3671,9 @@ COMMENT ON FUNCTION _relation(segmentation_settings, text) IS
 
 CREATE FUNCTION _trigger_function(s segmentation_settings) RETURNS text
 LANGUAGE sql IMMUTABLE PARALLEL SAFE SET search_path = pg_catalog, pg_temp
-AS $trigger_function$ SELECT @extschema@._relation(s, 'note_orders') || '()' $trigger_function$;
+AS $trigger_function$ SELECT @extschema@._relation(s, 'note_changes') || '()' $trigger_function$;
 COMMENT ON FUNCTION _trigger_function(segmentation_settings) IS
-    'Part of segmentations: the quoted name of the function that its triggers on the orders call.';
+    'Part of segmentations: the quoted name of the function that its triggers call.';
 
 -- Today by the segmentation's clock, unless a day is fixed.
 CREATE FUNCTION _today(s segmentation_settings, on_day date) RETURNS date
@@ -4163,9 +4163,10 @@ COMMENT ON FUNCTION _consents(segmentation_settings, text) IS
 -- The words of a source that are not known under a policy, after the list has said what it knows, with their counts and
 -- as they are written there; total: how many rows there are. A word that the list has as it is, is one that the shop
 -- means so. Channels of the customers' table are those of consents, which have to be known. Bytes decide, as in a
--- history.
-CREATE FUNCTION _unknown_words(s segmentation_settings, source text, argument text, policy segment_policy)
-    RETURNS TABLE (word text, rows bigint, total bigint, written text[])
+-- history. With `among`, a SELECT of keys, only the rows of these customers.
+CREATE FUNCTION _unknown_words(
+    s segmentation_settings, source text, argument text, policy segment_policy, among text DEFAULT NULL
+) RETURNS TABLE (word text, rows bigint, total bigint, written text[])
 LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp
 AS $unknown$
 DECLARE
@@ -4199,11 +4200,11 @@ FROM (
 ) AS t
 WHERE t.word <> ALL ($1)$sql$,
         means, written, @extschema@._source_table(s, source), joined,
-        coalesce(@extschema@._has_key(s, source, 'r'), 'true'))
+        coalesce(@extschema@._has_key(s, source, 'r'), 'true') || @extschema@._and_among(s, source, 'r', among))
         USING known || meant;
 END
 $unknown$;
-COMMENT ON FUNCTION _unknown_words(segmentation_settings, text, text, segment_policy) IS
+COMMENT ON FUNCTION _unknown_words(segmentation_settings, text, text, segment_policy, text) IS
     'Part of segmentations: the words of a source that are not known, with their counts.';
 
 -- A word of the shop's in a message, with its count and what it may mean. Quoted: it may be a number or have blanks.
@@ -4218,7 +4219,8 @@ COMMENT ON FUNCTION _shown_word(text, bigint, text) IS
 -- unknown words what they may mean, of one that came by the present list as it is written at the source. No row where
 -- all are known.
 CREATE FUNCTION _described_words(
-    s segmentation_settings, source text, argument text, policy segment_policy, are_stated_reasons boolean
+    s segmentation_settings, source text, argument text, policy segment_policy, are_stated_reasons boolean,
+    among text DEFAULT NULL
 ) RETURNS TABLE (rows bigint, share numeric, listed text, list text)
 LANGUAGE plpgsql STABLE ROWS 1 SET search_path = pg_catalog, pg_temp
 AS $described$
@@ -4234,7 +4236,7 @@ BEGIN
             FROM (
                 SELECT k.*, t.is_stated,
                        row_number() OVER (PARTITION BY t.is_stated ORDER BY k.rows DESC, k.word) AS place
-                FROM @extschema@._unknown_words(s, source, argument, policy) AS k
+                FROM @extschema@._unknown_words(s, source, argument, policy, among) AS k
                 CROSS JOIN LATERAL (
                     SELECT argument = 'engagement_kinds' AND starts_with(k.word, 'stated_') AS is_stated
                 ) AS t
@@ -4260,12 +4262,12 @@ BEGIN
         HAVING bool_or(u.is_asked);
 END
 $described$;
-COMMENT ON FUNCTION _described_words(segmentation_settings, text, text, segment_policy, boolean) IS
+COMMENT ON FUNCTION _described_words(segmentation_settings, text, text, segment_policy, boolean, text) IS
     'Part of segmentations: the words of a source that are not known, in one row; none where all are known.';
 
 -- Consents that say neither yes nor no, in one row; no row where all do. Where two words mean one channel, both have to
--- be readable. What the list leaves out is not looked at.
-CREATE FUNCTION _unreadable_consents(s segmentation_settings) RETURNS TABLE (
+-- be readable. What the list leaves out is not looked at. With `among`, a SELECT of keys, only these customers.
+CREATE FUNCTION _unreadable_consents(s segmentation_settings, among text DEFAULT NULL) RETURNS TABLE (
     rows bigint, share numeric, listed text, example text
 )
 LANGUAGE plpgsql STABLE ROWS 1 SET search_path = pg_catalog, pg_temp
@@ -4301,16 +4303,17 @@ GROUP BY t.bad, t.total$sql$,
         (SELECT string_agg(format('c.%I', k.name), ', ' ORDER BY k.place)
          FROM unnest(@extschema@._source_keys(s, 'customers')) WITH ORDINALITY AS k (name, place)
          WHERE k.name IS NOT NULL),
-        s.customers_consents, @extschema@._source_table(s, 'customers'), @extschema@._has_key(s, 'customers', 'c'),
+        s.customers_consents, @extschema@._source_table(s, 'customers'),
+        @extschema@._has_key(s, 'customers', 'c') || @extschema@._and_among(s, 'customers', 'c', among),
         @extschema@._meaning(s.channel_names, 'n.word', 'n.word'));
 END
 $consents$;
-COMMENT ON FUNCTION _unreadable_consents(segmentation_settings) IS
+COMMENT ON FUNCTION _unreadable_consents(segmentation_settings, text) IS
     'Part of segmentations: consents of customers that are neither true nor false, in one row.';
 
 -- Memberships and the channels of consents have to be known, and consents to be readable; all that are not are said at
--- once.
-CREATE FUNCTION _refuse_unknown_words(s segmentation_settings) RETURNS void
+-- once. With the sources of which all rows are read; of another one only the rows of the customers noted are looked at.
+CREATE FUNCTION _refuse_unknown_words(s segmentation_settings, read_whole text[]) RETURNS void
 LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp
 AS $refuse$
 DECLARE
@@ -4326,7 +4329,8 @@ BEGIN
     LOOP
         FOR found IN
             SELECT * FROM @extschema@._described_words(
-                s, list.source, list.argument, NULL::@extschema@.segment_policy, false)
+                s, list.source, list.argument, NULL::@extschema@.segment_policy, false,
+                @extschema@._noted_of(s, list.source, read_whole))
         LOOP
             PERFORM @extschema@._refuse(
                 format('%s has unknown %s: %s', @extschema@._source_table(s, list.source), list.words, found.listed),
@@ -4334,7 +4338,8 @@ BEGIN
                        @extschema@._listed_known_words(list.argument, NULL::@extschema@.segment_policy)));
         END LOOP;
     END LOOP;
-    FOR found IN SELECT * FROM @extschema@._unreadable_consents(s) LOOP
+    FOR found IN SELECT * FROM @extschema@._unreadable_consents(
+        s, @extschema@._noted_of(s, 'customers'::text, read_whole)) LOOP
         PERFORM @extschema@._refuse(
             format('%s has consents that cannot be read: %s; for example of customer %s',
                    @extschema@._source_table(s, 'customers'), found.listed, found.example),
@@ -4343,7 +4348,7 @@ BEGIN
     END LOOP;
 END
 $refuse$;
-COMMENT ON FUNCTION _refuse_unknown_words(segmentation_settings) IS
+COMMENT ON FUNCTION _refuse_unknown_words(segmentation_settings, text[]) IS
     'Part of segmentations: an error where memberships or channels of consents are not known, or consents unreadable.';
 /* </end connected objects> */
 
@@ -4683,7 +4688,8 @@ $profiles$;
 COMMENT ON FUNCTION _profiles_sql(segmentation_settings, text) IS
     'Part of segmentations: the SELECT of memberships, channels, last contacts and attributes, one row a customer.';
 
-CREATE FUNCTION _refuse_double_profiles(s segmentation_settings) RETURNS void
+-- With the sources of which all rows are read; of another one only the rows of the customers noted are looked at.
+CREATE FUNCTION _refuse_double_profiles(s segmentation_settings, read_whole text[]) RETURNS void
 LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp
 AS $double$
 DECLARE
@@ -4697,7 +4703,8 @@ BEGIN
     END IF;
     relation := @extschema@._source_table(s, 'customers');
     rows := format('SELECT %s FROM %s AS c WHERE %s', @extschema@._keys_as_in_orders(s, 'customers', 'c'), relation,
-                   @extschema@._has_key(s, 'customers', 'c'));
+                   @extschema@._has_key(s, 'customers', 'c') || @extschema@._and_among(
+                       s, 'customers', 'c', @extschema@._noted_of(s, 'customers'::text, read_whole)));
     EXECUTE format($sql$SELECT concat_ws(', ', %s) FROM (%s) AS c$sql$, keys, rows)
         || format(' GROUP BY %s HAVING count(*) > 1 LIMIT 1', keys) INTO example;
     IF example IS NOT NULL THEN
@@ -4707,8 +4714,8 @@ BEGIN
     END IF;
 END
 $double$;
-COMMENT ON FUNCTION _refuse_double_profiles(segmentation_settings) IS
-    'Part of segmentations: an error where the customers'' table has two rows of one customer.';
+COMMENT ON FUNCTION _refuse_double_profiles(segmentation_settings, text[]) IS
+    'Part of segmentations: an error where the customers'' table has two rows of one customer, of those noted.';
 /* </end connected objects> */
 
 /* <begin connected objects> */
@@ -4989,8 +4996,8 @@ COMMENT ON FUNCTION _segments_sql(segmentation_settings, boolean, text) IS
 
 -- The last twelve months that are over, each from the end of the one before to its own. Steps of a month keep to the
 -- ends of months only if they start on a 31st. If the first end is no 31st, start at the end of the month before, which
--- is one, and drop that extra month.
-CREATE FUNCTION _moves_sql(s segmentation_settings) RETURNS text
+-- is one, and drop that extra month. With `since`, the end of a month, none of the months before it.
+CREATE FUNCTION _moves_sql(s segmentation_settings, since date) RETURNS text
 LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp
 AS $moves$
     SELECT format(
@@ -5000,7 +5007,7 @@ $sql$(
                 ELSE date_trunc('month', e.from_day::timestamp)::date - 1 END AS stepped_from
     FROM (
         SELECT date_trunc('month', (as_of + 1)::timestamp)::date - 1 AS to_day,
-               (date_trunc('month', (as_of + 1)::timestamp) - interval '12 months')::date - 1 AS from_day
+               %3$s AS from_day
         FROM %1$s
     ) AS e
 ) AS d
@@ -5009,12 +5016,16 @@ CROSS JOIN %2$s AS f
 JOIN LATERAL @extschema@.state_movements(
     f.history, d.stepped_from, d.to_day, interval '1 month', f.policy, f.engagement, f.membership, f.memberships
 ) AS m ON m.from_day >= d.from_day$sql$,
-        @extschema@._relation(s, 'status'), @extschema@._relation(s, 'facts'))
+        @extschema@._relation(s, 'status'), @extschema@._relation(s, 'facts'),
+        format(CASE WHEN since IS NULL THEN '%s' ELSE 'greatest(%s, %L)' END,
+               '(date_trunc(''month'', (as_of + 1)::timestamp) - interval ''12 months'')::date - 1', since))
 $moves$;
-COMMENT ON FUNCTION _moves_sql(segmentation_settings) IS
+COMMENT ON FUNCTION _moves_sql(segmentation_settings, date) IS
     'Part of segmentations: what became of each customer month by month, to select from: m, with the facts f.';
 
-CREATE FUNCTION _movement_sql(s segmentation_settings, by_attribute boolean, noted boolean DEFAULT false) RETURNS text
+CREATE FUNCTION _movement_sql(
+    s segmentation_settings, by_attribute boolean, noted boolean, since date
+) RETURNS text
 LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp
 AS $movement$
     SELECT CASE WHEN 'transitions' = ANY (s.views) IS NOT FALSE AND NOT by_attribute THEN format(
@@ -5032,7 +5043,7 @@ $sql$SELECT %1$sm.from_day, m.to_day,
        trim_scale(sum(m.revenue_after)) AS revenue_after
 FROM %2$s%3$s%8$s
 GROUP BY %1$sm.from_day, m.to_day, m.from_state, m.to_state, p.lang$sql$,
-        @extschema@._dimensions(s, 'f', by_attribute), @extschema@._moves_sql(s),
+        @extschema@._dimensions(s, 'f', by_attribute), @extschema@._moves_sql(s, since),
         @extschema@._each_attribute(s, 'f', 'm.to_day', by_attribute),
         @extschema@._label('lifecycle_state', 'm.from_state'),
         @extschema@._label_order('lifecycle_state', 'm.from_state'),
@@ -5040,13 +5051,13 @@ GROUP BY %1$sm.from_day, m.to_day, m.from_state, m.to_state, p.lang$sql$,
         @extschema@._label_order('lifecycle_state', 'm.to_state'),
         CASE WHEN noted THEN E'\nWHERE ' || @extschema@._is_noted(s, 'f') ELSE '' END) END
 $movement$;
-COMMENT ON FUNCTION _movement_sql(segmentation_settings, boolean, boolean) IS
+COMMENT ON FUNCTION _movement_sql(segmentation_settings, boolean, boolean, date) IS
     'Part of segmentations: the SELECT of who moved between states, month by month, by attribute or of all.';
 
 -- Moves are summed by all that customers are called at once, before they are told apart by dimension: that takes hardly
 -- longer than the states alone. A prospect has no RFM segment: hers is called prospect and comes first, as in
 -- NAME_segments, by the label of the state. The others come in the order of the policy.
-CREATE FUNCTION _transitions_sql(s segmentation_settings, noted boolean DEFAULT false) RETURNS text
+CREATE FUNCTION _transitions_sql(s segmentation_settings, noted boolean, since date) RETURNS text
 LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp
 AS $transitions$
     SELECT format(
@@ -5079,13 +5090,13 @@ LEFT JOIN %6$s AS r ON v.from_list = 'rfm_segment' AND r.segment = v.from_value
 LEFT JOIN %6$s AS t ON v.to_list = 'rfm_segment' AND t.segment = v.to_value
 GROUP BY %1$sv.dimension, g.from_day, g.to_day, v.from_list, v.from_value, v.to_list, v.to_value, p.lang,
          r.sort_order, t.sort_order$sql$,
-        @extschema@._tenant_column(s, 'g'), @extschema@._tenant_column(s, 'f'), @extschema@._moves_sql(s),
+        @extschema@._tenant_column(s, 'g'), @extschema@._tenant_column(s, 'f'), @extschema@._moves_sql(s, since),
         @extschema@._relation(s, 'status'),
         CASE WHEN noted THEN E'\n    WHERE ' || @extschema@._is_noted(s, 'f') ELSE '' END,
         format('(SELECT n.* FROM %s AS p CROSS JOIN LATERAL @extschema@.rfm_segments(p.policy) AS n)',
                @extschema@._relation(s, 'status')))
 $transitions$;
-COMMENT ON FUNCTION _transitions_sql(segmentation_settings, boolean) IS
+COMMENT ON FUNCTION _transitions_sql(segmentation_settings, boolean, date) IS
     'Part of segmentations: the SELECT of who moved between states, RFM segments and VIP tiers, month by month.';
 
 -- A year after the month of the first purchase, month by month; a month that is not over on as_of is left out.
@@ -6313,37 +6324,49 @@ COMMENT ON FUNCTION _forecast_sql(segmentation_settings) IS
 --   suffix      the report is NAME_suffix
 --   sums        what is summed; the first column is the number of customers: without any there is no row
 --   derived     the columns that the report adds
---   is_monthly  whether it is of months that are over, and another one when a month turns
-CREATE FUNCTION _sums() RETURNS TABLE (suffix text, sums text[], derived text[], is_monthly boolean)
+--   month_end   where it is of months that are over: the last day of a row's month, in terms of the parts p
+--   months      of how many months it is; NULL: of all
+CREATE FUNCTION _sums() RETURNS TABLE (suffix text, sums text[], derived text[], month_end text, months integer)
 LANGUAGE sql IMMUTABLE PARALLEL SAFE ROWS 8 SET search_path = pg_catalog, pg_temp
 AS $sums$
-    SELECT r.suffix || b.suffix, r.sums, r.derived, r.is_monthly
+    SELECT r.suffix || b.suffix, r.sums, r.derived, r.month_end, r.months
     FROM (VALUES ('segments', '{customers,orders,revenue,vips}'::text[], '{customer_share,revenue_share}'::text[],
-                  false, true),
-                 ('actions', '{customers,revenue}', '{wait_until}', false, false),
-                 ('transitions', '{customers,revenue_before,revenue_after}', '{}', true, false),
-                 ('movement', '{customers,revenue_before,revenue_after}', '{}', true, true),
-                 ('cohorts', '{customers,active_customers,revenue}', '{active_share}', true, true)
-    ) AS r (suffix, sums, derived, is_monthly, has_attributes)
+                  NULL, NULL::integer, true),
+                 ('actions', '{customers,revenue}', '{wait_until}', NULL, NULL, false),
+                 ('transitions', '{customers,revenue_before,revenue_after}', '{}', 'p.to_day', 12, false),
+                 ('movement', '{customers,revenue_before,revenue_after}', '{}', 'p.to_day', 12, true),
+                 ('cohorts', '{customers,active_customers,revenue}', '{active_share}',
+                  '(p.first_month + make_interval(months => p.months_after + 1))::date - 1', NULL, true)
+    ) AS r (suffix, sums, derived, month_end, months, has_attributes)
     JOIN (VALUES (''), ('_by')) AS b (suffix) ON r.has_attributes OR b.suffix = ''
 $sums$;
 COMMENT ON FUNCTION _sums() IS 'Part of segmentations: the reports that are sums over customers, and their columns.';
 
--- The parts of a report, of all customers or of those noted.
-CREATE FUNCTION _parts_sql(s segmentation_settings, suffix text, noted boolean DEFAULT false) RETURNS text
+-- The last day of the last month that is over on a day.
+CREATE FUNCTION _last_month_end(day date) RETURNS date
+LANGUAGE sql IMMUTABLE PARALLEL SAFE SET search_path = pg_catalog, pg_temp
+AS $end$ SELECT date_trunc('month', (day + 1)::timestamp)::date - 1 $end$;
+COMMENT ON FUNCTION _last_month_end(date) IS
+    'Part of segmentations: the last day of the last month that is over on a day.';
+
+-- The parts of a report, of all customers or of those noted. With `since`, the end of a month, months before it may be
+-- left out.
+CREATE FUNCTION _parts_sql(
+    s segmentation_settings, suffix text, noted boolean DEFAULT false, since date DEFAULT NULL
+) RETURNS text
 LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp
 AS $parts$
     SELECT CASE suffix
         WHEN 'segments' THEN @extschema@._segment_parts_sql(s, false, noted)
         WHEN 'segments_by' THEN @extschema@._segment_parts_sql(s, true, noted)
         WHEN 'actions' THEN @extschema@._action_parts_sql(s, noted)
-        WHEN 'transitions' THEN @extschema@._transitions_sql(s, noted)
-        WHEN 'movement' THEN @extschema@._movement_sql(s, false, noted)
-        WHEN 'movement_by' THEN @extschema@._movement_sql(s, true, noted)
+        WHEN 'transitions' THEN @extschema@._transitions_sql(s, noted, since)
+        WHEN 'movement' THEN @extschema@._movement_sql(s, false, noted, since)
+        WHEN 'movement_by' THEN @extschema@._movement_sql(s, true, noted, since)
         WHEN 'cohorts' THEN @extschema@._cohort_parts_sql(s, false, noted)
         WHEN 'cohorts_by' THEN @extschema@._cohort_parts_sql(s, true, noted) END
 $parts$;
-COMMENT ON FUNCTION _parts_sql(segmentation_settings, text, boolean) IS
+COMMENT ON FUNCTION _parts_sql(segmentation_settings, text, boolean, date) IS
     'Part of segmentations: the SELECT of the sums that a report is made of, of all customers or of those noted.';
 
 CREATE FUNCTION _report_sql(s segmentation_settings, suffix text, parts text) RETURNS text
@@ -6362,7 +6385,9 @@ COMMENT ON FUNCTION _report_sql(segmentation_settings, text, text) IS
 
 CREATE FUNCTION _report_of_all(s segmentation_settings, suffix text) RETURNS text
 LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp
-AS $report$ SELECT @extschema@._report_sql(s, suffix, @extschema@._parts_sql(s, suffix)) $report$;
+AS $report$
+    SELECT @extschema@._report_sql(s, suffix, @extschema@._parts_sql(s, suffix, false, NULL::date))
+$report$;
 COMMENT ON FUNCTION _report_of_all(segmentation_settings, text) IS
     'Part of segmentations: the SELECT of a report that is a sum over customers.';
 
@@ -6373,7 +6398,8 @@ AS $noted$
 DECLARE
     parts jsonb;
 BEGIN
-    EXECUTE format('SELECT jsonb_agg(to_jsonb(p)) FROM (%s) AS p', @extschema@._parts_sql(s, suffix, true)) INTO parts;
+    EXECUTE format('SELECT jsonb_agg(to_jsonb(p)) FROM (%s) AS p', @extschema@._parts_sql(s, suffix, true, NULL::date))
+        INTO parts;
     RETURN coalesce(parts, '[]');
 END
 $noted$;
@@ -6381,8 +6407,11 @@ COMMENT ON FUNCTION _noted_parts(segmentation_settings, text) IS
     'Part of segmentations: what the noted customers contribute to a report.';
 
 -- Writes what the noted customers contribute now in the place of what they contributed before. A sum has one text:
--- both here and in the definition its zeros at the end go.
-CREATE FUNCTION _write_report(s segmentation_settings, suffix text, keys text[], before jsonb) RETURNS written_rows
+-- both here and in the definition its zeros at the end go. Where months ended since the day before, everybody
+-- contributes to these, and months that no longer count go.
+CREATE FUNCTION _write_report(
+    s segmentation_settings, suffix text, keys text[], before jsonb, day_before date, day date
+) RETURNS written_rows
 LANGUAGE plpgsql VOLATILE SET search_path = pg_catalog, pg_temp
 AS $report$
 DECLARE
@@ -6392,6 +6421,10 @@ DECLARE
     sums text;
     signs text;
     totals text;
+    since date := @extschema@._last_month_end(day_before);
+    is_kept text; -- whether the months of what is there still count
+    is_known text; -- whether the month of what the noted customers contribute was over the day before
+    of_all text := ''; -- what everybody contributes in the new months
     parts text;
     written @extschema@.written_rows;
 BEGIN
@@ -6405,25 +6438,35 @@ BEGIN
     INTO grouped, sums, signs, totals
     FROM pg_attribute AS a
     WHERE a.attrelid = view AND a.attnum > 0 AND a.attname <> ALL (report.derived);
+    IF report.month_end IS NOT NULL AND since < @extschema@._last_month_end(day) THEN
+        IF report.months IS NOT NULL THEN
+            is_kept := format('%s >= %L', report.month_end,
+                              (@extschema@._last_month_end(day) + 1 - make_interval(months => report.months))::date);
+        END IF;
+        is_known := format('%s <= %L', report.month_end, since);
+        of_all := format(E'\n    UNION ALL\n    SELECT %s, %s FROM (%s) AS p WHERE NOT (%s)', grouped, sums,
+                         @extschema@._parts_sql(s, suffix, false, since), is_known);
+    END IF;
     parts := format(
 $sql$SELECT %1$s, %2$s
 FROM (
-    SELECT %1$s, %3$s FROM %4$s AS p
+    SELECT %1$s, %3$s FROM %4$s AS p WHERE %9$s
     UNION ALL
-    SELECT %1$s, %5$s FROM jsonb_populate_recordset(NULL::%4$s, %6$L) AS p
+    SELECT %1$s, %5$s FROM jsonb_populate_recordset(NULL::%4$s, %6$L) AS p WHERE %9$s
     UNION ALL
-    SELECT %1$s, %3$s FROM (%7$s) AS p
+    SELECT %1$s, %3$s FROM (%7$s) AS p WHERE %10$s%11$s
 ) AS p
 GROUP BY %1$s
 HAVING sum(p.%8$I) <> 0$sql$,
-        grouped, totals, sums, view, signs, before, @extschema@._parts_sql(s, suffix, true), report.sums[1]);
+        grouped, totals, sums, view, signs, before, @extschema@._parts_sql(s, suffix, true, NULL::date),
+        report.sums[1], coalesce(is_kept, 'true'), coalesce(is_known, 'true'), of_all);
     SELECT w.* INTO written FROM @extschema@._write_view_rows(
         view, @extschema@._changes_sql(view, keys, NULL::text, @extschema@._report_sql(s, suffix, parts)),
         NULL::text) AS w;
     RETURN written;
 END
 $report$;
-COMMENT ON FUNCTION _write_report(segmentation_settings, text, text[], jsonb) IS
+COMMENT ON FUNCTION _write_report(segmentation_settings, text, text[], jsonb, date, date) IS
     'Part of segmentations: brings a report up to date by what the noted customers contributed before and contribute '
     'now.';
 /* </end connected objects> */
@@ -6509,7 +6552,7 @@ AS $relations$
         (12, 'status', 'TABLE', true, t.always, true, '{segmentation}', NULL,
             'The day and policy that the views answer for, and figures of the last refresh: one row.'),
         (13, 'noted', 'TABLE', s.track = 'trigger', 'track => ' || quote_literal(s.track), false, NULL, NULL,
-            'Customers whose orders changed since the last refresh; a row without a key: all of them.'),
+            'Customers whose rows changed since the last refresh; a row without a key: all of them.'),
         (14, 'facts', 'VIEW', true, t.always, true, NULL,
             CASE WHEN with_queries THEN @extschema@._facts_sql(s) END,
             'All that is known of a customer: the arguments of segment_customer and its like. Prospects have no '
@@ -7216,7 +7259,8 @@ BEGIN
                   HINT = format('GRANT TRIGGER ON %s TO %I, or use track => ''none''.', s.orders, current_user);
     ELSIF s.track = 'trigger' THEN
         SELECT min(c.oid::regclass::text) INTO untracked
-        FROM pg_class AS c WHERE c.oid = ANY (@extschema@._order_tables(s)::oid[]) AND c.relkind = 'f';
+        FROM @extschema@._source_tables(s) AS t JOIN pg_class AS c ON c.oid = t.relation
+        WHERE t.source = 'orders' AND c.relkind = 'f';
         PERFORM @extschema@._refuse_tracking_for_superuser(s);
         IF untracked IS NOT NULL THEN
             PERFORM @extschema@._refuse(
@@ -7225,14 +7269,13 @@ BEGIN
         END IF;
         -- The names of the triggers hold the name of the segmentation, and owners or schemas may have one of the same
         -- name each.
-        SELECT min(g.tgfoid::regprocedure::text) INTO other
-        FROM pg_trigger AS g
-        WHERE g.tgrelid = @extschema@._source_table(s, 'orders')
-            AND g.tgname = concat_ws('_', 'pg_rfm', s.name, 'insert')
-            AND g.tgfoid IS DISTINCT FROM to_regprocedure(@extschema@._trigger_function(s))::oid;
+        SELECT min(format('%s is tracked for another segmentation of this name already, by %s', t.relation,
+                          g.tgfoid::regprocedure)) INTO other
+        FROM @extschema@._triggers(s) AS t JOIN pg_trigger AS g ON g.tgrelid = t.relation AND g.tgname = t.name
+        WHERE NOT t.is_there;
         IF other IS NOT NULL THEN
             PERFORM @extschema@._refuse(
-                format('%s is tracked for another segmentation of this name already, by %s', s.orders, other),
+                other,
                  'Choose another name, or use track => ''none''.');
         END IF;
     END IF;
@@ -7253,77 +7296,130 @@ COMMENT ON FUNCTION _refuse_early(segmentation_settings) IS
 
 -- segmentation: tracking
 
--- track => 'trigger': triggers on the orders note the customers touched, and do nothing else. Writers never wait for a
--- refresh: the notes have no unique index. A note without a key says: everybody.
+-- track => 'trigger': triggers on the shop's tables note the customers touched, and do nothing else. Writers never wait
+-- for a refresh: the notes have no unique index. A note without a key says: everybody of this table.
 
--- The orders' table with its partitions and children.
-CREATE FUNCTION _order_tables(s segmentation_settings) RETURNS regclass[]
+-- The sources whose rows are of customers.
+CREATE FUNCTION _sources_of_customers(s segmentation_settings) RETURNS text[]
+LANGUAGE sql IMMUTABLE PARALLEL SAFE SET search_path = pg_catalog, pg_temp
+AS $sources$
+    SELECT array_agg(t.source ORDER BY t.source) FROM @extschema@._sources(s) AS t
+    WHERE t.relation IS NOT NULL AND t.source NOT IN ('targets', 'costs')
+$sources$;
+COMMENT ON FUNCTION _sources_of_customers(segmentation_settings) IS
+    'Part of segmentations: the sources whose rows are of customers.';
+
+-- Their tables, with partitions and children.
+CREATE FUNCTION _source_tables(s segmentation_settings) RETURNS TABLE (source text, root regclass, relation regclass)
 LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp
 AS $tables$
     WITH RECURSIVE tree AS (
-        SELECT @extschema@._source_table(s, 'orders')::oid AS relation
+        SELECT t.source, @extschema@._source_table(s, t.source)::oid AS root,
+               @extschema@._source_table(s, t.source)::oid AS relation
+        FROM unnest(@extschema@._sources_of_customers(s)) AS t (source)
         UNION
-        SELECT i.inhrelid FROM tree AS t JOIN pg_inherits AS i ON i.inhparent = t.relation
+        SELECT t.source, t.root, i.inhrelid FROM tree AS t JOIN pg_inherits AS i ON i.inhparent = t.relation
     )
-    SELECT array_agg(t.relation::regclass ORDER BY t.relation) FROM tree AS t
+    SELECT t.source, t.root::regclass, t.relation::regclass FROM tree AS t ORDER BY t.source, t.relation
 $tables$;
-COMMENT ON FUNCTION _order_tables(segmentation_settings) IS
-    'Part of segmentations: the table of orders with its partitions.';
+COMMENT ON FUNCTION _source_tables(segmentation_settings) IS
+    'Part of segmentations: the shop''s tables whose rows are of customers, with their partitions.';
 
--- The table of notes. Its key columns are of base types: a domain may have a default or refuse NULL, and a note without
--- a key has to be without one.
+-- The key columns of a source, of the base types and collations of those of the orders. A domain may have a default or
+-- refuse NULL, and a note without a key has to be without one.
+CREATE FUNCTION _note_keys(s segmentation_settings, source text) RETURNS TABLE (
+    place bigint, name text, type oid, source_name text, source_type oid, collation_name text
+)
+LANGUAGE sql STABLE ROWS 2 SET search_path = pg_catalog, pg_temp
+AS $keys$
+    SELECT k.place, k.here, @extschema@._base_type(o.atttypid), k.there, t.atttypid,
+           nullif(o.attcollation, 0)::regcollation::text
+    FROM unnest(@extschema@._source_keys(s, 'orders'), @extschema@._source_keys(s, source))
+        WITH ORDINALITY AS k (here, there, place)
+    JOIN pg_attribute AS o ON o.attrelid = @extschema@._source_table(s, 'orders') AND o.attname = k.here
+    JOIN pg_attribute AS t ON t.attrelid = @extschema@._source_table(s, source) AND t.attname = k.there
+$keys$;
+COMMENT ON FUNCTION _note_keys(segmentation_settings, text) IS
+    'Part of segmentations: the key columns of a source, and what they are in the notes.';
+
+-- The table of notes: which source changed, and of whom.
 CREATE FUNCTION _create_notes(s segmentation_settings) RETURNS void
 LANGUAGE plpgsql VOLATILE SET search_path = pg_catalog, pg_temp
 AS $notes$
 DECLARE
     noted text := @extschema@._relation(s, 'noted');
     histories text := @extschema@._relation(s, 'histories');
-    keys text := (
-        SELECT string_agg(format('%1$I::%2$s AS %1$I', a.attname, format_type(t.base, -1)), ', ' ORDER BY a.attnum)
-        FROM pg_attribute AS a
-        CROSS JOIN LATERAL (SELECT @extschema@._base_type(a.atttypid) AS base) AS t
-        WHERE a.attrelid = histories::regclass AND a.attname = ANY (@extschema@._keys(s)));
+    keys text := (SELECT string_agg(format('%1$I::%2$s AS %1$I', k.name, format_type(k.type, -1)), ', '
+                                    ORDER BY k.place)
+                  FROM @extschema@._note_keys(s, 'orders') AS k);
 BEGIN
-    -- taken: whether the refresh that is running reads the orders of this customer, or only evaluates her; NULL: the
-    -- note waits for the next one. noted_at is the last column, which _note fills.
-    EXECUTE format('CREATE TABLE %s AS SELECT %s, NULL::boolean AS taken, NULL::timestamptz AS noted_at FROM %s'
-                   ' WHERE false', noted, keys, histories);
+    -- taken: whether the refresh that is running reads the rows of this customer, or only evaluates her; NULL: the note
+    -- waits for the next one. noted_at is the last column, which _note fills.
+    EXECUTE format('CREATE TABLE %s AS SELECT NULL::text AS changed_source, %s, NULL::boolean AS taken, '
+                   'NULL::timestamptz AS noted_at FROM %s WHERE false', noted, keys, histories);
     EXECUTE format('ALTER TABLE %s ALTER noted_at SET DEFAULT now()', noted);
     -- It has no key: without this a publication of all tables would let nobody take notes.
     EXECUTE format('ALTER TABLE %s REPLICA IDENTITY FULL', noted);
 END
 $notes$;
 COMMENT ON FUNCTION _create_notes(segmentation_settings) IS
-    'Part of segmentations: makes the table of customers whose orders changed.';
+    'Part of segmentations: makes the table of customers whose rows changed.';
+
+-- What the trigger function does where rows of one source change: it notes the keys, or everybody where they are not
+-- known. It looks whether the key columns are still what they were before it touches them.
+CREATE FUNCTION _note_statements(s segmentation_settings, source text, notes text) RETURNS text
+LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp
+AS $statements$
+    SELECT format(
+$body$        IF %1$L = ANY (TG_ARGV) THEN
+            IF TG_OP = 'TRUNCATE' OR 'everybody' = ANY (TG_ARGV) OR (
+                SELECT count(*) FROM pg_catalog.pg_attribute AS a
+                WHERE a.attrelid = TG_RELID AND (a.attname, a.atttypid) IN (%2$s)
+            ) <> %3$s THEN
+                PERFORM @extschema@._note(%4$s, %1$L::pg_catalog.text);
+            ELSIF TG_OP = 'INSERT' THEN
+                PERFORM %5$s FROM (SELECT DISTINCT %7$s) AS n;
+            ELSIF TG_OP = 'DELETE' THEN
+                PERFORM %5$s FROM (SELECT DISTINCT %6$s) AS n;
+            ELSE
+                PERFORM %5$s FROM (SELECT %6$s UNION SELECT %7$s) AS n;
+            END IF;
+        END IF;
+$body$,
+        source,
+        -- names and types, as a list of pairs
+        string_agg(format('(%L, pg_catalog.to_regtype(%L)::pg_catalog.oid)', k.source_name,
+                          format_type(k.source_type, NULL)), ', ' ORDER BY k.place),
+        count(*), notes,
+        format('@extschema@._note(%s, %L::pg_catalog.text, %s)', notes, source,
+               string_agg(format('n.%I', k.name), ', ' ORDER BY k.place)),
+        p.keys || ' FROM old_rows AS r WHERE ' || p.has_key, p.keys || ' FROM new_rows AS r WHERE ' || p.has_key)
+    FROM @extschema@._note_keys(s, source) AS k
+    CROSS JOIN (
+        SELECT string_agg(format('r.%I::%s%s AS %I', k.source_name, format_type(k.type, -1),
+                                 ' COLLATE ' || k.collation_name, k.name), ', ' ORDER BY k.place) AS keys,
+               string_agg(format('r.%I IS NOT NULL', k.source_name), ' AND ' ORDER BY k.place) AS has_key
+        FROM @extschema@._note_keys(s, source) AS k
+    ) AS p
+    GROUP BY p.keys, p.has_key
+$statements$;
+COMMENT ON FUNCTION _note_statements(segmentation_settings, text, text) IS
+    'Part of segmentations: what the trigger function does where rows of a source change.';
 
 -- The body of the trigger function. It runs with its owner's rights, because the shop's application needs none on the
 -- tables of the segmentation, and holds nothing but fixed SQL. It knows the notes by their oid and writes them by a
 -- function that checks them after it has locked them: whoever owns the schema could put a table of their own in the
--- place of the name. It looks whether the key columns are still what they were before it touches them. An application
--- must not fail because a column was renamed or a table dropped: then everybody or nobody is noted, and the next
--- refresh reads all orders.
+-- place of the name. An application must not fail because a column was renamed or a table dropped: then everybody or
+-- nobody is noted, and the next refresh reads all rows. The arguments of a trigger are the sources that its table is.
 CREATE FUNCTION _trigger_function_body(s segmentation_settings) RETURNS text
 LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp
 AS $trigger$
 DECLARE
     notes text := format('%L::pg_catalog.oid', to_regclass(@extschema@._relation(s, 'noted'))::oid);
     owner text := format('%L::pg_catalog.oid', quote_ident(current_user)::regrole::oid);
-    keys text := @extschema@._key_list(s);
-    has_key text := (
-        SELECT string_agg(format('%I IS NOT NULL', k.name), ' AND ') FROM unnest(@extschema@._keys(s)) AS k (name));
-    key_columns text := ( -- their names and types, as a list of pairs
-        SELECT string_agg(
-            format('(%L, pg_catalog.to_regtype(%L)::pg_catalog.oid)', a.attname, format_type(a.atttypid, NULL)), ', ')
-        FROM pg_attribute AS a
-        WHERE a.attrelid = @extschema@._source_table(s, 'orders') AND a.attname = ANY (@extschema@._keys(s)));
-    number_of_keys integer := cardinality(@extschema@._keys(s));
-    note_customers text := format('PERFORM @extschema@._note(%s, %s)', notes, keys);
-    old_keys text := format('%s FROM old_orders WHERE %s', keys, has_key);
-    new_keys text := format('%s FROM new_orders WHERE %s', keys, has_key);
 BEGIN
     -- It declares no variables: a key column could be called like one.
-    RETURN
-        format(
+    RETURN format(
 $body$
 BEGIN
     IF pg_catalog.to_regprocedure('@extschema@._lock_and_check_notes(oid, oid)') IS NULL THEN
@@ -7331,25 +7427,13 @@ BEGIN
     ELSIF NOT @extschema@._lock_and_check_notes(%s, %s) THEN
         RAISE WARNING '%%: the notes are not there, or not of its owner: changes of %% are not noted until the next '
             'refresh_segmentation', %L, TG_RELID::pg_catalog.regclass;
-$body$, notes, owner, s.name)
-        || format(
-$body$    ELSIF TG_OP = 'TRUNCATE' OR TG_NARGS > 0 OR (
-        SELECT count(*) FROM pg_catalog.pg_attribute AS a
-        WHERE a.attrelid = TG_RELID AND (a.attname, a.atttypid) IN (%s)
-    ) <> %s THEN
-        PERFORM @extschema@._note(%s);
-$body$, key_columns, number_of_keys, notes)
-        || format(
-$body$    ELSIF TG_OP = 'INSERT' THEN
-        %1$s FROM (SELECT DISTINCT %2$s) AS n;
-    ELSIF TG_OP = 'DELETE' THEN
-        %1$s FROM (SELECT DISTINCT %3$s) AS n;
     ELSE
-        %1$s FROM (SELECT %3$s UNION SELECT %2$s) AS n;
-    END IF;
+%s    END IF;
     RETURN NULL;
 END
-$body$, note_customers, new_keys, old_keys);
+$body$, notes, owner, s.name, (
+        SELECT string_agg(@extschema@._note_statements(s, t.source, notes), '' ORDER BY t.source)
+        FROM unnest(@extschema@._sources_of_customers(s)) AS t (source)));
 END
 $trigger$;
 COMMENT ON FUNCTION _trigger_function_body(segmentation_settings) IS
@@ -7366,7 +7450,7 @@ BEGIN
         || format(' AS %L', @extschema@._trigger_function_body(s));
     EXECUTE format('REVOKE ALL ON FUNCTION %s FROM PUBLIC', function_name);
     EXECUTE format('COMMENT ON FUNCTION %s IS %L', function_name,
-                   format('Notes the customers whose orders change, for segmentation %s of pg_rfm.', s.name));
+                   format('Notes the customers whose rows change, for segmentation %s of pg_rfm.', s.name));
 END
 $trigger$;
 COMMENT ON FUNCTION _create_trigger_function(segmentation_settings) IS
@@ -7384,26 +7468,45 @@ $hinder$;
 COMMENT ON FUNCTION _transition_tables_hinder_attaching() IS
     'Part of segmentations: whether this server refuses to attach a table that has a trigger with transition tables.';
 
--- The tables of orders of which some writes fire no trigger of the segmentation: those that a logical subscription
--- fills, and those that somebody writes to through a parent that is not tracked.
-CREATE FUNCTION _unseen_writes(s segmentation_settings) RETURNS TABLE (relation regclass, reason text)
+-- The tables of which some writes fire no trigger of the segmentation, or note no key: orders are read whole then, and
+-- other sources compared with what is stored of them. A cast that can fail would keep the shop from writing.
+CREATE FUNCTION _unseen_writes(s segmentation_settings) RETURNS TABLE (source text, relation regclass, reason text)
 LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp
 AS $unseen$
-    SELECT t.relation, w.reason
-    FROM (SELECT @extschema@._order_tables(s) AS relations) AS o
-    CROSS JOIN LATERAL unnest(o.relations) AS t (relation)
+    WITH tables AS MATERIALIZED (
+        SELECT t.*, c.relkind
+        FROM @extschema@._source_tables(s) AS t JOIN pg_class AS c ON c.oid = t.relation
+    )
+    SELECT t.source, t.relation, w.reason
+    FROM tables AS t
     CROSS JOIN LATERAL (
         SELECT 'a logical subscription fills it, which fires no triggers of statements' AS reason
         WHERE EXISTS (SELECT FROM pg_subscription_rel AS r WHERE r.srrelid = t.relation)
         UNION ALL
         SELECT format('what is written through %s fires no triggers of its children', i.inhparent::regclass)
-        FROM pg_inherits AS i WHERE i.inhrelid = t.relation AND i.inhparent <> ALL (o.relations::oid[])
+        FROM pg_inherits AS i
+        WHERE i.inhrelid = t.relation
+            AND i.inhparent NOT IN (SELECT o.relation::oid FROM tables AS o WHERE o.source = t.source)
+        UNION ALL
+        SELECT 'it is no table' WHERE t.relkind NOT IN ('r', 'p')
+        UNION ALL
+        SELECT format('%s may not put triggers on it', quote_ident(current_user))
+        WHERE t.source <> 'orders' AND t.relkind IN ('r', 'p') AND NOT has_table_privilege(t.relation, 'TRIGGER')
+        UNION ALL
+        SELECT format('%s is %s, and in the orders %s', quote_ident(k.source_name), format_type(k.source_type, NULL),
+                      format_type(k.type, NULL))
+        FROM @extschema@._note_keys(s, t.source) AS k
+        WHERE t.relation = t.root AND @extschema@._base_type(k.source_type) <> k.type
+            AND NOT EXISTS (
+                SELECT FROM pg_cast AS c
+                WHERE c.castsource = @extschema@._base_type(k.source_type) AND c.casttarget = k.type
+                    AND c.castcontext = 'i' AND c.oid < 16384) -- PostgreSQL's own
     ) AS w
 $unseen$;
 COMMENT ON FUNCTION _unseen_writes(segmentation_settings) IS
-    'Part of segmentations: tables of orders of which triggers do not see every write.';
+    'Part of segmentations: tables of which triggers do not see every write.';
 
--- What a superuser's trigger function runs is, in the end, what the owners of the orders and of their key's type want
+-- What a superuser's trigger function runs is, in the end, what the owners of the tables and of their keys' types want
 -- to be run.
 CREATE FUNCTION _refuse_tracking_for_superuser(s segmentation_settings) RETURNS void
 LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp
@@ -7414,17 +7517,18 @@ DECLARE
         FROM (
             SELECT 'schema ' || quote_ident(s.schema), @extschema@._schema_owner(s.schema)
             UNION ALL
-            SELECT c.oid::regclass::text, c.relowner FROM pg_class AS c
-            WHERE c.oid = ANY (@extschema@._order_tables(s)::oid[])
+            SELECT c.oid::regclass::text, c.relowner
+            FROM @extschema@._source_tables(s) AS t JOIN pg_class AS c ON c.oid = t.relation
             UNION ALL
             SELECT c.oid::regclass::text, c.relowner
             FROM @extschema@._sources(s) AS o
             JOIN pg_class AS c ON c.oid = @extschema@._source_table(s, o.source)
-            WHERE o.source <> 'orders' AND o.relation IS NOT NULL
+            WHERE o.source IN ('targets', 'costs') AND o.relation IS NOT NULL
             UNION ALL
             SELECT 'type ' || format_type(t.oid, NULL), t.typowner
-            FROM pg_attribute AS a JOIN pg_type AS t ON t.oid = a.atttypid
-            WHERE a.attrelid = @extschema@._source_table(s, 'orders') AND a.attname = ANY (@extschema@._keys(s))
+            FROM unnest(@extschema@._sources_of_customers(s)) AS o (source)
+            CROSS JOIN LATERAL @extschema@._note_keys(s, o.source) AS k
+            JOIN pg_type AS t ON t.oid = k.source_type
         ) AS b (name, owner)
         WHERE NOT (SELECT r.rolsuper FROM pg_roles AS r WHERE r.oid = b.owner));
 BEGIN
@@ -7439,33 +7543,55 @@ $superuser$;
 COMMENT ON FUNCTION _refuse_tracking_for_superuser(segmentation_settings) IS
     'Part of segmentations: an error where a superuser would track the orders of others.';
 
--- The triggers that the orders and their partitions must have, and which of them see what is written. One that was
--- dropped or disabled does not: until it is back every refresh reads all orders. Where a transition table would keep a
--- partition from being attached again, the partition's own triggers have none, and note everybody; what is written
--- through the parent is noted by key.
-CREATE FUNCTION _order_triggers(s segmentation_settings) RETURNS TABLE (
-    relation regclass, name text, event text, transition text, argument text, is_there boolean, sees boolean
+-- The triggers that the tables and their partitions must have, with the sources that a table is, and which of them see
+-- what is written. One that was dropped or disabled does not: until it is back every refresh reads all rows. Where a
+-- transition table would keep a partition from being attached again, the partition's own triggers have none, and note
+-- everybody; what is written through the parent is noted by key. A source other than the orders of which triggers do
+-- not see everything has none.
+CREATE FUNCTION _triggers(s segmentation_settings) RETURNS TABLE (
+    relation regclass, name text, event text, transition text, arguments text[], is_there boolean, fits boolean,
+    sees boolean
 )
 LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp
 AS $triggers$
-    SELECT t.relation, n.name, e.event, CASE WHEN k.notes_everybody THEN '' ELSE e.transition END,
-           CASE WHEN k.notes_everybody THEN quote_literal('everybody') ELSE '' END,
-           g.oid IS NOT NULL, coalesce(g.tgenabled IN ('O', 'A'), false)
-    FROM unnest(@extschema@._order_tables(s)) AS t (relation)
-    CROSS JOIN LATERAL (
-        SELECT @extschema@._transition_tables_hinder_attaching()
-                   AND t.relation <> @extschema@._source_table(s, 'orders') AS notes_everybody
-    ) AS k
-    CROSS JOIN (VALUES ('INSERT', ' REFERENCING NEW TABLE AS new_orders'),
-                       ('UPDATE', ' REFERENCING OLD TABLE AS old_orders NEW TABLE AS new_orders'),
-                       ('DELETE', ' REFERENCING OLD TABLE AS old_orders'),
+    SELECT t.relation, n.name, e.event, CASE WHEN t.notes_everybody THEN '' ELSE e.transition END, t.arguments,
+           g.oid IS NOT NULL, g.arguments = t.arguments,
+           coalesce(g.tgenabled IN ('O', 'A') AND g.arguments = t.arguments, false)
+    FROM (
+        SELECT r.relation, r.notes_everybody,
+               r.sources || CASE WHEN r.notes_everybody THEN '{everybody}'::text[] ELSE '{}' END AS arguments
+        FROM (
+            SELECT t.relation, array_agg(t.source ORDER BY t.source) AS sources,
+                   @extschema@._transition_tables_hinder_attaching() AND bool_and(t.relation <> t.root)
+                       AS notes_everybody
+            FROM @extschema@._source_tables(s) AS t
+            WHERE t.source = 'orders' OR t.source NOT IN (SELECT u.source FROM @extschema@._unseen_writes(s) AS u)
+            GROUP BY t.relation
+        ) AS r
+    ) AS t
+    CROSS JOIN (VALUES ('INSERT', ' REFERENCING NEW TABLE AS new_rows'),
+                       ('UPDATE', ' REFERENCING OLD TABLE AS old_rows NEW TABLE AS new_rows'),
+                       ('DELETE', ' REFERENCING OLD TABLE AS old_rows'),
                        ('TRUNCATE', '')) AS e (event, transition)
-    CROSS JOIN LATERAL (SELECT concat_ws('_', 'pg_rfm', s.name, lower(e.event))) AS n (name)
-    LEFT JOIN pg_trigger AS g ON g.tgrelid = t.relation AND g.tgname = n.name
-        AND g.tgfoid = to_regprocedure(@extschema@._trigger_function(s))
+    CROSS JOIN LATERAL (SELECT concat_ws('_', 'pg_rfm', s.name, lower(e.event)) AS name) AS n
+    LEFT JOIN LATERAL (
+        SELECT g.oid, g.tgenabled,
+               -- each ends with a zero byte
+               array_remove(string_to_array(encode(g.tgargs, 'escape'), '\000'), '') AS arguments
+        FROM pg_trigger AS g
+        WHERE g.tgrelid = t.relation AND g.tgname = n.name
+            AND g.tgfoid = to_regprocedure(@extschema@._trigger_function(s))
+    ) AS g ON true
 $triggers$;
-COMMENT ON FUNCTION _order_triggers(segmentation_settings) IS
+COMMENT ON FUNCTION _triggers(segmentation_settings) IS
     'Part of segmentations: the triggers that note changes, and which of them are there and see.';
+
+-- The tables that have triggers. Not regclass: a dump without the shop's tables could not be restored.
+CREATE FUNCTION _tables_with_triggers(s segmentation_settings) RETURNS oid[]
+LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp
+AS $tables$ SELECT array_agg(DISTINCT t.relation::oid) FROM @extschema@._triggers(s) AS t $tables$;
+COMMENT ON FUNCTION _tables_with_triggers(segmentation_settings) IS
+    'Part of segmentations: the tables that have triggers which note changes, by oid.';
 
 -- Whether the trigger function does what it must: it names the notes and their owner by oid, which are others after a
 -- restore or where the segmentation was given to another role. As long as they differ, nothing is noted.
@@ -7479,48 +7605,51 @@ COMMENT ON FUNCTION _trigger_function_is_current(segmentation_settings) IS
     'Part of segmentations: whether the trigger function does what it must.';
 
 -- Whether the triggers and notes that are there are the ones that the settings ask for. They are left in place then,
--- because taking triggers off and putting them on again locks the orders.
+-- because taking triggers off and putting them on again locks the shop's tables.
 CREATE FUNCTION _is_tracked_as_asked(s segmentation_settings) RETURNS boolean
 LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp
 AS $tracked$
     SELECT s.track = 'trigger' AND to_regclass(@extschema@._relation(s, 'noted')) IS NOT NULL
         AND @extschema@._trigger_function_is_current(s)
         AND NOT EXISTS (SELECT FROM pg_trigger AS g WHERE g.tgfoid = to_regprocedure(@extschema@._trigger_function(s))
-                                                          AND g.tgrelid <> ALL (@extschema@._order_tables(s)::oid[]))
+                                                          AND g.tgrelid <> ALL (@extschema@._tables_with_triggers(s)))
 $tracked$;
 COMMENT ON FUNCTION _is_tracked_as_asked(segmentation_settings) IS
     'Part of segmentations: whether the triggers and notes that are there are the ones asked for.';
 
 -- Puts the triggers where they are missing. What was written before they are committed is not noted, so that everybody
--- is: the next refresh reads all orders once. The triggers come last because their lock keeps writers out until the
+-- is: the next refresh reads all rows once. The triggers come last because their lock keeps writers out until the
 -- commit.
 CREATE FUNCTION _keep_tracking(s segmentation_settings) RETURNS void
 LANGUAGE plpgsql VOLATILE SET search_path = pg_catalog, pg_temp
 AS $track$
 DECLARE
-    function_name text := @extschema@._relation(s, 'note_orders');
+    function_name text := @extschema@._trigger_function(s);
     missing record;
     unseen record;
     is_new boolean := false;
     changed bigint;
 BEGIN
-    FOR unseen IN SELECT * FROM @extschema@._unseen_writes(s) LOOP
-        RAISE NOTICE '%: % cannot be tracked: %; every refresh reads all orders',
-            s.name, unseen.relation, unseen.reason;
+    FOR unseen IN SELECT u.source, u.relation, min(u.reason) AS reason FROM @extschema@._unseen_writes(s) AS u
+                  GROUP BY u.source, u.relation LOOP
+        RAISE NOTICE '%: % cannot be tracked: %; every refresh %', s.name, unseen.relation, unseen.reason,
+            CASE unseen.source WHEN 'orders' THEN 'reads all orders' ELSE 'compares all ' || unseen.source END;
     END LOOP;
-    IF NOT @extschema@._trigger_function_is_current(s) THEN
-        EXECUTE format('DROP FUNCTION IF EXISTS %s() CASCADE', function_name);
+    IF NOT @extschema@._trigger_function_is_current(s)
+        OR EXISTS (SELECT FROM @extschema@._triggers(s) AS t WHERE t.is_there AND NOT t.fits) THEN
+        EXECUTE format('DROP FUNCTION IF EXISTS %s CASCADE', function_name);
         PERFORM @extschema@._create_trigger_function(s);
     END IF;
-    FOR missing IN SELECT * FROM @extschema@._order_triggers(s) AS t WHERE NOT t.is_there LOOP
+    FOR missing IN SELECT * FROM @extschema@._triggers(s) AS t WHERE NOT t.is_there LOOP
         is_new := true;
         EXECUTE format('CREATE TRIGGER %I AFTER %s ON %s', missing.name, missing.event, missing.relation)
             || missing.transition
-            || format(' FOR EACH STATEMENT EXECUTE FUNCTION %s(%s)', function_name, missing.argument);
+            || format(' FOR EACH STATEMENT EXECUTE FUNCTION %s(%s)', left(function_name, -2),
+                      (SELECT string_agg(quote_literal(a), ', ') FROM unnest(missing.arguments) AS a));
     END LOOP;
-    EXECUTE format('UPDATE %s SET order_tables = $1 WHERE order_tables IS DISTINCT FROM $1',
+    EXECUTE format('UPDATE %s SET tracked_tables = $1 WHERE tracked_tables IS DISTINCT FROM $1',
                    @extschema@._lock_and_check(s, 'status', 'ROW EXCLUSIVE MODE'))
-        USING @extschema@._order_tables(s)::oid[]; -- not regclass: a dump without the orders could not be restored
+        USING @extschema@._tables_with_triggers(s);
     GET DIAGNOSTICS changed = ROW_COUNT;
     IF is_new OR changed > 0 THEN
         EXECUTE format('INSERT INTO %s DEFAULT VALUES', @extschema@._lock_and_check(s, 'noted', 'ROW EXCLUSIVE MODE'));
@@ -7528,42 +7657,73 @@ BEGIN
 END
 $track$;
 COMMENT ON FUNCTION _keep_tracking(segmentation_settings) IS
-    'Part of segmentations: puts the triggers on the orders where they are missing.';
+    'Part of segmentations: puts the triggers on the shop''s tables where they are missing.';
 
--- Takes all notes. Returns the SELECT of the customers to compute again, or NULL: everybody. Notes are marked first and
--- deleted when the histories are up to date, so that notes written meanwhile stay.
-CREATE FUNCTION _take_notes(s segmentation_settings, rebuild boolean) RETURNS text
+-- Up to how many customers are evaluated by themselves: more of them take longer than everybody together.
+CREATE FUNCTION _few(customers bigint) RETURNS bigint
+LANGUAGE sql IMMUTABLE PARALLEL SAFE SET search_path = pg_catalog, pg_temp
+AS $few$ SELECT 1000 + customers / 10 $few$;
+COMMENT ON FUNCTION _few(bigint) IS
+    'Part of segmentations: up to how many of so many customers are evaluated by themselves.';
+
+-- Takes all notes. Returns the sources of which all rows are read; of the others only those of the customers noted.
+-- Notes are marked first and deleted when everything is up to date, so that notes written meanwhile stay. Of a source
+-- other than the orders with many notes, as where it was loaded anew, the rows are compared instead, which finds those
+-- that differ.
+CREATE FUNCTION _take_notes(s segmentation_settings, rebuild boolean, customers bigint) RETURNS text[]
 LANGUAGE plpgsql VOLATILE SET search_path = pg_catalog, pg_temp
 AS $take$
 DECLARE
+    everything text[] := @extschema@._sources_of_customers(s);
     noted text;
-    everybody boolean;
-    are_other_tables boolean;
+    tables oid[];
+    without_key text[]; -- sources of which everybody is noted; an empty name is all of them
+    many text[];
 BEGIN
     IF to_regclass(@extschema@._relation(s, 'noted')) IS NULL THEN
         PERFORM @extschema@._create_notes(s); -- somebody dropped them
         PERFORM @extschema@._comment_relations(s);
-        RETURN NULL;
+        RETURN everything;
     END IF;
     noted := @extschema@._lock_and_check(s, 'noted', 'ROW EXCLUSIVE MODE');
     EXECUTE format('UPDATE %s SET taken = true', noted);
-    EXECUTE format('SELECT EXISTS (SELECT FROM %s WHERE taken AND %I IS NULL)', noted, (@extschema@._keys(s))[1])
-        INTO everybody;
-    EXECUTE format('SELECT order_tables IS DISTINCT FROM $1 FROM %s',
-                   @extschema@._lock_and_check(s, 'status', 'ACCESS SHARE MODE'))
-        INTO are_other_tables USING @extschema@._order_tables(s)::oid[];
-    IF rebuild OR everybody OR are_other_tables OR NOT @extschema@._trigger_function_is_current(s)
-        OR NOT @extschema@._lock_and_check_notes(to_regclass(noted)::oid, quote_ident(current_user)::regrole::oid)
-        OR EXISTS (SELECT FROM @extschema@._order_triggers(s) AS t WHERE NOT t.sees)
-        OR EXISTS (SELECT FROM @extschema@._unseen_writes(s)) THEN
-        RETURN NULL;
+    EXECUTE format('SELECT array_agg(DISTINCT coalesce(changed_source, '''')) FROM %s WHERE taken AND %I IS NULL',
+                   noted, (@extschema@._keys(s))[1]) INTO without_key;
+    EXECUTE format('SELECT tracked_tables FROM %s', @extschema@._lock_and_check(s, 'status', 'ACCESS SHARE MODE'))
+        INTO tables;
+    IF rebuild OR '' = ANY (without_key) OR tables IS DISTINCT FROM @extschema@._tables_with_triggers(s)
+        OR NOT @extschema@._trigger_function_is_current(s)
+        OR NOT @extschema@._lock_and_check_notes(to_regclass(noted)::oid, quote_ident(current_user)::regrole::oid) THEN
+        RETURN everything;
     END IF;
+    EXECUTE format('SELECT array_agg(n.changed_source) FROM (SELECT d.changed_source FROM '
+                   '(SELECT DISTINCT changed_source, %s FROM %s WHERE taken AND changed_source <> ''orders'') AS d '
+                   'GROUP BY d.changed_source HAVING count(*) > $1) AS n', @extschema@._key_list(s), noted)
+        INTO many USING @extschema@._few(customers);
+    EXECUTE format('DELETE FROM %s WHERE taken AND (%I IS NULL OR changed_source = ANY ($1))', noted,
+                   (@extschema@._keys(s))[1]) USING many;
     EXECUTE 'ANALYZE ' || noted;
-    RETURN format('(SELECT %s FROM %s WHERE taken)', @extschema@._key_list(s), noted);
+    RETURN ARRAY(
+        SELECT e.source FROM unnest(everything) AS e (source)
+        WHERE e.source = ANY (without_key) OR e.source = ANY (many)
+            OR e.source IN (SELECT u.source FROM @extschema@._unseen_writes(s) AS u)
+            OR EXISTS (SELECT FROM @extschema@._triggers(s) AS t WHERE e.source = ANY (t.arguments) AND NOT t.sees));
 END
 $take$;
-COMMENT ON FUNCTION _take_notes(segmentation_settings, boolean) IS
-    'Part of segmentations: takes the notes, and says which customers to compute again.';
+COMMENT ON FUNCTION _take_notes(segmentation_settings, boolean, bigint) IS
+    'Part of segmentations: takes the notes, and says of which sources all rows are read.';
+
+-- With the sources of which all rows are read, the SELECT of the customers noted of a source; NULL: all rows are read,
+-- as where there is no source.
+CREATE FUNCTION _noted_of(s segmentation_settings, source text, read_whole text[]) RETURNS text
+LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp
+AS $noted$
+    SELECT CASE WHEN source IS NULL OR source = ANY (read_whole) THEN NULL
+                ELSE format('(SELECT %s FROM %s WHERE taken AND changed_source = %L)', @extschema@._key_list(s),
+                            @extschema@._relation(s, 'noted'), source) END
+$noted$;
+COMMENT ON FUNCTION _noted_of(segmentation_settings, text, text[]) IS
+    'Part of segmentations: the SELECT of the customers noted of a source; NULL where all of its rows are read.';
 /* </end connected objects> */
 
 /* <begin connected objects> */
@@ -8096,6 +8256,20 @@ $set$;
 COMMENT ON FUNCTION _set_day_and_policy(segmentation_settings, date, boolean) IS
     'Part of segmentations: writes down the day and policy that the views answer for, and their language.';
 
+-- The source that a table by customer stands on; NULL: it is no table by customer, and always filled whole.
+CREATE FUNCTION _source_of_table(suffix text) RETURNS text
+LANGUAGE sql IMMUTABLE PARALLEL SAFE SET search_path = pg_catalog, pg_temp
+AS $source$
+    SELECT CASE suffix WHEN 'histories' THEN 'orders'
+                       WHEN 'first_orders' THEN 'orders'
+                       WHEN 'engagement' THEN 'engagement'
+                       WHEN 'contacts' THEN 'contacts'
+                       WHEN 'memberships' THEN 'membership_log'
+                       WHEN 'profiles' THEN 'customers' END
+$source$;
+COMMENT ON FUNCTION _source_of_table(text) IS
+    'Part of segmentations: the source that one of its tables by customer stands on.';
+
 -- The SELECT that fills a table, of some customers or of all. Of the tables that are not by customer it is the whole.
 CREATE FUNCTION _stored_sql(s segmentation_settings, suffix text, among text, query text) RETURNS text
 LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp
@@ -8114,7 +8288,7 @@ $stored$;
 COMMENT ON FUNCTION _stored_sql(segmentation_settings, text, text, text) IS
     'Part of segmentations: the SELECT that fills one of its tables, of some customers or of all.';
 
--- Notes the customers whose rows of a table are not what the query returns: no trigger notes them.
+-- Notes the customers whose rows of a table are not what the query returns, where no trigger notes them.
 CREATE FUNCTION _note_differences(s segmentation_settings, suffix text, query text) RETURNS void
 LANGUAGE plpgsql VOLATILE SET search_path = pg_catalog, pg_temp
 AS $differences$
@@ -8123,7 +8297,8 @@ DECLARE
     keys text := (SELECT string_agg(format('coalesce(f.%1$I, t.%1$I)', k.name), ', ')
                   FROM unnest(@extschema@._keys(s)) AS k (name));
 BEGIN
-    EXECUTE format('INSERT INTO %s (%s, taken) SELECT %s, true', noted, @extschema@._key_list(s), keys)
+    EXECUTE format('INSERT INTO %s (changed_source, %s, taken) SELECT %L, %s, true', noted, @extschema@._key_list(s),
+                   @extschema@._source_of_table(suffix), keys)
         || format(' FROM %s AS t FULL JOIN (%s) AS f ON %s',
                   @extschema@._lock_and_check(s, suffix, 'ACCESS SHARE MODE'), query,
                   @extschema@._same_key(s, 't', 'f'))
@@ -8155,17 +8330,16 @@ DECLARE
 BEGIN
     EXECUTE format('SELECT count(*) FROM (SELECT DISTINCT %s FROM %s WHERE taken IS NOT NULL) AS n',
                    @extschema@._key_list(s), @extschema@._relation(s, 'noted')) INTO noted;
-    RETURN noted <= 1000 + customers / 10;
+    RETURN noted <= @extschema@._few(customers);
 END
 $few$;
 COMMENT ON FUNCTION _few_are_noted(segmentation_settings, bigint) IS
     'Part of segmentations: whether so few customers are noted that they alone are evaluated.';
 
--- Brings the stored tables up to date; with `among`, a SELECT of keys, the purchase histories of these customers, and
--- where `of_these` the other tables by customer too. Returns how many rows were written, and how many of them are
--- histories.
+-- Brings the stored tables up to date: those of the sources that are read whole, and of the others the rows of the
+-- customers noted. Returns how many rows were written, and how many of them are histories.
 CREATE FUNCTION _refresh_tables(
-    s segmentation_settings, among text, of_these boolean, OUT written bigint, OUT histories bigint
+    s segmentation_settings, read_whole text[], OUT written bigint, OUT histories bigint
 )
 LANGUAGE plpgsql VOLATILE SET search_path = pg_catalog, pg_temp
 AS $tables$
@@ -8178,9 +8352,7 @@ BEGIN
     written := 0;
     FOR part IN SELECT * FROM @extschema@._relations(s, true) AS r
                 WHERE r.is_wanted AND r.kind = 'TABLE' AND r.query IS NOT NULL ORDER BY r.place LOOP
-        customers := CASE
-            WHEN part.suffix IN ('histories', 'first_orders') THEN among
-            WHEN of_these AND part.suffix IN ('engagement', 'contacts', 'memberships', 'profiles') THEN among END;
+        customers := @extschema@._noted_of(s, @extschema@._source_of_table(part.suffix), read_whole);
         rows := @extschema@._write_differences(
             s, part.suffix, part.keys, @extschema@._stored_sql(s, part.suffix, customers, part.query), customers);
         PERFORM @extschema@._report(
@@ -8193,7 +8365,7 @@ BEGIN
     END LOOP;
 END
 $tables$;
-COMMENT ON FUNCTION _refresh_tables(segmentation_settings, text, boolean) IS
+COMMENT ON FUNCTION _refresh_tables(segmentation_settings, text[]) IS
     'Part of segmentations: brings the stored tables up to date.';
 
 -- Evaluates the noted customers and writes their rows of NAME_customers.
@@ -8216,8 +8388,11 @@ COMMENT ON FUNCTION _refresh_noted(segmentation_settings) IS
     'Part of segmentations: brings the rows of the noted customers up to date.';
 
 -- Brings the views up to date, in their order: row by row where `parts` has what the noted customers contributed to the
--- reports before, and is not NULL. Returns how many customers there are more than before; NULL: they were made anew.
-CREATE FUNCTION _refresh_views(s segmentation_settings, parts jsonb, are_stale boolean) RETURNS bigint
+-- reports on the day before, and is not NULL. Returns how many customers there are more than before; NULL: they were
+-- made anew.
+CREATE FUNCTION _refresh_views(
+    s segmentation_settings, parts jsonb, day_before date, day date, are_stale boolean
+) RETURNS bigint
 LANGUAGE plpgsql VOLATILE SET search_path = pg_catalog, pg_temp
 AS $views$
 DECLARE
@@ -8243,7 +8418,8 @@ BEGIN
             written := @extschema@._refresh_noted(s);
             more := written.inserted - written.deleted;
         ELSIF parts ? view.suffix THEN
-            written := @extschema@._write_report(s, view.suffix, view.keys, parts -> view.suffix);
+            written := @extschema@._write_report(
+                s, view.suffix, view.keys, parts -> view.suffix, day_before, day);
         ELSIF view.suffix = 'customers' THEN
             PERFORM @extschema@._write_customers(s, @extschema@._changes_sql(view.name, view.keys), NULL::text);
         ELSE
@@ -8260,7 +8436,7 @@ BEGIN
     RETURN more;
 END
 $views$;
-COMMENT ON FUNCTION _refresh_views(segmentation_settings, jsonb, boolean) IS
+COMMENT ON FUNCTION _refresh_views(segmentation_settings, jsonb, date, date, boolean) IS
     'Part of segmentations: brings the views up to date, row by row where that is possible.';
 
 -- Whether it is enough to evaluate the noted customers, and on a later day those who are due: the others' rows are as
@@ -8286,9 +8462,8 @@ $only$;
 COMMENT ON FUNCTION _only_noted_change(segmentation_settings, date) IS
     'Part of segmentations: whether a refresh can leave the rows of customers who are not noted.';
 
--- What the noted customers contribute to each report that can be kept by difference. One of months that are over is
--- made anew when a month turns.
-CREATE FUNCTION _parts_of_reports(s segmentation_settings, before date, day date) RETURNS jsonb
+-- What the noted customers contribute to each report that can be kept by difference.
+CREATE FUNCTION _parts_of_reports(s segmentation_settings) RETURNS jsonb
 LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp
 AS $parts$
     SELECT coalesce(jsonb_object_agg(r.suffix, @extschema@._noted_parts(s, r.suffix)), '{}')
@@ -8296,12 +8471,10 @@ AS $parts$
     JOIN @extschema@._sums() AS m ON m.suffix = r.suffix
     JOIN pg_class AS c ON c.oid = @extschema@._relation(s, r.suffix)::regclass AND c.relispopulated
     WHERE r.is_wanted
-        AND NOT (m.is_monthly
-                 AND date_trunc('month', (before + 1)::timestamp) <> date_trunc('month', (day + 1)::timestamp))
         -- It is a part of another one then.
         AND NOT (r.suffix = 'movement' AND 'transitions' = ANY (s.views) IS NOT FALSE)
 $parts$;
-COMMENT ON FUNCTION _parts_of_reports(segmentation_settings, date, date) IS
+COMMENT ON FUNCTION _parts_of_reports(segmentation_settings) IS
     'Part of segmentations: what the noted customers contribute to the reports that are kept by difference.';
 
 -- Brings the tables and views up to date. Everything happens in the caller's transaction: a step that fails leaves the
@@ -8314,7 +8487,8 @@ DECLARE
     status text := @extschema@._lock_and_check(s, 'status', 'ROW SHARE MODE');
     day date := @extschema@._today(s, on_day);
     before record;
-    touched text; -- a SELECT of the customers whose orders are read; NULL: everybody
+    read_whole text[] := @extschema@._sources_of_customers(s); -- of the other sources only who is noted
+    all_orders boolean;
     currency text;
     other record;
     parts jsonb; -- what the noted customers contributed to the reports; NULL: everybody is evaluated
@@ -8334,27 +8508,31 @@ BEGIN
     last_change := @extschema@._begin_changes(s);
     IF s.track = 'trigger' THEN
         -- First the notes, then, under a later snapshot, the orders: what is noted is committed by then.
-        touched := @extschema@._take_notes(s, rebuild);
+        read_whole := @extschema@._take_notes(s, rebuild, before.customers);
     END IF;
+    all_orders := 'orders' = ANY (read_whole);
 
-    currency := @extschema@._currency(s, touched, CASE WHEN touched IS NOT NULL THEN before.currency END);
-    PERFORM @extschema@._refuse_double_profiles(s);
-    PERFORM @extschema@._refuse_unknown_words(s);
+    currency := @extschema@._currency(s, @extschema@._noted_of(s, 'orders'::text, read_whole),
+                                      CASE WHEN NOT all_orders THEN before.currency END);
+    PERFORM @extschema@._refuse_double_profiles(s, read_whole);
+    PERFORM @extschema@._refuse_unknown_words(s, read_whole);
     PERFORM @extschema@._refuse_double_targets(s);
-    IF touched IS NOT NULL AND NOT learn AND @extschema@._only_noted_change(s, day) THEN
+    IF NOT all_orders AND NOT learn AND @extschema@._only_noted_change(s, day) THEN
         FOR other IN SELECT r.suffix, r.query FROM @extschema@._relations(s, true) AS r
-                     WHERE r.is_wanted AND r.suffix IN ('engagement', 'contacts', 'memberships', 'profiles') LOOP
+                     WHERE r.is_wanted AND @extschema@._source_of_table(r.suffix) = ANY (read_whole) LOOP
             PERFORM @extschema@._note_differences(s, other.suffix, other.query);
         END LOOP;
+        read_whole := '{}';
         PERFORM @extschema@._note_due(s, day);
         IF @extschema@._few_are_noted(s, before.customers) THEN
-            parts := @extschema@._parts_of_reports(s, before.as_of, day);
+            parts := @extschema@._parts_of_reports(s);
         END IF;
     END IF;
-    tables := @extschema@._refresh_tables(s, touched, parts IS NOT NULL);
+    tables := @extschema@._refresh_tables(s, read_whole);
     are_stale := @extschema@._set_day_and_policy(s, day, learn) OR rebuild OR tables.written > 0;
     are_stale := @extschema@._set_model(s, day) OR are_stale;
-    more := @extschema@._refresh_views(s, parts, are_stale);
+    more := @extschema@._refresh_views(s, parts, before.as_of, day, are_stale);
+    PERFORM @extschema@._show_unknown_words(s, read_whole);
     IF s.track = 'trigger' THEN
         EXECUTE format('DELETE FROM %s WHERE taken IS NOT NULL', @extschema@._relation(s, 'noted'));
     END IF;
@@ -8366,13 +8544,12 @@ BEGIN
     END IF;
     EXECUTE format('UPDATE %s', @extschema@._lock_and_check(s, 'status', 'ROW EXCLUSIVE MODE'))
         || ' SET refreshed_at = $1, seconds = $2, rebuilt = $3, histories_written = $4, customers = $5, currency = $6'
-        USING clock_timestamp(), round(extract(epoch FROM clock_timestamp() - started)::numeric, 3), touched IS NULL,
+        USING clock_timestamp(), round(extract(epoch FROM clock_timestamp() - started)::numeric, 3), all_orders,
               tables.histories, rows, currency;
     PERFORM @extschema@._end_changes(s, last_change);
     IF s.track = 'trigger' THEN
         PERFORM @extschema@._keep_tracking(s);
     END IF;
-    PERFORM @extschema@._show_unknown_words(s);
 END
 $refresh$;
 COMMENT ON FUNCTION _refresh(segmentation_settings, boolean, date, boolean) IS
@@ -8664,7 +8841,8 @@ BEGIN
                 'in no KPI; known are: '
                 || @extschema@._listed_known_words('costs.purpose', NULL::@extschema@.segment_policy))
         ) AS f (place, source, argument, are_stated_reasons, is_asked, finding, effect)
-        CROSS JOIN LATERAL @extschema@._described_words(s, f.source, f.argument, policy, f.are_stated_reasons) AS d
+        CROSS JOIN LATERAL @extschema@._described_words(
+            s, f.source, f.argument, policy, f.are_stated_reasons, NULL::text) AS d
         WHERE f.source = _audit_words.source AND f.is_asked
         ORDER BY f.place;
 END
@@ -9092,11 +9270,12 @@ HAVING count(*) > 1$sql$, s.currency, order_rows);
     RETURN QUERY
         SELECT 'customers: consents that cannot be read', u.rows, u.share, u.listed,
                'refused: a consent is true, false or null; a view over the table can write it so'
-        FROM @extschema@._unreadable_consents(s) AS u;
+        FROM @extschema@._unreadable_consents(s, NULL::text) AS u;
     -- Consents that are not known have no channels.
     IF s.customers IS NOT NULL AND (s.customers_consents IS NULL OR NOT EXISTS (
-        SELECT FROM @extschema@._unknown_words(s, 'customers', 'channel_names', NULL::@extschema@.segment_policy)
-    ) AND NOT EXISTS (SELECT FROM @extschema@._unreadable_consents(s))) THEN
+        SELECT FROM @extschema@._unknown_words(s, 'customers', 'channel_names', NULL::@extschema@.segment_policy,
+                                               NULL::text)
+    ) AND NOT EXISTS (SELECT FROM @extschema@._unreadable_consents(s, NULL::text))) THEN
         RETURN QUERY EXECUTE format(
 $sql$SELECT 'customer without contact address', count(*) FILTER (WHERE p.channels = '{}'),
        round(count(*) FILTER (WHERE p.channels = '{}')::numeric / count(*), 6),
@@ -9179,8 +9358,8 @@ COMMENT ON FUNCTION _show_audit(segmentation_settings, jsonb) IS
     'Part of segmentations: shows what is odd about the shop''s tables as notices.';
 
 -- Kinds, KPIs and purposes that count for nothing are said at every refresh, because nothing else would show that they
--- do not count.
-CREATE FUNCTION _show_unknown_words(s segmentation_settings) RETURNS void
+-- do not count; kinds, where events are not all read, as soon as a customer has one whose events changed.
+CREATE FUNCTION _show_unknown_words(s segmentation_settings, read_whole text[]) RETURNS void
 LANGUAGE plpgsql VOLATILE SET search_path = pg_catalog, pg_temp
 AS $show$
 DECLARE
@@ -9190,10 +9369,13 @@ BEGIN
     PERFORM @extschema@._show_finding(s, w.finding, w.rows_found, w.share, w.example, w.effect)
     FROM @extschema@._sources(s) AS t
     CROSS JOIN LATERAL @extschema@._audit_words(s, t.source, policy) AS w
-    WHERE t.source IN ('engagement', 'targets', 'costs') AND t.relation IS NOT NULL;
+    WHERE t.source IN ('engagement', 'targets', 'costs') AND t.relation IS NOT NULL
+        AND (t.source <> 'engagement' OR t.source = ANY (read_whole) OR EXISTS (
+            SELECT FROM @extschema@._unknown_words(s, t.source, 'engagement_kinds'::text, policy,
+                                                   @extschema@._noted_of(s, t.source, read_whole))));
 END
 $show$;
-COMMENT ON FUNCTION _show_unknown_words(segmentation_settings) IS
+COMMENT ON FUNCTION _show_unknown_words(segmentation_settings, text[]) IS
     'Part of segmentations: shows kinds of events, KPIs and purposes that are not known as notices.';
 /* </end connected objects> */
 
@@ -9278,7 +9460,7 @@ $sql$CREATE TABLE %s (
     time_zone text NOT NULL,
     lang text NOT NULL,
     policy @extschema@.segment_policy NOT NULL,
-    order_tables oid[],
+    tracked_tables oid[],
     model @extschema@.purchase_model,
     model_as_of date,
     model_status text,
@@ -9345,8 +9527,8 @@ DECLARE
     currency text := @extschema@._currency(s, NULL::text, NULL::text);
     part record;
 BEGIN
-    PERFORM @extschema@._refuse_double_profiles(s);
-    PERFORM @extschema@._refuse_unknown_words(s);
+    PERFORM @extschema@._refuse_double_profiles(s, @extschema@._sources_of_customers(s));
+    PERFORM @extschema@._refuse_unknown_words(s, @extschema@._sources_of_customers(s));
     PERFORM @extschema@._refuse_double_targets(s);
     PERFORM @extschema@._create_models(s);
     FOR part IN SELECT * FROM @extschema@._relations(s, true) AS r
@@ -9642,6 +9824,16 @@ COMMENT ON FUNCTION refresh_segmentation(text, boolean, boolean, date) IS
     'Brings the views of one of the caller''s segmentations up to date; full: reads all orders; wait: waits for '
     'another refresh; as_of: another day than today.';
 
+-- Whether rows of the shop's tables that stay as they are count otherwise than before, where the views stay in place.
+CREATE FUNCTION _rows_mean_something_else(old segmentation_settings, s segmentation_settings) RETURNS boolean
+LANGUAGE sql IMMUTABLE PARALLEL SAFE SET search_path = pg_catalog, pg_temp
+AS $otherwise$
+    SELECT (old.order_filter, old.engagement_kinds, old.channel_names, old.test_groups, old.memberships)
+        IS DISTINCT FROM (s.order_filter, s.engagement_kinds, s.channel_names, s.test_groups, s.memberships)
+$otherwise$;
+COMMENT ON FUNCTION _rows_mean_something_else(segmentation_settings, segmentation_settings) IS
+    'Part of segmentations: whether rows that stay as they are count otherwise under other settings.';
+
 CREATE FUNCTION _alter_segmentation(name text, given jsonb, reset text[]) RETURNS text
 LANGUAGE plpgsql VOLATILE SECURITY INVOKER SET search_path = pg_catalog, pg_temp
 AS $alter$
@@ -9676,7 +9868,7 @@ BEGIN
     IF @extschema@._with_changes(old, leave_views) IS NOT DISTINCT FROM @extschema@._with_changes(s, leave_views)
         AND @extschema@._changed_types(s) IS NULL THEN
         PERFORM @extschema@._build_or_refresh(
-            s, 'refresh', old.order_filter IS DISTINCT FROM s.order_filter, NULL::date, given ? 'policy');
+            s, 'refresh', @extschema@._rows_mean_something_else(old, s), NULL::date, given ? 'policy');
         IF s.lang <> old.lang THEN
             PERFORM @extschema@._comment_relations(s);
         END IF;
@@ -9687,7 +9879,7 @@ BEGIN
         PERFORM @extschema@._build_or_refresh(
             s, CASE WHEN customers_are_held THEN 'rebuild' ELSE 'build' END, NULL::boolean, NULL::date,
             given ? 'policy');
-        PERFORM @extschema@._show_unknown_words(s);
+        PERFORM @extschema@._show_unknown_words(s, @extschema@._sources_of_customers(s));
     END IF;
     IF given ?| '{targets,targets_columns,costs,costs_columns}' THEN
         PERFORM @extschema@._show_finding(s, k.finding, k.rows, k.share, k.example, k.effect)
@@ -10051,7 +10243,7 @@ ALTER FUNCTION ab_verdicts() ROWS 3;
 ALTER FUNCTION ab_factors() ROWS 3;
 ALTER FUNCTION kpis() ROWS 20;
 ALTER FUNCTION customer_columns() ROWS 36;
-ALTER FUNCTION _view_columns() ROWS 224;
+ALTER FUNCTION _view_columns() ROWS 225;
 ALTER FUNCTION _source_columns() ROWS 40;
 ALTER FUNCTION _known_words(text, segment_policy) ROWS 20;
 

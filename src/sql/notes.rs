@@ -1,8 +1,9 @@
-//! Notes of customers whose orders changed, as the trigger function of a tracked segmentation writes them.
+//! Notes of customers whose rows changed, as the trigger function of a tracked segmentation writes them.
 //!
-//! That function runs with the rights of the segmentation's owner whenever somebody writes orders. Were it to name its table,
-//! whoever owns the schema could put another one there, with a trigger that then runs with these rights. So the table is opened
-//! by its oid, locked, and checked before it is written. It is written below the level of triggers, rules and defaults.
+//! That function runs with the rights of the segmentation's owner whenever somebody writes the shop's tables. Were it to name
+//! the table of notes, whoever owns the schema could put another one there, with a trigger that then runs with these rights. So
+//! the table is opened by its oid, locked, and checked before it is written. It is written below the level of triggers, rules
+//! and defaults.
 
 use std::ffi::{c_char, c_int};
 
@@ -41,10 +42,11 @@ fn lock_and_check_notes(notes: pg_sys::Oid, owner: pg_sys::Oid) -> bool {
     owner == unsafe { pg_sys::GetUserId() } && held(notes).is_some()
 }
 
-/// (notes oid, key, ...): writes one row, the key of a customer; without a key everybody is meant.
+/// (notes oid, source, key, ...): writes one row, which source changed and the key of a customer; without a key everybody is
+/// meant.
 #[pg_extern(sql = false)]
 fn note_customer(fcinfo: pg_sys::FunctionCallInfo) -> Option<RawDatum> {
-    // SAFETY: notes.sql declares (oid, any, ...); the relation is open while its slot and descriptor are used.
+    // SAFETY: notes.sql declares (oid, text, any, ...); the relation is open while its slot and descriptor are used.
     unsafe {
         pg_sys::PreventCommandIfReadOnly(c"_note()".as_ptr());
         let notes = argument(fcinfo, 0).and_then(|notes| held(pg_sys::Oid::from(notes.value() as u32)));
@@ -58,12 +60,12 @@ fn note_customer(fcinfo: pg_sys::FunctionCallInfo) -> Option<RawDatum> {
             )
         };
         let slot = pg_sys::table_slot_create(notes.as_ptr(), std::ptr::null_mut());
-        let keys = (*fcinfo).nargs as usize - 1;
+        let given = (*fcinfo).nargs as usize - 1;
         let columns = (*(*slot).tts_tupleDescriptor).natts as usize;
         let noted_at = pg_sys::Datum::from(pg_sys::GetCurrentTransactionStartTimestamp());
         for column in 0..columns {
             let value = match column {
-                column if column < keys => argument(fcinfo, column + 1),
+                column if column < given => argument(fcinfo, column + 1),
                 column if column == columns - 1 => Some(noted_at),
                 _ => None,
             };
@@ -77,7 +79,7 @@ fn note_customer(fcinfo: pg_sys::FunctionCallInfo) -> Option<RawDatum> {
     }
 }
 
-/// Whether the table has a column for each key of the call, of the key's type, one more, and a last one for the time.
+/// Whether the table has a column for the source and each key of the call, of its type, one more, and a last one for the time.
 ///
 /// # Safety
 /// `fcinfo` must be a live call frame of `note_customer`.
@@ -86,17 +88,19 @@ unsafe fn takes(notes: &PgRelation, fcinfo: pg_sys::FunctionCallInfo) -> bool {
     unsafe {
         let (function, arguments) = ((*fcinfo).flinfo, (*fcinfo).nargs as c_int);
         let columns = notes.tuple_desc();
-        let fits = |key: c_int| {
-            let column = columns.get(key as usize - 1).expect("as many columns as arguments");
-            !column.attisdropped && column.atttypid == pg_sys::getBaseType(pg_sys::get_fn_expr_argtype(function, key))
+        let fits = |given: c_int| {
+            let column = columns.get(given as usize - 1).expect("as many columns as arguments");
+            !column.attisdropped && column.atttypid == pg_sys::getBaseType(pg_sys::get_fn_expr_argtype(function, given))
         };
         let has_time =
             |last: &pg_sys::FormData_pg_attribute| !last.attisdropped && last.atttypid == pg_sys::TIMESTAMPTZOID;
-        columns.iter().last().is_some_and(has_time)
-            && (arguments == 1
-                || columns.len() as c_int == arguments + 1
-                    && !pg_sys::get_fn_expr_variadic(function)
-                    && (1..arguments).all(fits))
+        if !columns.iter().last().is_some_and(has_time) {
+            return false;
+        }
+        if arguments == 2 {
+            return columns.len() > 3 && fits(1);
+        }
+        columns.len() as c_int == arguments + 1 && !pg_sys::get_fn_expr_variadic(function) && (1..arguments).all(fits)
     }
 }
 

@@ -91,12 +91,6 @@ const VIEW_COLUMNS: &[(&str, &str, &str, &str)] = &[
         "The day the question is asked for; everything after it is invisible.",
         "集計の基準日。これより後のことは見えない。",
     ),
-    (
-        "noted",
-        "taken",
-        "Whether the refresh that is running reads the orders of the customer, or only evaluates her; NULL: it waits for the next one.",
-        "実行中の更新がこの顧客の注文を読むか（偽なら判定のみ）。NULL は次の更新を待つ。",
-    ),
     ("noted", "noted_at", "When it was noted.", "記録した時刻。"),
     (
         "changes",
@@ -376,9 +370,21 @@ const VIEW_COLUMNS: &[(&str, &str, &str, &str)] = &[
     ("", "time_zone", "Time zone of the calendar days.", "暦日のタイムゾーン。"),
     (
         "",
-        "order_tables",
-        "OIDs of the tables of orders that carry triggers; others after a restore: all orders are read once.",
-        "トリガーを付けた注文の表の OID。復元後は変わり、全注文を一度読み直す。",
+        "tracked_tables",
+        "OIDs of the tables that carry triggers; others after a restore: everything is read once.",
+        "トリガーを付けた表の OID。復元後は変わり、すべてを一度読み直す。",
+    ),
+    (
+        "noted",
+        "changed_source",
+        "The source whose rows changed; NULL: all of them, or none of the customer's.",
+        "行が変わった元データ。NULL はすべて、または顧客の行の変更なし。",
+    ),
+    (
+        "noted",
+        "taken",
+        "Whether the running refresh reads the customer's rows, or only evaluates her; NULL: the note waits.",
+        "実行中の更新が行を読み直すか、評価だけか。NULL は次の更新待ち。",
     ),
     ("", "kpi", "The KPI: kpis() lists them.", "指標。kpis() が一覧を返す。"),
     ("", "period", "First day of the calendar month.", "月の初日。"),

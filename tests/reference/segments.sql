@@ -645,7 +645,8 @@ SELECT x.customer_id,
                                    x.denominator, 2) END,
        x.vip_tier, x.last_tier,
        nullif(concat_ws(',',
-           CASE WHEN w.orders > 0 THEN 'orders' END,
+           CASE WHEN w.too_few THEN 'orders' END,
+           CASE WHEN NOT (x.candidate OR w.too_few OR w.span > 0) THEN 'recency' END,
            CASE WHEN w.span > 0 THEN 'span' END,
            CASE WHEN x.relation IS NOT NULL AND w.relation > 0 THEN 'relation' END,
            CASE WHEN x.relation IS NULL AND (w.value > 0) IS NOT FALSE THEN 'value' END,
@@ -680,6 +681,7 @@ FROM ruled AS x CROSS JOIN ask AS a
 CROSS JOIN LATERAL (
     SELECT CASE WHEN x.candidate THEN 0
                 ELSE greatest(1, a.min_orders - x.f, a.min_purchase_days - x.purchase_days) END AS orders,
+           NOT x.candidate AND (x.f < a.min_orders OR x.purchase_days < a.min_purchase_days) AS too_few,
            CASE WHEN x.candidate THEN 0 ELSE greatest(0, a.min_span_days - coalesce(x.span, 0)) END AS span,
            greatest(0, ceil((a.min_relation_score - x.relation) * 100)) * 0.01 AS relation,
            CASE WHEN a.untracked_min_value_score IS NOT NULL THEN

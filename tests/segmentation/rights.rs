@@ -26,7 +26,7 @@ fn a_plain_role_segments_and_an_application_without_rights_writes() {
     for sql in [
         "SELECT * FROM reports.shop_customers",
         "INSERT INTO reports.shop_noted VALUES (1)",
-        "SELECT reports.shop_note_orders()",
+        "SELECT reports.shop_note_changes()",
     ] {
         assert_eq!(expect_error(&mut app, sql).0, "42501", "{sql}");
     }
@@ -168,8 +168,8 @@ fn the_owner_of_the_schema_cannot_put_her_own_in_place() {
         "DROP TABLE reports.shop_noted; CREATE TABLE reports.shop_noted (customer_id int); GRANT ALL ON reports.shop_noted TO PUBLIC",
         "DROP VIEW reports.shop_customers_today; CREATE VIEW reports.shop_customers_today AS SELECT 1 AS x; GRANT ALL ON reports.shop_customers_today TO PUBLIC",
         "DROP MATERIALIZED VIEW reports.shop_actions; CREATE MATERIALIZED VIEW reports.shop_actions AS SELECT 1 AS x; GRANT ALL ON reports.shop_actions TO PUBLIC",
-        "DROP FUNCTION reports.shop_note_orders() CASCADE;
-         CREATE FUNCTION reports.shop_note_orders() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN RAISE ''evil''; END'",
+        "DROP FUNCTION reports.shop_note_changes() CASCADE;
+         CREATE FUNCTION reports.shop_note_changes() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN RAISE ''evil''; END'",
     ] {
         batch(&mut analyst, CREATE_REPORTS);
         batch(&mut owner, swap);

@@ -67,3 +67,234 @@ fn orders_that_cannot_be_tracked_are_refused_early() {
     drop(client);
     database.psql(&format!("DROP OWNED BY {role} CASCADE; DROP ROLE {role}"));
 }
+
+/// A shop with a table for each source of rows of customers, tracked, and its first refresh over.
+fn shop_with_all_sources(name: &str) -> (Database, Client) {
+    let (database, mut client) = with_orders(name);
+    batch(
+        &mut client,
+        "CREATE TABLE sales.events (customer_id int, kind text, happened_at date);
+         CREATE INDEX ON sales.events (customer_id);
+         INSERT INTO sales.events SELECT i % 30, 'review', date '2026-01-01' + i FROM generate_series(1, 60) AS i;
+         CREATE TABLE sales.contacts (customer_id int, channel text, contacted_at date);
+         INSERT INTO sales.contacts SELECT i % 20, 'email', date '2026-01-01' + i FROM generate_series(1, 40) AS i;
+         CREATE TABLE sales.log (customer_id int, membership text, since date);
+         INSERT INTO sales.log SELECT i, 'continuing', date '2026-01-01' + i FROM generate_series(1, 15) AS i;
+         CREATE TABLE sales.members (customer_id int PRIMARY KEY, email text);
+         INSERT INTO sales.members SELECT i, 'a@example.com' FROM generate_series(1, 35) AS i;
+         SELECT create_segmentation('shop', orders => 'sales.orders', engagement => 'sales.events',
+             contacts => 'sales.contacts', membership_log => 'sales.log', customers => 'sales.members',
+             as_of => '2026-06-30', track => 'trigger')",
+    );
+    refresh(&mut client);
+    refresh(&mut client);
+    (database, client)
+}
+
+/// What the tables by customer and the views hold.
+fn everything(client: &mut Client) -> String {
+    ["histories", "engagement", "contacts", "memberships", "profiles", "customers", "segments", "actions", "movement"]
+        .map(|suffix| {
+            let sql = format!("SELECT md5(string_agg(t::text, ';' ORDER BY t::text)) FROM shop_{suffix} AS t");
+            format!("{suffix} {}\n", text(client, &sql))
+        })
+        .concat()
+}
+
+/// A refresh that read only what was noted leaves what a refresh that reads everything would.
+#[track_caller]
+fn assert_as_read_anew(client: &mut Client, what: &str) {
+    refresh(client);
+    assert_eq!(text(client, "SELECT rebuilt::text FROM shop_status"), "false", "{what}");
+    let found = everything(client);
+    batch(client, "SELECT refresh_segmentation('shop', \"full\" => true)");
+    assert_eq!(found, everything(client), "{what}");
+}
+
+#[test]
+fn every_source_of_customers_is_noted() {
+    let (_database, mut client) = shop_with_all_sources("segmentation_all_sources");
+    for (source, change, customers) in [
+        ("engagement", "INSERT INTO sales.events VALUES (3, 'complaint', '2026-06-20')", "3"),
+        ("engagement", "UPDATE sales.events SET customer_id = 5 WHERE customer_id = 4", "4,5"),
+        ("contacts", "DELETE FROM sales.contacts WHERE customer_id = 6", "6"),
+        (
+            "contacts",
+            "INSERT INTO sales.contacts VALUES (NULL, 'email', '2026-06-20'), (900, 'email', '2026-06-20')",
+            "900",
+        ),
+        ("membership_log", "INSERT INTO sales.log VALUES (7, 'withdrawn', '2026-06-01')", "7"),
+        ("customers", "UPDATE sales.members SET email = NULL WHERE customer_id IN (8, 9)", "8,9"),
+        ("customers", "INSERT INTO sales.members VALUES (901, 'b@example.com')", "901"),
+        ("customers", "DELETE FROM sales.members WHERE customer_id = 10", "10"),
+        ("engagement", "TRUNCATE sales.events", "everybody"),
+        ("membership_log", "TRUNCATE sales.log", "everybody"),
+        ("orders", "UPDATE sales.orders SET amount = amount + 1 WHERE customer_id = 11", "11"),
+    ] {
+        batch(&mut client, change);
+        let noted = text(
+            &mut client,
+            "SELECT string_agg(DISTINCT changed_source, ',') || ' '
+                    || coalesce(string_agg(customer_id::text, ',' ORDER BY customer_id), 'everybody') FROM shop_noted",
+        );
+        assert_eq!(noted, format!("{source} {customers}"), "{change}");
+        assert_as_read_anew(&mut client, change);
+        assert_eq!(count(&mut client, "SELECT count(*) FROM shop_noted"), 0, "{change}");
+    }
+}
+
+/// What no trigger saw is not read: a refresh does not look at the rows of the others.
+#[test]
+fn rows_of_those_who_are_not_noted_are_not_read() {
+    let (_database, mut client) = shop_with_all_sources("segmentation_unread");
+    let before = everything(&mut client);
+    batch(
+        &mut client,
+        "SET session_replication_role = replica;
+         INSERT INTO sales.events VALUES (3, 'complaint', '2026-06-20');
+         DELETE FROM sales.contacts WHERE customer_id = 6;
+         INSERT INTO sales.log VALUES (7, 'withdrawn', '2026-06-01');
+         UPDATE sales.members SET email = NULL WHERE customer_id = 8;
+         RESET session_replication_role;
+         INSERT INTO sales.orders VALUES (9001, 36, '1999-01-01', 0)",
+    );
+    refresh(&mut client);
+    let changed = |before: &str, after: &str| -> Vec<String> {
+        let lines = before.lines().zip(after.lines()).filter(|(one, other)| one != other);
+        lines.map(|(line, _)| line.split(' ').next().expect("a relation").to_owned()).collect()
+    };
+    let after = everything(&mut client);
+    assert_eq!(changed(&before, &after)[0], "histories");
+    assert!(
+        !changed(&before, &after).iter().any(|t| ["engagement", "contacts", "memberships", "profiles"].contains(&&**t))
+    );
+    batch(&mut client, "SELECT refresh_segmentation('shop', \"full\" => true)");
+    let found = changed(&after, &everything(&mut client));
+    for table in ["engagement", "contacts", "memberships", "profiles", "customers"] {
+        assert!(found.iter().any(|relation| relation == table), "{table}: {found:?}");
+    }
+}
+
+/// A table that is loaded anew, by whichever statements, is compared: only those who differ are written, and evaluated.
+#[test]
+fn a_table_that_is_loaded_anew_is_compared() {
+    let (database, mut client) = shop_with_all_sources("segmentation_reloaded");
+    batch(
+        &mut client,
+        "INSERT INTO sales.members SELECT i, 'a@example.com' FROM generate_series(1000, 3000) AS i;
+         CREATE TABLE sales.export AS SELECT * FROM sales.members;
+         UPDATE sales.export SET email = NULL WHERE customer_id = 1500",
+    );
+    refresh(&mut client);
+    for emptied in ["TRUNCATE sales.members", "DELETE FROM sales.members"] {
+        batch(
+            &mut client,
+            &format!(
+                "{emptied}; INSERT INTO sales.members TABLE sales.export;
+                 UPDATE sales.export SET email = CASE WHEN email IS NULL THEN 'b@example.com' END WHERE customer_id = 1500"
+            ),
+        );
+        let said = database.said("SET search_path = public, rfm; SELECT refresh_segmentation('shop')");
+        assert!(
+            said.contains("profiles of noted customers: 1 rows") && said.contains("changes of customers: 1 rows"),
+            "{said}"
+        );
+        assert_as_read_anew(&mut client, emptied);
+    }
+}
+
+/// A source without triggers is compared at each refresh, and a NOTICE says why.
+#[test]
+fn sources_that_cannot_be_tracked_are_compared() {
+    let (database, mut client) = with_orders("segmentation_compared");
+    let role = format!("{}_ana", database.name);
+    batch(
+        &mut client,
+        &format!(
+            "CREATE TABLE sales.all_events (customer_id int, kind text, happened_at date);
+             CREATE VIEW sales.events AS SELECT * FROM sales.all_events WHERE kind <> 'secret';
+             CREATE TABLE sales.contacts (customer_id text, channel text, contacted_at date);
+             CREATE TABLE sales.members (customer_id int, email text);
+             CREATE TABLE sales.log (customer_id smallint, membership text, since date);
+             CREATE ROLE {role}; CREATE SCHEMA hers AUTHORIZATION {role}; GRANT USAGE ON SCHEMA rfm, sales TO {role};
+             GRANT SELECT ON ALL TABLES IN SCHEMA sales TO {role}; GRANT TRIGGER ON sales.orders, sales.log TO {role}"
+        ),
+    );
+    let said = database.said(&format!(
+        "SET ROLE {role}; SET search_path = hers, rfm;
+         SELECT create_segmentation('shop', orders => 'sales.orders', engagement => 'sales.events',
+             contacts => 'sales.contacts', membership_log => 'sales.log', customers => 'sales.members',
+             schema => 'hers', as_of => '2026-06-30', track => 'trigger')"
+    ));
+    for notice in [
+        "sales.events cannot be tracked: it is no table; every refresh compares all engagement",
+        "sales.contacts cannot be tracked: customer_id is text, and in the orders integer; every refresh compares all contacts",
+        &format!(
+            "sales.members cannot be tracked: {role} may not put triggers on it; every refresh compares all customers"
+        ),
+    ] {
+        assert!(said.contains(notice), "{notice}: {said}");
+    }
+    assert!(!said.contains("sales.log cannot"), "{said}");
+    batch(&mut client, &format!("SET ROLE {role}; SET search_path = hers, rfm"));
+    refresh(&mut client);
+    for change in [
+        "INSERT INTO sales.all_events VALUES (3, 'review', '2026-06-20')",
+        "INSERT INTO sales.contacts VALUES ('4', 'email', '2026-06-20')",
+        "INSERT INTO sales.members VALUES (5, 'a@example.com')",
+        "INSERT INTO sales.log VALUES (6, 'withdrawn', '2026-06-01')",
+    ] {
+        batch(&mut client, &format!("RESET ROLE; {change}; SET ROLE {role}"));
+        assert_as_read_anew(&mut client, change);
+    }
+    // A writer who fills in a key that is none of the orders' type is not kept from it.
+    batch(&mut client, "RESET ROLE; INSERT INTO sales.contacts VALUES ('not a number', 'email', '2026-06-20')");
+    drop(client);
+    database.psql(&format!("DROP OWNED BY {role} CASCADE; DROP ROLE {role}"));
+}
+
+/// One table can be two sources: its rows are noted for both.
+#[test]
+fn one_table_can_be_two_sources() {
+    let (_database, mut client) = with_orders("segmentation_two_sources");
+    batch(
+        &mut client,
+        "CREATE TABLE sales.crm (customer_id int, kind text, happened_at date, channel text, contacted_at date);
+         SELECT create_segmentation('shop', orders => 'sales.orders', engagement => 'sales.crm',
+             contacts => 'sales.crm', as_of => '2026-06-30', track => 'trigger')",
+    );
+    refresh(&mut client);
+    batch(&mut client, "INSERT INTO sales.crm VALUES (3, 'review', '2026-06-20', 'email', '2026-06-21')");
+    let noted = "SELECT string_agg(changed_source || ' ' || customer_id, ',' ORDER BY changed_source) FROM shop_noted";
+    assert_eq!(text(&mut client, noted), "contacts 3,engagement 3");
+    refresh(&mut client);
+    assert_eq!(
+        text(&mut client, "SELECT concat(engagement, contacts) FROM shop_facts WHERE customer_id = 3")
+            .matches("2026-06-2")
+            .count(),
+        2
+    );
+    // One of the two is another table now: the triggers say so.
+    batch(
+        &mut client,
+        "CREATE TABLE sales.sent AS SELECT customer_id, channel, contacted_at FROM sales.crm;
+         SELECT alter_segmentation('shop', contacts => 'sales.sent')",
+    );
+    refresh(&mut client);
+    batch(&mut client, "UPDATE sales.crm SET kind = 'survey'; UPDATE sales.sent SET channel = 'line'");
+    assert_eq!(text(&mut client, noted), "contacts 3,engagement 3");
+    refresh(&mut client);
+    assert_eq!(text(&mut client, "SELECT rebuilt::text FROM shop_status"), "false");
+    batch(&mut client, "SELECT alter_segmentation('shop', reset => '{engagement}')");
+    assert_eq!(count(&mut client, "SELECT count(*) FROM pg_trigger WHERE tgrelid = 'sales.crm'::regclass"), 0);
+}
+
+/// Where the shop's words mean something else, rows that no trigger saw are read again.
+#[test]
+fn other_words_are_read_by_everybody() {
+    let (_database, mut client) = shop_with_all_sources("segmentation_other_words");
+    let reviews = "SELECT count(*) FROM shop_engagement WHERE engagement::text LIKE '%review%'";
+    assert!(count(&mut client, reviews) > 0);
+    batch(&mut client, "SELECT alter_segmentation('shop', engagement_kinds => '{\"review\": \"visit\"}')");
+    assert_eq!(count(&mut client, reviews), 0);
+}

@@ -22,7 +22,7 @@ fn every_view_has_a_key_and_every_column_a_comment() {
                   WHERE c.relname LIKE 'shop\\_%' AND c.relkind IN ('r', 'v', 'm')
                       AND (obj_description(c.oid, 'pg_class') IS NULL OR a.attnum IS NOT NULL AND col_description(c.oid, a.attnum) IS NULL)";
     assert_eq!(text(&mut client, silent), "");
-    batch(&mut client, "SELECT obj_description('shop_note_orders'::regproc, 'pg_proc')");
+    batch(&mut client, "SELECT obj_description('shop_note_changes'::regproc, 'pg_proc')");
     for view in VIEWS.iter().chain(&["campaigns", "kpis"]) {
         let columns = format!(
             "SELECT string_agg(quote_ident(a.attname), ',' ORDER BY k.n) FROM pg_index AS i CROSS JOIN unnest(i.indkey::int[]) WITH ORDINALITY AS k (attnum, n)

@@ -278,7 +278,8 @@ BEGIN
                 'in no KPI; known are: '
                 || @extschema@._listed_known_words('costs.purpose', NULL::@extschema@.segment_policy))
         ) AS f (place, source, argument, are_stated_reasons, is_asked, finding, effect)
-        CROSS JOIN LATERAL @extschema@._described_words(s, f.source, f.argument, policy, f.are_stated_reasons) AS d
+        CROSS JOIN LATERAL @extschema@._described_words(
+            s, f.source, f.argument, policy, f.are_stated_reasons, NULL::text) AS d
         WHERE f.source = _audit_words.source AND f.is_asked
         ORDER BY f.place;
 END
@@ -706,11 +707,12 @@ HAVING count(*) > 1$sql$, s.currency, order_rows);
     RETURN QUERY
         SELECT 'customers: consents that cannot be read', u.rows, u.share, u.listed,
                'refused: a consent is true, false or null; a view over the table can write it so'
-        FROM @extschema@._unreadable_consents(s) AS u;
+        FROM @extschema@._unreadable_consents(s, NULL::text) AS u;
     -- Consents that are not known have no channels.
     IF s.customers IS NOT NULL AND (s.customers_consents IS NULL OR NOT EXISTS (
-        SELECT FROM @extschema@._unknown_words(s, 'customers', 'channel_names', NULL::@extschema@.segment_policy)
-    ) AND NOT EXISTS (SELECT FROM @extschema@._unreadable_consents(s))) THEN
+        SELECT FROM @extschema@._unknown_words(s, 'customers', 'channel_names', NULL::@extschema@.segment_policy,
+                                               NULL::text)
+    ) AND NOT EXISTS (SELECT FROM @extschema@._unreadable_consents(s, NULL::text))) THEN
         RETURN QUERY EXECUTE format(
 $sql$SELECT 'customer without contact address', count(*) FILTER (WHERE p.channels = '{}'),
        round(count(*) FILTER (WHERE p.channels = '{}')::numeric / count(*), 6),
@@ -793,8 +795,8 @@ COMMENT ON FUNCTION _show_audit(segmentation_settings, jsonb) IS
     'Part of segmentations: shows what is odd about the shop''s tables as notices.';
 
 -- Kinds, KPIs and purposes that count for nothing are said at every refresh, because nothing else would show that they
--- do not count.
-CREATE FUNCTION _show_unknown_words(s segmentation_settings) RETURNS void
+-- do not count; kinds, where events are not all read, as soon as a customer has one whose events changed.
+CREATE FUNCTION _show_unknown_words(s segmentation_settings, read_whole text[]) RETURNS void
 LANGUAGE plpgsql VOLATILE SET search_path = pg_catalog, pg_temp
 AS $show$
 DECLARE
@@ -804,8 +806,11 @@ BEGIN
     PERFORM @extschema@._show_finding(s, w.finding, w.rows_found, w.share, w.example, w.effect)
     FROM @extschema@._sources(s) AS t
     CROSS JOIN LATERAL @extschema@._audit_words(s, t.source, policy) AS w
-    WHERE t.source IN ('engagement', 'targets', 'costs') AND t.relation IS NOT NULL;
+    WHERE t.source IN ('engagement', 'targets', 'costs') AND t.relation IS NOT NULL
+        AND (t.source <> 'engagement' OR t.source = ANY (read_whole) OR EXISTS (
+            SELECT FROM @extschema@._unknown_words(s, t.source, 'engagement_kinds'::text, policy,
+                                                   @extschema@._noted_of(s, t.source, read_whole))));
 END
 $show$;
-COMMENT ON FUNCTION _show_unknown_words(segmentation_settings) IS
+COMMENT ON FUNCTION _show_unknown_words(segmentation_settings, text[]) IS
     'Part of segmentations: shows kinds of events, KPIs and purposes that are not known as notices.';

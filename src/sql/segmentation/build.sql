@@ -74,7 +74,7 @@ $sql$CREATE TABLE %s (
     time_zone text NOT NULL,
     lang text NOT NULL,
     policy @extschema@.segment_policy NOT NULL,
-    order_tables oid[],
+    tracked_tables oid[],
     model @extschema@.purchase_model,
     model_as_of date,
     model_status text,
@@ -141,8 +141,8 @@ DECLARE
     currency text := @extschema@._currency(s, NULL::text, NULL::text);
     part record;
 BEGIN
-    PERFORM @extschema@._refuse_double_profiles(s);
-    PERFORM @extschema@._refuse_unknown_words(s);
+    PERFORM @extschema@._refuse_double_profiles(s, @extschema@._sources_of_customers(s));
+    PERFORM @extschema@._refuse_unknown_words(s, @extschema@._sources_of_customers(s));
     PERFORM @extschema@._refuse_double_targets(s);
     PERFORM @extschema@._create_models(s);
     FOR part IN SELECT * FROM @extschema@._relations(s, true) AS r

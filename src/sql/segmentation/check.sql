@@ -229,7 +229,8 @@ BEGIN
                   HINT = format('GRANT TRIGGER ON %s TO %I, or use track => ''none''.', s.orders, current_user);
     ELSIF s.track = 'trigger' THEN
         SELECT min(c.oid::regclass::text) INTO untracked
-        FROM pg_class AS c WHERE c.oid = ANY (@extschema@._order_tables(s)::oid[]) AND c.relkind = 'f';
+        FROM @extschema@._source_tables(s) AS t JOIN pg_class AS c ON c.oid = t.relation
+        WHERE t.source = 'orders' AND c.relkind = 'f';
         PERFORM @extschema@._refuse_tracking_for_superuser(s);
         IF untracked IS NOT NULL THEN
             PERFORM @extschema@._refuse(
@@ -238,14 +239,13 @@ BEGIN
         END IF;
         -- The names of the triggers hold the name of the segmentation, and owners or schemas may have one of the same
         -- name each.
-        SELECT min(g.tgfoid::regprocedure::text) INTO other
-        FROM pg_trigger AS g
-        WHERE g.tgrelid = @extschema@._source_table(s, 'orders')
-            AND g.tgname = concat_ws('_', 'pg_rfm', s.name, 'insert')
-            AND g.tgfoid IS DISTINCT FROM to_regprocedure(@extschema@._trigger_function(s))::oid;
+        SELECT min(format('%s is tracked for another segmentation of this name already, by %s', t.relation,
+                          g.tgfoid::regprocedure)) INTO other
+        FROM @extschema@._triggers(s) AS t JOIN pg_trigger AS g ON g.tgrelid = t.relation AND g.tgname = t.name
+        WHERE NOT t.is_there;
         IF other IS NOT NULL THEN
             PERFORM @extschema@._refuse(
-                format('%s is tracked for another segmentation of this name already, by %s', s.orders, other),
+                other,
                  'Choose another name, or use track => ''none''.');
         END IF;
     END IF;

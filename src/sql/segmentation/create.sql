@@ -71,6 +71,16 @@ COMMENT ON FUNCTION refresh_segmentation(text, boolean, boolean, date) IS
     'Brings the views of one of the caller''s segmentations up to date; full: reads all orders; wait: waits for '
     'another refresh; as_of: another day than today.';
 
+-- Whether rows of the shop's tables that stay as they are count otherwise than before, where the views stay in place.
+CREATE FUNCTION _rows_mean_something_else(old segmentation_settings, s segmentation_settings) RETURNS boolean
+LANGUAGE sql IMMUTABLE PARALLEL SAFE SET search_path = pg_catalog, pg_temp
+AS $otherwise$
+    SELECT (old.order_filter, old.engagement_kinds, old.channel_names, old.test_groups, old.memberships)
+        IS DISTINCT FROM (s.order_filter, s.engagement_kinds, s.channel_names, s.test_groups, s.memberships)
+$otherwise$;
+COMMENT ON FUNCTION _rows_mean_something_else(segmentation_settings, segmentation_settings) IS
+    'Part of segmentations: whether rows that stay as they are count otherwise under other settings.';
+
 CREATE FUNCTION _alter_segmentation(name text, given jsonb, reset text[]) RETURNS text
 LANGUAGE plpgsql VOLATILE SECURITY INVOKER SET search_path = pg_catalog, pg_temp
 AS $alter$
@@ -105,7 +115,7 @@ BEGIN
     IF @extschema@._with_changes(old, leave_views) IS NOT DISTINCT FROM @extschema@._with_changes(s, leave_views)
         AND @extschema@._changed_types(s) IS NULL THEN
         PERFORM @extschema@._build_or_refresh(
-            s, 'refresh', old.order_filter IS DISTINCT FROM s.order_filter, NULL::date, given ? 'policy');
+            s, 'refresh', @extschema@._rows_mean_something_else(old, s), NULL::date, given ? 'policy');
         IF s.lang <> old.lang THEN
             PERFORM @extschema@._comment_relations(s);
         END IF;
@@ -116,7 +126,7 @@ BEGIN
         PERFORM @extschema@._build_or_refresh(
             s, CASE WHEN customers_are_held THEN 'rebuild' ELSE 'build' END, NULL::boolean, NULL::date,
             given ? 'policy');
-        PERFORM @extschema@._show_unknown_words(s);
+        PERFORM @extschema@._show_unknown_words(s, @extschema@._sources_of_customers(s));
     END IF;
     IF given ?| '{targets,targets_columns,costs,costs_columns}' THEN
         PERFORM @extschema@._show_finding(s, k.finding, k.rows, k.share, k.example, k.effect)

@@ -8,37 +8,49 @@
 --   suffix      the report is NAME_suffix
 --   sums        what is summed; the first column is the number of customers: without any there is no row
 --   derived     the columns that the report adds
---   is_monthly  whether it is of months that are over, and another one when a month turns
-CREATE FUNCTION _sums() RETURNS TABLE (suffix text, sums text[], derived text[], is_monthly boolean)
+--   month_end   where it is of months that are over: the last day of a row's month, in terms of the parts p
+--   months      of how many months it is; NULL: of all
+CREATE FUNCTION _sums() RETURNS TABLE (suffix text, sums text[], derived text[], month_end text, months integer)
 LANGUAGE sql IMMUTABLE PARALLEL SAFE ROWS 8 SET search_path = pg_catalog, pg_temp
 AS $sums$
-    SELECT r.suffix || b.suffix, r.sums, r.derived, r.is_monthly
+    SELECT r.suffix || b.suffix, r.sums, r.derived, r.month_end, r.months
     FROM (VALUES ('segments', '{customers,orders,revenue,vips}'::text[], '{customer_share,revenue_share}'::text[],
-                  false, true),
-                 ('actions', '{customers,revenue}', '{wait_until}', false, false),
-                 ('transitions', '{customers,revenue_before,revenue_after}', '{}', true, false),
-                 ('movement', '{customers,revenue_before,revenue_after}', '{}', true, true),
-                 ('cohorts', '{customers,active_customers,revenue}', '{active_share}', true, true)
-    ) AS r (suffix, sums, derived, is_monthly, has_attributes)
+                  NULL, NULL::integer, true),
+                 ('actions', '{customers,revenue}', '{wait_until}', NULL, NULL, false),
+                 ('transitions', '{customers,revenue_before,revenue_after}', '{}', 'p.to_day', 12, false),
+                 ('movement', '{customers,revenue_before,revenue_after}', '{}', 'p.to_day', 12, true),
+                 ('cohorts', '{customers,active_customers,revenue}', '{active_share}',
+                  '(p.first_month + make_interval(months => p.months_after + 1))::date - 1', NULL, true)
+    ) AS r (suffix, sums, derived, month_end, months, has_attributes)
     JOIN (VALUES (''), ('_by')) AS b (suffix) ON r.has_attributes OR b.suffix = ''
 $sums$;
 COMMENT ON FUNCTION _sums() IS 'Part of segmentations: the reports that are sums over customers, and their columns.';
 
--- The parts of a report, of all customers or of those noted.
-CREATE FUNCTION _parts_sql(s segmentation_settings, suffix text, noted boolean DEFAULT false) RETURNS text
+-- The last day of the last month that is over on a day.
+CREATE FUNCTION _last_month_end(day date) RETURNS date
+LANGUAGE sql IMMUTABLE PARALLEL SAFE SET search_path = pg_catalog, pg_temp
+AS $end$ SELECT date_trunc('month', (day + 1)::timestamp)::date - 1 $end$;
+COMMENT ON FUNCTION _last_month_end(date) IS
+    'Part of segmentations: the last day of the last month that is over on a day.';
+
+-- The parts of a report, of all customers or of those noted. With `since`, the end of a month, months before it may be
+-- left out.
+CREATE FUNCTION _parts_sql(
+    s segmentation_settings, suffix text, noted boolean DEFAULT false, since date DEFAULT NULL
+) RETURNS text
 LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp
 AS $parts$
     SELECT CASE suffix
         WHEN 'segments' THEN @extschema@._segment_parts_sql(s, false, noted)
         WHEN 'segments_by' THEN @extschema@._segment_parts_sql(s, true, noted)
         WHEN 'actions' THEN @extschema@._action_parts_sql(s, noted)
-        WHEN 'transitions' THEN @extschema@._transitions_sql(s, noted)
-        WHEN 'movement' THEN @extschema@._movement_sql(s, false, noted)
-        WHEN 'movement_by' THEN @extschema@._movement_sql(s, true, noted)
+        WHEN 'transitions' THEN @extschema@._transitions_sql(s, noted, since)
+        WHEN 'movement' THEN @extschema@._movement_sql(s, false, noted, since)
+        WHEN 'movement_by' THEN @extschema@._movement_sql(s, true, noted, since)
         WHEN 'cohorts' THEN @extschema@._cohort_parts_sql(s, false, noted)
         WHEN 'cohorts_by' THEN @extschema@._cohort_parts_sql(s, true, noted) END
 $parts$;
-COMMENT ON FUNCTION _parts_sql(segmentation_settings, text, boolean) IS
+COMMENT ON FUNCTION _parts_sql(segmentation_settings, text, boolean, date) IS
     'Part of segmentations: the SELECT of the sums that a report is made of, of all customers or of those noted.';
 
 CREATE FUNCTION _report_sql(s segmentation_settings, suffix text, parts text) RETURNS text
@@ -57,7 +69,9 @@ COMMENT ON FUNCTION _report_sql(segmentation_settings, text, text) IS
 
 CREATE FUNCTION _report_of_all(s segmentation_settings, suffix text) RETURNS text
 LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp
-AS $report$ SELECT @extschema@._report_sql(s, suffix, @extschema@._parts_sql(s, suffix)) $report$;
+AS $report$
+    SELECT @extschema@._report_sql(s, suffix, @extschema@._parts_sql(s, suffix, false, NULL::date))
+$report$;
 COMMENT ON FUNCTION _report_of_all(segmentation_settings, text) IS
     'Part of segmentations: the SELECT of a report that is a sum over customers.';
 
@@ -68,7 +82,8 @@ AS $noted$
 DECLARE
     parts jsonb;
 BEGIN
-    EXECUTE format('SELECT jsonb_agg(to_jsonb(p)) FROM (%s) AS p', @extschema@._parts_sql(s, suffix, true)) INTO parts;
+    EXECUTE format('SELECT jsonb_agg(to_jsonb(p)) FROM (%s) AS p', @extschema@._parts_sql(s, suffix, true, NULL::date))
+        INTO parts;
     RETURN coalesce(parts, '[]');
 END
 $noted$;
@@ -76,8 +91,11 @@ COMMENT ON FUNCTION _noted_parts(segmentation_settings, text) IS
     'Part of segmentations: what the noted customers contribute to a report.';
 
 -- Writes what the noted customers contribute now in the place of what they contributed before. A sum has one text:
--- both here and in the definition its zeros at the end go.
-CREATE FUNCTION _write_report(s segmentation_settings, suffix text, keys text[], before jsonb) RETURNS written_rows
+-- both here and in the definition its zeros at the end go. Where months ended since the day before, everybody
+-- contributes to these, and months that no longer count go.
+CREATE FUNCTION _write_report(
+    s segmentation_settings, suffix text, keys text[], before jsonb, day_before date, day date
+) RETURNS written_rows
 LANGUAGE plpgsql VOLATILE SET search_path = pg_catalog, pg_temp
 AS $report$
 DECLARE
@@ -87,6 +105,10 @@ DECLARE
     sums text;
     signs text;
     totals text;
+    since date := @extschema@._last_month_end(day_before);
+    is_kept text; -- whether the months of what is there still count
+    is_known text; -- whether the month of what the noted customers contribute was over the day before
+    of_all text := ''; -- what everybody contributes in the new months
     parts text;
     written @extschema@.written_rows;
 BEGIN
@@ -100,24 +122,34 @@ BEGIN
     INTO grouped, sums, signs, totals
     FROM pg_attribute AS a
     WHERE a.attrelid = view AND a.attnum > 0 AND a.attname <> ALL (report.derived);
+    IF report.month_end IS NOT NULL AND since < @extschema@._last_month_end(day) THEN
+        IF report.months IS NOT NULL THEN
+            is_kept := format('%s >= %L', report.month_end,
+                              (@extschema@._last_month_end(day) + 1 - make_interval(months => report.months))::date);
+        END IF;
+        is_known := format('%s <= %L', report.month_end, since);
+        of_all := format(E'\n    UNION ALL\n    SELECT %s, %s FROM (%s) AS p WHERE NOT (%s)', grouped, sums,
+                         @extschema@._parts_sql(s, suffix, false, since), is_known);
+    END IF;
     parts := format(
 $sql$SELECT %1$s, %2$s
 FROM (
-    SELECT %1$s, %3$s FROM %4$s AS p
+    SELECT %1$s, %3$s FROM %4$s AS p WHERE %9$s
     UNION ALL
-    SELECT %1$s, %5$s FROM jsonb_populate_recordset(NULL::%4$s, %6$L) AS p
+    SELECT %1$s, %5$s FROM jsonb_populate_recordset(NULL::%4$s, %6$L) AS p WHERE %9$s
     UNION ALL
-    SELECT %1$s, %3$s FROM (%7$s) AS p
+    SELECT %1$s, %3$s FROM (%7$s) AS p WHERE %10$s%11$s
 ) AS p
 GROUP BY %1$s
 HAVING sum(p.%8$I) <> 0$sql$,
-        grouped, totals, sums, view, signs, before, @extschema@._parts_sql(s, suffix, true), report.sums[1]);
+        grouped, totals, sums, view, signs, before, @extschema@._parts_sql(s, suffix, true, NULL::date),
+        report.sums[1], coalesce(is_kept, 'true'), coalesce(is_known, 'true'), of_all);
     SELECT w.* INTO written FROM @extschema@._write_view_rows(
         view, @extschema@._changes_sql(view, keys, NULL::text, @extschema@._report_sql(s, suffix, parts)),
         NULL::text) AS w;
     RETURN written;
 END
 $report$;
-COMMENT ON FUNCTION _write_report(segmentation_settings, text, text[], jsonb) IS
+COMMENT ON FUNCTION _write_report(segmentation_settings, text, text[], jsonb, date, date) IS
     'Part of segmentations: brings a report up to date by what the noted customers contributed before and contribute '
     'now.';

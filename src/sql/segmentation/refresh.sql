@@ -160,6 +160,20 @@ $set$;
 COMMENT ON FUNCTION _set_day_and_policy(segmentation_settings, date, boolean) IS
     'Part of segmentations: writes down the day and policy that the views answer for, and their language.';
 
+-- The source that a table by customer stands on; NULL: it is no table by customer, and always filled whole.
+CREATE FUNCTION _source_of_table(suffix text) RETURNS text
+LANGUAGE sql IMMUTABLE PARALLEL SAFE SET search_path = pg_catalog, pg_temp
+AS $source$
+    SELECT CASE suffix WHEN 'histories' THEN 'orders'
+                       WHEN 'first_orders' THEN 'orders'
+                       WHEN 'engagement' THEN 'engagement'
+                       WHEN 'contacts' THEN 'contacts'
+                       WHEN 'memberships' THEN 'membership_log'
+                       WHEN 'profiles' THEN 'customers' END
+$source$;
+COMMENT ON FUNCTION _source_of_table(text) IS
+    'Part of segmentations: the source that one of its tables by customer stands on.';
+
 -- The SELECT that fills a table, of some customers or of all. Of the tables that are not by customer it is the whole.
 CREATE FUNCTION _stored_sql(s segmentation_settings, suffix text, among text, query text) RETURNS text
 LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp
@@ -178,7 +192,7 @@ $stored$;
 COMMENT ON FUNCTION _stored_sql(segmentation_settings, text, text, text) IS
     'Part of segmentations: the SELECT that fills one of its tables, of some customers or of all.';
 
--- Notes the customers whose rows of a table are not what the query returns: no trigger notes them.
+-- Notes the customers whose rows of a table are not what the query returns, where no trigger notes them.
 CREATE FUNCTION _note_differences(s segmentation_settings, suffix text, query text) RETURNS void
 LANGUAGE plpgsql VOLATILE SET search_path = pg_catalog, pg_temp
 AS $differences$
@@ -187,7 +201,8 @@ DECLARE
     keys text := (SELECT string_agg(format('coalesce(f.%1$I, t.%1$I)', k.name), ', ')
                   FROM unnest(@extschema@._keys(s)) AS k (name));
 BEGIN
-    EXECUTE format('INSERT INTO %s (%s, taken) SELECT %s, true', noted, @extschema@._key_list(s), keys)
+    EXECUTE format('INSERT INTO %s (changed_source, %s, taken) SELECT %L, %s, true', noted, @extschema@._key_list(s),
+                   @extschema@._source_of_table(suffix), keys)
         || format(' FROM %s AS t FULL JOIN (%s) AS f ON %s',
                   @extschema@._lock_and_check(s, suffix, 'ACCESS SHARE MODE'), query,
                   @extschema@._same_key(s, 't', 'f'))
@@ -219,17 +234,16 @@ DECLARE
 BEGIN
     EXECUTE format('SELECT count(*) FROM (SELECT DISTINCT %s FROM %s WHERE taken IS NOT NULL) AS n',
                    @extschema@._key_list(s), @extschema@._relation(s, 'noted')) INTO noted;
-    RETURN noted <= 1000 + customers / 10;
+    RETURN noted <= @extschema@._few(customers);
 END
 $few$;
 COMMENT ON FUNCTION _few_are_noted(segmentation_settings, bigint) IS
     'Part of segmentations: whether so few customers are noted that they alone are evaluated.';
 
--- Brings the stored tables up to date; with `among`, a SELECT of keys, the purchase histories of these customers, and
--- where `of_these` the other tables by customer too. Returns how many rows were written, and how many of them are
--- histories.
+-- Brings the stored tables up to date: those of the sources that are read whole, and of the others the rows of the
+-- customers noted. Returns how many rows were written, and how many of them are histories.
 CREATE FUNCTION _refresh_tables(
-    s segmentation_settings, among text, of_these boolean, OUT written bigint, OUT histories bigint
+    s segmentation_settings, read_whole text[], OUT written bigint, OUT histories bigint
 )
 LANGUAGE plpgsql VOLATILE SET search_path = pg_catalog, pg_temp
 AS $tables$
@@ -242,9 +256,7 @@ BEGIN
     written := 0;
     FOR part IN SELECT * FROM @extschema@._relations(s, true) AS r
                 WHERE r.is_wanted AND r.kind = 'TABLE' AND r.query IS NOT NULL ORDER BY r.place LOOP
-        customers := CASE
-            WHEN part.suffix IN ('histories', 'first_orders') THEN among
-            WHEN of_these AND part.suffix IN ('engagement', 'contacts', 'memberships', 'profiles') THEN among END;
+        customers := @extschema@._noted_of(s, @extschema@._source_of_table(part.suffix), read_whole);
         rows := @extschema@._write_differences(
             s, part.suffix, part.keys, @extschema@._stored_sql(s, part.suffix, customers, part.query), customers);
         PERFORM @extschema@._report(
@@ -257,7 +269,7 @@ BEGIN
     END LOOP;
 END
 $tables$;
-COMMENT ON FUNCTION _refresh_tables(segmentation_settings, text, boolean) IS
+COMMENT ON FUNCTION _refresh_tables(segmentation_settings, text[]) IS
     'Part of segmentations: brings the stored tables up to date.';
 
 -- Evaluates the noted customers and writes their rows of NAME_customers.
@@ -280,8 +292,11 @@ COMMENT ON FUNCTION _refresh_noted(segmentation_settings) IS
     'Part of segmentations: brings the rows of the noted customers up to date.';
 
 -- Brings the views up to date, in their order: row by row where `parts` has what the noted customers contributed to the
--- reports before, and is not NULL. Returns how many customers there are more than before; NULL: they were made anew.
-CREATE FUNCTION _refresh_views(s segmentation_settings, parts jsonb, are_stale boolean) RETURNS bigint
+-- reports on the day before, and is not NULL. Returns how many customers there are more than before; NULL: they were
+-- made anew.
+CREATE FUNCTION _refresh_views(
+    s segmentation_settings, parts jsonb, day_before date, day date, are_stale boolean
+) RETURNS bigint
 LANGUAGE plpgsql VOLATILE SET search_path = pg_catalog, pg_temp
 AS $views$
 DECLARE
@@ -307,7 +322,8 @@ BEGIN
             written := @extschema@._refresh_noted(s);
             more := written.inserted - written.deleted;
         ELSIF parts ? view.suffix THEN
-            written := @extschema@._write_report(s, view.suffix, view.keys, parts -> view.suffix);
+            written := @extschema@._write_report(
+                s, view.suffix, view.keys, parts -> view.suffix, day_before, day);
         ELSIF view.suffix = 'customers' THEN
             PERFORM @extschema@._write_customers(s, @extschema@._changes_sql(view.name, view.keys), NULL::text);
         ELSE
@@ -324,7 +340,7 @@ BEGIN
     RETURN more;
 END
 $views$;
-COMMENT ON FUNCTION _refresh_views(segmentation_settings, jsonb, boolean) IS
+COMMENT ON FUNCTION _refresh_views(segmentation_settings, jsonb, date, date, boolean) IS
     'Part of segmentations: brings the views up to date, row by row where that is possible.';
 
 -- Whether it is enough to evaluate the noted customers, and on a later day those who are due: the others' rows are as
@@ -350,9 +366,8 @@ $only$;
 COMMENT ON FUNCTION _only_noted_change(segmentation_settings, date) IS
     'Part of segmentations: whether a refresh can leave the rows of customers who are not noted.';
 
--- What the noted customers contribute to each report that can be kept by difference. One of months that are over is
--- made anew when a month turns.
-CREATE FUNCTION _parts_of_reports(s segmentation_settings, before date, day date) RETURNS jsonb
+-- What the noted customers contribute to each report that can be kept by difference.
+CREATE FUNCTION _parts_of_reports(s segmentation_settings) RETURNS jsonb
 LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp
 AS $parts$
     SELECT coalesce(jsonb_object_agg(r.suffix, @extschema@._noted_parts(s, r.suffix)), '{}')
@@ -360,12 +375,10 @@ AS $parts$
     JOIN @extschema@._sums() AS m ON m.suffix = r.suffix
     JOIN pg_class AS c ON c.oid = @extschema@._relation(s, r.suffix)::regclass AND c.relispopulated
     WHERE r.is_wanted
-        AND NOT (m.is_monthly
-                 AND date_trunc('month', (before + 1)::timestamp) <> date_trunc('month', (day + 1)::timestamp))
         -- It is a part of another one then.
         AND NOT (r.suffix = 'movement' AND 'transitions' = ANY (s.views) IS NOT FALSE)
 $parts$;
-COMMENT ON FUNCTION _parts_of_reports(segmentation_settings, date, date) IS
+COMMENT ON FUNCTION _parts_of_reports(segmentation_settings) IS
     'Part of segmentations: what the noted customers contribute to the reports that are kept by difference.';
 
 -- Brings the tables and views up to date. Everything happens in the caller's transaction: a step that fails leaves the
@@ -378,7 +391,8 @@ DECLARE
     status text := @extschema@._lock_and_check(s, 'status', 'ROW SHARE MODE');
     day date := @extschema@._today(s, on_day);
     before record;
-    touched text; -- a SELECT of the customers whose orders are read; NULL: everybody
+    read_whole text[] := @extschema@._sources_of_customers(s); -- of the other sources only who is noted
+    all_orders boolean;
     currency text;
     other record;
     parts jsonb; -- what the noted customers contributed to the reports; NULL: everybody is evaluated
@@ -398,27 +412,31 @@ BEGIN
     last_change := @extschema@._begin_changes(s);
     IF s.track = 'trigger' THEN
         -- First the notes, then, under a later snapshot, the orders: what is noted is committed by then.
-        touched := @extschema@._take_notes(s, rebuild);
+        read_whole := @extschema@._take_notes(s, rebuild, before.customers);
     END IF;
+    all_orders := 'orders' = ANY (read_whole);
 
-    currency := @extschema@._currency(s, touched, CASE WHEN touched IS NOT NULL THEN before.currency END);
-    PERFORM @extschema@._refuse_double_profiles(s);
-    PERFORM @extschema@._refuse_unknown_words(s);
+    currency := @extschema@._currency(s, @extschema@._noted_of(s, 'orders'::text, read_whole),
+                                      CASE WHEN NOT all_orders THEN before.currency END);
+    PERFORM @extschema@._refuse_double_profiles(s, read_whole);
+    PERFORM @extschema@._refuse_unknown_words(s, read_whole);
     PERFORM @extschema@._refuse_double_targets(s);
-    IF touched IS NOT NULL AND NOT learn AND @extschema@._only_noted_change(s, day) THEN
+    IF NOT all_orders AND NOT learn AND @extschema@._only_noted_change(s, day) THEN
         FOR other IN SELECT r.suffix, r.query FROM @extschema@._relations(s, true) AS r
-                     WHERE r.is_wanted AND r.suffix IN ('engagement', 'contacts', 'memberships', 'profiles') LOOP
+                     WHERE r.is_wanted AND @extschema@._source_of_table(r.suffix) = ANY (read_whole) LOOP
             PERFORM @extschema@._note_differences(s, other.suffix, other.query);
         END LOOP;
+        read_whole := '{}';
         PERFORM @extschema@._note_due(s, day);
         IF @extschema@._few_are_noted(s, before.customers) THEN
-            parts := @extschema@._parts_of_reports(s, before.as_of, day);
+            parts := @extschema@._parts_of_reports(s);
         END IF;
     END IF;
-    tables := @extschema@._refresh_tables(s, touched, parts IS NOT NULL);
+    tables := @extschema@._refresh_tables(s, read_whole);
     are_stale := @extschema@._set_day_and_policy(s, day, learn) OR rebuild OR tables.written > 0;
     are_stale := @extschema@._set_model(s, day) OR are_stale;
-    more := @extschema@._refresh_views(s, parts, are_stale);
+    more := @extschema@._refresh_views(s, parts, before.as_of, day, are_stale);
+    PERFORM @extschema@._show_unknown_words(s, read_whole);
     IF s.track = 'trigger' THEN
         EXECUTE format('DELETE FROM %s WHERE taken IS NOT NULL', @extschema@._relation(s, 'noted'));
     END IF;
@@ -430,13 +448,12 @@ BEGIN
     END IF;
     EXECUTE format('UPDATE %s', @extschema@._lock_and_check(s, 'status', 'ROW EXCLUSIVE MODE'))
         || ' SET refreshed_at = $1, seconds = $2, rebuilt = $3, histories_written = $4, customers = $5, currency = $6'
-        USING clock_timestamp(), round(extract(epoch FROM clock_timestamp() - started)::numeric, 3), touched IS NULL,
+        USING clock_timestamp(), round(extract(epoch FROM clock_timestamp() - started)::numeric, 3), all_orders,
               tables.histories, rows, currency;
     PERFORM @extschema@._end_changes(s, last_change);
     IF s.track = 'trigger' THEN
         PERFORM @extschema@._keep_tracking(s);
     END IF;
-    PERFORM @extschema@._show_unknown_words(s);
 END
 $refresh$;
 COMMENT ON FUNCTION _refresh(segmentation_settings, boolean, date, boolean) IS

@@ -74,7 +74,7 @@ AS $relations$
         (12, 'status', 'TABLE', true, t.always, true, '{segmentation}', NULL,
             'The day and policy that the views answer for, and figures of the last refresh: one row.'),
         (13, 'noted', 'TABLE', s.track = 'trigger', 'track => ' || quote_literal(s.track), false, NULL, NULL,
-            'Customers whose orders changed since the last refresh; a row without a key: all of them.'),
+            'Customers whose rows changed since the last refresh; a row without a key: all of them.'),
         (14, 'facts', 'VIEW', true, t.always, true, NULL,
             CASE WHEN with_queries THEN @extschema@._facts_sql(s) END,
             'All that is known of a customer: the arguments of segment_customer and its like. Prospects have no '

@@ -205,8 +205,8 @@ AS $arguments$
     ('lang', 'text', '''en''', true, false, true, true,
         'The language of labels, titles, comments and findings: en or ja.'),
     ('track', 'text', '''none''', true, false, false, false,
-        'trigger: triggers on the orders note whose orders change, so that a refresh reads only these; none: it reads '
-        'all orders.'),
+        'trigger: triggers on the shop''s tables note whose rows change, so that a refresh reads only these; none: it '
+        'reads everything.'),
     ('keep_changes', 'integer', '400', true, false, true, false,
         'For how many days NAME_changes keeps who changed; 0: there is none.'),
     ('notify', 'text', 'NULL', true, true, true, false,
@@ -298,9 +298,9 @@ COMMENT ON FUNCTION _relation(segmentation_settings, text) IS
 
 CREATE FUNCTION _trigger_function(s segmentation_settings) RETURNS text
 LANGUAGE sql IMMUTABLE PARALLEL SAFE SET search_path = pg_catalog, pg_temp
-AS $trigger_function$ SELECT @extschema@._relation(s, 'note_orders') || '()' $trigger_function$;
+AS $trigger_function$ SELECT @extschema@._relation(s, 'note_changes') || '()' $trigger_function$;
 COMMENT ON FUNCTION _trigger_function(segmentation_settings) IS
-    'Part of segmentations: the quoted name of the function that its triggers on the orders call.';
+    'Part of segmentations: the quoted name of the function that its triggers call.';
 
 -- Today by the segmentation's clock, unless a day is fixed.
 CREATE FUNCTION _today(s segmentation_settings, on_day date) RETURNS date

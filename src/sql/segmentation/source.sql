@@ -329,7 +329,8 @@ $profiles$;
 COMMENT ON FUNCTION _profiles_sql(segmentation_settings, text) IS
     'Part of segmentations: the SELECT of memberships, channels, last contacts and attributes, one row a customer.';
 
-CREATE FUNCTION _refuse_double_profiles(s segmentation_settings) RETURNS void
+-- With the sources of which all rows are read; of another one only the rows of the customers noted are looked at.
+CREATE FUNCTION _refuse_double_profiles(s segmentation_settings, read_whole text[]) RETURNS void
 LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp
 AS $double$
 DECLARE
@@ -343,7 +344,8 @@ BEGIN
     END IF;
     relation := @extschema@._source_table(s, 'customers');
     rows := format('SELECT %s FROM %s AS c WHERE %s', @extschema@._keys_as_in_orders(s, 'customers', 'c'), relation,
-                   @extschema@._has_key(s, 'customers', 'c'));
+                   @extschema@._has_key(s, 'customers', 'c') || @extschema@._and_among(
+                       s, 'customers', 'c', @extschema@._noted_of(s, 'customers'::text, read_whole)));
     EXECUTE format($sql$SELECT concat_ws(', ', %s) FROM (%s) AS c$sql$, keys, rows)
         || format(' GROUP BY %s HAVING count(*) > 1 LIMIT 1', keys) INTO example;
     IF example IS NOT NULL THEN
@@ -353,5 +355,5 @@ BEGIN
     END IF;
 END
 $double$;
-COMMENT ON FUNCTION _refuse_double_profiles(segmentation_settings) IS
-    'Part of segmentations: an error where the customers'' table has two rows of one customer.';
+COMMENT ON FUNCTION _refuse_double_profiles(segmentation_settings, text[]) IS
+    'Part of segmentations: an error where the customers'' table has two rows of one customer, of those noted.';

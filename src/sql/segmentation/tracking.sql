@@ -1,76 +1,129 @@
 -- segmentation: tracking
 
--- track => 'trigger': triggers on the orders note the customers touched, and do nothing else. Writers never wait for a
--- refresh: the notes have no unique index. A note without a key says: everybody.
+-- track => 'trigger': triggers on the shop's tables note the customers touched, and do nothing else. Writers never wait
+-- for a refresh: the notes have no unique index. A note without a key says: everybody of this table.
 
--- The orders' table with its partitions and children.
-CREATE FUNCTION _order_tables(s segmentation_settings) RETURNS regclass[]
+-- The sources whose rows are of customers.
+CREATE FUNCTION _sources_of_customers(s segmentation_settings) RETURNS text[]
+LANGUAGE sql IMMUTABLE PARALLEL SAFE SET search_path = pg_catalog, pg_temp
+AS $sources$
+    SELECT array_agg(t.source ORDER BY t.source) FROM @extschema@._sources(s) AS t
+    WHERE t.relation IS NOT NULL AND t.source NOT IN ('targets', 'costs')
+$sources$;
+COMMENT ON FUNCTION _sources_of_customers(segmentation_settings) IS
+    'Part of segmentations: the sources whose rows are of customers.';
+
+-- Their tables, with partitions and children.
+CREATE FUNCTION _source_tables(s segmentation_settings) RETURNS TABLE (source text, root regclass, relation regclass)
 LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp
 AS $tables$
     WITH RECURSIVE tree AS (
-        SELECT @extschema@._source_table(s, 'orders')::oid AS relation
+        SELECT t.source, @extschema@._source_table(s, t.source)::oid AS root,
+               @extschema@._source_table(s, t.source)::oid AS relation
+        FROM unnest(@extschema@._sources_of_customers(s)) AS t (source)
         UNION
-        SELECT i.inhrelid FROM tree AS t JOIN pg_inherits AS i ON i.inhparent = t.relation
+        SELECT t.source, t.root, i.inhrelid FROM tree AS t JOIN pg_inherits AS i ON i.inhparent = t.relation
     )
-    SELECT array_agg(t.relation::regclass ORDER BY t.relation) FROM tree AS t
+    SELECT t.source, t.root::regclass, t.relation::regclass FROM tree AS t ORDER BY t.source, t.relation
 $tables$;
-COMMENT ON FUNCTION _order_tables(segmentation_settings) IS
-    'Part of segmentations: the table of orders with its partitions.';
+COMMENT ON FUNCTION _source_tables(segmentation_settings) IS
+    'Part of segmentations: the shop''s tables whose rows are of customers, with their partitions.';
 
--- The table of notes. Its key columns are of base types: a domain may have a default or refuse NULL, and a note without
--- a key has to be without one.
+-- The key columns of a source, of the base types and collations of those of the orders. A domain may have a default or
+-- refuse NULL, and a note without a key has to be without one.
+CREATE FUNCTION _note_keys(s segmentation_settings, source text) RETURNS TABLE (
+    place bigint, name text, type oid, source_name text, source_type oid, collation_name text
+)
+LANGUAGE sql STABLE ROWS 2 SET search_path = pg_catalog, pg_temp
+AS $keys$
+    SELECT k.place, k.here, @extschema@._base_type(o.atttypid), k.there, t.atttypid,
+           nullif(o.attcollation, 0)::regcollation::text
+    FROM unnest(@extschema@._source_keys(s, 'orders'), @extschema@._source_keys(s, source))
+        WITH ORDINALITY AS k (here, there, place)
+    JOIN pg_attribute AS o ON o.attrelid = @extschema@._source_table(s, 'orders') AND o.attname = k.here
+    JOIN pg_attribute AS t ON t.attrelid = @extschema@._source_table(s, source) AND t.attname = k.there
+$keys$;
+COMMENT ON FUNCTION _note_keys(segmentation_settings, text) IS
+    'Part of segmentations: the key columns of a source, and what they are in the notes.';
+
+-- The table of notes: which source changed, and of whom.
 CREATE FUNCTION _create_notes(s segmentation_settings) RETURNS void
 LANGUAGE plpgsql VOLATILE SET search_path = pg_catalog, pg_temp
 AS $notes$
 DECLARE
     noted text := @extschema@._relation(s, 'noted');
     histories text := @extschema@._relation(s, 'histories');
-    keys text := (
-        SELECT string_agg(format('%1$I::%2$s AS %1$I', a.attname, format_type(t.base, -1)), ', ' ORDER BY a.attnum)
-        FROM pg_attribute AS a
-        CROSS JOIN LATERAL (SELECT @extschema@._base_type(a.atttypid) AS base) AS t
-        WHERE a.attrelid = histories::regclass AND a.attname = ANY (@extschema@._keys(s)));
+    keys text := (SELECT string_agg(format('%1$I::%2$s AS %1$I', k.name, format_type(k.type, -1)), ', '
+                                    ORDER BY k.place)
+                  FROM @extschema@._note_keys(s, 'orders') AS k);
 BEGIN
-    -- taken: whether the refresh that is running reads the orders of this customer, or only evaluates her; NULL: the
-    -- note waits for the next one. noted_at is the last column, which _note fills.
-    EXECUTE format('CREATE TABLE %s AS SELECT %s, NULL::boolean AS taken, NULL::timestamptz AS noted_at FROM %s'
-                   ' WHERE false', noted, keys, histories);
+    -- taken: whether the refresh that is running reads the rows of this customer, or only evaluates her; NULL: the note
+    -- waits for the next one. noted_at is the last column, which _note fills.
+    EXECUTE format('CREATE TABLE %s AS SELECT NULL::text AS changed_source, %s, NULL::boolean AS taken, '
+                   'NULL::timestamptz AS noted_at FROM %s WHERE false', noted, keys, histories);
     EXECUTE format('ALTER TABLE %s ALTER noted_at SET DEFAULT now()', noted);
     -- It has no key: without this a publication of all tables would let nobody take notes.
     EXECUTE format('ALTER TABLE %s REPLICA IDENTITY FULL', noted);
 END
 $notes$;
 COMMENT ON FUNCTION _create_notes(segmentation_settings) IS
-    'Part of segmentations: makes the table of customers whose orders changed.';
+    'Part of segmentations: makes the table of customers whose rows changed.';
+
+-- What the trigger function does where rows of one source change: it notes the keys, or everybody where they are not
+-- known. It looks whether the key columns are still what they were before it touches them.
+CREATE FUNCTION _note_statements(s segmentation_settings, source text, notes text) RETURNS text
+LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp
+AS $statements$
+    SELECT format(
+$body$        IF %1$L = ANY (TG_ARGV) THEN
+            IF TG_OP = 'TRUNCATE' OR 'everybody' = ANY (TG_ARGV) OR (
+                SELECT count(*) FROM pg_catalog.pg_attribute AS a
+                WHERE a.attrelid = TG_RELID AND (a.attname, a.atttypid) IN (%2$s)
+            ) <> %3$s THEN
+                PERFORM @extschema@._note(%4$s, %1$L::pg_catalog.text);
+            ELSIF TG_OP = 'INSERT' THEN
+                PERFORM %5$s FROM (SELECT DISTINCT %7$s) AS n;
+            ELSIF TG_OP = 'DELETE' THEN
+                PERFORM %5$s FROM (SELECT DISTINCT %6$s) AS n;
+            ELSE
+                PERFORM %5$s FROM (SELECT %6$s UNION SELECT %7$s) AS n;
+            END IF;
+        END IF;
+$body$,
+        source,
+        -- names and types, as a list of pairs
+        string_agg(format('(%L, pg_catalog.to_regtype(%L)::pg_catalog.oid)', k.source_name,
+                          format_type(k.source_type, NULL)), ', ' ORDER BY k.place),
+        count(*), notes,
+        format('@extschema@._note(%s, %L::pg_catalog.text, %s)', notes, source,
+               string_agg(format('n.%I', k.name), ', ' ORDER BY k.place)),
+        p.keys || ' FROM old_rows AS r WHERE ' || p.has_key, p.keys || ' FROM new_rows AS r WHERE ' || p.has_key)
+    FROM @extschema@._note_keys(s, source) AS k
+    CROSS JOIN (
+        SELECT string_agg(format('r.%I::%s%s AS %I', k.source_name, format_type(k.type, -1),
+                                 ' COLLATE ' || k.collation_name, k.name), ', ' ORDER BY k.place) AS keys,
+               string_agg(format('r.%I IS NOT NULL', k.source_name), ' AND ' ORDER BY k.place) AS has_key
+        FROM @extschema@._note_keys(s, source) AS k
+    ) AS p
+    GROUP BY p.keys, p.has_key
+$statements$;
+COMMENT ON FUNCTION _note_statements(segmentation_settings, text, text) IS
+    'Part of segmentations: what the trigger function does where rows of a source change.';
 
 -- The body of the trigger function. It runs with its owner's rights, because the shop's application needs none on the
 -- tables of the segmentation, and holds nothing but fixed SQL. It knows the notes by their oid and writes them by a
 -- function that checks them after it has locked them: whoever owns the schema could put a table of their own in the
--- place of the name. It looks whether the key columns are still what they were before it touches them. An application
--- must not fail because a column was renamed or a table dropped: then everybody or nobody is noted, and the next
--- refresh reads all orders.
+-- place of the name. An application must not fail because a column was renamed or a table dropped: then everybody or
+-- nobody is noted, and the next refresh reads all rows. The arguments of a trigger are the sources that its table is.
 CREATE FUNCTION _trigger_function_body(s segmentation_settings) RETURNS text
 LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp
 AS $trigger$
 DECLARE
     notes text := format('%L::pg_catalog.oid', to_regclass(@extschema@._relation(s, 'noted'))::oid);
     owner text := format('%L::pg_catalog.oid', quote_ident(current_user)::regrole::oid);
-    keys text := @extschema@._key_list(s);
-    has_key text := (
-        SELECT string_agg(format('%I IS NOT NULL', k.name), ' AND ') FROM unnest(@extschema@._keys(s)) AS k (name));
-    key_columns text := ( -- their names and types, as a list of pairs
-        SELECT string_agg(
-            format('(%L, pg_catalog.to_regtype(%L)::pg_catalog.oid)', a.attname, format_type(a.atttypid, NULL)), ', ')
-        FROM pg_attribute AS a
-        WHERE a.attrelid = @extschema@._source_table(s, 'orders') AND a.attname = ANY (@extschema@._keys(s)));
-    number_of_keys integer := cardinality(@extschema@._keys(s));
-    note_customers text := format('PERFORM @extschema@._note(%s, %s)', notes, keys);
-    old_keys text := format('%s FROM old_orders WHERE %s', keys, has_key);
-    new_keys text := format('%s FROM new_orders WHERE %s', keys, has_key);
 BEGIN
     -- It declares no variables: a key column could be called like one.
-    RETURN
-        format(
+    RETURN format(
 $body$
 BEGIN
     IF pg_catalog.to_regprocedure('@extschema@._lock_and_check_notes(oid, oid)') IS NULL THEN
@@ -78,25 +131,13 @@ BEGIN
     ELSIF NOT @extschema@._lock_and_check_notes(%s, %s) THEN
         RAISE WARNING '%%: the notes are not there, or not of its owner: changes of %% are not noted until the next '
             'refresh_segmentation', %L, TG_RELID::pg_catalog.regclass;
-$body$, notes, owner, s.name)
-        || format(
-$body$    ELSIF TG_OP = 'TRUNCATE' OR TG_NARGS > 0 OR (
-        SELECT count(*) FROM pg_catalog.pg_attribute AS a
-        WHERE a.attrelid = TG_RELID AND (a.attname, a.atttypid) IN (%s)
-    ) <> %s THEN
-        PERFORM @extschema@._note(%s);
-$body$, key_columns, number_of_keys, notes)
-        || format(
-$body$    ELSIF TG_OP = 'INSERT' THEN
-        %1$s FROM (SELECT DISTINCT %2$s) AS n;
-    ELSIF TG_OP = 'DELETE' THEN
-        %1$s FROM (SELECT DISTINCT %3$s) AS n;
     ELSE
-        %1$s FROM (SELECT %3$s UNION SELECT %2$s) AS n;
-    END IF;
+%s    END IF;
     RETURN NULL;
 END
-$body$, note_customers, new_keys, old_keys);
+$body$, notes, owner, s.name, (
+        SELECT string_agg(@extschema@._note_statements(s, t.source, notes), '' ORDER BY t.source)
+        FROM unnest(@extschema@._sources_of_customers(s)) AS t (source)));
 END
 $trigger$;
 COMMENT ON FUNCTION _trigger_function_body(segmentation_settings) IS
@@ -113,7 +154,7 @@ BEGIN
         || format(' AS %L', @extschema@._trigger_function_body(s));
     EXECUTE format('REVOKE ALL ON FUNCTION %s FROM PUBLIC', function_name);
     EXECUTE format('COMMENT ON FUNCTION %s IS %L', function_name,
-                   format('Notes the customers whose orders change, for segmentation %s of pg_rfm.', s.name));
+                   format('Notes the customers whose rows change, for segmentation %s of pg_rfm.', s.name));
 END
 $trigger$;
 COMMENT ON FUNCTION _create_trigger_function(segmentation_settings) IS
@@ -131,26 +172,45 @@ $hinder$;
 COMMENT ON FUNCTION _transition_tables_hinder_attaching() IS
     'Part of segmentations: whether this server refuses to attach a table that has a trigger with transition tables.';
 
--- The tables of orders of which some writes fire no trigger of the segmentation: those that a logical subscription
--- fills, and those that somebody writes to through a parent that is not tracked.
-CREATE FUNCTION _unseen_writes(s segmentation_settings) RETURNS TABLE (relation regclass, reason text)
+-- The tables of which some writes fire no trigger of the segmentation, or note no key: orders are read whole then, and
+-- other sources compared with what is stored of them. A cast that can fail would keep the shop from writing.
+CREATE FUNCTION _unseen_writes(s segmentation_settings) RETURNS TABLE (source text, relation regclass, reason text)
 LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp
 AS $unseen$
-    SELECT t.relation, w.reason
-    FROM (SELECT @extschema@._order_tables(s) AS relations) AS o
-    CROSS JOIN LATERAL unnest(o.relations) AS t (relation)
+    WITH tables AS MATERIALIZED (
+        SELECT t.*, c.relkind
+        FROM @extschema@._source_tables(s) AS t JOIN pg_class AS c ON c.oid = t.relation
+    )
+    SELECT t.source, t.relation, w.reason
+    FROM tables AS t
     CROSS JOIN LATERAL (
         SELECT 'a logical subscription fills it, which fires no triggers of statements' AS reason
         WHERE EXISTS (SELECT FROM pg_subscription_rel AS r WHERE r.srrelid = t.relation)
         UNION ALL
         SELECT format('what is written through %s fires no triggers of its children', i.inhparent::regclass)
-        FROM pg_inherits AS i WHERE i.inhrelid = t.relation AND i.inhparent <> ALL (o.relations::oid[])
+        FROM pg_inherits AS i
+        WHERE i.inhrelid = t.relation
+            AND i.inhparent NOT IN (SELECT o.relation::oid FROM tables AS o WHERE o.source = t.source)
+        UNION ALL
+        SELECT 'it is no table' WHERE t.relkind NOT IN ('r', 'p')
+        UNION ALL
+        SELECT format('%s may not put triggers on it', quote_ident(current_user))
+        WHERE t.source <> 'orders' AND t.relkind IN ('r', 'p') AND NOT has_table_privilege(t.relation, 'TRIGGER')
+        UNION ALL
+        SELECT format('%s is %s, and in the orders %s', quote_ident(k.source_name), format_type(k.source_type, NULL),
+                      format_type(k.type, NULL))
+        FROM @extschema@._note_keys(s, t.source) AS k
+        WHERE t.relation = t.root AND @extschema@._base_type(k.source_type) <> k.type
+            AND NOT EXISTS (
+                SELECT FROM pg_cast AS c
+                WHERE c.castsource = @extschema@._base_type(k.source_type) AND c.casttarget = k.type
+                    AND c.castcontext = 'i' AND c.oid < 16384) -- PostgreSQL's own
     ) AS w
 $unseen$;
 COMMENT ON FUNCTION _unseen_writes(segmentation_settings) IS
-    'Part of segmentations: tables of orders of which triggers do not see every write.';
+    'Part of segmentations: tables of which triggers do not see every write.';
 
--- What a superuser's trigger function runs is, in the end, what the owners of the orders and of their key's type want
+-- What a superuser's trigger function runs is, in the end, what the owners of the tables and of their keys' types want
 -- to be run.
 CREATE FUNCTION _refuse_tracking_for_superuser(s segmentation_settings) RETURNS void
 LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp
@@ -161,17 +221,18 @@ DECLARE
         FROM (
             SELECT 'schema ' || quote_ident(s.schema), @extschema@._schema_owner(s.schema)
             UNION ALL
-            SELECT c.oid::regclass::text, c.relowner FROM pg_class AS c
-            WHERE c.oid = ANY (@extschema@._order_tables(s)::oid[])
+            SELECT c.oid::regclass::text, c.relowner
+            FROM @extschema@._source_tables(s) AS t JOIN pg_class AS c ON c.oid = t.relation
             UNION ALL
             SELECT c.oid::regclass::text, c.relowner
             FROM @extschema@._sources(s) AS o
             JOIN pg_class AS c ON c.oid = @extschema@._source_table(s, o.source)
-            WHERE o.source <> 'orders' AND o.relation IS NOT NULL
+            WHERE o.source IN ('targets', 'costs') AND o.relation IS NOT NULL
             UNION ALL
             SELECT 'type ' || format_type(t.oid, NULL), t.typowner
-            FROM pg_attribute AS a JOIN pg_type AS t ON t.oid = a.atttypid
-            WHERE a.attrelid = @extschema@._source_table(s, 'orders') AND a.attname = ANY (@extschema@._keys(s))
+            FROM unnest(@extschema@._sources_of_customers(s)) AS o (source)
+            CROSS JOIN LATERAL @extschema@._note_keys(s, o.source) AS k
+            JOIN pg_type AS t ON t.oid = k.source_type
         ) AS b (name, owner)
         WHERE NOT (SELECT r.rolsuper FROM pg_roles AS r WHERE r.oid = b.owner));
 BEGIN
@@ -186,33 +247,55 @@ $superuser$;
 COMMENT ON FUNCTION _refuse_tracking_for_superuser(segmentation_settings) IS
     'Part of segmentations: an error where a superuser would track the orders of others.';
 
--- The triggers that the orders and their partitions must have, and which of them see what is written. One that was
--- dropped or disabled does not: until it is back every refresh reads all orders. Where a transition table would keep a
--- partition from being attached again, the partition's own triggers have none, and note everybody; what is written
--- through the parent is noted by key.
-CREATE FUNCTION _order_triggers(s segmentation_settings) RETURNS TABLE (
-    relation regclass, name text, event text, transition text, argument text, is_there boolean, sees boolean
+-- The triggers that the tables and their partitions must have, with the sources that a table is, and which of them see
+-- what is written. One that was dropped or disabled does not: until it is back every refresh reads all rows. Where a
+-- transition table would keep a partition from being attached again, the partition's own triggers have none, and note
+-- everybody; what is written through the parent is noted by key. A source other than the orders of which triggers do
+-- not see everything has none.
+CREATE FUNCTION _triggers(s segmentation_settings) RETURNS TABLE (
+    relation regclass, name text, event text, transition text, arguments text[], is_there boolean, fits boolean,
+    sees boolean
 )
 LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp
 AS $triggers$
-    SELECT t.relation, n.name, e.event, CASE WHEN k.notes_everybody THEN '' ELSE e.transition END,
-           CASE WHEN k.notes_everybody THEN quote_literal('everybody') ELSE '' END,
-           g.oid IS NOT NULL, coalesce(g.tgenabled IN ('O', 'A'), false)
-    FROM unnest(@extschema@._order_tables(s)) AS t (relation)
-    CROSS JOIN LATERAL (
-        SELECT @extschema@._transition_tables_hinder_attaching()
-                   AND t.relation <> @extschema@._source_table(s, 'orders') AS notes_everybody
-    ) AS k
-    CROSS JOIN (VALUES ('INSERT', ' REFERENCING NEW TABLE AS new_orders'),
-                       ('UPDATE', ' REFERENCING OLD TABLE AS old_orders NEW TABLE AS new_orders'),
-                       ('DELETE', ' REFERENCING OLD TABLE AS old_orders'),
+    SELECT t.relation, n.name, e.event, CASE WHEN t.notes_everybody THEN '' ELSE e.transition END, t.arguments,
+           g.oid IS NOT NULL, g.arguments = t.arguments,
+           coalesce(g.tgenabled IN ('O', 'A') AND g.arguments = t.arguments, false)
+    FROM (
+        SELECT r.relation, r.notes_everybody,
+               r.sources || CASE WHEN r.notes_everybody THEN '{everybody}'::text[] ELSE '{}' END AS arguments
+        FROM (
+            SELECT t.relation, array_agg(t.source ORDER BY t.source) AS sources,
+                   @extschema@._transition_tables_hinder_attaching() AND bool_and(t.relation <> t.root)
+                       AS notes_everybody
+            FROM @extschema@._source_tables(s) AS t
+            WHERE t.source = 'orders' OR t.source NOT IN (SELECT u.source FROM @extschema@._unseen_writes(s) AS u)
+            GROUP BY t.relation
+        ) AS r
+    ) AS t
+    CROSS JOIN (VALUES ('INSERT', ' REFERENCING NEW TABLE AS new_rows'),
+                       ('UPDATE', ' REFERENCING OLD TABLE AS old_rows NEW TABLE AS new_rows'),
+                       ('DELETE', ' REFERENCING OLD TABLE AS old_rows'),
                        ('TRUNCATE', '')) AS e (event, transition)
-    CROSS JOIN LATERAL (SELECT concat_ws('_', 'pg_rfm', s.name, lower(e.event))) AS n (name)
-    LEFT JOIN pg_trigger AS g ON g.tgrelid = t.relation AND g.tgname = n.name
-        AND g.tgfoid = to_regprocedure(@extschema@._trigger_function(s))
+    CROSS JOIN LATERAL (SELECT concat_ws('_', 'pg_rfm', s.name, lower(e.event)) AS name) AS n
+    LEFT JOIN LATERAL (
+        SELECT g.oid, g.tgenabled,
+               -- each ends with a zero byte
+               array_remove(string_to_array(encode(g.tgargs, 'escape'), '\000'), '') AS arguments
+        FROM pg_trigger AS g
+        WHERE g.tgrelid = t.relation AND g.tgname = n.name
+            AND g.tgfoid = to_regprocedure(@extschema@._trigger_function(s))
+    ) AS g ON true
 $triggers$;
-COMMENT ON FUNCTION _order_triggers(segmentation_settings) IS
+COMMENT ON FUNCTION _triggers(segmentation_settings) IS
     'Part of segmentations: the triggers that note changes, and which of them are there and see.';
+
+-- The tables that have triggers. Not regclass: a dump without the shop's tables could not be restored.
+CREATE FUNCTION _tables_with_triggers(s segmentation_settings) RETURNS oid[]
+LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp
+AS $tables$ SELECT array_agg(DISTINCT t.relation::oid) FROM @extschema@._triggers(s) AS t $tables$;
+COMMENT ON FUNCTION _tables_with_triggers(segmentation_settings) IS
+    'Part of segmentations: the tables that have triggers which note changes, by oid.';
 
 -- Whether the trigger function does what it must: it names the notes and their owner by oid, which are others after a
 -- restore or where the segmentation was given to another role. As long as they differ, nothing is noted.
@@ -226,48 +309,51 @@ COMMENT ON FUNCTION _trigger_function_is_current(segmentation_settings) IS
     'Part of segmentations: whether the trigger function does what it must.';
 
 -- Whether the triggers and notes that are there are the ones that the settings ask for. They are left in place then,
--- because taking triggers off and putting them on again locks the orders.
+-- because taking triggers off and putting them on again locks the shop's tables.
 CREATE FUNCTION _is_tracked_as_asked(s segmentation_settings) RETURNS boolean
 LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp
 AS $tracked$
     SELECT s.track = 'trigger' AND to_regclass(@extschema@._relation(s, 'noted')) IS NOT NULL
         AND @extschema@._trigger_function_is_current(s)
         AND NOT EXISTS (SELECT FROM pg_trigger AS g WHERE g.tgfoid = to_regprocedure(@extschema@._trigger_function(s))
-                                                          AND g.tgrelid <> ALL (@extschema@._order_tables(s)::oid[]))
+                                                          AND g.tgrelid <> ALL (@extschema@._tables_with_triggers(s)))
 $tracked$;
 COMMENT ON FUNCTION _is_tracked_as_asked(segmentation_settings) IS
     'Part of segmentations: whether the triggers and notes that are there are the ones asked for.';
 
 -- Puts the triggers where they are missing. What was written before they are committed is not noted, so that everybody
--- is: the next refresh reads all orders once. The triggers come last because their lock keeps writers out until the
+-- is: the next refresh reads all rows once. The triggers come last because their lock keeps writers out until the
 -- commit.
 CREATE FUNCTION _keep_tracking(s segmentation_settings) RETURNS void
 LANGUAGE plpgsql VOLATILE SET search_path = pg_catalog, pg_temp
 AS $track$
 DECLARE
-    function_name text := @extschema@._relation(s, 'note_orders');
+    function_name text := @extschema@._trigger_function(s);
     missing record;
     unseen record;
     is_new boolean := false;
     changed bigint;
 BEGIN
-    FOR unseen IN SELECT * FROM @extschema@._unseen_writes(s) LOOP
-        RAISE NOTICE '%: % cannot be tracked: %; every refresh reads all orders',
-            s.name, unseen.relation, unseen.reason;
+    FOR unseen IN SELECT u.source, u.relation, min(u.reason) AS reason FROM @extschema@._unseen_writes(s) AS u
+                  GROUP BY u.source, u.relation LOOP
+        RAISE NOTICE '%: % cannot be tracked: %; every refresh %', s.name, unseen.relation, unseen.reason,
+            CASE unseen.source WHEN 'orders' THEN 'reads all orders' ELSE 'compares all ' || unseen.source END;
     END LOOP;
-    IF NOT @extschema@._trigger_function_is_current(s) THEN
-        EXECUTE format('DROP FUNCTION IF EXISTS %s() CASCADE', function_name);
+    IF NOT @extschema@._trigger_function_is_current(s)
+        OR EXISTS (SELECT FROM @extschema@._triggers(s) AS t WHERE t.is_there AND NOT t.fits) THEN
+        EXECUTE format('DROP FUNCTION IF EXISTS %s CASCADE', function_name);
         PERFORM @extschema@._create_trigger_function(s);
     END IF;
-    FOR missing IN SELECT * FROM @extschema@._order_triggers(s) AS t WHERE NOT t.is_there LOOP
+    FOR missing IN SELECT * FROM @extschema@._triggers(s) AS t WHERE NOT t.is_there LOOP
         is_new := true;
         EXECUTE format('CREATE TRIGGER %I AFTER %s ON %s', missing.name, missing.event, missing.relation)
             || missing.transition
-            || format(' FOR EACH STATEMENT EXECUTE FUNCTION %s(%s)', function_name, missing.argument);
+            || format(' FOR EACH STATEMENT EXECUTE FUNCTION %s(%s)', left(function_name, -2),
+                      (SELECT string_agg(quote_literal(a), ', ') FROM unnest(missing.arguments) AS a));
     END LOOP;
-    EXECUTE format('UPDATE %s SET order_tables = $1 WHERE order_tables IS DISTINCT FROM $1',
+    EXECUTE format('UPDATE %s SET tracked_tables = $1 WHERE tracked_tables IS DISTINCT FROM $1',
                    @extschema@._lock_and_check(s, 'status', 'ROW EXCLUSIVE MODE'))
-        USING @extschema@._order_tables(s)::oid[]; -- not regclass: a dump without the orders could not be restored
+        USING @extschema@._tables_with_triggers(s);
     GET DIAGNOSTICS changed = ROW_COUNT;
     IF is_new OR changed > 0 THEN
         EXECUTE format('INSERT INTO %s DEFAULT VALUES', @extschema@._lock_and_check(s, 'noted', 'ROW EXCLUSIVE MODE'));
@@ -275,39 +361,70 @@ BEGIN
 END
 $track$;
 COMMENT ON FUNCTION _keep_tracking(segmentation_settings) IS
-    'Part of segmentations: puts the triggers on the orders where they are missing.';
+    'Part of segmentations: puts the triggers on the shop''s tables where they are missing.';
 
--- Takes all notes. Returns the SELECT of the customers to compute again, or NULL: everybody. Notes are marked first and
--- deleted when the histories are up to date, so that notes written meanwhile stay.
-CREATE FUNCTION _take_notes(s segmentation_settings, rebuild boolean) RETURNS text
+-- Up to how many customers are evaluated by themselves: more of them take longer than everybody together.
+CREATE FUNCTION _few(customers bigint) RETURNS bigint
+LANGUAGE sql IMMUTABLE PARALLEL SAFE SET search_path = pg_catalog, pg_temp
+AS $few$ SELECT 1000 + customers / 10 $few$;
+COMMENT ON FUNCTION _few(bigint) IS
+    'Part of segmentations: up to how many of so many customers are evaluated by themselves.';
+
+-- Takes all notes. Returns the sources of which all rows are read; of the others only those of the customers noted.
+-- Notes are marked first and deleted when everything is up to date, so that notes written meanwhile stay. Of a source
+-- other than the orders with many notes, as where it was loaded anew, the rows are compared instead, which finds those
+-- that differ.
+CREATE FUNCTION _take_notes(s segmentation_settings, rebuild boolean, customers bigint) RETURNS text[]
 LANGUAGE plpgsql VOLATILE SET search_path = pg_catalog, pg_temp
 AS $take$
 DECLARE
+    everything text[] := @extschema@._sources_of_customers(s);
     noted text;
-    everybody boolean;
-    are_other_tables boolean;
+    tables oid[];
+    without_key text[]; -- sources of which everybody is noted; an empty name is all of them
+    many text[];
 BEGIN
     IF to_regclass(@extschema@._relation(s, 'noted')) IS NULL THEN
         PERFORM @extschema@._create_notes(s); -- somebody dropped them
         PERFORM @extschema@._comment_relations(s);
-        RETURN NULL;
+        RETURN everything;
     END IF;
     noted := @extschema@._lock_and_check(s, 'noted', 'ROW EXCLUSIVE MODE');
     EXECUTE format('UPDATE %s SET taken = true', noted);
-    EXECUTE format('SELECT EXISTS (SELECT FROM %s WHERE taken AND %I IS NULL)', noted, (@extschema@._keys(s))[1])
-        INTO everybody;
-    EXECUTE format('SELECT order_tables IS DISTINCT FROM $1 FROM %s',
-                   @extschema@._lock_and_check(s, 'status', 'ACCESS SHARE MODE'))
-        INTO are_other_tables USING @extschema@._order_tables(s)::oid[];
-    IF rebuild OR everybody OR are_other_tables OR NOT @extschema@._trigger_function_is_current(s)
-        OR NOT @extschema@._lock_and_check_notes(to_regclass(noted)::oid, quote_ident(current_user)::regrole::oid)
-        OR EXISTS (SELECT FROM @extschema@._order_triggers(s) AS t WHERE NOT t.sees)
-        OR EXISTS (SELECT FROM @extschema@._unseen_writes(s)) THEN
-        RETURN NULL;
+    EXECUTE format('SELECT array_agg(DISTINCT coalesce(changed_source, '''')) FROM %s WHERE taken AND %I IS NULL',
+                   noted, (@extschema@._keys(s))[1]) INTO without_key;
+    EXECUTE format('SELECT tracked_tables FROM %s', @extschema@._lock_and_check(s, 'status', 'ACCESS SHARE MODE'))
+        INTO tables;
+    IF rebuild OR '' = ANY (without_key) OR tables IS DISTINCT FROM @extschema@._tables_with_triggers(s)
+        OR NOT @extschema@._trigger_function_is_current(s)
+        OR NOT @extschema@._lock_and_check_notes(to_regclass(noted)::oid, quote_ident(current_user)::regrole::oid) THEN
+        RETURN everything;
     END IF;
+    EXECUTE format('SELECT array_agg(n.changed_source) FROM (SELECT d.changed_source FROM '
+                   '(SELECT DISTINCT changed_source, %s FROM %s WHERE taken AND changed_source <> ''orders'') AS d '
+                   'GROUP BY d.changed_source HAVING count(*) > $1) AS n', @extschema@._key_list(s), noted)
+        INTO many USING @extschema@._few(customers);
+    EXECUTE format('DELETE FROM %s WHERE taken AND (%I IS NULL OR changed_source = ANY ($1))', noted,
+                   (@extschema@._keys(s))[1]) USING many;
     EXECUTE 'ANALYZE ' || noted;
-    RETURN format('(SELECT %s FROM %s WHERE taken)', @extschema@._key_list(s), noted);
+    RETURN ARRAY(
+        SELECT e.source FROM unnest(everything) AS e (source)
+        WHERE e.source = ANY (without_key) OR e.source = ANY (many)
+            OR e.source IN (SELECT u.source FROM @extschema@._unseen_writes(s) AS u)
+            OR EXISTS (SELECT FROM @extschema@._triggers(s) AS t WHERE e.source = ANY (t.arguments) AND NOT t.sees));
 END
 $take$;
-COMMENT ON FUNCTION _take_notes(segmentation_settings, boolean) IS
-    'Part of segmentations: takes the notes, and says which customers to compute again.';
+COMMENT ON FUNCTION _take_notes(segmentation_settings, boolean, bigint) IS
+    'Part of segmentations: takes the notes, and says of which sources all rows are read.';
+
+-- With the sources of which all rows are read, the SELECT of the customers noted of a source; NULL: all rows are read,
+-- as where there is no source.
+CREATE FUNCTION _noted_of(s segmentation_settings, source text, read_whole text[]) RETURNS text
+LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp
+AS $noted$
+    SELECT CASE WHEN source IS NULL OR source = ANY (read_whole) THEN NULL
+                ELSE format('(SELECT %s FROM %s WHERE taken AND changed_source = %L)', @extschema@._key_list(s),
+                            @extschema@._relation(s, 'noted'), source) END
+$noted$;
+COMMENT ON FUNCTION _noted_of(segmentation_settings, text, text[]) IS
+    'Part of segmentations: the SELECT of the customers noted of a source; NULL where all of its rows are read.';

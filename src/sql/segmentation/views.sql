@@ -271,8 +271,8 @@ COMMENT ON FUNCTION _segments_sql(segmentation_settings, boolean, text) IS
 
 -- The last twelve months that are over, each from the end of the one before to its own. Steps of a month keep to the
 -- ends of months only if they start on a 31st. If the first end is no 31st, start at the end of the month before, which
--- is one, and drop that extra month.
-CREATE FUNCTION _moves_sql(s segmentation_settings) RETURNS text
+-- is one, and drop that extra month. With `since`, the end of a month, none of the months before it.
+CREATE FUNCTION _moves_sql(s segmentation_settings, since date) RETURNS text
 LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp
 AS $moves$
     SELECT format(
@@ -282,7 +282,7 @@ $sql$(
                 ELSE date_trunc('month', e.from_day::timestamp)::date - 1 END AS stepped_from
     FROM (
         SELECT date_trunc('month', (as_of + 1)::timestamp)::date - 1 AS to_day,
-               (date_trunc('month', (as_of + 1)::timestamp) - interval '12 months')::date - 1 AS from_day
+               %3$s AS from_day
         FROM %1$s
     ) AS e
 ) AS d
@@ -291,12 +291,16 @@ CROSS JOIN %2$s AS f
 JOIN LATERAL @extschema@.state_movements(
     f.history, d.stepped_from, d.to_day, interval '1 month', f.policy, f.engagement, f.membership, f.memberships
 ) AS m ON m.from_day >= d.from_day$sql$,
-        @extschema@._relation(s, 'status'), @extschema@._relation(s, 'facts'))
+        @extschema@._relation(s, 'status'), @extschema@._relation(s, 'facts'),
+        format(CASE WHEN since IS NULL THEN '%s' ELSE 'greatest(%s, %L)' END,
+               '(date_trunc(''month'', (as_of + 1)::timestamp) - interval ''12 months'')::date - 1', since))
 $moves$;
-COMMENT ON FUNCTION _moves_sql(segmentation_settings) IS
+COMMENT ON FUNCTION _moves_sql(segmentation_settings, date) IS
     'Part of segmentations: what became of each customer month by month, to select from: m, with the facts f.';
 
-CREATE FUNCTION _movement_sql(s segmentation_settings, by_attribute boolean, noted boolean DEFAULT false) RETURNS text
+CREATE FUNCTION _movement_sql(
+    s segmentation_settings, by_attribute boolean, noted boolean, since date
+) RETURNS text
 LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp
 AS $movement$
     SELECT CASE WHEN 'transitions' = ANY (s.views) IS NOT FALSE AND NOT by_attribute THEN format(
@@ -314,7 +318,7 @@ $sql$SELECT %1$sm.from_day, m.to_day,
        trim_scale(sum(m.revenue_after)) AS revenue_after
 FROM %2$s%3$s%8$s
 GROUP BY %1$sm.from_day, m.to_day, m.from_state, m.to_state, p.lang$sql$,
-        @extschema@._dimensions(s, 'f', by_attribute), @extschema@._moves_sql(s),
+        @extschema@._dimensions(s, 'f', by_attribute), @extschema@._moves_sql(s, since),
         @extschema@._each_attribute(s, 'f', 'm.to_day', by_attribute),
         @extschema@._label('lifecycle_state', 'm.from_state'),
         @extschema@._label_order('lifecycle_state', 'm.from_state'),
@@ -322,13 +326,13 @@ GROUP BY %1$sm.from_day, m.to_day, m.from_state, m.to_state, p.lang$sql$,
         @extschema@._label_order('lifecycle_state', 'm.to_state'),
         CASE WHEN noted THEN E'\nWHERE ' || @extschema@._is_noted(s, 'f') ELSE '' END) END
 $movement$;
-COMMENT ON FUNCTION _movement_sql(segmentation_settings, boolean, boolean) IS
+COMMENT ON FUNCTION _movement_sql(segmentation_settings, boolean, boolean, date) IS
     'Part of segmentations: the SELECT of who moved between states, month by month, by attribute or of all.';
 
 -- Moves are summed by all that customers are called at once, before they are told apart by dimension: that takes hardly
 -- longer than the states alone. A prospect has no RFM segment: hers is called prospect and comes first, as in
 -- NAME_segments, by the label of the state. The others come in the order of the policy.
-CREATE FUNCTION _transitions_sql(s segmentation_settings, noted boolean DEFAULT false) RETURNS text
+CREATE FUNCTION _transitions_sql(s segmentation_settings, noted boolean, since date) RETURNS text
 LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp
 AS $transitions$
     SELECT format(
@@ -361,13 +365,13 @@ LEFT JOIN %6$s AS r ON v.from_list = 'rfm_segment' AND r.segment = v.from_value
 LEFT JOIN %6$s AS t ON v.to_list = 'rfm_segment' AND t.segment = v.to_value
 GROUP BY %1$sv.dimension, g.from_day, g.to_day, v.from_list, v.from_value, v.to_list, v.to_value, p.lang,
          r.sort_order, t.sort_order$sql$,
-        @extschema@._tenant_column(s, 'g'), @extschema@._tenant_column(s, 'f'), @extschema@._moves_sql(s),
+        @extschema@._tenant_column(s, 'g'), @extschema@._tenant_column(s, 'f'), @extschema@._moves_sql(s, since),
         @extschema@._relation(s, 'status'),
         CASE WHEN noted THEN E'\n    WHERE ' || @extschema@._is_noted(s, 'f') ELSE '' END,
         format('(SELECT n.* FROM %s AS p CROSS JOIN LATERAL @extschema@.rfm_segments(p.policy) AS n)',
                @extschema@._relation(s, 'status')))
 $transitions$;
-COMMENT ON FUNCTION _transitions_sql(segmentation_settings, boolean) IS
+COMMENT ON FUNCTION _transitions_sql(segmentation_settings, boolean, date) IS
     'Part of segmentations: the SELECT of who moved between states, RFM segments and VIP tiers, month by month.';
 
 -- A year after the month of the first purchase, month by month; a month that is not over on as_of is left out.

@@ -183,9 +183,10 @@ COMMENT ON FUNCTION _consents(segmentation_settings, text) IS
 -- The words of a source that are not known under a policy, after the list has said what it knows, with their counts and
 -- as they are written there; total: how many rows there are. A word that the list has as it is, is one that the shop
 -- means so. Channels of the customers' table are those of consents, which have to be known. Bytes decide, as in a
--- history.
-CREATE FUNCTION _unknown_words(s segmentation_settings, source text, argument text, policy segment_policy)
-    RETURNS TABLE (word text, rows bigint, total bigint, written text[])
+-- history. With `among`, a SELECT of keys, only the rows of these customers.
+CREATE FUNCTION _unknown_words(
+    s segmentation_settings, source text, argument text, policy segment_policy, among text DEFAULT NULL
+) RETURNS TABLE (word text, rows bigint, total bigint, written text[])
 LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp
 AS $unknown$
 DECLARE
@@ -219,11 +220,11 @@ FROM (
 ) AS t
 WHERE t.word <> ALL ($1)$sql$,
         means, written, @extschema@._source_table(s, source), joined,
-        coalesce(@extschema@._has_key(s, source, 'r'), 'true'))
+        coalesce(@extschema@._has_key(s, source, 'r'), 'true') || @extschema@._and_among(s, source, 'r', among))
         USING known || meant;
 END
 $unknown$;
-COMMENT ON FUNCTION _unknown_words(segmentation_settings, text, text, segment_policy) IS
+COMMENT ON FUNCTION _unknown_words(segmentation_settings, text, text, segment_policy, text) IS
     'Part of segmentations: the words of a source that are not known, with their counts.';
 
 -- A word of the shop's in a message, with its count and what it may mean. Quoted: it may be a number or have blanks.
@@ -238,7 +239,8 @@ COMMENT ON FUNCTION _shown_word(text, bigint, text) IS
 -- unknown words what they may mean, of one that came by the present list as it is written at the source. No row where
 -- all are known.
 CREATE FUNCTION _described_words(
-    s segmentation_settings, source text, argument text, policy segment_policy, are_stated_reasons boolean
+    s segmentation_settings, source text, argument text, policy segment_policy, are_stated_reasons boolean,
+    among text DEFAULT NULL
 ) RETURNS TABLE (rows bigint, share numeric, listed text, list text)
 LANGUAGE plpgsql STABLE ROWS 1 SET search_path = pg_catalog, pg_temp
 AS $described$
@@ -254,7 +256,7 @@ BEGIN
             FROM (
                 SELECT k.*, t.is_stated,
                        row_number() OVER (PARTITION BY t.is_stated ORDER BY k.rows DESC, k.word) AS place
-                FROM @extschema@._unknown_words(s, source, argument, policy) AS k
+                FROM @extschema@._unknown_words(s, source, argument, policy, among) AS k
                 CROSS JOIN LATERAL (
                     SELECT argument = 'engagement_kinds' AND starts_with(k.word, 'stated_') AS is_stated
                 ) AS t
@@ -280,12 +282,12 @@ BEGIN
         HAVING bool_or(u.is_asked);
 END
 $described$;
-COMMENT ON FUNCTION _described_words(segmentation_settings, text, text, segment_policy, boolean) IS
+COMMENT ON FUNCTION _described_words(segmentation_settings, text, text, segment_policy, boolean, text) IS
     'Part of segmentations: the words of a source that are not known, in one row; none where all are known.';
 
 -- Consents that say neither yes nor no, in one row; no row where all do. Where two words mean one channel, both have to
--- be readable. What the list leaves out is not looked at.
-CREATE FUNCTION _unreadable_consents(s segmentation_settings) RETURNS TABLE (
+-- be readable. What the list leaves out is not looked at. With `among`, a SELECT of keys, only these customers.
+CREATE FUNCTION _unreadable_consents(s segmentation_settings, among text DEFAULT NULL) RETURNS TABLE (
     rows bigint, share numeric, listed text, example text
 )
 LANGUAGE plpgsql STABLE ROWS 1 SET search_path = pg_catalog, pg_temp
@@ -321,16 +323,17 @@ GROUP BY t.bad, t.total$sql$,
         (SELECT string_agg(format('c.%I', k.name), ', ' ORDER BY k.place)
          FROM unnest(@extschema@._source_keys(s, 'customers')) WITH ORDINALITY AS k (name, place)
          WHERE k.name IS NOT NULL),
-        s.customers_consents, @extschema@._source_table(s, 'customers'), @extschema@._has_key(s, 'customers', 'c'),
+        s.customers_consents, @extschema@._source_table(s, 'customers'),
+        @extschema@._has_key(s, 'customers', 'c') || @extschema@._and_among(s, 'customers', 'c', among),
         @extschema@._meaning(s.channel_names, 'n.word', 'n.word'));
 END
 $consents$;
-COMMENT ON FUNCTION _unreadable_consents(segmentation_settings) IS
+COMMENT ON FUNCTION _unreadable_consents(segmentation_settings, text) IS
     'Part of segmentations: consents of customers that are neither true nor false, in one row.';
 
 -- Memberships and the channels of consents have to be known, and consents to be readable; all that are not are said at
--- once.
-CREATE FUNCTION _refuse_unknown_words(s segmentation_settings) RETURNS void
+-- once. With the sources of which all rows are read; of another one only the rows of the customers noted are looked at.
+CREATE FUNCTION _refuse_unknown_words(s segmentation_settings, read_whole text[]) RETURNS void
 LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp
 AS $refuse$
 DECLARE
@@ -346,7 +349,8 @@ BEGIN
     LOOP
         FOR found IN
             SELECT * FROM @extschema@._described_words(
-                s, list.source, list.argument, NULL::@extschema@.segment_policy, false)
+                s, list.source, list.argument, NULL::@extschema@.segment_policy, false,
+                @extschema@._noted_of(s, list.source, read_whole))
         LOOP
             PERFORM @extschema@._refuse(
                 format('%s has unknown %s: %s', @extschema@._source_table(s, list.source), list.words, found.listed),
@@ -354,7 +358,8 @@ BEGIN
                        @extschema@._listed_known_words(list.argument, NULL::@extschema@.segment_policy)));
         END LOOP;
     END LOOP;
-    FOR found IN SELECT * FROM @extschema@._unreadable_consents(s) LOOP
+    FOR found IN SELECT * FROM @extschema@._unreadable_consents(
+        s, @extschema@._noted_of(s, 'customers'::text, read_whole)) LOOP
         PERFORM @extschema@._refuse(
             format('%s has consents that cannot be read: %s; for example of customer %s',
                    @extschema@._source_table(s, 'customers'), found.listed, found.example),
@@ -363,5 +368,5 @@ BEGIN
     END LOOP;
 END
 $refuse$;
-COMMENT ON FUNCTION _refuse_unknown_words(segmentation_settings) IS
+COMMENT ON FUNCTION _refuse_unknown_words(segmentation_settings, text[]) IS
     'Part of segmentations: an error where memberships or channels of consents are not known, or consents unreadable.';
