@@ -891,6 +891,23 @@ AS 'MODULE_PATHNAME', 'write_view_rows_wrapper';
 /* </end connected objects> */
 
 /* <begin connected objects> */
+-- src/sql/view_rows.rs
+-- pg_rfm::sql::view_rows::_write_watched_rows
+CREATE  FUNCTION "_write_watched_rows"(
+	"view" oid, /* pg_sys :: Oid */
+	"changes" TEXT, /* & str */
+	"keys" TEXT, /* Option < & str > */
+	"watched" TEXT[], /* Array < & str > */
+	"told" oid, /* pg_sys :: Oid */
+	"ids" oid, /* Option < pg_sys :: Oid > */
+	"as_of" date /* Date */
+) RETURNS SETOF written_rows /* SetOf < WrittenRows > */
+
+LANGUAGE c /* Rust */
+AS 'MODULE_PATHNAME', 'write_watched_rows_wrapper';
+/* </end connected objects> */
+
+/* <begin connected objects> */
 -- src/sql/ab.rs
 -- pg_rfm::sql::ab::ab_compare
 -- Skipped due to `#[pgrx(sql = false)]`
@@ -3440,6 +3457,8 @@ CREATE TYPE segmentation_settings AS (
     as_of date,
     lang text,
     track text,
+    keep_changes integer,
+    notify text,
     readers text[],
     views text[]
 );
@@ -3461,7 +3480,7 @@ CREATE FUNCTION segmentation_arguments() RETURNS TABLE (
     argument text, type text, default_value text, can_be_altered boolean, can_be_reset boolean, leaves_views boolean,
     is_audited boolean, meaning text
 )
-LANGUAGE sql IMMUTABLE PARALLEL SAFE ROWS 42 SET search_path = pg_catalog, pg_temp
+LANGUAGE sql IMMUTABLE PARALLEL SAFE ROWS 44 SET search_path = pg_catalog, pg_temp
 AS $arguments$
     VALUES
     ('name', 'text', NULL, false, false, false, false,
@@ -3561,6 +3580,10 @@ AS $arguments$
     ('track', 'text', '''none''', true, false, false, false,
         'trigger: triggers on the shop''s tables note whose rows change, so that a refresh reads only these; none: it '
         'reads everything.'),
+    ('keep_changes', 'integer', '400', true, false, true, false,
+        'For how many days NAME_changes keeps who changed; 0: there is none.'),
+    ('notify', 'text', 'NULL', true, true, true, false,
+        'A channel on which each refresh that changed customers says how many, as JSON, for LISTEN. NULL: none.'),
     ('readers', 'text[]', 'NULL', true, true, true, false,
         'Roles that may read the views; public is everybody. NULL: only the owner.'),
     ('views', 'text[]', 'NULL', true, true, false, false,
@@ -6477,7 +6500,7 @@ CREATE FUNCTION _relations(s segmentation_settings) RETURNS TABLE (
     place integer, suffix text, kind text, is_wanted boolean, reason text, is_readable boolean, keys text[],
     comment text
 )
-LANGUAGE plpgsql STABLE ROWS 32 SET search_path = pg_catalog, pg_temp
+LANGUAGE plpgsql STABLE ROWS 33 SET search_path = pg_catalog, pg_temp
 SET plan_cache_mode = force_generic_plan -- to plan it takes longer than to run it
 AS $relations$
 BEGIN
@@ -6594,7 +6617,9 @@ BEGIN
             'What the model in force expects of each customer who has bought, as of the day in the status table.'),
         (32, 'forecast', 'MATERIALIZED VIEW', s.model IS NOT NULL AND 'forecast' = ANY (s.views) IS NOT FALSE,
             t.chosen, true, t.tenant || '{lifecycle_state}',
-            'What is expected of all customers in the next 90 days, by lifecycle state and together.' || t.of_tenant)
+            'What is expected of all customers in the next 90 days, by lifecycle state and together.' || t.of_tenant),
+        (33, 'changes', 'TABLE', s.keep_changes > 0, 'keep_changes => ' || s.keep_changes, true, '{change_id}',
+            'Who changed: one row a customer and thing that is another since a refresh.')
     ) AS r (place, suffix, kind, is_asked_for, reason, is_readable, keys, comment);
 END
 $relations$;
@@ -6911,7 +6936,8 @@ COMMENT ON FUNCTION _lock_own(text, boolean) IS
 -- Figures stand only in the tables of the caller's own: reading those of others could run what they put there.
 CREATE FUNCTION _segmentation_figures() RETURNS TABLE (
     name text, schema text, owner text, source text, policy text, track text, as_of date, customers bigint,
-    refreshed_at timestamptz, seconds numeric, days_behind integer, notes_waiting bigint
+    refreshed_at timestamptz, seconds numeric, days_behind integer, notes_waiting bigint, segmentation_lag interval,
+    customers_due bigint
 )
 LANGUAGE plpgsql VOLATILE SECURITY INVOKER SET search_path = pg_catalog, pg_temp
 AS $figures$
@@ -6922,7 +6948,7 @@ BEGIN
     FOR listed IN SELECT * FROM @extschema@._list_segmentations() AS l ORDER BY l.name, l.owner LOOP
         name := listed.name; schema := listed.schema; owner := listed.owner;
         source := NULL; policy := NULL; track := NULL; as_of := NULL; customers := NULL; refreshed_at := NULL;
-        seconds := NULL; days_behind := NULL; notes_waiting := NULL;
+        seconds := NULL; days_behind := NULL; notes_waiting := NULL; segmentation_lag := NULL; customers_due := NULL;
         IF listed.owner = current_user AND @extschema@._schema_is_safe(listed.schema) THEN
             BEGIN
                 s := @extschema@._read_settings(listed.name, listed.schema, 'ACCESS SHARE MODE');
@@ -6932,9 +6958,17 @@ BEGIN
                     INTO as_of, customers, refreshed_at, seconds;
                 days_behind := @extschema@._today(s, NULL::date) - as_of;
                 IF s.track = 'trigger' THEN
-                    EXECUTE format('SELECT count(*) FROM %s',
+                    EXECUTE format('SELECT count(*), now() - min(noted_at) FROM %s',
                                    @extschema@._lock_and_check(s, 'noted', 'ACCESS SHARE MODE'))
-                        INTO notes_waiting;
+                        INTO notes_waiting, segmentation_lag;
+                END IF;
+                -- It cannot be locked. Without rows nobody is due, and to look would be an error.
+                IF @extschema@._objection(s, '{customers}') IS NULL
+                    AND (SELECT c.relispopulated FROM pg_class AS c
+                         WHERE c.oid = to_regclass(@extschema@._relation(s, 'customers'))) THEN
+                    EXECUTE format('SELECT count(*) FROM %s WHERE next_change_on <= $1',
+                                   @extschema@._relation(s, 'customers'))
+                        INTO customers_due USING @extschema@._today(s, NULL::date);
                 END IF;
             EXCEPTION WHEN undefined_table OR wrong_object_type OR insufficient_privilege OR feature_not_supported THEN
                 NULL; -- one that is broken has no more figures, and does not hide those of the others
@@ -6962,6 +6996,9 @@ COMMENT ON COLUMN segmentations.seconds IS 'How long it took.';
 COMMENT ON COLUMN segmentations.days_behind IS 'Days from as_of to today.';
 COMMENT ON COLUMN segmentations.notes_waiting IS
     'Notes of changed customers that wait for a refresh; NULL where none are taken.';
+COMMENT ON COLUMN segmentations.segmentation_lag IS 'How long the oldest of them has waited; NULL: none waits.';
+COMMENT ON COLUMN segmentations.customers_due IS
+    'Customers of whom something is another today though nothing happened, which their rows do not say yet.';
 COMMENT ON COLUMN segmentations.age IS 'Time since the last refresh.';
 GRANT SELECT ON segmentations TO PUBLIC;
 
@@ -7034,6 +7071,7 @@ BEGIN
     s.time_zone := coalesce(s.time_zone, current_setting('TimeZone'));
     s.lang := coalesce(s.lang, 'en');
     s.track := coalesce(s.track, 'none');
+    s.keep_changes := coalesce(s.keep_changes, 400);
     IF s.contacts IS NULL AND NOT given ? 'campaign_days' THEN
         s.campaign_days := NULL; -- the log was reset
     END IF;
@@ -7048,6 +7086,14 @@ BEGIN
         PERFORM @extschema@._refuse(format('lang is "%s"', s.lang), 'Labels exist in en and ja.');
     ELSIF s.track NOT IN ('none', 'trigger') THEN
         PERFORM @extschema@._refuse(format('track is "%s"', s.track), 'It is none or trigger.');
+    ELSIF s.keep_changes NOT BETWEEN 0 AND 36500 THEN
+        PERFORM @extschema@._refuse(format('keep_changes is %s', s.keep_changes),
+                                    'It is from 1 to 36500 days, or 0 for no NAME_changes.');
+    ELSIF octet_length(s.notify) NOT BETWEEN 1 AND 63 THEN
+        PERFORM @extschema@._refuse(format('notify is %L', s.notify), 'A channel has 1 to 63 bytes.');
+    ELSIF s.notify IS NOT NULL AND s.keep_changes = 0 THEN
+        PERFORM @extschema@._refuse('notify is given without NAME_changes, whose rows it counts',
+                                    'Keep them for a day at least: keep_changes => 1.');
     ELSIF s.campaign_days NOT BETWEEN 1 AND 3650 THEN
         PERFORM @extschema@._refuse(format('campaign_days is %s', s.campaign_days), 'It is from 1 to 3650 days.');
     ELSIF s.contacts IS NULL AND given ? 'campaign_days' THEN
@@ -7336,9 +7382,10 @@ DECLARE
                   FROM @extschema@._note_keys(s, 'orders') AS k);
 BEGIN
     -- taken: whether the refresh that is running reads the rows of this customer, or only evaluates her; NULL: the note
-    -- waits for the next one.
-    EXECUTE format('CREATE TABLE %s AS SELECT NULL::text AS changed_source, %s, NULL::boolean AS taken FROM %s', noted,
-                   keys, histories) || ' WHERE false';
+    -- waits for the next one. noted_at is the last column, which _note fills.
+    EXECUTE format('CREATE TABLE %s AS SELECT NULL::text AS changed_source, %s, NULL::boolean AS taken, '
+                   'NULL::timestamptz AS noted_at FROM %s WHERE false', noted, keys, histories);
+    EXECUTE format('ALTER TABLE %s ALTER noted_at SET DEFAULT now()', noted);
     -- It has no key: without this a publication of all tables would let nobody take notes.
     EXECUTE format('ALTER TABLE %s REPLICA IDENTITY FULL', noted);
 END
@@ -7882,6 +7929,206 @@ COMMENT ON FUNCTION _refresh_view(regclass, text[]) IS
 -- src/sql/segmentation.rs
 -- requires:
 --   segmentation_view_rows
+--   view_rows::write_watched_rows
+
+-- segmentation: who changed
+
+-- NAME_changes has one row a customer and watched column of NAME_customers that is another since a refresh. It begins
+-- empty: together with NAME_customers of any moment, what came since replays to the present. Its identity is drawn
+-- while the settings are locked until the commit, so that it grows in the order of commits: who sees one sees all those
+-- before it.
+
+-- The columns of NAME_customers of which it tells. The first one is never NULL where there is a customer.
+CREATE FUNCTION _watched_columns() RETURNS text[]
+LANGUAGE sql IMMUTABLE PARALLEL SAFE SET search_path = pg_catalog, pg_temp
+AS $watched$ SELECT '{lifecycle_state,rfm_segment,vip_tier,next_action}'::text[] $watched$;
+COMMENT ON FUNCTION _watched_columns() IS
+    'Part of segmentations: the columns of NAME_customers of which NAME_changes tells.';
+
+-- Keys are of the types, lengths and collations that NAME_customers has.
+CREATE FUNCTION _create_changes(s segmentation_settings) RETURNS void
+LANGUAGE plpgsql VOLATILE SET search_path = pg_catalog, pg_temp
+AS $create$
+DECLARE
+    changes text := @extschema@._relation(s, 'changes');
+BEGIN
+    EXECUTE format('CREATE TABLE %s AS SELECT NULL::int8 AS change_id, NULL::timestamptz AS changed_at,'
+                   ' NULL::date AS as_of, %s, NULL::text AS what, NULL::text AS from_value, NULL::text AS to_value'
+                   ' FROM %s WITH NO DATA',
+                   changes, @extschema@._key_list(s), @extschema@._relation(s, 'customers'));
+    EXECUTE format('ALTER TABLE %s ALTER change_id SET NOT NULL, ADD PRIMARY KEY (change_id),'
+                   ' ALTER changed_at SET NOT NULL, ALTER as_of SET NOT NULL, ALTER what SET NOT NULL', changes)
+        || (SELECT string_agg(format(', ALTER %I SET NOT NULL', k.name), '')
+            FROM unnest(@extschema@._keys(s)) AS k (name));
+    EXECUTE format('ALTER TABLE %s ALTER change_id ADD GENERATED ALWAYS AS IDENTITY', changes);
+END
+$create$;
+COMMENT ON FUNCTION _create_changes(segmentation_settings) IS 'Part of segmentations: makes the table of who changed.';
+
+-- The first step of a refresh: makes the table where it is missing, and fills a NAME_customers that was restored
+-- without its rows by what its tables hold, so that changes are told from there. Returns the last change where somebody
+-- will be told of those after it.
+CREATE FUNCTION _begin_changes(s segmentation_settings) RETURNS bigint
+LANGUAGE plpgsql VOLATILE SET search_path = pg_catalog, pg_temp
+AS $begin$
+DECLARE
+    changes text := @extschema@._relation(s, 'changes');
+    customers text := @extschema@._relation(s, 'customers');
+    last_change bigint;
+BEGIN
+    IF s.keep_changes = 0 THEN
+        RETURN NULL;
+    END IF;
+    IF to_regclass(changes) IS NULL THEN
+        PERFORM @extschema@._create_changes(s);
+        PERFORM @extschema@._comment_relations(s);
+        PERFORM @extschema@._grant_readers(s, '{}'::text[]);
+    END IF;
+    IF NOT (SELECT c.relispopulated FROM pg_class AS c WHERE c.oid = customers::regclass) THEN
+        EXECUTE format('REFRESH MATERIALIZED VIEW %s', customers);
+    END IF;
+    IF s.notify IS NOT NULL THEN
+        EXECUTE format('SELECT coalesce(max(change_id), 0) FROM %s', changes) INTO last_change;
+    END IF;
+    RETURN last_change;
+END
+$begin$;
+COMMENT ON FUNCTION _begin_changes(segmentation_settings) IS
+    'Part of segmentations: makes the table of who changed where it is missing; the last change, if it will be asked '
+    'for.';
+
+-- Writes rows of NAME_customers, as _write_view_rows does, and who changed by them.
+CREATE FUNCTION _write_customers(s segmentation_settings, changes text, keys text) RETURNS written_rows
+LANGUAGE plpgsql VOLATILE SET search_path = pg_catalog, pg_temp
+AS $customers$
+DECLARE
+    view regclass := @extschema@._relation(s, 'customers')::regclass;
+    who_changed text;
+    day date;
+    written @extschema@.written_rows;
+BEGIN
+    IF s.keep_changes = 0 THEN
+        SELECT w.* INTO written FROM @extschema@._write_view_rows(view, changes, keys) AS w;
+        RETURN written;
+    END IF;
+    who_changed := @extschema@._lock_and_check(s, 'changes', 'ROW EXCLUSIVE MODE');
+    EXECUTE format('SELECT as_of FROM %s', @extschema@._relation(s, 'status')) INTO day;
+    SELECT w.* INTO written FROM @extschema@._write_watched_rows(
+        view, changes, keys, @extschema@._watched_columns(), who_changed::regclass,
+        pg_get_serial_sequence(who_changed, 'change_id')::regclass, day) AS w;
+    RETURN written;
+END
+$customers$;
+COMMENT ON FUNCTION _write_customers(segmentation_settings, text, text) IS
+    'Part of segmentations: writes rows of NAME_customers, and who changed by them.';
+
+-- The last step of a refresh: says how many changed, and deletes what is too old. Changes are as old as they are far
+-- from the end, so that the first one tells whether there is anything to delete.
+CREATE FUNCTION _end_changes(s segmentation_settings, last_change bigint) RETURNS void
+LANGUAGE plpgsql VOLATILE SET search_path = pg_catalog, pg_temp
+AS $end$
+DECLARE
+    changes text := @extschema@._relation(s, 'changes');
+    keep_from timestamptz := clock_timestamp() - make_interval(days => s.keep_changes);
+    counts json;
+    day date;
+    is_too_old boolean;
+BEGIN
+    IF s.keep_changes = 0 THEN
+        RETURN;
+    END IF;
+    IF s.notify IS NOT NULL THEN
+        EXECUTE format('SELECT json_object_agg(c.what, c.changes ORDER BY c.what) FROM ('
+                       'SELECT what, count(*) AS changes FROM %s WHERE change_id > $1 GROUP BY what) AS c', changes)
+            INTO counts USING last_change;
+        IF counts IS NOT NULL THEN
+            EXECUTE format('SELECT as_of FROM %s', @extschema@._relation(s, 'status')) INTO day;
+            PERFORM pg_notify(
+                s.notify, json_build_object('segmentation', s.name, 'as_of', day, 'changes', counts)::text);
+        END IF;
+    END IF;
+    EXECUTE format('SELECT changed_at < $1 FROM %s ORDER BY change_id LIMIT 1', changes)
+        INTO is_too_old USING keep_from;
+    IF is_too_old THEN
+        EXECUTE format('DELETE FROM %1$s WHERE changed_at < $1 AND change_id < coalesce('
+                       '(SELECT min(change_id) FROM %1$s WHERE changed_at >= $1), 9223372036854775807)',
+                       @extschema@._lock_and_check(s, 'changes', 'ROW EXCLUSIVE MODE')) USING keep_from;
+    END IF;
+END
+$end$;
+COMMENT ON FUNCTION _end_changes(segmentation_settings, bigint) IS
+    'Part of segmentations: says how many changed on the channel asked for, and deletes old changes.';
+
+-- Before NAME_customers is dropped and made anew: keeps of it what NAME_changes tells of, in a table that lasts until
+-- _write_changes_of_held in the same transaction. Returns whether it did.
+CREATE FUNCTION _hold_customers(old segmentation_settings, s segmentation_settings) RETURNS boolean
+LANGUAGE plpgsql VOLATILE SET search_path = pg_catalog, pg_temp
+AS $hold$
+BEGIN
+    IF NOT (old.keep_changes > 0 AND s.keep_changes > 0) THEN
+        RETURN false;
+    END IF;
+    PERFORM @extschema@._begin_changes(old);
+    -- Building grants to the readers of then what it finds or makes; those of before are not among them any more.
+    PERFORM @extschema@._grant_readers(@extschema@._with_changes(old, '{"readers": null}'), old.readers);
+    EXECUTE format('CREATE UNLOGGED TABLE %s AS SELECT %s, %s FROM %s', @extschema@._relation(s, 'changes_held'),
+                   @extschema@._key_list(old),
+                   (SELECT string_agg(quote_ident(w.name), ', ')
+                    FROM unnest(@extschema@._watched_columns()) AS w (name)),
+                   @extschema@._relation(old, 'customers'));
+    RETURN true;
+END
+$hold$;
+COMMENT ON FUNCTION _hold_customers(segmentation_settings, segmentation_settings) IS
+    'Part of segmentations: keeps what NAME_changes tells of while NAME_customers is made anew.';
+
+-- After NAME_customers was made anew: writes who changed. Where its key is another one, NAME_changes begins anew too.
+CREATE FUNCTION _write_changes_of_held(s segmentation_settings) RETURNS void
+LANGUAGE plpgsql VOLATILE SET search_path = pg_catalog, pg_temp
+AS $held$
+DECLARE
+    changes text := @extschema@._relation(s, 'changes');
+    held text := @extschema@._relation(s, 'changes_held');
+    customers text := @extschema@._relation(s, 'customers');
+    last_change bigint;
+    is_same_key boolean := NOT EXISTS (
+        SELECT FROM (SELECT * FROM pg_attribute AS a
+                     WHERE a.attrelid = held::regclass AND a.attnum > 0
+                         AND a.attname <> ALL (@extschema@._watched_columns())) AS h
+        FULL JOIN (SELECT * FROM pg_attribute AS a
+                   WHERE a.attrelid = customers::regclass AND a.attname = ANY (@extschema@._keys(s))) AS c
+            USING (attname, atttypid, atttypmod, attcollation)
+        WHERE h.attnum IS NULL OR c.attnum IS NULL);
+BEGIN
+    IF NOT is_same_key THEN
+        EXECUTE format('DROP TABLE %s', changes);
+    END IF;
+    last_change := @extschema@._begin_changes(s);
+    IF is_same_key THEN
+        EXECUTE format('INSERT INTO %s (changed_at, as_of, %s, what, from_value, to_value) SELECT $1, p.as_of, %s,'
+                       ' v.what, v.from_value, v.to_value FROM %s AS h FULL JOIN %s AS c ON %s CROSS JOIN %s AS p',
+                       @extschema@._lock_and_check(s, 'changes', 'ROW EXCLUSIVE MODE'), @extschema@._key_list(s),
+                       (SELECT string_agg(format('coalesce(h.%1$I, c.%1$I)', k.name), ', ' ORDER BY k.place)
+                        FROM unnest(@extschema@._keys(s)) WITH ORDINALITY AS k (name, place)),
+                       held, customers, @extschema@._same_key(s, 'h', 'c'), @extschema@._relation(s, 'status'))
+            || (SELECT format(' CROSS JOIN LATERAL (VALUES %s) AS v (what, from_value, to_value)',
+                              string_agg(format('(%1$L, h.%1$I, c.%1$I)', w.name), ', '))
+                FROM unnest(@extschema@._watched_columns()) AS w (name))
+            || ' WHERE v.from_value IS DISTINCT FROM v.to_value'
+            USING clock_timestamp();
+    END IF;
+    EXECUTE format('DROP TABLE %s', held);
+    PERFORM @extschema@._end_changes(s, last_change);
+END
+$held$;
+COMMENT ON FUNCTION _write_changes_of_held(segmentation_settings) IS
+    'Part of segmentations: writes who changed where NAME_customers was made anew.';
+/* </end connected objects> */
+
+/* <begin connected objects> */
+-- src/sql/segmentation.rs
+-- requires:
+--   segmentation_changes
 
 -- segmentation: refresh
 
@@ -8122,7 +8369,7 @@ BEGIN
     written := 0;
     FOR part IN SELECT * FROM @extschema@._relations(s) AS r
                 WHERE r.is_wanted AND r.kind = 'TABLE'
-                    AND r.suffix NOT IN ('settings', 'policies', 'status', 'noted', 'models')
+                    AND r.suffix NOT IN ('settings', 'policies', 'status', 'noted', 'models', 'changes')
                 ORDER BY r.place LOOP
         customers := @extschema@._noted_of(s, @extschema@._source_of_table(part.suffix), read_whole);
         rows := @extschema@._write_differences(
@@ -8149,8 +8396,8 @@ DECLARE
     keys text[] := @extschema@._keys(s);
     written @extschema@.written_rows;
 BEGIN
-    SELECT w.* INTO written FROM @extschema@._write_view_rows(
-        view, @extschema@._changes_sql(view, keys, @extschema@._among_parameters(view, keys)),
+    SELECT w.* INTO written FROM @extschema@._write_customers(
+        s, @extschema@._changes_sql(view, keys, @extschema@._among_parameters(view, keys)),
         format('SELECT DISTINCT %s FROM %s WHERE taken IS NOT NULL', @extschema@._key_list(s),
                @extschema@._relation(s, 'noted'))) AS w;
     RETURN written;
@@ -8192,6 +8439,8 @@ BEGIN
         ELSIF parts ? view.suffix THEN
             written := @extschema@._write_report(
                 s, view.suffix, view.keys, parts -> view.suffix, day_before, day);
+        ELSIF view.suffix = 'customers' THEN
+            PERFORM @extschema@._write_customers(s, @extschema@._changes_sql(view.name, view.keys), NULL::text);
         ELSE
             PERFORM @extschema@._refresh_view(view.name, view.keys);
         END IF;
@@ -8265,6 +8514,7 @@ DECLARE
     parts jsonb; -- what the noted customers contributed to the reports; NULL: everybody is evaluated
     tables record;
     are_stale boolean;
+    last_change bigint;
     more bigint;
     rows bigint;
 BEGIN
@@ -8275,6 +8525,7 @@ BEGIN
     END IF;
     -- Locked, so that a transaction that does not see what another refresh did is refused here.
     EXECUTE format('SELECT t.* FROM %s AS t FOR UPDATE', status) INTO before;
+    last_change := @extschema@._begin_changes(s);
     IF s.track = 'trigger' THEN
         -- First the notes, then, under a later snapshot, the orders: what is noted is committed by then.
         read_whole := @extschema@._take_notes(s, rebuild, before.customers);
@@ -8315,6 +8566,7 @@ BEGIN
         || ' SET refreshed_at = $1, seconds = $2, rebuilt = $3, histories_written = $4, customers = $5, currency = $6'
         USING clock_timestamp(), round(extract(epoch FROM clock_timestamp() - started)::numeric, 3), all_orders,
               tables.histories, rows, currency;
+    PERFORM @extschema@._end_changes(s, last_change);
     IF s.track = 'trigger' THEN
         PERFORM @extschema@._keep_tracking(s);
     END IF;
@@ -9284,9 +9536,9 @@ $view$;
 COMMENT ON FUNCTION _create_view(segmentation_settings, text, text, text[], text) IS
     'Part of segmentations: makes one of its views.';
 
--- Makes and fills everything but the settings and policies, which outlive a change of settings, and the notes, which
--- come last.
-CREATE FUNCTION _build(s segmentation_settings, learn boolean) RETURNS void
+-- Makes and fills everything but the settings and policies, which outlive a change of settings as models and changes
+-- do, and the notes, which come last. Where NAME_customers was there before, what it held is compared.
+CREATE FUNCTION _build(s segmentation_settings, learn boolean, customers_are_held boolean) RETURNS void
 LANGUAGE plpgsql VOLATILE SET search_path = pg_catalog, pg_temp
 AS $build$
 DECLARE
@@ -9300,7 +9552,7 @@ BEGIN
     PERFORM @extschema@._refuse_double_targets(s);
     PERFORM @extschema@._create_models(s);
     FOR part IN SELECT * FROM @extschema@._relations(s) AS r
-                WHERE r.is_wanted AND r.suffix NOT IN ('settings', 'policies', 'models', 'noted')
+                WHERE r.is_wanted AND r.suffix NOT IN ('settings', 'policies', 'models', 'noted', 'changes')
                 ORDER BY r.place LOOP
         IF part.suffix = 'status' THEN
             PERFORM @extschema@._create_status(s, currency);
@@ -9315,6 +9567,9 @@ BEGIN
                 s, part.suffix, part.kind, part.keys, @extschema@._query(s, part.suffix, NULL::text));
         END IF;
     END LOOP;
+    IF s.keep_changes > 0 AND to_regclass(@extschema@._relation(s, 'changes')) IS NULL THEN
+        PERFORM @extschema@._create_changes(s);
+    END IF;
     EXECUTE format('UPDATE %s SET refreshed_at = $1, seconds = $2, customers = (SELECT count(*) FROM %s)', status,
                    @extschema@._relation(s, 'customers'))
         USING clock_timestamp(), round(extract(epoch FROM clock_timestamp() - started)::numeric, 3);
@@ -9327,12 +9582,15 @@ BEGIN
     END IF;
     PERFORM @extschema@._comment_relations(s);
     PERFORM @extschema@._grant_readers(s, '{}'::text[]);
+    IF customers_are_held THEN
+        PERFORM @extschema@._write_changes_of_held(s);
+    END IF;
     IF s.track = 'trigger' THEN
         PERFORM @extschema@._keep_tracking(s);
     END IF;
 END
 $build$;
-COMMENT ON FUNCTION _build(segmentation_settings, boolean) IS
+COMMENT ON FUNCTION _build(segmentation_settings, boolean, boolean) IS
     'Part of segmentations: makes and fills the tables and views.';
 
 -- Views that read relations of a segmentation, directly or through other views, and are none of its own: what to do
@@ -9362,9 +9620,9 @@ $keep$;
 COMMENT ON FUNCTION _how_to_keep_what_stands_on(segmentation_settings) IS
     'Part of segmentations: what to do with the views of others that stand on its relations.';
 
--- Drops what the settings asked for. Without CASCADE: a view that somebody else has put on one of the relations is not
--- lost unnoticed.
-CREATE FUNCTION _drop_relations(s segmentation_settings, and_settings boolean) RETURNS void
+-- Drops what the settings asked for, but what stays. Without CASCADE: a view that somebody else has put on one of the
+-- relations is not lost unnoticed.
+CREATE FUNCTION _drop_relations(s segmentation_settings, staying text[]) RETURNS void
 LANGUAGE plpgsql VOLATILE SET search_path = pg_catalog, pg_temp
 SET client_min_messages = warning -- no notices about what does not exist
 AS $drop$
@@ -9375,8 +9633,8 @@ DECLARE
 BEGIN
     BEGIN
         FOR part IN SELECT * FROM @extschema@._relations(s) AS r
-                    WHERE CASE r.suffix WHEN 'models' THEN and_settings -- they outlive a reset of the model
-                          ELSE r.is_wanted AND (and_settings OR r.suffix NOT IN ('settings', 'policies', 'noted')) END
+                    WHERE (r.is_wanted OR r.suffix = 'models') -- which outlive a reset of the model
+                        AND r.suffix <> ALL (staying)
                     ORDER BY r.place DESC LOOP
             EXECUTE format('DROP %s IF EXISTS %s', part.kind, @extschema@._relation(s, part.suffix));
         END LOOP;
@@ -9388,13 +9646,13 @@ BEGIN
                   HINT = @extschema@._how_to_keep_what_stands_on(s);
     END;
     -- Triggers are taken off last, because their lock keeps readers and writers of the orders out until the commit.
-    IF and_settings THEN
+    IF staying = '{}' THEN
         PERFORM @extschema@._stop_tracking(s);
     END IF;
 END
 $drop$;
-COMMENT ON FUNCTION _drop_relations(segmentation_settings, boolean) IS
-    'Part of segmentations: drops its tables and views, and with the settings its triggers too.';
+COMMENT ON FUNCTION _drop_relations(segmentation_settings, text[]) IS
+    'Part of segmentations: drops its tables and views but those that stay; where none does, its triggers too.';
 
 -- Takes the triggers off the orders, with the function they call: to drop these by name takes the owner of the orders.
 CREATE FUNCTION _stop_tracking(s segmentation_settings) RETURNS void
@@ -9483,7 +9741,7 @@ BEGIN
         PERFORM @extschema@._refuse_unsafe_schema(s);
         PERFORM @extschema@._refresh(@extschema@._checked_settings(s), rebuild, on_day, learn);
     ELSE
-        PERFORM @extschema@._build(s, learn);
+        PERFORM @extschema@._build(s, learn, what = 'rebuild');
     END IF;
 EXCEPTION WHEN OTHERS THEN
     GET STACKED DIAGNOSTICS
@@ -9608,6 +9866,7 @@ DECLARE
     leave_views jsonb := (SELECT jsonb_object_agg(a.argument, NULL::text)
                           FROM @extschema@.segmentation_arguments() AS a WHERE a.leaves_views);
     argument text;
+    customers_are_held boolean;
 BEGIN
     FOREACH argument IN ARRAY coalesce(reset, '{}') LOOP
         IF argument = ANY (resettable) IS NOT TRUE THEN
@@ -9622,6 +9881,10 @@ BEGIN
     -- _lock_own has locked and checked the table.
     EXECUTE format('DELETE FROM %s', @extschema@._relation(s, 'settings'));
     EXECUTE format('INSERT INTO %s SELECT ($1).*', @extschema@._relation(s, 'settings')) USING s;
+    IF old.keep_changes > 0 AND s.keep_changes = 0 THEN
+        PERFORM @extschema@._drop_relations(
+            old, ARRAY(SELECT r.suffix FROM @extschema@._relations(old) AS r WHERE r.suffix <> 'changes'));
+    END IF;
 
     -- Where only settings change that leave the views in their place, readers do not wait.
     IF @extschema@._with_changes(old, leave_views) IS NOT DISTINCT FROM @extschema@._with_changes(s, leave_views)
@@ -9633,8 +9896,11 @@ BEGIN
         END IF;
         PERFORM @extschema@._grant_readers(s, old.readers);
     ELSE
-        PERFORM @extschema@._drop_relations(old, false);
-        PERFORM @extschema@._build_or_refresh(s, 'build', NULL::boolean, NULL::date, given ? 'policy');
+        customers_are_held := @extschema@._hold_customers(old, s);
+        PERFORM @extschema@._drop_relations(old, '{settings,policies,models,noted,changes}'::text[]);
+        PERFORM @extschema@._build_or_refresh(
+            s, CASE WHEN customers_are_held THEN 'rebuild' ELSE 'build' END, NULL::boolean, NULL::date,
+            given ? 'policy');
         PERFORM @extschema@._show_unknown_words(s, @extschema@._sources_of_customers(s));
     END IF;
     IF given ?| '{targets,targets_columns,costs,costs_columns}' THEN
@@ -9651,7 +9917,7 @@ CREATE FUNCTION drop_segmentation(name text) RETURNS text
 LANGUAGE plpgsql VOLATILE SECURITY INVOKER SET search_path = pg_catalog, pg_temp
 AS $drop$
 BEGIN
-    PERFORM @extschema@._drop_relations(@extschema@._lock_own(name), true);
+    PERFORM @extschema@._drop_relations(@extschema@._lock_own(name), '{}'::text[]);
     RETURN name;
 END
 $drop$;
@@ -10000,7 +10266,7 @@ ALTER FUNCTION ab_verdicts() ROWS 3;
 ALTER FUNCTION ab_factors() ROWS 3;
 ALTER FUNCTION kpis() ROWS 20;
 ALTER FUNCTION customer_columns() ROWS 36;
-ALTER FUNCTION _view_columns() ROWS 218;
+ALTER FUNCTION _view_columns() ROWS 225;
 ALTER FUNCTION _source_columns() ROWS 40;
 ALTER FUNCTION _known_words(text, segment_policy) ROWS 20;
 
@@ -10399,6 +10665,8 @@ COMMENT ON FUNCTION _query_columns(text) IS
     'Part of segmentations: the columns that a SELECT returns; it is not run.';
 COMMENT ON FUNCTION _write_view_rows(oid, text, text) IS
     'Part of segmentations: writes the rows that a query returns to a materialized view; first their ctid, NULL for a new one, and what is done to them. A query of keys makes its parameters.';
+COMMENT ON FUNCTION _write_watched_rows(oid, text, text, text[], oid, oid, date) IS
+    'Part of segmentations: writes rows of a materialized view as _write_view_rows does, and who changed in watched columns to a table, with ids of a sequence.';
 COMMENT ON FUNCTION _view_columns() IS
     'Part of segmentations: what the columns of their relations say, in English and Japanese.';
 COMMENT ON FUNCTION _source_columns() IS

@@ -31,6 +31,7 @@
 //! | `notes.rs`, `notes.sql` | notes of changed customers, as triggers write them |
 //! | `view_columns.rs` | what the columns of a segmentation's relations say |
 //! | `view_rows.rs` | writes single rows of a materialized view |
+//! | `row_writer.rs`, `changes.rs` | what it stands on: rows written below the level of SQL, and who changed by them |
 //! | `segmentation.rs`, `segmentation/` | tables, materialized views and triggers for a shop's reports, made by one call |
 //! | `rows.sql` | how many rows each list has, for the planner |
 //! | `comments.sql` | a comment on every object |
@@ -38,6 +39,7 @@
 mod ab;
 mod buffer;
 mod call;
+mod changes;
 mod channels;
 mod column_guess;
 mod customer;
@@ -60,6 +62,7 @@ mod policy;
 mod prediction;
 mod question;
 mod response;
+mod row_writer;
 mod scenario;
 mod segmentation;
 mod set;

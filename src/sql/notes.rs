@@ -61,8 +61,14 @@ fn note_customer(fcinfo: pg_sys::FunctionCallInfo) -> Option<RawDatum> {
         };
         let slot = pg_sys::table_slot_create(notes.as_ptr(), std::ptr::null_mut());
         let given = (*fcinfo).nargs as usize - 1;
-        for column in 0..(*(*slot).tts_tupleDescriptor).natts as usize {
-            let value = (column < given).then(|| argument(fcinfo, column + 1)).flatten();
+        let columns = (*(*slot).tts_tupleDescriptor).natts as usize;
+        let noted_at = pg_sys::Datum::from(pg_sys::GetCurrentTransactionStartTimestamp());
+        for column in 0..columns {
+            let value = match column {
+                column if column < given => argument(fcinfo, column + 1),
+                column if column == columns - 1 => Some(noted_at),
+                _ => None,
+            };
             (*slot).tts_values.add(column).write(value.unwrap_or(pg_sys::Datum::null()));
             (*slot).tts_isnull.add(column).write(value.is_none());
         }
@@ -73,7 +79,7 @@ fn note_customer(fcinfo: pg_sys::FunctionCallInfo) -> Option<RawDatum> {
     }
 }
 
-/// Whether the table has a column for the source and each key of the call, of its type, and one more.
+/// Whether the table has a column for the source and each key of the call, of its type, one more, and a last one for the time.
 ///
 /// # Safety
 /// `fcinfo` must be a live call frame of `note_customer`.
@@ -86,10 +92,15 @@ unsafe fn takes(notes: &PgRelation, fcinfo: pg_sys::FunctionCallInfo) -> bool {
             let column = columns.get(given as usize - 1).expect("as many columns as arguments");
             !column.attisdropped && column.atttypid == pg_sys::getBaseType(pg_sys::get_fn_expr_argtype(function, given))
         };
-        if arguments == 2 {
-            return columns.len() > 2 && fits(1);
+        let has_time =
+            |last: &pg_sys::FormData_pg_attribute| !last.attisdropped && last.atttypid == pg_sys::TIMESTAMPTZOID;
+        if !columns.iter().last().is_some_and(has_time) {
+            return false;
         }
-        columns.len() as c_int == arguments && !pg_sys::get_fn_expr_variadic(function) && (1..arguments).all(fits)
+        if arguments == 2 {
+            return columns.len() > 3 && fits(1);
+        }
+        columns.len() as c_int == arguments + 1 && !pg_sys::get_fn_expr_variadic(function) && (1..arguments).all(fits)
     }
 }
 

@@ -16,6 +16,7 @@
 //! | `check.sql` | settings checked, with defaults and columns filled in |
 //! | `tracking.sql` | triggers that note whose orders change |
 //! | `view_rows.sql` | `refresh_rows`, which brings rows of any materialized view up to date |
+//! | `changes.sql` | who changed: the rows of NAME_changes, and what is said of them on a channel |
 //! | `refresh.sql` | bringing all of it up to date |
 //! | `words.sql` | what a shop's own words mean |
 //! | `audit.sql` | what is odd about the shop's tables |
@@ -80,7 +81,12 @@ extension_sql_file!(
     name = "segmentation_view_rows",
     requires = ["segmentation_tracking", view_rows::lock_view, view_rows::query_columns, view_rows::write_view_rows]
 );
-extension_sql_file!("segmentation/refresh.sql", name = "segmentation_refresh", requires = ["segmentation_view_rows"]);
+extension_sql_file!(
+    "segmentation/changes.sql",
+    name = "segmentation_changes",
+    requires = ["segmentation_view_rows", view_rows::write_watched_rows]
+);
+extension_sql_file!("segmentation/refresh.sql", name = "segmentation_refresh", requires = ["segmentation_changes"]);
 extension_sql_file!("segmentation/audit.sql", name = "segmentation_audit", requires = ["segmentation_refresh"]);
 extension_sql_file!("segmentation/build.sql", name = "segmentation_build", requires = ["segmentation_audit"]);
 extension_sql_file!("segmentation/create.sql", name = "segmentation_create", requires = ["segmentation_build"]);

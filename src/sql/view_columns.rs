@@ -91,6 +91,33 @@ const VIEW_COLUMNS: &[(&str, &str, &str, &str)] = &[
         "The day the question is asked for; everything after it is invisible.",
         "集計の基準日。これより後のことは見えない。",
     ),
+    ("noted", "noted_at", "When it was noted.", "記録した時刻。"),
+    (
+        "changes",
+        "change_id",
+        "Grows in the order of commits: who sees one sees all those before it.",
+        "コミット順に増える番号。ある番号が見えれば、それより前の番号もすべて見える。",
+    ),
+    ("changes", "changed_at", "When the refresh that found it wrote it.", "変化を見つけた更新が書き込んだ時刻。"),
+    ("changes", "as_of", "The day the refresh answered for.", "その更新の基準日。"),
+    (
+        "changes",
+        "what",
+        "The column of NAME_customers that is another: lifecycle_state, rfm_segment, vip_tier or next_action.",
+        "変わった NAME_customers の列: lifecycle_state、rfm_segment、vip_tier、next_action のいずれか。",
+    ),
+    (
+        "changes",
+        "from_value",
+        "What it was before; of lifecycle_state NULL: the customer is new.",
+        "変わる前の値。lifecycle_state が NULL なら新しい顧客。",
+    ),
+    (
+        "changes",
+        "to_value",
+        "What it is now; of lifecycle_state NULL: the customer is gone.",
+        "変わった後の値。lifecycle_state が NULL ならいなくなった顧客。",
+    ),
     ("", "policy", "The policy that decided.", "判定に使ったポリシー。"),
     ("", "history", "The customer's purchases by day; NULL for a prospect.", "日ごとの購入履歴。見込み客は NULL。"),
     (

@@ -1,14 +1,17 @@
 //! Writes single rows of a materialized view, which SQL cannot: PostgreSQL's own REFRESH computes all of it anew, and with
-//! CONCURRENTLY into a temporary table, which a prepared transaction may not have. The rows are written by the functions of
-//! the executor that logical replication uses; they keep the indexes and are seen by readers like any other change.
+//! CONCURRENTLY into a temporary table, which a prepared transaction may not have. Readers see what is written like any other
+//! change.
 
 use std::ffi::{CStr, CString, c_char};
 use std::ptr::null_mut;
 
+use pgrx::datum::Date;
 use pgrx::prelude::*;
 use pgrx::{PgMemoryContexts, PgRelation, pg_sys};
 
+use super::changes::ChangesTable;
 use super::error::{OrRaise, raise, raise_as};
+use super::row_writer::RowWriter;
 use super::set::{QueryColumn, SetOf, WrittenRows};
 use crate::error::{Error, ErrorKind, Result};
 
@@ -60,10 +63,41 @@ fn query_columns(query: &str) -> SetOf<QueryColumn> {
 /// expressions and predicates of the view's indexes.
 #[pg_extern(name = "_write_view_rows")]
 fn write_view_rows(view: pg_sys::Oid, changes: &str, keys: Option<&str>) -> SetOf<WrittenRows> {
-    // SAFETY: PostgreSQL calls this in a transaction; what is opened here is closed below, or by the error that ends it.
+    // SAFETY: PostgreSQL calls this in a transaction.
+    unsafe { write_rows(view, changes, keys, |_| None) }
+}
+
+/// Does the same, and tells who changed: for each of the view's columns that are `watched`, all of them text, a row of the table
+/// `told` where a row of the view has another value than before. Ids are drawn from the sequence `ids`.
+#[pg_extern(name = "_write_watched_rows")]
+fn write_watched_rows(
+    view: pg_sys::Oid,
+    changes: &str,
+    keys: Option<&str>,
+    watched: Array<&str>,
+    told: pg_sys::Oid,
+    ids: Option<pg_sys::Oid>,
+    as_of: Date,
+) -> SetOf<WrittenRows> {
+    let watched: Vec<_> = watched.iter().collect();
+    // SAFETY: PostgreSQL calls this in a transaction.
+    unsafe { write_rows(view, changes, keys, |view| Some(ChangesTable::open(told, ids, view, &watched, as_of))) }
+}
+
+/// Writes rows of a view; `told` opens the table where it is told who changed.
+///
+/// # Safety
+/// In a transaction.
+unsafe fn write_rows(
+    view: pg_sys::Oid,
+    changes: &str,
+    keys: Option<&str>,
+    told: impl FnOnce(&PgRelation) -> Option<ChangesTable>,
+) -> SetOf<WrittenRows> {
+    // SAFETY: the caller promises the transaction; what is opened here is closed below, or by the error that ends it.
     let written = unsafe {
         pg_sys::PreventCommandIfReadOnly(c"_write_view_rows()".as_ptr());
-        let mut writer = Writer::open(view);
+        let mut writer = Writer::open(view, told);
         writer.refuse_what_others_wrote_since();
         restricted(|| {
             connect();
@@ -269,14 +303,9 @@ struct Written {
 
 /// A materialized view that is open for writing rows.
 struct Writer {
-    view: PgRelation,
-    state: *mut pg_sys::EState,
-    target: *mut pg_sys::ResultRelInfo,
-    recheck: *mut pg_sys::EPQState,
-    /// The row that is there, of which only the place matters.
-    old: *mut pg_sys::TupleTableSlot,
-    /// The row that shall be there.
-    new: *mut pg_sys::TupleTableSlot,
+    view: RowWriter,
+    /// Where it is told who changed.
+    changes: Option<ChangesTable>,
     written: Written,
 }
 
@@ -285,18 +314,12 @@ impl Writer {
     ///
     /// # Safety
     /// In a transaction; everything lives in the current memory context.
-    unsafe fn open(view: pg_sys::Oid) -> Writer {
-        // SAFETY: the relation stays open until `close`; palloc0 gives memory of the size asked for, filled with zeros.
+    unsafe fn open(view: pg_sys::Oid, told: impl FnOnce(&PgRelation) -> Option<ChangesTable>) -> Writer {
+        // SAFETY: the caller promises the transaction.
         unsafe {
             let view = locked(view);
-            let state = pg_sys::CreateExecutorState();
-            let target = pg_sys::palloc0(size_of::<pg_sys::ResultRelInfo>()).cast();
-            pg_sys::InitResultRelInfo(target, view.as_ptr(), 0, null_mut(), 0);
-            pg_sys::ExecOpenIndices(target, false);
-            let recheck = pg_sys::palloc0(size_of::<pg_sys::EPQState>()).cast();
-            versions::prepare(state, target, recheck);
-            let [old, new] = [(); 2].map(|()| pg_sys::table_slot_create(view.as_ptr(), null_mut()));
-            Writer { view, state, target, recheck, old, new, written: Written::default() }
+            let changes = told(&view);
+            Writer { view: RowWriter::open(view), changes, written: Written::default() }
         }
     }
 
@@ -316,7 +339,8 @@ impl Writer {
                 pg_sys::XidInMVCCSnapshot(transaction, snapshot)
                     && !pg_sys::TransactionIdIsCurrentTransactionId(transaction)
             };
-            let scan = pg_sys::table_beginscan(self.view.as_ptr(), &raw mut pg_sys::SnapshotAnyData, 0, null_mut());
+            let scan =
+                pg_sys::table_beginscan(self.view.relation.as_ptr(), &raw mut pg_sys::SnapshotAnyData, 0, null_mut());
             loop {
                 pgrx::check_for_interrupts!();
                 let tuple = pg_sys::heap_getnext(scan, pg_sys::ScanDirection::ForwardScanDirection);
@@ -332,7 +356,7 @@ impl Writer {
                         PgSqlErrorCode::ERRCODE_T_R_SERIALIZATION_FAILURE,
                         format!(
                             "could not serialize access due to concurrent writes to materialized view \"{}\"",
-                            self.view.name()
+                            self.view.relation.name()
                         ),
                         Some("Begin the transaction anew.".into()),
                     );
@@ -365,54 +389,40 @@ impl Writer {
             let (values, nulls) = values_of(row, descriptor);
             let change = if nulls[1] { None } else { String::from_datum(values[1], false) };
             let change = Change::named(change.as_deref().unwrap_or("NULL")).or_raise();
-            if !nulls[0] {
-                (*self.old).tts_tid = *values[0].cast_mut_ptr::<pg_sys::ItemPointerData>();
-            } else if !matches!(change, Change::Insert) {
+            let place = (!nulls[0]).then(|| *values[0].cast_mut_ptr::<pg_sys::ItemPointerData>());
+            if place.is_none() && !matches!(change, Change::Insert) {
                 raise(Error::new(ErrorKind::InvalidParameter, "a row that is not there cannot be changed"));
             }
-            if matches!(change, Change::Insert | Change::Update) {
-                self.fill(&values[2..], &nulls[2..]);
+            let new = (&values[2..], &nulls[2..]);
+            if let Some(changes) = &mut self.changes {
+                match change {
+                    Change::Insert => changes.tell(None, Some(new)),
+                    Change::Update => changes.tell(place.map(|place| self.view.fetch(place)), Some(new)),
+                    Change::Delete => changes.tell(place.map(|place| self.view.fetch(place)), None),
+                    Change::Keep | Change::Repeat => {}
+                }
             }
             let counted = match change {
                 Change::Insert => {
-                    versions::insert(self);
+                    self.view.insert(new);
                     &mut self.written.inserted
                 }
                 Change::Update => {
-                    versions::update(self);
+                    self.view.update(place.expect("checked above"), new);
                     &mut self.written.updated
                 }
                 Change::Delete => {
-                    versions::delete(self);
+                    self.view.delete(place.expect("checked above"));
                     &mut self.written.deleted
                 }
                 Change::Keep => &mut self.written.unchanged,
                 Change::Repeat => raise_as(
                     PgSqlErrorCode::ERRCODE_CARDINALITY_VIOLATION,
-                    format!("the definition of \"{}\" returns several rows of one key", self.view.name()),
+                    format!("the definition of \"{}\" returns several rows of one key", self.view.relation.name()),
                     Some("Its key has to be unique in what the definition returns.".into()),
                 ),
             };
             *counted += 1;
-            let context = (*self.state).es_per_tuple_exprcontext;
-            if !context.is_null() {
-                pg_sys::MemoryContextReset((*context).ecxt_per_tuple_memory);
-            }
-        }
-    }
-
-    /// Puts values into the slot of the new row.
-    ///
-    /// # Safety
-    /// As many as the view has columns, and of their types.
-    unsafe fn fill(&mut self, values: &[pg_sys::Datum], nulls: &[bool]) {
-        // SAFETY: a slot has room for as many values as its descriptor has columns.
-        unsafe {
-            let slot = self.new;
-            (*(*slot).tts_ops).clear.expect("every kind of slot can be cleared")(slot);
-            std::ptr::copy_nonoverlapping(values.as_ptr(), (*slot).tts_values, values.len());
-            std::ptr::copy_nonoverlapping(nulls.as_ptr(), (*slot).tts_isnull, nulls.len());
-            pg_sys::ExecStoreVirtualTuple(slot);
         }
     }
 
@@ -426,7 +436,7 @@ impl Writer {
     unsafe fn fits(&self, descriptor: pg_sys::TupleDesc) -> Result<()> {
         // SAFETY: the caller promises the descriptor.
         let found: Vec<_> = unsafe { columns_of(descriptor) }.into_iter().map(|(_, of_column)| of_column).collect();
-        let columns = self.view.tuple_desc();
+        let columns = self.view.relation.tuple_desc();
         let columns = columns.iter().map(|column| column.atttypid);
         let expected: Vec<_> = [pg_sys::TIDOID, pg_sys::TEXTOID].into_iter().chain(columns).collect();
         if found != expected {
@@ -436,20 +446,17 @@ impl Writer {
         Ok(())
     }
 
-    /// Closes everything but the lock, and says what was written.
+    /// Closes everything but the locks, and says what was written.
     ///
     /// # Safety
     /// In the transaction it was opened in.
     unsafe fn close(self) -> Written {
-        // SAFETY: all of it was made in `open`.
+        // SAFETY: the caller promises the transaction.
         unsafe {
-            pg_sys::ExecDropSingleTupleTableSlot(self.old);
-            pg_sys::ExecDropSingleTupleTableSlot(self.new);
-            pg_sys::EvalPlanQualEnd(self.recheck);
-            pg_sys::ExecCloseIndices(self.target);
-            // PostgreSQL makes slots of its own for triggers, even where there are none.
-            pg_sys::ExecResetTupleTable((*self.state).es_tupleTable, false);
-            pg_sys::FreeExecutorState(self.state);
+            self.view.close();
+            if let Some(changes) = self.changes {
+                changes.close();
+            }
         }
         self.written
     }
@@ -484,76 +491,5 @@ unsafe fn locked(view: pg_sys::Oid) -> PgRelation {
             return relation;
         };
         raise_as(sqlstate, format!("\"{name}\" {what}"), Some(hint.into()))
-    }
-}
-
-/// What is called differently in the versions of PostgreSQL.
-mod versions {
-    use super::*;
-
-    /// Makes the executor's state ready for writing to the view.
-    ///
-    /// # Safety
-    /// All of them must be new.
-    pub unsafe fn prepare(
-        state: *mut pg_sys::EState,
-        #[allow(unused_variables)] target: *mut pg_sys::ResultRelInfo,
-        recheck: *mut pg_sys::EPQState,
-    ) {
-        // SAFETY: the caller promises them; there is no plan to check rows with, because nobody else writes the view.
-        unsafe {
-            #[cfg(feature = "pg13")]
-            {
-                (*state).es_result_relations = target;
-                (*state).es_num_result_relations = 1;
-                (*state).es_result_relation_info = target;
-            }
-            #[cfg(any(feature = "pg13", feature = "pg14", feature = "pg15"))]
-            pg_sys::EvalPlanQualInit(recheck, state, null_mut(), null_mut(), -1);
-            #[cfg(not(any(feature = "pg13", feature = "pg14", feature = "pg15")))]
-            pg_sys::EvalPlanQualInit(recheck, state, null_mut(), null_mut(), -1, null_mut());
-        }
-    }
-
-    /// Inserts the new row.
-    ///
-    /// # Safety
-    /// The slot must be filled.
-    pub unsafe fn insert(writer: &Writer) {
-        // SAFETY: the caller promises the slot; the rest is open.
-        unsafe {
-            #[cfg(feature = "pg13")]
-            pg_sys::ExecSimpleRelationInsert(writer.state, writer.new);
-            #[cfg(not(feature = "pg13"))]
-            pg_sys::ExecSimpleRelationInsert(writer.target, writer.state, writer.new);
-        }
-    }
-
-    /// Puts the new row in the place of the old one.
-    ///
-    /// # Safety
-    /// Both slots must be filled.
-    pub unsafe fn update(writer: &Writer) {
-        // SAFETY: as `insert`.
-        unsafe {
-            #[cfg(feature = "pg13")]
-            pg_sys::ExecSimpleRelationUpdate(writer.state, writer.recheck, writer.old, writer.new);
-            #[cfg(not(feature = "pg13"))]
-            pg_sys::ExecSimpleRelationUpdate(writer.target, writer.state, writer.recheck, writer.old, writer.new);
-        }
-    }
-
-    /// Deletes the old row.
-    ///
-    /// # Safety
-    /// The slot of the old row must be filled.
-    pub unsafe fn delete(writer: &Writer) {
-        // SAFETY: as `insert`.
-        unsafe {
-            #[cfg(feature = "pg13")]
-            pg_sys::ExecSimpleRelationDelete(writer.state, writer.recheck, writer.old);
-            #[cfg(not(feature = "pg13"))]
-            pg_sys::ExecSimpleRelationDelete(writer.target, writer.state, writer.recheck, writer.old);
-        }
     }
 }

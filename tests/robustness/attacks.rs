@@ -77,7 +77,7 @@ fn notes_are_not_written_to_a_table_of_the_schemas_owner() {
     let mut mallory = scene.client(&scene.mallory);
     batch(
         &mut mallory,
-        "DROP TABLE reports.s_noted; CREATE TABLE reports.s_noted (customer_id int, taken boolean);
+        "DROP TABLE reports.s_noted; CREATE TABLE reports.s_noted (customer_id int, taken boolean, noted_at timestamptz);
          GRANT ALL ON reports.s_noted TO PUBLIC;
          CREATE TRIGGER evil BEFORE INSERT ON reports.s_noted FOR EACH ROW EXECUTE FUNCTION attacks.gain_by_trigger()",
     );
@@ -113,7 +113,7 @@ fn triggers_on_the_notes_do_not_run() {
         &scene.say("GRANT USAGE ON SCHEMA reports TO @; GRANT ALL ON ALL TABLES IN SCHEMA reports TO @"),
     );
     let mut mallory = scene.client(&scene.mallory);
-    for table in ["noted", "settings", "status", "policies", "histories"] {
+    for table in ["noted", "settings", "status", "policies", "histories", "changes"] {
         batch(
             &mut mallory,
             &format!(
@@ -299,6 +299,26 @@ fn rows_of_views_are_written_as_their_owner_in_a_restricted_operation() {
     assert_eq!((sqlstate.as_str(), message.as_str()), ("42501", "\"v\" belongs to somebody else"));
     let write = "SELECT rfm._write_view_rows('attacks.v'::regclass, 'SELECT ctid, ''keep'', * FROM attacks.v', NULL)";
     assert_eq!(expect_error(&mut client, write).0, "42501");
+    // Nor is it told in a table of somebody else who changed in a view of one's own.
+    batch(
+        &mut client,
+        "CREATE MATERIALIZED VIEW shop.v AS SELECT 'x' AS a; CREATE UNIQUE INDEX ON shop.v (a); CREATE SEQUENCE shop.ids",
+    );
+    batch(
+        &mut mallory,
+        "CREATE TABLE attacks.told (change_id bigint, changed_at timestamptz, as_of date, a text DEFAULT attacks.gain(), what text,
+             from_value text, to_value text, CHECK (attacks.gain() <> what));
+         GRANT ALL ON attacks.told TO PUBLIC;
+         CREATE TRIGGER evil BEFORE INSERT ON attacks.told FOR EACH ROW EXECUTE FUNCTION attacks.gain_by_trigger()",
+    );
+    for told in ["attacks.told", "attacks.v", "shop.v", "shop.ids"] {
+        let tell = format!(
+            "SELECT rfm._write_watched_rows('shop.v'::regclass, 'SELECT ctid, ''update'', ''y''::text FROM shop.v', NULL, '{{a}}',
+                                            '{told}'::regclass, 'shop.ids'::regclass, '2026-06-30')"
+        );
+        let expected = if told == "attacks.told" { "42501" } else { "42809" };
+        assert_eq!(expect_error(&mut client, &tell).0, expected, "{told}");
+    }
     assert_eq!(scene.gained(), [""; 0]);
 
     // What her function may try, called from each place.

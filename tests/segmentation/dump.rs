@@ -21,6 +21,8 @@ fn dumps_restore_and_go_on() {
          SELECT alter_segmentation('shop', customers => 'people', engagement => 'events', policy => 'learn', contacts => 'sent',
                                    membership_log => 'log', targets => 'goals', costs => 'spent');
          SELECT refresh_segmentation('shop');
+         SELECT refresh_segmentation('shop', as_of => '2026-08-31');
+         SELECT refresh_segmentation('shop');
          INSERT INTO sales.orders VALUES (1001, 1, '2026-06-01', 5)", // noted, not yet refreshed
     );
     for format in ["custom", "plain"] {
@@ -44,12 +46,15 @@ fn dumps_restore_and_go_on() {
             "memberships",
             "profiles",
             "contacts",
+            "changes",
         ];
         let reports = ["campaign_members", "targets", "costs", "campaigns", "kpis"];
         for relation in VIEWS.iter().chain(&tables).chain(&reports) {
             let rows = format!("SELECT string_agg(t::text, E'\\n' ORDER BY t::text) FROM public.shop_{relation} AS t");
             assert_eq!(text(&mut copy, &rows), text(&mut client, &rows), "{format}: {relation}");
         }
+        assert!(count(&mut copy, "SELECT count(*) FROM shop_changes") > 20);
+        copy_customers(&mut copy, "customer_id");
         // The tables are others than those that were noted, so all orders are read once.
         for rebuilt in ["true", "true", "false"] {
             refresh(&mut copy);
@@ -62,6 +67,7 @@ fn dumps_restore_and_go_on() {
         );
         refresh(&mut copy);
         assert_histories(&mut copy);
+        assert_replays(&mut copy, "customer_id", format);
         batch(
             &mut copy,
             "SELECT refresh_segmentation('shop', \"full\" => true); SELECT alter_segmentation('shop', time_zone => 'Asia/Tokyo')",

@@ -25,4 +25,5 @@ mod source;
 mod tenants;
 mod tracking;
 mod views;
+mod who_changed;
 mod words;

@@ -244,7 +244,8 @@ fn readers_read_the_views_and_nothing_else() {
     batch(&mut analyst, &create);
     batch(&mut quiet(&database), &roles.say("GRANT USAGE ON SCHEMA reports TO @reader"));
     let mut reader = roles.client("reader");
-    let readable = ["customers", "customers_today", "segments", "movement", "cohorts", "actions", "status", "facts"];
+    let readable =
+        ["customers", "customers_today", "segments", "movement", "cohorts", "actions", "status", "facts", "changes"];
     let check = |reader: &mut Client| {
         for view in readable {
             batch(reader, &format!("SELECT count(*) FROM reports.shop_{view}"));

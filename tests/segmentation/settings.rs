@@ -121,15 +121,16 @@ fn relations_are_those_that_are_asked_for() {
          CREATE TABLE log (customer_id int, membership text, since date);
          SELECT create_segmentation('shop', 'sales.orders', as_of => '2026-06-30', views => '{}')",
     );
-    assert_listed(&mut client, &[]);
-    assert_eq!(count(&mut client, "SELECT count(*) FROM segmentation_relations"), 7);
+    let changes = "changes: keep_changes => 400";
+    assert_listed(&mut client, &[changes]);
+    assert_eq!(count(&mut client, "SELECT count(*) FROM segmentation_relations"), 8);
     assert_eq!(count(&mut client, "SELECT count(*) FROM segmentation_sql('shop')"), 5);
     assert_eq!(count(&mut client, "SELECT count(*) FROM shop_customers"), 37);
 
     batch(&mut client, "SELECT alter_segmentation('shop', views => '{movement,segments}')");
     assert_listed(
         &mut client,
-        &["segments: views => '{movement,segments}'", "movement: views => '{movement,segments}'"],
+        &["segments: views => '{movement,segments}'", "movement: views => '{movement,segments}'", changes],
     );
     assert!(count(&mut client, "SELECT count(*) FROM shop_segments") > 0);
     batch(
@@ -149,13 +150,14 @@ fn relations_are_those_that_are_asked_for() {
     let mut expected = sources.to_vec();
     expected.push("noted: track => 'trigger'");
     expected.extend(all.iter().map(String::as_str));
+    expected.push(changes);
     assert_listed(&mut client, &expected);
     refresh(&mut client);
     assert_eq!(count(&mut client, "SELECT count(*) FROM segmentation_sql('shop')"), 16);
 
     batch(
         &mut client,
-        "SELECT alter_segmentation('shop', views => '{customers}', track => 'none', reset => '{customers,engagement,contacts,membership_log}')",
+        "SELECT alter_segmentation('shop', views => '{customers}', track => 'none', reset => '{customers,engagement,contacts,membership_log}', keep_changes => 0)",
     );
     assert_listed(&mut client, &[]);
     assert_eq!(count(&mut client, "SELECT count(*) FROM pg_trigger WHERE tgrelid = 'sales.orders'::regclass"), 0);

@@ -66,6 +66,55 @@ pub fn assert_histories(client: &mut Client) {
     assert_eq!(count(client, &differences), 0);
 }
 
+/// What the feed tells of, by its name in NAME_customers.
+const WATCHED: [&str; 4] = ["lifecycle_state", "rfm_segment", "vip_tier", "next_action"];
+
+/// Keeps a copy of the customers of `shop`, from which its feed must lead to the present ones.
+pub fn copy_customers(client: &mut Client, keys: &str) {
+    let sql = format!(
+        "DROP TABLE IF EXISTS copied; CREATE TABLE copied AS
+         SELECT {keys}, {}, (SELECT coalesce(max(change_id), 0) FROM shop_changes) AS last_change FROM shop_customers",
+        WATCHED.join(", ")
+    );
+    batch(client, &sql);
+}
+
+/// The copy with all that was told since is what the customers are now, and each change begins where the one before ended.
+#[track_caller]
+pub fn assert_replays(client: &mut Client, keys: &str, context: &str) {
+    let values = WATCHED.map(|what| format!("('{what}', c.{what})")).join(", ");
+    let of = |relation: &str| {
+        format!(
+            "SELECT {keys}, v.what, v.value FROM {relation} AS c CROSS JOIN LATERAL (VALUES {values}) AS v (what, value)"
+        )
+    };
+    let sql = format!(
+        "WITH chain AS (
+             SELECT {keys}, what, 0 AS change_id, NULL AS from_value, value AS to_value FROM ({}) AS copy
+             UNION ALL
+             SELECT {keys}, what, change_id, from_value, to_value FROM shop_changes
+             WHERE change_id > (SELECT coalesce(max(last_change), 0) FROM copied)
+         ), linked AS MATERIALIZED (
+             SELECT *, lag(to_value) OVER w AS before, lead(change_id) OVER w AS next
+             FROM chain WINDOW w AS (PARTITION BY {keys}, what ORDER BY change_id)
+         ), replayed AS MATERIALIZED (
+             SELECT {keys}, what, to_value AS value FROM linked WHERE next IS NULL AND to_value IS NOT NULL
+         ), present AS MATERIALIZED (
+             SELECT * FROM ({}) AS now WHERE value IS NOT NULL
+         ), wrong AS (
+             SELECT 'broken ' || l::text AS w FROM linked AS l
+             WHERE change_id > 0 AND (from_value IS DISTINCT FROM before OR from_value IS NOT DISTINCT FROM to_value)
+             UNION ALL SELECT 'replayed ' || r::text FROM (TABLE replayed EXCEPT ALL TABLE present) AS r
+             UNION ALL SELECT 'present ' || p::text FROM (TABLE present EXCEPT ALL TABLE replayed) AS p
+         )
+         SELECT string_agg(w, E'\\n') FROM (SELECT w FROM wrong LIMIT 10) AS w",
+        of("copied"),
+        of("shop_customers")
+    );
+    let wrong = text(client, &sql);
+    assert!(wrong.is_empty(), "{context}:\n{wrong}");
+}
+
 /// What is in the database, so that nothing half-done is left behind.
 pub fn objects(client: &mut Client) -> String {
     text(

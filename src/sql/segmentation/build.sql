@@ -130,9 +130,9 @@ $view$;
 COMMENT ON FUNCTION _create_view(segmentation_settings, text, text, text[], text) IS
     'Part of segmentations: makes one of its views.';
 
--- Makes and fills everything but the settings and policies, which outlive a change of settings, and the notes, which
--- come last.
-CREATE FUNCTION _build(s segmentation_settings, learn boolean) RETURNS void
+-- Makes and fills everything but the settings and policies, which outlive a change of settings as models and changes
+-- do, and the notes, which come last. Where NAME_customers was there before, what it held is compared.
+CREATE FUNCTION _build(s segmentation_settings, learn boolean, customers_are_held boolean) RETURNS void
 LANGUAGE plpgsql VOLATILE SET search_path = pg_catalog, pg_temp
 AS $build$
 DECLARE
@@ -146,7 +146,7 @@ BEGIN
     PERFORM @extschema@._refuse_double_targets(s);
     PERFORM @extschema@._create_models(s);
     FOR part IN SELECT * FROM @extschema@._relations(s) AS r
-                WHERE r.is_wanted AND r.suffix NOT IN ('settings', 'policies', 'models', 'noted')
+                WHERE r.is_wanted AND r.suffix NOT IN ('settings', 'policies', 'models', 'noted', 'changes')
                 ORDER BY r.place LOOP
         IF part.suffix = 'status' THEN
             PERFORM @extschema@._create_status(s, currency);
@@ -161,6 +161,9 @@ BEGIN
                 s, part.suffix, part.kind, part.keys, @extschema@._query(s, part.suffix, NULL::text));
         END IF;
     END LOOP;
+    IF s.keep_changes > 0 AND to_regclass(@extschema@._relation(s, 'changes')) IS NULL THEN
+        PERFORM @extschema@._create_changes(s);
+    END IF;
     EXECUTE format('UPDATE %s SET refreshed_at = $1, seconds = $2, customers = (SELECT count(*) FROM %s)', status,
                    @extschema@._relation(s, 'customers'))
         USING clock_timestamp(), round(extract(epoch FROM clock_timestamp() - started)::numeric, 3);
@@ -173,12 +176,15 @@ BEGIN
     END IF;
     PERFORM @extschema@._comment_relations(s);
     PERFORM @extschema@._grant_readers(s, '{}'::text[]);
+    IF customers_are_held THEN
+        PERFORM @extschema@._write_changes_of_held(s);
+    END IF;
     IF s.track = 'trigger' THEN
         PERFORM @extschema@._keep_tracking(s);
     END IF;
 END
 $build$;
-COMMENT ON FUNCTION _build(segmentation_settings, boolean) IS
+COMMENT ON FUNCTION _build(segmentation_settings, boolean, boolean) IS
     'Part of segmentations: makes and fills the tables and views.';
 
 -- Views that read relations of a segmentation, directly or through other views, and are none of its own: what to do
@@ -208,9 +214,9 @@ $keep$;
 COMMENT ON FUNCTION _how_to_keep_what_stands_on(segmentation_settings) IS
     'Part of segmentations: what to do with the views of others that stand on its relations.';
 
--- Drops what the settings asked for. Without CASCADE: a view that somebody else has put on one of the relations is not
--- lost unnoticed.
-CREATE FUNCTION _drop_relations(s segmentation_settings, and_settings boolean) RETURNS void
+-- Drops what the settings asked for, but what stays. Without CASCADE: a view that somebody else has put on one of the
+-- relations is not lost unnoticed.
+CREATE FUNCTION _drop_relations(s segmentation_settings, staying text[]) RETURNS void
 LANGUAGE plpgsql VOLATILE SET search_path = pg_catalog, pg_temp
 SET client_min_messages = warning -- no notices about what does not exist
 AS $drop$
@@ -221,8 +227,8 @@ DECLARE
 BEGIN
     BEGIN
         FOR part IN SELECT * FROM @extschema@._relations(s) AS r
-                    WHERE CASE r.suffix WHEN 'models' THEN and_settings -- they outlive a reset of the model
-                          ELSE r.is_wanted AND (and_settings OR r.suffix NOT IN ('settings', 'policies', 'noted')) END
+                    WHERE (r.is_wanted OR r.suffix = 'models') -- which outlive a reset of the model
+                        AND r.suffix <> ALL (staying)
                     ORDER BY r.place DESC LOOP
             EXECUTE format('DROP %s IF EXISTS %s', part.kind, @extschema@._relation(s, part.suffix));
         END LOOP;
@@ -234,13 +240,13 @@ BEGIN
                   HINT = @extschema@._how_to_keep_what_stands_on(s);
     END;
     -- Triggers are taken off last, because their lock keeps readers and writers of the orders out until the commit.
-    IF and_settings THEN
+    IF staying = '{}' THEN
         PERFORM @extschema@._stop_tracking(s);
     END IF;
 END
 $drop$;
-COMMENT ON FUNCTION _drop_relations(segmentation_settings, boolean) IS
-    'Part of segmentations: drops its tables and views, and with the settings its triggers too.';
+COMMENT ON FUNCTION _drop_relations(segmentation_settings, text[]) IS
+    'Part of segmentations: drops its tables and views but those that stay; where none does, its triggers too.';
 
 -- Takes the triggers off the orders, with the function they call: to drop these by name takes the owner of the orders.
 CREATE FUNCTION _stop_tracking(s segmentation_settings) RETURNS void
@@ -329,7 +335,7 @@ BEGIN
         PERFORM @extschema@._refuse_unsafe_schema(s);
         PERFORM @extschema@._refresh(@extschema@._checked_settings(s), rebuild, on_day, learn);
     ELSE
-        PERFORM @extschema@._build(s, learn);
+        PERFORM @extschema@._build(s, learn, what = 'rebuild');
     END IF;
 EXCEPTION WHEN OTHERS THEN
     GET STACKED DIAGNOSTICS

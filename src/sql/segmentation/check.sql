@@ -21,6 +21,7 @@ BEGIN
     s.time_zone := coalesce(s.time_zone, current_setting('TimeZone'));
     s.lang := coalesce(s.lang, 'en');
     s.track := coalesce(s.track, 'none');
+    s.keep_changes := coalesce(s.keep_changes, 400);
     IF s.contacts IS NULL AND NOT given ? 'campaign_days' THEN
         s.campaign_days := NULL; -- the log was reset
     END IF;
@@ -35,6 +36,14 @@ BEGIN
         PERFORM @extschema@._refuse(format('lang is "%s"', s.lang), 'Labels exist in en and ja.');
     ELSIF s.track NOT IN ('none', 'trigger') THEN
         PERFORM @extschema@._refuse(format('track is "%s"', s.track), 'It is none or trigger.');
+    ELSIF s.keep_changes NOT BETWEEN 0 AND 36500 THEN
+        PERFORM @extschema@._refuse(format('keep_changes is %s', s.keep_changes),
+                                    'It is from 1 to 36500 days, or 0 for no NAME_changes.');
+    ELSIF octet_length(s.notify) NOT BETWEEN 1 AND 63 THEN
+        PERFORM @extschema@._refuse(format('notify is %L', s.notify), 'A channel has 1 to 63 bytes.');
+    ELSIF s.notify IS NOT NULL AND s.keep_changes = 0 THEN
+        PERFORM @extschema@._refuse('notify is given without NAME_changes, whose rows it counts',
+                                    'Keep them for a day at least: keep_changes => 1.');
     ELSIF s.campaign_days NOT BETWEEN 1 AND 3650 THEN
         PERFORM @extschema@._refuse(format('campaign_days is %s', s.campaign_days), 'It is from 1 to 3650 days.');
     ELSIF s.contacts IS NULL AND given ? 'campaign_days' THEN

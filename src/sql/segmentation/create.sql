@@ -91,6 +91,7 @@ DECLARE
     leave_views jsonb := (SELECT jsonb_object_agg(a.argument, NULL::text)
                           FROM @extschema@.segmentation_arguments() AS a WHERE a.leaves_views);
     argument text;
+    customers_are_held boolean;
 BEGIN
     FOREACH argument IN ARRAY coalesce(reset, '{}') LOOP
         IF argument = ANY (resettable) IS NOT TRUE THEN
@@ -105,6 +106,10 @@ BEGIN
     -- _lock_own has locked and checked the table.
     EXECUTE format('DELETE FROM %s', @extschema@._relation(s, 'settings'));
     EXECUTE format('INSERT INTO %s SELECT ($1).*', @extschema@._relation(s, 'settings')) USING s;
+    IF old.keep_changes > 0 AND s.keep_changes = 0 THEN
+        PERFORM @extschema@._drop_relations(
+            old, ARRAY(SELECT r.suffix FROM @extschema@._relations(old) AS r WHERE r.suffix <> 'changes'));
+    END IF;
 
     -- Where only settings change that leave the views in their place, readers do not wait.
     IF @extschema@._with_changes(old, leave_views) IS NOT DISTINCT FROM @extschema@._with_changes(s, leave_views)
@@ -116,8 +121,11 @@ BEGIN
         END IF;
         PERFORM @extschema@._grant_readers(s, old.readers);
     ELSE
-        PERFORM @extschema@._drop_relations(old, false);
-        PERFORM @extschema@._build_or_refresh(s, 'build', NULL::boolean, NULL::date, given ? 'policy');
+        customers_are_held := @extschema@._hold_customers(old, s);
+        PERFORM @extschema@._drop_relations(old, '{settings,policies,models,noted,changes}'::text[]);
+        PERFORM @extschema@._build_or_refresh(
+            s, CASE WHEN customers_are_held THEN 'rebuild' ELSE 'build' END, NULL::boolean, NULL::date,
+            given ? 'policy');
         PERFORM @extschema@._show_unknown_words(s, @extschema@._sources_of_customers(s));
     END IF;
     IF given ?| '{targets,targets_columns,costs,costs_columns}' THEN
@@ -134,7 +142,7 @@ CREATE FUNCTION drop_segmentation(name text) RETURNS text
 LANGUAGE plpgsql VOLATILE SECURITY INVOKER SET search_path = pg_catalog, pg_temp
 AS $drop$
 BEGIN
-    PERFORM @extschema@._drop_relations(@extschema@._lock_own(name), true);
+    PERFORM @extschema@._drop_relations(@extschema@._lock_own(name), '{}'::text[]);
     RETURN name;
 END
 $drop$;

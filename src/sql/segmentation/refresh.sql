@@ -237,7 +237,7 @@ BEGIN
     written := 0;
     FOR part IN SELECT * FROM @extschema@._relations(s) AS r
                 WHERE r.is_wanted AND r.kind = 'TABLE'
-                    AND r.suffix NOT IN ('settings', 'policies', 'status', 'noted', 'models')
+                    AND r.suffix NOT IN ('settings', 'policies', 'status', 'noted', 'models', 'changes')
                 ORDER BY r.place LOOP
         customers := @extschema@._noted_of(s, @extschema@._source_of_table(part.suffix), read_whole);
         rows := @extschema@._write_differences(
@@ -264,8 +264,8 @@ DECLARE
     keys text[] := @extschema@._keys(s);
     written @extschema@.written_rows;
 BEGIN
-    SELECT w.* INTO written FROM @extschema@._write_view_rows(
-        view, @extschema@._changes_sql(view, keys, @extschema@._among_parameters(view, keys)),
+    SELECT w.* INTO written FROM @extschema@._write_customers(
+        s, @extschema@._changes_sql(view, keys, @extschema@._among_parameters(view, keys)),
         format('SELECT DISTINCT %s FROM %s WHERE taken IS NOT NULL', @extschema@._key_list(s),
                @extschema@._relation(s, 'noted'))) AS w;
     RETURN written;
@@ -307,6 +307,8 @@ BEGIN
         ELSIF parts ? view.suffix THEN
             written := @extschema@._write_report(
                 s, view.suffix, view.keys, parts -> view.suffix, day_before, day);
+        ELSIF view.suffix = 'customers' THEN
+            PERFORM @extschema@._write_customers(s, @extschema@._changes_sql(view.name, view.keys), NULL::text);
         ELSE
             PERFORM @extschema@._refresh_view(view.name, view.keys);
         END IF;
@@ -380,6 +382,7 @@ DECLARE
     parts jsonb; -- what the noted customers contributed to the reports; NULL: everybody is evaluated
     tables record;
     are_stale boolean;
+    last_change bigint;
     more bigint;
     rows bigint;
 BEGIN
@@ -390,6 +393,7 @@ BEGIN
     END IF;
     -- Locked, so that a transaction that does not see what another refresh did is refused here.
     EXECUTE format('SELECT t.* FROM %s AS t FOR UPDATE', status) INTO before;
+    last_change := @extschema@._begin_changes(s);
     IF s.track = 'trigger' THEN
         -- First the notes, then, under a later snapshot, the orders: what is noted is committed by then.
         read_whole := @extschema@._take_notes(s, rebuild, before.customers);
@@ -430,6 +434,7 @@ BEGIN
         || ' SET refreshed_at = $1, seconds = $2, rebuilt = $3, histories_written = $4, customers = $5, currency = $6'
         USING clock_timestamp(), round(extract(epoch FROM clock_timestamp() - started)::numeric, 3), all_orders,
               tables.histories, rows, currency;
+    PERFORM @extschema@._end_changes(s, last_change);
     IF s.track = 'trigger' THEN
         PERFORM @extschema@._keep_tracking(s);
     END IF;

@@ -226,7 +226,8 @@ COMMENT ON FUNCTION _lock_own(text, boolean) IS
 -- Figures stand only in the tables of the caller's own: reading those of others could run what they put there.
 CREATE FUNCTION _segmentation_figures() RETURNS TABLE (
     name text, schema text, owner text, source text, policy text, track text, as_of date, customers bigint,
-    refreshed_at timestamptz, seconds numeric, days_behind integer, notes_waiting bigint
+    refreshed_at timestamptz, seconds numeric, days_behind integer, notes_waiting bigint, segmentation_lag interval,
+    customers_due bigint
 )
 LANGUAGE plpgsql VOLATILE SECURITY INVOKER SET search_path = pg_catalog, pg_temp
 AS $figures$
@@ -237,7 +238,7 @@ BEGIN
     FOR listed IN SELECT * FROM @extschema@._list_segmentations() AS l ORDER BY l.name, l.owner LOOP
         name := listed.name; schema := listed.schema; owner := listed.owner;
         source := NULL; policy := NULL; track := NULL; as_of := NULL; customers := NULL; refreshed_at := NULL;
-        seconds := NULL; days_behind := NULL; notes_waiting := NULL;
+        seconds := NULL; days_behind := NULL; notes_waiting := NULL; segmentation_lag := NULL; customers_due := NULL;
         IF listed.owner = current_user AND @extschema@._schema_is_safe(listed.schema) THEN
             BEGIN
                 s := @extschema@._read_settings(listed.name, listed.schema, 'ACCESS SHARE MODE');
@@ -247,9 +248,17 @@ BEGIN
                     INTO as_of, customers, refreshed_at, seconds;
                 days_behind := @extschema@._today(s, NULL::date) - as_of;
                 IF s.track = 'trigger' THEN
-                    EXECUTE format('SELECT count(*) FROM %s',
+                    EXECUTE format('SELECT count(*), now() - min(noted_at) FROM %s',
                                    @extschema@._lock_and_check(s, 'noted', 'ACCESS SHARE MODE'))
-                        INTO notes_waiting;
+                        INTO notes_waiting, segmentation_lag;
+                END IF;
+                -- It cannot be locked. Without rows nobody is due, and to look would be an error.
+                IF @extschema@._objection(s, '{customers}') IS NULL
+                    AND (SELECT c.relispopulated FROM pg_class AS c
+                         WHERE c.oid = to_regclass(@extschema@._relation(s, 'customers'))) THEN
+                    EXECUTE format('SELECT count(*) FROM %s WHERE next_change_on <= $1',
+                                   @extschema@._relation(s, 'customers'))
+                        INTO customers_due USING @extschema@._today(s, NULL::date);
                 END IF;
             EXCEPTION WHEN undefined_table OR wrong_object_type OR insufficient_privilege OR feature_not_supported THEN
                 NULL; -- one that is broken has no more figures, and does not hide those of the others
@@ -277,6 +286,9 @@ COMMENT ON COLUMN segmentations.seconds IS 'How long it took.';
 COMMENT ON COLUMN segmentations.days_behind IS 'Days from as_of to today.';
 COMMENT ON COLUMN segmentations.notes_waiting IS
     'Notes of changed customers that wait for a refresh; NULL where none are taken.';
+COMMENT ON COLUMN segmentations.segmentation_lag IS 'How long the oldest of them has waited; NULL: none waits.';
+COMMENT ON COLUMN segmentations.customers_due IS
+    'Customers of whom something is another today though nothing happened, which their rows do not say yet.';
 COMMENT ON COLUMN segmentations.age IS 'Time since the last refresh.';
 GRANT SELECT ON segmentations TO PUBLIC;
 

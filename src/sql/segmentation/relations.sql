@@ -14,7 +14,7 @@ CREATE FUNCTION _relations(s segmentation_settings) RETURNS TABLE (
     place integer, suffix text, kind text, is_wanted boolean, reason text, is_readable boolean, keys text[],
     comment text
 )
-LANGUAGE plpgsql STABLE ROWS 32 SET search_path = pg_catalog, pg_temp
+LANGUAGE plpgsql STABLE ROWS 33 SET search_path = pg_catalog, pg_temp
 SET plan_cache_mode = force_generic_plan -- to plan it takes longer than to run it
 AS $relations$
 BEGIN
@@ -131,7 +131,9 @@ BEGIN
             'What the model in force expects of each customer who has bought, as of the day in the status table.'),
         (32, 'forecast', 'MATERIALIZED VIEW', s.model IS NOT NULL AND 'forecast' = ANY (s.views) IS NOT FALSE,
             t.chosen, true, t.tenant || '{lifecycle_state}',
-            'What is expected of all customers in the next 90 days, by lifecycle state and together.' || t.of_tenant)
+            'What is expected of all customers in the next 90 days, by lifecycle state and together.' || t.of_tenant),
+        (33, 'changes', 'TABLE', s.keep_changes > 0, 'keep_changes => ' || s.keep_changes, true, '{change_id}',
+            'Who changed: one row a customer and thing that is another since a refresh.')
     ) AS r (place, suffix, kind, is_asked_for, reason, is_readable, keys, comment);
 END
 $relations$;

@@ -84,6 +84,8 @@ CREATE TYPE segmentation_settings AS (
     as_of date,
     lang text,
     track text,
+    keep_changes integer,
+    notify text,
     readers text[],
     views text[]
 );
@@ -105,7 +107,7 @@ CREATE FUNCTION segmentation_arguments() RETURNS TABLE (
     argument text, type text, default_value text, can_be_altered boolean, can_be_reset boolean, leaves_views boolean,
     is_audited boolean, meaning text
 )
-LANGUAGE sql IMMUTABLE PARALLEL SAFE ROWS 42 SET search_path = pg_catalog, pg_temp
+LANGUAGE sql IMMUTABLE PARALLEL SAFE ROWS 44 SET search_path = pg_catalog, pg_temp
 AS $arguments$
     VALUES
     ('name', 'text', NULL, false, false, false, false,
@@ -205,6 +207,10 @@ AS $arguments$
     ('track', 'text', '''none''', true, false, false, false,
         'trigger: triggers on the shop''s tables note whose rows change, so that a refresh reads only these; none: it '
         'reads everything.'),
+    ('keep_changes', 'integer', '400', true, false, true, false,
+        'For how many days NAME_changes keeps who changed; 0: there is none.'),
+    ('notify', 'text', 'NULL', true, true, true, false,
+        'A channel on which each refresh that changed customers says how many, as JSON, for LISTEN. NULL: none.'),
     ('readers', 'text[]', 'NULL', true, true, true, false,
         'Roles that may read the views; public is everybody. NULL: only the owner.'),
     ('views', 'text[]', 'NULL', true, true, false, false,

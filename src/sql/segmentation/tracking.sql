@@ -66,9 +66,10 @@ DECLARE
                   FROM @extschema@._note_keys(s, 'orders') AS k);
 BEGIN
     -- taken: whether the refresh that is running reads the rows of this customer, or only evaluates her; NULL: the note
-    -- waits for the next one.
-    EXECUTE format('CREATE TABLE %s AS SELECT NULL::text AS changed_source, %s, NULL::boolean AS taken FROM %s', noted,
-                   keys, histories) || ' WHERE false';
+    -- waits for the next one. noted_at is the last column, which _note fills.
+    EXECUTE format('CREATE TABLE %s AS SELECT NULL::text AS changed_source, %s, NULL::boolean AS taken, '
+                   'NULL::timestamptz AS noted_at FROM %s WHERE false', noted, keys, histories);
+    EXECUTE format('ALTER TABLE %s ALTER noted_at SET DEFAULT now()', noted);
     -- It has no key: without this a publication of all tables would let nobody take notes.
     EXECUTE format('ALTER TABLE %s REPLICA IDENTITY FULL', noted);
 END

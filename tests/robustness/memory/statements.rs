@@ -57,7 +57,7 @@ pub fn argument(type_name: &str, large: bool) -> Option<&'static str> {
 }
 
 /// Functions whose numbers and texts are a materialized view and queries of its rows.
-const WRITES_A_VIEW: &[&str] = &["_lock_view", "_query_columns", "_write_view_rows"];
+const WRITES_A_VIEW: &[&str] = &["_lock_view", "_query_columns", "_write_view_rows", "_write_watched_rows"];
 
 /// The view of large_values.sql, and the query that leaves its row as it is; a large one is long.
 fn view(type_name: &str, large: bool) -> Option<&'static str> {

@@ -14,7 +14,7 @@ mod shop_life;
 mod shops;
 
 use crate::common::*;
-use crate::shop::refresh;
+use crate::shop::{assert_replays, copy_customers, refresh};
 use std::fmt::Write as _;
 
 const VIEWS: [&str; 6] =
@@ -78,7 +78,7 @@ fn assert_nothing_left(client: &mut Client, context: &str) {
 /// Everything of a segmentation that a refresh may change but the notes.
 fn contents(client: &mut Client) -> String {
     let mut sql = String::from("SELECT concat_ws(E'\\n'");
-    for relation in VIEWS.iter().chain(&["shop_histories", "shop_status", "shop_policies"]) {
+    for relation in VIEWS.iter().chain(&["shop_histories", "shop_status", "shop_policies", "shop_changes"]) {
         write!(sql, ", (SELECT string_agg(t::text, ';' ORDER BY t::text) FROM {relation} AS t)").unwrap();
     }
     one(client, &(sql + ")"))

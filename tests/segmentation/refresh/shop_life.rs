@@ -84,6 +84,8 @@ fn live(name: &str, arguments: &str, seed: u64, rounds: u32) {
         &format!("SELECT create_segmentation('shop', 'orders', {arguments}, track => 'trigger', as_of => '{day}')"),
     );
     refresh(&mut client);
+    let keys = if shops == 2 { "shop, customer_id" } else { "customer_id" };
+    copy_customers(&mut client, keys);
     let mut row_by_row = 0;
     let mut story = format!("seed {seed}");
     for round in 0..rounds {
@@ -113,6 +115,10 @@ fn live(name: &str, arguments: &str, seed: u64, rounds: u32) {
         row_by_row += i32::from(!one::<bool>(&mut client, "SELECT rebuilt FROM shop_status"));
         let differences = text(&mut client, "SELECT differences()");
         assert!(differences.is_empty(), "round {round}: {differences}\n{story}");
+        assert_replays(&mut client, keys, &story);
+        if random.below(16) == 0 {
+            copy_customers(&mut client, keys); // any moment does to begin with
+        }
         let (counted, said) = (
             count(&mut client, "SELECT count(*) FROM shop_customers"),
             count(&mut client, "SELECT customers FROM shop_status"),
