@@ -203,6 +203,11 @@ impl PurchaseHistory {
         Purchases::of(self.until(as_of))
     }
 
+    /// The amount of the first purchase day, in units of the last decimal; 0 where there is none.
+    pub fn first_amount(&self) -> i128 {
+        self.days.iter().find(|entry| entry.is_purchase_day()).map_or(0, |entry| entry.amount)
+    }
+
     /// M: the sum of all amounts up to `as_of`, refunds included.
     pub fn monetary(&self, as_of: Day) -> Decimal {
         let sum = self.until(as_of).iter().map(|entry| entry.amount).sum();

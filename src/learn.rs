@@ -15,8 +15,9 @@ use serde_json::{Value, json};
 use crate::customer::Customer;
 use crate::day::Day;
 use crate::decimal::{Decimal, MAX_SCALE, Millionths, amount_out_of_range, power_of_ten};
-use crate::error::{Error, ErrorKind, Result};
+use crate::error::Result;
 use crate::memory;
+use crate::money_unit::MoneyUnit;
 use crate::policy::{Document, Learn, Method, Policy};
 use return_chance::{FirstBelow, MIN_AT_RISK, kaplan_meier};
 
@@ -72,14 +73,26 @@ pub const MOST_VALUES: usize = (256 << 20) / size_of::<Observation>();
 /// the other, until they do not. How many digits that are depends on the values alone, not on the order they came in.
 ///
 /// # Errors
-/// [`ErrorKind::LimitExceeded`] when no digit is left to leave out.
+/// [`ErrorKind::LimitExceeded`](crate::error::ErrorKind::LimitExceeded) when no digit is left to leave out.
 pub fn count_within(observations: &mut [Observation], unit: &mut MoneyUnit, most: usize) -> Result<usize> {
     let mut kept = count_equal(observations);
     while kept > most {
-        unit.leave_out_a_digit(&mut observations[..kept])?;
+        leave_out_a_digit(unit, &mut observations[..kept])?;
         kept = count_equal(&mut observations[..kept]);
     }
     Ok(kept)
+}
+
+/// Makes the unit ten times as large, and the amounts observed in it fit it.
+///
+/// # Errors
+/// [`ErrorKind::LimitExceeded`](crate::error::ErrorKind::LimitExceeded) when no digit is left to leave out.
+pub fn leave_out_a_digit(unit: &mut MoneyUnit, observations: &mut [Observation]) -> Result<()> {
+    unit.become_coarser()?;
+    for observation in observations.iter_mut().filter(|observation| observation.dimension == Dimension::Monetary) {
+        observation.value = { observation.value }.div_euclid(10);
+    }
+    Ok(())
 }
 
 /// What is observed of one customer, M in units of its own last decimal; nothing of a prospect.
@@ -92,73 +105,6 @@ pub fn observe(customer: &Customer) -> impl Iterator<Item = (Dimension, i128)> {
         ]
     });
     of_buyer.chain(customer.gaps().map(|gap| (Dimension::Gap, gap.into())))
-}
-
-/// In which units M is observed: multiples of `10^coarse / 10^scale`.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct MoneyUnit {
-    /// Decimals of the amounts.
-    pub scale: u8,
-    /// Last digits left out, because there were too many different amounts to count them all.
-    pub coarse: u8,
-}
-
-impl MoneyUnit {
-    /// Makes the unit ten times as large, and the amounts observed in it fit it.
-    ///
-    /// # Errors
-    /// [`ErrorKind::LimitExceeded`] when no digit is left to leave out.
-    pub fn leave_out_a_digit(&mut self, observations: &mut [Observation]) -> Result<()> {
-        self.become_coarser()?;
-        for observation in observations.iter_mut().filter(|observation| observation.dimension == Dimension::Monetary) {
-            observation.value = { observation.value }.div_euclid(10);
-        }
-        Ok(())
-    }
-
-    /// Makes the unit ten times as large; who holds amounts in it divides them.
-    ///
-    /// # Errors
-    /// [`ErrorKind::LimitExceeded`] when no digit is left to leave out.
-    pub fn become_coarser(&mut self) -> Result<()> {
-        if self.coarse >= 37 {
-            return Err(Error::new(ErrorKind::LimitExceeded, "too many different values to learn from")
-                .hint("Learn from a sample of the customers."));
-        }
-        self.coarse += 1;
-        Ok(())
-    }
-
-    /// The same amount of money as a unit of amounts with `scale` decimals at least.
-    pub fn widened(self, scale: u8) -> Self {
-        match scale.checked_sub(self.scale) {
-            None | Some(0) => self,
-            // Digits left out already stay left out.
-            Some(more) if self.coarse > 0 => MoneyUnit { scale, coarse: self.coarse + more },
-            Some(_) => MoneyUnit { scale, ..self },
-        }
-    }
-
-    /// The number of units in an amount with `scale` decimals, rounded down.
-    ///
-    /// # Errors
-    /// [`ErrorKind::NumberOutOfRange`](crate::error::ErrorKind::NumberOutOfRange) when it does not fit.
-    pub fn units(self, mantissa: i128, scale: u8) -> Result<i128> {
-        let mantissa = Decimal::new(mantissa, scale).mantissa_at(self.scale)?;
-        Ok(mantissa.div_euclid(power_of_ten(self.coarse)))
-    }
-
-    /// A number of `other` units, which are neither coarser nor have more decimals, in these.
-    ///
-    /// # Errors
-    /// As [`units`](Self::units).
-    pub fn units_of(self, value: i128, other: MoneyUnit) -> Result<i128> {
-        match other.coarse {
-            0 => self.units(value, other.scale),
-            // In decimals of this unit the other has lost as many more digits as it has fewer decimals.
-            coarse => Ok(value.div_euclid(power_of_ten(self.coarse - coarse - (self.scale - other.scale)))),
-        }
-    }
 }
 
 /// All observations of a shop, counted.
@@ -439,6 +385,7 @@ fn numbers(decimals: &[Decimal]) -> Value {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::error::ErrorKind;
 
     pub fn observed(values: &[(Dimension, i128)]) -> Vec<Observation> {
         let observation = |&(dimension, value): &(Dimension, i128)| Observation { dimension, count: 1, value };

@@ -35,6 +35,7 @@ pub mod learn;
 pub mod lifecycle;
 pub mod membership;
 pub mod memory;
+pub mod money_unit;
 pub mod month;
 pub mod movement;
 pub mod policy;

@@ -7,7 +7,7 @@ use crate::day::Day;
 use crate::decimal::{Decimal, amount_out_of_range};
 use crate::error::{Error, ErrorKind, Result};
 use crate::history::{PurchaseDay, PurchaseHistory};
-use crate::learn::MoneyUnit;
+use crate::money_unit::MoneyUnit;
 use crate::memory;
 
 /// Something seen of a customer, and of how many.
@@ -220,7 +220,7 @@ impl Question {
         let timing = Timing::of_purchases(&purchases, self.as_of)?;
         let scale = history.scale();
         change_unit(store, |unit| Ok(unit.widened(scale)))?;
-        let first = history.days().iter().find(|entry| entry.is_purchase_day()).map_or(0, |entry| entry.amount);
+        let first = history.first_amount();
         let total = purchases.earlier_amount + purchases.last_amount;
         if fitted {
             let refunds = Decimal::new(history.monetary(self.as_of).mantissa() - total, scale);

@@ -6,7 +6,7 @@ use super::timing::Timing;
 use super::timings::Timings;
 use crate::decimal::power_of_ten;
 use crate::error::Result;
-use crate::learn::MoneyUnit;
+use crate::money_unit::MoneyUnit;
 use crate::memory;
 
 /// A customer of a backtest, and how many are like her.

@@ -14,7 +14,7 @@ use crate::day::Day;
 use crate::decimal::MAX_SCALE;
 use crate::error::Result;
 use crate::history::PurchaseHistory;
-use crate::learn::MoneyUnit;
+use crate::money_unit::MoneyUnit;
 use crate::memory;
 use crate::prediction::{
     FitOptions, MOST_OBSERVATIONS, ModelBacktest, Observation, Observed, Question, Store, Sums, backtest_model,

@@ -13,8 +13,9 @@ use crate::customer::Customer;
 use crate::decimal::MAX_SCALE;
 use crate::error::Result;
 use crate::history::PurchaseHistory;
-use crate::learn::{Dimension, MOST_VALUES, MoneyUnit, Observation, Sample, count_within, observe};
+use crate::learn::{Dimension, MOST_VALUES, Observation, Sample, count_within, leave_out_a_digit, observe};
 use crate::memory;
+use crate::money_unit::MoneyUnit;
 
 /// What a state knows besides its observations.
 #[derive(Clone, Copy)]
@@ -87,7 +88,7 @@ impl Observations {
         self.widen(other.scale)?;
         while other.coarse > 0 && self.header().unit.coarse < other.coarse + (self.header().unit.scale - other.scale) {
             let mut unit = self.header().unit;
-            unit.leave_out_a_digit(self.items_mut())?;
+            leave_out_a_digit(&mut unit, self.items_mut())?;
             self.header().unit = unit;
         }
         Ok(())
