@@ -12,6 +12,7 @@ pub use fit::{SpendCounts, SpendFit};
 use statrs::function::beta::beta_reg;
 
 use super::process::Outlook;
+use crate::host;
 use crate::memory;
 
 /// The parameters; v in units of money.
@@ -72,6 +73,7 @@ impl GammaGamma {
             true
         });
         let below = |share: f64| {
+            host::check();
             let of_count = |(n, chance): (usize, &f64)| chance * beta_reg(self.p * (n + 1) as f64, shape, share);
             none + chances.iter().enumerate().filter(|(_, chance)| **chance > 1e-13).map(of_count).sum::<f64>()
         };

@@ -2,7 +2,7 @@
 
 use super::statements::*;
 use crate::common::*;
-use postgres::NoTls;
+use postgres::{Client, NoTls};
 use std::time::{Duration, Instant};
 
 /// Texts and lists that are too large for what they are meant to be are refused by their size, in words.
@@ -91,32 +91,89 @@ fn large_values_can_be_cancelled() {
         "SELECT explain_customer(h, '2024-01-01', NULL, e, NULL, NULL, NULL, c) FROM large, generate_series(1, 100)".to_owned(),
     ] {
         for wait in [40, 200] {
-            let token = client.cancel_token();
-            let canceller = std::thread::spawn(move || {
-                std::thread::sleep(Duration::from_millis(wait));
-                let cancelled = Instant::now();
-                token.cancel_query(NoTls).expect("the server takes a cancellation");
-                cancelled
-            });
-            let outcome = client.simple_query(&sql);
-            let ended = Instant::now();
-            let cancelled = canceller.join().expect("the canceller ends");
-            match outcome {
-                Err(error) => {
-                    let state = error.code().map(|state| state.code().to_owned());
-                    let refused = sql.contains("same contact") || sql.contains("'days'") || sql.contains("'contacts'") || sql.contains("'memberships'");
-                    // A text with too many entries may be refused before the cancellation comes.
-                    assert!(state.as_deref() == Some("57014") || refused && state.as_deref() == Some("54000"), "{error:?}: {sql}");
-                }
-                Ok(_) => assert!(sql.starts_with("SELECT value") && ended < cancelled, "not cancelled: {sql}"),
+            let (outcome, late) = cancelled(&mut client, &sql, wait);
+            // A text with too many entries may be refused before the cancellation comes.
+            let refused = ["same contact", "'days'", "'contacts'", "'memberships'"].iter().any(|name| sql.contains(name));
+            match outcome.as_ref().map_err(String::as_str) {
+                Err(state) => assert!(state == "57014" || refused && state == "54000", "{state}: {sql}"),
+                Ok(()) => assert!(sql.starts_with("SELECT value") && late.is_zero(), "not cancelled: {sql}"),
             }
-            let late = ended.saturating_duration_since(cancelled);
-            println!("{late:?} after the cancellation: {sql}");
             slowest = slowest.max(late);
-            // A cancellation that came late must not end what follows.
-            let _ = client.simple_query("SELECT 1");
         }
     }
     println!("slowest: {slowest:?}");
     assert!(slowest < Duration::from_secs(10), "{slowest:?}");
+}
+
+/// A cancelled fit, backtest, forecast or prediction of many customers ends soon, whichever of its parts is running.
+#[test]
+fn predictions_can_be_cancelled() {
+    let database = Database::new("cancelled_predictions");
+    let mut client = database.client();
+    batch(&mut client, "SET max_parallel_workers_per_gather = 0");
+    // No two customers alike in their timing, so that there is nothing to count together.
+    batch(
+        &mut client,
+        "CREATE TABLE buyers AS
+         SELECT purchase_history(date '2015-01-01' + (i * 7919 % 2000 + k * (1 + i % 83)), 5 + i % 1000 / 7.0) AS h
+         FROM generate_series(1, 150000) AS i, generate_series(0, 9) AS k
+         WHERE k <= i % 10 GROUP BY i;
+         CREATE TABLE models AS SELECT fit_purchase_model(h, '2022-06-30', '{\"model\": \"paretonbd\"}') AS model
+         FROM (SELECT h FROM buyers LIMIT 5000) AS few;
+         CREATE TABLE daily AS SELECT purchase_history(date '2000-01-01' + i, 10 + i % 7) AS h FROM generate_series(0, 8000) AS i",
+    );
+    // One after the other, each on another day: the cancellation comes while customers are collected, sorted or fitted.
+    let each_day = |aggregate: &str| format!("SELECT (SELECT {aggregate} FROM buyers) FROM generate_series(0, 99) AS d");
+    let fit = |model: &str| each_day(&format!(r#"fit_purchase_model(h, date '2022-06-30' + d, '{{"model": "{model}"}}')"#));
+    let backtest = |model: &str| {
+        each_day(&format!(
+            r#"(backtest_purchase_model(h, date '2021-06-30' + d, date '2022-06-30' + d, '{{"model": "{model}"}}')).ratio"#
+        ))
+    };
+    let each = |call: &str| format!("SELECT count({call}) FROM buyers, models, generate_series(0, 99) AS d");
+    let of_daily = |call: &str| format!("SELECT count(({call}).high) FROM daily, models, generate_series(1, 1000000) AS d");
+    let statements = [
+        ["mbgnbd", "bgnbd", "paretonbd", "auto"].map(fit).to_vec(),
+        ["mbgnbd", "paretonbd", "auto"].map(backtest).to_vec(),
+        vec![
+            each_day("(forecast_purchases(h, date '2022-06-30' + d, 3650, (SELECT model FROM models), 0.1)).customers"),
+            each("(predict_customer(h, date '2022-06-30' + d, model, 3650, 3650)).alive_until"),
+            each("explain_prediction(h, date '2022-06-30' + d, model)"),
+            of_daily("value_interval(h, date '2021-12-31' + d % 1000, 3650, model)"),
+            of_daily("purchases_interval(h, date '2021-12-31' + d % 1000, 3650, model)"),
+            r#"SELECT expected_purchases(1000000, 1, 1, 3650, '{"model": "mbgnbd", "purchases": {"r": 1, "alpha": 0.01, "a": 0.5, "b": 1e9}}')"#.to_owned(),
+        ],
+    ]
+    .concat();
+    let mut slowest = Duration::ZERO;
+    for sql in &statements {
+        for wait in [40, 200, 600, 1100, 1900] {
+            let (outcome, late) = cancelled(&mut client, sql, wait);
+            assert_eq!(outcome, Err("57014".to_owned()), "{sql}");
+            slowest = slowest.max(late);
+        }
+    }
+    println!("slowest: {slowest:?}");
+    assert!(slowest < Duration::from_secs(10), "{slowest:?}");
+}
+
+/// The SQLSTATE with which a statement ends that is cancelled so many milliseconds after its start, and how long after that it
+/// ended.
+fn cancelled(client: &mut Client, sql: &str, wait: u64) -> (Result<(), String>, Duration) {
+    let token = client.cancel_token();
+    let canceller = std::thread::spawn(move || {
+        std::thread::sleep(Duration::from_millis(wait));
+        let cancelled = Instant::now();
+        token.cancel_query(NoTls).expect("the server takes a cancellation");
+        cancelled
+    });
+    let outcome = client.simple_query(sql);
+    let ended = Instant::now();
+    let cancelled = canceller.join().expect("the canceller ends");
+    let state = |error: postgres::Error| error.code().expect("an error of the server").code().to_owned();
+    let late = ended.saturating_duration_since(cancelled);
+    println!("{late:?} after the cancellation: {sql}");
+    // A cancellation that came late must not end what follows.
+    let _ = client.simple_query("SELECT 1");
+    (outcome.map(|_| ()).map_err(state), late)
 }
