@@ -3,12 +3,12 @@
 use super::churn::ChurnBand;
 use super::gamma_gamma::SpendCounts;
 use super::model::{PurchaseModel, rounded};
-use super::process::MOST_AHEAD;
+use super::process::{MOST_AHEAD, Outlook};
 use super::timing::Timing;
 use crate::day::Day;
 use crate::decimal::{Decimal, power_of_ten};
 use crate::error::{Error, ErrorKind, Result};
-use crate::history::PurchaseHistory;
+use crate::history::{PurchaseHistory, Purchases};
 
 /// Purchases and their amount, as a model of spend counts them.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -20,18 +20,17 @@ pub struct Spent {
 }
 
 impl Spent {
-    /// What a history tells of the day `as_of`; nothing of a prospect.
-    pub fn of(history: &PurchaseHistory, as_of: Day, counts: SpendCounts) -> Self {
-        let mut days = history.until(as_of).iter().filter(|entry| entry.is_purchase_day());
-        if counts == SpendCounts::Repeat {
-            days.next();
+    /// Of purchases of a history that have been read.
+    pub fn of_purchases(history: &PurchaseHistory, purchases: &Purchases, counts: SpendCounts) -> Self {
+        let all = purchases.earlier_amount + purchases.last_amount;
+        let (first_days, first_amount) = match counts {
+            SpendCounts::All => (0, 0),
+            SpendCounts::Repeat => (1, history.first_amount()),
+        };
+        Spent {
+            purchases: f64::from(purchases.purchase_days - first_days),
+            amount: (all - first_amount) as f64 / power_of_ten(history.scale()) as f64,
         }
-        let (mut purchases, mut amount) = (0u32, 0i128);
-        for entry in days {
-            purchases += 1;
-            amount += entry.amount;
-        }
-        Spent { purchases: purchases.into(), amount: amount as f64 / power_of_ten(history.scale()) as f64 }
     }
 
     /// The same from plain numbers.
@@ -55,6 +54,11 @@ impl Spent {
 pub struct Horizon(u32);
 
 impl Horizon {
+    /// The days ahead where nobody says otherwise.
+    pub const USUAL: Self = Horizon(90);
+    /// Those of a customer lifetime value.
+    pub const YEAR: Self = Horizon(365);
+
     /// So many days.
     ///
     /// # Errors
@@ -81,6 +85,9 @@ impl Horizon {
 pub struct DiscountRate(f64);
 
 impl DiscountRate {
+    /// Where nobody says otherwise.
+    pub const USUAL: Self = DiscountRate(0.1);
+
     /// A rate: 0.05 is 5 % a year.
     ///
     /// # Errors
@@ -117,7 +124,7 @@ pub fn check_chance(argument: &str, chance: f64) -> Result<f64> {
 }
 
 /// Everything about one customer at once.
-#[derive(Clone, Copy, Debug, PartialEq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub struct Prediction {
     /// The chance that she will buy again some day.
     pub p_alive: Option<Decimal>,
@@ -197,8 +204,12 @@ impl PurchaseModel {
 
     /// The same before it is rounded.
     pub(super) fn value_of(&self, timing: &Timing, spent: &Spent, ahead: Horizon, rate: DiscountRate) -> Option<f64> {
-        let purchases = self.process()?.outlook(timing).discounted(ahead.days(), rate.per_day());
-        Some(purchases * self.spend_of(spent)? * self.share_kept())
+        self.value_by(&self.process()?.outlook(timing), spent, ahead, rate)
+    }
+
+    fn value_by(&self, outlook: &Outlook, spent: &Spent, ahead: Horizon, rate: DiscountRate) -> Option<f64> {
+        let spend = self.spend_of(spent)?;
+        Some(outlook.discounted(ahead.days(), rate.per_day()) * spend * self.share_kept())
     }
 
     /// Days until she will have bought with a chance of `probability`; `None` where never, or beyond [`MOST_AHEAD`].
@@ -214,9 +225,7 @@ impl PurchaseModel {
 
     /// The central interval of the number of purchase days in the days ahead.
     pub fn purchases_interval(&self, timing: &Timing, ahead: Horizon, level: f64) -> Option<(u64, u64)> {
-        let outlook = self.process()?.outlook(timing);
-        let [low, high] = outlook.quantiles(ahead.days(), [(1.0 - level) / 2.0, (1.0 + level) / 2.0]);
-        Some((low, high))
+        Some(interval(&self.process()?.outlook(timing), ahead, level))
     }
 
     /// The central interval and the median of the spend in the days ahead, undiscounted and before refunds.
@@ -248,18 +257,25 @@ impl PurchaseModel {
         (ahead, value_ahead): (Horizon, Horizon),
         rate: DiscountRate,
     ) -> Result<Prediction> {
-        let purchase_probability = self.purchase_probability(timing, ahead)?;
+        let Some(process) = self.process() else { return Ok(Prediction::default()) };
+        let outlook = process.outlook(timing);
+        let probability = rounded(outlook.probability(ahead.days()))?;
         let on = |days: Option<i64>| days.and_then(|days| as_of.plus(days));
         Ok(Prediction {
-            p_alive: self.p_alive(timing)?,
-            purchase_probability,
-            churn_band: purchase_probability.map(ChurnBand::of),
-            expected_purchases: self.expected_purchases(timing, ahead)?,
-            purchases: self.purchases_interval(timing, ahead, LEVEL),
+            p_alive: self.alive_process().map(|_| rounded(outlook.p_alive)).transpose()?,
+            purchase_probability: Some(probability),
+            churn_band: Some(ChurnBand::of(probability)),
+            expected_purchases: Some(rounded(outlook.expected(ahead.days()))?),
+            purchases: Some(interval(&outlook, ahead, LEVEL)),
             expected_spend: self.expected_spend(spent)?,
-            expected_value: self.customer_lifetime_value(timing, spent, value_ahead, rate)?,
-            next_purchase_on: on(self.next_purchase(timing, HALF)),
+            expected_value: self.value_by(&outlook, spent, value_ahead, rate).map(rounded).transpose()?,
+            next_purchase_on: on(outlook.next_purchase(HALF)),
             alive_until: on(self.alive_until(timing, HALF)),
         })
     }
+}
+
+fn interval(outlook: &Outlook, ahead: Horizon, level: f64) -> (u64, u64) {
+    let [low, high] = outlook.quantiles(ahead.days(), [(1.0 - level) / 2.0, (1.0 + level) / 2.0]);
+    (low, high)
 }

@@ -11,6 +11,8 @@ pub(super) struct NegativeBinomial {
     /// The chance is `factor * exp(log)`, because it can begin with less than a number holds.
     factor: f64,
     log: f64,
+    /// `exp(log / 2)`, twice a factor.
+    half: f64,
 }
 
 /// A factor is kept below.
@@ -18,7 +20,8 @@ const LARGE: f64 = 1e200;
 
 impl NegativeBinomial {
     pub fn new(m: f64, days: f64, scale: f64) -> Self {
-        NegativeBinomial { m, z: days / (scale + days), n: 0.0, factor: 1.0, log: -m * (days / scale).ln_1p() }
+        let log = -m * (days / scale).ln_1p();
+        NegativeBinomial { m, z: days / (scale + days), n: 0.0, factor: 1.0, log, half: (log / 2.0).exp() }
     }
 }
 
@@ -27,17 +30,13 @@ impl Iterator for NegativeBinomial {
 
     #[inline]
     fn next(&mut self) -> Option<f64> {
-        let chance = if self.log > -700.0 {
-            self.factor * self.log.exp()
-        } else {
-            let half = (self.log / 2.0).exp();
-            self.factor * half * half
-        };
+        let chance = self.factor * self.half * self.half;
         self.factor *= (self.m + self.n) / (self.n + 1.0) * self.z;
         self.n += 1.0;
         if self.factor > LARGE {
             self.factor /= LARGE;
             self.log += LARGE.ln();
+            self.half = (self.log / 2.0).exp();
         }
         Some(chance)
     }

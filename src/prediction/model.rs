@@ -56,6 +56,11 @@ impl PurchaseModel {
         usable.then_some((GammaGamma { p: spend.p, q: spend.q, v: spend.v }, spend.counts))
     }
 
+    /// What its model of spend counts; all purchase days where there is none.
+    pub fn counts(&self) -> SpendCounts {
+        self.spend().map_or(SpendCounts::All, |(_, counts)| counts)
+    }
+
     /// What of each amount stays after refunds.
     pub fn share_kept(&self) -> f64 {
         match self.parsed().refunds {

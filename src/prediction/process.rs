@@ -2,7 +2,7 @@
 
 use super::beta_geometric::BetaGeometric;
 use super::pareto::Pareto;
-use super::quadrature::{EIGHT, TWELVE, integral};
+use super::quadrature::{EIGHT_AND_END, TWELVE_AND_END, integral};
 use super::timing::Timing;
 use super::{beta_geometric, pareto};
 use crate::labels::labels;
@@ -109,14 +109,18 @@ impl Process {
         };
         let (span, tenure) = (i64::from(timing.span_days), i64::from(timing.tenure_days));
         let (first, last) = (span, tenure + i64::from(MOST_AHEAD));
-        if !holds(first) || holds(last + 1) {
-            return None;
-        }
+        let is_told = || holds(first) && !holds(last + 1);
         let near = match self.kind() {
             Kind::BetaGeometric(model) => {
                 let found = model.tenure_at(timing, ((1.0 - threshold) / threshold).ln())?.floor();
+                // Far inside, and far outside, rounding cannot decide.
+                let beyond = (first as f64 - found).max(found - last as f64);
+                if beyond > 2.0 || beyond > -2.0 && !is_told() {
+                    return None;
+                }
                 found.clamp(first as f64, last as f64) as i64
             }
+            Kind::Pareto(_) if !is_told() => return None,
             Kind::Pareto(_) => bisect(first, last + 1, |tenure| !holds(tenure)) - 1,
         };
         // The closed form can miss a day by rounding.
@@ -126,7 +130,7 @@ impl Process {
 }
 
 /// The first number after `low` for which `reached` holds, which it does at `high` and ever after.
-fn bisect(mut low: i64, mut high: i64, reached: impl Fn(i64) -> bool) -> i64 {
+pub(super) fn bisect(mut low: i64, mut high: i64, reached: impl Fn(i64) -> bool) -> i64 {
     while high - low > 1 {
         let middle = low + (high - low) / 2;
         if reached(middle) { high = middle } else { low = middle }
@@ -206,24 +210,30 @@ impl Outlook {
             return self.expected(days);
         }
         // By parts: what is bought counts for its discount at the end, and more the earlier it is.
-        let earlier =
-            if days <= 365.0 { self.earlier(&EIGHT, days, per_day) } else { self.earlier(&TWELVE, days, per_day) };
-        self.p_alive * ((-per_day * days).exp() * self.expected_alive(days) + per_day * earlier)
+        let (all, earlier) = if days <= 365.0 {
+            self.earlier(&EIGHT_AND_END, days, per_day)
+        } else {
+            self.earlier(&TWELVE_AND_END, days, per_day)
+        };
+        self.p_alive * ((-per_day * days).exp() * all + per_day * earlier)
     }
 
-    /// The integral of the expected purchases of a customer who is alive, each day discounted.
-    fn earlier<const N: usize>(&self, nodes: &[(f64, f64); N], days: f64, per_day: f64) -> f64 {
+    /// The expected purchases of a customer who is alive, and their integral, each day discounted. The last node is the end.
+    fn earlier<const N: usize>(&self, nodes: &[(f64, f64); N], days: f64, per_day: f64) -> (f64, f64) {
         let scale = self.posterior()[1];
+        let mut at_end = 0.0;
         let length = (days / scale).ln_1p();
         let panels = f64::max(length / 3.0, per_day * days / 4.0).ceil().max(1.0) as u32;
-        integral(nodes, panels, length, |places| {
+        let integral = integral(nodes, panels, length, |places| {
             let times = places.map(|place| scale * place.exp_m1());
             let expected = match &self.alive {
                 Alive::BetaGeometric(alive) => alive.expected_each(times),
                 Alive::Pareto(alive) => times.map(|time| alive.expected(time)),
             };
+            at_end = expected[N - 1];
             std::array::from_fn(|i| (-per_day * times[i]).exp() * expected[i] * (scale + times[i]))
-        })
+        });
+        (at_end, integral)
     }
 
     /// The chances of more than 0, 1, 2, ... purchases in the next so many days, until one is negligible or `take` says

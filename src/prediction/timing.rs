@@ -29,7 +29,10 @@ impl Timing {
     }
 
     /// As [`of`](Self::of), of purchases up to `as_of` that have been read.
-    pub(super) fn of_purchases(purchases: &Purchases, as_of: Day) -> Result<Self> {
+    ///
+    /// # Errors
+    /// As [`of`](Self::of).
+    pub fn of_purchases(purchases: &Purchases, as_of: Day) -> Result<Self> {
         Self::within_limits(
             (purchases.purchase_days - 1).into(),
             purchases.span_days(),

@@ -14,15 +14,15 @@ use crate::error::{Error, ErrorKind};
 use crate::finding::Finding;
 use crate::history::PurchaseHistory;
 use crate::prediction::{
-    ChurnBand, DiscountRate, Horizon, ModelStatus, PurchaseModel, SpendCounts, Spent, StoredBacktest, Timing,
+    ChurnBand, DiscountRate, Horizon, ModelStatus, PurchaseModel, Spent, StoredBacktest, Timing,
     check_chance,
 };
 
 /// What a history tells a model of the day `as_of`; `None` of a prospect.
 pub fn facts(history: &PurchaseHistory, as_of: Day, model: &PurchaseModel) -> Option<(Timing, Spent)> {
-    let timing = Timing::of(history, as_of).or_raise()?;
-    let counts = model.spend().map_or(SpendCounts::All, |(_, counts)| counts);
-    Some((timing, Spent::of(history, as_of, counts)))
+    let purchases = history.purchases(as_of)?;
+    let timing = Timing::of_purchases(&purchases, as_of).or_raise();
+    Some((timing, Spent::of_purchases(history, &purchases, model.counts())))
 }
 
 fn timing_of(history: &PurchaseHistory, as_of: Day) -> Option<Timing> {

@@ -212,7 +212,8 @@ fn models_from_mutated_bytes() {
                 return;
             }
             let (ahead, rate) = (Horizon::new("days", 90).unwrap(), DiscountRate::new(0.1).unwrap());
-            let spent = Spent::of(&history, as_of, SpendCounts::All);
+            let purchases = history.purchases(as_of).unwrap();
+            let spent = Spent::of_purchases(&history, &purchases, SpendCounts::All);
             let _ = model.predict((&timing, &spent), as_of, (ahead, ahead), rate);
             let _ = (model.explain((&timing, &spent), as_of, ahead), model.value_interval(&timing, &spent, ahead, 0.9));
             let (question, mut sums) = (ForecastQuestion { model, ahead, rate }, ForecastSums::default());
