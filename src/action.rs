@@ -35,6 +35,13 @@ impl NextAction {
         }
     }
 
+    /// The rules that ask about what only a model of purchases tells.
+    pub fn find_predicted(&self, found: &mut Vec<Finding>) {
+        for (position, rule) in self.rules.iter().enumerate() {
+            rule.when.find_predicted(format!("next_action.rules[{position}].when"), found);
+        }
+    }
+
     /// The rules that are never tried.
     pub fn find_unreachable_rules(&self, found: &mut Vec<Finding>) {
         let Some(always) = self.rules.iter().position(|rule| rule.when.is_always()) else { return };

@@ -10,6 +10,7 @@ use crate::error::Result;
 use crate::facts::Facts;
 use crate::lifecycle::{LifecycleState, PurchaseStage};
 use crate::membership::Membership;
+use crate::prediction::{ChurnBand, PredictedNumber};
 use crate::vip::VipTier;
 
 /// The SQL type of a column.
@@ -76,6 +77,17 @@ fn text(text: &str) -> Value<'_> {
     Value::Text(Cow::Borrowed(text))
 }
 
+/// What days that pass do to a value while nothing happens.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Passing {
+    /// It changes on days that the countdown is told.
+    Told,
+    /// It is one more every day.
+    CountsDays,
+    /// It falls every day with a number that a model predicts, or is a word for that number.
+    Falls(PredictedNumber),
+}
+
 /// Something that has a name and a value for each customer.
 #[derive(Debug)]
 pub struct Column {
@@ -83,8 +95,8 @@ pub struct Column {
     pub name: &'static str,
     /// Its type in SQL.
     pub sql_type: SqlType,
-    /// Whether it changes by its nature every day; all others change on days that the countdown is told.
-    pub counts_days: bool,
+    /// What days that pass do to it.
+    pub passing: Passing,
     /// Refuses a text that is none of its labels; `None` where any text may be.
     pub check_label: Option<fn(&str) -> Result<()>>,
     /// Its value for a customer; `None` is NULL.
@@ -100,7 +112,7 @@ pub static COLUMNS: &[Column] = &[
     Column {
         name: "first_purchase_on",
         sql_type: SqlType::Date,
-        counts_days: false,
+        passing: Passing::Told,
         check_label: None,
         find: |facts| facts.first_purchase_on.map(Value::On),
         en: "First purchase day.",
@@ -109,7 +121,7 @@ pub static COLUMNS: &[Column] = &[
     Column {
         name: "last_purchase_on",
         sql_type: SqlType::Date,
-        counts_days: false,
+        passing: Passing::Told,
         check_label: None,
         find: |facts| facts.last_purchase_on.map(Value::On),
         en: "Last purchase day.",
@@ -118,7 +130,7 @@ pub static COLUMNS: &[Column] = &[
     Column {
         name: "recency_days",
         sql_type: SqlType::Integer,
-        counts_days: true,
+        passing: Passing::CountsDays,
         check_label: None,
         find: |facts| facts.recency_days.map(whole),
         en: "Days from the last purchase to as_of.",
@@ -127,7 +139,7 @@ pub static COLUMNS: &[Column] = &[
     Column {
         name: "orders",
         sql_type: SqlType::Bigint,
-        counts_days: false,
+        passing: Passing::Told,
         check_label: None,
         find: |facts| facts.orders.map(whole),
         en: "Number of purchases.",
@@ -136,7 +148,7 @@ pub static COLUMNS: &[Column] = &[
     Column {
         name: "purchase_days",
         sql_type: SqlType::Integer,
-        counts_days: false,
+        passing: Passing::Told,
         check_label: None,
         find: |facts| facts.purchase_days.map(whole),
         en: "Number of days with a purchase.",
@@ -145,7 +157,7 @@ pub static COLUMNS: &[Column] = &[
     Column {
         name: "monetary",
         sql_type: SqlType::Numeric,
-        counts_days: false,
+        passing: Passing::Told,
         check_label: None,
         find: |facts| facts.monetary.map(Value::Number),
         en: "Sum of all amounts, refunds included, in currency units.",
@@ -154,7 +166,7 @@ pub static COLUMNS: &[Column] = &[
     Column {
         name: "average_order_value",
         sql_type: SqlType::Numeric,
-        counts_days: false,
+        passing: Passing::Told,
         check_label: None,
         find: |facts| facts.average_order_value.map(Value::Number),
         en: "monetary / orders, rounded to 6 decimals.",
@@ -163,7 +175,7 @@ pub static COLUMNS: &[Column] = &[
     Column {
         name: "r_score",
         sql_type: SqlType::Integer,
-        counts_days: false,
+        passing: Passing::Told,
         check_label: None,
         find: |facts| facts.scores.map(|scores| whole(scores.r.into())),
         en: "Recency digit, 1 worst.",
@@ -172,7 +184,7 @@ pub static COLUMNS: &[Column] = &[
     Column {
         name: "f_score",
         sql_type: SqlType::Integer,
-        counts_days: false,
+        passing: Passing::Told,
         check_label: None,
         find: |facts| facts.scores.map(|scores| whole(scores.f.into())),
         en: "Frequency digit, 1 worst.",
@@ -181,7 +193,7 @@ pub static COLUMNS: &[Column] = &[
     Column {
         name: "m_score",
         sql_type: SqlType::Integer,
-        counts_days: false,
+        passing: Passing::Told,
         check_label: None,
         find: |facts| facts.scores.map(|scores| whole(scores.m.into())),
         en: "Monetary digit, 1 worst.",
@@ -190,7 +202,7 @@ pub static COLUMNS: &[Column] = &[
     Column {
         name: "rfm_score",
         sql_type: SqlType::Integer,
-        counts_days: false,
+        passing: Passing::Told,
         check_label: None,
         find: |facts| facts.scores.map(|scores| whole(scores.code().into())),
         en: "The three digits, for example 543; NULL for a prospect.",
@@ -199,7 +211,7 @@ pub static COLUMNS: &[Column] = &[
     Column {
         name: "rfm_segment",
         sql_type: SqlType::Text,
-        counts_days: false,
+        passing: Passing::Told,
         check_label: None,
         find: |facts| facts.rfm_segment.map(text),
         en: "Name of the RFM segment; NULL for a prospect.",
@@ -208,7 +220,7 @@ pub static COLUMNS: &[Column] = &[
     Column {
         name: "lifecycle_state",
         sql_type: SqlType::Text,
-        counts_days: false,
+        passing: Passing::Told,
         check_label: Some(|name| LifecycleState::from_name(name).map(|_| ())),
         find: |facts| facts.lifecycle_state.map(|state| text(state.name())),
         en: "prospect, new, active, vip, at_risk, dormant or winback.",
@@ -217,7 +229,7 @@ pub static COLUMNS: &[Column] = &[
     Column {
         name: "purchase_stage",
         sql_type: SqlType::Text,
-        counts_days: false,
+        passing: Passing::Told,
         check_label: Some(|name| PurchaseStage::from_name(name).map(|_| ())),
         find: |facts| facts.purchase_stage.map(|stage| text(stage.name())),
         en: "first, nurture or established; NULL for a prospect.",
@@ -226,7 +238,7 @@ pub static COLUMNS: &[Column] = &[
     Column {
         name: "value_score",
         sql_type: SqlType::Numeric,
-        counts_days: false,
+        passing: Passing::Told,
         check_label: None,
         find: |facts| facts.value_score.map(Value::Number),
         en: "What the customer buys, 0 to 100.",
@@ -235,7 +247,7 @@ pub static COLUMNS: &[Column] = &[
     Column {
         name: "relation_score",
         sql_type: SqlType::Numeric,
-        counts_days: false,
+        passing: Passing::Told,
         check_label: None,
         find: |facts| facts.relation_score.map(Value::Number),
         en: "What ties the customer to the shop, 0 to 100; NULL: not tracked.",
@@ -244,7 +256,7 @@ pub static COLUMNS: &[Column] = &[
     Column {
         name: "vip_score",
         sql_type: SqlType::Numeric,
-        counts_days: false,
+        passing: Passing::Told,
         check_label: None,
         find: |facts| facts.vip_score.map(Value::Number),
         en: "Both together, 0 to 100; ranks, does not decide.",
@@ -253,7 +265,7 @@ pub static COLUMNS: &[Column] = &[
     Column {
         name: "vip_tier",
         sql_type: SqlType::Text,
-        counts_days: false,
+        passing: Passing::Told,
         check_label: Some(|name| VipTier::from_name(name).map(|_| ())),
         find: |facts| facts.vip_tier.map(|tier| text(tier.name())),
         en: "vip, candidate, supporter or regular.",
@@ -262,7 +274,7 @@ pub static COLUMNS: &[Column] = &[
     Column {
         name: "last_tier",
         sql_type: SqlType::Text,
-        counts_days: false,
+        passing: Passing::Told,
         check_label: Some(|name| VipTier::from_name(name).map(|_| ())),
         find: |facts| facts.last_tier.map(|tier| text(tier.name())),
         en: "The VIP tier on the last purchase day, with the engagement and the membership of that day.",
@@ -271,7 +283,7 @@ pub static COLUMNS: &[Column] = &[
     Column {
         name: "vip_missing",
         sql_type: SqlType::Text,
-        counts_days: false,
+        passing: Passing::Told,
         check_label: None,
         find: |facts| facts.to_vip?.missing_in_words().map(|names| Value::Text(Cow::Owned(names))),
         en: "What keeps the customer from being a VIP, separated by commas: orders, recency, span, relation, value, membership; NULL for a VIP.",
@@ -280,7 +292,7 @@ pub static COLUMNS: &[Column] = &[
     Column {
         name: "orders_to_vip",
         sql_type: SqlType::Bigint,
-        counts_days: false,
+        passing: Passing::Told,
         check_label: None,
         find: |facts| Some(whole(facts.to_vip?.purchases.orders)),
         en: "Purchases missing, each on a day of its own, to be a candidate by frequency; 0 for a VIP or candidate.",
@@ -289,7 +301,7 @@ pub static COLUMNS: &[Column] = &[
     Column {
         name: "span_days_to_vip",
         sql_type: SqlType::Integer,
-        counts_days: false,
+        passing: Passing::Told,
         check_label: None,
         find: |facts| Some(whole(facts.to_vip?.purchases.span_days)),
         en: "Days by which first and last purchase lie too close for a candidate; 0 for a VIP or candidate.",
@@ -298,7 +310,7 @@ pub static COLUMNS: &[Column] = &[
     Column {
         name: "relation_to_vip",
         sql_type: SqlType::Numeric,
-        counts_days: false,
+        passing: Passing::Told,
         check_label: None,
         find: |facts| facts.to_vip?.relation.map(Value::Number),
         en: "Points of the relation score missing to be a VIP, rounded up to 2 decimals; NULL: not tracked.",
@@ -307,7 +319,7 @@ pub static COLUMNS: &[Column] = &[
     Column {
         name: "value_to_vip",
         sql_type: SqlType::Numeric,
-        counts_days: false,
+        passing: Passing::Told,
         check_label: None,
         find: |facts| facts.to_vip?.value.map(Value::Number),
         en: "Where engagement is not tracked: points of the value score missing to be a VIP, rounded up to 2 decimals; NULL: tracked, or no score would do.",
@@ -316,7 +328,7 @@ pub static COLUMNS: &[Column] = &[
     Column {
         name: "dormancy_category",
         sql_type: SqlType::Text,
-        counts_days: false,
+        passing: Passing::Told,
         check_label: Some(|name| DormancyCategory::from_name(name).map(|_| ())),
         find: |facts| facts.dormancy_category.map(|category| text(category.name())),
         en: "paused, cancelled, member_silent, bought_once or ad_hoc; NULL unless dormant.",
@@ -325,7 +337,7 @@ pub static COLUMNS: &[Column] = &[
     Column {
         name: "dormancy_reason",
         sql_type: SqlType::Text,
-        counts_days: false,
+        passing: Passing::Told,
         check_label: Some(|name| DormancyReason::from_name(name).map(|_| ())),
         find: |facts| facts.dormancy_reason.map(|reason| text(reason.name())),
         en: "Why the customer is dormant; NULL unless dormant.",
@@ -334,7 +346,7 @@ pub static COLUMNS: &[Column] = &[
     Column {
         name: "next_action",
         sql_type: SqlType::Text,
-        counts_days: false,
+        passing: Passing::Told,
         check_label: None,
         find: |facts| facts.next_action.map(text),
         en: "The one next step; none where no rule matches.",
@@ -343,7 +355,7 @@ pub static COLUMNS: &[Column] = &[
     Column {
         name: "action_rule",
         sql_type: SqlType::Text,
-        counts_days: false,
+        passing: Passing::Told,
         check_label: None,
         find: |facts| facts.action_rule.map(text),
         en: "The rule of the policy that decided the next step; NULL: no rule did.",
@@ -352,7 +364,7 @@ pub static COLUMNS: &[Column] = &[
     Column {
         name: "action_behavior",
         sql_type: SqlType::Text,
-        counts_days: false,
+        passing: Passing::Told,
         check_label: None,
         find: |facts| facts.action_behavior.map(text),
         en: "What the step is to bring about: experience, continuation, co_creation, advocacy, reactivation, care or none.",
@@ -361,7 +373,7 @@ pub static COLUMNS: &[Column] = &[
     Column {
         name: "action_channel",
         sql_type: SqlType::Text,
-        counts_days: false,
+        passing: Passing::Told,
         check_label: None,
         find: |facts| facts.action_channel.map(text),
         en: "The first channel, in order of preference, by which the customer can be reached and which is not used up; NULL: there is none, or channels are not tracked.",
@@ -370,7 +382,7 @@ pub static COLUMNS: &[Column] = &[
     Column {
         name: "action_due_on",
         sql_type: SqlType::Date,
-        counts_days: true,
+        passing: Passing::CountsDays,
         check_label: None,
         find: |facts| facts.action_due_on.map(Value::On),
         en: "Day of the next step: as_of, or the first day on which a contact is allowed again.",
@@ -379,7 +391,7 @@ pub static COLUMNS: &[Column] = &[
     Column {
         name: "action_after_wait",
         sql_type: SqlType::Text,
-        counts_days: false,
+        passing: Passing::Told,
         check_label: None,
         find: |facts| facts.action_after_wait.map(text),
         en: "Where the next step is to wait: the step of the first later rule that matches, none where there is no such rule; NULL otherwise.",
@@ -388,7 +400,7 @@ pub static COLUMNS: &[Column] = &[
     Column {
         name: "state_since",
         sql_type: SqlType::Date,
-        counts_days: false,
+        passing: Passing::Told,
         check_label: None,
         find: |facts| facts.state_since.map(Value::On),
         en: "First day of the present lifecycle state; NULL for a prospect.",
@@ -397,7 +409,7 @@ pub static COLUMNS: &[Column] = &[
     Column {
         name: "previous_state",
         sql_type: SqlType::Text,
-        counts_days: false,
+        passing: Passing::Told,
         check_label: Some(|name| LifecycleState::from_name(name).map(|_| ())),
         find: |facts| facts.previous_state.map(|state| text(state.name())),
         en: "The lifecycle state before the present one; NULL for a prospect.",
@@ -406,7 +418,7 @@ pub static COLUMNS: &[Column] = &[
     Column {
         name: "next_transition_on",
         sql_type: SqlType::Date,
-        counts_days: false,
+        passing: Passing::Told,
         check_label: None,
         find: |facts| facts.next_transition_on.map(Value::On),
         en: "The day the lifecycle state changes if nothing more happens; NULL: never.",
@@ -415,7 +427,7 @@ pub static COLUMNS: &[Column] = &[
     Column {
         name: "next_change_on",
         sql_type: SqlType::Date,
-        counts_days: false,
+        passing: Passing::Told,
         check_label: None,
         find: |facts| facts.next_change_on.map(Value::On),
         en: "Before this day no column changes but recency_days and action_due_on, if nothing more is entered; NULL: never.",
@@ -428,7 +440,7 @@ pub static FURTHER_FACTS: &[Column] = &[
     Column {
         name: "tenure_days",
         sql_type: SqlType::Integer,
-        counts_days: true,
+        passing: Passing::CountsDays,
         check_label: None,
         find: |facts| facts.tenure_days.map(whole),
         en: "Days from the first purchase to as_of.",
@@ -437,7 +449,7 @@ pub static FURTHER_FACTS: &[Column] = &[
     Column {
         name: "span_days",
         sql_type: SqlType::Integer,
-        counts_days: false,
+        passing: Passing::Told,
         check_label: None,
         find: |facts| facts.span_days.map(whole),
         en: "Days from the first to the last purchase.",
@@ -446,7 +458,7 @@ pub static FURTHER_FACTS: &[Column] = &[
     Column {
         name: "last_gap_days",
         sql_type: SqlType::Integer,
-        counts_days: false,
+        passing: Passing::Told,
         check_label: None,
         find: |facts| facts.last_gap_days.map(whole),
         en: "Days between the last two purchase days.",
@@ -455,7 +467,7 @@ pub static FURTHER_FACTS: &[Column] = &[
     Column {
         name: "discount_share",
         sql_type: SqlType::Numeric,
-        counts_days: false,
+        passing: Passing::Told,
         check_label: None,
         find: |facts| facts.discount_share.map(Value::Number),
         en: "Share of purchases of known discount that were discounted, 0 to 1.",
@@ -464,7 +476,7 @@ pub static FURTHER_FACTS: &[Column] = &[
     Column {
         name: "membership",
         sql_type: SqlType::Text,
-        counts_days: false,
+        passing: Passing::Told,
         check_label: Some(|name| Membership::from_name(name).map(|_| ())),
         find: |facts| facts.membership.map(|membership| text(membership.name())),
         en: "continuing, paused, withdrawn or ad_hoc; NULL: unknown.",
@@ -473,7 +485,7 @@ pub static FURTHER_FACTS: &[Column] = &[
     Column {
         name: "membership_days",
         sql_type: SqlType::Integer,
-        counts_days: true,
+        passing: Passing::CountsDays,
         check_label: None,
         find: |facts| Some(whole(facts.as_of?.days_since(facts.membership_since?))),
         en: "Days since the present membership began; NULL: there is no log of memberships.",
@@ -482,7 +494,7 @@ pub static FURTHER_FACTS: &[Column] = &[
     Column {
         name: "previous_membership",
         sql_type: SqlType::Text,
-        counts_days: false,
+        passing: Passing::Told,
         check_label: Some(|name| Membership::from_name(name).map(|_| ())),
         find: |facts| facts.previous_membership.map(|membership| text(membership.name())),
         en: "The membership before the present one; NULL: none is known.",
@@ -491,7 +503,7 @@ pub static FURTHER_FACTS: &[Column] = &[
     Column {
         name: "reason_if_dormant",
         sql_type: SqlType::Text,
-        counts_days: false,
+        passing: Passing::Told,
         check_label: Some(|name| DormancyReason::from_name(name).map(|_| ())),
         find: |facts| facts.reason_if_dormant.map(|reason| text(reason.name())),
         en: "Why the customer is dormant, or would be; NULL for a prospect.",
@@ -500,7 +512,7 @@ pub static FURTHER_FACTS: &[Column] = &[
     Column {
         name: "complaint_days_ago",
         sql_type: SqlType::Integer,
-        counts_days: true,
+        passing: Passing::CountsDays,
         check_label: None,
         find: |facts| Some(whole(facts.as_of?.days_since(facts.complaint?.on))),
         en: "Days since the latest complaint, return, low_rating or large refund that is not resolved; NULL: there is none.",
@@ -509,7 +521,7 @@ pub static FURTHER_FACTS: &[Column] = &[
     Column {
         name: "complaint_answered",
         sql_type: SqlType::Boolean,
-        counts_days: false,
+        passing: Passing::Told,
         check_label: None,
         find: |facts| facts.complaint_is_answered().map(Value::Flag),
         en: "Whether the log has a contact over a personal channel on the day of that complaint or later; NULL: there is no open complaint.",
@@ -518,7 +530,7 @@ pub static FURTHER_FACTS: &[Column] = &[
     Column {
         name: "refund_only_days_ago",
         sql_type: SqlType::Integer,
-        counts_days: true,
+        passing: Passing::CountsDays,
         check_label: None,
         find: |facts| facts.refund_only_days_ago.map(whole),
         en: "Days since the last day with a refund and no purchase.",
@@ -527,7 +539,7 @@ pub static FURTHER_FACTS: &[Column] = &[
     Column {
         name: "channel_count",
         sql_type: SqlType::Integer,
-        counts_days: false,
+        passing: Passing::Told,
         check_label: None,
         find: |facts| facts.calendar?.facts.channels.map(|channels| whole(channels.len() as i64)),
         en: "Number of channels over which the customer can be reached; NULL: not tracked.",
@@ -536,7 +548,7 @@ pub static FURTHER_FACTS: &[Column] = &[
     Column {
         name: "contact_allowed",
         sql_type: SqlType::Boolean,
-        counts_days: false,
+        passing: Passing::Told,
         check_label: None,
         find: |facts| facts.calendar?.is_allowed(&facts.countdown).map(Value::Flag),
         en: "Whether a contact is allowed on as_of; NULL: contacts are not tracked.",
@@ -545,11 +557,56 @@ pub static FURTHER_FACTS: &[Column] = &[
     Column {
         name: "days_since_contact",
         sql_type: SqlType::Integer,
-        counts_days: true,
+        passing: Passing::CountsDays,
         check_label: None,
         find: |facts| facts.calendar?.days_since_contact().map(whole),
         en: "Days since the last contact.",
         ja: "最後の連絡からの日数。",
+    },
+    Column {
+        name: "p_alive",
+        sql_type: SqlType::Numeric,
+        passing: Passing::Falls(PredictedNumber::PAlive),
+        check_label: None,
+        find: |facts| facts.seen_by_model.as_ref()?.number(PredictedNumber::PAlive).map(Value::Number),
+        en: "The chance that she buys again some day, 0 to 1; NULL without a model, and where it cannot tell.",
+        ja: "今後も購入する確率（生存確率）、0 から 1。モデルがない場合と推定できない場合は NULL。",
+    },
+    Column {
+        name: "purchase_probability",
+        sql_type: SqlType::Numeric,
+        passing: Passing::Falls(PredictedNumber::PurchaseProbability),
+        check_label: None,
+        find: |facts| facts.seen_by_model.as_ref()?.number(PredictedNumber::PurchaseProbability).map(Value::Number),
+        en: "The chance of at least one purchase in the next 90 days, 0 to 1; NULL without a model.",
+        ja: "今後 90 日間に 1 回以上購入する確率、0 から 1。モデルがない場合は NULL。",
+    },
+    Column {
+        name: "expected_purchases",
+        sql_type: SqlType::Numeric,
+        passing: Passing::Falls(PredictedNumber::ExpectedPurchases),
+        check_label: None,
+        find: |facts| facts.seen_by_model.as_ref()?.number(PredictedNumber::ExpectedPurchases).map(Value::Number),
+        en: "Expected purchase days in the next 90 days; NULL without a model.",
+        ja: "今後 90 日間の期待購入日数。モデルがない場合は NULL。",
+    },
+    Column {
+        name: "clv",
+        sql_type: SqlType::Numeric,
+        passing: Passing::Falls(PredictedNumber::Clv),
+        check_label: None,
+        find: |facts| facts.seen_by_model.as_ref()?.number(PredictedNumber::Clv).map(Value::Number),
+        en: "Expected spend of the next 365 days, discounted at 10 % a year, in currency units; NULL without a model of spend.",
+        ja: "今後 365 日間の期待購入金額（年率 10 % で割り引いた顧客生涯価値、通貨単位）。金額のモデルがない場合は NULL。",
+    },
+    Column {
+        name: "churn_band",
+        sql_type: SqlType::Text,
+        passing: Passing::Falls(PredictedNumber::PurchaseProbability),
+        check_label: Some(|name| ChurnBand::from_name(name).map(|_| ())),
+        find: |facts| facts.seen_by_model.as_ref()?.churn_band().map(|band| text(band.name())),
+        en: "low, medium or high, by purchase_probability; NULL without a model.",
+        ja: "離脱リスク: low、medium、high のいずれか（purchase_probability による）。モデルがない場合は NULL。",
     },
 ];
 

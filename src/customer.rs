@@ -29,6 +29,7 @@ use crate::host;
 use crate::lifecycle::{self, LifecycleState, PurchaseStage, Rhythm, StateDecision};
 use crate::membership::{KnownMembership, Membership};
 use crate::policy::Policy;
+use crate::prediction::{PurchaseModel, SeenByModel};
 use crate::relation::{self, KindPoints};
 use crate::rfm::{Frequency, ScoreDecision, Scores, ValueScore};
 use crate::vip::{self, CandidateFacts, TierDecision, TierFacts, VipTier};
@@ -43,6 +44,8 @@ pub struct Customer<'a> {
     policy: &'a Policy,
     engagement: Option<&'a EngagementHistory>,
     memberships: KnownMembership<'a>,
+    /// What rules about her future are answered by; `None`: they do not match.
+    model: Option<&'a PurchaseModel>,
     purchases: Option<Purchases>,
     monetary: Decimal,
     rhythm: Rhythm,
@@ -82,12 +85,18 @@ impl<'a> Customer<'a> {
             policy,
             engagement,
             memberships,
+            model: None,
             purchases,
             monetary: Decimal::new(amount, history.scale()),
             rhythm,
             scores: OnceCell::new(),
             countdown: Countdown::default(),
         }
+    }
+
+    /// The same customer with a model of purchases, which tells what rules can ask about her future; `None`: nothing is told.
+    pub fn with_model(self, model: Option<&'a PurchaseModel>) -> Self {
+        Customer { model, ..self }
     }
 
     /// A walk through her life.
@@ -126,7 +135,7 @@ impl<'a> Customer<'a> {
 
     /// The same customer as she was seen on an earlier day.
     pub fn on_earlier_day(&self, day: Day) -> Self {
-        Customer::new(Some(self.history), day, self.policy, self.engagement, self.memberships)
+        Customer::new(Some(self.history), day, self.policy, self.engagement, self.memberships).with_model(self.model)
     }
 
     /// The day she is seen on.
@@ -370,10 +379,17 @@ impl<'a> Customer<'a> {
         }
     }
 
+    /// What the model says of her; `None` without one, and of a prospect.
+    fn seen_by_model(&self) -> Result<Option<SeenByModel<'a>>> {
+        let known = self.model.zip(self.purchases());
+        known.map(|(model, purchases)| SeenByModel::new(model, self.history, purchases, self.as_of)).transpose()
+    }
+
     /// All facts that rules can ask about: the next step is not among them.
     ///
     /// # Errors
-    /// [`ErrorKind::NumberOutOfRange`](crate::error::ErrorKind::NumberOutOfRange) when an average does not fit.
+    /// [`ErrorKind::NumberOutOfRange`](crate::error::ErrorKind::NumberOutOfRange) when an average does not fit,
+    /// [`ErrorKind::LimitExceeded`](crate::error::ErrorKind::LimitExceeded) where a model would look back on too many days.
     pub fn facts(&self, contact: ContactFacts<'a>) -> Result<Facts<'a>> {
         let purchases = self.purchases();
         let state = self.lifecycle_state();
@@ -418,6 +434,7 @@ impl<'a> Customer<'a> {
             membership_since: self.membership_since().map(|(since, _)| since),
             previous_membership: self.membership_since().and_then(|(_, previous)| previous),
             calendar: Some(calendar),
+            seen_by_model: self.seen_by_model()?,
             engagement,
             countdown: self.countdown.clone(),
             ..Facts::default()

@@ -91,6 +91,7 @@ fn inputs(customer: &Customer, facts: &Facts, contact: ContactFacts) -> Value {
         "last_contacted_on": facts.calendar.and_then(|calendar| calendar.last_contacted_on()),
         "contacts": contact.log.map(|log| contacts(log, as_of)),
         "engagement": engagement(facts, as_of),
+        "model": facts.seen_by_model.as_ref().map(|seen| seen.model().reasons()),
     })
 }
 

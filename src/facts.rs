@@ -9,6 +9,7 @@ use crate::dormancy::{DormancyCategory, DormancyReason};
 use crate::engagement::EngagementHistory;
 use crate::lifecycle::{LifecycleState, PurchaseStage};
 use crate::membership::Membership;
+use crate::prediction::SeenByModel;
 use crate::rfm::Scores;
 use crate::vip::{Distance, VipTier};
 
@@ -77,6 +78,8 @@ pub struct Facts<'a> {
     pub previous_membership: Option<Membership>,
     /// How the customer can be and was contacted, and when again.
     pub calendar: Option<ContactCalendar<'a>>,
+    /// What a model says she will do; `None` without a model, and of a prospect.
+    pub seen_by_model: Option<SeenByModel<'a>>,
     /// Everything but buying.
     pub engagement: Option<&'a EngagementHistory>,
     /// The one next step; this and what follows is not known yet when the rules are asked.

@@ -15,6 +15,7 @@
 //! | `model.rs` | `purchase_model`: the document and what it refuses |
 //! | `fitted_model.rs` | from observations to the document |
 //! | `answer.rs`, `churn.rs`, `explain.rs` | answers about one customer |
+//! | `seen_by_model.rs` | what rules can ask about her, and when such a number will have fallen |
 //! | `backtest.rs`, `concentration.rs` | what a model would have predicted |
 //! | `forecast.rs` | totals of a group |
 //!
@@ -43,6 +44,7 @@ mod pareto;
 mod process;
 mod quadrature;
 mod sample;
+mod seen_by_model;
 mod timing;
 mod timings;
 
@@ -58,5 +60,6 @@ pub use model::{FitDetails, Identified, ModelStatus, PurchaseModel, SpendDetails
 pub use observation::{MOST_OBSERVATIONS, Observation, Observed, Question, Store, Sums, count_within, merge};
 pub use options::{FitOptions, ModelChoice, Refunds, SpendChoice};
 pub use process::{MOST_AHEAD, Outlook, Process, ProcessName};
+pub use seen_by_model::{PredictedNumber, SeenByModel};
 pub use timing::{MOST_DAYS, Timing};
 pub use timings::Timings;

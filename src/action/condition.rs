@@ -6,11 +6,13 @@ use std::fmt;
 use serde::de::{Deserialize, Deserializer, Error as _, MapAccess, Visitor};
 use serde_json::Value as Json;
 
-use crate::column::{self, Column, SqlType, Value, whole};
-use crate::countdown::DaysSince;
+use crate::column::{self, Column, Passing, SqlType, Value, whole};
+use crate::countdown::{Countdown, DaysSince};
 use crate::day::Day;
 use crate::decimal::Decimal;
 use crate::facts::Facts;
+use crate::finding::{Finding, Severity};
+use crate::prediction::{PredictedNumber, SeenByModel};
 
 /// A condition: all of its tests and one of its `any` must hold.
 ///
@@ -106,12 +108,22 @@ impl Fact {
         }
     }
 
-    /// Whether it is a number of days that is one more tomorrow.
-    fn counts_days(&self) -> bool {
+    /// What days that pass do to it.
+    fn passing(&self) -> Passing {
         match self {
-            Fact::Column(column) => column.counts_days,
-            Fact::EngagementCount(_) => false,
-            Fact::EngagementLastOn(_) => true,
+            Fact::Column(column) => column.passing,
+            Fact::EngagementCount(_) => Passing::Told,
+            Fact::EngagementLastOn(_) => Passing::CountsDays,
+        }
+    }
+
+    /// In which order facts are asked about. Where one test fails, no day of the others is waited for: what changes with the days
+    /// is asked last, and of that first what takes no time.
+    fn order(&self) -> u8 {
+        match self.passing() {
+            Passing::Told => 0,
+            Passing::CountsDays => 1,
+            Passing::Falls(_) => 2,
         }
     }
 
@@ -156,6 +168,35 @@ impl Expectation {
                     match bound {
                         Bound::AtLeast | Bound::Below if limit.is_whole => days.tell_when_reached(limit.floor),
                         _ => days.tell_when_more_than(limit.floor),
+                    }
+                }
+            }
+        }
+    }
+
+    /// Tells when a number that falls, or the word for it, comes out differently.
+    fn tell_when_fallen(&self, number: PredictedNumber, seen: &SeenByModel, countdown: &Countdown) {
+        let tell = |days: Option<i64>| days.into_iter().for_each(|days| countdown.tell(days));
+        let at_most = |limit: &Decimal| tell(seen.days_until(number, |value| value <= *limit));
+        let below = |limit: &Decimal| tell(seen.days_until(number, |value| value < *limit));
+        match self {
+            Expectation::OneOf(values) => {
+                for value in values {
+                    match value {
+                        Value::Number(limit) => {
+                            at_most(limit);
+                            below(limit);
+                        }
+                        _ => tell(seen.days_until_other_band()),
+                    }
+                }
+            }
+            Expectation::Within(bounds) => {
+                for (bound, value) in bounds {
+                    match (bound, value) {
+                        (Bound::AtLeast | Bound::Below, Value::Number(limit)) => below(limit),
+                        (Bound::AtMost | Bound::Above, Value::Number(limit)) => at_most(limit),
+                        _ => {}
                     }
                 }
             }
@@ -207,16 +248,23 @@ fn bound(fact: &Fact, key: &str, json: &Json) -> Result<(Bound, Value<'static>),
 }
 
 impl Condition {
-    /// Whether the condition holds for a customer; the facts' countdown is told when a number of days comes out differently.
+    /// Whether the condition holds for a customer; the facts' countdown is told when a number that changes with the days comes out
+    /// differently.
     pub fn holds(&self, facts: &Facts) -> bool {
         let met = |(fact, expectation): &(Fact, Expectation)| {
-            let Some(value) = fact.find(facts) else { return false };
-            if let (true, Value::Number(days)) = (fact.counts_days(), &value) {
-                days.floor().into_iter().for_each(|days| {
+            let value = fact.find(facts);
+            match (fact.passing(), &value) {
+                (Passing::CountsDays, Some(Value::Number(days))) => days.floor().into_iter().for_each(|days| {
                     expectation.tell_when_met_or_not(DaysSince::new(days, &facts.countdown));
-                });
+                }),
+                // What is too large for a number is unknown, and falls too.
+                (Passing::Falls(number), _) => facts
+                    .seen_by_model
+                    .iter()
+                    .for_each(|seen| expectation.tell_when_fallen(number, seen, &facts.countdown)),
+                _ => {}
             }
-            expectation.met_by(&value)
+            value.is_some_and(|value| expectation.met_by(&value))
         };
         self.tests.iter().all(met) && (self.any.is_empty() || self.any.iter().any(|condition| condition.holds(facts)))
     }
@@ -253,6 +301,24 @@ impl Condition {
             Fact::Column(_) => None,
         }));
         self.any.iter().for_each(|condition| condition.collect_engagement_kinds(kinds));
+    }
+
+    /// What is worth saying of a condition at a place in a document: that it asks about what only a model of purchases tells.
+    pub fn find_predicted(&self, path: impl Into<String>, found: &mut Vec<Finding>) {
+        let mut names = Vec::new();
+        self.collect_predicted(&mut names);
+        if !names.is_empty() {
+            let message = format!("does not hold without a purchase_model, which tells {}", names.join(", "));
+            found.push(Finding::new(Severity::Info, path, message));
+        }
+    }
+
+    fn collect_predicted(&self, names: &mut Vec<&'static str>) {
+        names.extend(self.tests.iter().filter_map(|(fact, _)| match fact {
+            Fact::Column(Column { name, passing: Passing::Falls(_), .. }) => Some(*name),
+            _ => None,
+        }));
+        self.any.iter().for_each(|condition| condition.collect_predicted(names));
     }
 
     fn collect_segment_names<'a>(&'a self, names: &mut Vec<&'a str>) {
@@ -301,8 +367,7 @@ impl<'de> Deserialize<'de> for Condition {
                     condition.tests.push((fact, expectation));
                     condition.written.insert(key, expected);
                 }
-                // Where another test fails, no day is waited for: what counts days is asked last.
-                condition.tests.sort_by_key(|(fact, _)| fact.counts_days());
+                condition.tests.sort_by_key(|(fact, _)| fact.order());
                 Ok(condition)
             }
         }

@@ -31,6 +31,7 @@ impl Policy {
         self.find_unreachable_labels(&mut found);
         self.find_contradicting_labels(&mut found);
         self.next_action.find_unreachable_rules(&mut found);
+        self.next_action.find_predicted(&mut found);
         found
     }
 }

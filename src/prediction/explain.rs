@@ -10,14 +10,19 @@ use crate::day::Day;
 use crate::error::Result;
 
 impl PurchaseModel {
+    /// Which model it is, for explanations of what was decided by it.
+    pub fn reasons(&self) -> Value {
+        json!({ "model": self.name().name(), "as_of": self.as_of(), "status": self.status().name() })
+    }
+
     /// The inputs of one customer's predictions, the posterior they give, each result, how much her own spend weighs
     /// against the population's, and what was found in the model.
     ///
     /// # Errors
     /// [`ErrorKind::NumberOutOfRange`](crate::error::ErrorKind::NumberOutOfRange) when a number does not fit.
     pub fn explain(&self, (timing, spent): (&Timing, &Spent), as_of: Day, ahead: Horizon) -> Result<Value> {
-        let year = Horizon::new("value_days", 365)?;
-        let prediction = self.predict((timing, spent), as_of, (ahead, year), DiscountRate::new(0.1)?)?;
+        let (year, rate) = (Horizon::YEAR, DiscountRate::USUAL);
+        let prediction = self.predict((timing, spent), as_of, (ahead, year), rate)?;
         let mut explained = json!({
             "as_of": as_of.to_string(),
             "days": ahead.days() as u32,
@@ -38,7 +43,11 @@ impl PurchaseModel {
             "purchases_low": prediction.purchases.map(|(low, _)| low),
             "purchases_high": prediction.purchases.map(|(_, high)| high),
             "expected_spend": prediction.expected_spend,
-            "expected_value": {"days": 365, "annual_discount_rate": in_json(0.1), "value": prediction.expected_value},
+            "expected_value": {
+                "days": year.days() as u32,
+                "annual_discount_rate": in_json(rate.annual()),
+                "value": prediction.expected_value,
+            },
             "next_purchase_on": prediction.next_purchase_on.map(|day| day.to_string()),
             "alive_until": prediction.alive_until.map(|day| day.to_string()),
             "findings": self.findings(),

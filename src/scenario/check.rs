@@ -11,6 +11,7 @@ impl Plan {
         for name in self.enter_when.segment_names().filter(|name| !policy.segments.has(name)) {
             found.push(Finding::new(Severity::Warning, "enter_when", format!("the policy has no segment {name:?}")));
         }
+        self.enter_when.find_predicted("enter_when", &mut found);
         let least = policy.contact.min_days_between;
         for (position, step) in self.steps.iter().enumerate() {
             let path = |key: &str| format!("steps[{position}].{key}");

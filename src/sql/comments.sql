@@ -176,11 +176,13 @@ COMMENT ON FUNCTION segment_history(
     purchase_history, date, date, interval, segment_policy, engagement_history, text, membership_history
 ) IS
     'Rows (as_of, lifecycle_state, rfm_score, vip_tier) for from_day and every step after it up to to_day, for charts.';
-COMMENT ON FUNCTION next_action(purchase_history, date, segment_policy, engagement_history, text, membership_history) IS
+COMMENT ON FUNCTION next_action(
+    purchase_history, date, segment_policy, engagement_history, text, membership_history, purchase_model
+) IS
     'The one next step: the action of the policy''s first rule that matches. next_actions(policy) lists them all.';
 COMMENT ON FUNCTION segment_customer(
     purchase_history, date, segment_policy, engagement_history, text, text[], date, contact_history,
-    membership_history
+    membership_history, purchase_model
 ) IS
     'Everything about one customer as of a day, one row of plain columns, for LATERAL; all NULL where as_of is NULL.';
 

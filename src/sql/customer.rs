@@ -8,7 +8,7 @@ use super::datum::{Channels, RawDatum};
 use super::error::OrRaise;
 use super::history::integer;
 use super::set::{CustomerColumn, SetOf};
-use super::types::{SegmentPolicy, policy_of};
+use super::types::{Model, SegmentPolicy, policy_of};
 use crate::column::{COLUMNS, SqlType, Value};
 use crate::contact::{ContactFacts, ContactHistory};
 use crate::countdown::Countdown;
@@ -160,9 +160,12 @@ fn next_action(
     engagement: default!(Option<EngagementHistory>, "NULL"),
     membership: default!(Option<Membership>, "NULL"),
     memberships: default!(Option<MembershipHistory>, "NULL"),
+    model: default!(Option<Model>, "NULL"),
 ) -> Option<String> {
-    let action = |customer: &Customer| Some(customer.next_step().or_raise().action().to_owned());
-    ask(history, as_of, policy, engagement, membership, memberships, action)
+    let membership = KnownMembership::new(membership, memberships.as_ref());
+    let customer = Customer::new(history.as_ref(), as_of?, policy_of(&policy), engagement.as_ref(), membership);
+    let step = customer.with_model(model.as_deref()).next_step().or_raise();
+    Some(step.action().to_owned())
 }
 
 #[pg_extern(immutable, parallel_safe, cost = 20)]
@@ -216,6 +219,7 @@ fn segment_customer(fcinfo: pg_sys::FunctionCallInfo) -> Option<RawDatum> {
                 log: log.as_ref(),
             };
             let memberships = read::<MembershipHistory>(fcinfo, 8);
+            let model = read::<Model>(fcinfo, 9);
             let customer = Customer::new(
                 history.as_ref(),
                 as_of,
@@ -223,7 +227,7 @@ fn segment_customer(fcinfo: pg_sys::FunctionCallInfo) -> Option<RawDatum> {
                 engagement.as_ref(),
                 KnownMembership::new(read::<Membership>(fcinfo, 4), memberships.as_ref()),
             );
-            RawDatum(row(fcinfo, columns(&customer, contact)))
+            RawDatum(row(fcinfo, columns(&customer.with_model(model.as_deref()), contact)))
         })
     }
 }

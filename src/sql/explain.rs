@@ -2,16 +2,16 @@
 
 use pgrx::prelude::*;
 
-use super::customer::ask;
 use super::datum::{Channels, Jsonb};
 use super::error::OrRaise;
-use super::types::SegmentPolicy;
+use super::types::{Model, SegmentPolicy, policy_of};
 use crate::contact::{ContactFacts, ContactHistory};
+use crate::customer::Customer;
 use crate::day::Day;
 use crate::engagement::EngagementHistory;
 use crate::explain::explain;
 use crate::history::PurchaseHistory;
-use crate::membership::{Membership, MembershipHistory};
+use crate::membership::{KnownMembership, Membership, MembershipHistory};
 
 #[pg_extern(immutable, parallel_safe, cost = 10000)]
 #[allow(clippy::too_many_arguments)]
@@ -25,19 +25,20 @@ fn explain_customer(
     last_contacted_on: default!(Option<Day>, "NULL"),
     contacts: default!(Option<ContactHistory>, "NULL"),
     memberships: default!(Option<MembershipHistory>, "NULL"),
+    model: default!(Option<Model>, "NULL"),
 ) -> Option<Jsonb> {
-    ask(history, as_of, policy, engagement, membership, memberships, |customer| {
-        let contact = ContactFacts {
-            channels: channels.as_ref().map(|channels| &*channels.0),
-            last_contacted_on,
-            log: contacts.as_ref(),
-        };
-        Some(Jsonb(explain(customer, contact).or_raise()))
-    })
+    let membership = KnownMembership::new(membership, memberships.as_ref());
+    let customer = Customer::new(history.as_ref(), as_of?, policy_of(&policy), engagement.as_ref(), membership);
+    let contact = ContactFacts {
+        channels: channels.as_ref().map(|channels| &*channels.0),
+        last_contacted_on,
+        log: contacts.as_ref(),
+    };
+    Some(Jsonb(explain(&customer.with_model(model.as_deref()), contact).or_raise()))
 }
 
 extension_sql!(
-    "COMMENT ON FUNCTION explain_customer(purchase_history, date, segment_policy, engagement_history, text, text[], date, contact_history, membership_history) IS
+    "COMMENT ON FUNCTION explain_customer(purchase_history, date, segment_policy, engagement_history, text, text[], date, contact_history, membership_history, purchase_model) IS
     'The columns of segment_customer with every input, limit and rule that decided, for jsonb_pretty; NULL where as_of is NULL.';",
     name = "explain_comments",
     requires = [explain_customer]

@@ -10,7 +10,7 @@ use super::call::{ResultRows, argument, column, read};
 use super::datum::{Channels, RawDatum, check_size, varlena_bytes};
 use super::error::OrRaise;
 use super::set::{DueStepReasonLabel, MessageTitle, ScenarioFinding, ScenarioPreset, SetOf};
-use super::types::{Recent, SegmentPolicy, policy_of};
+use super::types::{Model, Recent, SegmentPolicy, policy_of};
 use crate::contact::{ContactCalendar, ContactFacts, ContactHistory};
 use crate::customer::Customer;
 use crate::day::Day;
@@ -161,10 +161,12 @@ fn due_steps(fcinfo: pg_sys::FunctionCallInfo) -> Option<RawDatum> {
         let channels = read::<Channels>(fcinfo, 6);
         let log = read::<ContactHistory>(fcinfo, 7);
         let memberships = read::<MembershipHistory>(fcinfo, 8);
+        let model = read::<Model>(fcinfo, 9);
         let channels = channels.as_ref().map(|channels| &*channels.0);
         let membership = KnownMembership::new(membership, memberships.as_ref());
         let contact = ContactFacts { channels, last_contacted_on: None, log: log.as_ref() };
         let customer = Customer::new(history.as_ref(), as_of, policy_of(&policy), engagement.as_ref(), membership);
+        let customer = customer.with_model(model.as_deref());
         for due in scenarios.due_steps(&customer, contact).or_raise() {
             rows.push(columns(&due));
         }

@@ -22,12 +22,13 @@ CREATE FUNCTION due_steps(
     membership text DEFAULT NULL,
     channels text[] DEFAULT NULL,
     contacts contact_history DEFAULT NULL,
-    memberships membership_history DEFAULT NULL
+    memberships membership_history DEFAULT NULL,
+    model purchase_model DEFAULT NULL
 ) RETURNS SETOF due_step
     AS 'MODULE_PATHNAME', 'due_steps_wrapper' LANGUAGE c IMMUTABLE PARALLEL SAFE COST 300 ROWS 5;
 COMMENT ON FUNCTION due_steps(
     scenario[], purchase_history, date, segment_policy, engagement_history, text, text[], contact_history,
-    membership_history
+    membership_history, purchase_model
 ) IS
     'What each scenario has for one customer on a day, and why: at most one step is due. The log of contacts says what was done.';
 

@@ -50,7 +50,8 @@ CREATE FUNCTION segment_customer(
     channels text[] DEFAULT NULL,
     last_contacted_on date DEFAULT NULL,
     contacts contact_history DEFAULT NULL,
-    memberships membership_history DEFAULT NULL
+    memberships membership_history DEFAULT NULL,
+    model purchase_model DEFAULT NULL
 ) RETURNS customer_segment
     AS 'MODULE_PATHNAME', 'segment_customer_wrapper' LANGUAGE c IMMUTABLE PARALLEL SAFE COST 150;
 

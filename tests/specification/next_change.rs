@@ -3,7 +3,7 @@
 
 use std::collections::HashMap;
 
-use pg_rfm::column::{COLUMNS, Value};
+use pg_rfm::column::{COLUMNS, Passing, Value};
 use pg_rfm::contact::{ContactFacts, ContactHistory, ContactKind};
 use pg_rfm::customer::Customer;
 use pg_rfm::day::Day;
@@ -11,6 +11,7 @@ use pg_rfm::engagement::EngagementHistory;
 use pg_rfm::history::{PurchaseDay, PurchaseHistory};
 use pg_rfm::membership::{KnownMembership, Membership, MembershipHistory};
 use pg_rfm::policy::Document;
+use pg_rfm::prediction::PurchaseModel;
 use proptest::prelude::*;
 use serde_json::{Value as Json, json};
 
@@ -44,6 +45,26 @@ const DAY_COUNTS: &[&str] = &[
     "engagement.review.last_on",
 ];
 
+/// Models of all kinds, also without spend, where nobody leaves, and refused.
+const MODELS: &[&str] = &[
+    r#"{"model": "mbgnbd", "purchases": {"r": 0.52, "alpha": 13.3, "a": 0.89, "b": 1.61}, "spend": {"p": 9.9, "q": 3.4, "v": 790}}"#,
+    r#"{"model": "bgnbd", "purchases": {"r": 2.4, "alpha": 30.9, "a": 0.79, "b": 2.43}, "spend": {"counts": "repeat", "p": 2, "q": 1.2, "v": 400}}"#,
+    r#"{"model": "paretonbd", "purchases": {"r": 0.55, "alpha": 24, "s": 0.61, "beta": 11.7}, "spend": {"p": 6, "q": 4, "v": 15}}"#,
+    r#"{"model": "mbgnbd", "purchases": {"r": 0.8, "alpha": 60, "a": 0, "b": 1}}"#,
+    r#"{"model": "mbgnbd", "status": "refused"}"#,
+];
+const CHANCES: &[&str] = &["p_alive", "purchase_probability", "expected_purchases"];
+
+/// What a rule expects of what a model predicts: a chance, or money.
+fn of_prediction(limit: BoxedStrategy<Json>) -> impl Strategy<Value = Json> {
+    let bound = prop::sample::select(&["at_least", "at_most", "above", "below"]);
+    prop_oneof![
+        4 => (bound, limit.clone()).prop_map(|(bound, limit)| json!({ bound: limit })),
+        1 => (limit.clone(), limit.clone()).prop_map(|(low, high)| json!({ "at_least": low, "below": high })),
+        1 => limit.prop_map(|limit| json!([limit, 0])),
+    ]
+}
+
 /// What a rule expects of a number of days.
 fn of_days() -> impl Strategy<Value = Json> {
     let limit = prop_oneof![(0i64..120).prop_map(Json::from), (0i64..120).prop_map(|days| json!(days as f64 + 0.5))];
@@ -62,6 +83,11 @@ fn test() -> impl Strategy<Value = (String, Json)> {
     };
     prop_oneof![
         4 => (prop::sample::select(DAY_COUNTS), of_days()).prop_map(|(name, expected)| (name.to_owned(), expected)).boxed(),
+        1 => (prop::sample::select(CHANCES), of_prediction((0..1000).prop_map(|share| json!(share as f64 / 1000.0)).boxed()))
+            .prop_map(|(name, expected)| (name.to_owned(), expected)).boxed(),
+        1 => of_prediction((0..20_000).prop_map(|value| json!(value as f64 / 2.0)).boxed())
+            .prop_map(|expected| ("clv".to_owned(), expected)).boxed(),
+        1 => fact("churn_band", &[json!("low"), json!("medium"), json!(["low", "high"])]),
         1 => fact("contact_allowed", &[json!(true), json!(false)]),
         1 => fact("lifecycle_state", &[json!(["active", "new"]), json!("dormant"), json!(["vip", "winback", "at_risk"])]),
         1 => fact("relation_score", &[json!({ "at_least": 5 }), json!({ "below": 20 })]),
@@ -115,6 +141,7 @@ struct Known {
     last_contacted_on: Option<Day>,
     contacts: Option<ContactHistory>,
     policy: Document,
+    model: Option<PurchaseModel>,
 }
 
 prop_compose! {
@@ -127,6 +154,7 @@ prop_compose! {
         last_contacted_on in prop::option::of(0..LAST_DAY),
         contacts in prop::option::of(prop::collection::vec((0..CHANNELS.len(), 0..LAST_DAY, any::<bool>()), 0..10)),
         policy in policy(),
+        model in prop::option::weighted(0.6, prop::sample::select(MODELS)),
     ) -> Known {
         let rows = rows.into_iter().map(|(day, amount)| PurchaseDay::of_row(Day(day), Some(amount), None));
         let engagement = events.map(|events| {
@@ -151,6 +179,7 @@ prop_compose! {
             last_contacted_on: last_contacted_on.map(Day),
             contacts,
             policy,
+            model: model.map(|text| PurchaseModel::parse(text).unwrap()),
         }
     }
 }
@@ -165,7 +194,8 @@ impl Known {
     fn customer(&self, day: Day) -> Customer<'_> {
         let memberships = KnownMembership::new(self.membership, self.memberships.as_ref());
         let policy = self.policy.policy().unwrap();
-        Customer::new(Some(&self.history), day, policy, self.engagement.as_ref(), memberships)
+        let customer = Customer::new(Some(&self.history), day, policy, self.engagement.as_ref(), memberships);
+        customer.with_model(self.model.as_ref())
     }
 
     fn seen(&self, day: Day) -> Seen<'_> {
@@ -175,7 +205,7 @@ impl Known {
             log: self.contacts.as_ref(),
         };
         let (facts, _) = self.customer(day).answers(contact).unwrap();
-        let columns = COLUMNS.iter().filter(|column| !column.counts_days);
+        let columns = COLUMNS.iter().filter(|column| column.passing == Passing::Told);
         let mut stays: HashMap<_, _> = columns.map(|column| (column.name, (column.find)(&facts))).collect();
         stays.insert("wait_until", facts.action_due_on.filter(|&on| on > day).map(Value::On));
         Seen { stays, next_change_on: facts.next_change_on }
@@ -199,6 +229,42 @@ proptest! {
             for (name, value) in &seen.stays {
                 prop_assert_eq!(value, &told.stays[name], "{} on day {}, not before {:?}", name, day.0, told.next_change_on);
             }
+        }
+    }
+
+    /// Rules on predictions alone make nobody due before her step is another one.
+    #[test]
+    fn where_a_prediction_decides_the_day_is_that_of_the_other_step(
+        rows in prop::collection::vec((0..LAST_DAY, 0i128..3000), 1..9),
+        model in prop::sample::select(&MODELS[..3]),
+        number in prop::sample::select(CHANCES),
+        limit in 1..999i32,
+        as_of in LAST_DAY..600i32,
+    ) {
+        let rows = rows.into_iter().map(|(day, amount)| PurchaseDay::of_row(Day(day), Some(amount), None));
+        let history = PurchaseHistory::new(0, rows.collect()).unwrap();
+        // Long limits, so that nothing else comes in between.
+        let policy = json!({
+            "lifecycle": { "cycle": "fixed", "at_risk_after_days": 30000, "dormant_after_days": 30001, "winback_window_days": 1 },
+            "rfm": { "recency_cuts": [30000, 30001, 30002, 30003] }, "vip": { "min_orders": 1_000_000 },
+            "next_action": { "rules": [{ "id": "a", "action": "write", "behavior": "care", "title": "t",
+                                         "when": { number: { "at_least": f64::from(limit) / 1000.0 } } }] },
+        });
+        let document = Document::parse(&policy.to_string()).unwrap();
+        let model = PurchaseModel::parse(model).unwrap();
+        let rule = |day| {
+            let customer = Customer::new(Some(&history), Day(day), document.policy().unwrap(), None, None);
+            let (facts, step) = customer.with_model(Some(&model)).answers(ContactFacts::default()).unwrap();
+            (step.rule_id().is_some(), facts.next_change_on.filter(|day| day.0 < 20_000))
+        };
+        let (is_met, told) = rule(as_of);
+        match told {
+            Some(Day(day)) => {
+                prop_assert!(is_met && rule(day - 1).0);
+                // Or it is asked again in ten years of her life.
+                prop_assert!(!rule(day).0 || (day - history.days()[0].day.0) % 3650 == 0);
+            }
+            None => prop_assert!(!is_met),
         }
     }
 

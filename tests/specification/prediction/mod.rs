@@ -2,6 +2,7 @@
 
 mod customers;
 mod fits;
+mod in_rules;
 mod in_sql;
 mod models;
 mod shops;
