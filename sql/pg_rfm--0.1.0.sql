@@ -1405,7 +1405,8 @@ CREATE FUNCTION segment_customer(
     channels text[] DEFAULT NULL,
     last_contacted_on date DEFAULT NULL,
     contacts contact_history DEFAULT NULL,
-    memberships membership_history DEFAULT NULL
+    memberships membership_history DEFAULT NULL,
+    model purchase_model DEFAULT NULL
 ) RETURNS customer_segment
     AS 'MODULE_PATHNAME', 'segment_customer_wrapper' LANGUAGE c IMMUTABLE PARALLEL SAFE COST 150;
 
@@ -1738,7 +1739,8 @@ CREATE  FUNCTION "explain_customer"(
 	"channels" text[] DEFAULT NULL, /* Option < Channels > */
 	"last_contacted_on" date DEFAULT NULL, /* Option < Day > */
 	"contacts" contact_history DEFAULT NULL, /* Option < ContactHistory > */
-	"memberships" membership_history DEFAULT NULL /* Option < MembershipHistory > */
+	"memberships" membership_history DEFAULT NULL, /* Option < MembershipHistory > */
+	"model" purchase_model DEFAULT NULL /* Option < Model > */
 ) RETURNS jsonb /* Option < Jsonb > */
 IMMUTABLE PARALLEL SAFE COST 10000
 LANGUAGE c /* Rust */
@@ -1750,7 +1752,7 @@ AS 'MODULE_PATHNAME', 'explain_customer_wrapper';
 -- requires:
 --   explain_customer
 
-COMMENT ON FUNCTION explain_customer(purchase_history, date, segment_policy, engagement_history, text, text[], date, contact_history, membership_history) IS
+COMMENT ON FUNCTION explain_customer(purchase_history, date, segment_policy, engagement_history, text, text[], date, contact_history, membership_history, purchase_model) IS
     'The columns of segment_customer with every input, limit and rule that decided, for jsonb_pretty; NULL where as_of is NULL.';
 /* </end connected objects> */
 
@@ -2176,7 +2178,8 @@ CREATE  FUNCTION "next_action"(
 	"policy" segment_policy DEFAULT NULL, /* Option < SegmentPolicy > */
 	"engagement" engagement_history DEFAULT NULL, /* Option < EngagementHistory > */
 	"membership" text DEFAULT NULL, /* Option < Membership > */
-	"memberships" membership_history DEFAULT NULL /* Option < MembershipHistory > */
+	"memberships" membership_history DEFAULT NULL, /* Option < MembershipHistory > */
+	"model" purchase_model DEFAULT NULL /* Option < Model > */
 ) RETURNS TEXT /* Option < String > */
 IMMUTABLE PARALLEL SAFE COST 100
 LANGUAGE c /* Rust */
@@ -4861,10 +4864,11 @@ $sql$(
                    FROM @extschema@._attributes(s) AS a);
     RETURN format(
 $sql$SELECT %s, p.as_of, p.policy, k.history, %s AS engagement, %s AS membership, k.channels, k.last_contacted_on,
-       %s AS contacts, %s AS memberships%s
+       %s AS contacts, %s AS memberships, %s AS model%s
 FROM %s AS p
 CROSS JOIN %s%s$sql$,
-        @extschema@._key_list(s, 'k'), engagement, membership, contacts, memberships, attributes,
+        @extschema@._key_list(s, 'k'), engagement, membership, contacts, memberships,
+        CASE WHEN s.model IS NULL THEN 'NULL::@extschema@.purchase_model' ELSE 'p.model' END, attributes,
         @extschema@._relation(s, 'status'), customers, joined);
 END
 $facts$;
@@ -4921,7 +4925,7 @@ FROM %17$s AS f
 CROSS JOIN %18$s AS p
 CROSS JOIN LATERAL @extschema@.segment_customer(
     f.history, f.as_of, f.policy, f.engagement, f.membership, f.channels, f.last_contacted_on, f.contacts,
-    f.memberships
+    f.memberships, f.model
 ) AS s
 LEFT JOIN (
     SELECT n.* FROM %18$s AS p CROSS JOIN LATERAL @extschema@.rfm_segments(p.policy) AS n
@@ -4948,16 +4952,70 @@ LEFT JOIN (
 $customers$;
 COMMENT ON FUNCTION _customers_sql(segmentation_settings) IS 'Part of segmentations: the SELECT of one row a customer.';
 
+CREATE FUNCTION _predicted_value(s segmentation_settings) RETURNS text
+LANGUAGE sql IMMUTABLE PARALLEL SAFE SET search_path = pg_catalog, pg_temp
+AS $value$
+    SELECT format(
+        '@extschema@.customer_lifetime_value(h.history, p.as_of, %s, %s::pg_catalog.float8, p.model)', s.value_days,
+        s.annual_discount_rate)
+$value$;
+COMMENT ON FUNCTION _predicted_value(segmentation_settings) IS
+    'Part of segmentations: the call that says what a customer is worth.';
+
+-- Where there is a model, what it expects of the customer h on the day of the status table p, as columns of a SELECT.
+-- Each is a call of its own, so that a reader who asks for some of them waits for no others.
+CREATE FUNCTION _predicted_columns(s segmentation_settings) RETURNS text
+LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp
+AS $predicted$
+    SELECT CASE WHEN s.model IS NULL THEN '' ELSE format(
+$sql$,
+       @extschema@.p_alive(h.history, p.as_of, p.model) AS p_alive,
+       @extschema@.churn_band(%1$s) AS churn_band, %2$s AS churn_label, %1$s AS purchase_probability_90d,
+       @extschema@.expected_purchases(h.history, p.as_of, 90, p.model) AS expected_purchases_90d,
+       (@extschema@.purchases_interval(h.history, p.as_of, 90, p.model)).low AS purchases_low_90d,
+       (@extschema@.purchases_interval(h.history, p.as_of, 90, p.model)).high AS purchases_high_90d,
+       @extschema@.expected_spend(h.history, p.as_of, p.model) AS expected_spend,
+       %3$s AS clv_%4$sd,
+       @extschema@.next_purchase_on(h.history, p.as_of, p.model) AS next_purchase_on,
+       @extschema@.alive_until(h.history, p.as_of, p.model) AS alive_until$sql$,
+        '@extschema@.purchase_probability(h.history, p.as_of, 90, p.model)',
+        @extschema@._label('churn_band',
+                           '@extschema@.churn_band(@extschema@.purchase_probability(h.history, p.as_of, 90, p.model))'),
+        @extschema@._predicted_value(s), s.value_days) END
+$predicted$;
+COMMENT ON FUNCTION _predicted_columns(segmentation_settings) IS
+    'Part of segmentations: what the model in force expects of a customer, as columns of a SELECT.';
+
+-- The history of a row of NAME_customers, where the model is asked about it.
+CREATE FUNCTION _join_history(s segmentation_settings) RETURNS text
+LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp
+AS $join$
+    SELECT CASE WHEN s.model IS NULL THEN '' ELSE format(E'\nLEFT JOIN %s AS h ON %s',
+        @extschema@._relation(s, 'histories'), @extschema@._same_key(s, 'h', 'c')) END
+$join$;
+COMMENT ON FUNCTION _join_history(segmentation_settings) IS
+    'Part of segmentations: the join of the history that the model is asked about.';
+
 CREATE FUNCTION _customers_today_sql(s segmentation_settings) RETURNS text
 LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp
 AS $today$
     SELECT format(
-$sql$SELECT c.*, p.as_of, p.as_of - c.last_purchase_on AS recency_days, coalesce(c.wait_until, p.as_of) AS action_due_on
+$sql$SELECT c.*, p.as_of, p.as_of - c.last_purchase_on AS recency_days,
+       coalesce(c.wait_until, p.as_of) AS action_due_on%s
 FROM %s AS c
-CROSS JOIN %s AS p$sql$, @extschema@._relation(s, 'customers'), @extschema@._relation(s, 'status'))
+CROSS JOIN %s AS p%s$sql$,
+        @extschema@._predicted_columns(s), @extschema@._relation(s, 'customers'), @extschema@._relation(s, 'status'),
+        @extschema@._join_history(s))
 $today$;
 COMMENT ON FUNCTION _customers_today_sql(segmentation_settings) IS
     'Part of segmentations: the SELECT of the customers with what changes every day.';
+
+-- Predictions of everybody change every day, so that sums of them cannot be kept by difference: NAME_segments has them.
+CREATE FUNCTION _predictions_are_summed(s segmentation_settings, by_attribute boolean) RETURNS boolean
+LANGUAGE sql IMMUTABLE PARALLEL SAFE SET search_path = pg_catalog, pg_temp
+AS $summed$ SELECT s.model IS NOT NULL AND NOT by_attribute $summed$;
+COMMENT ON FUNCTION _predictions_are_summed(segmentation_settings, boolean) IS
+    'Part of segmentations: whether a report of segments has sums of predictions.';
 
 CREATE FUNCTION _segment_parts_sql(s segmentation_settings, by_attribute boolean, noted boolean DEFAULT false)
     RETURNS text
@@ -4970,13 +5028,20 @@ $sql$SELECT %1$sc.lifecycle_state, coalesce(c.rfm_segment, c.lifecycle_state) AS
            count(*) AS customers,
            sum(c.orders)::bigint AS orders,
            trim_scale(sum(c.monetary)) AS revenue,
-           count(*) FILTER (WHERE c.vip_tier = 'vip') AS vips
-    FROM %2$s AS c%3$s%4$s
+           count(*) FILTER (WHERE c.vip_tier = 'vip') AS vips%5$s
+    FROM %2$s AS c%6$s%3$s%4$s
     GROUP BY %1$sc.lifecycle_state, coalesce(c.rfm_segment, c.lifecycle_state), c.lifecycle_label, c.lifecycle_order,
              coalesce(c.segment_label, c.lifecycle_label), coalesce(c.segment_order, 0)$sql$,
         @extschema@._dimensions(s, 'c', by_attribute), @extschema@._relation(s, 'customers'),
         @extschema@._each_attribute(s, 'c', 'c.first_purchase_on', by_attribute),
-        CASE WHEN noted THEN ' WHERE ' || @extschema@._is_noted(s, 'c', false) ELSE '' END)
+        CASE WHEN noted THEN ' WHERE ' || @extschema@._is_noted(s, 'c', false) ELSE '' END,
+        CASE WHEN p.are_summed THEN format(
+$sql$,
+           trim_scale(sum(@extschema@.expected_purchases(h.history, p.as_of, 90, p.model))) AS expected_purchases_90d,
+           trim_scale(sum(%s)) AS clv_%sd$sql$, @extschema@._predicted_value(s), s.value_days) ELSE '' END,
+        CASE WHEN p.are_summed THEN format(E'\nCROSS JOIN %s AS p%s', @extschema@._relation(s, 'status'),
+                                           @extschema@._join_history(s)) ELSE '' END)
+    FROM (SELECT @extschema@._predictions_are_summed(s, by_attribute) AS are_summed) AS p
 $parts$;
 COMMENT ON FUNCTION _segment_parts_sql(segmentation_settings, boolean, boolean) IS
     'Part of segmentations: the SELECT of the sums by lifecycle state and RFM segment, by attribute or of all.';
@@ -4991,11 +5056,13 @@ $sql$SELECT %1$sg.lifecycle_state, g.rfm_segment, g.lifecycle_label, g.lifecycle
        g.orders,
        g.revenue,
        round(g.revenue / nullif(sum(g.revenue) OVER (%2$s), 0), 6) AS revenue_share,
-       g.vips
+       g.vips%4$s
 FROM (
     %3$s
 ) AS g$sql$,
-        d.dimensions, coalesce('PARTITION BY ' || nullif(rtrim(d.dimensions, ', '), ''), ''), parts)
+        d.dimensions, coalesce('PARTITION BY ' || nullif(rtrim(d.dimensions, ', '), ''), ''), parts,
+        CASE WHEN @extschema@._predictions_are_summed(s, by_attribute)
+             THEN format(', g.expected_purchases_90d, g.clv_%sd', s.value_days) ELSE '' END)
     FROM (SELECT @extschema@._tenant_column(s, 'g')
               || CASE WHEN by_attribute THEN 'g.attribute, g.value, ' ELSE '' END AS dimensions) AS d
 $segments$;
@@ -5368,12 +5435,13 @@ CREATE FUNCTION due_steps(
     membership text DEFAULT NULL,
     channels text[] DEFAULT NULL,
     contacts contact_history DEFAULT NULL,
-    memberships membership_history DEFAULT NULL
+    memberships membership_history DEFAULT NULL,
+    model purchase_model DEFAULT NULL
 ) RETURNS SETOF due_step
     AS 'MODULE_PATHNAME', 'due_steps_wrapper' LANGUAGE c IMMUTABLE PARALLEL SAFE COST 300 ROWS 5;
 COMMENT ON FUNCTION due_steps(
     scenario[], purchase_history, date, segment_policy, engagement_history, text, text[], contact_history,
-    membership_history
+    membership_history, purchase_model
 ) IS
     'What each scenario has for one customer on a day, and why: at most one step is due. The log of contacts says what was done.';
 
@@ -8491,6 +8559,7 @@ AS $parts$
     JOIN @extschema@._sums() AS m ON m.suffix = r.suffix
     JOIN pg_class AS c ON c.oid = @extschema@._relation(s, r.suffix)::regclass AND c.relispopulated
     WHERE r.is_wanted
+        AND NOT (r.suffix = 'segments' AND @extschema@._predictions_are_summed(s, false))
         -- It is a part of another one then.
         AND NOT (r.suffix = 'movement' AND 'transitions' = ANY (s.views) IS NOT FALSE)
 $parts$;
@@ -8550,7 +8619,11 @@ BEGIN
     END IF;
     tables := @extschema@._refresh_tables(s, read_whole);
     are_stale := @extschema@._set_day_and_policy(s, day, learn) OR rebuild OR tables.written > 0;
-    are_stale := @extschema@._set_model(s, day) OR are_stale;
+    IF @extschema@._set_model(s, day) THEN
+        -- Rules ask about what it predicts: everybody is evaluated.
+        are_stale := true;
+        parts := NULL;
+    END IF;
     more := @extschema@._refresh_views(s, parts, before.as_of, day, are_stale);
     PERFORM @extschema@._show_unknown_words(s, read_whole);
     IF s.track = 'trigger' THEN
@@ -10266,7 +10339,7 @@ ALTER FUNCTION ab_verdicts() ROWS 3;
 ALTER FUNCTION ab_factors() ROWS 3;
 ALTER FUNCTION kpis() ROWS 20;
 ALTER FUNCTION customer_columns() ROWS 36;
-ALTER FUNCTION _view_columns() ROWS 225;
+ALTER FUNCTION _view_columns() ROWS 227;
 ALTER FUNCTION _source_columns() ROWS 40;
 ALTER FUNCTION _known_words(text, segment_policy) ROWS 20;
 
@@ -10478,11 +10551,13 @@ COMMENT ON FUNCTION segment_history(
     purchase_history, date, date, interval, segment_policy, engagement_history, text, membership_history
 ) IS
     'Rows (as_of, lifecycle_state, rfm_score, vip_tier) for from_day and every step after it up to to_day, for charts.';
-COMMENT ON FUNCTION next_action(purchase_history, date, segment_policy, engagement_history, text, membership_history) IS
+COMMENT ON FUNCTION next_action(
+    purchase_history, date, segment_policy, engagement_history, text, membership_history, purchase_model
+) IS
     'The one next step: the action of the policy''s first rule that matches. next_actions(policy) lists them all.';
 COMMENT ON FUNCTION segment_customer(
     purchase_history, date, segment_policy, engagement_history, text, text[], date, contact_history,
-    membership_history
+    membership_history, purchase_model
 ) IS
     'Everything about one customer as of a day, one row of plain columns, for LATERAL; all NULL where as_of is NULL.';
 

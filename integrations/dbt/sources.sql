@@ -79,6 +79,7 @@ FROM (
 JOIN pg_attribute AS a ON a.attrelid = r.oid AND a.attnum > 0 AND NOT a.attisdropped
                           AND a.attname NOT IN ('customer_id', 'an_attribute_of_customers', 'an_attribute_of_orders')
 LEFT JOIN closed ON closed.name = a.attname AND r.suffix <> 'forecast' -- where an empty state is all customers
+                    AND (r.suffix, a.attname) <> ('customers_today', 'churn_band') -- which it has only with a model
 GROUP BY r.place, r.suffix, r.comment, r.is_always_there, r.is_enabled
 ORDER BY r.place;
 ROLLBACK;

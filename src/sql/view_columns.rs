@@ -537,6 +537,18 @@ const VIEW_COLUMNS: &[(&str, &str, &str, &str)] = &[
         "Expected purchase days in the 90 days after as_of.",
         "as_of の後 90 日間の期待購入回数（日数）。",
     ),
+    (
+        "segments",
+        "expected_purchases_90d",
+        "Expected purchase days of all of them in the 90 days after as_of.",
+        "as_of の後 90 日間の全員の期待購入回数（日数）。",
+    ),
+    (
+        "segments",
+        "clv",
+        "What all of them are worth: expected discounted spend of so many days after as_of, in currency units.",
+        "全員の顧客生涯価値（予測）：as_of の後の日数の期待購入額の割引現在価値（通貨単位）。",
+    ),
     ("", "purchases_low_90d", "Lower end of the 95 %% interval of their number.", "その 95 %% 区間の下限。"),
     ("", "purchases_high_90d", "Upper end of the 95 %% interval of their number.", "その 95 %% 区間の上限。"),
     ("", "expected_spend", "Expected amount of a purchase day, in currency units.", "期待購入単価（通貨単位）。"),

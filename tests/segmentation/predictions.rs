@@ -108,6 +108,91 @@ fn predictions_are_those_of_the_functions() {
     );
 }
 
+/// Who looks at customers sees what is expected of them, and of a segment all of it.
+#[test]
+fn customers_and_segments_have_the_predictions() {
+    let (_database, mut client) = sample("segmentation_predictions_joined");
+    batch(
+        &mut client,
+        &format!(
+            "ALTER TABLE orders ADD shop text; UPDATE orders SET shop = 'shop ' || customer_id % 3;
+             INSERT INTO orders VALUES (99999, '1998-02-01', 5, 'shop 1');
+             {}",
+            CREATE.replace("views => '{forecast}'", "tenant => 'shop', track => 'trigger', value_days => 180, views => '{segments}'")
+        ),
+    );
+    let columns = "shop, customer_id, as_of, p_alive, churn_band, churn_label, purchase_probability_90d, expected_purchases_90d,
+                   purchases_low_90d, purchases_high_90d, expected_spend, clv_180d, next_purchase_on, alive_until";
+    for day in ["1997-09-30", "1997-10-01", "1997-11-14"] {
+        refresh_on(&mut client, day);
+        let found = format!("SELECT {columns} FROM shop_customers_today WHERE customer_id <> 99999");
+        assert_same_rows(&mut client, day, &found, &format!("SELECT {columns} FROM shop_predictions"), 2357);
+        let found = "SELECT shop, lifecycle_state, rfm_segment, customers, expected_purchases_90d, clv_180d FROM shop_segments";
+        let expected = "SELECT c.shop, c.lifecycle_state, coalesce(c.rfm_segment, c.lifecycle_state), count(*),
+                               trim_scale(sum(p.expected_purchases_90d)), trim_scale(sum(p.clv_180d))
+                        FROM shop_customers AS c LEFT JOIN shop_predictions AS p USING (shop, customer_id) GROUP BY 1, 2, 3";
+        assert_same_rows(&mut client, day, found, expected, 20);
+    }
+    // Of somebody who has not bought yet nothing is expected.
+    let nothing = "SELECT count(*) FROM shop_customers_today
+                   WHERE customer_id = 99999 AND num_nonnulls(p_alive, churn_band, churn_label, purchase_probability_90d, expected_purchases_90d,
+                       purchases_low_90d, expected_spend, clv_180d, next_purchase_on, alive_until) = 0";
+    assert_eq!(count(&mut client, nothing), 1);
+    // Who asks for other columns reads no history.
+    let plan = client
+        .query("EXPLAIN (VERBOSE) SELECT customer_id, lifecycle_state, action_due_on FROM shop_customers_today", &[])
+        .expect("a plan");
+    let lines: Vec<String> = plan.iter().map(|row| row.get(0)).collect();
+    assert!(!lines.iter().any(|line| line.contains("shop_histories")), "{lines:?}");
+}
+
+/// Rules ask what the model in force says of the day, though only who is due is evaluated, and everybody after a fit.
+#[test]
+fn rules_by_predictions_are_kept_up_to_date() {
+    let (_database, mut client) = sample("segmentation_prediction_rules");
+    batch(
+        &mut client,
+        &CREATE.replace(
+            "views => '{forecast}'",
+            r#"track => 'trigger', refit_after_days => 6, backtests => 0, views => '{actions}', policy => '{"next_action": {"rules": [
+                {"id": "soon", "action": "wait_and_see", "behavior": "none", "title": "a", "when": {"purchase_probability": {"above": 0.4}}},
+                {"id": "worth", "action": "call", "behavior": "care", "title": "b", "when": {"clv": {"at_least": 20}, "churn_band": "high"}},
+                {"id": "alive", "action": "mail", "behavior": "care", "title": "c", "when": {"p_alive": {"at_least": 0.3}}}]}}'"#,
+        ),
+    );
+    let query = |client: &mut Client, suffix: &str| {
+        text(client, &format!("SELECT query FROM segmentation_sql('shop') WHERE relation = 'public.shop_{suffix}'"))
+    };
+    let rules = "SELECT string_agg(DISTINCT action_rule, ',' ORDER BY action_rule) FROM shop_customers";
+    let mut states = Vec::new();
+    for (day, change) in [
+        ("1997-09-30", "SELECT"),
+        ("1997-10-01", "INSERT INTO orders SELECT customer_id, '1997-10-01', 50 FROM orders WHERE customer_id % 99 = 0 GROUP BY 1"),
+        ("1997-10-02", "SELECT"),
+        ("1997-10-05", "DELETE FROM orders WHERE ordered_on > '1997-09-01' AND customer_id % 77 = 0"),
+        // A fit.
+        ("1997-10-06", "SELECT"),
+        ("1997-10-07", "INSERT INTO orders SELECT customer_id, '1997-10-06', 50 FROM orders WHERE customer_id % 98 = 0 GROUP BY 1"),
+        ("1997-10-11", "SELECT"),
+        ("1997-10-20", "SELECT"),
+    ] {
+        batch(&mut client, change);
+        // Not so many are due as would make an evaluation of everybody.
+        let due = format!("SELECT count(*) FROM shop_customers WHERE next_change_on <= '{day}'");
+        let due = count(&mut client, &due);
+        assert!(day == "1997-09-30" || (1..1200).contains(&due), "{day}: {due} are due");
+        refresh_on(&mut client, day);
+        for suffix in ["customers", "actions"] {
+            let found = format!("SELECT t::text FROM shop_{suffix} AS t");
+            let expected = format!("SELECT t::text FROM ({}) AS t", query(&mut client, suffix));
+            assert_same_rows(&mut client, &format!("{suffix} on {day}"), &found, &expected, 4);
+        }
+        assert_eq!(text(&mut client, rules), "alive,soon,worth", "{day}");
+        states.push(text(&mut client, STATE));
+    }
+    assert_eq!(states[3..5], ["1997-09-30 mbgnbd ok 1", "1997-10-06 mbgnbd ok 2"]);
+}
+
 /// Between fits figures move because customers do: nothing is fitted before its time, and never with what comes later.
 #[test]
 fn a_refresh_fits_where_it_is_time() {
@@ -292,7 +377,7 @@ fn readers_read_predictions_and_not_what_is_behind_them() {
 fn comments_and_labels_are_in_both_languages() {
     let (_database, mut client) = shop("segmentation_model_language");
     let columns = "FROM pg_attribute AS a JOIN pg_class AS c ON c.oid = a.attrelid
-                   WHERE c.relname ~ '^shop_(models|predictions|forecast|status)$' AND a.attnum > 0 AND c.relkind <> 'i'";
+                   WHERE c.relname ~ '^shop_(models|predictions|customers_today|segments|forecast|status)$' AND a.attnum > 0 AND c.relkind <> 'i'";
     let uncommented =
         format!("SELECT string_agg(a.attname, ',') {columns} AND coalesce(col_description(c.oid, a.attnum), '') !~");
     // What has no comment of its own gets that of a key.
@@ -304,7 +389,7 @@ fn comments_and_labels_are_in_both_languages() {
     let states = "SELECT count(*) FROM shop_forecast AS f LEFT JOIN lifecycle_states() AS s ON s.state = f.lifecycle_state
                   WHERE f.lifecycle_order IS DISTINCT FROM coalesce(s.sort_order, 0) OR f.lifecycle_label IS DISTINCT FROM coalesce(s.label_";
     for (lang, letters) in [("en", "^[ -~]+$"), ("ja", "[ぁ-んァ-ヶ一-龠]")] {
-        batch(&mut client, &format!("SELECT alter_segmentation('shop', lang => '{lang}')"));
+        batch(&mut client, &format!("SELECT alter_segmentation('shop', lang => '{lang}', views => '{{segments,forecast}}')"));
         assert_eq!(text(&mut client, &format!("{uncommented} '{letters}'")), "", "{lang}");
         assert_eq!(text(&mut client, &of_keys), "customer_id", "{lang}");
         let known = format!("SELECT string_agg(label_{lang}, ',' ORDER BY label_{lang}) FROM churn_bands()");

@@ -359,6 +359,7 @@ AS $parts$
     JOIN @extschema@._sums() AS m ON m.suffix = r.suffix
     JOIN pg_class AS c ON c.oid = @extschema@._relation(s, r.suffix)::regclass AND c.relispopulated
     WHERE r.is_wanted
+        AND NOT (r.suffix = 'segments' AND @extschema@._predictions_are_summed(s, false))
         -- It is a part of another one then.
         AND NOT (r.suffix = 'movement' AND 'transitions' = ANY (s.views) IS NOT FALSE)
 $parts$;
@@ -418,7 +419,11 @@ BEGIN
     END IF;
     tables := @extschema@._refresh_tables(s, read_whole);
     are_stale := @extschema@._set_day_and_policy(s, day, learn) OR rebuild OR tables.written > 0;
-    are_stale := @extschema@._set_model(s, day) OR are_stale;
+    IF @extschema@._set_model(s, day) THEN
+        -- Rules ask about what it predicts: everybody is evaluated.
+        are_stale := true;
+        parts := NULL;
+    END IF;
     more := @extschema@._refresh_views(s, parts, before.as_of, day, are_stale);
     PERFORM @extschema@._show_unknown_words(s, read_whole);
     IF s.track = 'trigger' THEN
