@@ -30,7 +30,7 @@ help:
 	@echo 'make integrations  what dbt and Python make of it, where their packages can be installed'
 	@echo 'make install    into the PostgreSQL of PG_CONFIG (also: DESTDIR=..., make uninstall)'
 	@echo 'make package    a Debian package for the PostgreSQL of PG_CONFIG, into target/package'
-	@echo 'make bench      speed and memory, as ratios to plain SQL; one of them: make bench BENCH=speed, BENCH=segmentation'
+	@echo 'make bench      speed and memory, as ratios to plain SQL; one of them: make bench BENCH=speed, BENCH=segmentation, BENCH=prediction'
 	@echo 'make sidecar    docs/managed-clouds.md with two PostgreSQL servers on this machine: the answers compared, seconds printed; ARGS=20000 orders'
 	@echo 'make deps       install what building and testing lack (Debian); demo, test and bench do it too, nothing else does'
 	@echo 'make            only the extension; make schema: write its install script sql/pg_rfm--*.sql again'
@@ -84,7 +84,7 @@ lint:
 	@if command -v cargo-deny >/dev/null; then cargo deny --locked check; else echo 'cargo-deny is not installed: crates not checked'; fi
 
 # Settings of a small real server: durable, so that the floor pays what a shop's server pays, on an SSD.
-BENCH ?= speed segmentation
+BENCH ?= speed segmentation prediction
 bench: deps build
 	@PG_RFM_SETTINGS='shared_buffers=4GB fsync=on full_page_writes=on synchronous_commit=on max_wal_size=4GB jit=off random_page_cost=1.1 work_mem=64MB' \
 	  $(CLUSTER) run bench cargo bench $(CORE) $(BENCH:%=--bench %) $(if $(ARGS),-- $(ARGS))
