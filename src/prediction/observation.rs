@@ -7,8 +7,8 @@ use crate::day::Day;
 use crate::decimal::{Decimal, amount_out_of_range};
 use crate::error::{Error, ErrorKind, Result};
 use crate::history::{PurchaseDay, PurchaseHistory};
-use crate::money_unit::MoneyUnit;
 use crate::memory;
+use crate::money_unit::MoneyUnit;
 
 /// Something seen of a customer, and of how many.
 ///

@@ -6,8 +6,8 @@ use super::timing::Timing;
 use super::timings::Timings;
 use crate::decimal::power_of_ten;
 use crate::error::Result;
-use crate::money_unit::MoneyUnit;
 use crate::memory;
+use crate::money_unit::MoneyUnit;
 
 /// A customer of a backtest, and how many are like her.
 #[derive(Clone, Copy, Debug)]

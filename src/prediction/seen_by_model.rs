@@ -48,12 +48,7 @@ impl<'a> SeenByModel<'a> {
     ///
     /// # Errors
     /// As [`Timing::of`].
-    pub fn new(
-        model: &'a PurchaseModel,
-        history: &PurchaseHistory,
-        purchases: &Purchases,
-        as_of: Day,
-    ) -> Result<Self> {
+    pub fn new(model: &'a PurchaseModel, history: &PurchaseHistory, purchases: &Purchases, as_of: Day) -> Result<Self> {
         let timing = Timing::of_purchases(purchases, as_of)?;
         let spent = Spent::of_purchases(history, purchases, model.counts());
         Ok(SeenByModel { model, timing, spent, numbers: Default::default() })
@@ -142,7 +137,12 @@ mod tests {
             let days = days.iter().map(|&day| PurchaseDay::of_row(Day(day), Some(4_990 + i128::from(day)), None));
             PurchaseHistory::new(2, days.collect()).unwrap()
         };
-        vec![of_days(&[0]), of_days(&[0, 30]), of_days(&[0, 7, 9, 40, 200]), of_days(&(0..150).map(|i| 2 * i).collect::<Vec<_>>())]
+        vec![
+            of_days(&[0]),
+            of_days(&[0, 30]),
+            of_days(&[0, 7, 9, 40, 200]),
+            of_days(&(0..150).map(|i| 2 * i).collect::<Vec<_>>()),
+        ]
     }
 
     fn seen<'a>(model: &'a PurchaseModel, history: &PurchaseHistory, day: i32) -> SeenByModel<'a> {

@@ -14,8 +14,8 @@ use crate::day::Day;
 use crate::decimal::MAX_SCALE;
 use crate::error::Result;
 use crate::history::PurchaseHistory;
-use crate::money_unit::MoneyUnit;
 use crate::memory;
+use crate::money_unit::MoneyUnit;
 use crate::prediction::{
     FitOptions, MOST_OBSERVATIONS, ModelBacktest, Observation, Observed, Question, Store, Sums, backtest_model,
     count_within, fit_model, merge,

@@ -14,8 +14,7 @@ use crate::error::{Error, ErrorKind};
 use crate::finding::Finding;
 use crate::history::PurchaseHistory;
 use crate::prediction::{
-    ChurnBand, DiscountRate, Horizon, ModelStatus, PurchaseModel, Spent, StoredBacktest, Timing,
-    check_chance,
+    ChurnBand, DiscountRate, Horizon, ModelStatus, PurchaseModel, Spent, StoredBacktest, Timing, check_chance,
 };
 
 /// What a history tells a model of the day `as_of`; `None` of a prospect.

@@ -69,7 +69,10 @@ fn fits(client: &mut Client, customers: i64) {
     println!("\n## Fits to {customers} histories, all starts, no parallel workers\n");
     let fit = |model: &str, spend: &str| {
         let options = format!(r#"{{"model": "{model}", "spend": "{spend}"}}"#);
-        (format!("{model}, spend {spend}"), format!("SELECT fit_purchase_model(h, {AS_OF}, '{options}') FROM histories"))
+        (
+            format!("{model}, spend {spend}"),
+            format!("SELECT fit_purchase_model(h, {AS_OF}, '{options}') FROM histories"),
+        )
     };
     let statements = [
         ("F".to_owned(), F.to_owned()),
@@ -90,7 +93,9 @@ fn fits(client: &mut Client, customers: i64) {
 
 /// Functions of one customer, beyond reading her history.
 fn predictions(client: &mut Client, customers: i64) {
-    println!("\n## Functions on {customers} stored histories, no parallel workers: microseconds a customer beyond reading\n");
+    println!(
+        "\n## Functions on {customers} stored histories, no parallel workers: microseconds a customer beyond reading\n"
+    );
     let count = |column: &str, from: &str| format!("SELECT count({column}) FROM (SELECT {from} OFFSET 0) AS q");
     let calls = [
         ("p_alive", "p_alive(h, {AS_OF}, model) AS x FROM histories, models"),

@@ -118,16 +118,21 @@ fn customers_and_segments_have_the_predictions() {
             "ALTER TABLE orders ADD shop text; UPDATE orders SET shop = 'shop ' || customer_id % 3;
              INSERT INTO orders VALUES (99999, '1998-02-01', 5, 'shop 1');
              {}",
-            CREATE.replace("views => '{forecast}'", "tenant => 'shop', track => 'trigger', value_days => 180, views => '{segments}'")
+            CREATE.replace(
+                "views => '{forecast}'",
+                "tenant => 'shop', track => 'trigger', value_days => 180, views => '{segments}'"
+            )
         ),
     );
-    let columns = "shop, customer_id, as_of, p_alive, churn_band, churn_label, purchase_probability_90d, expected_purchases_90d,
+    let columns =
+        "shop, customer_id, as_of, p_alive, churn_band, churn_label, purchase_probability_90d, expected_purchases_90d,
                    purchases_low_90d, purchases_high_90d, expected_spend, clv_180d, next_purchase_on, alive_until";
     for day in ["1997-09-30", "1997-10-01", "1997-11-14"] {
         refresh_on(&mut client, day);
         let found = format!("SELECT {columns} FROM shop_customers_today WHERE customer_id <> 99999");
         assert_same_rows(&mut client, day, &found, &format!("SELECT {columns} FROM shop_predictions"), 2357);
-        let found = "SELECT shop, lifecycle_state, rfm_segment, customers, expected_purchases_90d, clv_180d FROM shop_segments";
+        let found =
+            "SELECT shop, lifecycle_state, rfm_segment, customers, expected_purchases_90d, clv_180d FROM shop_segments";
         let expected = "SELECT c.shop, c.lifecycle_state, coalesce(c.rfm_segment, c.lifecycle_state), count(*),
                                trim_scale(sum(p.expected_purchases_90d)), trim_scale(sum(p.clv_180d))
                         FROM shop_customers AS c LEFT JOIN shop_predictions AS p USING (shop, customer_id) GROUP BY 1, 2, 3";
@@ -167,12 +172,18 @@ fn rules_by_predictions_are_kept_up_to_date() {
     let mut states = Vec::new();
     for (day, change) in [
         ("1997-09-30", "SELECT"),
-        ("1997-10-01", "INSERT INTO orders SELECT customer_id, '1997-10-01', 50 FROM orders WHERE customer_id % 99 = 0 GROUP BY 1"),
+        (
+            "1997-10-01",
+            "INSERT INTO orders SELECT customer_id, '1997-10-01', 50 FROM orders WHERE customer_id % 99 = 0 GROUP BY 1",
+        ),
         ("1997-10-02", "SELECT"),
         ("1997-10-05", "DELETE FROM orders WHERE ordered_on > '1997-09-01' AND customer_id % 77 = 0"),
         // A fit.
         ("1997-10-06", "SELECT"),
-        ("1997-10-07", "INSERT INTO orders SELECT customer_id, '1997-10-06', 50 FROM orders WHERE customer_id % 98 = 0 GROUP BY 1"),
+        (
+            "1997-10-07",
+            "INSERT INTO orders SELECT customer_id, '1997-10-06', 50 FROM orders WHERE customer_id % 98 = 0 GROUP BY 1",
+        ),
         ("1997-10-11", "SELECT"),
         ("1997-10-20", "SELECT"),
     ] {
@@ -389,7 +400,10 @@ fn comments_and_labels_are_in_both_languages() {
     let states = "SELECT count(*) FROM shop_forecast AS f LEFT JOIN lifecycle_states() AS s ON s.state = f.lifecycle_state
                   WHERE f.lifecycle_order IS DISTINCT FROM coalesce(s.sort_order, 0) OR f.lifecycle_label IS DISTINCT FROM coalesce(s.label_";
     for (lang, letters) in [("en", "^[ -~]+$"), ("ja", "[ぁ-んァ-ヶ一-龠]")] {
-        batch(&mut client, &format!("SELECT alter_segmentation('shop', lang => '{lang}', views => '{{segments,forecast}}')"));
+        batch(
+            &mut client,
+            &format!("SELECT alter_segmentation('shop', lang => '{lang}', views => '{{segments,forecast}}')"),
+        );
         assert_eq!(text(&mut client, &format!("{uncommented} '{letters}'")), "", "{lang}");
         assert_eq!(text(&mut client, &of_keys), "customer_id", "{lang}");
         let known = format!("SELECT string_agg(label_{lang}, ',' ORDER BY label_{lang}) FROM churn_bands()");

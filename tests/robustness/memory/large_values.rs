@@ -123,15 +123,18 @@ fn predictions_can_be_cancelled() {
          CREATE TABLE daily AS SELECT purchase_history(date '2000-01-01' + i, 10 + i % 7) AS h FROM generate_series(0, 8000) AS i",
     );
     // One after the other, each on another day: the cancellation comes while customers are collected, sorted or fitted.
-    let each_day = |aggregate: &str| format!("SELECT (SELECT {aggregate} FROM buyers) FROM generate_series(0, 99) AS d");
-    let fit = |model: &str| each_day(&format!(r#"fit_purchase_model(h, date '2022-06-30' + d, '{{"model": "{model}"}}')"#));
+    let each_day =
+        |aggregate: &str| format!("SELECT (SELECT {aggregate} FROM buyers) FROM generate_series(0, 99) AS d");
+    let fit =
+        |model: &str| each_day(&format!(r#"fit_purchase_model(h, date '2022-06-30' + d, '{{"model": "{model}"}}')"#));
     let backtest = |model: &str| {
         each_day(&format!(
             r#"(backtest_purchase_model(h, date '2021-06-30' + d, date '2022-06-30' + d, '{{"model": "{model}"}}')).ratio"#
         ))
     };
     let each = |call: &str| format!("SELECT count({call}) FROM buyers, models, generate_series(0, 99) AS d");
-    let of_daily = |call: &str| format!("SELECT count(({call}).high) FROM daily, models, generate_series(1, 1000000) AS d");
+    let of_daily =
+        |call: &str| format!("SELECT count(({call}).high) FROM daily, models, generate_series(1, 1000000) AS d");
     let statements = [
         ["mbgnbd", "bgnbd", "paretonbd", "auto"].map(fit).to_vec(),
         ["mbgnbd", "paretonbd", "auto"].map(backtest).to_vec(),

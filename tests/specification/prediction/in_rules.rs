@@ -48,9 +48,8 @@ fn shop(name: &str) -> (Database, Client) {
 fn rules_decide_by_what_the_model_says() {
     let (_database, mut client) = shop("prediction_rules");
     for days in ["1997-04-30", DAY, "1998-02-28"] {
-        let expected = format!(
-            "SELECT name, customer_id, {BY_HAND} FROM models, histories, (VALUES (date '{days}')) AS t (d)"
-        );
+        let expected =
+            format!("SELECT name, customer_id, {BY_HAND} FROM models, histories, (VALUES (date '{days}')) AS t (d)");
         let found = format!(
             "SELECT name, customer_id, s.action_rule
              FROM models, histories, policies, segment_customer(h, '{days}', policy, model => model) AS s"
@@ -110,8 +109,7 @@ fn scenarios_enter_by_what_the_model_says() {
             "(customer_lifetime_value(h, {day}, 365, 0.1, model) >= 50 AND purchase_probability(h, {day}, 90, model) < 0.5) IS TRUE"
         )
     };
-    let [today, one, two, three] =
-        ["d", "d - 1", "d - 2", "d - 3"].map(|day| holds(day));
+    let [today, one, two, three] = ["d", "d - 1", "d - 2", "d - 3"].map(|day| holds(day));
     let expected = format!(
         "SELECT name, customer_id, CASE WHEN NOT {today} THEN 'not_in_segment' WHEN {one} AND {two} AND {three} THEN 'due'
                                         ELSE 'waiting_for_day' END
@@ -125,7 +123,10 @@ fn scenarios_enter_by_what_the_model_says() {
         assert!(count(&mut client, &format!("SELECT count(*) FROM ({found}) AS s WHERE why = '{why}'")) > 100, "{why}");
     }
     assert_eq!(
-        text(&mut client, "SELECT string_agg(concat_ws('|', f.severity, f.path, f.message), E'\\n') FROM scenarios, check_scenario(scenarios[1]) AS f"),
+        text(
+            &mut client,
+            "SELECT string_agg(concat_ws('|', f.severity, f.path, f.message), E'\\n') FROM scenarios, check_scenario(scenarios[1]) AS f"
+        ),
         "info|enter_when|does not hold without a purchase_model, which tells clv, purchase_probability"
     );
 }
@@ -155,8 +156,14 @@ fn what_was_asked_of_the_model_is_told() {
         text(&mut client, &explain("none", asked)),
         r#"{"clv": null, "p_alive": null, "churn_band": null, "expected_purchases": null, "purchase_probability": null}"#
     );
-    assert_eq!(text(&mut client, &explain("paretonbd", "{inputs,model}")), r#"{"as_of": "1997-09-30", "model": "paretonbd", "status": "ok"}"#);
-    assert_eq!(text(&mut client, &explain("refused", "{inputs,model}")), r#"{"as_of": null, "model": "mbgnbd", "status": "refused"}"#);
+    assert_eq!(
+        text(&mut client, &explain("paretonbd", "{inputs,model}")),
+        r#"{"as_of": "1997-09-30", "model": "paretonbd", "status": "ok"}"#
+    );
+    assert_eq!(
+        text(&mut client, &explain("refused", "{inputs,model}")),
+        r#"{"as_of": null, "model": "mbgnbd", "status": "refused"}"#
+    );
     assert_eq!(text(&mut client, &explain("none", "{inputs,model}")), "-");
 
     let findings = "SELECT string_agg(concat_ws('|', f.severity, f.path, f.message), E'\\n') FROM policies, check_policy(policy) AS f WHERE f.path LIKE 'next_action%'";
