@@ -75,14 +75,38 @@ $report$;
 COMMENT ON FUNCTION _report_of_all(segmentation_settings, text) IS
     'Part of segmentations: the SELECT of a report that is a sum over customers.';
 
--- What the noted customers contribute to a report now, as JSON, which is exact and takes no table.
+-- The end of the last month before the first day on which rows of the noted customers changed: what they contribute to
+-- the months until then stays. NULL: any month can change. Attributes of a first order may hang on its later lines.
+CREATE FUNCTION _unchanged_until(s segmentation_settings, suffix text) RETURNS date
+LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp
+AS $unchanged$
+DECLARE
+    changed_from date;
+BEGIN
+    IF suffix LIKE '%\_by' AND s.first_order IS NOT NULL THEN
+        RETURN NULL;
+    END IF;
+    EXECUTE format('SELECT CASE WHEN count(*) = count(changed_from) THEN min(changed_from) END FROM %s WHERE taken',
+                   @extschema@._relation(s, 'noted')) INTO changed_from;
+    RETURN @extschema@._last_month_end(changed_from - 1);
+END
+$unchanged$;
+COMMENT ON FUNCTION _unchanged_until(segmentation_settings, text) IS
+    'Part of segmentations: until which end of a month what the noted customers contribute to a report stays.';
+
+-- What the noted customers contribute to a report now, as JSON, which is exact and takes no table; of a report of
+-- months, to those that can change.
 CREATE FUNCTION _noted_parts(s segmentation_settings, suffix text) RETURNS jsonb
 LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp
 AS $noted$
 DECLARE
+    month_end text := (SELECT r.month_end FROM @extschema@._sums() AS r WHERE r.suffix = _noted_parts.suffix);
+    unchanged_until date := CASE WHEN month_end IS NOT NULL THEN @extschema@._unchanged_until(s, suffix) END;
     parts jsonb;
 BEGIN
-    EXECUTE format('SELECT jsonb_agg(to_jsonb(p)) FROM (%s) AS p', @extschema@._parts_sql(s, suffix, true, NULL::date))
+    EXECUTE format('SELECT jsonb_agg(to_jsonb(p)) FROM (%s) AS p WHERE %s',
+                   @extschema@._parts_sql(s, suffix, true, unchanged_until),
+                   CASE WHEN unchanged_until IS NULL THEN 'true' ELSE format('%s > %L', month_end, unchanged_until) END)
         INTO parts;
     RETURN coalesce(parts, '[]');
 END
@@ -107,7 +131,9 @@ DECLARE
     totals text;
     since date := @extschema@._last_month_end(day_before);
     is_kept text; -- whether the months of what is there still count
-    is_known text; -- whether the month of what the noted customers contribute was over the day before
+    unchanged_until date;
+    is_known text; -- whether a month was over the day before
+    can_change text := 'true'; -- whether a month is one in which the noted customers can contribute something else
     of_all text := ''; -- what everybody contributes in the new months
     parts text;
     written @extschema@.written_rows;
@@ -122,6 +148,12 @@ BEGIN
     INTO grouped, sums, signs, totals
     FROM pg_attribute AS a
     WHERE a.attrelid = view AND a.attnum > 0 AND a.attname <> ALL (report.derived);
+    IF report.month_end IS NOT NULL THEN
+        unchanged_until := @extschema@._unchanged_until(s, suffix);
+        IF unchanged_until IS NOT NULL THEN
+            can_change := format('%s > %L', report.month_end, unchanged_until);
+        END IF;
+    END IF;
     IF report.month_end IS NOT NULL AND since < @extschema@._last_month_end(day) THEN
         IF report.months IS NOT NULL THEN
             is_kept := format('%s >= %L', report.month_end,
@@ -138,12 +170,12 @@ FROM (
     UNION ALL
     SELECT %1$s, %5$s FROM jsonb_populate_recordset(NULL::%4$s, %6$L) AS p WHERE %9$s
     UNION ALL
-    SELECT %1$s, %3$s FROM (%7$s) AS p WHERE %10$s%11$s
+    SELECT %1$s, %3$s FROM (%7$s) AS p WHERE %10$s AND %11$s%12$s
 ) AS p
 GROUP BY %1$s
 HAVING sum(p.%8$I) <> 0$sql$,
-        grouped, totals, sums, view, signs, before, @extschema@._parts_sql(s, suffix, true, NULL::date),
-        report.sums[1], coalesce(is_kept, 'true'), coalesce(is_known, 'true'), of_all);
+        grouped, totals, sums, view, signs, before, @extschema@._parts_sql(s, suffix, true, unchanged_until),
+        report.sums[1], coalesce(is_kept, 'true'), coalesce(is_known, 'true'), can_change, of_all);
     SELECT w.* INTO written FROM @extschema@._write_view_rows(
         view, @extschema@._changes_sql(view, keys, NULL::text, @extschema@._report_sql(s, suffix, parts)),
         NULL::text) AS w;
