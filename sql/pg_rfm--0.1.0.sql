@@ -32,11 +32,11 @@ CREATE FUNCTION _lock_and_check_notes(notes oid, owner oid) RETURNS boolean
 COMMENT ON FUNCTION _lock_and_check_notes(oid, oid) IS
     'Part of segmentations: locks the table of notes; false where it is not there or not a plain table of the owner, who must be the current user.';
 
-CREATE FUNCTION _note(notes oid, changed_source text, VARIADIC keys "any") RETURNS void
+CREATE FUNCTION _note(notes oid, changed_source text, changed_from date, VARIADIC keys "any") RETURNS void
     AS 'MODULE_PATHNAME', 'note_customer_wrapper' LANGUAGE c VOLATILE;
 CREATE FUNCTION _note(notes oid, changed_source text) RETURNS void
     AS 'MODULE_PATHNAME', 'note_customer_wrapper' LANGUAGE c VOLATILE;
-COMMENT ON FUNCTION _note(oid, text, "any") IS 'Part of segmentations: notes a customer in a table that _lock_and_check_notes has locked.';
+COMMENT ON FUNCTION _note(oid, text, date, "any") IS 'Part of segmentations: notes a customer in a table that _lock_and_check_notes has locked.';
 COMMENT ON FUNCTION _note(oid, text) IS 'Part of segmentations: notes everybody of a source in a table that _lock_and_check_notes holds.';
 /* </end connected objects> */
 
@@ -5175,8 +5175,9 @@ COMMENT ON FUNCTION _transitions_sql(segmentation_settings, boolean, date) IS
     'Part of segmentations: the SELECT of who moved between states, RFM segments and VIP tiers, month by month.';
 
 -- A year after the month of the first purchase, month by month; a month that is not over on as_of is left out.
-CREATE FUNCTION _cohort_parts_sql(s segmentation_settings, by_attribute boolean, noted boolean DEFAULT false)
-    RETURNS text
+CREATE FUNCTION _cohort_parts_sql(
+    s segmentation_settings, by_attribute boolean, noted boolean, since date
+) RETURNS text
 LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp
 AS $parts$
     SELECT format(
@@ -5189,7 +5190,7 @@ $sql$WITH cohorts AS (
         SELECT %5$sm.month, m.months_after, count(*) FILTER (WHERE m.orders > 0) AS customers, sum(m.revenue) AS revenue
         FROM %2$s AS f
         CROSS JOIN LATERAL @extschema@.purchases_by_month(f.history, f.as_of) AS m%8$s
-        WHERE m.months_after <= 12%9$s
+        WHERE m.months_after <= 12%9$s%10$s
         GROUP BY %5$sm.month, m.months_after
     )
     SELECT %4$sa.first_month, n.months_after, a.customers,
@@ -5206,9 +5207,10 @@ $sql$WITH cohorts AS (
             || CASE WHEN by_attribute THEN ' AND m.attribute = a.attribute AND m.value = a.value' ELSE '' END,
         @extschema@._each_attribute(s, 'f', 'f.first_purchase_on', by_attribute),
         @extschema@._each_attribute(s, 'f', 'm.month', by_attribute),
-        CASE WHEN noted THEN ' AND ' || @extschema@._is_noted(s, 'f', true) ELSE '' END)
+        CASE WHEN noted THEN ' AND ' || @extschema@._is_noted(s, 'f', true) ELSE '' END,
+        CASE WHEN since IS NULL THEN '' ELSE format(' AND m.month > %L', since) END)
 $parts$;
-COMMENT ON FUNCTION _cohort_parts_sql(segmentation_settings, boolean, boolean) IS
+COMMENT ON FUNCTION _cohort_parts_sql(segmentation_settings, boolean, boolean, date) IS
     'Part of segmentations: the SELECT of the sums by month of first purchase and month after it.';
 
 CREATE FUNCTION _cohorts_sql(s segmentation_settings, by_attribute boolean, parts text) RETURNS text
@@ -6439,8 +6441,8 @@ AS $parts$
         WHEN 'transitions' THEN @extschema@._transitions_sql(s, noted, since)
         WHEN 'movement' THEN @extschema@._movement_sql(s, false, noted, since)
         WHEN 'movement_by' THEN @extschema@._movement_sql(s, true, noted, since)
-        WHEN 'cohorts' THEN @extschema@._cohort_parts_sql(s, false, noted)
-        WHEN 'cohorts_by' THEN @extschema@._cohort_parts_sql(s, true, noted) END
+        WHEN 'cohorts' THEN @extschema@._cohort_parts_sql(s, false, noted, since)
+        WHEN 'cohorts_by' THEN @extschema@._cohort_parts_sql(s, true, noted, since) END
 $parts$;
 COMMENT ON FUNCTION _parts_sql(segmentation_settings, text, boolean, date) IS
     'Part of segmentations: the SELECT of the sums that a report is made of, of all customers or of those noted.';
@@ -6467,19 +6469,62 @@ $report$;
 COMMENT ON FUNCTION _report_of_all(segmentation_settings, text) IS
     'Part of segmentations: the SELECT of a report that is a sum over customers.';
 
--- What the noted customers contribute to a report now, as JSON, which is exact and takes no table.
-CREATE FUNCTION _noted_parts(s segmentation_settings, suffix text) RETURNS jsonb
+-- The end of the last month before the first day on which rows of the noted customers changed: what they contribute to
+-- the months until then stays. NULL: any month can change. Attributes of a first order may hang on its later lines.
+CREATE FUNCTION _unchanged_until(s segmentation_settings, suffix text) RETURNS date
+LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp
+AS $unchanged$
+DECLARE
+    changed_from date;
+BEGIN
+    IF suffix LIKE '%\_by' AND s.first_order IS NOT NULL THEN
+        RETURN NULL;
+    END IF;
+    EXECUTE format('SELECT CASE WHEN count(*) = count(changed_from) THEN min(changed_from) END FROM %s WHERE taken',
+                   @extschema@._relation(s, 'noted')) INTO changed_from;
+    RETURN @extschema@._last_month_end(changed_from - 1);
+END
+$unchanged$;
+COMMENT ON FUNCTION _unchanged_until(segmentation_settings, text) IS
+    'Part of segmentations: until which end of a month what the noted customers contribute to a report stays.';
+
+-- The SELECT of what the noted customers contribute to a report; of one of months, to those that were over on a day and
+-- can change.
+CREATE FUNCTION _noted_parts_sql(s segmentation_settings, suffix text, day date) RETURNS text
+LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp
+AS $parts$
+DECLARE
+    month_end text := (SELECT r.month_end FROM @extschema@._sums() AS r WHERE r.suffix = _noted_parts_sql.suffix);
+    unchanged_until date;
+BEGIN
+    IF month_end IS NULL THEN
+        RETURN @extschema@._parts_sql(s, suffix, true, NULL::date);
+    END IF;
+    unchanged_until := @extschema@._unchanged_until(s, suffix);
+    IF unchanged_until >= @extschema@._last_month_end(day) THEN
+        RETURN format('SELECT p.* FROM %s AS p WHERE false', @extschema@._relation(s, suffix));
+    END IF;
+    RETURN format('SELECT p.* FROM (%s) AS p WHERE %s <= %L', @extschema@._parts_sql(s, suffix, true, unchanged_until),
+                  month_end, @extschema@._last_month_end(day))
+        || CASE WHEN unchanged_until IS NULL THEN '' ELSE format(' AND %s > %L', month_end, unchanged_until) END;
+END
+$parts$;
+COMMENT ON FUNCTION _noted_parts_sql(segmentation_settings, text, date) IS
+    'Part of segmentations: the SELECT of what the noted customers contribute to a report.';
+
+-- The same as JSON, which is exact and takes no table.
+CREATE FUNCTION _noted_parts(s segmentation_settings, suffix text, day date) RETURNS jsonb
 LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp
 AS $noted$
 DECLARE
     parts jsonb;
 BEGIN
-    EXECUTE format('SELECT jsonb_agg(to_jsonb(p)) FROM (%s) AS p', @extschema@._parts_sql(s, suffix, true, NULL::date))
+    EXECUTE format('SELECT jsonb_agg(to_jsonb(p)) FROM (%s) AS p', @extschema@._noted_parts_sql(s, suffix, day))
         INTO parts;
     RETURN coalesce(parts, '[]');
 END
 $noted$;
-COMMENT ON FUNCTION _noted_parts(segmentation_settings, text) IS
+COMMENT ON FUNCTION _noted_parts(segmentation_settings, text, date) IS
     'Part of segmentations: what the noted customers contribute to a report.';
 
 -- Writes what the noted customers contribute now in the place of what they contributed before. A sum has one text:
@@ -6497,10 +6542,9 @@ DECLARE
     sums text;
     signs text;
     totals text;
-    since date := @extschema@._last_month_end(day_before);
-    is_kept text; -- whether the months of what is there still count
-    is_known text; -- whether the month of what the noted customers contribute was over the day before
-    of_all text := ''; -- what everybody contributes in the new months
+    known_until date := @extschema@._last_month_end(day_before);
+    is_kept text := 'true'; -- whether the month of what is there still counts
+    of_all text := ''; -- what everybody contributes to the new months
     parts text;
     written @extschema@.written_rows;
 BEGIN
@@ -6514,14 +6558,13 @@ BEGIN
     INTO grouped, sums, signs, totals
     FROM pg_attribute AS a
     WHERE a.attrelid = view AND a.attnum > 0 AND a.attname <> ALL (report.derived);
-    IF report.month_end IS NOT NULL AND since < @extschema@._last_month_end(day) THEN
+    IF report.month_end IS NOT NULL AND known_until < @extschema@._last_month_end(day) THEN
+        of_all := format(E'\n    UNION ALL\n    SELECT %s, %s FROM (%s) AS p WHERE %s > %L', grouped, sums,
+                         @extschema@._parts_sql(s, suffix, false, known_until), report.month_end, known_until);
         IF report.months IS NOT NULL THEN
             is_kept := format('%s >= %L', report.month_end,
                               (@extschema@._last_month_end(day) + 1 - make_interval(months => report.months))::date);
         END IF;
-        is_known := format('%s <= %L', report.month_end, since);
-        of_all := format(E'\n    UNION ALL\n    SELECT %s, %s FROM (%s) AS p WHERE NOT (%s)', grouped, sums,
-                         @extschema@._parts_sql(s, suffix, false, since), is_known);
     END IF;
     parts := format(
 $sql$SELECT %1$s, %2$s
@@ -6530,12 +6573,12 @@ FROM (
     UNION ALL
     SELECT %1$s, %5$s FROM jsonb_populate_recordset(NULL::%4$s, %6$L) AS p WHERE %9$s
     UNION ALL
-    SELECT %1$s, %3$s FROM (%7$s) AS p WHERE %10$s%11$s
+    SELECT %1$s, %3$s FROM (%7$s) AS p%10$s
 ) AS p
 GROUP BY %1$s
 HAVING sum(p.%8$I) <> 0$sql$,
-        grouped, totals, sums, view, signs, before, @extschema@._parts_sql(s, suffix, true, NULL::date),
-        report.sums[1], coalesce(is_kept, 'true'), coalesce(is_known, 'true'), of_all);
+        grouped, totals, sums, view, signs, before, @extschema@._noted_parts_sql(s, suffix, day_before),
+        report.sums[1], is_kept, of_all);
     SELECT w.* INTO written FROM @extschema@._write_view_rows(
         view, @extschema@._changes_sql(view, keys, NULL::text, @extschema@._report_sql(s, suffix, parts)),
         NULL::text) AS w;
@@ -7438,7 +7481,30 @@ $keys$;
 COMMENT ON FUNCTION _note_keys(segmentation_settings, text) IS
     'Part of segmentations: the key columns of a source, and what they are in the notes.';
 
--- The table of notes: which source changed, and of whom.
+-- The calendar day of a row of a source; NULL: its rows have none, and count on any day. What no history takes is not
+-- cast: it could keep the shop from writing.
+CREATE FUNCTION _note_day(s segmentation_settings, source text) RETURNS TABLE (name text, type oid, day text)
+LANGUAGE plpgsql STABLE ROWS 1 SET search_path = pg_catalog, pg_temp
+AS $day$
+DECLARE
+    relation regclass := @extschema@._source_table(s, source);
+BEGIN
+    RETURN QUERY
+    SELECT a.attname::text, a.atttypid,
+           format('CASE WHEN r.%I BETWEEN ''0001-01-01'' AND ''9999-12-31'' THEN %s END', a.attname,
+                  @extschema@._day(s, relation, 'r', a.attname::text))
+    FROM pg_attribute AS a
+    WHERE a.attrelid = relation AND a.attname = CASE source
+        WHEN 'orders' THEN s.ordered_at
+        WHEN 'engagement' THEN s.engagement_happened_at
+        WHEN 'contacts' THEN s.contacts_contacted_at
+        WHEN 'membership_log' THEN s.membership_log_since END;
+END
+$day$;
+COMMENT ON FUNCTION _note_day(segmentation_settings, text) IS
+    'Part of segmentations: the column of a source that says on which day a row counts, and its day.';
+
+-- The table of notes: which source changed, of whom, and from which day on.
 CREATE FUNCTION _create_notes(s segmentation_settings) RETURNS void
 LANGUAGE plpgsql VOLATILE SET search_path = pg_catalog, pg_temp
 AS $notes$
@@ -7451,7 +7517,8 @@ DECLARE
 BEGIN
     -- taken: whether the refresh that is running reads the rows of this customer, or only evaluates her; NULL: the note
     -- waits for the next one. noted_at is the last column, which _note fills.
-    EXECUTE format('CREATE TABLE %s AS SELECT NULL::text AS changed_source, %s, NULL::boolean AS taken, '
+    EXECUTE format('CREATE TABLE %s AS SELECT NULL::text AS changed_source, NULL::date AS changed_from, %s, '
+                   'NULL::boolean AS taken, '
                    'NULL::timestamptz AS noted_at FROM %s WHERE false', noted, keys, histories);
     EXECUTE format('ALTER TABLE %s ALTER noted_at SET DEFAULT now()', noted);
     -- It has no key: without this a publication of all tables would let nobody take notes.
@@ -7461,8 +7528,8 @@ $notes$;
 COMMENT ON FUNCTION _create_notes(segmentation_settings) IS
     'Part of segmentations: makes the table of customers whose rows changed.';
 
--- What the trigger function does where rows of one source change: it notes the keys, or everybody where they are not
--- known. It looks whether the key columns are still what they were before it touches them.
+-- What the trigger function does where rows of one source change: it notes the keys and the first day that changed, or
+-- everybody where they are not known. It looks whether the columns are still what they were before it touches them.
 CREATE FUNCTION _note_statements(s segmentation_settings, source text, notes text) RETURNS text
 LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp
 AS $statements$
@@ -7474,30 +7541,36 @@ $body$        IF %1$L = ANY (TG_ARGV) THEN
             ) <> %3$s THEN
                 PERFORM @extschema@._note(%4$s, %1$L::pg_catalog.text);
             ELSIF TG_OP = 'INSERT' THEN
-                PERFORM %5$s FROM (SELECT DISTINCT %7$s) AS n;
+                PERFORM %5$s FROM (%7$s new_rows %8$s) AS n GROUP BY %6$s;
             ELSIF TG_OP = 'DELETE' THEN
-                PERFORM %5$s FROM (SELECT DISTINCT %6$s) AS n;
+                PERFORM %5$s FROM (%7$s old_rows %8$s) AS n GROUP BY %6$s;
             ELSE
-                PERFORM %5$s FROM (SELECT %6$s UNION SELECT %7$s) AS n;
+                PERFORM %5$s FROM (%7$s old_rows %8$s UNION ALL %7$s new_rows %8$s) AS n GROUP BY %6$s;
             END IF;
         END IF;
 $body$,
         source,
         -- names and types, as a list of pairs
-        string_agg(format('(%L, pg_catalog.to_regtype(%L)::pg_catalog.oid)', k.source_name,
-                          format_type(k.source_type, NULL)), ', ' ORDER BY k.place),
-        count(*), notes,
-        format('@extschema@._note(%s, %L::pg_catalog.text, %s)', notes, source,
-               string_agg(format('n.%I', k.name), ', ' ORDER BY k.place)),
-        p.keys || ' FROM old_rows AS r WHERE ' || p.has_key, p.keys || ' FROM new_rows AS r WHERE ' || p.has_key)
-    FROM @extschema@._note_keys(s, source) AS k
-    CROSS JOIN (
-        SELECT string_agg(format('r.%I::%s%s AS %I', k.source_name, format_type(k.type, -1),
+        (SELECT string_agg(format('(%L, pg_catalog.to_regtype(%L)::pg_catalog.oid)', c.name,
+                                  format_type(c.type, NULL)), ', ' ORDER BY c.name)
+         FROM (SELECT k.source_name AS name, k.source_type AS type FROM @extschema@._note_keys(s, source) AS k
+               UNION SELECT d.name, d.type FROM @extschema@._note_day(s, source) AS d) AS c),
+        (SELECT count(*)
+         FROM (SELECT k.source_name FROM @extschema@._note_keys(s, source) AS k
+               UNION SELECT d.name FROM @extschema@._note_day(s, source) AS d) AS c),
+        notes,
+        format('@extschema@._note(%s, %L::pg_catalog.text, min(n.changed_from), %s)', notes, source, p.names),
+        p.names,
+        format('SELECT %s, %s AS changed_from FROM', p.keys, coalesce(
+            (SELECT d.day FROM @extschema@._note_day(s, source) AS d), 'NULL::pg_catalog.date')),
+        'AS r WHERE ' || p.has_key)
+    FROM (
+        SELECT string_agg(format('n.%I', k.name), ', ' ORDER BY k.place) AS names,
+               string_agg(format('r.%I::%s%s AS %I', k.source_name, format_type(k.type, -1),
                                  ' COLLATE ' || k.collation_name, k.name), ', ' ORDER BY k.place) AS keys,
                string_agg(format('r.%I IS NOT NULL', k.source_name), ' AND ' ORDER BY k.place) AS has_key
         FROM @extschema@._note_keys(s, source) AS k
     ) AS p
-    GROUP BY p.keys, p.has_key
 $statements$;
 COMMENT ON FUNCTION _note_statements(segmentation_settings, text, text) IS
     'Part of segmentations: what the trigger function does where rows of a source change.';
@@ -8549,11 +8622,11 @@ $only$;
 COMMENT ON FUNCTION _only_noted_change(segmentation_settings, date) IS
     'Part of segmentations: whether a refresh can leave the rows of customers who are not noted.';
 
--- What the noted customers, if there are any, contribute to each report that can be kept by difference.
-CREATE FUNCTION _parts_of_reports(s segmentation_settings, are_any boolean) RETURNS jsonb
+-- What the noted customers, if there are any, contribute on a day to each report that can be kept by difference.
+CREATE FUNCTION _parts_of_reports(s segmentation_settings, day date, are_any boolean) RETURNS jsonb
 LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp
 AS $parts$
-    SELECT coalesce(jsonb_object_agg(r.suffix, CASE WHEN are_any THEN @extschema@._noted_parts(s, r.suffix)
+    SELECT coalesce(jsonb_object_agg(r.suffix, CASE WHEN are_any THEN @extschema@._noted_parts(s, r.suffix, day)
                                                     ELSE '[]' END), '{}')
     FROM @extschema@._relations(s) AS r
     JOIN @extschema@._sums() AS m ON m.suffix = r.suffix
@@ -8563,7 +8636,7 @@ AS $parts$
         -- It is a part of another one then.
         AND NOT (r.suffix = 'movement' AND 'transitions' = ANY (s.views) IS NOT FALSE)
 $parts$;
-COMMENT ON FUNCTION _parts_of_reports(segmentation_settings, boolean) IS
+COMMENT ON FUNCTION _parts_of_reports(segmentation_settings, date, boolean) IS
     'Part of segmentations: what the noted customers contribute to the reports that are kept by difference.';
 
 -- Brings the tables and views up to date. Everything happens in the caller's transaction: a step that fails leaves the
@@ -8614,7 +8687,7 @@ BEGIN
         PERFORM @extschema@._note_due(s, day);
         noted := @extschema@._customers_noted(s);
         IF noted <= @extschema@._few(before.customers) THEN
-            parts := @extschema@._parts_of_reports(s, noted > 0);
+            parts := @extschema@._parts_of_reports(s, before.as_of, noted > 0);
         END IF;
     END IF;
     tables := @extschema@._refresh_tables(s, read_whole);
@@ -10339,7 +10412,7 @@ ALTER FUNCTION ab_verdicts() ROWS 3;
 ALTER FUNCTION ab_factors() ROWS 3;
 ALTER FUNCTION kpis() ROWS 20;
 ALTER FUNCTION customer_columns() ROWS 36;
-ALTER FUNCTION _view_columns() ROWS 227;
+ALTER FUNCTION _view_columns() ROWS 228;
 ALTER FUNCTION _source_columns() ROWS 40;
 ALTER FUNCTION _known_words(text, segment_policy) ROWS 20;
 

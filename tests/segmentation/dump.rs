@@ -21,7 +21,7 @@ fn dumps_restore_and_go_on() {
          SELECT alter_segmentation('shop', customers => 'people', engagement => 'events', policy => 'learn', contacts => 'sent',
                                    membership_log => 'log', targets => 'goals', costs => 'spent');
          SELECT refresh_segmentation('shop');
-         SELECT refresh_segmentation('shop', as_of => '2026-08-31');
+         SELECT refresh_segmentation('shop', as_of => '2024-06-30');
          SELECT refresh_segmentation('shop');
          INSERT INTO sales.orders VALUES (1001, 1, '2026-06-01', 5)", // noted, not yet refreshed
     );

@@ -242,7 +242,7 @@ fn readers_of_less_read_what_there_is() {
         assert!(count(&mut reader, &format!("SELECT count(*) FROM reports.shop_{relation}")) > 0, "{relation}");
     }
     assert_eq!(count(&mut reader, "SELECT count(*) FROM rfm.segmentation_relations"), 0);
-    assert_eq!(count(&mut analyst, "SELECT count(*) FROM rfm.segmentation_relations"), 9);
+    assert_eq!(count(&mut analyst, "SELECT count(*) FROM rfm.segmentation_relations"), 10);
     batch(&mut analyst, "SELECT rfm.alter_segmentation('shop', reset => '{readers}')");
     assert_eq!(expect_error(&mut reader, "SELECT FROM reports.shop_actions").0, "42501");
 }

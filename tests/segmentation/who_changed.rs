@@ -134,14 +134,14 @@ fn the_feed_begins_anew_with_another_key() {
     assert_eq!(count(&mut client, silent), 0);
 }
 
-/// What the feed told day by day in a month is what the reports say of the month by hand.
+/// What the feed told every few days of a month is what the reports say of the month by hand.
 #[test]
 fn the_feed_agrees_with_movement_and_transitions() {
     let (_database, mut client) = with_orders("changes_movement");
     batch(&mut client, &CREATE.replace("2026-06-30", "2025-05-31"));
     batch(&mut client, "SELECT refresh_segmentation('shop')");
     copy_customers(&mut client, "customer_id");
-    for day in 1..=30 {
+    for day in (3..=30).step_by(3) {
         batch(&mut client, &format!("SELECT refresh_segmentation('shop', as_of => '2025-06-{day:02}')"));
     }
     assert_replays(&mut client, "customer_id", "after a month");

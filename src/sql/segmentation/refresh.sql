@@ -349,11 +349,11 @@ $only$;
 COMMENT ON FUNCTION _only_noted_change(segmentation_settings, date) IS
     'Part of segmentations: whether a refresh can leave the rows of customers who are not noted.';
 
--- What the noted customers, if there are any, contribute to each report that can be kept by difference.
-CREATE FUNCTION _parts_of_reports(s segmentation_settings, are_any boolean) RETURNS jsonb
+-- What the noted customers, if there are any, contribute on a day to each report that can be kept by difference.
+CREATE FUNCTION _parts_of_reports(s segmentation_settings, day date, are_any boolean) RETURNS jsonb
 LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp
 AS $parts$
-    SELECT coalesce(jsonb_object_agg(r.suffix, CASE WHEN are_any THEN @extschema@._noted_parts(s, r.suffix)
+    SELECT coalesce(jsonb_object_agg(r.suffix, CASE WHEN are_any THEN @extschema@._noted_parts(s, r.suffix, day)
                                                     ELSE '[]' END), '{}')
     FROM @extschema@._relations(s) AS r
     JOIN @extschema@._sums() AS m ON m.suffix = r.suffix
@@ -363,7 +363,7 @@ AS $parts$
         -- It is a part of another one then.
         AND NOT (r.suffix = 'movement' AND 'transitions' = ANY (s.views) IS NOT FALSE)
 $parts$;
-COMMENT ON FUNCTION _parts_of_reports(segmentation_settings, boolean) IS
+COMMENT ON FUNCTION _parts_of_reports(segmentation_settings, date, boolean) IS
     'Part of segmentations: what the noted customers contribute to the reports that are kept by difference.';
 
 -- Brings the tables and views up to date. Everything happens in the caller's transaction: a step that fails leaves the
@@ -414,7 +414,7 @@ BEGIN
         PERFORM @extschema@._note_due(s, day);
         noted := @extschema@._customers_noted(s);
         IF noted <= @extschema@._few(before.customers) THEN
-            parts := @extschema@._parts_of_reports(s, noted > 0);
+            parts := @extschema@._parts_of_reports(s, before.as_of, noted > 0);
         END IF;
     END IF;
     tables := @extschema@._refresh_tables(s, read_whole);

@@ -440,8 +440,9 @@ COMMENT ON FUNCTION _transitions_sql(segmentation_settings, boolean, date) IS
     'Part of segmentations: the SELECT of who moved between states, RFM segments and VIP tiers, month by month.';
 
 -- A year after the month of the first purchase, month by month; a month that is not over on as_of is left out.
-CREATE FUNCTION _cohort_parts_sql(s segmentation_settings, by_attribute boolean, noted boolean DEFAULT false)
-    RETURNS text
+CREATE FUNCTION _cohort_parts_sql(
+    s segmentation_settings, by_attribute boolean, noted boolean, since date
+) RETURNS text
 LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp
 AS $parts$
     SELECT format(
@@ -454,7 +455,7 @@ $sql$WITH cohorts AS (
         SELECT %5$sm.month, m.months_after, count(*) FILTER (WHERE m.orders > 0) AS customers, sum(m.revenue) AS revenue
         FROM %2$s AS f
         CROSS JOIN LATERAL @extschema@.purchases_by_month(f.history, f.as_of) AS m%8$s
-        WHERE m.months_after <= 12%9$s
+        WHERE m.months_after <= 12%9$s%10$s
         GROUP BY %5$sm.month, m.months_after
     )
     SELECT %4$sa.first_month, n.months_after, a.customers,
@@ -471,9 +472,10 @@ $sql$WITH cohorts AS (
             || CASE WHEN by_attribute THEN ' AND m.attribute = a.attribute AND m.value = a.value' ELSE '' END,
         @extschema@._each_attribute(s, 'f', 'f.first_purchase_on', by_attribute),
         @extschema@._each_attribute(s, 'f', 'm.month', by_attribute),
-        CASE WHEN noted THEN ' AND ' || @extschema@._is_noted(s, 'f', true) ELSE '' END)
+        CASE WHEN noted THEN ' AND ' || @extschema@._is_noted(s, 'f', true) ELSE '' END,
+        CASE WHEN since IS NULL THEN '' ELSE format(' AND m.month > %L', since) END)
 $parts$;
-COMMENT ON FUNCTION _cohort_parts_sql(segmentation_settings, boolean, boolean) IS
+COMMENT ON FUNCTION _cohort_parts_sql(segmentation_settings, boolean, boolean, date) IS
     'Part of segmentations: the SELECT of the sums by month of first purchase and month after it.';
 
 CREATE FUNCTION _cohorts_sql(s segmentation_settings, by_attribute boolean, parts text) RETURNS text
