@@ -109,7 +109,7 @@ fn scenarios_enter_by_what_the_model_says() {
             "(customer_lifetime_value(h, {day}, 365, 0.1, model) >= 50 AND purchase_probability(h, {day}, 90, model) < 0.5) IS TRUE"
         )
     };
-    let [today, one, two, three] = ["d", "d - 1", "d - 2", "d - 3"].map(|day| holds(day));
+    let [today, one, two, three] = ["d", "d - 1", "d - 2", "d - 3"].map(holds);
     let expected = format!(
         "SELECT name, customer_id, CASE WHEN NOT {today} THEN 'not_in_segment' WHEN {one} AND {two} AND {three} THEN 'due'
                                         ELSE 'waiting_for_day' END
