@@ -5108,8 +5108,9 @@ COMMENT ON FUNCTION _transitions_sql(segmentation_settings, boolean, date) IS
     'Part of segmentations: the SELECT of who moved between states, RFM segments and VIP tiers, month by month.';
 
 -- A year after the month of the first purchase, month by month; a month that is not over on as_of is left out.
-CREATE FUNCTION _cohort_parts_sql(s segmentation_settings, by_attribute boolean, noted boolean DEFAULT false)
-    RETURNS text
+CREATE FUNCTION _cohort_parts_sql(
+    s segmentation_settings, by_attribute boolean, noted boolean, since date
+) RETURNS text
 LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp
 AS $parts$
     SELECT format(
@@ -5122,7 +5123,7 @@ $sql$WITH cohorts AS (
         SELECT %5$sm.month, m.months_after, count(*) FILTER (WHERE m.orders > 0) AS customers, sum(m.revenue) AS revenue
         FROM %2$s AS f
         CROSS JOIN LATERAL @extschema@.purchases_by_month(f.history, f.as_of) AS m%8$s
-        WHERE m.months_after <= 12%9$s
+        WHERE m.months_after <= 12%9$s%10$s
         GROUP BY %5$sm.month, m.months_after
     )
     SELECT %4$sa.first_month, n.months_after, a.customers,
@@ -5139,9 +5140,10 @@ $sql$WITH cohorts AS (
             || CASE WHEN by_attribute THEN ' AND m.attribute = a.attribute AND m.value = a.value' ELSE '' END,
         @extschema@._each_attribute(s, 'f', 'f.first_purchase_on', by_attribute),
         @extschema@._each_attribute(s, 'f', 'm.month', by_attribute),
-        CASE WHEN noted THEN ' AND ' || @extschema@._is_noted(s, 'f', true) ELSE '' END)
+        CASE WHEN noted THEN ' AND ' || @extschema@._is_noted(s, 'f', true) ELSE '' END,
+        CASE WHEN since IS NULL THEN '' ELSE format(' AND m.month > %L', since) END)
 $parts$;
-COMMENT ON FUNCTION _cohort_parts_sql(segmentation_settings, boolean, boolean) IS
+COMMENT ON FUNCTION _cohort_parts_sql(segmentation_settings, boolean, boolean, date) IS
     'Part of segmentations: the SELECT of the sums by month of first purchase and month after it.';
 
 CREATE FUNCTION _cohorts_sql(s segmentation_settings, by_attribute boolean, parts text) RETURNS text
@@ -6371,8 +6373,8 @@ AS $parts$
         WHEN 'transitions' THEN @extschema@._transitions_sql(s, noted, since)
         WHEN 'movement' THEN @extschema@._movement_sql(s, false, noted, since)
         WHEN 'movement_by' THEN @extschema@._movement_sql(s, true, noted, since)
-        WHEN 'cohorts' THEN @extschema@._cohort_parts_sql(s, false, noted)
-        WHEN 'cohorts_by' THEN @extschema@._cohort_parts_sql(s, true, noted) END
+        WHEN 'cohorts' THEN @extschema@._cohort_parts_sql(s, false, noted, since)
+        WHEN 'cohorts_by' THEN @extschema@._cohort_parts_sql(s, true, noted, since) END
 $parts$;
 COMMENT ON FUNCTION _parts_sql(segmentation_settings, text, boolean, date) IS
     'Part of segmentations: the SELECT of the sums that a report is made of, of all customers or of those noted.';
@@ -6418,24 +6420,43 @@ $unchanged$;
 COMMENT ON FUNCTION _unchanged_until(segmentation_settings, text) IS
     'Part of segmentations: until which end of a month what the noted customers contribute to a report stays.';
 
--- What the noted customers contribute to a report now, as JSON, which is exact and takes no table; of a report of
--- months, to those that can change.
-CREATE FUNCTION _noted_parts(s segmentation_settings, suffix text) RETURNS jsonb
+-- The SELECT of what the noted customers contribute to a report; of one of months, to those that were over on a day and
+-- can change.
+CREATE FUNCTION _noted_parts_sql(s segmentation_settings, suffix text, day date) RETURNS text
+LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp
+AS $parts$
+DECLARE
+    month_end text := (SELECT r.month_end FROM @extschema@._sums() AS r WHERE r.suffix = _noted_parts_sql.suffix);
+    unchanged_until date;
+BEGIN
+    IF month_end IS NULL THEN
+        RETURN @extschema@._parts_sql(s, suffix, true, NULL::date);
+    END IF;
+    unchanged_until := @extschema@._unchanged_until(s, suffix);
+    IF unchanged_until >= @extschema@._last_month_end(day) THEN
+        RETURN format('SELECT p.* FROM %s AS p WHERE false', @extschema@._relation(s, suffix));
+    END IF;
+    RETURN format('SELECT p.* FROM (%s) AS p WHERE %s <= %L', @extschema@._parts_sql(s, suffix, true, unchanged_until),
+                  month_end, @extschema@._last_month_end(day))
+        || CASE WHEN unchanged_until IS NULL THEN '' ELSE format(' AND %s > %L', month_end, unchanged_until) END;
+END
+$parts$;
+COMMENT ON FUNCTION _noted_parts_sql(segmentation_settings, text, date) IS
+    'Part of segmentations: the SELECT of what the noted customers contribute to a report.';
+
+-- The same as JSON, which is exact and takes no table.
+CREATE FUNCTION _noted_parts(s segmentation_settings, suffix text, day date) RETURNS jsonb
 LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp
 AS $noted$
 DECLARE
-    month_end text := (SELECT r.month_end FROM @extschema@._sums() AS r WHERE r.suffix = _noted_parts.suffix);
-    unchanged_until date := CASE WHEN month_end IS NOT NULL THEN @extschema@._unchanged_until(s, suffix) END;
     parts jsonb;
 BEGIN
-    EXECUTE format('SELECT jsonb_agg(to_jsonb(p)) FROM (%s) AS p WHERE %s',
-                   @extschema@._parts_sql(s, suffix, true, unchanged_until),
-                   CASE WHEN unchanged_until IS NULL THEN 'true' ELSE format('%s > %L', month_end, unchanged_until) END)
+    EXECUTE format('SELECT jsonb_agg(to_jsonb(p)) FROM (%s) AS p', @extschema@._noted_parts_sql(s, suffix, day))
         INTO parts;
     RETURN coalesce(parts, '[]');
 END
 $noted$;
-COMMENT ON FUNCTION _noted_parts(segmentation_settings, text) IS
+COMMENT ON FUNCTION _noted_parts(segmentation_settings, text, date) IS
     'Part of segmentations: what the noted customers contribute to a report.';
 
 -- Writes what the noted customers contribute now in the place of what they contributed before. A sum has one text:
@@ -6453,12 +6474,9 @@ DECLARE
     sums text;
     signs text;
     totals text;
-    since date := @extschema@._last_month_end(day_before);
-    is_kept text; -- whether the months of what is there still count
-    unchanged_until date;
-    is_known text; -- whether a month was over the day before
-    can_change text := 'true'; -- whether a month is one in which the noted customers can contribute something else
-    of_all text := ''; -- what everybody contributes in the new months
+    known_until date := @extschema@._last_month_end(day_before);
+    is_kept text := 'true'; -- whether the month of what is there still counts
+    of_all text := ''; -- what everybody contributes to the new months
     parts text;
     written @extschema@.written_rows;
 BEGIN
@@ -6472,20 +6490,13 @@ BEGIN
     INTO grouped, sums, signs, totals
     FROM pg_attribute AS a
     WHERE a.attrelid = view AND a.attnum > 0 AND a.attname <> ALL (report.derived);
-    IF report.month_end IS NOT NULL THEN
-        unchanged_until := @extschema@._unchanged_until(s, suffix);
-        IF unchanged_until IS NOT NULL THEN
-            can_change := format('%s > %L', report.month_end, unchanged_until);
-        END IF;
-    END IF;
-    IF report.month_end IS NOT NULL AND since < @extschema@._last_month_end(day) THEN
+    IF report.month_end IS NOT NULL AND known_until < @extschema@._last_month_end(day) THEN
+        of_all := format(E'\n    UNION ALL\n    SELECT %s, %s FROM (%s) AS p WHERE %s > %L', grouped, sums,
+                         @extschema@._parts_sql(s, suffix, false, known_until), report.month_end, known_until);
         IF report.months IS NOT NULL THEN
             is_kept := format('%s >= %L', report.month_end,
                               (@extschema@._last_month_end(day) + 1 - make_interval(months => report.months))::date);
         END IF;
-        is_known := format('%s <= %L', report.month_end, since);
-        of_all := format(E'\n    UNION ALL\n    SELECT %s, %s FROM (%s) AS p WHERE NOT (%s)', grouped, sums,
-                         @extschema@._parts_sql(s, suffix, false, since), is_known);
     END IF;
     parts := format(
 $sql$SELECT %1$s, %2$s
@@ -6494,12 +6505,12 @@ FROM (
     UNION ALL
     SELECT %1$s, %5$s FROM jsonb_populate_recordset(NULL::%4$s, %6$L) AS p WHERE %9$s
     UNION ALL
-    SELECT %1$s, %3$s FROM (%7$s) AS p WHERE %10$s AND %11$s%12$s
+    SELECT %1$s, %3$s FROM (%7$s) AS p%10$s
 ) AS p
 GROUP BY %1$s
 HAVING sum(p.%8$I) <> 0$sql$,
-        grouped, totals, sums, view, signs, before, @extschema@._parts_sql(s, suffix, true, unchanged_until),
-        report.sums[1], coalesce(is_kept, 'true'), coalesce(is_known, 'true'), can_change, of_all);
+        grouped, totals, sums, view, signs, before, @extschema@._noted_parts_sql(s, suffix, day_before),
+        report.sums[1], is_kept, of_all);
     SELECT w.* INTO written FROM @extschema@._write_view_rows(
         view, @extschema@._changes_sql(view, keys, NULL::text, @extschema@._report_sql(s, suffix, parts)),
         NULL::text) AS w;
@@ -8543,11 +8554,11 @@ $only$;
 COMMENT ON FUNCTION _only_noted_change(segmentation_settings, date) IS
     'Part of segmentations: whether a refresh can leave the rows of customers who are not noted.';
 
--- What the noted customers, if there are any, contribute to each report that can be kept by difference.
-CREATE FUNCTION _parts_of_reports(s segmentation_settings, are_any boolean) RETURNS jsonb
+-- What the noted customers, if there are any, contribute on a day to each report that can be kept by difference.
+CREATE FUNCTION _parts_of_reports(s segmentation_settings, day date, are_any boolean) RETURNS jsonb
 LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp
 AS $parts$
-    SELECT coalesce(jsonb_object_agg(r.suffix, CASE WHEN are_any THEN @extschema@._noted_parts(s, r.suffix)
+    SELECT coalesce(jsonb_object_agg(r.suffix, CASE WHEN are_any THEN @extschema@._noted_parts(s, r.suffix, day)
                                                     ELSE '[]' END), '{}')
     FROM @extschema@._relations(s) AS r
     JOIN @extschema@._sums() AS m ON m.suffix = r.suffix
@@ -8556,7 +8567,7 @@ AS $parts$
         -- It is a part of another one then.
         AND NOT (r.suffix = 'movement' AND 'transitions' = ANY (s.views) IS NOT FALSE)
 $parts$;
-COMMENT ON FUNCTION _parts_of_reports(segmentation_settings, boolean) IS
+COMMENT ON FUNCTION _parts_of_reports(segmentation_settings, date, boolean) IS
     'Part of segmentations: what the noted customers contribute to the reports that are kept by difference.';
 
 -- Brings the tables and views up to date. Everything happens in the caller's transaction: a step that fails leaves the
@@ -8607,7 +8618,7 @@ BEGIN
         PERFORM @extschema@._note_due(s, day);
         noted := @extschema@._customers_noted(s);
         IF noted <= @extschema@._few(before.customers) THEN
-            parts := @extschema@._parts_of_reports(s, noted > 0);
+            parts := @extschema@._parts_of_reports(s, before.as_of, noted > 0);
         END IF;
     END IF;
     tables := @extschema@._refresh_tables(s, read_whole);
