@@ -32,11 +32,11 @@ CREATE FUNCTION _lock_and_check_notes(notes oid, owner oid) RETURNS boolean
 COMMENT ON FUNCTION _lock_and_check_notes(oid, oid) IS
     'Part of segmentations: locks the table of notes; false where it is not there or not a plain table of the owner, who must be the current user.';
 
-CREATE FUNCTION _note(notes oid, changed_source text, VARIADIC keys "any") RETURNS void
+CREATE FUNCTION _note(notes oid, changed_source text, changed_from date, VARIADIC keys "any") RETURNS void
     AS 'MODULE_PATHNAME', 'note_customer_wrapper' LANGUAGE c VOLATILE;
 CREATE FUNCTION _note(notes oid, changed_source text) RETURNS void
     AS 'MODULE_PATHNAME', 'note_customer_wrapper' LANGUAGE c VOLATILE;
-COMMENT ON FUNCTION _note(oid, text, "any") IS 'Part of segmentations: notes a customer in a table that _lock_and_check_notes has locked.';
+COMMENT ON FUNCTION _note(oid, text, date, "any") IS 'Part of segmentations: notes a customer in a table that _lock_and_check_notes has locked.';
 COMMENT ON FUNCTION _note(oid, text) IS 'Part of segmentations: notes everybody of a source in a table that _lock_and_check_notes holds.';
 /* </end connected objects> */
 
@@ -3897,12 +3897,15 @@ COMMENT ON FUNCTION _tenant_column(segmentation_settings, text) IS
     'Part of segmentations: the quoted column of the tenant and a comma; empty where there is one shop.';
 
 CREATE FUNCTION _equal_columns(relation regclass, names text[], one text, other text) RETURNS text
-LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp
+LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp
+SET plan_cache_mode = force_generic_plan -- to plan it takes longer than to run it
 AS $equal$
-    SELECT string_agg(format('%s.%I %s %s.%I', one, k.name, @extschema@._equality(a.atttypid), other, k.name), ' AND '
-                      ORDER BY k.place)
-    FROM unnest(names) WITH ORDINALITY AS k (name, place)
-    JOIN pg_attribute AS a ON a.attrelid = relation AND a.attname = k.name
+BEGIN
+    RETURN (SELECT string_agg(format('%s.%I %s %s.%I', one, k.name, @extschema@._equality(a.atttypid), other, k.name),
+                              ' AND ' ORDER BY k.place)
+            FROM unnest(names) WITH ORDINALITY AS k (name, place)
+            JOIN pg_attribute AS a ON a.attrelid = relation AND a.attname = k.name);
+END
 $equal$;
 COMMENT ON FUNCTION _equal_columns(regclass, text[], text, text) IS
     'Part of segmentations: the condition that two rows have equal columns of these, which a relation has.';
@@ -3942,14 +3945,18 @@ COMMENT ON FUNCTION _attribute_columns(segmentation_settings) IS
     'Part of segmentations: the attributes of customers with the types of their columns.';
 
 CREATE FUNCTION _same_key(s segmentation_settings, one text, other text) RETURNS text
-LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp
-AS $same$ SELECT @extschema@._same_columns(s, @extschema@._keys(s), one, other) $same$;
+LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp
+AS $same$ BEGIN RETURN @extschema@._same_columns(s, @extschema@._keys(s), one, other); END $same$;
 COMMENT ON FUNCTION _same_key(segmentation_settings, text, text) IS
     'Part of segmentations: the condition that two rows are of the same customer.';
 
 CREATE FUNCTION _same_columns(s segmentation_settings, names text[], one text, other text) RETURNS text
-LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp
-AS $same$ SELECT @extschema@._equal_columns(@extschema@._source_table(s, 'orders'), names, one, other) $same$;
+LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp
+AS $same$
+BEGIN
+    RETURN @extschema@._equal_columns(@extschema@._source_table(s, 'orders'), names, one, other);
+END
+$same$;
 COMMENT ON FUNCTION _same_columns(segmentation_settings, text[], text, text) IS
     'Part of segmentations: the condition that two rows have equal columns of these; NULL without any.';
 
@@ -4773,7 +4780,7 @@ COMMENT ON FUNCTION _each_attribute(segmentation_settings, text, text, boolean) 
 
 -- The condition that a row is of a noted customer. That of each column stands by itself and over an array, so that it
 -- goes into a view: only the rows of these customers are read then.
-CREATE FUNCTION _is_noted(s segmentation_settings, alias text) RETURNS text
+CREATE FUNCTION _is_noted(s segmentation_settings, alias text, rows_changed boolean) RETURNS text
 LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp
 AS $noted$
     SELECT string_agg(format('%1$s.%2$I %3$s ANY (ARRAY(SELECT DISTINCT n.%2$I FROM %4$s))', alias, k.name,
@@ -4784,10 +4791,11 @@ AS $noted$
     FROM unnest(@extschema@._keys(s)) WITH ORDINALITY AS k (name, place)
     JOIN pg_attribute AS a ON a.attrelid = @extschema@._source_table(s, 'orders') AND a.attname = k.name
     CROSS JOIN (
-        SELECT format('%s AS n WHERE n.taken IS NOT NULL', @extschema@._relation(s, 'noted')) AS noted
+        SELECT format('%s AS n WHERE %s', @extschema@._relation(s, 'noted'),
+                      CASE WHEN rows_changed THEN 'n.taken' ELSE 'n.taken IS NOT NULL' END) AS noted
     ) AS e
 $noted$;
-COMMENT ON FUNCTION _is_noted(segmentation_settings, text) IS
+COMMENT ON FUNCTION _is_noted(segmentation_settings, text, boolean) IS
     'Part of segmentations: the condition that a row is of a customer whom the refresh that is running evaluates.';
 
 CREATE FUNCTION _facts_sql(s segmentation_settings) RETURNS text
@@ -4968,7 +4976,7 @@ $sql$SELECT %1$sc.lifecycle_state, coalesce(c.rfm_segment, c.lifecycle_state) AS
              coalesce(c.segment_label, c.lifecycle_label), coalesce(c.segment_order, 0)$sql$,
         @extschema@._dimensions(s, 'c', by_attribute), @extschema@._relation(s, 'customers'),
         @extschema@._each_attribute(s, 'c', 'c.first_purchase_on', by_attribute),
-        CASE WHEN noted THEN ' WHERE ' || @extschema@._is_noted(s, 'c') ELSE '' END)
+        CASE WHEN noted THEN ' WHERE ' || @extschema@._is_noted(s, 'c', false) ELSE '' END)
 $parts$;
 COMMENT ON FUNCTION _segment_parts_sql(segmentation_settings, boolean, boolean) IS
     'Part of segmentations: the SELECT of the sums by lifecycle state and RFM segment, by attribute or of all.';
@@ -5049,7 +5057,7 @@ GROUP BY %1$sm.from_day, m.to_day, m.from_state, m.to_state, p.lang$sql$,
         @extschema@._label_order('lifecycle_state', 'm.from_state'),
         @extschema@._label('lifecycle_state', 'm.to_state'),
         @extschema@._label_order('lifecycle_state', 'm.to_state'),
-        CASE WHEN noted THEN E'\nWHERE ' || @extschema@._is_noted(s, 'f') ELSE '' END) END
+        CASE WHEN noted THEN E'\nWHERE ' || @extschema@._is_noted(s, 'f', true) ELSE '' END) END
 $movement$;
 COMMENT ON FUNCTION _movement_sql(segmentation_settings, boolean, boolean, date) IS
     'Part of segmentations: the SELECT of who moved between states, month by month, by attribute or of all.';
@@ -5092,7 +5100,7 @@ GROUP BY %1$sv.dimension, g.from_day, g.to_day, v.from_list, v.from_value, v.to_
          r.sort_order, t.sort_order$sql$,
         @extschema@._tenant_column(s, 'g'), @extschema@._tenant_column(s, 'f'), @extschema@._moves_sql(s, since),
         @extschema@._relation(s, 'status'),
-        CASE WHEN noted THEN E'\n    WHERE ' || @extschema@._is_noted(s, 'f') ELSE '' END,
+        CASE WHEN noted THEN E'\n    WHERE ' || @extschema@._is_noted(s, 'f', true) ELSE '' END,
         format('(SELECT n.* FROM %s AS p CROSS JOIN LATERAL @extschema@.rfm_segments(p.policy) AS n)',
                @extschema@._relation(s, 'status')))
 $transitions$;
@@ -5100,8 +5108,9 @@ COMMENT ON FUNCTION _transitions_sql(segmentation_settings, boolean, date) IS
     'Part of segmentations: the SELECT of who moved between states, RFM segments and VIP tiers, month by month.';
 
 -- A year after the month of the first purchase, month by month; a month that is not over on as_of is left out.
-CREATE FUNCTION _cohort_parts_sql(s segmentation_settings, by_attribute boolean, noted boolean DEFAULT false)
-    RETURNS text
+CREATE FUNCTION _cohort_parts_sql(
+    s segmentation_settings, by_attribute boolean, noted boolean, since date
+) RETURNS text
 LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp
 AS $parts$
     SELECT format(
@@ -5114,7 +5123,7 @@ $sql$WITH cohorts AS (
         SELECT %5$sm.month, m.months_after, count(*) FILTER (WHERE m.orders > 0) AS customers, sum(m.revenue) AS revenue
         FROM %2$s AS f
         CROSS JOIN LATERAL @extschema@.purchases_by_month(f.history, f.as_of) AS m%8$s
-        WHERE m.months_after <= 12%9$s
+        WHERE m.months_after <= 12%9$s%10$s
         GROUP BY %5$sm.month, m.months_after
     )
     SELECT %4$sa.first_month, n.months_after, a.customers,
@@ -5131,9 +5140,10 @@ $sql$WITH cohorts AS (
             || CASE WHEN by_attribute THEN ' AND m.attribute = a.attribute AND m.value = a.value' ELSE '' END,
         @extschema@._each_attribute(s, 'f', 'f.first_purchase_on', by_attribute),
         @extschema@._each_attribute(s, 'f', 'm.month', by_attribute),
-        CASE WHEN noted THEN ' AND ' || @extschema@._is_noted(s, 'f') ELSE '' END)
+        CASE WHEN noted THEN ' AND ' || @extschema@._is_noted(s, 'f', true) ELSE '' END,
+        CASE WHEN since IS NULL THEN '' ELSE format(' AND m.month > %L', since) END)
 $parts$;
-COMMENT ON FUNCTION _cohort_parts_sql(segmentation_settings, boolean, boolean) IS
+COMMENT ON FUNCTION _cohort_parts_sql(segmentation_settings, boolean, boolean, date) IS
     'Part of segmentations: the SELECT of the sums by month of first purchase and month after it.';
 
 CREATE FUNCTION _cohorts_sql(s segmentation_settings, by_attribute boolean, parts text) RETURNS text
@@ -5205,7 +5215,7 @@ $sql$SELECT %1$scoalesce(c.action_rule, '') AS action_rule, coalesce(c.action_ch
              c.action_order, c.action_behavior, c.behavior_label, c.channel_label, p.lang$sql$,
         @extschema@._tenant_column(s, 'c'), @extschema@._relation(s, 'customers'),
         @extschema@._label('behavior', quote_literal('none')), @extschema@._relation(s, 'status'),
-        CASE WHEN noted THEN E'\n    WHERE ' || @extschema@._is_noted(s, 'c') ELSE '' END)
+        CASE WHEN noted THEN E'\n    WHERE ' || @extschema@._is_noted(s, 'c', false) ELSE '' END)
 $parts$;
 COMMENT ON FUNCTION _action_parts_sql(segmentation_settings, boolean) IS
     'Part of segmentations: the SELECT of the sums by rule of next_action and channel.';
@@ -6363,8 +6373,8 @@ AS $parts$
         WHEN 'transitions' THEN @extschema@._transitions_sql(s, noted, since)
         WHEN 'movement' THEN @extschema@._movement_sql(s, false, noted, since)
         WHEN 'movement_by' THEN @extschema@._movement_sql(s, true, noted, since)
-        WHEN 'cohorts' THEN @extschema@._cohort_parts_sql(s, false, noted)
-        WHEN 'cohorts_by' THEN @extschema@._cohort_parts_sql(s, true, noted) END
+        WHEN 'cohorts' THEN @extschema@._cohort_parts_sql(s, false, noted, since)
+        WHEN 'cohorts_by' THEN @extschema@._cohort_parts_sql(s, true, noted, since) END
 $parts$;
 COMMENT ON FUNCTION _parts_sql(segmentation_settings, text, boolean, date) IS
     'Part of segmentations: the SELECT of the sums that a report is made of, of all customers or of those noted.';
@@ -6391,19 +6401,62 @@ $report$;
 COMMENT ON FUNCTION _report_of_all(segmentation_settings, text) IS
     'Part of segmentations: the SELECT of a report that is a sum over customers.';
 
--- What the noted customers contribute to a report now, as JSON, which is exact and takes no table.
-CREATE FUNCTION _noted_parts(s segmentation_settings, suffix text) RETURNS jsonb
+-- The end of the last month before the first day on which rows of the noted customers changed: what they contribute to
+-- the months until then stays. NULL: any month can change. Attributes of a first order may hang on its later lines.
+CREATE FUNCTION _unchanged_until(s segmentation_settings, suffix text) RETURNS date
+LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp
+AS $unchanged$
+DECLARE
+    changed_from date;
+BEGIN
+    IF suffix LIKE '%\_by' AND s.first_order IS NOT NULL THEN
+        RETURN NULL;
+    END IF;
+    EXECUTE format('SELECT CASE WHEN count(*) = count(changed_from) THEN min(changed_from) END FROM %s WHERE taken',
+                   @extschema@._relation(s, 'noted')) INTO changed_from;
+    RETURN @extschema@._last_month_end(changed_from - 1);
+END
+$unchanged$;
+COMMENT ON FUNCTION _unchanged_until(segmentation_settings, text) IS
+    'Part of segmentations: until which end of a month what the noted customers contribute to a report stays.';
+
+-- The SELECT of what the noted customers contribute to a report; of one of months, to those that were over on a day and
+-- can change.
+CREATE FUNCTION _noted_parts_sql(s segmentation_settings, suffix text, day date) RETURNS text
+LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp
+AS $parts$
+DECLARE
+    month_end text := (SELECT r.month_end FROM @extschema@._sums() AS r WHERE r.suffix = _noted_parts_sql.suffix);
+    unchanged_until date;
+BEGIN
+    IF month_end IS NULL THEN
+        RETURN @extschema@._parts_sql(s, suffix, true, NULL::date);
+    END IF;
+    unchanged_until := @extschema@._unchanged_until(s, suffix);
+    IF unchanged_until >= @extschema@._last_month_end(day) THEN
+        RETURN format('SELECT p.* FROM %s AS p WHERE false', @extschema@._relation(s, suffix));
+    END IF;
+    RETURN format('SELECT p.* FROM (%s) AS p WHERE %s <= %L', @extschema@._parts_sql(s, suffix, true, unchanged_until),
+                  month_end, @extschema@._last_month_end(day))
+        || CASE WHEN unchanged_until IS NULL THEN '' ELSE format(' AND %s > %L', month_end, unchanged_until) END;
+END
+$parts$;
+COMMENT ON FUNCTION _noted_parts_sql(segmentation_settings, text, date) IS
+    'Part of segmentations: the SELECT of what the noted customers contribute to a report.';
+
+-- The same as JSON, which is exact and takes no table.
+CREATE FUNCTION _noted_parts(s segmentation_settings, suffix text, day date) RETURNS jsonb
 LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp
 AS $noted$
 DECLARE
     parts jsonb;
 BEGIN
-    EXECUTE format('SELECT jsonb_agg(to_jsonb(p)) FROM (%s) AS p', @extschema@._parts_sql(s, suffix, true, NULL::date))
+    EXECUTE format('SELECT jsonb_agg(to_jsonb(p)) FROM (%s) AS p', @extschema@._noted_parts_sql(s, suffix, day))
         INTO parts;
     RETURN coalesce(parts, '[]');
 END
 $noted$;
-COMMENT ON FUNCTION _noted_parts(segmentation_settings, text) IS
+COMMENT ON FUNCTION _noted_parts(segmentation_settings, text, date) IS
     'Part of segmentations: what the noted customers contribute to a report.';
 
 -- Writes what the noted customers contribute now in the place of what they contributed before. A sum has one text:
@@ -6421,10 +6474,9 @@ DECLARE
     sums text;
     signs text;
     totals text;
-    since date := @extschema@._last_month_end(day_before);
-    is_kept text; -- whether the months of what is there still count
-    is_known text; -- whether the month of what the noted customers contribute was over the day before
-    of_all text := ''; -- what everybody contributes in the new months
+    known_until date := @extschema@._last_month_end(day_before);
+    is_kept text := 'true'; -- whether the month of what is there still counts
+    of_all text := ''; -- what everybody contributes to the new months
     parts text;
     written @extschema@.written_rows;
 BEGIN
@@ -6438,14 +6490,13 @@ BEGIN
     INTO grouped, sums, signs, totals
     FROM pg_attribute AS a
     WHERE a.attrelid = view AND a.attnum > 0 AND a.attname <> ALL (report.derived);
-    IF report.month_end IS NOT NULL AND since < @extschema@._last_month_end(day) THEN
+    IF report.month_end IS NOT NULL AND known_until < @extschema@._last_month_end(day) THEN
+        of_all := format(E'\n    UNION ALL\n    SELECT %s, %s FROM (%s) AS p WHERE %s > %L', grouped, sums,
+                         @extschema@._parts_sql(s, suffix, false, known_until), report.month_end, known_until);
         IF report.months IS NOT NULL THEN
             is_kept := format('%s >= %L', report.month_end,
                               (@extschema@._last_month_end(day) + 1 - make_interval(months => report.months))::date);
         END IF;
-        is_known := format('%s <= %L', report.month_end, since);
-        of_all := format(E'\n    UNION ALL\n    SELECT %s, %s FROM (%s) AS p WHERE NOT (%s)', grouped, sums,
-                         @extschema@._parts_sql(s, suffix, false, since), is_known);
     END IF;
     parts := format(
 $sql$SELECT %1$s, %2$s
@@ -6454,12 +6505,12 @@ FROM (
     UNION ALL
     SELECT %1$s, %5$s FROM jsonb_populate_recordset(NULL::%4$s, %6$L) AS p WHERE %9$s
     UNION ALL
-    SELECT %1$s, %3$s FROM (%7$s) AS p WHERE %10$s%11$s
+    SELECT %1$s, %3$s FROM (%7$s) AS p%10$s
 ) AS p
 GROUP BY %1$s
 HAVING sum(p.%8$I) <> 0$sql$,
-        grouped, totals, sums, view, signs, before, @extschema@._parts_sql(s, suffix, true, NULL::date),
-        report.sums[1], coalesce(is_kept, 'true'), coalesce(is_known, 'true'), of_all);
+        grouped, totals, sums, view, signs, before, @extschema@._noted_parts_sql(s, suffix, day_before),
+        report.sums[1], is_kept, of_all);
     SELECT w.* INTO written FROM @extschema@._write_view_rows(
         view, @extschema@._changes_sql(view, keys, NULL::text, @extschema@._report_sql(s, suffix, parts)),
         NULL::text) AS w;
@@ -6487,16 +6538,18 @@ COMMENT ON FUNCTION _write_report(segmentation_settings, text, text[], jsonb, da
 --   reason       why it is there
 --   is_readable  whether the readers may read it
 --   keys         the columns of its unique key
---   query        the SELECT that fills or defines it, only with `with_queries`: it takes the shop's tables to be there
 --   comment      what it is for
-CREATE FUNCTION _relations(s segmentation_settings, with_queries boolean DEFAULT false) RETURNS TABLE (
-    place integer, suffix text, kind text, is_wanted boolean, reason text, is_readable boolean, keys text[], query text,
+CREATE FUNCTION _relations(s segmentation_settings) RETURNS TABLE (
+    place integer, suffix text, kind text, is_wanted boolean, reason text, is_readable boolean, keys text[],
     comment text
 )
-LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp
+LANGUAGE plpgsql STABLE ROWS 33 SET search_path = pg_catalog, pg_temp
+SET plan_cache_mode = force_generic_plan -- to plan it takes longer than to run it
 AS $relations$
+BEGIN
+    RETURN QUERY
     SELECT r.place, r.suffix, r.kind, r.is_asked_for OR s.settings_version IS NULL, r.reason, r.is_readable, r.keys,
-           r.query, r.comment
+           r.comment
     FROM (
         SELECT @extschema@._keys(s) AS customer, array_remove(ARRAY[s.tenant], NULL) AS tenant,
                CASE WHEN s.tenant IS NULL THEN '' ELSE format(' Each %s by itself.', s.tenant) END AS of_tenant,
@@ -6508,139 +6561,145 @@ AS $relations$
                          'first_order => ' || quote_literal(s.first_order::text)) AS by_attribute
     ) AS t
     CROSS JOIN LATERAL (VALUES
-        (1, 'settings', 'TABLE', true, t.always, false, '{name}'::text[], NULL,
+        (1, 'settings', 'TABLE', true, t.always, false, '{name}'::text[],
             'Settings of a segmentation of pg_rfm. Only its owner writes them: they hold SQL that runs with the '
             'owner''s rights.'),
-        (2, 'policies', 'TABLE', true, t.always, false, '{valid_from}', NULL,
+        (2, 'policies', 'TABLE', true, t.always, false, '{valid_from}',
             'Each policy that was in force, with its first day.'),
         (3, 'histories', 'TABLE', true, t.always, false, t.customer,
-            CASE WHEN with_queries THEN @extschema@._histories_sql(s) END,
             format('Purchase histories of %s.', s.orders)),
         (4, 'first_orders', 'TABLE', s.first_order IS NOT NULL,
             'first_order => ' || quote_literal(s.first_order::text), false, t.customer,
-            CASE WHEN with_queries AND s.first_order IS NOT NULL THEN @extschema@._first_orders_sql(s) END,
             format('First orders of %s.', s.orders)),
         (5, 'engagement', 'TABLE', s.engagement IS NOT NULL, 'engagement => ' || quote_literal(s.engagement), false,
             t.customer,
-            CASE WHEN with_queries AND s.engagement IS NOT NULL THEN @extschema@._engagement_sql(s) END,
             format('Engagement histories of %s.', s.engagement)),
         (6, 'contacts', 'TABLE', s.contacts IS NOT NULL, 'contacts => ' || quote_literal(s.contacts), false,
             t.customer,
-            CASE WHEN with_queries AND s.contacts IS NOT NULL THEN @extschema@._contacts_sql(s) END,
             format('Logs of contacts of %s.', s.contacts)),
         (7, 'memberships', 'TABLE', s.membership_log IS NOT NULL,
             'membership_log => ' || quote_literal(s.membership_log), false, t.customer,
-            CASE WHEN with_queries AND s.membership_log IS NOT NULL THEN @extschema@._memberships_sql(s) END,
             format('Histories of memberships of %s.', s.membership_log)),
         (8, 'profiles', 'TABLE', s.customers IS NOT NULL, 'customers => ' || quote_literal(s.customers), false,
             t.customer,
-            CASE WHEN with_queries AND s.customers IS NOT NULL THEN @extschema@._profiles_sql(s) END,
             format('Memberships, channels, last contacts and attributes of %s.', s.customers)),
         (9, 'campaign_members', 'TABLE', s.contacts_campaign IS NOT NULL,
             'contacts_columns => ' || quote_literal(jsonb_build_object('campaign', s.contacts_campaign)), false,
             t.customer || '{campaign}',
-            CASE WHEN with_queries AND s.contacts_campaign IS NOT NULL THEN @extschema@._campaign_members_sql(s) END,
             format('Who was in which campaign, by %s.', s.contacts)),
         (10, 'targets', 'TABLE', s.targets IS NOT NULL, 'targets => ' || quote_literal(s.targets), false,
             t.tenant || '{kpi,period}',
-            CASE WHEN with_queries AND s.targets IS NOT NULL THEN @extschema@._targets_sql(s) END,
             format('Targets of %s.', s.targets)),
         (11, 'costs', 'TABLE', s.costs IS NOT NULL, 'costs => ' || quote_literal(s.costs), false,
             t.tenant || '{purpose,period}',
-            CASE WHEN with_queries AND s.costs IS NOT NULL THEN @extschema@._costs_sql(s) END,
             format('Costs of %s, by month.', s.costs)),
-        (12, 'status', 'TABLE', true, t.always, true, '{segmentation}', NULL,
+        (12, 'status', 'TABLE', true, t.always, true, '{segmentation}',
             'The day and policy that the views answer for, and figures of the last refresh: one row.'),
-        (13, 'noted', 'TABLE', s.track = 'trigger', 'track => ' || quote_literal(s.track), false, NULL, NULL,
+        (13, 'noted', 'TABLE', s.track = 'trigger', 'track => ' || quote_literal(s.track), false, NULL,
             'Customers whose rows changed since the last refresh; a row without a key: all of them.'),
         (14, 'facts', 'VIEW', true, t.always, true, NULL,
-            CASE WHEN with_queries THEN @extschema@._facts_sql(s) END,
             'All that is known of a customer: the arguments of segment_customer and its like. Prospects have no '
             'history.'),
         (15, 'customers', 'MATERIALIZED VIEW', true, t.always, true, t.customer,
-            CASE WHEN with_queries THEN @extschema@._customers_sql(s) END,
             'One row a customer, as of the day in the status table.'),
         (16, 'customers_today', 'VIEW', true, t.always, true, NULL,
-            CASE WHEN with_queries THEN @extschema@._customers_today_sql(s) END,
             'The customers with what changes by itself every day.'),
         (17, 'segments', 'MATERIALIZED VIEW', 'segments' = ANY (s.views) IS NOT FALSE, t.chosen, true,
             t.tenant || '{lifecycle_state,rfm_segment}',
-            CASE WHEN with_queries THEN @extschema@._report_of_all(s, 'segments') END,
             'How many customers and how much revenue, by lifecycle state and RFM segment.' || t.of_tenant),
         (18, 'transitions', 'MATERIALIZED VIEW', 'transitions' = ANY (s.views) IS NOT FALSE, t.chosen, true,
             t.tenant || '{dimension,from_day,to_day,from_value,to_value}',
-            CASE WHEN with_queries THEN @extschema@._report_of_all(s, 'transitions') END,
             'Who moved from which lifecycle state, RFM segment and VIP tier to which in each of the last twelve months '
             'that are over, one dimension beside the other.' || t.of_tenant),
         (19, 'movement', 'MATERIALIZED VIEW', 'movement' = ANY (s.views) IS NOT FALSE, t.chosen, true,
             t.tenant || '{from_day,to_day,from_state,to_state}',
-            CASE WHEN with_queries THEN @extschema@._report_of_all(s, 'movement') END,
             'Who moved from which lifecycle state to which in each of the last twelve months that are over; '
             'who was still a prospect at its end is left out.' || t.of_tenant),
         (20, 'cohorts', 'MATERIALIZED VIEW', 'cohorts' = ANY (s.views) IS NOT FALSE, t.chosen, true,
             t.tenant || '{first_month,months_after}',
-            CASE WHEN with_queries THEN @extschema@._report_of_all(s, 'cohorts') END,
             'What those who first bought in a month did in the year after it, month by month.' || t.of_tenant),
         (21, 'actions', 'MATERIALIZED VIEW', 'actions' = ANY (s.views) IS NOT FALSE, t.chosen, true,
             t.tenant || '{action_rule,action_channel}',
-            CASE WHEN with_queries THEN @extschema@._report_of_all(s, 'actions') END,
             'How many customers wait for which next step, by channel.' || t.of_tenant),
         (22, 'channels', 'MATERIALIZED VIEW', s.contacts IS NOT NULL AND 'channels' = ANY (s.views) IS NOT FALSE,
             t.chosen, true, t.tenant || '{channel}',
-            CASE WHEN with_queries THEN @extschema@._channels_sql(s) END,
             'How many contacts over which channel were answered by a purchase.' || t.of_tenant),
         (23, 'dormant_response', 'MATERIALIZED VIEW',
             s.contacts IS NOT NULL AND 'dormant_response' = ANY (s.views) IS NOT FALSE,
             t.chosen, true, t.tenant || '{dormancy_reason,dormant_year}',
-            CASE WHEN with_queries THEN @extschema@._dormant_response_sql(s) END,
             'In which order dormant customers are expected to answer, by reason and year of dormancy.' || t.of_tenant),
         (24, 'campaigns', 'MATERIALIZED VIEW',
             s.contacts_campaign IS NOT NULL AND 'campaigns' = ANY (s.views) IS NOT FALSE, t.chosen, true,
             t.tenant || '{campaign,test_group,channel,is_interim}',
-            CASE WHEN with_queries AND s.contacts_campaign IS NOT NULL THEN @extschema@._campaigns_sql(s) END,
             'What came of each group of each campaign, beside the holdout; also so far, while windows are open.'
             || t.of_tenant),
         (25, 'kpis', 'MATERIALIZED VIEW',
             coalesce('kpis' = ANY (s.views), num_nonnulls(s.targets, s.costs) > 0), t.chosen, true,
             t.tenant || '{kpi,period}',
-            CASE WHEN with_queries THEN @extschema@._kpis_sql(s) END,
             'KPIs of the month of as_of and the twelve before it, beside their targets.' || t.of_tenant),
         (26, 'attributes', 'MATERIALIZED VIEW',
             t.has_attributes AND 'attributes' = ANY (s.views) IS NOT FALSE, t.by_attribute, true,
             t.tenant || '{attribute,value}',
-            CASE WHEN with_queries AND t.has_attributes THEN @extschema@._attributes_sql(s) END,
             'Which customers come back: second purchase and revenue by each attribute.' || t.of_tenant),
         (27, 'segments_by', 'MATERIALIZED VIEW',
             t.has_attributes AND 'segments_by' = ANY (s.views) IS NOT FALSE, t.by_attribute, true,
             t.tenant || '{attribute,value,lifecycle_state,rfm_segment}',
-            CASE WHEN with_queries AND t.has_attributes THEN @extschema@._report_of_all(s, 'segments_by') END,
             'The segments by each attribute; shares are within its value.' || t.of_tenant),
         (28, 'movement_by', 'MATERIALIZED VIEW',
             t.has_attributes AND 'movement_by' = ANY (s.views) IS NOT FALSE, t.by_attribute, true,
             t.tenant || '{attribute,value,from_day,to_day,from_state,to_state}',
-            CASE WHEN with_queries AND t.has_attributes THEN @extschema@._report_of_all(s, 'movement_by') END,
             'The movement by each attribute.' || t.of_tenant),
         (29, 'cohorts_by', 'MATERIALIZED VIEW',
             t.has_attributes AND 'cohorts_by' = ANY (s.views) IS NOT FALSE, t.by_attribute, true,
             t.tenant || '{attribute,value,first_month,months_after}',
-            CASE WHEN with_queries AND t.has_attributes THEN @extschema@._report_of_all(s, 'cohorts_by') END,
             'The cohorts by each attribute.' || t.of_tenant),
         (30, 'models', 'TABLE', s.model IS NOT NULL, 'model => ' || quote_literal(s.model), false,
-            '{valid_from,asked}', NULL,
+            '{valid_from,asked}',
             'Each model that was fitted, with its day; one that was refused was not in force.'),
         (31, 'predictions', 'VIEW', s.model IS NOT NULL, 'model => ' || quote_literal(s.model), true, NULL,
-            CASE WHEN with_queries AND s.model IS NOT NULL THEN @extschema@._predictions_sql(s) END,
             'What the model in force expects of each customer who has bought, as of the day in the status table.'),
         (32, 'forecast', 'MATERIALIZED VIEW', s.model IS NOT NULL AND 'forecast' = ANY (s.views) IS NOT FALSE,
             t.chosen, true, t.tenant || '{lifecycle_state}',
-            CASE WHEN with_queries AND s.model IS NOT NULL THEN @extschema@._forecast_sql(s) END,
             'What is expected of all customers in the next 90 days, by lifecycle state and together.' || t.of_tenant),
-        (33, 'changes', 'TABLE', s.keep_changes > 0, 'keep_changes => ' || s.keep_changes, true, '{change_id}', NULL,
+        (33, 'changes', 'TABLE', s.keep_changes > 0, 'keep_changes => ' || s.keep_changes, true, '{change_id}',
             'Who changed: one row a customer and thing that is another since a refresh.')
-    ) AS r (place, suffix, kind, is_asked_for, reason, is_readable, keys, query, comment)
+    ) AS r (place, suffix, kind, is_asked_for, reason, is_readable, keys, comment);
+END
 $relations$;
-COMMENT ON FUNCTION _relations(segmentation_settings, boolean) IS
+COMMENT ON FUNCTION _relations(segmentation_settings) IS
     'Part of segmentations: the relations that one can have, and which of them its settings ask for.';
+
+-- The SELECT that fills or defines NAME_suffix; NULL where there is none. It takes the shop's tables to be there. With
+-- `among`, a SELECT of keys, a table by customer has the rows of these customers.
+CREATE FUNCTION _query(s segmentation_settings, suffix text, among text DEFAULT NULL) RETURNS text
+LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp
+AS $query$
+BEGIN
+    RETURN CASE suffix
+        WHEN 'histories' THEN @extschema@._histories_sql(s, among)
+        WHEN 'first_orders' THEN @extschema@._first_orders_sql(s, among)
+        WHEN 'engagement' THEN @extschema@._engagement_sql(s, among)
+        WHEN 'contacts' THEN @extschema@._contacts_sql(s, among)
+        WHEN 'memberships' THEN @extschema@._memberships_sql(s, among)
+        WHEN 'profiles' THEN @extschema@._profiles_sql(s, among)
+        WHEN 'campaign_members' THEN @extschema@._campaign_members_sql(s)
+        WHEN 'targets' THEN @extschema@._targets_sql(s)
+        WHEN 'costs' THEN @extschema@._costs_sql(s)
+        WHEN 'facts' THEN @extschema@._facts_sql(s)
+        WHEN 'customers' THEN @extschema@._customers_sql(s)
+        WHEN 'customers_today' THEN @extschema@._customers_today_sql(s)
+        WHEN 'channels' THEN @extschema@._channels_sql(s)
+        WHEN 'dormant_response' THEN @extschema@._dormant_response_sql(s)
+        WHEN 'campaigns' THEN @extschema@._campaigns_sql(s)
+        WHEN 'kpis' THEN @extschema@._kpis_sql(s)
+        WHEN 'attributes' THEN @extschema@._attributes_sql(s)
+        WHEN 'predictions' THEN @extschema@._predictions_sql(s)
+        WHEN 'forecast' THEN @extschema@._forecast_sql(s)
+        ELSE @extschema@._report_of_all(s, suffix) END;
+END
+$query$;
+COMMENT ON FUNCTION _query(segmentation_settings, text, text) IS
+    'Part of segmentations: the SELECT that fills or defines one of its relations.';
 
 -- The comment on a column of NAME_suffix in the language of the segmentation.
 CREATE FUNCTION _column_comment(s segmentation_settings, suffix text, name text) RETURNS text
@@ -6885,6 +6944,7 @@ LANGUAGE plpgsql VOLATILE SET search_path = pg_catalog, pg_temp
 AS $lock_own$
 DECLARE
     s @extschema@.segmentation_settings;
+    relation text;
     objection text;
 BEGIN
     IF pg_is_in_recovery() OR current_setting('transaction_read_only')::boolean THEN
@@ -6900,8 +6960,11 @@ BEGIN
             USING ERRCODE = 'lock_not_available', HINT = 'Wait for it (wait => true), or try again later.';
     END;
     -- A relation that is locked cannot be replaced by another one until the transaction ends.
-    PERFORM @extschema@._lock_and_check(s, r.suffix, 'ACCESS SHARE MODE') FROM @extschema@._relations(s) AS r
-    WHERE r.kind = 'TABLE' AND r.is_wanted AND to_regclass(@extschema@._relation(s, r.suffix)) IS NOT NULL;
+    FOR relation IN SELECT r.name FROM (SELECT t.*, @extschema@._relation(s, t.suffix) AS name
+                                        FROM @extschema@._relations(s) AS t) AS r
+                    WHERE r.kind = 'TABLE' AND r.is_wanted AND to_regclass(r.name) IS NOT NULL LOOP
+        EXECUTE format('LOCK TABLE ONLY %s IN ACCESS SHARE MODE', relation);
+    END LOOP;
     objection := @extschema@._objection(
         s, ARRAY(SELECT r.suffix FROM @extschema@._relations(s) AS r WHERE r.is_wanted));
     IF objection IS NOT NULL THEN
@@ -7311,8 +7374,11 @@ COMMENT ON FUNCTION _sources_of_customers(segmentation_settings) IS
 
 -- Their tables, with partitions and children.
 CREATE FUNCTION _source_tables(s segmentation_settings) RETURNS TABLE (source text, root regclass, relation regclass)
-LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp
+LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp
+SET plan_cache_mode = force_generic_plan -- to plan it takes longer than to run it
 AS $tables$
+BEGIN
+    RETURN QUERY
     WITH RECURSIVE tree AS (
         SELECT t.source, @extschema@._source_table(s, t.source)::oid AS root,
                @extschema@._source_table(s, t.source)::oid AS relation
@@ -7320,7 +7386,8 @@ AS $tables$
         UNION
         SELECT t.source, t.root, i.inhrelid FROM tree AS t JOIN pg_inherits AS i ON i.inhparent = t.relation
     )
-    SELECT t.source, t.root::regclass, t.relation::regclass FROM tree AS t ORDER BY t.source, t.relation
+    SELECT t.source, t.root::regclass, t.relation::regclass FROM tree AS t ORDER BY t.source, t.relation;
+END
 $tables$;
 COMMENT ON FUNCTION _source_tables(segmentation_settings) IS
     'Part of segmentations: the shop''s tables whose rows are of customers, with their partitions.';
@@ -7330,19 +7397,46 @@ COMMENT ON FUNCTION _source_tables(segmentation_settings) IS
 CREATE FUNCTION _note_keys(s segmentation_settings, source text) RETURNS TABLE (
     place bigint, name text, type oid, source_name text, source_type oid, collation_name text
 )
-LANGUAGE sql STABLE ROWS 2 SET search_path = pg_catalog, pg_temp
+LANGUAGE plpgsql STABLE ROWS 2 SET search_path = pg_catalog, pg_temp
+SET plan_cache_mode = force_generic_plan -- to plan it takes longer than to run it
 AS $keys$
+BEGIN
+    RETURN QUERY
     SELECT k.place, k.here, @extschema@._base_type(o.atttypid), k.there, t.atttypid,
            nullif(o.attcollation, 0)::regcollation::text
     FROM unnest(@extschema@._source_keys(s, 'orders'), @extschema@._source_keys(s, source))
         WITH ORDINALITY AS k (here, there, place)
     JOIN pg_attribute AS o ON o.attrelid = @extschema@._source_table(s, 'orders') AND o.attname = k.here
-    JOIN pg_attribute AS t ON t.attrelid = @extschema@._source_table(s, source) AND t.attname = k.there
+    JOIN pg_attribute AS t ON t.attrelid = @extschema@._source_table(s, source) AND t.attname = k.there;
+END
 $keys$;
 COMMENT ON FUNCTION _note_keys(segmentation_settings, text) IS
     'Part of segmentations: the key columns of a source, and what they are in the notes.';
 
--- The table of notes: which source changed, and of whom.
+-- The calendar day of a row of a source; NULL: its rows have none, and count on any day. What no history takes is not
+-- cast: it could keep the shop from writing.
+CREATE FUNCTION _note_day(s segmentation_settings, source text) RETURNS TABLE (name text, type oid, day text)
+LANGUAGE plpgsql STABLE ROWS 1 SET search_path = pg_catalog, pg_temp
+AS $day$
+DECLARE
+    relation regclass := @extschema@._source_table(s, source);
+BEGIN
+    RETURN QUERY
+    SELECT a.attname::text, a.atttypid,
+           format('CASE WHEN r.%I BETWEEN ''0001-01-01'' AND ''9999-12-31'' THEN %s END', a.attname,
+                  @extschema@._day(s, relation, 'r', a.attname::text))
+    FROM pg_attribute AS a
+    WHERE a.attrelid = relation AND a.attname = CASE source
+        WHEN 'orders' THEN s.ordered_at
+        WHEN 'engagement' THEN s.engagement_happened_at
+        WHEN 'contacts' THEN s.contacts_contacted_at
+        WHEN 'membership_log' THEN s.membership_log_since END;
+END
+$day$;
+COMMENT ON FUNCTION _note_day(segmentation_settings, text) IS
+    'Part of segmentations: the column of a source that says on which day a row counts, and its day.';
+
+-- The table of notes: which source changed, of whom, and from which day on.
 CREATE FUNCTION _create_notes(s segmentation_settings) RETURNS void
 LANGUAGE plpgsql VOLATILE SET search_path = pg_catalog, pg_temp
 AS $notes$
@@ -7355,7 +7449,8 @@ DECLARE
 BEGIN
     -- taken: whether the refresh that is running reads the rows of this customer, or only evaluates her; NULL: the note
     -- waits for the next one. noted_at is the last column, which _note fills.
-    EXECUTE format('CREATE TABLE %s AS SELECT NULL::text AS changed_source, %s, NULL::boolean AS taken, '
+    EXECUTE format('CREATE TABLE %s AS SELECT NULL::text AS changed_source, NULL::date AS changed_from, %s, '
+                   'NULL::boolean AS taken, '
                    'NULL::timestamptz AS noted_at FROM %s WHERE false', noted, keys, histories);
     EXECUTE format('ALTER TABLE %s ALTER noted_at SET DEFAULT now()', noted);
     -- It has no key: without this a publication of all tables would let nobody take notes.
@@ -7365,8 +7460,8 @@ $notes$;
 COMMENT ON FUNCTION _create_notes(segmentation_settings) IS
     'Part of segmentations: makes the table of customers whose rows changed.';
 
--- What the trigger function does where rows of one source change: it notes the keys, or everybody where they are not
--- known. It looks whether the key columns are still what they were before it touches them.
+-- What the trigger function does where rows of one source change: it notes the keys and the first day that changed, or
+-- everybody where they are not known. It looks whether the columns are still what they were before it touches them.
 CREATE FUNCTION _note_statements(s segmentation_settings, source text, notes text) RETURNS text
 LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp
 AS $statements$
@@ -7378,30 +7473,36 @@ $body$        IF %1$L = ANY (TG_ARGV) THEN
             ) <> %3$s THEN
                 PERFORM @extschema@._note(%4$s, %1$L::pg_catalog.text);
             ELSIF TG_OP = 'INSERT' THEN
-                PERFORM %5$s FROM (SELECT DISTINCT %7$s) AS n;
+                PERFORM %5$s FROM (%7$s new_rows %8$s) AS n GROUP BY %6$s;
             ELSIF TG_OP = 'DELETE' THEN
-                PERFORM %5$s FROM (SELECT DISTINCT %6$s) AS n;
+                PERFORM %5$s FROM (%7$s old_rows %8$s) AS n GROUP BY %6$s;
             ELSE
-                PERFORM %5$s FROM (SELECT %6$s UNION SELECT %7$s) AS n;
+                PERFORM %5$s FROM (%7$s old_rows %8$s UNION ALL %7$s new_rows %8$s) AS n GROUP BY %6$s;
             END IF;
         END IF;
 $body$,
         source,
         -- names and types, as a list of pairs
-        string_agg(format('(%L, pg_catalog.to_regtype(%L)::pg_catalog.oid)', k.source_name,
-                          format_type(k.source_type, NULL)), ', ' ORDER BY k.place),
-        count(*), notes,
-        format('@extschema@._note(%s, %L::pg_catalog.text, %s)', notes, source,
-               string_agg(format('n.%I', k.name), ', ' ORDER BY k.place)),
-        p.keys || ' FROM old_rows AS r WHERE ' || p.has_key, p.keys || ' FROM new_rows AS r WHERE ' || p.has_key)
-    FROM @extschema@._note_keys(s, source) AS k
-    CROSS JOIN (
-        SELECT string_agg(format('r.%I::%s%s AS %I', k.source_name, format_type(k.type, -1),
+        (SELECT string_agg(format('(%L, pg_catalog.to_regtype(%L)::pg_catalog.oid)', c.name,
+                                  format_type(c.type, NULL)), ', ' ORDER BY c.name)
+         FROM (SELECT k.source_name AS name, k.source_type AS type FROM @extschema@._note_keys(s, source) AS k
+               UNION SELECT d.name, d.type FROM @extschema@._note_day(s, source) AS d) AS c),
+        (SELECT count(*)
+         FROM (SELECT k.source_name FROM @extschema@._note_keys(s, source) AS k
+               UNION SELECT d.name FROM @extschema@._note_day(s, source) AS d) AS c),
+        notes,
+        format('@extschema@._note(%s, %L::pg_catalog.text, min(n.changed_from), %s)', notes, source, p.names),
+        p.names,
+        format('SELECT %s, %s AS changed_from FROM', p.keys, coalesce(
+            (SELECT d.day FROM @extschema@._note_day(s, source) AS d), 'NULL::pg_catalog.date')),
+        'AS r WHERE ' || p.has_key)
+    FROM (
+        SELECT string_agg(format('n.%I', k.name), ', ' ORDER BY k.place) AS names,
+               string_agg(format('r.%I::%s%s AS %I', k.source_name, format_type(k.type, -1),
                                  ' COLLATE ' || k.collation_name, k.name), ', ' ORDER BY k.place) AS keys,
                string_agg(format('r.%I IS NOT NULL', k.source_name), ' AND ' ORDER BY k.place) AS has_key
         FROM @extschema@._note_keys(s, source) AS k
     ) AS p
-    GROUP BY p.keys, p.has_key
 $statements$;
 COMMENT ON FUNCTION _note_statements(segmentation_settings, text, text) IS
     'Part of segmentations: what the trigger function does where rows of a source change.';
@@ -7471,8 +7572,11 @@ COMMENT ON FUNCTION _transition_tables_hinder_attaching() IS
 -- The tables of which some writes fire no trigger of the segmentation, or note no key: orders are read whole then, and
 -- other sources compared with what is stored of them. A cast that can fail would keep the shop from writing.
 CREATE FUNCTION _unseen_writes(s segmentation_settings) RETURNS TABLE (source text, relation regclass, reason text)
-LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp
+LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp
+SET plan_cache_mode = force_generic_plan -- to plan it takes longer than to run it
 AS $unseen$
+BEGIN
+    RETURN QUERY
     WITH tables AS MATERIALIZED (
         SELECT t.*, c.relkind
         FROM @extschema@._source_tables(s) AS t JOIN pg_class AS c ON c.oid = t.relation
@@ -7501,7 +7605,8 @@ AS $unseen$
                 SELECT FROM pg_cast AS c
                 WHERE c.castsource = @extschema@._base_type(k.source_type) AND c.casttarget = k.type
                     AND c.castcontext = 'i' AND c.oid < 16384) -- PostgreSQL's own
-    ) AS w
+    ) AS w;
+END
 $unseen$;
 COMMENT ON FUNCTION _unseen_writes(segmentation_settings) IS
     'Part of segmentations: tables of which triggers do not see every write.';
@@ -7552,8 +7657,11 @@ CREATE FUNCTION _triggers(s segmentation_settings) RETURNS TABLE (
     relation regclass, name text, event text, transition text, arguments text[], is_there boolean, fits boolean,
     sees boolean
 )
-LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp
+LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp
+SET plan_cache_mode = force_generic_plan -- to plan it takes longer than to run it
 AS $triggers$
+BEGIN
+    RETURN QUERY
     SELECT t.relation, n.name, e.event, CASE WHEN t.notes_everybody THEN '' ELSE e.transition END, t.arguments,
            g.oid IS NOT NULL, g.arguments = t.arguments,
            coalesce(g.tgenabled IN ('O', 'A') AND g.arguments = t.arguments, false)
@@ -7581,7 +7689,8 @@ AS $triggers$
         FROM pg_trigger AS g
         WHERE g.tgrelid = t.relation AND g.tgname = n.name
             AND g.tgfoid = to_regprocedure(@extschema@._trigger_function(s))
-    ) AS g ON true
+    ) AS g ON true;
+END
 $triggers$;
 COMMENT ON FUNCTION _triggers(segmentation_settings) IS
     'Part of segmentations: the triggers that note changes, and which of them are there and see.';
@@ -8270,24 +8379,6 @@ $source$;
 COMMENT ON FUNCTION _source_of_table(text) IS
     'Part of segmentations: the source that one of its tables by customer stands on.';
 
--- The SELECT that fills a table, of some customers or of all. Of the tables that are not by customer it is the whole.
-CREATE FUNCTION _stored_sql(s segmentation_settings, suffix text, among text, query text) RETURNS text
-LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp
-AS $stored$
-BEGIN
-    RETURN CASE WHEN among IS NULL THEN query ELSE CASE suffix
-        WHEN 'histories' THEN @extschema@._histories_sql(s, among)
-        WHEN 'first_orders' THEN @extschema@._first_orders_sql(s, among)
-        WHEN 'engagement' THEN @extschema@._engagement_sql(s, among)
-        WHEN 'contacts' THEN @extschema@._contacts_sql(s, among)
-        WHEN 'memberships' THEN @extschema@._memberships_sql(s, among)
-        WHEN 'profiles' THEN @extschema@._profiles_sql(s, among)
-        ELSE query END END;
-END
-$stored$;
-COMMENT ON FUNCTION _stored_sql(segmentation_settings, text, text, text) IS
-    'Part of segmentations: the SELECT that fills one of its tables, of some customers or of all.';
-
 -- Notes the customers whose rows of a table are not what the query returns, where no trigger notes them.
 CREATE FUNCTION _note_differences(s segmentation_settings, suffix text, query text) RETURNS void
 LANGUAGE plpgsql VOLATILE SET search_path = pg_catalog, pg_temp
@@ -8321,20 +8412,19 @@ $due$;
 COMMENT ON FUNCTION _note_due(segmentation_settings, date) IS
     'Part of segmentations: notes the customers who change by a day though nothing happened.';
 
--- Whether few customers are noted, and not so many that everybody is evaluated for less.
-CREATE FUNCTION _few_are_noted(s segmentation_settings, customers bigint) RETURNS boolean
+CREATE FUNCTION _customers_noted(s segmentation_settings) RETURNS bigint
 LANGUAGE plpgsql VOLATILE SET search_path = pg_catalog, pg_temp
-AS $few$
+AS $number$
 DECLARE
     noted bigint;
 BEGIN
     EXECUTE format('SELECT count(*) FROM (SELECT DISTINCT %s FROM %s WHERE taken IS NOT NULL) AS n',
                    @extschema@._key_list(s), @extschema@._relation(s, 'noted')) INTO noted;
-    RETURN noted <= @extschema@._few(customers);
+    RETURN noted;
 END
-$few$;
-COMMENT ON FUNCTION _few_are_noted(segmentation_settings, bigint) IS
-    'Part of segmentations: whether so few customers are noted that they alone are evaluated.';
+$number$;
+COMMENT ON FUNCTION _customers_noted(segmentation_settings) IS
+    'Part of segmentations: how many customers the refresh that is running evaluates.';
 
 -- Brings the stored tables up to date: those of the sources that are read whole, and of the others the rows of the
 -- customers noted. Returns how many rows were written, and how many of them are histories.
@@ -8350,11 +8440,13 @@ DECLARE
     customers text; -- those whose rows of the table are compared
 BEGIN
     written := 0;
-    FOR part IN SELECT * FROM @extschema@._relations(s, true) AS r
-                WHERE r.is_wanted AND r.kind = 'TABLE' AND r.query IS NOT NULL ORDER BY r.place LOOP
+    FOR part IN SELECT * FROM @extschema@._relations(s) AS r
+                WHERE r.is_wanted AND r.kind = 'TABLE'
+                    AND r.suffix NOT IN ('settings', 'policies', 'status', 'noted', 'models', 'changes')
+                ORDER BY r.place LOOP
         customers := @extschema@._noted_of(s, @extschema@._source_of_table(part.suffix), read_whole);
         rows := @extschema@._write_differences(
-            s, part.suffix, part.keys, @extschema@._stored_sql(s, part.suffix, customers, part.query), customers);
+            s, part.suffix, part.keys, @extschema@._query(s, part.suffix, customers), customers);
         PERFORM @extschema@._report(
             s, part.suffix || CASE WHEN customers IS NULL THEN '' ELSE ' of noted customers' END, rows, since);
         written := written + rows;
@@ -8462,11 +8554,12 @@ $only$;
 COMMENT ON FUNCTION _only_noted_change(segmentation_settings, date) IS
     'Part of segmentations: whether a refresh can leave the rows of customers who are not noted.';
 
--- What the noted customers contribute to each report that can be kept by difference.
-CREATE FUNCTION _parts_of_reports(s segmentation_settings) RETURNS jsonb
+-- What the noted customers, if there are any, contribute on a day to each report that can be kept by difference.
+CREATE FUNCTION _parts_of_reports(s segmentation_settings, day date, are_any boolean) RETURNS jsonb
 LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp
 AS $parts$
-    SELECT coalesce(jsonb_object_agg(r.suffix, @extschema@._noted_parts(s, r.suffix)), '{}')
+    SELECT coalesce(jsonb_object_agg(r.suffix, CASE WHEN are_any THEN @extschema@._noted_parts(s, r.suffix, day)
+                                                    ELSE '[]' END), '{}')
     FROM @extschema@._relations(s) AS r
     JOIN @extschema@._sums() AS m ON m.suffix = r.suffix
     JOIN pg_class AS c ON c.oid = @extschema@._relation(s, r.suffix)::regclass AND c.relispopulated
@@ -8474,7 +8567,7 @@ AS $parts$
         -- It is a part of another one then.
         AND NOT (r.suffix = 'movement' AND 'transitions' = ANY (s.views) IS NOT FALSE)
 $parts$;
-COMMENT ON FUNCTION _parts_of_reports(segmentation_settings) IS
+COMMENT ON FUNCTION _parts_of_reports(segmentation_settings, date, boolean) IS
     'Part of segmentations: what the noted customers contribute to the reports that are kept by difference.';
 
 -- Brings the tables and views up to date. Everything happens in the caller's transaction: a step that fails leaves the
@@ -8490,7 +8583,7 @@ DECLARE
     read_whole text[] := @extschema@._sources_of_customers(s); -- of the other sources only who is noted
     all_orders boolean;
     currency text;
-    other record;
+    noted bigint;
     parts jsonb; -- what the noted customers contributed to the reports; NULL: everybody is evaluated
     tables record;
     are_stale boolean;
@@ -8518,14 +8611,14 @@ BEGIN
     PERFORM @extschema@._refuse_unknown_words(s, read_whole);
     PERFORM @extschema@._refuse_double_targets(s);
     IF NOT all_orders AND NOT learn AND @extschema@._only_noted_change(s, day) THEN
-        FOR other IN SELECT r.suffix, r.query FROM @extschema@._relations(s, true) AS r
-                     WHERE r.is_wanted AND @extschema@._source_of_table(r.suffix) = ANY (read_whole) LOOP
-            PERFORM @extschema@._note_differences(s, other.suffix, other.query);
-        END LOOP;
+        PERFORM @extschema@._note_differences(s, r.suffix, @extschema@._query(s, r.suffix, NULL::text))
+        FROM @extschema@._relations(s) AS r
+        WHERE r.is_wanted AND @extschema@._source_of_table(r.suffix) = ANY (read_whole);
         read_whole := '{}';
         PERFORM @extschema@._note_due(s, day);
-        IF @extschema@._few_are_noted(s, before.customers) THEN
-            parts := @extschema@._parts_of_reports(s);
+        noted := @extschema@._customers_noted(s);
+        IF noted <= @extschema@._few(before.customers) THEN
+            parts := @extschema@._parts_of_reports(s, before.as_of, noted > 0);
         END IF;
     END IF;
     tables := @extschema@._refresh_tables(s, read_whole);
@@ -9531,7 +9624,7 @@ BEGIN
     PERFORM @extschema@._refuse_unknown_words(s, @extschema@._sources_of_customers(s));
     PERFORM @extschema@._refuse_double_targets(s);
     PERFORM @extschema@._create_models(s);
-    FOR part IN SELECT * FROM @extschema@._relations(s, true) AS r
+    FOR part IN SELECT * FROM @extschema@._relations(s) AS r
                 WHERE r.is_wanted AND r.suffix NOT IN ('settings', 'policies', 'models', 'noted', 'changes')
                 ORDER BY r.place LOOP
         IF part.suffix = 'status' THEN
@@ -9540,9 +9633,11 @@ BEGIN
             PERFORM @extschema@._set_model(s, @extschema@._today(s, NULL::date));
             EXECUTE 'ANALYZE ' || status; -- one row: without statistics it is taken for hundreds
         ELSIF part.kind = 'TABLE' THEN
-            PERFORM @extschema@._create_table(s, part.suffix, part.keys, part.query);
+            PERFORM @extschema@._create_table(
+                s, part.suffix, part.keys, @extschema@._query(s, part.suffix, NULL::text));
         ELSE
-            PERFORM @extschema@._create_view(s, part.suffix, part.kind, part.keys, part.query);
+            PERFORM @extschema@._create_view(
+                s, part.suffix, part.kind, part.keys, @extschema@._query(s, part.suffix, NULL::text));
         END IF;
     END LOOP;
     IF s.keep_changes > 0 AND to_regclass(@extschema@._relation(s, 'changes')) IS NULL THEN
@@ -9953,9 +10048,10 @@ BEGIN
                (SELECT string_agg(quote_ident(k.name), ', ' ORDER BY k.place)
                 FROM unnest(r.keys) WITH ORDINALITY AS k (name, place)),
                q.query, @extschema@._relations_read(s, q.query)
-        FROM @extschema@._relations(s, true) AS r
+        FROM @extschema@._relations(s) AS r
         CROSS JOIN LATERAL (
-            SELECT CASE r.suffix WHEN 'status' THEN @extschema@._status_sql(s) ELSE r.query END AS query
+            SELECT CASE r.suffix WHEN 'status' THEN @extschema@._status_sql(s)
+                        ELSE @extschema@._query(s, r.suffix, NULL::text) END AS query
         ) AS q
         WHERE r.is_wanted AND q.query IS NOT NULL ORDER BY r.place;
 END
@@ -10243,7 +10339,7 @@ ALTER FUNCTION ab_verdicts() ROWS 3;
 ALTER FUNCTION ab_factors() ROWS 3;
 ALTER FUNCTION kpis() ROWS 20;
 ALTER FUNCTION customer_columns() ROWS 36;
-ALTER FUNCTION _view_columns() ROWS 225;
+ALTER FUNCTION _view_columns() ROWS 226;
 ALTER FUNCTION _source_columns() ROWS 40;
 ALTER FUNCTION _known_words(text, segment_policy) ROWS 20;
 

@@ -42,11 +42,11 @@ fn lock_and_check_notes(notes: pg_sys::Oid, owner: pg_sys::Oid) -> bool {
     owner == unsafe { pg_sys::GetUserId() } && held(notes).is_some()
 }
 
-/// (notes oid, source, key, ...): writes one row, which source changed and the key of a customer; without a key everybody is
-/// meant.
+/// (notes oid, source, day, key, ...): writes one row, which source changed from which day on and the key of a customer; without a
+/// key everybody is meant.
 #[pg_extern(sql = false)]
 fn note_customer(fcinfo: pg_sys::FunctionCallInfo) -> Option<RawDatum> {
-    // SAFETY: notes.sql declares (oid, text, any, ...); the relation is open while its slot and descriptor are used.
+    // SAFETY: notes.sql declares (oid, text, date, any, ...); the relation is open while its slot and descriptor are used.
     unsafe {
         pg_sys::PreventCommandIfReadOnly(c"_note()".as_ptr());
         let notes = argument(fcinfo, 0).and_then(|notes| held(pg_sys::Oid::from(notes.value() as u32)));
@@ -79,7 +79,7 @@ fn note_customer(fcinfo: pg_sys::FunctionCallInfo) -> Option<RawDatum> {
     }
 }
 
-/// Whether the table has a column for the source and each key of the call, of its type, one more, and a last one for the time.
+/// Whether the table has a column for the source, the day and each key of the call, of its type, one more, and a last one for the time.
 ///
 /// # Safety
 /// `fcinfo` must be a live call frame of `note_customer`.

@@ -5,9 +5,9 @@ CREATE FUNCTION _lock_and_check_notes(notes oid, owner oid) RETURNS boolean
 COMMENT ON FUNCTION _lock_and_check_notes(oid, oid) IS
     'Part of segmentations: locks the table of notes; false where it is not there or not a plain table of the owner, who must be the current user.';
 
-CREATE FUNCTION _note(notes oid, changed_source text, VARIADIC keys "any") RETURNS void
+CREATE FUNCTION _note(notes oid, changed_source text, changed_from date, VARIADIC keys "any") RETURNS void
     AS 'MODULE_PATHNAME', 'note_customer_wrapper' LANGUAGE c VOLATILE;
 CREATE FUNCTION _note(notes oid, changed_source text) RETURNS void
     AS 'MODULE_PATHNAME', 'note_customer_wrapper' LANGUAGE c VOLATILE;
-COMMENT ON FUNCTION _note(oid, text, "any") IS 'Part of segmentations: notes a customer in a table that _lock_and_check_notes has locked.';
+COMMENT ON FUNCTION _note(oid, text, date, "any") IS 'Part of segmentations: notes a customer in a table that _lock_and_check_notes has locked.';
 COMMENT ON FUNCTION _note(oid, text) IS 'Part of segmentations: notes everybody of a source in a table that _lock_and_check_notes holds.';

@@ -382,6 +382,12 @@ const VIEW_COLUMNS: &[(&str, &str, &str, &str)] = &[
     ),
     (
         "noted",
+        "changed_from",
+        "The first calendar day on which rows changed; NULL: any day may have.",
+        "行が変わった最初の暦日。NULL はどの日もありうる。",
+    ),
+    (
+        "noted",
         "taken",
         "Whether the running refresh reads the customer's rows, or only evaluates her; NULL: the note waits.",
         "実行中の更新が行を読み直すか、評価だけか。NULL は次の更新待ち。",

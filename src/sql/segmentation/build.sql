@@ -145,7 +145,7 @@ BEGIN
     PERFORM @extschema@._refuse_unknown_words(s, @extschema@._sources_of_customers(s));
     PERFORM @extschema@._refuse_double_targets(s);
     PERFORM @extschema@._create_models(s);
-    FOR part IN SELECT * FROM @extschema@._relations(s, true) AS r
+    FOR part IN SELECT * FROM @extschema@._relations(s) AS r
                 WHERE r.is_wanted AND r.suffix NOT IN ('settings', 'policies', 'models', 'noted', 'changes')
                 ORDER BY r.place LOOP
         IF part.suffix = 'status' THEN
@@ -154,9 +154,11 @@ BEGIN
             PERFORM @extschema@._set_model(s, @extschema@._today(s, NULL::date));
             EXECUTE 'ANALYZE ' || status; -- one row: without statistics it is taken for hundreds
         ELSIF part.kind = 'TABLE' THEN
-            PERFORM @extschema@._create_table(s, part.suffix, part.keys, part.query);
+            PERFORM @extschema@._create_table(
+                s, part.suffix, part.keys, @extschema@._query(s, part.suffix, NULL::text));
         ELSE
-            PERFORM @extschema@._create_view(s, part.suffix, part.kind, part.keys, part.query);
+            PERFORM @extschema@._create_view(
+                s, part.suffix, part.kind, part.keys, @extschema@._query(s, part.suffix, NULL::text));
         END IF;
     END LOOP;
     IF s.keep_changes > 0 AND to_regclass(@extschema@._relation(s, 'changes')) IS NULL THEN

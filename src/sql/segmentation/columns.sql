@@ -207,12 +207,15 @@ COMMENT ON FUNCTION _tenant_column(segmentation_settings, text) IS
     'Part of segmentations: the quoted column of the tenant and a comma; empty where there is one shop.';
 
 CREATE FUNCTION _equal_columns(relation regclass, names text[], one text, other text) RETURNS text
-LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp
+LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp
+SET plan_cache_mode = force_generic_plan -- to plan it takes longer than to run it
 AS $equal$
-    SELECT string_agg(format('%s.%I %s %s.%I', one, k.name, @extschema@._equality(a.atttypid), other, k.name), ' AND '
-                      ORDER BY k.place)
-    FROM unnest(names) WITH ORDINALITY AS k (name, place)
-    JOIN pg_attribute AS a ON a.attrelid = relation AND a.attname = k.name
+BEGIN
+    RETURN (SELECT string_agg(format('%s.%I %s %s.%I', one, k.name, @extschema@._equality(a.atttypid), other, k.name),
+                              ' AND ' ORDER BY k.place)
+            FROM unnest(names) WITH ORDINALITY AS k (name, place)
+            JOIN pg_attribute AS a ON a.attrelid = relation AND a.attname = k.name);
+END
 $equal$;
 COMMENT ON FUNCTION _equal_columns(regclass, text[], text, text) IS
     'Part of segmentations: the condition that two rows have equal columns of these, which a relation has.';
@@ -252,14 +255,18 @@ COMMENT ON FUNCTION _attribute_columns(segmentation_settings) IS
     'Part of segmentations: the attributes of customers with the types of their columns.';
 
 CREATE FUNCTION _same_key(s segmentation_settings, one text, other text) RETURNS text
-LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp
-AS $same$ SELECT @extschema@._same_columns(s, @extschema@._keys(s), one, other) $same$;
+LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp
+AS $same$ BEGIN RETURN @extschema@._same_columns(s, @extschema@._keys(s), one, other); END $same$;
 COMMENT ON FUNCTION _same_key(segmentation_settings, text, text) IS
     'Part of segmentations: the condition that two rows are of the same customer.';
 
 CREATE FUNCTION _same_columns(s segmentation_settings, names text[], one text, other text) RETURNS text
-LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp
-AS $same$ SELECT @extschema@._equal_columns(@extschema@._source_table(s, 'orders'), names, one, other) $same$;
+LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp
+AS $same$
+BEGIN
+    RETURN @extschema@._equal_columns(@extschema@._source_table(s, 'orders'), names, one, other);
+END
+$same$;
 COMMENT ON FUNCTION _same_columns(segmentation_settings, text[], text, text) IS
     'Part of segmentations: the condition that two rows have equal columns of these; NULL without any.';
 

@@ -200,9 +200,10 @@ BEGIN
                (SELECT string_agg(quote_ident(k.name), ', ' ORDER BY k.place)
                 FROM unnest(r.keys) WITH ORDINALITY AS k (name, place)),
                q.query, @extschema@._relations_read(s, q.query)
-        FROM @extschema@._relations(s, true) AS r
+        FROM @extschema@._relations(s) AS r
         CROSS JOIN LATERAL (
-            SELECT CASE r.suffix WHEN 'status' THEN @extschema@._status_sql(s) ELSE r.query END AS query
+            SELECT CASE r.suffix WHEN 'status' THEN @extschema@._status_sql(s)
+                        ELSE @extschema@._query(s, r.suffix, NULL::text) END AS query
         ) AS q
         WHERE r.is_wanted AND q.query IS NOT NULL ORDER BY r.place;
 END

@@ -47,8 +47,8 @@ AS $parts$
         WHEN 'transitions' THEN @extschema@._transitions_sql(s, noted, since)
         WHEN 'movement' THEN @extschema@._movement_sql(s, false, noted, since)
         WHEN 'movement_by' THEN @extschema@._movement_sql(s, true, noted, since)
-        WHEN 'cohorts' THEN @extschema@._cohort_parts_sql(s, false, noted)
-        WHEN 'cohorts_by' THEN @extschema@._cohort_parts_sql(s, true, noted) END
+        WHEN 'cohorts' THEN @extschema@._cohort_parts_sql(s, false, noted, since)
+        WHEN 'cohorts_by' THEN @extschema@._cohort_parts_sql(s, true, noted, since) END
 $parts$;
 COMMENT ON FUNCTION _parts_sql(segmentation_settings, text, boolean, date) IS
     'Part of segmentations: the SELECT of the sums that a report is made of, of all customers or of those noted.';
@@ -75,19 +75,62 @@ $report$;
 COMMENT ON FUNCTION _report_of_all(segmentation_settings, text) IS
     'Part of segmentations: the SELECT of a report that is a sum over customers.';
 
--- What the noted customers contribute to a report now, as JSON, which is exact and takes no table.
-CREATE FUNCTION _noted_parts(s segmentation_settings, suffix text) RETURNS jsonb
+-- The end of the last month before the first day on which rows of the noted customers changed: what they contribute to
+-- the months until then stays. NULL: any month can change. Attributes of a first order may hang on its later lines.
+CREATE FUNCTION _unchanged_until(s segmentation_settings, suffix text) RETURNS date
+LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp
+AS $unchanged$
+DECLARE
+    changed_from date;
+BEGIN
+    IF suffix LIKE '%\_by' AND s.first_order IS NOT NULL THEN
+        RETURN NULL;
+    END IF;
+    EXECUTE format('SELECT CASE WHEN count(*) = count(changed_from) THEN min(changed_from) END FROM %s WHERE taken',
+                   @extschema@._relation(s, 'noted')) INTO changed_from;
+    RETURN @extschema@._last_month_end(changed_from - 1);
+END
+$unchanged$;
+COMMENT ON FUNCTION _unchanged_until(segmentation_settings, text) IS
+    'Part of segmentations: until which end of a month what the noted customers contribute to a report stays.';
+
+-- The SELECT of what the noted customers contribute to a report; of one of months, to those that were over on a day and
+-- can change.
+CREATE FUNCTION _noted_parts_sql(s segmentation_settings, suffix text, day date) RETURNS text
+LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp
+AS $parts$
+DECLARE
+    month_end text := (SELECT r.month_end FROM @extschema@._sums() AS r WHERE r.suffix = _noted_parts_sql.suffix);
+    unchanged_until date;
+BEGIN
+    IF month_end IS NULL THEN
+        RETURN @extschema@._parts_sql(s, suffix, true, NULL::date);
+    END IF;
+    unchanged_until := @extschema@._unchanged_until(s, suffix);
+    IF unchanged_until >= @extschema@._last_month_end(day) THEN
+        RETURN format('SELECT p.* FROM %s AS p WHERE false', @extschema@._relation(s, suffix));
+    END IF;
+    RETURN format('SELECT p.* FROM (%s) AS p WHERE %s <= %L', @extschema@._parts_sql(s, suffix, true, unchanged_until),
+                  month_end, @extschema@._last_month_end(day))
+        || CASE WHEN unchanged_until IS NULL THEN '' ELSE format(' AND %s > %L', month_end, unchanged_until) END;
+END
+$parts$;
+COMMENT ON FUNCTION _noted_parts_sql(segmentation_settings, text, date) IS
+    'Part of segmentations: the SELECT of what the noted customers contribute to a report.';
+
+-- The same as JSON, which is exact and takes no table.
+CREATE FUNCTION _noted_parts(s segmentation_settings, suffix text, day date) RETURNS jsonb
 LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp
 AS $noted$
 DECLARE
     parts jsonb;
 BEGIN
-    EXECUTE format('SELECT jsonb_agg(to_jsonb(p)) FROM (%s) AS p', @extschema@._parts_sql(s, suffix, true, NULL::date))
+    EXECUTE format('SELECT jsonb_agg(to_jsonb(p)) FROM (%s) AS p', @extschema@._noted_parts_sql(s, suffix, day))
         INTO parts;
     RETURN coalesce(parts, '[]');
 END
 $noted$;
-COMMENT ON FUNCTION _noted_parts(segmentation_settings, text) IS
+COMMENT ON FUNCTION _noted_parts(segmentation_settings, text, date) IS
     'Part of segmentations: what the noted customers contribute to a report.';
 
 -- Writes what the noted customers contribute now in the place of what they contributed before. A sum has one text:
@@ -105,10 +148,9 @@ DECLARE
     sums text;
     signs text;
     totals text;
-    since date := @extschema@._last_month_end(day_before);
-    is_kept text; -- whether the months of what is there still count
-    is_known text; -- whether the month of what the noted customers contribute was over the day before
-    of_all text := ''; -- what everybody contributes in the new months
+    known_until date := @extschema@._last_month_end(day_before);
+    is_kept text := 'true'; -- whether the month of what is there still counts
+    of_all text := ''; -- what everybody contributes to the new months
     parts text;
     written @extschema@.written_rows;
 BEGIN
@@ -122,14 +164,13 @@ BEGIN
     INTO grouped, sums, signs, totals
     FROM pg_attribute AS a
     WHERE a.attrelid = view AND a.attnum > 0 AND a.attname <> ALL (report.derived);
-    IF report.month_end IS NOT NULL AND since < @extschema@._last_month_end(day) THEN
+    IF report.month_end IS NOT NULL AND known_until < @extschema@._last_month_end(day) THEN
+        of_all := format(E'\n    UNION ALL\n    SELECT %s, %s FROM (%s) AS p WHERE %s > %L', grouped, sums,
+                         @extschema@._parts_sql(s, suffix, false, known_until), report.month_end, known_until);
         IF report.months IS NOT NULL THEN
             is_kept := format('%s >= %L', report.month_end,
                               (@extschema@._last_month_end(day) + 1 - make_interval(months => report.months))::date);
         END IF;
-        is_known := format('%s <= %L', report.month_end, since);
-        of_all := format(E'\n    UNION ALL\n    SELECT %s, %s FROM (%s) AS p WHERE NOT (%s)', grouped, sums,
-                         @extschema@._parts_sql(s, suffix, false, since), is_known);
     END IF;
     parts := format(
 $sql$SELECT %1$s, %2$s
@@ -138,12 +179,12 @@ FROM (
     UNION ALL
     SELECT %1$s, %5$s FROM jsonb_populate_recordset(NULL::%4$s, %6$L) AS p WHERE %9$s
     UNION ALL
-    SELECT %1$s, %3$s FROM (%7$s) AS p WHERE %10$s%11$s
+    SELECT %1$s, %3$s FROM (%7$s) AS p%10$s
 ) AS p
 GROUP BY %1$s
 HAVING sum(p.%8$I) <> 0$sql$,
-        grouped, totals, sums, view, signs, before, @extschema@._parts_sql(s, suffix, true, NULL::date),
-        report.sums[1], coalesce(is_kept, 'true'), coalesce(is_known, 'true'), of_all);
+        grouped, totals, sums, view, signs, before, @extschema@._noted_parts_sql(s, suffix, day_before),
+        report.sums[1], is_kept, of_all);
     SELECT w.* INTO written FROM @extschema@._write_view_rows(
         view, @extschema@._changes_sql(view, keys, NULL::text, @extschema@._report_sql(s, suffix, parts)),
         NULL::text) AS w;

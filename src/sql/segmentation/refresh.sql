@@ -174,24 +174,6 @@ $source$;
 COMMENT ON FUNCTION _source_of_table(text) IS
     'Part of segmentations: the source that one of its tables by customer stands on.';
 
--- The SELECT that fills a table, of some customers or of all. Of the tables that are not by customer it is the whole.
-CREATE FUNCTION _stored_sql(s segmentation_settings, suffix text, among text, query text) RETURNS text
-LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp
-AS $stored$
-BEGIN
-    RETURN CASE WHEN among IS NULL THEN query ELSE CASE suffix
-        WHEN 'histories' THEN @extschema@._histories_sql(s, among)
-        WHEN 'first_orders' THEN @extschema@._first_orders_sql(s, among)
-        WHEN 'engagement' THEN @extschema@._engagement_sql(s, among)
-        WHEN 'contacts' THEN @extschema@._contacts_sql(s, among)
-        WHEN 'memberships' THEN @extschema@._memberships_sql(s, among)
-        WHEN 'profiles' THEN @extschema@._profiles_sql(s, among)
-        ELSE query END END;
-END
-$stored$;
-COMMENT ON FUNCTION _stored_sql(segmentation_settings, text, text, text) IS
-    'Part of segmentations: the SELECT that fills one of its tables, of some customers or of all.';
-
 -- Notes the customers whose rows of a table are not what the query returns, where no trigger notes them.
 CREATE FUNCTION _note_differences(s segmentation_settings, suffix text, query text) RETURNS void
 LANGUAGE plpgsql VOLATILE SET search_path = pg_catalog, pg_temp
@@ -225,20 +207,19 @@ $due$;
 COMMENT ON FUNCTION _note_due(segmentation_settings, date) IS
     'Part of segmentations: notes the customers who change by a day though nothing happened.';
 
--- Whether few customers are noted, and not so many that everybody is evaluated for less.
-CREATE FUNCTION _few_are_noted(s segmentation_settings, customers bigint) RETURNS boolean
+CREATE FUNCTION _customers_noted(s segmentation_settings) RETURNS bigint
 LANGUAGE plpgsql VOLATILE SET search_path = pg_catalog, pg_temp
-AS $few$
+AS $number$
 DECLARE
     noted bigint;
 BEGIN
     EXECUTE format('SELECT count(*) FROM (SELECT DISTINCT %s FROM %s WHERE taken IS NOT NULL) AS n',
                    @extschema@._key_list(s), @extschema@._relation(s, 'noted')) INTO noted;
-    RETURN noted <= @extschema@._few(customers);
+    RETURN noted;
 END
-$few$;
-COMMENT ON FUNCTION _few_are_noted(segmentation_settings, bigint) IS
-    'Part of segmentations: whether so few customers are noted that they alone are evaluated.';
+$number$;
+COMMENT ON FUNCTION _customers_noted(segmentation_settings) IS
+    'Part of segmentations: how many customers the refresh that is running evaluates.';
 
 -- Brings the stored tables up to date: those of the sources that are read whole, and of the others the rows of the
 -- customers noted. Returns how many rows were written, and how many of them are histories.
@@ -254,11 +235,13 @@ DECLARE
     customers text; -- those whose rows of the table are compared
 BEGIN
     written := 0;
-    FOR part IN SELECT * FROM @extschema@._relations(s, true) AS r
-                WHERE r.is_wanted AND r.kind = 'TABLE' AND r.query IS NOT NULL ORDER BY r.place LOOP
+    FOR part IN SELECT * FROM @extschema@._relations(s) AS r
+                WHERE r.is_wanted AND r.kind = 'TABLE'
+                    AND r.suffix NOT IN ('settings', 'policies', 'status', 'noted', 'models', 'changes')
+                ORDER BY r.place LOOP
         customers := @extschema@._noted_of(s, @extschema@._source_of_table(part.suffix), read_whole);
         rows := @extschema@._write_differences(
-            s, part.suffix, part.keys, @extschema@._stored_sql(s, part.suffix, customers, part.query), customers);
+            s, part.suffix, part.keys, @extschema@._query(s, part.suffix, customers), customers);
         PERFORM @extschema@._report(
             s, part.suffix || CASE WHEN customers IS NULL THEN '' ELSE ' of noted customers' END, rows, since);
         written := written + rows;
@@ -366,11 +349,12 @@ $only$;
 COMMENT ON FUNCTION _only_noted_change(segmentation_settings, date) IS
     'Part of segmentations: whether a refresh can leave the rows of customers who are not noted.';
 
--- What the noted customers contribute to each report that can be kept by difference.
-CREATE FUNCTION _parts_of_reports(s segmentation_settings) RETURNS jsonb
+-- What the noted customers, if there are any, contribute on a day to each report that can be kept by difference.
+CREATE FUNCTION _parts_of_reports(s segmentation_settings, day date, are_any boolean) RETURNS jsonb
 LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp
 AS $parts$
-    SELECT coalesce(jsonb_object_agg(r.suffix, @extschema@._noted_parts(s, r.suffix)), '{}')
+    SELECT coalesce(jsonb_object_agg(r.suffix, CASE WHEN are_any THEN @extschema@._noted_parts(s, r.suffix, day)
+                                                    ELSE '[]' END), '{}')
     FROM @extschema@._relations(s) AS r
     JOIN @extschema@._sums() AS m ON m.suffix = r.suffix
     JOIN pg_class AS c ON c.oid = @extschema@._relation(s, r.suffix)::regclass AND c.relispopulated
@@ -378,7 +362,7 @@ AS $parts$
         -- It is a part of another one then.
         AND NOT (r.suffix = 'movement' AND 'transitions' = ANY (s.views) IS NOT FALSE)
 $parts$;
-COMMENT ON FUNCTION _parts_of_reports(segmentation_settings) IS
+COMMENT ON FUNCTION _parts_of_reports(segmentation_settings, date, boolean) IS
     'Part of segmentations: what the noted customers contribute to the reports that are kept by difference.';
 
 -- Brings the tables and views up to date. Everything happens in the caller's transaction: a step that fails leaves the
@@ -394,7 +378,7 @@ DECLARE
     read_whole text[] := @extschema@._sources_of_customers(s); -- of the other sources only who is noted
     all_orders boolean;
     currency text;
-    other record;
+    noted bigint;
     parts jsonb; -- what the noted customers contributed to the reports; NULL: everybody is evaluated
     tables record;
     are_stale boolean;
@@ -422,14 +406,14 @@ BEGIN
     PERFORM @extschema@._refuse_unknown_words(s, read_whole);
     PERFORM @extschema@._refuse_double_targets(s);
     IF NOT all_orders AND NOT learn AND @extschema@._only_noted_change(s, day) THEN
-        FOR other IN SELECT r.suffix, r.query FROM @extschema@._relations(s, true) AS r
-                     WHERE r.is_wanted AND @extschema@._source_of_table(r.suffix) = ANY (read_whole) LOOP
-            PERFORM @extschema@._note_differences(s, other.suffix, other.query);
-        END LOOP;
+        PERFORM @extschema@._note_differences(s, r.suffix, @extschema@._query(s, r.suffix, NULL::text))
+        FROM @extschema@._relations(s) AS r
+        WHERE r.is_wanted AND @extschema@._source_of_table(r.suffix) = ANY (read_whole);
         read_whole := '{}';
         PERFORM @extschema@._note_due(s, day);
-        IF @extschema@._few_are_noted(s, before.customers) THEN
-            parts := @extschema@._parts_of_reports(s);
+        noted := @extschema@._customers_noted(s);
+        IF noted <= @extschema@._few(before.customers) THEN
+            parts := @extschema@._parts_of_reports(s, before.as_of, noted > 0);
         END IF;
     END IF;
     tables := @extschema@._refresh_tables(s, read_whole);

@@ -191,6 +191,7 @@ LANGUAGE plpgsql VOLATILE SET search_path = pg_catalog, pg_temp
 AS $lock_own$
 DECLARE
     s @extschema@.segmentation_settings;
+    relation text;
     objection text;
 BEGIN
     IF pg_is_in_recovery() OR current_setting('transaction_read_only')::boolean THEN
@@ -206,8 +207,11 @@ BEGIN
             USING ERRCODE = 'lock_not_available', HINT = 'Wait for it (wait => true), or try again later.';
     END;
     -- A relation that is locked cannot be replaced by another one until the transaction ends.
-    PERFORM @extschema@._lock_and_check(s, r.suffix, 'ACCESS SHARE MODE') FROM @extschema@._relations(s) AS r
-    WHERE r.kind = 'TABLE' AND r.is_wanted AND to_regclass(@extschema@._relation(s, r.suffix)) IS NOT NULL;
+    FOR relation IN SELECT r.name FROM (SELECT t.*, @extschema@._relation(s, t.suffix) AS name
+                                        FROM @extschema@._relations(s) AS t) AS r
+                    WHERE r.kind = 'TABLE' AND r.is_wanted AND to_regclass(r.name) IS NOT NULL LOOP
+        EXECUTE format('LOCK TABLE ONLY %s IN ACCESS SHARE MODE', relation);
+    END LOOP;
     objection := @extschema@._objection(
         s, ARRAY(SELECT r.suffix FROM @extschema@._relations(s) AS r WHERE r.is_wanted));
     IF objection IS NOT NULL THEN

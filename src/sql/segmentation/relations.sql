@@ -9,16 +9,18 @@
 --   reason       why it is there
 --   is_readable  whether the readers may read it
 --   keys         the columns of its unique key
---   query        the SELECT that fills or defines it, only with `with_queries`: it takes the shop's tables to be there
 --   comment      what it is for
-CREATE FUNCTION _relations(s segmentation_settings, with_queries boolean DEFAULT false) RETURNS TABLE (
-    place integer, suffix text, kind text, is_wanted boolean, reason text, is_readable boolean, keys text[], query text,
+CREATE FUNCTION _relations(s segmentation_settings) RETURNS TABLE (
+    place integer, suffix text, kind text, is_wanted boolean, reason text, is_readable boolean, keys text[],
     comment text
 )
-LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp
+LANGUAGE plpgsql STABLE ROWS 33 SET search_path = pg_catalog, pg_temp
+SET plan_cache_mode = force_generic_plan -- to plan it takes longer than to run it
 AS $relations$
+BEGIN
+    RETURN QUERY
     SELECT r.place, r.suffix, r.kind, r.is_asked_for OR s.settings_version IS NULL, r.reason, r.is_readable, r.keys,
-           r.query, r.comment
+           r.comment
     FROM (
         SELECT @extschema@._keys(s) AS customer, array_remove(ARRAY[s.tenant], NULL) AS tenant,
                CASE WHEN s.tenant IS NULL THEN '' ELSE format(' Each %s by itself.', s.tenant) END AS of_tenant,
@@ -30,139 +32,145 @@ AS $relations$
                          'first_order => ' || quote_literal(s.first_order::text)) AS by_attribute
     ) AS t
     CROSS JOIN LATERAL (VALUES
-        (1, 'settings', 'TABLE', true, t.always, false, '{name}'::text[], NULL,
+        (1, 'settings', 'TABLE', true, t.always, false, '{name}'::text[],
             'Settings of a segmentation of pg_rfm. Only its owner writes them: they hold SQL that runs with the '
             'owner''s rights.'),
-        (2, 'policies', 'TABLE', true, t.always, false, '{valid_from}', NULL,
+        (2, 'policies', 'TABLE', true, t.always, false, '{valid_from}',
             'Each policy that was in force, with its first day.'),
         (3, 'histories', 'TABLE', true, t.always, false, t.customer,
-            CASE WHEN with_queries THEN @extschema@._histories_sql(s) END,
             format('Purchase histories of %s.', s.orders)),
         (4, 'first_orders', 'TABLE', s.first_order IS NOT NULL,
             'first_order => ' || quote_literal(s.first_order::text), false, t.customer,
-            CASE WHEN with_queries AND s.first_order IS NOT NULL THEN @extschema@._first_orders_sql(s) END,
             format('First orders of %s.', s.orders)),
         (5, 'engagement', 'TABLE', s.engagement IS NOT NULL, 'engagement => ' || quote_literal(s.engagement), false,
             t.customer,
-            CASE WHEN with_queries AND s.engagement IS NOT NULL THEN @extschema@._engagement_sql(s) END,
             format('Engagement histories of %s.', s.engagement)),
         (6, 'contacts', 'TABLE', s.contacts IS NOT NULL, 'contacts => ' || quote_literal(s.contacts), false,
             t.customer,
-            CASE WHEN with_queries AND s.contacts IS NOT NULL THEN @extschema@._contacts_sql(s) END,
             format('Logs of contacts of %s.', s.contacts)),
         (7, 'memberships', 'TABLE', s.membership_log IS NOT NULL,
             'membership_log => ' || quote_literal(s.membership_log), false, t.customer,
-            CASE WHEN with_queries AND s.membership_log IS NOT NULL THEN @extschema@._memberships_sql(s) END,
             format('Histories of memberships of %s.', s.membership_log)),
         (8, 'profiles', 'TABLE', s.customers IS NOT NULL, 'customers => ' || quote_literal(s.customers), false,
             t.customer,
-            CASE WHEN with_queries AND s.customers IS NOT NULL THEN @extschema@._profiles_sql(s) END,
             format('Memberships, channels, last contacts and attributes of %s.', s.customers)),
         (9, 'campaign_members', 'TABLE', s.contacts_campaign IS NOT NULL,
             'contacts_columns => ' || quote_literal(jsonb_build_object('campaign', s.contacts_campaign)), false,
             t.customer || '{campaign}',
-            CASE WHEN with_queries AND s.contacts_campaign IS NOT NULL THEN @extschema@._campaign_members_sql(s) END,
             format('Who was in which campaign, by %s.', s.contacts)),
         (10, 'targets', 'TABLE', s.targets IS NOT NULL, 'targets => ' || quote_literal(s.targets), false,
             t.tenant || '{kpi,period}',
-            CASE WHEN with_queries AND s.targets IS NOT NULL THEN @extschema@._targets_sql(s) END,
             format('Targets of %s.', s.targets)),
         (11, 'costs', 'TABLE', s.costs IS NOT NULL, 'costs => ' || quote_literal(s.costs), false,
             t.tenant || '{purpose,period}',
-            CASE WHEN with_queries AND s.costs IS NOT NULL THEN @extschema@._costs_sql(s) END,
             format('Costs of %s, by month.', s.costs)),
-        (12, 'status', 'TABLE', true, t.always, true, '{segmentation}', NULL,
+        (12, 'status', 'TABLE', true, t.always, true, '{segmentation}',
             'The day and policy that the views answer for, and figures of the last refresh: one row.'),
-        (13, 'noted', 'TABLE', s.track = 'trigger', 'track => ' || quote_literal(s.track), false, NULL, NULL,
+        (13, 'noted', 'TABLE', s.track = 'trigger', 'track => ' || quote_literal(s.track), false, NULL,
             'Customers whose rows changed since the last refresh; a row without a key: all of them.'),
         (14, 'facts', 'VIEW', true, t.always, true, NULL,
-            CASE WHEN with_queries THEN @extschema@._facts_sql(s) END,
             'All that is known of a customer: the arguments of segment_customer and its like. Prospects have no '
             'history.'),
         (15, 'customers', 'MATERIALIZED VIEW', true, t.always, true, t.customer,
-            CASE WHEN with_queries THEN @extschema@._customers_sql(s) END,
             'One row a customer, as of the day in the status table.'),
         (16, 'customers_today', 'VIEW', true, t.always, true, NULL,
-            CASE WHEN with_queries THEN @extschema@._customers_today_sql(s) END,
             'The customers with what changes by itself every day.'),
         (17, 'segments', 'MATERIALIZED VIEW', 'segments' = ANY (s.views) IS NOT FALSE, t.chosen, true,
             t.tenant || '{lifecycle_state,rfm_segment}',
-            CASE WHEN with_queries THEN @extschema@._report_of_all(s, 'segments') END,
             'How many customers and how much revenue, by lifecycle state and RFM segment.' || t.of_tenant),
         (18, 'transitions', 'MATERIALIZED VIEW', 'transitions' = ANY (s.views) IS NOT FALSE, t.chosen, true,
             t.tenant || '{dimension,from_day,to_day,from_value,to_value}',
-            CASE WHEN with_queries THEN @extschema@._report_of_all(s, 'transitions') END,
             'Who moved from which lifecycle state, RFM segment and VIP tier to which in each of the last twelve months '
             'that are over, one dimension beside the other.' || t.of_tenant),
         (19, 'movement', 'MATERIALIZED VIEW', 'movement' = ANY (s.views) IS NOT FALSE, t.chosen, true,
             t.tenant || '{from_day,to_day,from_state,to_state}',
-            CASE WHEN with_queries THEN @extschema@._report_of_all(s, 'movement') END,
             'Who moved from which lifecycle state to which in each of the last twelve months that are over; '
             'who was still a prospect at its end is left out.' || t.of_tenant),
         (20, 'cohorts', 'MATERIALIZED VIEW', 'cohorts' = ANY (s.views) IS NOT FALSE, t.chosen, true,
             t.tenant || '{first_month,months_after}',
-            CASE WHEN with_queries THEN @extschema@._report_of_all(s, 'cohorts') END,
             'What those who first bought in a month did in the year after it, month by month.' || t.of_tenant),
         (21, 'actions', 'MATERIALIZED VIEW', 'actions' = ANY (s.views) IS NOT FALSE, t.chosen, true,
             t.tenant || '{action_rule,action_channel}',
-            CASE WHEN with_queries THEN @extschema@._report_of_all(s, 'actions') END,
             'How many customers wait for which next step, by channel.' || t.of_tenant),
         (22, 'channels', 'MATERIALIZED VIEW', s.contacts IS NOT NULL AND 'channels' = ANY (s.views) IS NOT FALSE,
             t.chosen, true, t.tenant || '{channel}',
-            CASE WHEN with_queries THEN @extschema@._channels_sql(s) END,
             'How many contacts over which channel were answered by a purchase.' || t.of_tenant),
         (23, 'dormant_response', 'MATERIALIZED VIEW',
             s.contacts IS NOT NULL AND 'dormant_response' = ANY (s.views) IS NOT FALSE,
             t.chosen, true, t.tenant || '{dormancy_reason,dormant_year}',
-            CASE WHEN with_queries THEN @extschema@._dormant_response_sql(s) END,
             'In which order dormant customers are expected to answer, by reason and year of dormancy.' || t.of_tenant),
         (24, 'campaigns', 'MATERIALIZED VIEW',
             s.contacts_campaign IS NOT NULL AND 'campaigns' = ANY (s.views) IS NOT FALSE, t.chosen, true,
             t.tenant || '{campaign,test_group,channel,is_interim}',
-            CASE WHEN with_queries AND s.contacts_campaign IS NOT NULL THEN @extschema@._campaigns_sql(s) END,
             'What came of each group of each campaign, beside the holdout; also so far, while windows are open.'
             || t.of_tenant),
         (25, 'kpis', 'MATERIALIZED VIEW',
             coalesce('kpis' = ANY (s.views), num_nonnulls(s.targets, s.costs) > 0), t.chosen, true,
             t.tenant || '{kpi,period}',
-            CASE WHEN with_queries THEN @extschema@._kpis_sql(s) END,
             'KPIs of the month of as_of and the twelve before it, beside their targets.' || t.of_tenant),
         (26, 'attributes', 'MATERIALIZED VIEW',
             t.has_attributes AND 'attributes' = ANY (s.views) IS NOT FALSE, t.by_attribute, true,
             t.tenant || '{attribute,value}',
-            CASE WHEN with_queries AND t.has_attributes THEN @extschema@._attributes_sql(s) END,
             'Which customers come back: second purchase and revenue by each attribute.' || t.of_tenant),
         (27, 'segments_by', 'MATERIALIZED VIEW',
             t.has_attributes AND 'segments_by' = ANY (s.views) IS NOT FALSE, t.by_attribute, true,
             t.tenant || '{attribute,value,lifecycle_state,rfm_segment}',
-            CASE WHEN with_queries AND t.has_attributes THEN @extschema@._report_of_all(s, 'segments_by') END,
             'The segments by each attribute; shares are within its value.' || t.of_tenant),
         (28, 'movement_by', 'MATERIALIZED VIEW',
             t.has_attributes AND 'movement_by' = ANY (s.views) IS NOT FALSE, t.by_attribute, true,
             t.tenant || '{attribute,value,from_day,to_day,from_state,to_state}',
-            CASE WHEN with_queries AND t.has_attributes THEN @extschema@._report_of_all(s, 'movement_by') END,
             'The movement by each attribute.' || t.of_tenant),
         (29, 'cohorts_by', 'MATERIALIZED VIEW',
             t.has_attributes AND 'cohorts_by' = ANY (s.views) IS NOT FALSE, t.by_attribute, true,
             t.tenant || '{attribute,value,first_month,months_after}',
-            CASE WHEN with_queries AND t.has_attributes THEN @extschema@._report_of_all(s, 'cohorts_by') END,
             'The cohorts by each attribute.' || t.of_tenant),
         (30, 'models', 'TABLE', s.model IS NOT NULL, 'model => ' || quote_literal(s.model), false,
-            '{valid_from,asked}', NULL,
+            '{valid_from,asked}',
             'Each model that was fitted, with its day; one that was refused was not in force.'),
         (31, 'predictions', 'VIEW', s.model IS NOT NULL, 'model => ' || quote_literal(s.model), true, NULL,
-            CASE WHEN with_queries AND s.model IS NOT NULL THEN @extschema@._predictions_sql(s) END,
             'What the model in force expects of each customer who has bought, as of the day in the status table.'),
         (32, 'forecast', 'MATERIALIZED VIEW', s.model IS NOT NULL AND 'forecast' = ANY (s.views) IS NOT FALSE,
             t.chosen, true, t.tenant || '{lifecycle_state}',
-            CASE WHEN with_queries AND s.model IS NOT NULL THEN @extschema@._forecast_sql(s) END,
             'What is expected of all customers in the next 90 days, by lifecycle state and together.' || t.of_tenant),
-        (33, 'changes', 'TABLE', s.keep_changes > 0, 'keep_changes => ' || s.keep_changes, true, '{change_id}', NULL,
+        (33, 'changes', 'TABLE', s.keep_changes > 0, 'keep_changes => ' || s.keep_changes, true, '{change_id}',
             'Who changed: one row a customer and thing that is another since a refresh.')
-    ) AS r (place, suffix, kind, is_asked_for, reason, is_readable, keys, query, comment)
+    ) AS r (place, suffix, kind, is_asked_for, reason, is_readable, keys, comment);
+END
 $relations$;
-COMMENT ON FUNCTION _relations(segmentation_settings, boolean) IS
+COMMENT ON FUNCTION _relations(segmentation_settings) IS
     'Part of segmentations: the relations that one can have, and which of them its settings ask for.';
+
+-- The SELECT that fills or defines NAME_suffix; NULL where there is none. It takes the shop's tables to be there. With
+-- `among`, a SELECT of keys, a table by customer has the rows of these customers.
+CREATE FUNCTION _query(s segmentation_settings, suffix text, among text DEFAULT NULL) RETURNS text
+LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp
+AS $query$
+BEGIN
+    RETURN CASE suffix
+        WHEN 'histories' THEN @extschema@._histories_sql(s, among)
+        WHEN 'first_orders' THEN @extschema@._first_orders_sql(s, among)
+        WHEN 'engagement' THEN @extschema@._engagement_sql(s, among)
+        WHEN 'contacts' THEN @extschema@._contacts_sql(s, among)
+        WHEN 'memberships' THEN @extschema@._memberships_sql(s, among)
+        WHEN 'profiles' THEN @extschema@._profiles_sql(s, among)
+        WHEN 'campaign_members' THEN @extschema@._campaign_members_sql(s)
+        WHEN 'targets' THEN @extschema@._targets_sql(s)
+        WHEN 'costs' THEN @extschema@._costs_sql(s)
+        WHEN 'facts' THEN @extschema@._facts_sql(s)
+        WHEN 'customers' THEN @extschema@._customers_sql(s)
+        WHEN 'customers_today' THEN @extschema@._customers_today_sql(s)
+        WHEN 'channels' THEN @extschema@._channels_sql(s)
+        WHEN 'dormant_response' THEN @extschema@._dormant_response_sql(s)
+        WHEN 'campaigns' THEN @extschema@._campaigns_sql(s)
+        WHEN 'kpis' THEN @extschema@._kpis_sql(s)
+        WHEN 'attributes' THEN @extschema@._attributes_sql(s)
+        WHEN 'predictions' THEN @extschema@._predictions_sql(s)
+        WHEN 'forecast' THEN @extschema@._forecast_sql(s)
+        ELSE @extschema@._report_of_all(s, suffix) END;
+END
+$query$;
+COMMENT ON FUNCTION _query(segmentation_settings, text, text) IS
+    'Part of segmentations: the SELECT that fills or defines one of its relations.';
 
 -- The comment on a column of NAME_suffix in the language of the segmentation.
 CREATE FUNCTION _column_comment(s segmentation_settings, suffix text, name text) RETURNS text

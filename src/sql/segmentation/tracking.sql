@@ -15,8 +15,11 @@ COMMENT ON FUNCTION _sources_of_customers(segmentation_settings) IS
 
 -- Their tables, with partitions and children.
 CREATE FUNCTION _source_tables(s segmentation_settings) RETURNS TABLE (source text, root regclass, relation regclass)
-LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp
+LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp
+SET plan_cache_mode = force_generic_plan -- to plan it takes longer than to run it
 AS $tables$
+BEGIN
+    RETURN QUERY
     WITH RECURSIVE tree AS (
         SELECT t.source, @extschema@._source_table(s, t.source)::oid AS root,
                @extschema@._source_table(s, t.source)::oid AS relation
@@ -24,7 +27,8 @@ AS $tables$
         UNION
         SELECT t.source, t.root, i.inhrelid FROM tree AS t JOIN pg_inherits AS i ON i.inhparent = t.relation
     )
-    SELECT t.source, t.root::regclass, t.relation::regclass FROM tree AS t ORDER BY t.source, t.relation
+    SELECT t.source, t.root::regclass, t.relation::regclass FROM tree AS t ORDER BY t.source, t.relation;
+END
 $tables$;
 COMMENT ON FUNCTION _source_tables(segmentation_settings) IS
     'Part of segmentations: the shop''s tables whose rows are of customers, with their partitions.';
@@ -34,19 +38,46 @@ COMMENT ON FUNCTION _source_tables(segmentation_settings) IS
 CREATE FUNCTION _note_keys(s segmentation_settings, source text) RETURNS TABLE (
     place bigint, name text, type oid, source_name text, source_type oid, collation_name text
 )
-LANGUAGE sql STABLE ROWS 2 SET search_path = pg_catalog, pg_temp
+LANGUAGE plpgsql STABLE ROWS 2 SET search_path = pg_catalog, pg_temp
+SET plan_cache_mode = force_generic_plan -- to plan it takes longer than to run it
 AS $keys$
+BEGIN
+    RETURN QUERY
     SELECT k.place, k.here, @extschema@._base_type(o.atttypid), k.there, t.atttypid,
            nullif(o.attcollation, 0)::regcollation::text
     FROM unnest(@extschema@._source_keys(s, 'orders'), @extschema@._source_keys(s, source))
         WITH ORDINALITY AS k (here, there, place)
     JOIN pg_attribute AS o ON o.attrelid = @extschema@._source_table(s, 'orders') AND o.attname = k.here
-    JOIN pg_attribute AS t ON t.attrelid = @extschema@._source_table(s, source) AND t.attname = k.there
+    JOIN pg_attribute AS t ON t.attrelid = @extschema@._source_table(s, source) AND t.attname = k.there;
+END
 $keys$;
 COMMENT ON FUNCTION _note_keys(segmentation_settings, text) IS
     'Part of segmentations: the key columns of a source, and what they are in the notes.';
 
--- The table of notes: which source changed, and of whom.
+-- The calendar day of a row of a source; NULL: its rows have none, and count on any day. What no history takes is not
+-- cast: it could keep the shop from writing.
+CREATE FUNCTION _note_day(s segmentation_settings, source text) RETURNS TABLE (name text, type oid, day text)
+LANGUAGE plpgsql STABLE ROWS 1 SET search_path = pg_catalog, pg_temp
+AS $day$
+DECLARE
+    relation regclass := @extschema@._source_table(s, source);
+BEGIN
+    RETURN QUERY
+    SELECT a.attname::text, a.atttypid,
+           format('CASE WHEN r.%I BETWEEN ''0001-01-01'' AND ''9999-12-31'' THEN %s END', a.attname,
+                  @extschema@._day(s, relation, 'r', a.attname::text))
+    FROM pg_attribute AS a
+    WHERE a.attrelid = relation AND a.attname = CASE source
+        WHEN 'orders' THEN s.ordered_at
+        WHEN 'engagement' THEN s.engagement_happened_at
+        WHEN 'contacts' THEN s.contacts_contacted_at
+        WHEN 'membership_log' THEN s.membership_log_since END;
+END
+$day$;
+COMMENT ON FUNCTION _note_day(segmentation_settings, text) IS
+    'Part of segmentations: the column of a source that says on which day a row counts, and its day.';
+
+-- The table of notes: which source changed, of whom, and from which day on.
 CREATE FUNCTION _create_notes(s segmentation_settings) RETURNS void
 LANGUAGE plpgsql VOLATILE SET search_path = pg_catalog, pg_temp
 AS $notes$
@@ -59,7 +90,8 @@ DECLARE
 BEGIN
     -- taken: whether the refresh that is running reads the rows of this customer, or only evaluates her; NULL: the note
     -- waits for the next one. noted_at is the last column, which _note fills.
-    EXECUTE format('CREATE TABLE %s AS SELECT NULL::text AS changed_source, %s, NULL::boolean AS taken, '
+    EXECUTE format('CREATE TABLE %s AS SELECT NULL::text AS changed_source, NULL::date AS changed_from, %s, '
+                   'NULL::boolean AS taken, '
                    'NULL::timestamptz AS noted_at FROM %s WHERE false', noted, keys, histories);
     EXECUTE format('ALTER TABLE %s ALTER noted_at SET DEFAULT now()', noted);
     -- It has no key: without this a publication of all tables would let nobody take notes.
@@ -69,8 +101,8 @@ $notes$;
 COMMENT ON FUNCTION _create_notes(segmentation_settings) IS
     'Part of segmentations: makes the table of customers whose rows changed.';
 
--- What the trigger function does where rows of one source change: it notes the keys, or everybody where they are not
--- known. It looks whether the key columns are still what they were before it touches them.
+-- What the trigger function does where rows of one source change: it notes the keys and the first day that changed, or
+-- everybody where they are not known. It looks whether the columns are still what they were before it touches them.
 CREATE FUNCTION _note_statements(s segmentation_settings, source text, notes text) RETURNS text
 LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp
 AS $statements$
@@ -82,30 +114,36 @@ $body$        IF %1$L = ANY (TG_ARGV) THEN
             ) <> %3$s THEN
                 PERFORM @extschema@._note(%4$s, %1$L::pg_catalog.text);
             ELSIF TG_OP = 'INSERT' THEN
-                PERFORM %5$s FROM (SELECT DISTINCT %7$s) AS n;
+                PERFORM %5$s FROM (%7$s new_rows %8$s) AS n GROUP BY %6$s;
             ELSIF TG_OP = 'DELETE' THEN
-                PERFORM %5$s FROM (SELECT DISTINCT %6$s) AS n;
+                PERFORM %5$s FROM (%7$s old_rows %8$s) AS n GROUP BY %6$s;
             ELSE
-                PERFORM %5$s FROM (SELECT %6$s UNION SELECT %7$s) AS n;
+                PERFORM %5$s FROM (%7$s old_rows %8$s UNION ALL %7$s new_rows %8$s) AS n GROUP BY %6$s;
             END IF;
         END IF;
 $body$,
         source,
         -- names and types, as a list of pairs
-        string_agg(format('(%L, pg_catalog.to_regtype(%L)::pg_catalog.oid)', k.source_name,
-                          format_type(k.source_type, NULL)), ', ' ORDER BY k.place),
-        count(*), notes,
-        format('@extschema@._note(%s, %L::pg_catalog.text, %s)', notes, source,
-               string_agg(format('n.%I', k.name), ', ' ORDER BY k.place)),
-        p.keys || ' FROM old_rows AS r WHERE ' || p.has_key, p.keys || ' FROM new_rows AS r WHERE ' || p.has_key)
-    FROM @extschema@._note_keys(s, source) AS k
-    CROSS JOIN (
-        SELECT string_agg(format('r.%I::%s%s AS %I', k.source_name, format_type(k.type, -1),
+        (SELECT string_agg(format('(%L, pg_catalog.to_regtype(%L)::pg_catalog.oid)', c.name,
+                                  format_type(c.type, NULL)), ', ' ORDER BY c.name)
+         FROM (SELECT k.source_name AS name, k.source_type AS type FROM @extschema@._note_keys(s, source) AS k
+               UNION SELECT d.name, d.type FROM @extschema@._note_day(s, source) AS d) AS c),
+        (SELECT count(*)
+         FROM (SELECT k.source_name FROM @extschema@._note_keys(s, source) AS k
+               UNION SELECT d.name FROM @extschema@._note_day(s, source) AS d) AS c),
+        notes,
+        format('@extschema@._note(%s, %L::pg_catalog.text, min(n.changed_from), %s)', notes, source, p.names),
+        p.names,
+        format('SELECT %s, %s AS changed_from FROM', p.keys, coalesce(
+            (SELECT d.day FROM @extschema@._note_day(s, source) AS d), 'NULL::pg_catalog.date')),
+        'AS r WHERE ' || p.has_key)
+    FROM (
+        SELECT string_agg(format('n.%I', k.name), ', ' ORDER BY k.place) AS names,
+               string_agg(format('r.%I::%s%s AS %I', k.source_name, format_type(k.type, -1),
                                  ' COLLATE ' || k.collation_name, k.name), ', ' ORDER BY k.place) AS keys,
                string_agg(format('r.%I IS NOT NULL', k.source_name), ' AND ' ORDER BY k.place) AS has_key
         FROM @extschema@._note_keys(s, source) AS k
     ) AS p
-    GROUP BY p.keys, p.has_key
 $statements$;
 COMMENT ON FUNCTION _note_statements(segmentation_settings, text, text) IS
     'Part of segmentations: what the trigger function does where rows of a source change.';
@@ -175,8 +213,11 @@ COMMENT ON FUNCTION _transition_tables_hinder_attaching() IS
 -- The tables of which some writes fire no trigger of the segmentation, or note no key: orders are read whole then, and
 -- other sources compared with what is stored of them. A cast that can fail would keep the shop from writing.
 CREATE FUNCTION _unseen_writes(s segmentation_settings) RETURNS TABLE (source text, relation regclass, reason text)
-LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp
+LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp
+SET plan_cache_mode = force_generic_plan -- to plan it takes longer than to run it
 AS $unseen$
+BEGIN
+    RETURN QUERY
     WITH tables AS MATERIALIZED (
         SELECT t.*, c.relkind
         FROM @extschema@._source_tables(s) AS t JOIN pg_class AS c ON c.oid = t.relation
@@ -205,7 +246,8 @@ AS $unseen$
                 SELECT FROM pg_cast AS c
                 WHERE c.castsource = @extschema@._base_type(k.source_type) AND c.casttarget = k.type
                     AND c.castcontext = 'i' AND c.oid < 16384) -- PostgreSQL's own
-    ) AS w
+    ) AS w;
+END
 $unseen$;
 COMMENT ON FUNCTION _unseen_writes(segmentation_settings) IS
     'Part of segmentations: tables of which triggers do not see every write.';
@@ -256,8 +298,11 @@ CREATE FUNCTION _triggers(s segmentation_settings) RETURNS TABLE (
     relation regclass, name text, event text, transition text, arguments text[], is_there boolean, fits boolean,
     sees boolean
 )
-LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp
+LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp
+SET plan_cache_mode = force_generic_plan -- to plan it takes longer than to run it
 AS $triggers$
+BEGIN
+    RETURN QUERY
     SELECT t.relation, n.name, e.event, CASE WHEN t.notes_everybody THEN '' ELSE e.transition END, t.arguments,
            g.oid IS NOT NULL, g.arguments = t.arguments,
            coalesce(g.tgenabled IN ('O', 'A') AND g.arguments = t.arguments, false)
@@ -285,7 +330,8 @@ AS $triggers$
         FROM pg_trigger AS g
         WHERE g.tgrelid = t.relation AND g.tgname = n.name
             AND g.tgfoid = to_regprocedure(@extschema@._trigger_function(s))
-    ) AS g ON true
+    ) AS g ON true;
+END
 $triggers$;
 COMMENT ON FUNCTION _triggers(segmentation_settings) IS
     'Part of segmentations: the triggers that note changes, and which of them are there and see.';

@@ -48,7 +48,7 @@ COMMENT ON FUNCTION _each_attribute(segmentation_settings, text, text, boolean) 
 
 -- The condition that a row is of a noted customer. That of each column stands by itself and over an array, so that it
 -- goes into a view: only the rows of these customers are read then.
-CREATE FUNCTION _is_noted(s segmentation_settings, alias text) RETURNS text
+CREATE FUNCTION _is_noted(s segmentation_settings, alias text, rows_changed boolean) RETURNS text
 LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp
 AS $noted$
     SELECT string_agg(format('%1$s.%2$I %3$s ANY (ARRAY(SELECT DISTINCT n.%2$I FROM %4$s))', alias, k.name,
@@ -59,10 +59,11 @@ AS $noted$
     FROM unnest(@extschema@._keys(s)) WITH ORDINALITY AS k (name, place)
     JOIN pg_attribute AS a ON a.attrelid = @extschema@._source_table(s, 'orders') AND a.attname = k.name
     CROSS JOIN (
-        SELECT format('%s AS n WHERE n.taken IS NOT NULL', @extschema@._relation(s, 'noted')) AS noted
+        SELECT format('%s AS n WHERE %s', @extschema@._relation(s, 'noted'),
+                      CASE WHEN rows_changed THEN 'n.taken' ELSE 'n.taken IS NOT NULL' END) AS noted
     ) AS e
 $noted$;
-COMMENT ON FUNCTION _is_noted(segmentation_settings, text) IS
+COMMENT ON FUNCTION _is_noted(segmentation_settings, text, boolean) IS
     'Part of segmentations: the condition that a row is of a customer whom the refresh that is running evaluates.';
 
 CREATE FUNCTION _facts_sql(s segmentation_settings) RETURNS text
@@ -243,7 +244,7 @@ $sql$SELECT %1$sc.lifecycle_state, coalesce(c.rfm_segment, c.lifecycle_state) AS
              coalesce(c.segment_label, c.lifecycle_label), coalesce(c.segment_order, 0)$sql$,
         @extschema@._dimensions(s, 'c', by_attribute), @extschema@._relation(s, 'customers'),
         @extschema@._each_attribute(s, 'c', 'c.first_purchase_on', by_attribute),
-        CASE WHEN noted THEN ' WHERE ' || @extschema@._is_noted(s, 'c') ELSE '' END)
+        CASE WHEN noted THEN ' WHERE ' || @extschema@._is_noted(s, 'c', false) ELSE '' END)
 $parts$;
 COMMENT ON FUNCTION _segment_parts_sql(segmentation_settings, boolean, boolean) IS
     'Part of segmentations: the SELECT of the sums by lifecycle state and RFM segment, by attribute or of all.';
@@ -324,7 +325,7 @@ GROUP BY %1$sm.from_day, m.to_day, m.from_state, m.to_state, p.lang$sql$,
         @extschema@._label_order('lifecycle_state', 'm.from_state'),
         @extschema@._label('lifecycle_state', 'm.to_state'),
         @extschema@._label_order('lifecycle_state', 'm.to_state'),
-        CASE WHEN noted THEN E'\nWHERE ' || @extschema@._is_noted(s, 'f') ELSE '' END) END
+        CASE WHEN noted THEN E'\nWHERE ' || @extschema@._is_noted(s, 'f', true) ELSE '' END) END
 $movement$;
 COMMENT ON FUNCTION _movement_sql(segmentation_settings, boolean, boolean, date) IS
     'Part of segmentations: the SELECT of who moved between states, month by month, by attribute or of all.';
@@ -367,7 +368,7 @@ GROUP BY %1$sv.dimension, g.from_day, g.to_day, v.from_list, v.from_value, v.to_
          r.sort_order, t.sort_order$sql$,
         @extschema@._tenant_column(s, 'g'), @extschema@._tenant_column(s, 'f'), @extschema@._moves_sql(s, since),
         @extschema@._relation(s, 'status'),
-        CASE WHEN noted THEN E'\n    WHERE ' || @extschema@._is_noted(s, 'f') ELSE '' END,
+        CASE WHEN noted THEN E'\n    WHERE ' || @extschema@._is_noted(s, 'f', true) ELSE '' END,
         format('(SELECT n.* FROM %s AS p CROSS JOIN LATERAL @extschema@.rfm_segments(p.policy) AS n)',
                @extschema@._relation(s, 'status')))
 $transitions$;
@@ -375,8 +376,9 @@ COMMENT ON FUNCTION _transitions_sql(segmentation_settings, boolean, date) IS
     'Part of segmentations: the SELECT of who moved between states, RFM segments and VIP tiers, month by month.';
 
 -- A year after the month of the first purchase, month by month; a month that is not over on as_of is left out.
-CREATE FUNCTION _cohort_parts_sql(s segmentation_settings, by_attribute boolean, noted boolean DEFAULT false)
-    RETURNS text
+CREATE FUNCTION _cohort_parts_sql(
+    s segmentation_settings, by_attribute boolean, noted boolean, since date
+) RETURNS text
 LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp
 AS $parts$
     SELECT format(
@@ -389,7 +391,7 @@ $sql$WITH cohorts AS (
         SELECT %5$sm.month, m.months_after, count(*) FILTER (WHERE m.orders > 0) AS customers, sum(m.revenue) AS revenue
         FROM %2$s AS f
         CROSS JOIN LATERAL @extschema@.purchases_by_month(f.history, f.as_of) AS m%8$s
-        WHERE m.months_after <= 12%9$s
+        WHERE m.months_after <= 12%9$s%10$s
         GROUP BY %5$sm.month, m.months_after
     )
     SELECT %4$sa.first_month, n.months_after, a.customers,
@@ -406,9 +408,10 @@ $sql$WITH cohorts AS (
             || CASE WHEN by_attribute THEN ' AND m.attribute = a.attribute AND m.value = a.value' ELSE '' END,
         @extschema@._each_attribute(s, 'f', 'f.first_purchase_on', by_attribute),
         @extschema@._each_attribute(s, 'f', 'm.month', by_attribute),
-        CASE WHEN noted THEN ' AND ' || @extschema@._is_noted(s, 'f') ELSE '' END)
+        CASE WHEN noted THEN ' AND ' || @extschema@._is_noted(s, 'f', true) ELSE '' END,
+        CASE WHEN since IS NULL THEN '' ELSE format(' AND m.month > %L', since) END)
 $parts$;
-COMMENT ON FUNCTION _cohort_parts_sql(segmentation_settings, boolean, boolean) IS
+COMMENT ON FUNCTION _cohort_parts_sql(segmentation_settings, boolean, boolean, date) IS
     'Part of segmentations: the SELECT of the sums by month of first purchase and month after it.';
 
 CREATE FUNCTION _cohorts_sql(s segmentation_settings, by_attribute boolean, parts text) RETURNS text
@@ -480,7 +483,7 @@ $sql$SELECT %1$scoalesce(c.action_rule, '') AS action_rule, coalesce(c.action_ch
              c.action_order, c.action_behavior, c.behavior_label, c.channel_label, p.lang$sql$,
         @extschema@._tenant_column(s, 'c'), @extschema@._relation(s, 'customers'),
         @extschema@._label('behavior', quote_literal('none')), @extschema@._relation(s, 'status'),
-        CASE WHEN noted THEN E'\n    WHERE ' || @extschema@._is_noted(s, 'c') ELSE '' END)
+        CASE WHEN noted THEN E'\n    WHERE ' || @extschema@._is_noted(s, 'c', false) ELSE '' END)
 $parts$;
 COMMENT ON FUNCTION _action_parts_sql(segmentation_settings, boolean) IS
     'Part of segmentations: the SELECT of the sums by rule of next_action and channel.';
