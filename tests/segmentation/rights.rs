@@ -367,7 +367,8 @@ fn settings_are_dumped_by_readers_and_written_by_the_owner_alone() {
         &mut client,
         &format!(
             "CREATE ROLE {role} LOGIN; GRANT USAGE ON SCHEMA public, sales, rfm TO {role};
-             GRANT ALL ON ALL TABLES IN SCHEMA public, sales TO {role}; GRANT SELECT ON ALL TABLES IN SCHEMA rfm TO {role}"
+             GRANT ALL ON ALL TABLES IN SCHEMA public, sales TO {role}; GRANT SELECT ON ALL TABLES IN SCHEMA rfm TO {role};
+             GRANT SELECT ON ALL SEQUENCES IN SCHEMA public TO {role}" // as for any table with an identity column
         ),
     );
     run(program("pg_dump").args(["-U", &role, &database.name]));
