@@ -263,7 +263,7 @@ fn changes_are_kept_for_the_days_asked_for() {
 #[test]
 fn the_feed_is_turned_off_and_on() {
     let (_database, mut client) = with_orders("changes_off");
-    let is_there = |client: &mut Client| text(client, "SELECT to_regclass('public.shop_changes')::text") != "";
+    let is_there = |client: &mut Client| !text(client, "SELECT to_regclass('public.shop_changes')::text").is_empty();
     let place = "SELECT string_agg(c.oid::text, ',' ORDER BY relname) FROM pg_class AS c WHERE relname LIKE 'shop\\_%' AND relkind = 'm'";
     batch(&mut client, &CREATE.replace("as_of", "keep_changes => 0, as_of"));
     assert!(!is_there(&mut client));
