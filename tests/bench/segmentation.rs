@@ -104,16 +104,16 @@ fn refreshes(database: &Database, client: &mut Client) {
     let refresh = "refresh_segmentation('shop')";
     let full = run(database, client, refresh);
     let nothing = run(database, client, refresh);
-    batch(
-        client,
-        "INSERT INTO orders (customer_id, ordered_on, amount)
-         SELECT DISTINCT customer_id, DATE '2024-12-30', 10 FROM orders WHERE customer_id % 100 = 7",
-    );
+    buy(client, 7);
     let changed = run(database, client, refresh);
     batch(client, "UPDATE orders SET amount = amount + 1 WHERE customer_id % 100 = 8");
     let rewritten = run(database, client, refresh);
     let night = run(database, client, "refresh_segmentation('shop', as_of => '2025-01-01')");
     let again = run(database, client, "refresh_segmentation('shop', as_of => '2025-01-01')");
+    buy(client, 9);
+    let next_day = run(database, client, "refresh_segmentation('shop', as_of => '2025-01-02')");
+    run(database, client, "refresh_segmentation('shop', as_of => '2025-01-30')");
+    let month = run(database, client, "refresh_segmentation('shop', as_of => '2025-01-31')");
 
     println!("\n## Building and refreshing, default parallelism\n");
     println!("F (GROUP BY customer: count, max, sum): {floor:.2} s\n");
@@ -128,6 +128,8 @@ fn refreshes(database: &Database, client: &mut Client) {
         ("all orders of 1 % of the customers changed", &rewritten, rewritten.seconds),
         ("a night in which nothing was sold", &night, night.seconds),
         ("the same day again", &again, again.seconds),
+        ("1 % of the customers bought, the next day", &next_day, next_day.seconds),
+        ("a night in which nothing was sold and a month ended", &month, month.seconds),
     ] {
         let steps: Vec<_> = run.steps.iter().map(|(step, rows, time)| format!("{step} {rows} {time:.2}")).collect();
         let (ratio, megabytes) = (seconds / floor, run.megabytes);
@@ -139,6 +141,17 @@ fn refreshes(database: &Database, client: &mut Client) {
         let share = 100.0 * seconds / histories;
         println!("Histories where {name}: {seconds:.2} s, {share:.1} % of building them ({histories:.2} s)");
     }
+}
+
+/// One order of every customer whose number ends in these two digits.
+fn buy(client: &mut Client, digits: i32) {
+    batch(
+        client,
+        &format!(
+            "INSERT INTO orders (customer_id, ordered_on, amount)
+             SELECT DISTINCT customer_id, DATE '2024-12-30', 10 FROM orders WHERE customer_id % 100 = {digits}"
+        ),
+    );
 }
 
 /// What tracking costs the writers: the same work with the triggers disabled and enabled, in turn.
