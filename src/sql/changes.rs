@@ -109,7 +109,6 @@ impl ChangesTable {
             }
             let value = |filling: &Filling| match *filling {
                 // SAFETY: it is PostgreSQL's own function, and refuses what is no sequence.
-                // SAFETY: it is PostgreSQL's own function, and refuses what is no sequence.
                 Filling::ChangeId => unsafe {
                     pgrx::direct_function_call_as_datum(pg_sys::nextval_oid, &[self.ids.into_datum()])
                 },

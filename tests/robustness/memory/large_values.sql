@@ -40,6 +40,8 @@ SELECT 'many days', (SELECT purchase_history(date '0001-01-01' + 2 * i, 1) FROM 
     '{"0001-01-01": "continuing"}', NULL, preset_scenario('vip_advocacy'),
     NULL;
 
--- A view for the functions that write rows of one.
-CREATE MATERIALIZED VIEW one_row AS SELECT 1 AS n;
+-- A view for the functions that write rows of one, and a table for who changed by them.
+CREATE MATERIALIZED VIEW one_row AS SELECT 1 AS n, 'x'::text AS name;
 CREATE UNIQUE INDEX ON one_row (n);
+CREATE TABLE who_changed (change_id bigint GENERATED ALWAYS AS IDENTITY, changed_at timestamptz, as_of date, what text,
+    from_value text, to_value text);

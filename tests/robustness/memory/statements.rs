@@ -59,10 +59,15 @@ pub fn argument(type_name: &str, large: bool) -> Option<&'static str> {
 /// Functions whose numbers and texts are a materialized view and queries of its rows.
 const WRITES_A_VIEW: &[&str] = &["_lock_view", "_query_columns", "_write_view_rows", "_write_watched_rows"];
 
-/// The view of large_values.sql, and the query that leaves its row as it is; a large one is long.
-fn view(type_name: &str, large: bool) -> Option<&'static str> {
+/// The view of large_values.sql with the table of who changed, and the query that leaves its row as it is; a large one is long.
+fn view(argument_name: &str, type_name: &str, large: bool) -> Option<&'static str> {
     Some(match (type_name, large) {
+        ("oid", _) if argument_name == "told" => "'who_changed'::regclass::oid",
+        ("oid", _) if argument_name == "ids" => "'who_changed_change_id_seq'::regclass::oid",
         ("oid", _) => "'one_row'::regclass::oid",
+        ("text[]", false) => "'{}'::text[]",
+        ("text[]", true) => "array_fill('name'::text, ARRAY[1000000])",
+        ("date", _) => "date '2024-01-01'",
         ("text", false) => "'SELECT t.ctid, ''keep'' AS change, t.* FROM public.one_row AS t'",
         ("text", true) => {
             "'SELECT t.ctid, ''keep'' AS change, t.* FROM public.one_row AS t --' || repeat(repeat('x', 1000), 50000)"
@@ -132,14 +137,19 @@ pub fn statements(client: &mut Client) -> Vec<String> {
          AND p.prorettype NOT IN ('internal'::regtype, 'cstring'::regtype) AND NOT 'cstring'::regtype = ANY (p.proargtypes)",
     );
     assert!(functions.len() > 60, "{} functions", functions.len());
-    for (name, types, _) in functions {
+    for (name, types, names) in functions {
         for large in [true, false] {
-            let of = |type_name: &String| {
+            let of = |(position, type_name): (usize, &String)| {
                 let usual = || argument(type_name, large);
-                let argument = if WRITES_A_VIEW.contains(&name.as_str()) { view(type_name, large) } else { usual() };
+                let argument_name = names.get(position).map_or("", String::as_str);
+                let argument = if WRITES_A_VIEW.contains(&name.as_str()) {
+                    view(argument_name, type_name, large)
+                } else {
+                    usual()
+                };
                 argument.unwrap_or_else(|| panic!("{name}: tell the test how to make a {type_name}"))
             };
-            let arguments: Vec<_> = types.iter().map(of).collect();
+            let arguments: Vec<_> = types.iter().enumerate().map(of).collect();
             let call = format!("rfm.{name}({})", arguments.join(", "));
             statements.push(format!(
                 "SELECT count(r::text) FROM large AS l, LATERAL (SELECT {call}) AS f(r) WHERE l.name = 'large'"
