@@ -7,6 +7,7 @@
 mod common;
 #[path = "shop.rs"]
 mod shop;
+// The bench asks for the shops alone, and the tests for what was published of them too.
 #[allow(dead_code)]
 #[path = "../specification/prediction/shops.rs"]
 mod shops;
