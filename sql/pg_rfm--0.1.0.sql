@@ -7901,6 +7901,28 @@ AS $noted$
 $noted$;
 COMMENT ON FUNCTION _noted_of(segmentation_settings, text, text[]) IS
     'Part of segmentations: the SELECT of the customers noted of a source; NULL where all of its rows are read.';
+
+-- Whether rows of noted customers came after their notes were taken and before their rows were read, and are of earlier
+-- days than all that is noted. Their own notes wait for the next refresh.
+CREATE FUNCTION _earlier_rows_came(s segmentation_settings) RETURNS boolean
+LANGUAGE plpgsql VOLATILE SET search_path = pg_catalog, pg_temp
+AS $came$
+DECLARE
+    came boolean;
+BEGIN
+    EXECUTE format(
+$sql$SELECT EXISTS (
+    SELECT FROM %1$s AS n
+    WHERE n.taken IS NULL AND (
+        n.%2$I IS NULL OR (
+            n.changed_from < (SELECT min(t.changed_from) FROM %1$s AS t WHERE t.taken)
+            AND EXISTS (SELECT FROM %1$s AS t WHERE t.taken AND t.changed_source = n.changed_source AND %3$s))))$sql$,
+        @extschema@._relation(s, 'noted'), (@extschema@._keys(s))[1], @extschema@._same_key(s, 'n', 't')) INTO came;
+    RETURN came;
+END
+$came$;
+COMMENT ON FUNCTION _earlier_rows_came(segmentation_settings) IS
+    'Part of segmentations: whether a refresh read rows of days before those that are noted.';
 /* </end connected objects> */
 
 /* <begin connected objects> */
@@ -8691,6 +8713,9 @@ BEGIN
         END IF;
     END IF;
     tables := @extschema@._refresh_tables(s, read_whole);
+    IF parts IS NOT NULL AND @extschema@._earlier_rows_came(s) THEN
+        parts := '{}'; -- what they contributed to their months is not known any more: the reports are computed anew
+    END IF;
     are_stale := @extschema@._set_day_and_policy(s, day, learn) OR rebuild OR tables.written > 0;
     IF @extschema@._set_model(s, day) THEN
         -- Rules ask about what it predicts: everybody is evaluated.

@@ -418,6 +418,9 @@ BEGIN
         END IF;
     END IF;
     tables := @extschema@._refresh_tables(s, read_whole);
+    IF parts IS NOT NULL AND @extschema@._earlier_rows_came(s) THEN
+        parts := '{}'; -- what they contributed to their months is not known any more: the reports are computed anew
+    END IF;
     are_stale := @extschema@._set_day_and_policy(s, day, learn) OR rebuild OR tables.written > 0;
     IF @extschema@._set_model(s, day) THEN
         -- Rules ask about what it predicts: everybody is evaluated.

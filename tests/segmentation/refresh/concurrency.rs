@@ -73,6 +73,39 @@ fn writers_and_a_refresher_at_the_same_time() {
     assert_nothing_left(&mut client, "after all writers");
 }
 
+/// A row of long ago is committed after a refresh took the notes and before it reads the orders. Its customer is noted
+/// by a row of this month, so it is read although its own note waits for the next refresh.
+#[test]
+fn rows_that_come_while_a_refresh_runs_count_once() {
+    let database = Database::new("refresh_meanwhile");
+    let [mut client, mut writer, mut blocker] = [quiet(&database), quiet(&database), quiet(&database)];
+    small_shop(&mut client);
+    refresh(&mut client);
+    let refresher = backend(&mut client);
+    for (number, meanwhile) in [
+        "INSERT INTO orders VALUES (9011, 's1', 3, '2019-05-05', 100)",
+        "UPDATE orders SET ordered_at = '2020-02-02' WHERE id = 9011",
+        "DELETE FROM orders WHERE id = 9011",
+        "TRUNCATE orders",
+    ]
+    .into_iter()
+    .enumerate()
+    {
+        batch(&mut writer, &format!("INSERT INTO orders VALUES ({}, 's1', 3, '2026-06-02', 100)", 9100 + number));
+        batch(&mut blocker, "BEGIN; LOCK TABLE shop_histories IN SHARE MODE");
+        thread::scope(|scope| {
+            let refreshing = scope.spawn(|| refresh(&mut client));
+            wait_until_blocked(&mut writer, refresher);
+            batch(&mut writer, meanwhile);
+            batch(&mut blocker, "COMMIT");
+            refreshing.join().unwrap();
+        });
+        assert_ne!(notes(&mut client), "", "{meanwhile}");
+        refresh(&mut client);
+        SIMPLE.assert_rebuilt(&mut client, meanwhile);
+    }
+}
+
 #[test]
 fn a_second_refresh_waits_or_is_told_so() {
     let database = Database::new("refresh_twice");
