@@ -105,18 +105,29 @@ COMMENT ON FUNCTION _schema_is_safe(text) IS
 CREATE FUNCTION _refuse_unsafe_schema(s segmentation_settings) RETURNS void
 LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp
 AS $unsafe$
+DECLARE
+    place record;
 BEGIN
-    IF NOT @extschema@._schema_is_safe(s.schema) THEN
-        RAISE EXCEPTION 'schema % belongs to %, who could replace what is in it and so act as %', quote_ident(s.schema),
-            @extschema@._schema_owner(s.schema)::regrole, quote_ident(current_user)
-            USING ERRCODE = 'insufficient_privilege',
-                  HINT = format('Use a schema of your own: CREATE SCHEMA %1$s AUTHORIZATION %2$s, then schema => %1$L.',
-                                'segments', quote_ident(current_user));
-    END IF;
+    FOR place IN SELECT p.argument, p.schema FROM (VALUES ('schema', s.schema), ('internals', s.internals))
+                     AS p (argument, schema) WHERE p.schema IS NOT NULL LOOP
+        IF to_regnamespace(quote_ident(place.schema)) IS NULL THEN
+            RAISE EXCEPTION 'there is no schema %, which is its %', quote_ident(place.schema), place.argument
+                USING ERRCODE = 'invalid_schema_name',
+                      HINT = 'Create it first. If it was renamed, the owner of the segmentation writes the new name '
+                          'into NAME_settings.';
+        ELSIF NOT @extschema@._schema_is_safe(place.schema) THEN
+            RAISE EXCEPTION 'schema % belongs to %, who could replace what is in it and so act as %',
+                quote_ident(place.schema), @extschema@._schema_owner(place.schema)::regrole, quote_ident(current_user)
+                USING ERRCODE = 'insufficient_privilege',
+                      HINT = format(
+                          'Use a schema of your own: CREATE SCHEMA %1$s AUTHORIZATION %2$s, then %3$s => %1$L.',
+                          'segments', quote_ident(current_user), place.argument);
+        END IF;
+    END LOOP;
 END
 $unsafe$;
 COMMENT ON FUNCTION _refuse_unsafe_schema(segmentation_settings) IS
-    'Part of segmentations: an error where the schema belongs to somebody who is not trusted.';
+    'Part of segmentations: an error where one of its schemas belongs to somebody who is not trusted, or is not there.';
 
 -- The settings that a table holds, locked before it is checked, and checked before it is read. The table is one of the
 -- current user's and of the extension's own type then, so that to read its row runs nobody else's code. Where somebody
@@ -310,7 +321,8 @@ BEGIN
             CONTINUE; -- one that is broken does not hide those of the others
         END;
         RETURN QUERY
-            SELECT s.name, s.schema, s.name || '_' || r.suffix, lower(r.kind), r.reason, r.comment
+            SELECT s.name, (parse_ident(@extschema@._relation(s, r.suffix)))[1], s.name || '_' || r.suffix,
+                   lower(r.kind), r.reason, r.comment
             FROM @extschema@._relations(s) AS r
             WHERE r.is_wanted AND to_regclass(@extschema@._relation(s, r.suffix)) IS NOT NULL
             ORDER BY r.place;
