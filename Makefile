@@ -28,7 +28,7 @@ help:
 	@echo 'make demo-stop  stop and delete that PostgreSQL'
 	@echo 'make test       all tests, in a throwaway PostgreSQL; one of them: make test ARGS="--test installation smoke"'
 	@echo 'make matrix     all tests with PostgreSQL 13 to 18, each in a root made by debootstrap; some: make matrix VERSIONS="13 18"'
-	@echo 'make integrations  what dbt, Python and Superset make of it, where their packages can be installed'
+	@echo 'make integrations  what dbt, Python and Superset make of it, where their packages can be installed; some: ARGS="clients dbt"'
 	@echo 'make install    into the PostgreSQL of PG_CONFIG (also: DESTDIR=..., make uninstall)'
 	@echo 'make package    a Debian package for the PostgreSQL of PG_CONFIG, into target/package'
 	@echo 'make bench      speed and memory, as ratios to plain SQL; one of them: make bench BENCH=speed, BENCH=segmentation, BENCH=prediction'
@@ -75,7 +75,7 @@ matrix:
 	@packaging/matrix.sh $(VERSIONS)
 
 integrations: deps build
-	@$(CLUSTER) run integrations integrations/check.sh
+	@$(CLUSTER) run integrations integrations/check.sh $(ARGS)
 
 lint:
 	@$(DEPS) --check

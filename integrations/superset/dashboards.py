@@ -115,9 +115,10 @@ def table(dataset, columns, metrics, order, ascending, **params):
 
 # The charts in their order. A metric is a word and what is computed.
 CHARTS = {
-    "customers": chart("big_number_total", "customers", 20, 4, metric=("customers", "count(*)")),
+    "customers": chart("big_number_total", "customers", 20, 4, metric=("customers", "count(*)"), y_axis_format=",d"),
     "revenue": chart("big_number_total", "customers", 20, 4, metric=("revenue", "sum(monetary)"), y_axis_format="SMART_NUMBER"),
-    "vips": chart("big_number_total", "customers", 20, 4, metric=("vips", "count(*) FILTER (WHERE vip_tier = 'vip')")),
+    "vips": chart("big_number_total", "customers", 20, 4, metric=("vips", "count(*) FILTER (WHERE vip_tier = 'vip')"),
+                  y_axis_format=",d"),
     "of_states": bar("customers", "count(*)"),
     "revenue_of_states": bar("revenue", "sum(monetary)"),
     "rfm": heatmap("customers", "f_score", "r_score", "customers", "count(*)", "SMART_NUMBER", where="r_score IS NOT NULL"),
