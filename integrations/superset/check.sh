@@ -29,12 +29,14 @@ until grep -q '^User admin' "$work/said"; do
 	sleep 1
 done
 
-# Nobody else reaches it, and it cannot write.
+# Nobody else reaches it, and it reads without being able to write.
 listening=$(ss -Htln "sport = :$DASHBOARD_PORT" | awk '{print $4}')
 [ "$listening" = "127.0.0.1:$DASHBOARD_PORT" ] || die "listens on $listening"
+may() { PGUSER=dashboard "$PG_RFM_BINDIR/psql" -X -q -d worked_shop -v ON_ERROR_STOP=1 -c "$1" >/dev/null 2>&1; }
+may 'SELECT FROM segments.shop_customers' || die 'the role dashboard may not read'
 for statement in 'DELETE FROM segments.shop_changes' 'CREATE TEMPORARY TABLE t ()' 'SELECT FROM public.orders' \
-	"SET transaction_read_only = off; DELETE FROM segments.shop_changes"; do
-	! PGUSER=dashboard "$PG_RFM_BINDIR/psql" -X -q -d worked_shop -v ON_ERROR_STOP=1 -c "$statement" 2>/dev/null || die "may: $statement"
+	'SET default_transaction_read_only = off; DELETE FROM segments.shop_changes'; do
+	! may "$statement" || die "the role dashboard may: $statement"
 done
 
 rm -rf "$pictures"
