@@ -249,6 +249,8 @@ COMMENT ON COLUMN segmentation_settings.name IS
     'What the segmentation is called; if the tables were renamed since, their names count.';
 COMMENT ON COLUMN segmentation_settings.schema IS
     'Where its relations are; if the schema was renamed since, the place of the table counts.';
+COMMENT ON COLUMN segmentation_settings.internals IS
+    'Where what stands behind the views is; if that schema was renamed since, the place of NAME_histories counts.';
 
 CREATE FUNCTION _refuse(message text, hint text) RETURNS void
 LANGUAGE plpgsql IMMUTABLE SET search_path = pg_catalog, pg_temp
