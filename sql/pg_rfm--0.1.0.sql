@@ -3567,6 +3567,7 @@ AS 'MODULE_PATHNAME', 'rfm_segments_wrapper';
 CREATE TYPE segmentation_settings AS (
     name text,
     schema text,
+    internals text,
     settings_version integer,
     orders text,
     customer text,
@@ -3656,7 +3657,7 @@ CREATE FUNCTION segmentation_arguments() RETURNS TABLE (
     argument text, type text, default_value text, can_be_altered boolean, can_be_reset boolean, leaves_views boolean,
     is_audited boolean, meaning text
 )
-LANGUAGE sql IMMUTABLE PARALLEL SAFE ROWS 44 SET search_path = pg_catalog, pg_temp
+LANGUAGE sql IMMUTABLE PARALLEL SAFE ROWS 45 SET search_path = pg_catalog, pg_temp
 AS $arguments$
     VALUES
     ('name', 'text', NULL, false, false, false, false,
@@ -3749,6 +3750,8 @@ AS $arguments$
         'The discount rate of that value: 0.1 is 10 % a year.'),
     ('schema', 'text', 'pg_catalog.current_schema()', false, false, false, false,
         'The schema of its relations.'),
+    ('internals', 'text', 'NULL', false, false, false, false,
+        'The schema of the tables that stand behind the views and that no report reads. NULL: the same one.'),
     ('as_of', 'date', 'NULL', true, true, true, true,
         'The day the views answer for. NULL: today at each refresh.'),
     ('lang', 'text', '''en''', true, false, true, true,
@@ -3795,6 +3798,8 @@ COMMENT ON COLUMN segmentation_settings.name IS
     'What the segmentation is called; if the tables were renamed since, their names count.';
 COMMENT ON COLUMN segmentation_settings.schema IS
     'Where its relations are; if the schema was renamed since, the place of the table counts.';
+COMMENT ON COLUMN segmentation_settings.internals IS
+    'Where what stands behind the views is; if that schema was renamed since, the place of NAME_histories counts.';
 
 CREATE FUNCTION _refuse(message text, hint text) RETURNS void
 LANGUAGE plpgsql IMMUTABLE SET search_path = pg_catalog, pg_temp
@@ -3839,9 +3844,25 @@ END
 $only_owner$;
 COMMENT ON FUNCTION _only_owner() IS 'Part of segmentations: refuses to let others than the owner write the settings.';
 
+-- What stands behind the views: the tables that nobody but the owner reads, and the trigger function. The settings are
+-- not among them: the schema in which they are is that of the segmentation.
+CREATE FUNCTION _internal_relations() RETURNS text[]
+LANGUAGE sql IMMUTABLE PARALLEL SAFE SET search_path = pg_catalog, pg_temp
+AS $internal$
+    SELECT '{policies,histories,first_orders,engagement,contacts,memberships,profiles,campaign_members,targets,costs,'
+        'noted,note_changes,models,changes_held}'::text[]
+$internal$;
+COMMENT ON FUNCTION _internal_relations() IS
+    'Part of segmentations: which relations stand in the schema of the internals, where one is named.';
+
 CREATE FUNCTION _relation(s segmentation_settings, suffix text) RETURNS text
 LANGUAGE plpgsql IMMUTABLE PARALLEL SAFE SET search_path = pg_catalog, pg_temp
-AS $relation$ BEGIN RETURN format('%I.%I', s.schema, s.name || '_' || suffix); END $relation$;
+AS $relation$
+BEGIN
+    RETURN format('%I.%I', CASE WHEN s.internals IS NOT NULL AND suffix = ANY (@extschema@._internal_relations())
+                                THEN s.internals ELSE s.schema END, s.name || '_' || suffix);
+END
+$relation$;
 COMMENT ON FUNCTION _relation(segmentation_settings, text) IS
     'Part of segmentations: the quoted name of one of its relations.';
 
@@ -6416,8 +6437,8 @@ SET plan_cache_mode = force_generic_plan -- to plan it takes longer than to run 
 AS $relations$
 BEGIN
     RETURN QUERY
-    SELECT r.place, r.suffix, r.kind, r.is_asked_for OR s.settings_version IS NULL, r.reason, r.is_readable, r.keys,
-           r.comment
+    SELECT r.place, r.suffix, r.kind, r.is_asked_for OR s.settings_version IS NULL, r.reason,
+           r.suffix <> 'settings' AND r.suffix <> ALL (@extschema@._internal_relations()), r.keys, r.comment
     FROM (
         SELECT @extschema@._keys(s) AS customer, array_remove(ARRAY[s.tenant], NULL) AS tenant,
                CASE WHEN s.tenant IS NULL THEN '' ELSE format(' Each %s by itself.', s.tenant) END AS of_tenant,
@@ -6429,109 +6450,109 @@ BEGIN
                          'first_order => ' || quote_literal(s.first_order::text)) AS by_attribute
     ) AS t
     CROSS JOIN LATERAL (VALUES
-        (1, 'settings', 'TABLE', true, t.always, false, '{name}'::text[],
+        (1, 'settings', 'TABLE', true, t.always, '{name}'::text[],
             'Settings of a segmentation of pg_rfm. Only its owner writes them: they hold SQL that runs with the '
             'owner''s rights.'),
-        (2, 'policies', 'TABLE', true, t.always, false, '{valid_from}',
+        (2, 'policies', 'TABLE', true, t.always, '{valid_from}',
             'Each policy that was in force, with its first day.'),
-        (3, 'histories', 'TABLE', true, t.always, false, t.customer,
+        (3, 'histories', 'TABLE', true, t.always, t.customer,
             format('Purchase histories of %s.', s.orders)),
         (4, 'first_orders', 'TABLE', s.first_order IS NOT NULL,
-            'first_order => ' || quote_literal(s.first_order::text), false, t.customer,
+            'first_order => ' || quote_literal(s.first_order::text), t.customer,
             format('First orders of %s.', s.orders)),
-        (5, 'engagement', 'TABLE', s.engagement IS NOT NULL, 'engagement => ' || quote_literal(s.engagement), false,
+        (5, 'engagement', 'TABLE', s.engagement IS NOT NULL, 'engagement => ' || quote_literal(s.engagement),
             t.customer,
             format('Engagement histories of %s.', s.engagement)),
-        (6, 'contacts', 'TABLE', s.contacts IS NOT NULL, 'contacts => ' || quote_literal(s.contacts), false,
+        (6, 'contacts', 'TABLE', s.contacts IS NOT NULL, 'contacts => ' || quote_literal(s.contacts),
             t.customer,
             format('Logs of contacts of %s.', s.contacts)),
         (7, 'memberships', 'TABLE', s.membership_log IS NOT NULL,
-            'membership_log => ' || quote_literal(s.membership_log), false, t.customer,
+            'membership_log => ' || quote_literal(s.membership_log), t.customer,
             format('Histories of memberships of %s.', s.membership_log)),
-        (8, 'profiles', 'TABLE', s.customers IS NOT NULL, 'customers => ' || quote_literal(s.customers), false,
+        (8, 'profiles', 'TABLE', s.customers IS NOT NULL, 'customers => ' || quote_literal(s.customers),
             t.customer,
             format('Memberships, channels, last contacts and attributes of %s.', s.customers)),
         (9, 'campaign_members', 'TABLE', s.contacts_campaign IS NOT NULL,
-            'contacts_columns => ' || quote_literal(jsonb_build_object('campaign', s.contacts_campaign)), false,
+            'contacts_columns => ' || quote_literal(jsonb_build_object('campaign', s.contacts_campaign)),
             t.customer || '{campaign}',
             format('Who was in which campaign, by %s.', s.contacts)),
-        (10, 'targets', 'TABLE', s.targets IS NOT NULL, 'targets => ' || quote_literal(s.targets), false,
+        (10, 'targets', 'TABLE', s.targets IS NOT NULL, 'targets => ' || quote_literal(s.targets),
             t.tenant || '{kpi,period}',
             format('Targets of %s.', s.targets)),
-        (11, 'costs', 'TABLE', s.costs IS NOT NULL, 'costs => ' || quote_literal(s.costs), false,
+        (11, 'costs', 'TABLE', s.costs IS NOT NULL, 'costs => ' || quote_literal(s.costs),
             t.tenant || '{purpose,period}',
             format('Costs of %s, by month.', s.costs)),
-        (12, 'status', 'TABLE', true, t.always, true, '{segmentation}',
+        (12, 'status', 'TABLE', true, t.always, '{segmentation}',
             'The day and policy that the views answer for, and figures of the last refresh: one row.'),
-        (13, 'noted', 'TABLE', s.track = 'trigger', 'track => ' || quote_literal(s.track), false, NULL,
+        (13, 'noted', 'TABLE', s.track = 'trigger', 'track => ' || quote_literal(s.track), NULL,
             'Customers whose rows changed since the last refresh; a row without a key: all of them.'),
-        (14, 'facts', 'VIEW', true, t.always, true, NULL,
+        (14, 'facts', 'VIEW', true, t.always, NULL,
             'All that is known of a customer: the arguments of segment_customer and its like. Prospects have no '
             'history.'),
-        (15, 'customers', 'MATERIALIZED VIEW', true, t.always, true, t.customer,
+        (15, 'customers', 'MATERIALIZED VIEW', true, t.always, t.customer,
             'One row a customer, as of the day in the status table.'),
-        (16, 'customers_today', 'VIEW', true, t.always, true, NULL,
+        (16, 'customers_today', 'VIEW', true, t.always, NULL,
             'The customers with what changes by itself every day.'),
-        (17, 'segments', 'MATERIALIZED VIEW', 'segments' = ANY (s.views) IS NOT FALSE, t.chosen, true,
+        (17, 'segments', 'MATERIALIZED VIEW', 'segments' = ANY (s.views) IS NOT FALSE, t.chosen,
             t.tenant || '{lifecycle_state,rfm_segment}',
             'How many customers and how much revenue, by lifecycle state and RFM segment.' || t.of_tenant),
-        (18, 'transitions', 'MATERIALIZED VIEW', 'transitions' = ANY (s.views) IS NOT FALSE, t.chosen, true,
+        (18, 'transitions', 'MATERIALIZED VIEW', 'transitions' = ANY (s.views) IS NOT FALSE, t.chosen,
             t.tenant || '{dimension,from_day,to_day,from_value,to_value}',
             'Who moved from which lifecycle state, RFM segment and VIP tier to which in each of the last twelve months '
             'that are over, one dimension beside the other.' || t.of_tenant),
-        (19, 'movement', 'MATERIALIZED VIEW', 'movement' = ANY (s.views) IS NOT FALSE, t.chosen, true,
+        (19, 'movement', 'MATERIALIZED VIEW', 'movement' = ANY (s.views) IS NOT FALSE, t.chosen,
             t.tenant || '{from_day,to_day,from_state,to_state}',
             'Who moved from which lifecycle state to which in each of the last twelve months that are over; '
             'who was still a prospect at its end is left out.' || t.of_tenant),
-        (20, 'cohorts', 'MATERIALIZED VIEW', 'cohorts' = ANY (s.views) IS NOT FALSE, t.chosen, true,
+        (20, 'cohorts', 'MATERIALIZED VIEW', 'cohorts' = ANY (s.views) IS NOT FALSE, t.chosen,
             t.tenant || '{first_month,months_after}',
             'What those who first bought in a month did in the year after it, month by month.' || t.of_tenant),
-        (21, 'actions', 'MATERIALIZED VIEW', 'actions' = ANY (s.views) IS NOT FALSE, t.chosen, true,
+        (21, 'actions', 'MATERIALIZED VIEW', 'actions' = ANY (s.views) IS NOT FALSE, t.chosen,
             t.tenant || '{action_rule,action_channel}',
             'How many customers wait for which next step, by channel.' || t.of_tenant),
         (22, 'channels', 'MATERIALIZED VIEW', s.contacts IS NOT NULL AND 'channels' = ANY (s.views) IS NOT FALSE,
-            t.chosen, true, t.tenant || '{channel}',
+            t.chosen, t.tenant || '{channel}',
             'How many contacts over which channel were answered by a purchase.' || t.of_tenant),
         (23, 'dormant_response', 'MATERIALIZED VIEW',
             s.contacts IS NOT NULL AND 'dormant_response' = ANY (s.views) IS NOT FALSE,
-            t.chosen, true, t.tenant || '{dormancy_reason,dormant_year}',
+            t.chosen, t.tenant || '{dormancy_reason,dormant_year}',
             'In which order dormant customers are expected to answer, by reason and year of dormancy.' || t.of_tenant),
         (24, 'campaigns', 'MATERIALIZED VIEW',
-            s.contacts_campaign IS NOT NULL AND 'campaigns' = ANY (s.views) IS NOT FALSE, t.chosen, true,
+            s.contacts_campaign IS NOT NULL AND 'campaigns' = ANY (s.views) IS NOT FALSE, t.chosen,
             t.tenant || '{campaign,test_group,channel,is_interim}',
             'What came of each group of each campaign, beside the holdout; also so far, while windows are open.'
             || t.of_tenant),
         (25, 'kpis', 'MATERIALIZED VIEW',
-            coalesce('kpis' = ANY (s.views), num_nonnulls(s.targets, s.costs) > 0), t.chosen, true,
+            coalesce('kpis' = ANY (s.views), num_nonnulls(s.targets, s.costs) > 0), t.chosen,
             t.tenant || '{kpi,period}',
             'KPIs of the month of as_of and the twelve before it, beside their targets.' || t.of_tenant),
         (26, 'attributes', 'MATERIALIZED VIEW',
-            t.has_attributes AND 'attributes' = ANY (s.views) IS NOT FALSE, t.by_attribute, true,
+            t.has_attributes AND 'attributes' = ANY (s.views) IS NOT FALSE, t.by_attribute,
             t.tenant || '{attribute,value}',
             'Which customers come back: second purchase and revenue by each attribute.' || t.of_tenant),
         (27, 'segments_by', 'MATERIALIZED VIEW',
-            t.has_attributes AND 'segments_by' = ANY (s.views) IS NOT FALSE, t.by_attribute, true,
+            t.has_attributes AND 'segments_by' = ANY (s.views) IS NOT FALSE, t.by_attribute,
             t.tenant || '{attribute,value,lifecycle_state,rfm_segment}',
             'The segments by each attribute; shares are within its value.' || t.of_tenant),
         (28, 'movement_by', 'MATERIALIZED VIEW',
-            t.has_attributes AND 'movement_by' = ANY (s.views) IS NOT FALSE, t.by_attribute, true,
+            t.has_attributes AND 'movement_by' = ANY (s.views) IS NOT FALSE, t.by_attribute,
             t.tenant || '{attribute,value,from_day,to_day,from_state,to_state}',
             'The movement by each attribute.' || t.of_tenant),
         (29, 'cohorts_by', 'MATERIALIZED VIEW',
-            t.has_attributes AND 'cohorts_by' = ANY (s.views) IS NOT FALSE, t.by_attribute, true,
+            t.has_attributes AND 'cohorts_by' = ANY (s.views) IS NOT FALSE, t.by_attribute,
             t.tenant || '{attribute,value,first_month,months_after}',
             'The cohorts by each attribute.' || t.of_tenant),
-        (30, 'models', 'TABLE', s.model IS NOT NULL, 'model => ' || quote_literal(s.model), false,
+        (30, 'models', 'TABLE', s.model IS NOT NULL, 'model => ' || quote_literal(s.model),
             '{valid_from,asked}',
             'Each model that was fitted, with its day; one that was refused was not in force.'),
-        (31, 'predictions', 'VIEW', s.model IS NOT NULL, 'model => ' || quote_literal(s.model), true, NULL,
+        (31, 'predictions', 'VIEW', s.model IS NOT NULL, 'model => ' || quote_literal(s.model), NULL,
             'What the model in force expects of each customer who has bought, as of the day in the status table.'),
         (32, 'forecast', 'MATERIALIZED VIEW', s.model IS NOT NULL AND 'forecast' = ANY (s.views) IS NOT FALSE,
-            t.chosen, true, t.tenant || '{lifecycle_state}',
+            t.chosen, t.tenant || '{lifecycle_state}',
             'What is expected of all customers in the next 90 days, by lifecycle state and together.' || t.of_tenant),
-        (33, 'changes', 'TABLE', s.keep_changes > 0, 'keep_changes => ' || s.keep_changes, true, '{change_id}',
+        (33, 'changes', 'TABLE', s.keep_changes > 0, 'keep_changes => ' || s.keep_changes, '{change_id}',
             'Who changed: one row a customer and thing that is another since a refresh.')
-    ) AS r (place, suffix, kind, is_asked_for, reason, is_readable, keys, comment);
+    ) AS r (place, suffix, kind, is_asked_for, reason, keys, comment);
 END
 $relations$;
 COMMENT ON FUNCTION _relations(segmentation_settings) IS
@@ -6726,18 +6747,47 @@ COMMENT ON FUNCTION _schema_is_safe(text) IS
 CREATE FUNCTION _refuse_unsafe_schema(s segmentation_settings) RETURNS void
 LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp
 AS $unsafe$
+DECLARE
+    place record;
 BEGIN
-    IF NOT @extschema@._schema_is_safe(s.schema) THEN
-        RAISE EXCEPTION 'schema % belongs to %, who could replace what is in it and so act as %', quote_ident(s.schema),
-            @extschema@._schema_owner(s.schema)::regrole, quote_ident(current_user)
-            USING ERRCODE = 'insufficient_privilege',
-                  HINT = format('Use a schema of your own: CREATE SCHEMA %1$s AUTHORIZATION %2$s, then schema => %1$L.',
-                                'segments', quote_ident(current_user));
-    END IF;
+    FOR place IN SELECT p.argument, p.schema FROM (VALUES ('schema', s.schema), ('internals', s.internals))
+                     AS p (argument, schema) WHERE p.schema IS NOT NULL LOOP
+        IF to_regnamespace(quote_ident(place.schema)) IS NULL THEN
+            RAISE EXCEPTION 'there is no schema %, which is its %', quote_ident(place.schema), place.argument
+                USING ERRCODE = 'invalid_schema_name',
+                      HINT = 'Create it first.';
+        ELSIF NOT @extschema@._schema_is_safe(place.schema) THEN
+            RAISE EXCEPTION 'schema % belongs to %, who could replace what is in it and so act as %',
+                quote_ident(place.schema), @extschema@._schema_owner(place.schema)::regrole, quote_ident(current_user)
+                USING ERRCODE = 'insufficient_privilege',
+                      HINT = format(
+                          'Use a schema of your own: CREATE SCHEMA %1$s AUTHORIZATION %2$s, then %3$s => %1$L.',
+                          'segments', quote_ident(current_user), place.argument);
+        END IF;
+    END LOOP;
 END
 $unsafe$;
 COMMENT ON FUNCTION _refuse_unsafe_schema(segmentation_settings) IS
-    'Part of segmentations: an error where the schema belongs to somebody who is not trusted.';
+    'Part of segmentations: an error where one of its schemas belongs to somebody who is not trusted, or is not there.';
+
+-- The schema of the internals is that of the histories that the facts read, as long as they are there: it may have been
+-- renamed, or its name deleted with the settings.
+CREATE FUNCTION _place_of_internals(s segmentation_settings) RETURNS text
+LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp
+AS $place$
+    SELECT coalesce((
+        SELECT nullif(n.nspname::text, s.schema)
+        FROM pg_class AS f
+        JOIN pg_rewrite AS w ON w.ev_class = f.oid
+        JOIN pg_depend AS d ON d.classid = 'pg_rewrite'::regclass AND d.objid = w.oid AND d.refclassid = f.tableoid
+        JOIN pg_class AS h ON h.oid = d.refobjid AND h.relname = s.name || '_histories' AND h.relowner = f.relowner
+        JOIN pg_namespace AS n ON n.oid = h.relnamespace
+        WHERE f.oid = to_regclass(@extschema@._relation(s, 'facts'))
+            AND f.relowner = (SELECT r.oid FROM pg_roles AS r WHERE r.rolname = current_user)
+        LIMIT 1), s.internals)
+$place$;
+COMMENT ON FUNCTION _place_of_internals(segmentation_settings) IS
+    'Part of segmentations: the schema of what stands behind the views; NULL: the same as theirs.';
 
 -- The settings that a table holds, locked before it is checked, and checked before it is read. The table is one of the
 -- current user's and of the extension's own type then, so that to read its row runs nobody else's code. Where somebody
@@ -6763,6 +6813,7 @@ BEGIN
     END IF;
     s.name := name;
     s.schema := schema;
+    s.internals := @extschema@._place_of_internals(s);
     RETURN s;
 END
 $read$;
@@ -6931,7 +6982,8 @@ BEGIN
             CONTINUE; -- one that is broken does not hide those of the others
         END;
         RETURN QUERY
-            SELECT s.name, s.schema, s.name || '_' || r.suffix, lower(r.kind), r.reason, r.comment
+            SELECT s.name, (parse_ident(@extschema@._relation(s, r.suffix)))[1], s.name || '_' || r.suffix,
+                   lower(r.kind), r.reason, r.comment
             FROM @extschema@._relations(s) AS r
             WHERE r.is_wanted AND to_regclass(@extschema@._relation(s, r.suffix)) IS NOT NULL
             ORDER BY r.place;
@@ -7488,7 +7540,8 @@ DECLARE
     others text := (
         SELECT string_agg(DISTINCT b.name, ', ')
         FROM (
-            SELECT 'schema ' || quote_ident(s.schema), @extschema@._schema_owner(s.schema)
+            SELECT 'schema ' || quote_ident(p.schema), @extschema@._schema_owner(p.schema)
+            FROM unnest(ARRAY[s.schema, s.internals]) AS p (schema) WHERE p.schema IS NOT NULL
             UNION ALL
             SELECT c.oid::regclass::text, c.relowner
             FROM @extschema@._source_tables(s) AS t JOIN pg_class AS c ON c.oid = t.relation

@@ -261,7 +261,8 @@ DECLARE
     others text := (
         SELECT string_agg(DISTINCT b.name, ', ')
         FROM (
-            SELECT 'schema ' || quote_ident(s.schema), @extschema@._schema_owner(s.schema)
+            SELECT 'schema ' || quote_ident(p.schema), @extschema@._schema_owner(p.schema)
+            FROM unnest(ARRAY[s.schema, s.internals]) AS p (schema) WHERE p.schema IS NOT NULL
             UNION ALL
             SELECT c.oid::regclass::text, c.relowner
             FROM @extschema@._source_tables(s) AS t JOIN pg_class AS c ON c.oid = t.relation
