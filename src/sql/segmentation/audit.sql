@@ -226,10 +226,10 @@ DECLARE
     rows_with_key text := format('FROM %s AS r WHERE %s', @extschema@._source_table(s, source),
                                  @extschema@._has_key(s, source, 'r'));
     is_stranger text := format(
-            'NOT EXISTS (SELECT FROM (SELECT %s FROM %s) AS o WHERE %s)',
+            'NOT EXISTS (SELECT 1 FROM (SELECT %s FROM %s) AS o WHERE %s)',
             @extschema@._key_list(s, 'o'), @extschema@._order_rows(s), @extschema@._same_key(s, 'k', 'o'))
         || CASE WHEN with_customers THEN format(
-            ' AND NOT EXISTS (SELECT FROM (SELECT %s FROM %s AS c) AS p WHERE %s)',
+            ' AND NOT EXISTS (SELECT 1 FROM (SELECT %s FROM %s AS c) AS p WHERE %s)',
             @extschema@._keys_as_in_orders(s, 'customers', 'c'), @extschema@._source_table(s, 'customers'),
             @extschema@._same_key(s, 'k', 'p')) ELSE '' END;
     effect text := CASE
@@ -238,11 +238,11 @@ DECLARE
         ELSE 'ignored: they have no orders; customers => ... takes in prospects' END;
 BEGIN
     RETURN QUERY EXECUTE
-        format('SELECT %L, count(*), round(count(*)::numeric / (SELECT count(*) %s), 6), min(%s), %L',
-               source || ': customer without orders', rows_with_key,
-               @extschema@._shown_row(@extschema@._key_list(s, 'k')), effect)
-        || format(' FROM (SELECT %s %s) AS k WHERE %s HAVING count(*) > 0',
-                  @extschema@._keys_as_in_orders(s, source, 'r'), rows_with_key, is_stranger);
+        format('SELECT %L, count(*), round(count(*)::numeric / max(a.rows), 6), min(%s), %L',
+               source || ': customer without orders', @extschema@._shown_row(@extschema@._key_list(s, 'k')), effect)
+        || format(' FROM (SELECT %s %2$s) AS k CROSS JOIN (SELECT count(*) AS rows %2$s) AS a',
+                  @extschema@._keys_as_in_orders(s, source, 'r'), rows_with_key)
+        || format(' WHERE %s HAVING count(*) > 0', is_stranger);
 END
 $strangers$;
 COMMENT ON FUNCTION _audit_strangers(segmentation_settings, text) IS
@@ -619,7 +619,8 @@ DECLARE
     other record;
 BEGIN
     RETURN QUERY EXECUTE format(
-        'SELECT ''no orders'', 0::bigint, NULL::numeric, %L, %L WHERE NOT EXISTS (SELECT FROM %s AND o.%I IS NOT NULL)',
+        'SELECT ''no orders'', 0::bigint, NULL::numeric, %L, %L '
+        'WHERE NOT EXISTS (SELECT 1 FROM %s AND o.%I IS NOT NULL)',
         relation, 'nobody has bought anything; look at the table, its columns and order_filter',
         @extschema@._order_rows(s), s.ordered_at);
     RETURN QUERY SELECT * FROM @extschema@._audit_time_zone(s, given, order_rows);
