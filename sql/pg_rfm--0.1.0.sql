@@ -1240,6 +1240,12 @@ AS 'MODULE_PATHNAME', 'churn_bands_wrapper';
 /* </end connected objects> */
 
 /* <begin connected objects> */
+-- src/sql/movement.rs
+-- pg_rfm::sql::movement::collect_movements
+-- Skipped due to `#[pgrx(sql = false)]`
+/* </end connected objects> */
+
+/* <begin connected objects> */
 -- src/sql/orders.rs
 -- pg_rfm::sql::orders::collect_order
 -- Skipped due to `#[pgrx(sql = false)]`
@@ -1278,6 +1284,12 @@ AS 'MODULE_PATHNAME', 'churn_bands_wrapper';
 /* <begin connected objects> */
 -- src/sql/forecast.rs
 -- pg_rfm::sql::forecast::combine_forecasts
+-- Skipped due to `#[pgrx(sql = false)]`
+/* </end connected objects> */
+
+/* <begin connected objects> */
+-- src/sql/movement.rs
+-- pg_rfm::sql::movement::combine_movements
 -- Skipped due to `#[pgrx(sql = false)]`
 /* </end connected objects> */
 
@@ -1493,6 +1505,12 @@ AS 'MODULE_PATHNAME', 'default_policy_wrapper';
 /* <begin connected objects> */
 -- src/sql/forecast.rs
 -- pg_rfm::sql::forecast::deserialize_forecast
+-- Skipped due to `#[pgrx(sql = false)]`
+/* </end connected objects> */
+
+/* <begin connected objects> */
+-- src/sql/movement.rs
+-- pg_rfm::sql::movement::deserialize_movements
 -- Skipped due to `#[pgrx(sql = false)]`
 /* </end connected objects> */
 
@@ -1834,6 +1852,12 @@ AS 'MODULE_PATHNAME', 'f_score_wrapper';
 /* <begin connected objects> */
 -- src/sql/events.rs
 -- pg_rfm::sql::events::finish_memberships
+-- Skipped due to `#[pgrx(sql = false)]`
+/* </end connected objects> */
+
+/* <begin connected objects> */
+-- src/sql/movement.rs
+-- pg_rfm::sql::movement::finish_movements
 -- Skipped due to `#[pgrx(sql = false)]`
 /* </end connected objects> */
 
@@ -3278,6 +3302,79 @@ AS 'MODULE_PATHNAME', 'revenue_between_wrapper';
 /* </end connected objects> */
 
 /* <begin connected objects> */
+-- src/sql/kpi.rs
+-- requires:
+--   types
+--   reached_purchase
+--   reached_purchase_within
+--   retained_in_month
+--   bought_between
+--   orders_between
+--   purchases_by_month
+--   revenue_between
+--   customer_months
+--   kpis
+
+-- kpi
+
+CREATE TYPE rate_estimate AS (
+    numerator bigint,
+    denominator bigint,
+    rate numeric,
+    rate_low numeric,
+    rate_high numeric
+);
+COMMENT ON TYPE rate_estimate IS
+    'How many of how many, as a rate with its 95 % interval (Wilson); all NULL but the denominator where that is 0.';
+COMMENT ON COLUMN rate_estimate.numerator IS 'How many did; NULL where the denominator is 0.';
+COMMENT ON COLUMN rate_estimate.denominator IS 'How many could be judged.';
+COMMENT ON COLUMN rate_estimate.rate IS 'numerator / denominator, 0 to 1, rounded to 6 decimals.';
+COMMENT ON COLUMN rate_estimate.rate_low IS 'Lower bound of the 95 % interval, rounded to 6 decimals.';
+COMMENT ON COLUMN rate_estimate.rate_high IS 'Upper bound of the 95 % interval, rounded to 6 decimals.';
+
+CREATE FUNCTION wilson_interval(numerator bigint, denominator bigint) RETURNS rate_estimate
+    AS 'MODULE_PATHNAME', 'wilson_interval_wrapper' LANGUAGE c IMMUTABLE STRICT PARALLEL SAFE COST 5;
+COMMENT ON FUNCTION wilson_interval(bigint, bigint) IS
+    'The rate numerator / denominator with its 95 % interval: the score interval of Wilson (1927), no continuity correction.';
+
+-- The state is the one of avg(integer): how many, and their sum. A boolean is an integer of 0 or 1 to PostgreSQL's C code,
+-- so that its own functions count here, and what they take in place, combine and check they do here too.
+CREATE FUNCTION _count_answer(bigint[], answer boolean) RETURNS bigint[]
+    AS 'int4_avg_accum' LANGUAGE internal IMMUTABLE STRICT PARALLEL SAFE;
+CREATE FUNCTION _finish_proportion(bigint[]) RETURNS rate_estimate
+    AS 'MODULE_PATHNAME', 'finish_proportion_wrapper' LANGUAGE c IMMUTABLE STRICT PARALLEL SAFE COST 5;
+CREATE AGGREGATE proportion(answer boolean) (
+    SFUNC = _count_answer, STYPE = bigint[], INITCOND = '{0,0}', FINALFUNC = _finish_proportion,
+    FINALFUNC_MODIFY = READ_ONLY, COMBINEFUNC = pg_catalog.int4_avg_combine, PARALLEL = SAFE
+);
+COMMENT ON FUNCTION _count_answer(bigint[], boolean) IS 'Part of the aggregate proportion: takes an answer.';
+COMMENT ON FUNCTION _finish_proportion(bigint[]) IS 'Part of the aggregate proportion: makes its row.';
+COMMENT ON AGGREGATE proportion(boolean) IS
+    'How many of the answers are yes, as a rate with its 95 % interval (Wilson); NULL counts in no denominator.';
+
+COMMENT ON FUNCTION reached_purchase(purchase_history, integer, date) IS
+    'Has the nth purchase day been made up to as_of? NULL where not even the one before it was; nth from 1.';
+COMMENT ON FUNCTION reached_purchase_within(purchase_history, integer, integer, date) IS
+    'Was the nth purchase day at most so many days after the one before it? NULL where that is missing, or the days are not over on as_of; nth from 2.';
+COMMENT ON FUNCTION retained_in_month(purchase_history, integer, date) IS
+    'A purchase in the calendar month so many months after that of the first purchase? NULL while it is not over on as_of.';
+COMMENT ON FUNCTION bought_between(purchase_history, date, date, date) IS
+    'A purchase from from_day to to_day, both included? NULL while to_day is after as_of.';
+COMMENT ON FUNCTION orders_between(purchase_history, date, date) IS
+    'Number of purchases from from_day to to_day, both included.';
+COMMENT ON FUNCTION revenue_between(purchase_history, date, date) IS
+    'Sum of all amounts from from_day to to_day, both included, in currency units, refunds included; 0 without rows.';
+COMMENT ON FUNCTION purchases_by_month(purchase_history, date) IS
+    'The calendar months up to as_of in which something happened, from that of the first purchase on, with orders and revenue.';
+COMMENT ON FUNCTION customer_months(
+    purchase_history, integer, date, segment_policy, engagement_history, text, membership_history
+) IS
+    'What one customer did in the calendar month of as_of, up to that day, and in the months before it, with the state before and after.';
+COMMENT ON FUNCTION kpis() IS
+    'The KPIs of NAME_kpis in order: what they are measured in, how targets are judged, labels and meaning in English and Japanese.';
+/* </end connected objects> */
+
+/* <begin connected objects> */
 -- src/sql/customer.rs
 -- pg_rfm::sql::customer::rfm_score
 CREATE  FUNCTION "rfm_score"(
@@ -4421,7 +4518,7 @@ CREATE FUNCTION _and_among(s segmentation_settings, source text, alias text, amo
 LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp
 AS $among$
     SELECT CASE WHEN among IS NULL THEN '' ELSE format(
-        ' AND EXISTS (SELECT 1 FROM %s AS t WHERE %s)', among,
+        ' AND EXISTS (SELECT FROM %s AS t WHERE %s)', among,
         (SELECT string_agg(format('t.%I %s %s.%I::%s%s', k.here, @extschema@._equality(a.atttypid), alias, k.there,
                                   format_type(a.atttypid, -1), ' COLLATE ' || nullif(a.attcollation, 0)::regcollation),
                            ' AND ' ORDER BY k.place)
@@ -4469,7 +4566,7 @@ DECLARE
 BEGIN
     IF among IS NOT NULL THEN
         conditions := conditions
-            || format(' AND EXISTS (SELECT 1 FROM %s AS t WHERE %s)', among, @extschema@._same_key(s, 't', 'o'));
+            || format(' AND EXISTS (SELECT FROM %s AS t WHERE %s)', among, @extschema@._same_key(s, 't', 'o'));
     END IF;
     IF s.order_filter IS NOT NULL THEN
         conditions := conditions || format(E' AND (\n%s\n)', s.order_filter);
@@ -4512,8 +4609,7 @@ COMMENT ON FUNCTION _orders_sql(segmentation_settings, text) IS
 
 -- Where everybody is read, orders with a key of fixed length, a number or uuid, are sorted by it first: half a million
 -- groups in a hash table cost cache misses, which take longer. Texts are dearer to compare. OFFSET 0 keeps the planner
--- from reading the whole table along an index instead. Orders of other servers are grouped there: to sort them here
--- would bring all of them.
+-- from reading the whole table along an index instead.
 CREATE FUNCTION _histories_sql(s segmentation_settings, among text DEFAULT NULL) RETURNS text
 LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp
 AS $histories$
@@ -4525,7 +4621,7 @@ DECLARE
         SELECT bool_and(a.attlen > 0) FROM pg_attribute AS a
         WHERE a.attrelid = @extschema@._source_table(s, 'orders') AND a.attname = ANY (@extschema@._keys(s)));
 BEGIN
-    IF among IS NULL AND keys_are_short AND NOT @extschema@._reads_shards(@extschema@._source_table(s, 'orders')) THEN
+    IF among IS NULL AND keys_are_short THEN
         orders := format('SELECT * FROM (%s OFFSET 0) AS r ORDER BY %s', orders, keys);
     END IF;
     RETURN format('SELECT %s, @extschema@.purchase_history(r.ordered_on, r.amount, r.discounted%s) AS history',
@@ -4617,8 +4713,7 @@ COMMENT ON FUNCTION _source_attributes(segmentation_settings, text, text) IS
 -- smallest number; of its lines that day the one with the highest amount. Only rows that are alike in all that counts
 -- could still take each other's place. The inner columns have names of their own, so that no name of the shop's meets
 -- them. The order of texts is that of their bytes, the same in every database.
--- `first_days` is a SELECT of keys and first_day; without it the histories say which day that is. Orders of other
--- servers are not joined to tables of this one: they get the keys and days, as what a SELECT of its own returns.
+-- `first_days` is a SELECT of keys and first_day; without it the histories say which day that is.
 CREATE FUNCTION _first_orders_sql(
     s segmentation_settings, among text DEFAULT NULL, first_days text DEFAULT NULL
 ) RETURNS text
@@ -4637,11 +4732,6 @@ DECLARE
     line_keys text;
     line_order text;
 BEGIN
-    IF first_days IS NULL AND @extschema@._reads_shards(orders) THEN
-        first_days := format(
-            'SELECT %s, @extschema@.first_purchase_on(h.history, ''9999-12-31'') AS first_day FROM %s AS h OFFSET 0',
-            @extschema@._key_list(s, 'h'), @extschema@._relation(s, 'histories'));
-    END IF;
     IF s.order_id IS NOT NULL THEN
         of_order := format(' OVER (PARTITION BY %s, o.%I)', @extschema@._key_list(s, 'o'), s.order_id);
         SELECT format('o.%I%s', a.attname, CASE WHEN a.attcollation <> 0 THEN ' COLLATE pg_catalog."C"' ELSE '' END)
@@ -4663,7 +4753,7 @@ $sql$SELECT DISTINCT ON (%1$s) %2$s
 FROM (
     SELECT %3$s, %4$s AS day, %5$s AS amount, %6$s AS order_amount, %7$s AS order_moment, %8$s AS number
     FROM %9$s
-        AND EXISTS (SELECT 1 FROM %10$s AS h WHERE %11$s AND %4$s = %13$s)
+        AND EXISTS (SELECT FROM %10$s AS h WHERE %11$s AND %4$s = %13$s)
 ) AS r
 WHERE (r.order_amount < 0) IS NOT TRUE
 ORDER BY %1$s, r.order_moment, r.number, r.amount DESC NULLS LAST%12$s$sql$,
@@ -5076,34 +5166,47 @@ $segments$;
 COMMENT ON FUNCTION _segments_sql(segmentation_settings, boolean, text) IS
     'Part of segmentations: the SELECT of one row a lifecycle state and RFM segment, by attribute or of all.';
 
--- The last twelve months that are over, each from the end of the one before to its own. Steps of a month keep to the
--- ends of months only if they start on a 31st. If the first end is no 31st, start at the end of the month before, which
--- is one, and drop that extra month. With `since`, the end of a month, none of the months before it.
-CREATE FUNCTION _moves_sql(s segmentation_settings, since date) RETURNS text
+-- How many customers moved alike in each of the last twelve months that are over, from the end of the month before to its
+-- own, by tenant and by attribute. Steps of a month keep to the ends of months only if they start on a 31st. If the
+-- first end is no 31st, they start at the end of the month before, which is one, and that extra month is left out. With
+-- `since`, the end of a month, none of the months before it.
+CREATE FUNCTION _moves_sql(s segmentation_settings, by_attribute boolean, noted boolean, since date) RETURNS text
 LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp
 AS $moves$
     SELECT format(
 $sql$(
-    SELECT e.to_day, e.from_day,
-           CASE WHEN extract(day FROM e.from_day) = 31 THEN e.from_day
-                ELSE date_trunc('month', e.from_day::timestamp)::date - 1 END AS stepped_from
+    SELECT %1$sm.*
     FROM (
-        SELECT date_trunc('month', (as_of + 1)::timestamp)::date - 1 AS to_day,
-               %3$s AS from_day
-        FROM %1$s
-    ) AS e
-) AS d
-CROSS JOIN %1$s AS p
-CROSS JOIN %2$s AS f
-JOIN LATERAL @extschema@.state_movements(
-    f.history, d.stepped_from, d.to_day, interval '1 month', f.policy, f.engagement, f.membership, f.memberships
-) AS m ON m.from_day >= d.from_day$sql$,
+        SELECT %2$sd.from_day, @extschema@.count_movements(
+                   f.history, d.stepped_from, d.to_day, interval '1 month', f.policy, f.engagement, f.membership,
+                   f.memberships
+               ) AS customers
+        FROM (
+            SELECT e.to_day, e.from_day,
+                   CASE WHEN extract(day FROM e.from_day) = 31 THEN e.from_day
+                        ELSE date_trunc('month', e.from_day::timestamp)::date - 1 END AS stepped_from
+            FROM (
+                SELECT date_trunc('month', (as_of + 1)::timestamp)::date - 1 AS to_day,
+                       %5$s AS from_day
+                FROM %3$s
+            ) AS e
+        ) AS d
+        CROSS JOIN %4$s AS f%6$s%7$s
+        GROUP BY %2$sd.from_day
+    ) AS c
+    CROSS JOIN LATERAL unnest(c.customers) AS m
+    WHERE m.from_day >= c.from_day
+)$sql$,
+        @extschema@._tenant_column(s, 'c') || CASE WHEN by_attribute THEN 'c.attribute, c.value, ' ELSE '' END,
+        @extschema@._dimensions(s, 'f', by_attribute),
         @extschema@._relation(s, 'status'), @extschema@._relation(s, 'facts'),
         format(CASE WHEN since IS NULL THEN '%s' ELSE 'greatest(%s, %L)' END,
-               '(date_trunc(''month'', (as_of + 1)::timestamp) - interval ''12 months'')::date - 1', since))
+               '(date_trunc(''month'', (as_of + 1)::timestamp) - interval ''12 months'')::date - 1', since),
+        @extschema@._each_attribute(s, 'f', 'd.to_day', by_attribute),
+        CASE WHEN noted THEN E'\n        WHERE ' || @extschema@._is_noted(s, 'f', true) ELSE '' END)
 $moves$;
-COMMENT ON FUNCTION _moves_sql(segmentation_settings, date) IS
-    'Part of segmentations: what became of each customer month by month, to select from: m, with the facts f.';
+COMMENT ON FUNCTION _moves_sql(segmentation_settings, boolean, boolean, date) IS
+    'Part of segmentations: how many customers moved alike, month by month, to select from.';
 
 CREATE FUNCTION _movement_sql(
     s segmentation_settings, by_attribute boolean, noted boolean, since date
@@ -5120,25 +5223,24 @@ WHERE t.dimension = 'lifecycle_state'$sql$,
     ELSE format(
 $sql$SELECT %1$sm.from_day, m.to_day,
        m.from_state, %4$s AS from_label, %5$s AS from_order, m.to_state, %6$s AS to_label, %7$s AS to_order,
-       count(*) AS customers,
+       sum(m.customers)::bigint AS customers,
        trim_scale(sum(m.revenue_before)) AS revenue_before,
        trim_scale(sum(m.revenue_after)) AS revenue_after
-FROM %2$s%3$s%8$s
+FROM %2$s AS m
+CROSS JOIN %3$s AS p
 GROUP BY %1$sm.from_day, m.to_day, m.from_state, m.to_state, p.lang$sql$,
-        @extschema@._dimensions(s, 'f', by_attribute), @extschema@._moves_sql(s, since),
-        @extschema@._each_attribute(s, 'f', 'm.to_day', by_attribute),
+        @extschema@._tenant_column(s, 'm') || CASE WHEN by_attribute THEN 'm.attribute, m.value, ' ELSE '' END,
+        @extschema@._moves_sql(s, by_attribute, noted, since), @extschema@._relation(s, 'status'),
         @extschema@._label('lifecycle_state', 'm.from_state'),
         @extschema@._label_order('lifecycle_state', 'm.from_state'),
         @extschema@._label('lifecycle_state', 'm.to_state'),
-        @extschema@._label_order('lifecycle_state', 'm.to_state'),
-        CASE WHEN noted THEN E'\nWHERE ' || @extschema@._is_noted(s, 'f', true) ELSE '' END) END
+        @extschema@._label_order('lifecycle_state', 'm.to_state')) END
 $movement$;
 COMMENT ON FUNCTION _movement_sql(segmentation_settings, boolean, boolean, date) IS
     'Part of segmentations: the SELECT of who moved between states, month by month, by attribute or of all.';
 
--- Moves are summed by all that customers are called at once, before they are told apart by dimension: that takes hardly
--- longer than the states alone. A prospect has no RFM segment: hers is called prospect and comes first, as in
--- NAME_segments, by the label of the state. The others come in the order of the policy.
+-- A prospect has no RFM segment: hers is called prospect and comes first, as in NAME_segments, by the label of the
+-- state. The others come in the order of the policy.
 CREATE FUNCTION _transitions_sql(s segmentation_settings, noted boolean, since date) RETURNS text
 LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp
 AS $transitions$
@@ -5153,13 +5255,8 @@ $sql$SELECT %1$sv.dimension, g.from_day, g.to_day,
        sum(g.customers)::bigint AS customers,
        trim_scale(sum(g.revenue_before)) AS revenue_before,
        trim_scale(sum(g.revenue_after)) AS revenue_after
-FROM (
-    SELECT %2$sm.from_day, m.to_day, m.from_state, m.to_state, m.from_segment, m.to_segment, m.from_tier, m.to_tier,
-           count(*) AS customers, sum(m.revenue_before) AS revenue_before, sum(m.revenue_after) AS revenue_after
-    FROM %3$s%5$s
-    GROUP BY %2$sm.from_day, m.to_day, m.from_state, m.to_state, m.from_segment, m.to_segment, m.from_tier, m.to_tier
-) AS g
-CROSS JOIN %4$s AS p
+FROM %2$s AS g
+CROSS JOIN %3$s AS p
 CROSS JOIN LATERAL (
     VALUES ('lifecycle_state', 'lifecycle_state', g.from_state, 'lifecycle_state', g.to_state),
            ('rfm_segment', CASE WHEN g.from_segment IS NULL THEN 'lifecycle_state' ELSE 'rfm_segment' END,
@@ -5168,13 +5265,12 @@ CROSS JOIN LATERAL (
             coalesce(g.to_segment, g.to_state)),
            ('vip_tier', 'vip_tier', g.from_tier, 'vip_tier', g.to_tier)
 ) AS v (dimension, from_list, from_value, to_list, to_value)
-LEFT JOIN %6$s AS r ON v.from_list = 'rfm_segment' AND r.segment = v.from_value
-LEFT JOIN %6$s AS t ON v.to_list = 'rfm_segment' AND t.segment = v.to_value
+LEFT JOIN %4$s AS r ON v.from_list = 'rfm_segment' AND r.segment = v.from_value
+LEFT JOIN %4$s AS t ON v.to_list = 'rfm_segment' AND t.segment = v.to_value
 GROUP BY %1$sv.dimension, g.from_day, g.to_day, v.from_list, v.from_value, v.to_list, v.to_value, p.lang,
          r.sort_order, t.sort_order$sql$,
-        @extschema@._tenant_column(s, 'g'), @extschema@._tenant_column(s, 'f'), @extschema@._moves_sql(s, since),
+        @extschema@._tenant_column(s, 'g'), @extschema@._moves_sql(s, false, noted, since),
         @extschema@._relation(s, 'status'),
-        CASE WHEN noted THEN E'\n    WHERE ' || @extschema@._is_noted(s, 'f', true) ELSE '' END,
         format('(SELECT n.* FROM %s AS p CROSS JOIN LATERAL @extschema@.rfm_segments(p.policy) AS n)',
                @extschema@._relation(s, 'status')))
 $transitions$;
@@ -5385,371 +5481,6 @@ JOIN kinds AS k ON k.dormancy_reason = e.dormancy_reason AND k.dormant_year = e.
 $response$;
 COMMENT ON FUNCTION _dormant_response_sql(segmentation_settings) IS
     'Part of segmentations: the SELECT of how the dormant answered, by reason and year of dormancy.';
-/* </end connected objects> */
-
-/* <begin connected objects> */
--- src/sql/types.rs
--- pg_rfm::sql::types::scenario_in
--- Skipped due to `#[pgrx(sql = false)]`
-/* </end connected objects> */
-
-/* <begin connected objects> */
--- src/sql/types.rs
--- pg_rfm::sql::types::scenario_out
--- Skipped due to `#[pgrx(sql = false)]`
-/* </end connected objects> */
-
-/* <begin connected objects> */
--- src/sql/scenario.rs
--- pg_rfm::sql::scenario::scenario_presets
-CREATE  FUNCTION "scenario_presets"() RETURNS SETOF scenario_preset /* SetOf < ScenarioPreset > */
-IMMUTABLE STRICT PARALLEL SAFE COST 1000
-LANGUAGE c /* Rust */
-AS 'MODULE_PATHNAME', 'scenario_presets_wrapper';
-/* </end connected objects> */
-
-/* <begin connected objects> */
--- src/sql/scenario.rs
--- requires:
---   types
---   preset_scenario
---   scenario_presets
---   check_scenario
---   message_keys
---   due_step_reasons
---   last_contacted_on
---   contact_allowed_on
-
--- scenario
-
-CREATE TYPE due_step AS (
-    scenario text,
-    step text,
-    channel text,
-    offer text,
-    message_key text,
-    due_on date,
-    due boolean,
-    why text,
-    waits_for text
-);
-COMMENT ON TYPE due_step IS 'A row of due_steps: the step of one scenario for a customer, the day it is due, and why.';
-
-CREATE FUNCTION due_steps(
-    scenarios scenario[],
-    history purchase_history,
-    as_of date,
-    policy segment_policy DEFAULT NULL,
-    engagement engagement_history DEFAULT NULL,
-    membership text DEFAULT NULL,
-    channels text[] DEFAULT NULL,
-    contacts contact_history DEFAULT NULL,
-    memberships membership_history DEFAULT NULL,
-    model purchase_model DEFAULT NULL
-) RETURNS SETOF due_step
-    AS 'MODULE_PATHNAME', 'due_steps_wrapper' LANGUAGE c IMMUTABLE PARALLEL SAFE COST 300 ROWS 5;
-COMMENT ON FUNCTION due_steps(
-    scenario[], purchase_history, date, segment_policy, engagement_history, text, text[], contact_history,
-    membership_history, purchase_model
-) IS
-    'What each scenario has for one customer on a day, and why: at most one step is due. The log of contacts says what was done.';
-
-COMMENT ON FUNCTION preset_scenario(text) IS 'A ready-made scenario; scenario_presets() lists them.';
-COMMENT ON FUNCTION scenario_presets() IS 'The ready-made scenarios in order of priority.';
-COMMENT ON FUNCTION check_scenario(scenario, segment_policy) IS
-    'What in a scenario has no effect or is delayed by the policy: rows of severity, path and message; none for NULL.';
-COMMENT ON FUNCTION message_keys() IS
-    'The messages that steps name, with titles in English and Japanese and a line in Japanese that invites the customer.';
-COMMENT ON FUNCTION due_step_reasons() IS 'What due_steps says in why, with labels in English and Japanese.';
-COMMENT ON FUNCTION last_contacted_on(contact_history, date) IS
-    'The day of the last contact up to as_of; NULL where there was none. Entries of the group holdout are no contacts.';
-COMMENT ON FUNCTION contact_allowed_on(contact_history, date, segment_policy, engagement_history, text) IS
-    'The first day from as_of on which the contact policy allows a contact, over a channel or, where that is NULL, at all.';
-/* </end connected objects> */
-
-/* <begin connected objects> */
--- src/sql/types.rs
--- pg_rfm::sql::types::scenario_recv
--- Skipped due to `#[pgrx(sql = false)]`
-/* </end connected objects> */
-
-/* <begin connected objects> */
--- src/sql/customer.rs
--- pg_rfm::sql::customer::segment_customer
--- Skipped due to `#[pgrx(sql = false)]`
-/* </end connected objects> */
-
-/* <begin connected objects> */
--- src/sql/timeline.rs
--- pg_rfm::sql::timeline::segment_history
-CREATE  FUNCTION "segment_history"(
-	"history" purchase_history, /* Option < PurchaseHistory > */
-	"from_day" date, /* Option < Day > */
-	"to_day" date, /* Option < Day > */
-	"step" interval, /* Option < Interval > */
-	"policy" segment_policy DEFAULT NULL, /* Option < SegmentPolicy > */
-	"engagement" engagement_history DEFAULT NULL, /* Option < EngagementHistory > */
-	"membership" text DEFAULT NULL, /* Option < Membership > */
-	"memberships" membership_history DEFAULT NULL /* Option < MembershipHistory > */
-) RETURNS SETOF segment_on_day /* SetOf < SegmentOnDay > */
-IMMUTABLE PARALLEL SAFE COST 1000
-LANGUAGE c /* Rust */
-AS 'MODULE_PATHNAME', 'segment_history_wrapper';
-/* </end connected objects> */
-
-/* <begin connected objects> */
--- src/sql/types.rs
--- pg_rfm::sql::types::segment_policy_in
--- Skipped due to `#[pgrx(sql = false)]`
-/* </end connected objects> */
-
-/* <begin connected objects> */
--- src/sql/types.rs
--- pg_rfm::sql::types::segment_policy_out
--- Skipped due to `#[pgrx(sql = false)]`
-/* </end connected objects> */
-
-/* <begin connected objects> */
--- src/sql/types.rs
--- pg_rfm::sql::types::segment_policy_overlay
-CREATE  FUNCTION "segment_policy_overlay"(
-	"base" segment_policy, /* SegmentPolicy */
-	"over" segment_policy /* SegmentPolicy */
-) RETURNS segment_policy /* SegmentPolicy */
-IMMUTABLE STRICT PARALLEL SAFE COST 1000
-LANGUAGE c /* Rust */
-AS 'MODULE_PATHNAME', 'segment_policy_overlay_wrapper';
-/* </end connected objects> */
-
-/* <begin connected objects> */
--- src/sql/types.rs
--- requires:
---   types
---   purchase_history_plus
---   engagement_history_plus
---   contact_history_plus
---   membership_history_plus
---   segment_policy_overlay
-
--- operators
-
--- The bytes of the types are canonical: equal values are equal byte for byte, so PostgreSQL's own comparison and
--- hashing of bytes serve them all. The order means nothing; it is there for DISTINCT, GROUP BY, merge joins and REFRESH.
-DO $operators$
-DECLARE
-    type_name text;
-    operator record;
-BEGIN
-    FOREACH type_name IN ARRAY ARRAY[
-        'purchase_history', 'engagement_history', 'contact_history', 'membership_history', 'segment_policy', 'purchase_model',
-        'scenario'
-    ] LOOP
-        FOR operator IN
-            SELECT *
-            FROM (VALUES
-                ('=', 'eq', '=', '<>', 'eqsel', 'eqjoinsel', ', HASHES, MERGES'),
-                ('<>', 'ne', '<>', '=', 'neqsel', 'neqjoinsel', ''),
-                ('<', 'lt', '>', '>=', 'scalarltsel', 'scalarltjoinsel', ''),
-                ('<=', 'le', '>=', '>', 'scalarlesel', 'scalarlejoinsel', ''),
-                ('>', 'gt', '<', '<=', 'scalargtsel', 'scalargtjoinsel', ''),
-                ('>=', 'ge', '<=', '<', 'scalargesel', 'scalargejoinsel', '')
-            ) AS o(sign, name, commutator, negator, restrict_with, join_with, extra)
-        LOOP
-            EXECUTE pg_catalog.format(
-                'CREATE FUNCTION %1$s_%2$s(%1$s, %1$s) RETURNS boolean AS ''bytea%2$s'' LANGUAGE internal '
-                'IMMUTABLE STRICT LEAKPROOF PARALLEL SAFE',
-                type_name, operator.name);
-            EXECUTE pg_catalog.format(
-                'CREATE OPERATOR %1$s (FUNCTION = %2$s_%3$s, LEFTARG = %2$s, RIGHTARG = %2$s, '
-                'COMMUTATOR = %4$s, NEGATOR = %5$s, RESTRICT = %6$s, JOIN = %7$s%8$s)',
-                operator.sign, type_name, operator.name, operator.commutator, operator.negator,
-                operator.restrict_with, operator.join_with, operator.extra);
-        END LOOP;
-        EXECUTE pg_catalog.format(
-            'CREATE FUNCTION %1$s_cmp(%1$s, %1$s) RETURNS integer AS ''byteacmp'' LANGUAGE internal '
-            'IMMUTABLE STRICT LEAKPROOF PARALLEL SAFE', type_name);
-        EXECUTE pg_catalog.format(
-            'CREATE FUNCTION %1$s_hash(%1$s) RETURNS integer AS ''hashvarlena'' LANGUAGE internal '
-            'IMMUTABLE STRICT LEAKPROOF PARALLEL SAFE', type_name);
-        EXECUTE pg_catalog.format(
-            'CREATE FUNCTION %1$s_hash_extended(%1$s, bigint) RETURNS bigint AS ''hashvarlenaextended'' LANGUAGE internal '
-            'IMMUTABLE STRICT LEAKPROOF PARALLEL SAFE', type_name);
-        EXECUTE pg_catalog.format(
-            'CREATE OPERATOR CLASS %1$s_ops DEFAULT FOR TYPE %1$s USING btree AS '
-            'OPERATOR 1 <, OPERATOR 2 <=, OPERATOR 3 =, OPERATOR 4 >=, OPERATOR 5 >, FUNCTION 1 %1$s_cmp(%1$s, %1$s)',
-            type_name);
-        EXECUTE pg_catalog.format(
-            'CREATE OPERATOR CLASS %1$s_ops DEFAULT FOR TYPE %1$s USING hash AS '
-            'OPERATOR 1 =, FUNCTION 1 %1$s_hash(%1$s), FUNCTION 2 %1$s_hash_extended(%1$s, bigint)',
-            type_name);
-    END LOOP;
-END
-$operators$;
-
-CREATE OPERATOR + (
-    FUNCTION = purchase_history_plus, LEFTARG = purchase_history, RIGHTARG = purchase_history, COMMUTATOR = +
-);
-CREATE OPERATOR + (
-    FUNCTION = engagement_history_plus, LEFTARG = engagement_history, RIGHTARG = engagement_history, COMMUTATOR = +
-);
-CREATE OPERATOR + (
-    FUNCTION = contact_history_plus, LEFTARG = contact_history, RIGHTARG = contact_history, COMMUTATOR = +
-);
-CREATE OPERATOR + (
-    FUNCTION = membership_history_plus, LEFTARG = membership_history, RIGHTARG = membership_history, COMMUTATOR = +
-);
-CREATE OPERATOR || (FUNCTION = segment_policy_overlay, LEFTARG = segment_policy, RIGHTARG = segment_policy);
-
--- Explicit, by way of the text.
-CREATE CAST (segment_policy AS jsonb) WITH INOUT;
-CREATE CAST (jsonb AS segment_policy) WITH INOUT;
-CREATE CAST (purchase_model AS jsonb) WITH INOUT;
-CREATE CAST (jsonb AS purchase_model) WITH INOUT;
-CREATE CAST (scenario AS jsonb) WITH INOUT;
-CREATE CAST (jsonb AS scenario) WITH INOUT;
-/* </end connected objects> */
-
-/* <begin connected objects> */
--- src/sql/types.rs
--- pg_rfm::sql::types::segment_policy_recv
--- Skipped due to `#[pgrx(sql = false)]`
-/* </end connected objects> */
-
-/* <begin connected objects> */
--- src/sql/learn.rs
--- pg_rfm::sql::learn::serialize_customers
--- Skipped due to `#[pgrx(sql = false)]`
-/* </end connected objects> */
-
-/* <begin connected objects> */
--- src/sql/events.rs
--- pg_rfm::sql::events::serialize_events
--- Skipped due to `#[pgrx(sql = false)]`
-/* </end connected objects> */
-
-/* <begin connected objects> */
--- src/sql/fit.rs
--- pg_rfm::sql::fit::serialize_fit
--- Skipped due to `#[pgrx(sql = false)]`
-/* </end connected objects> */
-
-/* <begin connected objects> */
--- src/sql/forecast.rs
--- pg_rfm::sql::forecast::serialize_forecast
--- Skipped due to `#[pgrx(sql = false)]`
-/* </end connected objects> */
-
-/* <begin connected objects> */
--- src/sql/orders.rs
--- pg_rfm::sql::orders::serialize_orders
--- Skipped due to `#[pgrx(sql = false)]`
-/* </end connected objects> */
-
-/* <begin connected objects> */
--- src/sql/history.rs
--- pg_rfm::sql::history::span_days
-CREATE  FUNCTION "span_days"(
-	"history" purchase_history, /* Option < PurchaseHistory > */
-	"as_of" date /* Option < Day > */
-) RETURNS INT /* Option < i32 > */
-IMMUTABLE PARALLEL SAFE COST 20
-LANGUAGE c /* Rust */
-AS 'MODULE_PATHNAME', 'span_days_wrapper';
-/* </end connected objects> */
-
-/* <begin connected objects> */
--- src/sql/kpi.rs
--- pg_rfm::sql::kpi::state_movements
-CREATE  FUNCTION "state_movements"(
-	"history" purchase_history, /* Option < PurchaseHistory > */
-	"from_day" date, /* Option < Day > */
-	"to_day" date, /* Option < Day > */
-	"step" interval, /* Option < Interval > */
-	"policy" segment_policy DEFAULT NULL, /* Option < SegmentPolicy > */
-	"engagement" engagement_history DEFAULT NULL, /* Option < EngagementHistory > */
-	"membership" text DEFAULT NULL, /* Option < Membership > */
-	"memberships" membership_history DEFAULT NULL /* Option < MembershipHistory > */
-) RETURNS SETOF state_movement /* SetOf < StateMovement > */
-IMMUTABLE PARALLEL SAFE COST 1000
-LANGUAGE c /* Rust */
-AS 'MODULE_PATHNAME', 'state_movements_wrapper';
-/* </end connected objects> */
-
-/* <begin connected objects> */
--- src/sql/kpi.rs
--- requires:
---   types
---   reached_purchase
---   reached_purchase_within
---   retained_in_month
---   bought_between
---   orders_between
---   purchases_by_month
---   revenue_between
---   state_movements
---   customer_months
---   kpis
-
--- kpi
-
-CREATE TYPE rate_estimate AS (
-    numerator bigint,
-    denominator bigint,
-    rate numeric,
-    rate_low numeric,
-    rate_high numeric
-);
-COMMENT ON TYPE rate_estimate IS
-    'How many of how many, as a rate with its 95 % interval (Wilson); all NULL but the denominator where that is 0.';
-COMMENT ON COLUMN rate_estimate.numerator IS 'How many did; NULL where the denominator is 0.';
-COMMENT ON COLUMN rate_estimate.denominator IS 'How many could be judged.';
-COMMENT ON COLUMN rate_estimate.rate IS 'numerator / denominator, 0 to 1, rounded to 6 decimals.';
-COMMENT ON COLUMN rate_estimate.rate_low IS 'Lower bound of the 95 % interval, rounded to 6 decimals.';
-COMMENT ON COLUMN rate_estimate.rate_high IS 'Upper bound of the 95 % interval, rounded to 6 decimals.';
-
-CREATE FUNCTION wilson_interval(numerator bigint, denominator bigint) RETURNS rate_estimate
-    AS 'MODULE_PATHNAME', 'wilson_interval_wrapper' LANGUAGE c IMMUTABLE STRICT PARALLEL SAFE COST 5;
-COMMENT ON FUNCTION wilson_interval(bigint, bigint) IS
-    'The rate numerator / denominator with its 95 % interval: the score interval of Wilson (1927), no continuity correction.';
-
--- The state is the one of avg(integer): how many, and their sum, so that PostgreSQL's own function combines and checks it.
--- It counts by a function of ours: one of LANGUAGE internal under a new name is looked up by that name, which Citus makes
--- each row do.
-CREATE FUNCTION _count_answer(bigint[], answer boolean) RETURNS bigint[]
-    AS 'MODULE_PATHNAME', 'count_answer_wrapper' LANGUAGE c IMMUTABLE STRICT PARALLEL SAFE;
-CREATE FUNCTION _finish_proportion(bigint[]) RETURNS rate_estimate
-    AS 'MODULE_PATHNAME', 'finish_proportion_wrapper' LANGUAGE c IMMUTABLE STRICT PARALLEL SAFE COST 5;
-CREATE AGGREGATE proportion(answer boolean) (
-    SFUNC = _count_answer, STYPE = bigint[], INITCOND = '{0,0}', FINALFUNC = _finish_proportion,
-    FINALFUNC_MODIFY = READ_ONLY, COMBINEFUNC = pg_catalog.int4_avg_combine, PARALLEL = SAFE
-);
-COMMENT ON FUNCTION _count_answer(bigint[], boolean) IS 'Part of the aggregate proportion: takes an answer.';
-COMMENT ON FUNCTION _finish_proportion(bigint[]) IS 'Part of the aggregate proportion: makes its row.';
-COMMENT ON AGGREGATE proportion(boolean) IS
-    'How many of the answers are yes, as a rate with its 95 % interval (Wilson); NULL counts in no denominator.';
-
-COMMENT ON FUNCTION reached_purchase(purchase_history, integer, date) IS
-    'Has the nth purchase day been made up to as_of? NULL where not even the one before it was; nth from 1.';
-COMMENT ON FUNCTION reached_purchase_within(purchase_history, integer, integer, date) IS
-    'Was the nth purchase day at most so many days after the one before it? NULL where that is missing, or the days are not over on as_of; nth from 2.';
-COMMENT ON FUNCTION retained_in_month(purchase_history, integer, date) IS
-    'A purchase in the calendar month so many months after that of the first purchase? NULL while it is not over on as_of.';
-COMMENT ON FUNCTION bought_between(purchase_history, date, date, date) IS
-    'A purchase from from_day to to_day, both included? NULL while to_day is after as_of.';
-COMMENT ON FUNCTION orders_between(purchase_history, date, date) IS
-    'Number of purchases from from_day to to_day, both included.';
-COMMENT ON FUNCTION revenue_between(purchase_history, date, date) IS
-    'Sum of all amounts from from_day to to_day, both included, in currency units, refunds included; 0 without rows.';
-COMMENT ON FUNCTION purchases_by_month(purchase_history, date) IS
-    'The calendar months up to as_of in which something happened, from that of the first purchase on, with orders and revenue.';
-COMMENT ON FUNCTION state_movements(purchase_history, date, date, interval, segment_policy, engagement_history, text, membership_history) IS
-    'One customer''s lifecycle state, RFM segment and VIP tier from step to step, with the revenue of as many days before and after; no rows as long as the customer is a prospect.';
-COMMENT ON FUNCTION customer_months(
-    purchase_history, integer, date, segment_policy, engagement_history, text, membership_history
-) IS
-    'What one customer did in the calendar month of as_of, up to that day, and in the months before it, with the state before and after.';
-COMMENT ON FUNCTION kpis() IS
-    'The KPIs of NAME_kpis in order: what they are measured in, how targets are judged, labels and meaning in English and Japanese.';
 /* </end connected objects> */
 
 /* <begin connected objects> */
@@ -7374,7 +7105,7 @@ COMMENT ON FUNCTION _refuse_attributes(segmentation_settings) IS
 
 -- What can be refused before the orders are read, which may take an hour.
 CREATE FUNCTION _refuse_early(s segmentation_settings) RETURNS void
-LANGUAGE plpgsql VOLATILE SET search_path = pg_catalog, pg_temp
+LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp
 AS $early$
 DECLARE
     reader text;
@@ -7392,9 +7123,6 @@ BEGIN
                       || CASE lower(reader) WHEN 'public' THEN ' Only public in lower case is everybody.' ELSE '' END;
         END IF;
     END LOOP;
-    IF s.track = 'trigger' THEN
-        PERFORM @extschema@._refuse_tracking_shards(s);
-    END IF;
     IF s.track = 'trigger' AND NOT has_table_privilege(@extschema@._source_table(s, 'orders'), 'TRIGGER') THEN
         RAISE EXCEPTION 'permission denied to put triggers on %', s.orders
             USING ERRCODE = 'insufficient_privilege',
@@ -7421,7 +7149,6 @@ BEGIN
                  'Choose another name, or use track => ''none''.');
         END IF;
     END IF;
-    PERFORM @extschema@._refuse_other_versions(s);
     PERFORM @extschema@._refuse_model(s);
     IF s.policy IS DISTINCT FROM 'learn' THEN
         PERFORM @extschema@._policy_on(s, @extschema@._today(s, NULL::date), false);
@@ -7436,149 +7163,6 @@ COMMENT ON FUNCTION _refuse_early(segmentation_settings) IS
 -- src/sql/segmentation.rs
 -- requires:
 --   segmentation_check
-
--- segmentation: tables that Citus distributes over servers
-
--- What Citus knows of its tables stands in a table of its own, found as what belongs to the extension: a table of this
--- name may be anybody's.
-CREATE FUNCTION _citus_catalog() RETURNS regclass
-LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp
-AS $catalog$
-    SELECT c.oid::regclass
-    FROM pg_extension AS e
-    JOIN pg_depend AS d ON d.refclassid = 'pg_extension'::regclass AND d.refobjid = e.oid AND d.deptype = 'e'
-        AND d.classid = 'pg_class'::regclass
-    JOIN pg_class AS c ON c.oid = d.objid AND c.relname = 'pg_dist_partition'
-    WHERE e.extname = 'citus'
-$catalog$;
-COMMENT ON FUNCTION _citus_catalog() IS
-    'Part of segmentations: the table in which Citus says which tables it distributes; NULL where there is no Citus.';
-
--- Those of these tables whose rows, or a copy of them, lie in shards: distributed, reference and single-shard tables.
--- A table that Citus only knows is like any other.
-CREATE FUNCTION _distributed_tables(relations regclass[]) RETURNS regclass[]
-LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp
-AS $distributed$
-DECLARE
-    distributed regclass[];
-BEGIN
-    IF @extschema@._citus_catalog() IS NOT NULL THEN
-        EXECUTE format('SELECT array_agg(p.logicalrelid ORDER BY p.logicalrelid) FROM %s AS p',
-                       @extschema@._citus_catalog())
-            || ' WHERE p.logicalrelid = ANY ($1)'
-               ' AND NOT (p.partmethod = ''n'' AND p.repmodel <> ''t'' AND p.colocationid = 0)'
-            INTO distributed USING relations;
-    END IF;
-    RETURN coalesce(distributed, '{}');
-END
-$distributed$;
-COMMENT ON FUNCTION _distributed_tables(regclass[]) IS
-    'Part of segmentations: those of these tables whose rows lie on other servers of a Citus cluster.';
-
--- Whether such a table is read where this one is: it, one of its partitions, or what a view stands on.
-CREATE FUNCTION _reads_shards(relation regclass) RETURNS boolean
-LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp
-AS $reads$
-BEGIN
-    IF @extschema@._citus_catalog() IS NULL THEN
-        RETURN false;
-    END IF;
-    RETURN @extschema@._distributed_tables(ARRAY(
-        WITH RECURSIVE read AS (
-            SELECT _reads_shards.relation::oid AS relation
-            UNION
-            SELECT b.relation
-            FROM read AS r
-            CROSS JOIN LATERAL (
-                SELECT i.inhrelid AS relation FROM pg_inherits AS i WHERE i.inhparent = r.relation
-                UNION ALL
-                SELECT d.refobjid
-                FROM pg_class AS v
-                JOIN pg_rewrite AS w ON w.ev_class = v.oid
-                JOIN pg_depend AS d ON d.classid = 'pg_rewrite'::regclass AND d.objid = w.oid
-                    AND d.refclassid = 'pg_class'::regclass
-                WHERE v.oid = r.relation AND v.relkind = 'v' -- what a materialized view holds lies here
-            ) AS b
-        )
-        SELECT r.relation::regclass FROM read AS r)) <> '{}';
-END
-$reads$;
-COMMENT ON FUNCTION _reads_shards(regclass) IS
-    'Part of segmentations: whether reading this table or view reads rows of other servers of a Citus cluster.';
-
--- The triggers of a distributed table would stand on its shards, whose writers know no notes.
-CREATE FUNCTION _refuse_tracking_shards(s segmentation_settings) RETURNS void
-LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp
-AS $shards$
-DECLARE
-    distributed regclass[] := @extschema@._distributed_tables(
-        ARRAY(SELECT t.relation FROM @extschema@._source_tables(s) AS t WHERE t.source = 'orders'));
-BEGIN
-    IF distributed <> '{}' THEN
-        RAISE EXCEPTION '% is distributed by Citus: it can have no triggers that note changes', distributed[1]
-            USING ERRCODE = 'feature_not_supported',
-                  HINT = 'Use track => ''none'': each refresh reads all orders.';
-    END IF;
-END
-$shards$;
-COMMENT ON FUNCTION _refuse_tracking_shards(segmentation_settings) IS
-    'Part of segmentations: an error where the orders to be tracked are distributed.';
-
--- Relations and functions of a segmentation are the coordinator's alone. Citus would send functions to the workers, which
--- it refuses after it has read distributed tables, and say of each view that it cannot. Sets whether it does, for the rest
--- of the transaction, and returns what was set before; without Citus, and with NULL, nothing.
-CREATE FUNCTION _propagate_ddl(setting text) RETURNS text
-LANGUAGE plpgsql VOLATILE SET search_path = pg_catalog, pg_temp
-AS $propagate$
-DECLARE
-    before text := current_setting('citus.enable_ddl_propagation', true);
-BEGIN
-    IF setting IS NOT NULL AND @extschema@._citus_catalog() IS NOT NULL THEN
-        PERFORM set_config('citus.enable_ddl_propagation', setting, true);
-        RETURN before;
-    END IF;
-    RETURN NULL;
-END
-$propagate$;
-COMMENT ON FUNCTION _propagate_ddl(text) IS
-    'Part of segmentations: whether Citus repeats on the workers what is made here, from now on and before.';
-
--- What the servers send each other are values and states of pg_rfm, written by one version and read by another.
-CREATE FUNCTION _refuse_other_versions(s segmentation_settings) RETURNS void
-LANGUAGE plpgsql VOLATILE SET search_path = pg_catalog, pg_temp
-AS $versions$
-DECLARE
-    own text := (SELECT e.extversion FROM pg_extension AS e WHERE e.extname = 'pg_rfm');
-    citus_schema regnamespace := (SELECT p.pronamespace FROM pg_proc AS p JOIN pg_depend AS d
-                                      ON d.classid = 'pg_proc'::regclass AND d.objid = p.oid AND d.deptype = 'e'
-                                  JOIN pg_extension AS e ON d.refclassid = 'pg_extension'::regclass
-                                      AND d.refobjid = e.oid AND e.extname = 'citus'
-                                  WHERE p.proname = 'run_command_on_workers');
-    other record;
-BEGIN
-    IF citus_schema IS NULL OR @extschema@._distributed_tables(
-        ARRAY(SELECT @extschema@._source_table(s, t.source) FROM @extschema@._sources(s) AS t
-              WHERE t.relation IS NOT NULL)) = '{}' THEN
-        RETURN;
-    END IF;
-    EXECUTE format('SELECT w.nodename, w.nodeport, w.success, w.result FROM %s.run_command_on_workers($1) AS w',
-                   citus_schema)
-        || ' WHERE NOT w.success OR w.result IS DISTINCT FROM $2 ORDER BY w.nodename, w.nodeport LIMIT 1'
-        INTO other
-        USING 'SELECT coalesce(min(extversion), ''none'') FROM pg_catalog.pg_extension WHERE extname = ''pg_rfm''', own;
-    IF NOT other.success THEN
-        RAISE EXCEPTION 'worker %:% does not say which pg_rfm it has: %', other.nodename, other.nodeport, other.result
-            USING ERRCODE = 'connection_failure', HINT = 'Try again when it answers. Nothing was changed.';
-    ELSIF other.nodename IS NOT NULL THEN
-        RAISE EXCEPTION 'worker %:% has another pg_rfm than the coordinator: %, not %',
-            other.nodename, other.nodeport, other.result, own
-            USING ERRCODE = 'object_not_in_prerequisite_state',
-                  HINT = 'Install one version on every server, then: ALTER EXTENSION pg_rfm UPDATE.';
-    END IF;
-END
-$versions$;
-COMMENT ON FUNCTION _refuse_other_versions(segmentation_settings) IS
-    'Part of segmentations: an error where a server that holds a part of the tables has another version of pg_rfm.';
 
 -- segmentation: tracking
 
@@ -7798,9 +7382,6 @@ CREATE FUNCTION _unseen_writes(s segmentation_settings) RETURNS TABLE (source te
 LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp
 SET plan_cache_mode = force_generic_plan -- to plan it takes longer than to run it
 AS $unseen$
-DECLARE
-    distributed regclass[] := @extschema@._distributed_tables(
-        ARRAY(SELECT t.relation FROM @extschema@._source_tables(s) AS t));
 BEGIN
     RETURN QUERY
     WITH tables AS MATERIALIZED (
@@ -7819,8 +7400,6 @@ BEGIN
             AND i.inhparent NOT IN (SELECT o.relation::oid FROM tables AS o WHERE o.source = t.source)
         UNION ALL
         SELECT 'it is no table' WHERE t.relkind NOT IN ('r', 'p')
-        UNION ALL
-        SELECT 'Citus distributes it' WHERE t.relation = ANY (distributed)
         UNION ALL
         SELECT format('%s may not put triggers on it', quote_ident(current_user))
         WHERE t.source <> 'orders' AND t.relkind IN ('r', 'p') AND NOT has_table_privilege(t.relation, 'TRIGGER')
@@ -7930,17 +7509,6 @@ AS $tables$ SELECT array_agg(DISTINCT t.relation::oid) FROM @extschema@._trigger
 COMMENT ON FUNCTION _tables_with_triggers(segmentation_settings) IS
     'Part of segmentations: the tables that have triggers which note changes, by oid.';
 
--- Those of them whose triggers see every write. Where one joins or leaves them, as when a logical subscription was
--- dropped that filled it, nobody knows what was written unseen: everybody is looked at once.
-CREATE FUNCTION _tables_seen(s segmentation_settings) RETURNS oid[]
-LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp
-AS $seen$
-    SELECT array_agg(t.relation ORDER BY t.relation) FROM unnest(@extschema@._tables_with_triggers(s)) AS t (relation)
-    WHERE t.relation NOT IN (SELECT u.relation FROM @extschema@._unseen_writes(s) AS u)
-$seen$;
-COMMENT ON FUNCTION _tables_seen(segmentation_settings) IS
-    'Part of segmentations: the tables whose triggers see every write, by oid.';
-
 -- Whether the trigger function does what it must: it names the notes and their owner by oid, which are others after a
 -- restore or where the segmentation was given to another role. As long as they differ, nothing is noted.
 CREATE FUNCTION _trigger_function_is_current(s segmentation_settings) RETURNS boolean
@@ -7997,7 +7565,7 @@ BEGIN
     END LOOP;
     EXECUTE format('UPDATE %s SET tracked_tables = $1 WHERE tracked_tables IS DISTINCT FROM $1',
                    @extschema@._lock_and_check(s, 'status', 'ROW EXCLUSIVE MODE'))
-        USING @extschema@._tables_seen(s);
+        USING @extschema@._tables_with_triggers(s);
     GET DIAGNOSTICS changed = ROW_COUNT;
     IF is_new OR changed > 0 THEN
         EXECUTE format('INSERT INTO %s DEFAULT VALUES', @extschema@._lock_and_check(s, 'noted', 'ROW EXCLUSIVE MODE'));
@@ -8024,9 +7592,7 @@ AS $take$
 DECLARE
     everything text[] := @extschema@._sources_of_customers(s);
     noted text;
-    status text := @extschema@._lock_and_check(s, 'status', 'ROW EXCLUSIVE MODE');
-    seen oid[] := @extschema@._tables_seen(s);
-    are_others bigint; -- 1: the tables whose triggers see everything are not those of the refresh before
+    tables oid[];
     without_key text[]; -- sources of which everybody is noted; an empty name is all of them
     many text[];
 BEGIN
@@ -8039,9 +7605,9 @@ BEGIN
     EXECUTE format('UPDATE %s SET taken = true', noted);
     EXECUTE format('SELECT array_agg(DISTINCT coalesce(changed_source, '''')) FROM %s WHERE taken AND %I IS NULL',
                    noted, (@extschema@._keys(s))[1]) INTO without_key;
-    EXECUTE format('UPDATE %s SET tracked_tables = $1 WHERE tracked_tables IS DISTINCT FROM $1', status) USING seen;
-    GET DIAGNOSTICS are_others = ROW_COUNT;
-    IF rebuild OR '' = ANY (without_key) OR are_others > 0
+    EXECUTE format('SELECT tracked_tables FROM %s', @extschema@._lock_and_check(s, 'status', 'ACCESS SHARE MODE'))
+        INTO tables;
+    IF rebuild OR '' = ANY (without_key) OR tables IS DISTINCT FROM @extschema@._tables_with_triggers(s)
         OR NOT @extschema@._trigger_function_is_current(s)
         OR NOT @extschema@._lock_and_check_notes(to_regclass(noted)::oid, quote_ident(current_user)::regrole::oid) THEN
         RETURN everything;
@@ -8862,7 +8428,6 @@ BEGIN
     END IF;
     -- Locked, so that a transaction that does not see what another refresh did is refused here.
     EXECUTE format('SELECT t.* FROM %s AS t FOR UPDATE', status) INTO before;
-    PERFORM @extschema@._refuse_other_versions(s);
     last_change := @extschema@._begin_changes(s);
     IF s.track = 'trigger' THEN
         -- First the notes, then, under a later snapshot, the orders: what is noted is committed by then.
@@ -9154,10 +8719,10 @@ DECLARE
     rows_with_key text := format('FROM %s AS r WHERE %s', @extschema@._source_table(s, source),
                                  @extschema@._has_key(s, source, 'r'));
     is_stranger text := format(
-            'NOT EXISTS (SELECT 1 FROM (SELECT %s FROM %s) AS o WHERE %s)',
+            'NOT EXISTS (SELECT FROM (SELECT %s FROM %s) AS o WHERE %s)',
             @extschema@._key_list(s, 'o'), @extschema@._order_rows(s), @extschema@._same_key(s, 'k', 'o'))
         || CASE WHEN with_customers THEN format(
-            ' AND NOT EXISTS (SELECT 1 FROM (SELECT %s FROM %s AS c) AS p WHERE %s)',
+            ' AND NOT EXISTS (SELECT FROM (SELECT %s FROM %s AS c) AS p WHERE %s)',
             @extschema@._keys_as_in_orders(s, 'customers', 'c'), @extschema@._source_table(s, 'customers'),
             @extschema@._same_key(s, 'k', 'p')) ELSE '' END;
     effect text := CASE
@@ -9166,11 +8731,11 @@ DECLARE
         ELSE 'ignored: they have no orders; customers => ... takes in prospects' END;
 BEGIN
     RETURN QUERY EXECUTE
-        format('SELECT %L, count(*), round(count(*)::numeric / max(a.rows), 6), min(%s), %L',
-               source || ': customer without orders', @extschema@._shown_row(@extschema@._key_list(s, 'k')), effect)
-        || format(' FROM (SELECT %s %2$s) AS k CROSS JOIN (SELECT count(*) AS rows %2$s) AS a',
-                  @extschema@._keys_as_in_orders(s, source, 'r'), rows_with_key)
-        || format(' WHERE %s HAVING count(*) > 0', is_stranger);
+        format('SELECT %L, count(*), round(count(*)::numeric / (SELECT count(*) %s), 6), min(%s), %L',
+               source || ': customer without orders', rows_with_key,
+               @extschema@._shown_row(@extschema@._key_list(s, 'k')), effect)
+        || format(' FROM (SELECT %s %s) AS k WHERE %s HAVING count(*) > 0',
+                  @extschema@._keys_as_in_orders(s, source, 'r'), rows_with_key, is_stranger);
 END
 $strangers$;
 COMMENT ON FUNCTION _audit_strangers(segmentation_settings, text) IS
@@ -9547,8 +9112,7 @@ DECLARE
     other record;
 BEGIN
     RETURN QUERY EXECUTE format(
-        'SELECT ''no orders'', 0::bigint, NULL::numeric, %L, %L '
-        'WHERE NOT EXISTS (SELECT 1 FROM %s AND o.%I IS NOT NULL)',
+        'SELECT ''no orders'', 0::bigint, NULL::numeric, %L, %L WHERE NOT EXISTS (SELECT FROM %s AND o.%I IS NOT NULL)',
         relation, 'nobody has bought anything; look at the table, its columns and order_filter',
         @extschema@._order_rows(s), s.ordered_at);
     RETURN QUERY SELECT * FROM @extschema@._audit_time_zone(s, given, order_rows);
@@ -10078,7 +9642,6 @@ LANGUAGE plpgsql VOLATILE SET search_path = pg_catalog, pg_temp
 AS $run$
 DECLARE
     prefix text := format('segmentation "%s": ', s.name);
-    propagates text := @extschema@._propagate_ddl('off');
     code text;
     message text;
     detail text;
@@ -10090,7 +9653,6 @@ BEGIN
     ELSE
         PERFORM @extschema@._build(s, learn, what = 'rebuild');
     END IF;
-    PERFORM @extschema@._propagate_ddl(propagates);
 EXCEPTION WHEN OTHERS THEN
     GET STACKED DIAGNOSTICS
         code = RETURNED_SQLSTATE, message = MESSAGE_TEXT, detail = PG_EXCEPTION_DETAIL, hint = PG_EXCEPTION_HINT;
@@ -10394,6 +9956,378 @@ COMMENT ON FUNCTION alter_segmentation IS
 COMMENT ON FUNCTION audit_orders IS
     'What is odd about a table of orders, and about the tables of events, contacts and customers: one row a finding, '
     'with count, share 0 to 1, an example and what it does to the results.';
+/* </end connected objects> */
+
+/* <begin connected objects> */
+-- src/sql/types.rs
+-- pg_rfm::sql::types::scenario_in
+-- Skipped due to `#[pgrx(sql = false)]`
+/* </end connected objects> */
+
+/* <begin connected objects> */
+-- src/sql/types.rs
+-- pg_rfm::sql::types::scenario_out
+-- Skipped due to `#[pgrx(sql = false)]`
+/* </end connected objects> */
+
+/* <begin connected objects> */
+-- src/sql/scenario.rs
+-- pg_rfm::sql::scenario::scenario_presets
+CREATE  FUNCTION "scenario_presets"() RETURNS SETOF scenario_preset /* SetOf < ScenarioPreset > */
+IMMUTABLE STRICT PARALLEL SAFE COST 1000
+LANGUAGE c /* Rust */
+AS 'MODULE_PATHNAME', 'scenario_presets_wrapper';
+/* </end connected objects> */
+
+/* <begin connected objects> */
+-- src/sql/scenario.rs
+-- requires:
+--   types
+--   preset_scenario
+--   scenario_presets
+--   check_scenario
+--   message_keys
+--   due_step_reasons
+--   last_contacted_on
+--   contact_allowed_on
+
+-- scenario
+
+CREATE TYPE due_step AS (
+    scenario text,
+    step text,
+    channel text,
+    offer text,
+    message_key text,
+    due_on date,
+    due boolean,
+    why text,
+    waits_for text
+);
+COMMENT ON TYPE due_step IS 'A row of due_steps: the step of one scenario for a customer, the day it is due, and why.';
+
+CREATE FUNCTION due_steps(
+    scenarios scenario[],
+    history purchase_history,
+    as_of date,
+    policy segment_policy DEFAULT NULL,
+    engagement engagement_history DEFAULT NULL,
+    membership text DEFAULT NULL,
+    channels text[] DEFAULT NULL,
+    contacts contact_history DEFAULT NULL,
+    memberships membership_history DEFAULT NULL,
+    model purchase_model DEFAULT NULL
+) RETURNS SETOF due_step
+    AS 'MODULE_PATHNAME', 'due_steps_wrapper' LANGUAGE c IMMUTABLE PARALLEL SAFE COST 300 ROWS 5;
+COMMENT ON FUNCTION due_steps(
+    scenario[], purchase_history, date, segment_policy, engagement_history, text, text[], contact_history,
+    membership_history, purchase_model
+) IS
+    'What each scenario has for one customer on a day, and why: at most one step is due. The log of contacts says what was done.';
+
+COMMENT ON FUNCTION preset_scenario(text) IS 'A ready-made scenario; scenario_presets() lists them.';
+COMMENT ON FUNCTION scenario_presets() IS 'The ready-made scenarios in order of priority.';
+COMMENT ON FUNCTION check_scenario(scenario, segment_policy) IS
+    'What in a scenario has no effect or is delayed by the policy: rows of severity, path and message; none for NULL.';
+COMMENT ON FUNCTION message_keys() IS
+    'The messages that steps name, with titles in English and Japanese and a line in Japanese that invites the customer.';
+COMMENT ON FUNCTION due_step_reasons() IS 'What due_steps says in why, with labels in English and Japanese.';
+COMMENT ON FUNCTION last_contacted_on(contact_history, date) IS
+    'The day of the last contact up to as_of; NULL where there was none. Entries of the group holdout are no contacts.';
+COMMENT ON FUNCTION contact_allowed_on(contact_history, date, segment_policy, engagement_history, text) IS
+    'The first day from as_of on which the contact policy allows a contact, over a channel or, where that is NULL, at all.';
+/* </end connected objects> */
+
+/* <begin connected objects> */
+-- src/sql/types.rs
+-- pg_rfm::sql::types::scenario_recv
+-- Skipped due to `#[pgrx(sql = false)]`
+/* </end connected objects> */
+
+/* <begin connected objects> */
+-- src/sql/customer.rs
+-- pg_rfm::sql::customer::segment_customer
+-- Skipped due to `#[pgrx(sql = false)]`
+/* </end connected objects> */
+
+/* <begin connected objects> */
+-- src/sql/timeline.rs
+-- pg_rfm::sql::timeline::segment_history
+CREATE  FUNCTION "segment_history"(
+	"history" purchase_history, /* Option < PurchaseHistory > */
+	"from_day" date, /* Option < Day > */
+	"to_day" date, /* Option < Day > */
+	"step" interval, /* Option < Interval > */
+	"policy" segment_policy DEFAULT NULL, /* Option < SegmentPolicy > */
+	"engagement" engagement_history DEFAULT NULL, /* Option < EngagementHistory > */
+	"membership" text DEFAULT NULL, /* Option < Membership > */
+	"memberships" membership_history DEFAULT NULL /* Option < MembershipHistory > */
+) RETURNS SETOF segment_on_day /* SetOf < SegmentOnDay > */
+IMMUTABLE PARALLEL SAFE COST 1000
+LANGUAGE c /* Rust */
+AS 'MODULE_PATHNAME', 'segment_history_wrapper';
+/* </end connected objects> */
+
+/* <begin connected objects> */
+-- src/sql/types.rs
+-- pg_rfm::sql::types::segment_policy_in
+-- Skipped due to `#[pgrx(sql = false)]`
+/* </end connected objects> */
+
+/* <begin connected objects> */
+-- src/sql/types.rs
+-- pg_rfm::sql::types::segment_policy_out
+-- Skipped due to `#[pgrx(sql = false)]`
+/* </end connected objects> */
+
+/* <begin connected objects> */
+-- src/sql/types.rs
+-- pg_rfm::sql::types::segment_policy_overlay
+CREATE  FUNCTION "segment_policy_overlay"(
+	"base" segment_policy, /* SegmentPolicy */
+	"over" segment_policy /* SegmentPolicy */
+) RETURNS segment_policy /* SegmentPolicy */
+IMMUTABLE STRICT PARALLEL SAFE COST 1000
+LANGUAGE c /* Rust */
+AS 'MODULE_PATHNAME', 'segment_policy_overlay_wrapper';
+/* </end connected objects> */
+
+/* <begin connected objects> */
+-- src/sql/types.rs
+-- requires:
+--   types
+--   purchase_history_plus
+--   engagement_history_plus
+--   contact_history_plus
+--   membership_history_plus
+--   segment_policy_overlay
+
+-- operators
+
+-- The bytes of the types are canonical: equal values are equal byte for byte, so PostgreSQL's own comparison and
+-- hashing of bytes serve them all. The order means nothing; it is there for DISTINCT, GROUP BY, merge joins and REFRESH.
+DO $operators$
+DECLARE
+    type_name text;
+    operator record;
+BEGIN
+    FOREACH type_name IN ARRAY ARRAY[
+        'purchase_history', 'engagement_history', 'contact_history', 'membership_history', 'segment_policy', 'purchase_model',
+        'scenario'
+    ] LOOP
+        FOR operator IN
+            SELECT *
+            FROM (VALUES
+                ('=', 'eq', '=', '<>', 'eqsel', 'eqjoinsel', ', HASHES, MERGES'),
+                ('<>', 'ne', '<>', '=', 'neqsel', 'neqjoinsel', ''),
+                ('<', 'lt', '>', '>=', 'scalarltsel', 'scalarltjoinsel', ''),
+                ('<=', 'le', '>=', '>', 'scalarlesel', 'scalarlejoinsel', ''),
+                ('>', 'gt', '<', '<=', 'scalargtsel', 'scalargtjoinsel', ''),
+                ('>=', 'ge', '<=', '<', 'scalargesel', 'scalargejoinsel', '')
+            ) AS o(sign, name, commutator, negator, restrict_with, join_with, extra)
+        LOOP
+            EXECUTE pg_catalog.format(
+                'CREATE FUNCTION %1$s_%2$s(%1$s, %1$s) RETURNS boolean AS ''bytea%2$s'' LANGUAGE internal '
+                'IMMUTABLE STRICT LEAKPROOF PARALLEL SAFE',
+                type_name, operator.name);
+            EXECUTE pg_catalog.format(
+                'CREATE OPERATOR %1$s (FUNCTION = %2$s_%3$s, LEFTARG = %2$s, RIGHTARG = %2$s, '
+                'COMMUTATOR = %4$s, NEGATOR = %5$s, RESTRICT = %6$s, JOIN = %7$s%8$s)',
+                operator.sign, type_name, operator.name, operator.commutator, operator.negator,
+                operator.restrict_with, operator.join_with, operator.extra);
+        END LOOP;
+        EXECUTE pg_catalog.format(
+            'CREATE FUNCTION %1$s_cmp(%1$s, %1$s) RETURNS integer AS ''byteacmp'' LANGUAGE internal '
+            'IMMUTABLE STRICT LEAKPROOF PARALLEL SAFE', type_name);
+        EXECUTE pg_catalog.format(
+            'CREATE FUNCTION %1$s_hash(%1$s) RETURNS integer AS ''hashvarlena'' LANGUAGE internal '
+            'IMMUTABLE STRICT LEAKPROOF PARALLEL SAFE', type_name);
+        EXECUTE pg_catalog.format(
+            'CREATE FUNCTION %1$s_hash_extended(%1$s, bigint) RETURNS bigint AS ''hashvarlenaextended'' LANGUAGE internal '
+            'IMMUTABLE STRICT LEAKPROOF PARALLEL SAFE', type_name);
+        EXECUTE pg_catalog.format(
+            'CREATE OPERATOR CLASS %1$s_ops DEFAULT FOR TYPE %1$s USING btree AS '
+            'OPERATOR 1 <, OPERATOR 2 <=, OPERATOR 3 =, OPERATOR 4 >=, OPERATOR 5 >, FUNCTION 1 %1$s_cmp(%1$s, %1$s)',
+            type_name);
+        EXECUTE pg_catalog.format(
+            'CREATE OPERATOR CLASS %1$s_ops DEFAULT FOR TYPE %1$s USING hash AS '
+            'OPERATOR 1 =, FUNCTION 1 %1$s_hash(%1$s), FUNCTION 2 %1$s_hash_extended(%1$s, bigint)',
+            type_name);
+    END LOOP;
+END
+$operators$;
+
+CREATE OPERATOR + (
+    FUNCTION = purchase_history_plus, LEFTARG = purchase_history, RIGHTARG = purchase_history, COMMUTATOR = +
+);
+CREATE OPERATOR + (
+    FUNCTION = engagement_history_plus, LEFTARG = engagement_history, RIGHTARG = engagement_history, COMMUTATOR = +
+);
+CREATE OPERATOR + (
+    FUNCTION = contact_history_plus, LEFTARG = contact_history, RIGHTARG = contact_history, COMMUTATOR = +
+);
+CREATE OPERATOR + (
+    FUNCTION = membership_history_plus, LEFTARG = membership_history, RIGHTARG = membership_history, COMMUTATOR = +
+);
+CREATE OPERATOR || (FUNCTION = segment_policy_overlay, LEFTARG = segment_policy, RIGHTARG = segment_policy);
+
+-- Explicit, by way of the text.
+CREATE CAST (segment_policy AS jsonb) WITH INOUT;
+CREATE CAST (jsonb AS segment_policy) WITH INOUT;
+CREATE CAST (purchase_model AS jsonb) WITH INOUT;
+CREATE CAST (jsonb AS purchase_model) WITH INOUT;
+CREATE CAST (scenario AS jsonb) WITH INOUT;
+CREATE CAST (jsonb AS scenario) WITH INOUT;
+/* </end connected objects> */
+
+/* <begin connected objects> */
+-- src/sql/types.rs
+-- pg_rfm::sql::types::segment_policy_recv
+-- Skipped due to `#[pgrx(sql = false)]`
+/* </end connected objects> */
+
+/* <begin connected objects> */
+-- src/sql/learn.rs
+-- pg_rfm::sql::learn::serialize_customers
+-- Skipped due to `#[pgrx(sql = false)]`
+/* </end connected objects> */
+
+/* <begin connected objects> */
+-- src/sql/events.rs
+-- pg_rfm::sql::events::serialize_events
+-- Skipped due to `#[pgrx(sql = false)]`
+/* </end connected objects> */
+
+/* <begin connected objects> */
+-- src/sql/fit.rs
+-- pg_rfm::sql::fit::serialize_fit
+-- Skipped due to `#[pgrx(sql = false)]`
+/* </end connected objects> */
+
+/* <begin connected objects> */
+-- src/sql/forecast.rs
+-- pg_rfm::sql::forecast::serialize_forecast
+-- Skipped due to `#[pgrx(sql = false)]`
+/* </end connected objects> */
+
+/* <begin connected objects> */
+-- src/sql/movement.rs
+-- pg_rfm::sql::movement::serialize_movements
+-- Skipped due to `#[pgrx(sql = false)]`
+/* </end connected objects> */
+
+/* <begin connected objects> */
+-- src/sql/orders.rs
+-- pg_rfm::sql::orders::serialize_orders
+-- Skipped due to `#[pgrx(sql = false)]`
+/* </end connected objects> */
+
+/* <begin connected objects> */
+-- src/sql/history.rs
+-- pg_rfm::sql::history::span_days
+CREATE  FUNCTION "span_days"(
+	"history" purchase_history, /* Option < PurchaseHistory > */
+	"as_of" date /* Option < Day > */
+) RETURNS INT /* Option < i32 > */
+IMMUTABLE PARALLEL SAFE COST 20
+LANGUAGE c /* Rust */
+AS 'MODULE_PATHNAME', 'span_days_wrapper';
+/* </end connected objects> */
+
+/* <begin connected objects> */
+-- src/sql/movement.rs
+-- pg_rfm::sql::movement::state_movements
+CREATE  FUNCTION "state_movements"(
+	"history" purchase_history, /* Option < PurchaseHistory > */
+	"from_day" date, /* Option < Day > */
+	"to_day" date, /* Option < Day > */
+	"step" interval, /* Option < Interval > */
+	"policy" segment_policy DEFAULT NULL, /* Option < SegmentPolicy > */
+	"engagement" engagement_history DEFAULT NULL, /* Option < EngagementHistory > */
+	"membership" text DEFAULT NULL, /* Option < Membership > */
+	"memberships" membership_history DEFAULT NULL /* Option < MembershipHistory > */
+) RETURNS SETOF state_movement /* SetOf < StateMovement > */
+IMMUTABLE PARALLEL SAFE COST 1000
+LANGUAGE c /* Rust */
+AS 'MODULE_PATHNAME', 'state_movements_wrapper';
+/* </end connected objects> */
+
+/* <begin connected objects> */
+-- src/sql/movement.rs
+-- requires:
+--   types
+--   state_movements
+
+-- movement
+
+COMMENT ON FUNCTION state_movements(purchase_history, date, date, interval, segment_policy, engagement_history, text, membership_history) IS
+    'One customer''s lifecycle state, RFM segment and VIP tier from step to step, with the revenue of as many days before and after; no rows as long as the customer is a prospect.';
+
+CREATE TYPE movement_count AS (
+    from_day date,
+    to_day date,
+    from_state text,
+    to_state text,
+    from_segment text,
+    to_segment text,
+    from_tier text,
+    to_tier text,
+    customers bigint,
+    revenue_before numeric,
+    revenue_after numeric
+);
+COMMENT ON TYPE movement_count IS
+    'How many customers moved alike: from which lifecycle state, RFM segment and VIP tier on one day to which on another.';
+COMMENT ON COLUMN movement_count.from_day IS 'The day they come from.';
+COMMENT ON COLUMN movement_count.to_day IS 'The day they get to.';
+COMMENT ON COLUMN movement_count.from_state IS 'Their lifecycle state on from_day.';
+COMMENT ON COLUMN movement_count.to_state IS 'Their lifecycle state on to_day.';
+COMMENT ON COLUMN movement_count.from_segment IS 'Their RFM segment on from_day; NULL for prospects.';
+COMMENT ON COLUMN movement_count.to_segment IS 'Their RFM segment on to_day.';
+COMMENT ON COLUMN movement_count.from_tier IS 'Their VIP tier on from_day.';
+COMMENT ON COLUMN movement_count.to_tier IS 'Their VIP tier on to_day.';
+COMMENT ON COLUMN movement_count.customers IS 'How many customers.';
+COMMENT ON COLUMN movement_count.revenue_before IS
+    'The sum of their amounts, refunds included, of as many days up to from_day as there are from there to to_day.';
+COMMENT ON COLUMN movement_count.revenue_after IS
+    'The sum of their amounts, refunds included, from the day after from_day to to_day.';
+
+CREATE FUNCTION _collect_movements(
+    internal, history purchase_history, from_day date, to_day date, step interval, policy segment_policy,
+    engagement engagement_history, membership text, memberships membership_history
+) RETURNS internal
+    AS 'MODULE_PATHNAME', 'collect_movements_wrapper' LANGUAGE c IMMUTABLE PARALLEL SAFE COST 1000;
+CREATE FUNCTION _combine_movements(internal, internal) RETURNS internal
+    AS 'MODULE_PATHNAME', 'combine_movements_wrapper' LANGUAGE c IMMUTABLE PARALLEL SAFE;
+CREATE FUNCTION _serialize_movements(internal) RETURNS bytea
+    AS 'MODULE_PATHNAME', 'serialize_movements_wrapper' LANGUAGE c IMMUTABLE STRICT PARALLEL SAFE;
+CREATE FUNCTION _deserialize_movements(bytea, internal) RETURNS internal
+    AS 'MODULE_PATHNAME', 'deserialize_movements_wrapper' LANGUAGE c IMMUTABLE STRICT PARALLEL SAFE;
+CREATE FUNCTION _finish_movements(internal) RETURNS movement_count[]
+    AS 'MODULE_PATHNAME', 'finish_movements_wrapper' LANGUAGE c IMMUTABLE PARALLEL SAFE COST 1000;
+
+-- SSPACE: the moves of a shop in twelve months.
+CREATE AGGREGATE count_movements(
+    history purchase_history, from_day date, to_day date, step interval, policy segment_policy,
+    engagement engagement_history, membership text, memberships membership_history
+) (
+    SFUNC = _collect_movements, STYPE = internal, SSPACE = 250000, FINALFUNC = _finish_movements,
+    FINALFUNC_MODIFY = READ_ONLY, COMBINEFUNC = _combine_movements, SERIALFUNC = _serialize_movements,
+    DESERIALFUNC = _deserialize_movements, PARALLEL = SAFE
+);
+
+COMMENT ON FUNCTION _collect_movements(
+    internal, purchase_history, date, date, interval, segment_policy, engagement_history, text, membership_history
+) IS 'Part of the aggregate count_movements: counts a customer.';
+COMMENT ON FUNCTION _combine_movements(internal, internal) IS
+    'Part of the aggregate count_movements: adds what another worker counted.';
+COMMENT ON FUNCTION _serialize_movements(internal) IS 'Part of the aggregate count_movements: the state as bytes.';
+COMMENT ON FUNCTION _deserialize_movements(bytea, internal) IS 'Part of the aggregate count_movements: the state again.';
+COMMENT ON FUNCTION _finish_movements(internal) IS 'Part of the aggregate count_movements: the result.';
+COMMENT ON AGGREGATE count_movements(
+    purchase_history, date, date, interval, segment_policy, engagement_history, text, membership_history
+) IS
+    'The rows of state_movements() of all customers counted and summed by days and labels: an array of rows for unnest.';
 /* </end connected objects> */
 
 /* <begin connected objects> */

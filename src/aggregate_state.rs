@@ -22,6 +22,8 @@ pub enum AggregateState {
     Forecast = 5,
     /// Counts and sums of `ab_result`.
     AbResult = 6,
+    /// Counts and sums of `count_movements`.
+    Movements = 7,
 }
 
 impl AggregateState {
@@ -37,6 +39,7 @@ impl AggregateState {
             AggregateState::Fit => "a fit",
             AggregateState::Forecast => "a forecast",
             AggregateState::AbResult => "ab_result",
+            AggregateState::Movements => "movements",
         }
     }
 

@@ -1,15 +1,13 @@
 //! What KPIs are made of: questions about one history, and the aggregate that counts the answers.
 
-use pgrx::datum::Interval;
 use pgrx::prelude::*;
 use pgrx::{FromDatum, pg_sys};
 
 use super::call::{argument, column, row};
 use super::datum::RawDatum;
 use super::error::{OrRaise, raise};
-use super::set::{CustomerMonth, KpiLabel, MonthOfPurchases, SetOf, StateMovement};
+use super::set::{CustomerMonth, KpiLabel, MonthOfPurchases, SetOf};
 use super::types::{SegmentPolicy, policy_of};
-use crate::calendar::{Step, days_between};
 use crate::customer::Walk;
 use crate::day::Day;
 use crate::decimal::Decimal;
@@ -20,7 +18,6 @@ use crate::kpi::{self, Kpi, Period};
 use crate::membership::{KnownMembership, Membership, MembershipHistory};
 use crate::memory;
 use crate::month;
-use crate::movement::{Movement, movements};
 use crate::proportion::Proportion;
 
 /// The history of an argument, where NULL is that of somebody who has not bought yet.
@@ -76,39 +73,6 @@ fn purchases_by_month(history: Option<PurchaseHistory>, as_of: Option<Day>) -> S
     };
     let rows = kpi::purchases_by_month(history_of(&history), as_of);
     let rows = rows.map(|row| (row.month, row.months_after, row.orders, row.revenue));
-    SetOf::new(memory::collect(rows))
-}
-
-#[pg_extern(immutable, parallel_safe, cost = 1000)]
-#[allow(clippy::too_many_arguments)]
-fn state_movements(
-    history: Option<PurchaseHistory>,
-    from_day: Option<Day>,
-    to_day: Option<Day>,
-    step: Option<Interval>,
-    policy: default!(Option<SegmentPolicy>, "NULL"),
-    engagement: default!(Option<EngagementHistory>, "NULL"),
-    membership: default!(Option<Membership>, "NULL"),
-    memberships: default!(Option<MembershipHistory>, "NULL"),
-) -> SetOf<StateMovement> {
-    let (Some(from_day), Some(to_day), Some(step)) = (from_day, to_day, step) else {
-        return SetOf::empty();
-    };
-    let step = Step::new(step.months(), step.days(), step.micros()).or_raise();
-    let (history, policy) = (history_of(&history), policy_of(&policy));
-    let days = days_between(from_day, to_day, step).or_raise().inspect(|_| {
-        check_for_interrupts!();
-    });
-    let membership = KnownMembership::new(membership, memberships.as_ref());
-    let mut walk = Walk::new(Some(history), policy, engagement.as_ref(), membership);
-    let owned = |segment: Option<&str>| segment.map(str::to_owned);
-    let rows = movements(history, days, |day| walk.on(day)).map(
-        |Movement { from, to, before, after, revenue_before, revenue_after }| {
-            let (states, tiers) = ((before.state.name(), after.state.name()), (before.tier.name(), after.tier.name()));
-            let segments = (owned(before.segment), owned(after.segment));
-            (from, to, states.0, states.1, revenue_before, revenue_after, segments.0, segments.1, tiers.0, tiers.1)
-        },
-    );
     SetOf::new(memory::collect(rows))
 }
 
@@ -254,7 +218,6 @@ extension_sql_file!(
         orders_between,
         purchases_by_month,
         revenue_between,
-        state_movements,
         customer_months,
         kpis
     ]

@@ -50,8 +50,6 @@ COMMENT ON FUNCTION revenue_between(purchase_history, date, date) IS
     'Sum of all amounts from from_day to to_day, both included, in currency units, refunds included; 0 without rows.';
 COMMENT ON FUNCTION purchases_by_month(purchase_history, date) IS
     'The calendar months up to as_of in which something happened, from that of the first purchase on, with orders and revenue.';
-COMMENT ON FUNCTION state_movements(purchase_history, date, date, interval, segment_policy, engagement_history, text, membership_history) IS
-    'One customer''s lifecycle state, RFM segment and VIP tier from step to step, with the revenue of as many days before and after; no rows as long as the customer is a prospect.';
 COMMENT ON FUNCTION customer_months(
     purchase_history, integer, date, segment_policy, engagement_history, text, membership_history
 ) IS

@@ -19,6 +19,7 @@
 //! | `response.rs` | who answers over which channel, and in which order the dormant are expected to |
 //! | `membership.rs` | memberships over time, and who ends a subscription |
 //! | `timeline.rs` | the lifecycle of one customer over time |
+//! | `movement.rs`, `movement.sql` | what became of a customer from step to step, and of all of them counted |
 //! | `kpi.rs`, `kpi.sql` | what KPIs are made of: questions about a history, the aggregate `proportion` |
 //! | `ab.rs`, `ab.sql` | A/B tests: groups, results, comparison, sample size |
 //! | `from_numbers.rs` | the same from plain numbers, without a history |
@@ -55,6 +56,7 @@ mod kpi;
 mod learn;
 mod membership;
 mod memory;
+mod movement;
 mod notes;
 mod numeric;
 mod orders;

@@ -12,6 +12,7 @@ mod explain;
 mod kpi;
 mod learn;
 mod memberships;
+mod movement;
 mod next_change;
 mod plans;
 mod prediction;

@@ -334,34 +334,47 @@ $segments$;
 COMMENT ON FUNCTION _segments_sql(segmentation_settings, boolean, text) IS
     'Part of segmentations: the SELECT of one row a lifecycle state and RFM segment, by attribute or of all.';
 
--- The last twelve months that are over, each from the end of the one before to its own. Steps of a month keep to the
--- ends of months only if they start on a 31st. If the first end is no 31st, start at the end of the month before, which
--- is one, and drop that extra month. With `since`, the end of a month, none of the months before it.
-CREATE FUNCTION _moves_sql(s segmentation_settings, since date) RETURNS text
+-- How many customers moved alike in each of the last twelve months that are over, from the end of the month before to its
+-- own, by tenant and by attribute. Steps of a month keep to the ends of months only if they start on a 31st. If the
+-- first end is no 31st, they start at the end of the month before, which is one, and that extra month is left out. With
+-- `since`, the end of a month, none of the months before it.
+CREATE FUNCTION _moves_sql(s segmentation_settings, by_attribute boolean, noted boolean, since date) RETURNS text
 LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp
 AS $moves$
     SELECT format(
 $sql$(
-    SELECT e.to_day, e.from_day,
-           CASE WHEN extract(day FROM e.from_day) = 31 THEN e.from_day
-                ELSE date_trunc('month', e.from_day::timestamp)::date - 1 END AS stepped_from
+    SELECT %1$sm.*
     FROM (
-        SELECT date_trunc('month', (as_of + 1)::timestamp)::date - 1 AS to_day,
-               %3$s AS from_day
-        FROM %1$s
-    ) AS e
-) AS d
-CROSS JOIN %1$s AS p
-CROSS JOIN %2$s AS f
-JOIN LATERAL @extschema@.state_movements(
-    f.history, d.stepped_from, d.to_day, interval '1 month', f.policy, f.engagement, f.membership, f.memberships
-) AS m ON m.from_day >= d.from_day$sql$,
+        SELECT %2$sd.from_day, @extschema@.count_movements(
+                   f.history, d.stepped_from, d.to_day, interval '1 month', f.policy, f.engagement, f.membership,
+                   f.memberships
+               ) AS customers
+        FROM (
+            SELECT e.to_day, e.from_day,
+                   CASE WHEN extract(day FROM e.from_day) = 31 THEN e.from_day
+                        ELSE date_trunc('month', e.from_day::timestamp)::date - 1 END AS stepped_from
+            FROM (
+                SELECT date_trunc('month', (as_of + 1)::timestamp)::date - 1 AS to_day,
+                       %5$s AS from_day
+                FROM %3$s
+            ) AS e
+        ) AS d
+        CROSS JOIN %4$s AS f%6$s%7$s
+        GROUP BY %2$sd.from_day
+    ) AS c
+    CROSS JOIN LATERAL unnest(c.customers) AS m
+    WHERE m.from_day >= c.from_day
+)$sql$,
+        @extschema@._tenant_column(s, 'c') || CASE WHEN by_attribute THEN 'c.attribute, c.value, ' ELSE '' END,
+        @extschema@._dimensions(s, 'f', by_attribute),
         @extschema@._relation(s, 'status'), @extschema@._relation(s, 'facts'),
         format(CASE WHEN since IS NULL THEN '%s' ELSE 'greatest(%s, %L)' END,
-               '(date_trunc(''month'', (as_of + 1)::timestamp) - interval ''12 months'')::date - 1', since))
+               '(date_trunc(''month'', (as_of + 1)::timestamp) - interval ''12 months'')::date - 1', since),
+        @extschema@._each_attribute(s, 'f', 'd.to_day', by_attribute),
+        CASE WHEN noted THEN E'\n        WHERE ' || @extschema@._is_noted(s, 'f', true) ELSE '' END)
 $moves$;
-COMMENT ON FUNCTION _moves_sql(segmentation_settings, date) IS
-    'Part of segmentations: what became of each customer month by month, to select from: m, with the facts f.';
+COMMENT ON FUNCTION _moves_sql(segmentation_settings, boolean, boolean, date) IS
+    'Part of segmentations: how many customers moved alike, month by month, to select from.';
 
 CREATE FUNCTION _movement_sql(
     s segmentation_settings, by_attribute boolean, noted boolean, since date
@@ -378,25 +391,24 @@ WHERE t.dimension = 'lifecycle_state'$sql$,
     ELSE format(
 $sql$SELECT %1$sm.from_day, m.to_day,
        m.from_state, %4$s AS from_label, %5$s AS from_order, m.to_state, %6$s AS to_label, %7$s AS to_order,
-       count(*) AS customers,
+       sum(m.customers)::bigint AS customers,
        trim_scale(sum(m.revenue_before)) AS revenue_before,
        trim_scale(sum(m.revenue_after)) AS revenue_after
-FROM %2$s%3$s%8$s
+FROM %2$s AS m
+CROSS JOIN %3$s AS p
 GROUP BY %1$sm.from_day, m.to_day, m.from_state, m.to_state, p.lang$sql$,
-        @extschema@._dimensions(s, 'f', by_attribute), @extschema@._moves_sql(s, since),
-        @extschema@._each_attribute(s, 'f', 'm.to_day', by_attribute),
+        @extschema@._tenant_column(s, 'm') || CASE WHEN by_attribute THEN 'm.attribute, m.value, ' ELSE '' END,
+        @extschema@._moves_sql(s, by_attribute, noted, since), @extschema@._relation(s, 'status'),
         @extschema@._label('lifecycle_state', 'm.from_state'),
         @extschema@._label_order('lifecycle_state', 'm.from_state'),
         @extschema@._label('lifecycle_state', 'm.to_state'),
-        @extschema@._label_order('lifecycle_state', 'm.to_state'),
-        CASE WHEN noted THEN E'\nWHERE ' || @extschema@._is_noted(s, 'f', true) ELSE '' END) END
+        @extschema@._label_order('lifecycle_state', 'm.to_state')) END
 $movement$;
 COMMENT ON FUNCTION _movement_sql(segmentation_settings, boolean, boolean, date) IS
     'Part of segmentations: the SELECT of who moved between states, month by month, by attribute or of all.';
 
--- Moves are summed by all that customers are called at once, before they are told apart by dimension: that takes hardly
--- longer than the states alone. A prospect has no RFM segment: hers is called prospect and comes first, as in
--- NAME_segments, by the label of the state. The others come in the order of the policy.
+-- A prospect has no RFM segment: hers is called prospect and comes first, as in NAME_segments, by the label of the
+-- state. The others come in the order of the policy.
 CREATE FUNCTION _transitions_sql(s segmentation_settings, noted boolean, since date) RETURNS text
 LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp
 AS $transitions$
@@ -411,13 +423,8 @@ $sql$SELECT %1$sv.dimension, g.from_day, g.to_day,
        sum(g.customers)::bigint AS customers,
        trim_scale(sum(g.revenue_before)) AS revenue_before,
        trim_scale(sum(g.revenue_after)) AS revenue_after
-FROM (
-    SELECT %2$sm.from_day, m.to_day, m.from_state, m.to_state, m.from_segment, m.to_segment, m.from_tier, m.to_tier,
-           count(*) AS customers, sum(m.revenue_before) AS revenue_before, sum(m.revenue_after) AS revenue_after
-    FROM %3$s%5$s
-    GROUP BY %2$sm.from_day, m.to_day, m.from_state, m.to_state, m.from_segment, m.to_segment, m.from_tier, m.to_tier
-) AS g
-CROSS JOIN %4$s AS p
+FROM %2$s AS g
+CROSS JOIN %3$s AS p
 CROSS JOIN LATERAL (
     VALUES ('lifecycle_state', 'lifecycle_state', g.from_state, 'lifecycle_state', g.to_state),
            ('rfm_segment', CASE WHEN g.from_segment IS NULL THEN 'lifecycle_state' ELSE 'rfm_segment' END,
@@ -426,13 +433,12 @@ CROSS JOIN LATERAL (
             coalesce(g.to_segment, g.to_state)),
            ('vip_tier', 'vip_tier', g.from_tier, 'vip_tier', g.to_tier)
 ) AS v (dimension, from_list, from_value, to_list, to_value)
-LEFT JOIN %6$s AS r ON v.from_list = 'rfm_segment' AND r.segment = v.from_value
-LEFT JOIN %6$s AS t ON v.to_list = 'rfm_segment' AND t.segment = v.to_value
+LEFT JOIN %4$s AS r ON v.from_list = 'rfm_segment' AND r.segment = v.from_value
+LEFT JOIN %4$s AS t ON v.to_list = 'rfm_segment' AND t.segment = v.to_value
 GROUP BY %1$sv.dimension, g.from_day, g.to_day, v.from_list, v.from_value, v.to_list, v.to_value, p.lang,
          r.sort_order, t.sort_order$sql$,
-        @extschema@._tenant_column(s, 'g'), @extschema@._tenant_column(s, 'f'), @extschema@._moves_sql(s, since),
+        @extschema@._tenant_column(s, 'g'), @extschema@._moves_sql(s, false, noted, since),
         @extschema@._relation(s, 'status'),
-        CASE WHEN noted THEN E'\n    WHERE ' || @extschema@._is_noted(s, 'f', true) ELSE '' END,
         format('(SELECT n.* FROM %s AS p CROSS JOIN LATERAL @extschema@.rfm_segments(p.policy) AS n)',
                @extschema@._relation(s, 'status')))
 $transitions$;

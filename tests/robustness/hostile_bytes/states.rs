@@ -8,7 +8,7 @@ use super::*;
 const MUTANTS: usize = 400;
 
 /// The state's name, the arguments of its aggregate, how these are given, the parts of the aggregate.
-const STATES: [(&str, &str, &str, [&str; 5]); 5] = [
+const STATES: [(&str, &str, &str, [&str; 5]); 6] = [
     (
         "orders",
         "date, numeric, date, segment_policy",
@@ -32,6 +32,18 @@ const STATES: [(&str, &str, &str, [&str; 5]); 5] = [
         "purchase_history, date",
         "h, '2024-06-01'",
         ["_collect_for_fit", "_serialize_fit", "_deserialize_fit", "_combine_fits", "_finish_fit"],
+    ),
+    (
+        "movements",
+        "purchase_history, date, date, interval, segment_policy, engagement_history, text, membership_history",
+        "h, '2024-01-01', '2024-12-01', '1 month', NULL, NULL, NULL, NULL",
+        [
+            "_collect_movements",
+            "_serialize_movements",
+            "_deserialize_movements",
+            "_combine_movements",
+            "_finish_movements",
+        ],
     ),
     (
         "a forecast",
