@@ -144,3 +144,33 @@ fn distributed_orders_are_not_tracked() {
     );
     assert_eq!(text(&mut client, "SELECT rfm._distributed_tables('{near.orders,far.orders}')::text"), "{far.orders}");
 }
+
+/// In a schema that Citus distributes as a whole a segmentation is refused; the orders may lie there.
+#[test]
+fn a_schema_that_is_distributed_takes_no_segmentation() {
+    let Some(cluster) = Cluster::new("citus_schema") else { return };
+    let mut client = cluster.client();
+    batch(&mut client, SHOP);
+    batch(
+        &mut client,
+        "CREATE SCHEMA tenant; SELECT citus_schema_distribute('tenant');
+         CREATE TABLE tenant.orders (LIKE near.orders); INSERT INTO tenant.orders SELECT * FROM near.orders",
+    );
+    let create = "SELECT create_segmentation('far', 'tenant.orders', as_of => '2026-06-30', order_id => 'order_no'";
+    let (sqlstate, message, hint) = expect_error(&mut client, &format!("{create}, schema => 'tenant')"));
+    assert_eq!(sqlstate, "0A000", "{message}");
+    assert_eq!(message, "schema tenant is distributed by Citus: a segmentation stays on the coordinator");
+    assert!(hint.contains("schema => "), "{hint}");
+    batch(&mut client, &format!("{create})"));
+    batch(
+        &mut client,
+        "SELECT create_segmentation('near', 'near.orders', as_of => '2026-06-30', order_id => 'order_no')",
+    );
+    assert_same_rows(
+        &mut client,
+        "customers",
+        "SELECT t::text FROM far_customers AS t",
+        "SELECT t::text FROM near_customers AS t",
+        331,
+    );
+}

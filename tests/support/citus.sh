@@ -22,9 +22,16 @@ stop
 trap stop EXIT
 trap 'exit 130' INT TERM HUP
 
-# Logical: shards are moved by replication. Statistics of what goes over the sockets are not collected.
+# Logical: shards are moved by replication.
 export PG_RFM_SETTINGS='shared_preload_libraries=citus wal_level=logical max_connections=200 citus.enable_statistics_collection=off'
-for server in "${servers[@]}"; do "$cluster" start "$server"; done
+for server in "${servers[@]}"; do
+	"$cluster" start "$server"
+	# How a server connects to itself: there is no TCP.
+	(
+		eval "$("$cluster" env "$server")"
+		"$PG_RFM_BINDIR/psql" -X -q -c "ALTER SYSTEM SET citus.local_hostname = '$PGHOST'" -c 'SELECT pg_reload_conf()' >/dev/null
+	)
+done
 PG_RFM_CITUS_WORKERS=
 for server in citus_worker_1 citus_worker_2; do
 	PG_RFM_CITUS_WORKERS+="$(eval "$("$cluster" env "$server")" && echo "$PGHOST") "

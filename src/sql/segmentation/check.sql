@@ -213,6 +213,7 @@ DECLARE
     other text;
 BEGIN
     PERFORM @extschema@._refuse_unsafe_schema(s);
+    PERFORM @extschema@._refuse_sharded_schema(s);
     FOREACH reader IN ARRAY coalesce(s.readers, '{}') LOOP
         IF reader IS NULL THEN
             PERFORM @extschema@._refuse('a reader is NULL', 'Name roles: readers => ''{reporting}''.');
