@@ -7121,6 +7121,7 @@ DECLARE
     other text;
 BEGIN
     PERFORM @extschema@._refuse_unsafe_schema(s);
+    PERFORM @extschema@._refuse_sharded_schema(s);
     FOREACH reader IN ARRAY coalesce(s.readers, '{}') LOOP
         IF reader IS NULL THEN
             PERFORM @extschema@._refuse('a reader is NULL', 'Name roles: readers => ''{reporting}''.');
@@ -7178,20 +7179,20 @@ COMMENT ON FUNCTION _refuse_early(segmentation_settings) IS
 
 -- segmentation: tables that Citus distributes over servers
 
--- What Citus knows of its tables stands in a table of its own, found as what belongs to the extension: a table of this
--- name may be anybody's.
-CREATE FUNCTION _citus_catalog() RETURNS regclass
+-- What Citus knows of its tables and schemas stands in tables of its own, found as what belongs to the extension: a
+-- table of this name may be anybody's.
+CREATE FUNCTION _citus_catalog(name text) RETURNS regclass
 LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp
 AS $catalog$
     SELECT c.oid::regclass
     FROM pg_extension AS e
     JOIN pg_depend AS d ON d.refclassid = 'pg_extension'::regclass AND d.refobjid = e.oid AND d.deptype = 'e'
         AND d.classid = 'pg_class'::regclass
-    JOIN pg_class AS c ON c.oid = d.objid AND c.relname = 'pg_dist_partition'
+    JOIN pg_class AS c ON c.oid = d.objid AND c.relname = _citus_catalog.name
     WHERE e.extname = 'citus'
 $catalog$;
-COMMENT ON FUNCTION _citus_catalog() IS
-    'Part of segmentations: the table in which Citus says which tables it distributes; NULL where there is no Citus.';
+COMMENT ON FUNCTION _citus_catalog(text) IS
+    'Part of segmentations: a table in which Citus says what it distributes; NULL where there is none.';
 
 -- Those of these tables whose rows, or a copy of them, lie in shards: distributed, reference and single-shard tables.
 -- A table that Citus only knows is like any other.
@@ -7201,9 +7202,9 @@ AS $distributed$
 DECLARE
     distributed regclass[];
 BEGIN
-    IF @extschema@._citus_catalog() IS NOT NULL THEN
+    IF @extschema@._citus_catalog('pg_dist_partition'::text) IS NOT NULL THEN
         EXECUTE format('SELECT array_agg(p.logicalrelid ORDER BY p.logicalrelid) FROM %s AS p',
-                       @extschema@._citus_catalog())
+                       @extschema@._citus_catalog('pg_dist_partition'::text))
             || ' WHERE p.logicalrelid = ANY ($1)'
                ' AND NOT (p.partmethod = ''n'' AND p.repmodel <> ''t'' AND p.colocationid = 0)'
             INTO distributed USING relations;
@@ -7219,7 +7220,7 @@ CREATE FUNCTION _reads_shards(relation regclass) RETURNS boolean
 LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp
 AS $reads$
 BEGIN
-    IF @extschema@._citus_catalog() IS NULL THEN
+    IF @extschema@._citus_catalog('pg_dist_partition'::text) IS NULL THEN
         RETURN false;
     END IF;
     RETURN @extschema@._distributed_tables(ARRAY(
@@ -7263,16 +7264,40 @@ $shards$;
 COMMENT ON FUNCTION _refuse_tracking_shards(segmentation_settings) IS
     'Part of segmentations: an error where the orders to be tracked are distributed.';
 
--- Relations and functions of a segmentation are the coordinator's alone. Citus would send functions to the workers, which
--- it refuses after it has read distributed tables, and say of each view that it cannot. Sets whether it does, for the rest
--- of the transaction, and returns what was set before; without Citus, and with NULL, nothing.
+-- In a schema that Citus distributes as a whole every table becomes one of another server, and views over it cannot be
+-- materialized.
+CREATE FUNCTION _refuse_sharded_schema(s segmentation_settings) RETURNS void
+LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp
+AS $sharded$
+DECLARE
+    schemas regclass := @extschema@._citus_catalog('pg_dist_schema'::text);
+    is_sharded boolean := false;
+BEGIN
+    IF schemas IS NOT NULL THEN
+        EXECUTE format('SELECT EXISTS (SELECT FROM %s AS d WHERE d.schemaid = $1)', schemas) INTO is_sharded
+            USING to_regnamespace(quote_ident(s.schema))::oid;
+    END IF;
+    IF is_sharded THEN
+        RAISE EXCEPTION 'schema % is distributed by Citus: a segmentation stays on the coordinator',
+            quote_ident(s.schema)
+            USING ERRCODE = 'feature_not_supported',
+                  HINT = 'Name a schema that is not: schema => ''...''. The orders may lie in this one.';
+    END IF;
+END
+$sharded$;
+COMMENT ON FUNCTION _refuse_sharded_schema(segmentation_settings) IS
+    'Part of segmentations: an error where its schema is one that Citus distributes.';
+
+-- Relations and functions of a segmentation are the coordinator's alone. Citus would send functions to the workers,
+-- which it refuses after it has read distributed tables, and say of each view that it cannot. Sets whether it does, for
+-- the rest of the transaction, and returns what was set before; without Citus, and with NULL, nothing.
 CREATE FUNCTION _propagate_ddl(setting text) RETURNS text
 LANGUAGE plpgsql VOLATILE SET search_path = pg_catalog, pg_temp
 AS $propagate$
 DECLARE
     before text := current_setting('citus.enable_ddl_propagation', true);
 BEGIN
-    IF setting IS NOT NULL AND @extschema@._citus_catalog() IS NOT NULL THEN
+    IF setting IS NOT NULL AND @extschema@._citus_catalog('pg_dist_partition'::text) IS NOT NULL THEN
         PERFORM set_config('citus.enable_ddl_propagation', setting, true);
         RETURN before;
     END IF;

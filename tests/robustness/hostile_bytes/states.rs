@@ -5,7 +5,7 @@ use super::values::*;
 use super::*;
 
 /// Of each kind of state.
-const MUTANTS: usize = 400;
+const MUTANTS: usize = 200;
 
 /// The state's name, the arguments of its aggregate, how these are given, the parts of the aggregate.
 const STATES: [(&str, &str, &str, [&str; 5]); 6] = [
