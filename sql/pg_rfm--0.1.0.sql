@@ -7563,8 +7563,8 @@ LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp
 SET plan_cache_mode = force_generic_plan -- to plan it takes longer than to run it
 AS $unseen$
 DECLARE
-    distributed regclass[] := @extschema@._distributed_tables(
-        ARRAY(SELECT t.relation FROM @extschema@._source_tables(s) AS t));
+    distributed regclass[] := CASE WHEN @extschema@._citus_catalog('pg_dist_partition'::text) IS NOT NULL
+        THEN @extschema@._distributed_tables(ARRAY(SELECT t.relation FROM @extschema@._source_tables(s) AS t)) END;
 BEGIN
     RETURN QUERY
     WITH tables AS MATERIALIZED (
