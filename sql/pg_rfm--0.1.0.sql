@@ -539,6 +539,58 @@ CREATE TYPE scenario (
 /* </end connected objects> */
 
 /* <begin connected objects> */
+-- src/sql/cohort.rs
+-- requires:
+--   types
+
+-- cohort
+
+CREATE TYPE cohort_month AS (
+    first_month date,
+    months_after integer,
+    customers bigint,
+    active_customers bigint,
+    revenue numeric
+);
+COMMENT ON TYPE cohort_month IS 'What the customers of a month of first purchase did in one month after it.';
+COMMENT ON COLUMN cohort_month.first_month IS 'First day of the month of the first purchase.';
+COMMENT ON COLUMN cohort_month.months_after IS 'Calendar months after it, 0 to 12; 0 is the month itself.';
+COMMENT ON COLUMN cohort_month.customers IS 'How many customers bought first in that month.';
+COMMENT ON COLUMN cohort_month.active_customers IS 'How many of them bought in this month.';
+COMMENT ON COLUMN cohort_month.revenue IS
+    'The sum of their amounts in this month, refunds included, in currency units.';
+
+CREATE FUNCTION _collect_cohort(internal, history purchase_history, as_of date, since date) RETURNS internal
+    AS 'MODULE_PATHNAME', 'collect_cohort_wrapper' LANGUAGE c IMMUTABLE PARALLEL SAFE COST 100;
+CREATE FUNCTION _combine_cohorts(internal, internal) RETURNS internal
+    AS 'MODULE_PATHNAME', 'combine_cohorts_wrapper' LANGUAGE c IMMUTABLE PARALLEL SAFE;
+CREATE FUNCTION _serialize_cohorts(internal) RETURNS bytea
+    AS 'MODULE_PATHNAME', 'serialize_cohorts_wrapper' LANGUAGE c IMMUTABLE STRICT PARALLEL SAFE;
+CREATE FUNCTION _deserialize_cohorts(bytea, internal) RETURNS internal
+    AS 'MODULE_PATHNAME', 'deserialize_cohorts_wrapper' LANGUAGE c IMMUTABLE STRICT PARALLEL SAFE;
+CREATE FUNCTION _finish_cohorts(internal) RETURNS cohort_month[]
+    AS 'MODULE_PATHNAME', 'finish_cohorts_wrapper' LANGUAGE c IMMUTABLE PARALLEL SAFE COST 1000;
+
+-- SSPACE: the cohorts of some years.
+CREATE AGGREGATE count_cohorts(history purchase_history, as_of date, since date) (
+    SFUNC = _collect_cohort, STYPE = internal, SSPACE = 50000, FINALFUNC = _finish_cohorts,
+    FINALFUNC_MODIFY = READ_ONLY, COMBINEFUNC = _combine_cohorts, SERIALFUNC = _serialize_cohorts,
+    DESERIALFUNC = _deserialize_cohorts, PARALLEL = SAFE
+);
+
+COMMENT ON FUNCTION _collect_cohort(internal, purchase_history, date, date) IS
+    'Part of the aggregate count_cohorts: counts a customer.';
+COMMENT ON FUNCTION _combine_cohorts(internal, internal) IS
+    'Part of the aggregate count_cohorts: adds what another worker counted.';
+COMMENT ON FUNCTION _serialize_cohorts(internal) IS 'Part of the aggregate count_cohorts: the state as bytes.';
+COMMENT ON FUNCTION _deserialize_cohorts(bytea, internal) IS 'Part of the aggregate count_cohorts: the state again.';
+COMMENT ON FUNCTION _finish_cohorts(internal) IS 'Part of the aggregate count_cohorts: the result.';
+COMMENT ON AGGREGATE count_cohorts(purchase_history, date, date) IS
+    'Customers by the month of their first purchase and what they did in it and the twelve months after it that are '
+    'over on as_of and end after since (NULL: all): an array of rows for unnest.';
+/* </end connected objects> */
+
+/* <begin connected objects> */
 -- src/sql/learn.rs
 -- requires:
 --   types
@@ -1174,6 +1226,12 @@ AS 'MODULE_PATHNAME', 'churn_bands_wrapper';
 /* </end connected objects> */
 
 /* <begin connected objects> */
+-- src/sql/cohort.rs
+-- pg_rfm::sql::cohort::collect_cohort
+-- Skipped due to `#[pgrx(sql = false)]`
+/* </end connected objects> */
+
+/* <begin connected objects> */
 -- src/sql/events.rs
 -- pg_rfm::sql::events::collect_contact
 -- Skipped due to `#[pgrx(sql = false)]`
@@ -1260,6 +1318,12 @@ AS 'MODULE_PATHNAME', 'churn_bands_wrapper';
 /* <begin connected objects> */
 -- src/sql/ab.rs
 -- pg_rfm::sql::ab::collect_result
+-- Skipped due to `#[pgrx(sql = false)]`
+/* </end connected objects> */
+
+/* <begin connected objects> */
+-- src/sql/cohort.rs
+-- pg_rfm::sql::cohort::combine_cohorts
 -- Skipped due to `#[pgrx(sql = false)]`
 /* </end connected objects> */
 
@@ -1482,6 +1546,12 @@ CREATE  FUNCTION "default_policy"() RETURNS segment_policy /* SegmentPolicy */
 IMMUTABLE STRICT PARALLEL SAFE COST 10
 LANGUAGE c /* Rust */
 AS 'MODULE_PATHNAME', 'default_policy_wrapper';
+/* </end connected objects> */
+
+/* <begin connected objects> */
+-- src/sql/cohort.rs
+-- pg_rfm::sql::cohort::deserialize_cohorts
+-- Skipped due to `#[pgrx(sql = false)]`
 /* </end connected objects> */
 
 /* <begin connected objects> */
@@ -1804,6 +1874,12 @@ AS 'MODULE_PATHNAME', 'f_score_wrapper';
 /* <begin connected objects> */
 -- src/sql/fit.rs
 -- pg_rfm::sql::fit::finish_backtest
+-- Skipped due to `#[pgrx(sql = false)]`
+/* </end connected objects> */
+
+/* <begin connected objects> */
+-- src/sql/cohort.rs
+-- pg_rfm::sql::cohort::finish_cohorts
 -- Skipped due to `#[pgrx(sql = false)]`
 /* </end connected objects> */
 
@@ -5174,8 +5250,8 @@ $segments$;
 COMMENT ON FUNCTION _segments_sql(segmentation_settings, boolean, text) IS
     'Part of segmentations: the SELECT of one row a lifecycle state and RFM segment, by attribute or of all.';
 
--- How many customers moved alike in each of the last twelve months that are over, from the end of the month before to its
--- own, by tenant and by attribute. Steps of a month keep to the ends of months only if they start on a 31st. If the
+-- How many customers moved alike in each of the last twelve months that are over, from the end of the month before to
+-- its own, by tenant and by attribute. Steps of a month keep to the ends of months only if they start on a 31st. If the
 -- first end is no 31st, they start at the end of the month before, which is one, and that extra month is left out. With
 -- `since`, the end of a month, none of the months before it.
 CREATE FUNCTION _moves_sql(s segmentation_settings, by_attribute boolean, noted boolean, since date) RETURNS text
@@ -5285,41 +5361,26 @@ $transitions$;
 COMMENT ON FUNCTION _transitions_sql(segmentation_settings, boolean, date) IS
     'Part of segmentations: the SELECT of who moved between states, RFM segments and VIP tiers, month by month.';
 
--- A year after the month of the first purchase, month by month; a month that is not over on as_of is left out.
+-- A year after the month of the first purchase, month by month; a month that is not over on as_of is left out. With
+-- `since`, the end of a month, none of the months before it.
 CREATE FUNCTION _cohort_parts_sql(
     s segmentation_settings, by_attribute boolean, noted boolean, since date
 ) RETURNS text
 LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp
 AS $parts$
     SELECT format(
-$sql$WITH cohorts AS (
-        SELECT %5$sdate_trunc('month', f.first_purchase_on::timestamp)::date AS first_month, count(*) AS customers
-        FROM %1$s AS f%7$s
-        WHERE f.first_purchase_on IS NOT NULL%9$s
-        GROUP BY %5$sdate_trunc('month', f.first_purchase_on::timestamp)
-    ), months AS (
-        SELECT %5$sm.month, m.months_after, count(*) FILTER (WHERE m.orders > 0) AS customers, sum(m.revenue) AS revenue
-        FROM %2$s AS f
-        CROSS JOIN LATERAL @extschema@.purchases_by_month(f.history, f.as_of) AS m%8$s
-        WHERE m.months_after <= 12%9$s%10$s
-        GROUP BY %5$sm.month, m.months_after
-    )
-    SELECT %4$sa.first_month, n.months_after, a.customers,
-           coalesce(m.customers, 0) AS active_customers,
-           trim_scale(coalesce(m.revenue, 0)) AS revenue
-    FROM cohorts AS a
-    CROSS JOIN generate_series(0, 12) AS n (months_after)
-    LEFT JOIN months AS m ON m.months_after = n.months_after
-        AND m.month = (a.first_month + make_interval(months => n.months_after))::date%6$s
-    WHERE (a.first_month + make_interval(months => n.months_after + 1))::date - 1 <= (SELECT as_of FROM %3$s)$sql$,
-        @extschema@._relation(s, 'customers'), @extschema@._relation(s, 'facts'), @extschema@._relation(s, 'status'),
-        @extschema@._dimensions(s, 'a', by_attribute), @extschema@._dimensions(s, 'f', by_attribute),
-        coalesce(' AND ' || @extschema@._same_columns(s, ARRAY[s.tenant], 'm', 'a'), '')
-            || CASE WHEN by_attribute THEN ' AND m.attribute = a.attribute AND m.value = a.value' ELSE '' END,
-        @extschema@._each_attribute(s, 'f', 'f.first_purchase_on', by_attribute),
-        @extschema@._each_attribute(s, 'f', 'm.month', by_attribute),
-        CASE WHEN noted THEN ' AND ' || @extschema@._is_noted(s, 'f', true) ELSE '' END,
-        CASE WHEN since IS NULL THEN '' ELSE format(' AND m.month > %L', since) END)
+$sql$SELECT %1$sm.first_month, m.months_after, m.customers, m.active_customers, trim_scale(m.revenue) AS revenue
+    FROM (
+        SELECT %2$s@extschema@.count_cohorts(f.history, f.as_of, %3$L::pg_catalog.date) AS customers
+        FROM %4$s AS f%5$s%6$s%7$s
+    ) AS c
+    CROSS JOIN LATERAL unnest(c.customers) AS m$sql$,
+        @extschema@._tenant_column(s, 'c') || CASE WHEN by_attribute THEN 'c.attribute, c.value, ' ELSE '' END,
+        d.dimensions, since, @extschema@._relation(s, 'facts'),
+        @extschema@._each_attribute(s, 'f', 'f.as_of', by_attribute),
+        CASE WHEN noted THEN E'\n        WHERE ' || @extschema@._is_noted(s, 'f', true) ELSE '' END,
+        E'\n        GROUP BY ' || nullif(rtrim(d.dimensions, ', '), ''))
+    FROM (SELECT @extschema@._dimensions(s, 'f', by_attribute) AS dimensions) AS d
 $parts$;
 COMMENT ON FUNCTION _cohort_parts_sql(segmentation_settings, boolean, boolean, date) IS
     'Part of segmentations: the SELECT of the sums by month of first purchase and month after it.';
@@ -8690,7 +8751,7 @@ COMMENT ON FUNCTION _refresh(segmentation_settings, boolean, date, boolean) IS
 -- requires:
 --   segmentation_refresh
 
--- segmentation: audit
+-- segmentation: audit of the orders
 
 -- How many rows each condition holds for, in one pass, with an example each; conditions that are NULL are left out.
 CREATE FUNCTION _counted_findings(rows text, shown text, findings text[], conditions text[], effects text[])
@@ -8852,6 +8913,217 @@ $audit$;
 COMMENT ON FUNCTION _audit_rows(segmentation_settings, text) IS
     'Part of segmentations: what is odd about single rows of the orders.';
 
+-- Rows that repeat another one in all that counts.
+CREATE FUNCTION _audit_repeated(s segmentation_settings, order_rows text) RETURNS TABLE (
+    finding text, rows_found bigint, share numeric, example text, effect text
+)
+LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp
+AS $repeated$
+DECLARE
+    repeated text := format('%s, o.%I, o.%I', @extschema@._key_list(s, 'o'), s.ordered_at, s.amount)
+        || CASE WHEN s.order_id IS NULL THEN '' ELSE format(', o.%I', s.order_id) END;
+    effect_of_repeated text := CASE WHEN s.order_id IS NULL
+        THEN 'each is an order of its own; if they are lines of one order, name order_id'
+        ELSE 'lines of one order that are alike: all of them are summed' END;
+    found record;
+BEGIN
+    EXECUTE format(
+$sql$SELECT sum(d.n - 1) AS rows, min(CAST(d.example AS text)) AS example
+FROM (SELECT count(*) AS n, ROW(%2$s) AS example FROM %1$s GROUP BY %2$s HAVING count(*) > 1) AS d$sql$,
+        order_rows, repeated) INTO found;
+    -- The number of all rows is asked for only where there are some, and by itself: Citus takes no subquery beside
+    -- aggregates.
+    IF found.rows > 0 THEN
+        RETURN QUERY EXECUTE format('SELECT ''duplicate'', $1::bigint, round($1 / count(*), 6), $2, %L FROM %s',
+                                    effect_of_repeated, order_rows)
+            USING found.rows, found.example;
+    END IF;
+END
+$repeated$;
+COMMENT ON FUNCTION _audit_repeated(segmentation_settings, text) IS
+    'Part of segmentations: rows of the orders that repeat another one.';
+
+-- What is odd about the numbers of orders.
+CREATE FUNCTION _audit_order_numbers(s segmentation_settings, order_rows text) RETURNS TABLE (
+    finding text, rows_found bigint, share numeric, example text, effect text
+)
+LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp
+AS $numbers$
+DECLARE
+    relation regclass := @extschema@._source_table(s, 'orders');
+    day text := @extschema@._day(s, relation, 'o', s.ordered_at);
+    name text;
+BEGIN
+    IF s.order_id IS NULL THEN
+        -- A column that is called like an order number and has one number in several rows.
+        FOR name IN
+            SELECT a.attname FROM pg_attribute AS a
+            WHERE a.attrelid = relation AND a.attnum > 0 AND NOT a.attisdropped
+                AND has_column_privilege(relation, a.attnum, 'SELECT')
+                AND @extschema@._is_called_like_an_order_number(a.attname::text)
+                AND NOT EXISTS (
+                    SELECT FROM pg_index AS i
+                    WHERE i.indrelid = relation AND i.indisunique AND i.indnkeyatts = 1 AND i.indkey[0] = a.attnum
+                        AND i.indpred IS NULL)
+        LOOP
+            RETURN QUERY EXECUTE
+                format(
+$sql$SELECT 'several rows an order number', d.rows - d.numbers, round((d.rows - d.numbers)::numeric / d.rows, 6), %L,
+       'each row is an order of its own; if they are lines of one order: order_id => ' || %L$sql$,
+                    quote_ident(name), quote_literal(name))
+                || format(
+$sql$
+FROM (SELECT count(o.%I) AS rows, count(DISTINCT o.%1$I) AS numbers FROM %s) AS d
+WHERE d.rows > d.numbers$sql$, name, order_rows);
+        END LOOP;
+    ELSE
+        -- Lines on a later day than the first of their order.
+        RETURN QUERY EXECUTE
+            format(
+$sql$SELECT 'several days an order number', sum(d.n) FILTER (WHERE d.is_later)::bigint,
+       round(sum(d.n) FILTER (WHERE d.is_later) / sum(d.n), 6), min(d.example::text) FILTER (WHERE d.is_later),
+       'change the amount on their own day and are no second order; numbers that are used again have to be told apart'
+FROM (SELECT count(*) AS n, ROW(%1$s, %2$s, sum(o.%3$I)) AS example,
+             o.%4$I IS NOT NULL AND %2$s > min(%2$s) OVER (PARTITION BY %1$s, o.%4$I) AS is_later$sql$,
+                @extschema@._key_list(s, 'o'), day, s.amount, s.order_id)
+            || format(' FROM %s GROUP BY %s, o.%I, %s) AS d HAVING bool_or(d.is_later)',
+                      order_rows, @extschema@._key_list(s, 'o'), s.order_id, day);
+
+        -- An order that was taken back on its day.
+        RETURN QUERY EXECUTE format(
+$sql$SELECT 'orders that sum to zero', count(*) FILTER (WHERE d.is_nothing),
+       round(count(*) FILTER (WHERE d.is_nothing)::numeric / count(*), 6),
+       min(CAST(d.example AS text)) FILTER (WHERE d.is_nothing),
+       'an order that adds nothing to monetary; a view over the orders can leave them out'
+FROM (SELECT ROW(%1$s, o.%2$I, %3$s) AS example, sum(%4$s) = 0 AND bool_or(o.%5$I < 0) AS is_nothing
+      FROM %6$s AND o.%2$I IS NOT NULL AND %3$s IS NOT NULL GROUP BY %1$s, o.%2$I, %3$s) AS d
+HAVING bool_or(d.is_nothing)$sql$,
+            @extschema@._key_list(s, 'o'), s.order_id, day, @extschema@._finite('o', s.amount), s.amount,
+            @extschema@._order_rows(s));
+    END IF;
+END
+$numbers$;
+COMMENT ON FUNCTION _audit_order_numbers(segmentation_settings, text) IS
+    'Part of segmentations: what is odd about the numbers of orders.';
+
+-- Days that are those of a time zone that nobody named, where it is that of a server and of no shop.
+CREATE FUNCTION _audit_time_zone(s segmentation_settings, given jsonb, order_rows text) RETURNS TABLE (
+    finding text, rows_found bigint, share numeric, example text, effect text
+)
+LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp
+AS $zone$
+BEGIN
+    IF given ? 'time_zone'
+        OR s.time_zone !~* '^(etc/)?(utc|uct|gmt|gmt[-+]?0|zulu|universal|greenwich)$' OR NOT EXISTS (
+        SELECT FROM pg_attribute AS a
+        WHERE a.attrelid = @extschema@._source_table(s, 'orders') AND a.attname = s.ordered_at
+            AND @extschema@._base_type(a.atttypid) = 'timestamptz'::regtype
+    ) THEN
+        RETURN;
+    END IF;
+    RETURN QUERY EXECUTE format(
+$sql$SELECT 'days are those of UTC', count(o.%1$I), round(count(o.%1$I)::numeric / count(*), 6), max(o.%1$I)::text,
+       'it is the session''s time zone, and none was named; name that of the shop: time_zone => ''Asia/Tokyo'''
+FROM %2$s HAVING count(o.%1$I) > 0$sql$, s.ordered_at, order_rows);
+END
+$zone$;
+COMMENT ON FUNCTION _audit_time_zone(segmentation_settings, jsonb, text) IS
+    'Part of segmentations: moments of orders whose days are those of UTC though nobody said so.';
+
+-- A customer's last purchase, whether she has bought, and her amounts, before anything is stored. What is too large for
+-- a history is left out: a sum of it could fail.
+CREATE FUNCTION _totals_of_orders(s segmentation_settings) RETURNS text
+LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp
+AS $totals$
+    SELECT format(
+$sql$SELECT max(%1$s) FILTER (WHERE %2$s) AS last_on, bool_or(%2$s) AS has_bought,
+       coalesce(sum(CASE WHEN o.%3$I > -1e30 AND o.%3$I < 1e30 THEN o.%3$I::pg_catalog.numeric END), 0) AS monetary
+FROM %4$s
+GROUP BY %5$s$sql$,
+        @extschema@._day(s, @extschema@._source_table(s, 'orders'), 'o', s.ordered_at),
+        format('(o.%I < 0) IS NOT TRUE', s.amount), s.amount, @extschema@._orders_until_today(s),
+        @extschema@._key_list(s, 'o'))
+$totals$;
+COMMENT ON FUNCTION _totals_of_orders(segmentation_settings) IS
+    'Part of segmentations: the SELECT of a customer''s totals over the orders.';
+
+CREATE FUNCTION _totals_of_histories(s segmentation_settings) RETURNS text
+LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp
+AS $totals$
+    SELECT format(
+$sql$SELECT @extschema@.last_purchase_on(h.history, d.day) AS last_on,
+       @extschema@.orders(h.history, d.day) > 0 AS has_bought,
+       @extschema@.monetary(h.history, d.day) AS monetary
+FROM %s AS h CROSS JOIN (SELECT %L::pg_catalog.date AS day) AS d$sql$,
+        @extschema@._relation(s, 'histories'), @extschema@._today(s, NULL::date))
+$totals$;
+COMMENT ON FUNCTION _totals_of_histories(segmentation_settings) IS
+    'Part of segmentations: the SELECT of a customer''s totals over the histories.';
+
+CREATE FUNCTION _orders_until_today(s segmentation_settings) RETURNS text
+LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp
+AS $until$
+    SELECT format('%s AND isfinite(o.%I) AND %s <= %L', @extschema@._order_rows(s), s.ordered_at,
+                  @extschema@._day(s, @extschema@._source_table(s, 'orders'), 'o', s.ordered_at),
+                  @extschema@._today(s, NULL::date))
+$until$;
+COMMENT ON FUNCTION _orders_until_today(segmentation_settings) IS
+    'Part of segmentations: the rows of the orders that the day asked for sees.';
+
+-- What makes the answers of nearly everybody the same: orders that end long before the day that is asked for, and cuts
+-- for amounts of another currency. A few customers may well be alike.
+CREATE FUNCTION _audit_answers(s segmentation_settings, policy segment_policy, totals text) RETURNS TABLE (
+    finding text, rows_found bigint, share numeric, example text, effect text
+)
+LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp
+AS $answers$
+DECLARE
+    as_of date := @extschema@._today(s, NULL::date);
+    limits jsonb := @extschema@.effective_policy(policy) -> 'lifecycle';
+    at_risk_after numeric := CASE limits ->> 'cycle'
+        WHEN 'fixed' THEN (limits ->> 'at_risk_after_days')::numeric
+        ELSE least((limits ->> 'max_days')::numeric,
+                   ceil((limits ->> 'at_risk_ratio')::numeric * (limits ->> 'store_gap_days')::numeric)) END;
+    cuts jsonb := @extschema@.effective_policy(policy) #> '{rfm,monetary_cuts}';
+    found record;
+    orders bigint;
+BEGIN
+    EXECUTE format(
+$sql$SELECT max(c.last_on) AS last_on, count(*) FILTER (WHERE c.has_bought) AS customers,
+       count(*) FILTER (WHERE c.has_bought AND c.monetary <= $1) AS lowest,
+       count(*) FILTER (WHERE c.has_bought AND c.monetary > $2) AS highest,
+       round(avg(c.monetary) FILTER (WHERE c.has_bought), 2) AS mean
+FROM (%s) AS c$sql$, totals) INTO found USING (cuts ->> 0)::numeric, (cuts ->> -1)::numeric;
+    IF as_of - found.last_on > at_risk_after THEN
+        EXECUTE format('SELECT count(*) FROM %s', @extschema@._orders_until_today(s)) INTO orders;
+        RETURN QUERY SELECT 'orders end long before as_of', orders, 1.000000, found.last_on::text,
+            format('nobody is active; days from the last order to as_of: %s; '
+                   'days after which customers are at risk: %s; '
+                   'load the orders since, or ask for the day on which the data ends: as_of => %L',
+                   as_of - found.last_on, at_risk_after, found.last_on);
+    END IF;
+    IF found.customers >= 20 THEN
+        RETURN QUERY
+            SELECT format('nearly everybody has m = %s', d.digit), d.customers,
+                   round(d.customers::numeric / found.customers, 6), format('monetary is %s on average', found.mean),
+                   format('write cuts for this currency and shop into the policy, or learn them (policy => ''learn''); '
+                          'rfm.monetary_cuts are: %s', cuts)
+            FROM (VALUES (1, found.lowest), (jsonb_array_length(cuts) + 1, found.highest)) AS d (digit, customers)
+            WHERE d.customers >= 0.9 * found.customers;
+    END IF;
+END
+$answers$;
+COMMENT ON FUNCTION _audit_answers(segmentation_settings, segment_policy, text) IS
+    'Part of segmentations: what makes the answers of nearly everybody the same, by the totals of customers.';
+/* </end connected objects> */
+
+/* <begin connected objects> */
+-- src/sql/segmentation.rs
+-- requires:
+--   segmentation_audit_orders
+
+-- segmentation: audit of the other sources
+
 -- What is odd about single rows of another source. Its words are judged one by one elsewhere.
 CREATE FUNCTION _audit_source_rows(s segmentation_settings, source text) RETURNS TABLE (
     finding text, rows_found bigint, share numeric, example text, effect text
@@ -8928,13 +9200,17 @@ DECLARE
         WHEN source = 'customers' THEN 'prospects; if they have orders, the keys are written in another way there'
         WHEN with_customers THEN 'ignored: neither the orders nor the customers have them'
         ELSE 'ignored: they have no orders; customers => ... takes in prospects' END;
+    found record;
 BEGIN
-    RETURN QUERY EXECUTE
-        format('SELECT %L, count(*), round(count(*)::numeric / max(a.rows), 6), min(%s), %L',
-               source || ': customer without orders', @extschema@._shown_row(@extschema@._key_list(s, 'k')), effect)
-        || format(' FROM (SELECT %s %2$s) AS k CROSS JOIN (SELECT count(*) AS rows %2$s) AS a',
-                  @extschema@._keys_as_in_orders(s, source, 'r'), rows_with_key)
-        || format(' WHERE %s HAVING count(*) > 0', is_stranger);
+    EXECUTE format('SELECT count(*) AS rows, min(%s) AS example FROM (SELECT %s %s) AS k WHERE %s',
+                   @extschema@._shown_row(@extschema@._key_list(s, 'k')),
+                   @extschema@._keys_as_in_orders(s, source, 'r'), rows_with_key, is_stranger) INTO found;
+    -- The number of all rows by itself: Citus takes no subquery beside aggregates.
+    IF found.rows > 0 THEN
+        RETURN QUERY EXECUTE format('SELECT %L, $1, round($1::numeric / count(*), 6), $2, %L %s',
+                                    source || ': customer without orders', effect, rows_with_key)
+            USING found.rows, found.example;
+    END IF;
 END
 $strangers$;
 COMMENT ON FUNCTION _audit_strangers(segmentation_settings, text) IS
@@ -9068,60 +9344,6 @@ END
 $addresses$;
 COMMENT ON FUNCTION _audit_addresses(segmentation_settings) IS
     'Part of segmentations: addresses of customers that were typed and cannot be used.';
-
--- What makes the answers of nearly everybody the same: orders that end long before the day that is asked for, and cuts
--- for amounts of another currency. A few customers may well be alike.
-CREATE FUNCTION _audit_answers(s segmentation_settings, policy segment_policy) RETURNS TABLE (
-    finding text, rows_found bigint, share numeric, example text, effect text
-)
-LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp
-AS $answers$
-DECLARE
-    as_of date := @extschema@._today(s, NULL::date);
-    limits jsonb := @extschema@.effective_policy(policy) -> 'lifecycle';
-    at_risk_after numeric := CASE limits ->> 'cycle'
-        WHEN 'fixed' THEN (limits ->> 'at_risk_after_days')::numeric
-        ELSE least((limits ->> 'max_days')::numeric,
-                   ceil((limits ->> 'at_risk_ratio')::numeric * (limits ->> 'store_gap_days')::numeric)) END;
-    cuts jsonb := @extschema@.effective_policy(policy) #> '{rfm,monetary_cuts}';
-    found record;
-BEGIN
-    -- What is too large for a history is left out: a sum of it could fail.
-    EXECUTE format(
-$sql$SELECT sum(c.n)::bigint AS orders, max(c.last_on) AS last_on, count(*) FILTER (WHERE c.has_bought) AS customers,
-       count(*) FILTER (WHERE c.has_bought AND c.monetary <= $2) AS lowest,
-       count(*) FILTER (WHERE c.has_bought AND c.monetary > $3) AS highest,
-       round(avg(c.monetary) FILTER (WHERE c.has_bought), 2) AS mean
-FROM (
-    SELECT count(*) AS n, max(%1$s) FILTER (WHERE %2$s) AS last_on, bool_or(%2$s) AS has_bought,
-           coalesce(sum(CASE WHEN o.%3$I > -1e30 AND o.%3$I < 1e30 THEN o.%3$I::pg_catalog.numeric END), 0) AS monetary
-    FROM %4$s AND isfinite(o.%5$I) AND %1$s <= $1
-    GROUP BY %6$s
-) AS c$sql$,
-        @extschema@._day(s, @extschema@._source_table(s, 'orders'), 'o', s.ordered_at),
-        format('(o.%I < 0) IS NOT TRUE', s.amount), s.amount, @extschema@._order_rows(s), s.ordered_at,
-        @extschema@._key_list(s, 'o'))
-        INTO found USING as_of, (cuts ->> 0)::numeric, (cuts ->> -1)::numeric;
-    IF as_of - found.last_on > at_risk_after THEN
-        RETURN QUERY SELECT 'orders end long before as_of', found.orders, 1.000000, found.last_on::text,
-            format('nobody is active; days from the last order to as_of: %s; '
-                   'days after which customers are at risk: %s; '
-                   'load the orders since, or ask for the day on which the data ends: as_of => %L',
-                   as_of - found.last_on, at_risk_after, found.last_on);
-    END IF;
-    IF found.customers >= 20 THEN
-        RETURN QUERY
-            SELECT format('nearly everybody has m = %s', d.digit), d.customers,
-                   round(d.customers::numeric / found.customers, 6), format('monetary is %s on average', found.mean),
-                   format('write cuts for this currency and shop into the policy, or learn them (policy => ''learn''); '
-                          'rfm.monetary_cuts are: %s', cuts)
-            FROM (VALUES (1, found.lowest), (jsonb_array_length(cuts) + 1, found.highest)) AS d (digit, customers)
-            WHERE d.customers >= 0.9 * found.customers;
-    END IF;
-END
-$answers$;
-COMMENT ON FUNCTION _audit_answers(segmentation_settings, segment_policy) IS
-    'Part of segmentations: what makes the answers of nearly everybody the same.';
 
 -- The customers with their attributes from one source, as the reports by attribute count them: those of the customers'
 -- table and of the orders; of attributes of the first order those who have bought.
@@ -9263,33 +9485,26 @@ END
 $memberships$;
 COMMENT ON FUNCTION _audit_memberships(segmentation_settings) IS
     'Part of segmentations: what is odd about the log of memberships.';
+/* </end connected objects> */
 
--- Days that are those of a time zone that nobody named, where it is that of a server and of no shop.
-CREATE FUNCTION _audit_time_zone(s segmentation_settings, given jsonb, order_rows text) RETURNS TABLE (
-    finding text, rows_found bigint, share numeric, example text, effect text
-)
-LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp
-AS $zone$
-BEGIN
-    IF given ? 'time_zone'
-        OR s.time_zone !~* '^(etc/)?(utc|uct|gmt|gmt[-+]?0|zulu|universal|greenwich)$' OR NOT EXISTS (
-        SELECT FROM pg_attribute AS a
-        WHERE a.attrelid = @extschema@._source_table(s, 'orders') AND a.attname = s.ordered_at
-            AND @extschema@._base_type(a.atttypid) = 'timestamptz'::regtype
-    ) THEN
-        RETURN;
-    END IF;
-    RETURN QUERY EXECUTE format(
-$sql$SELECT 'days are those of UTC', count(o.%1$I), round(count(o.%1$I)::numeric / count(*), 6), max(o.%1$I)::text,
-       'it is the session''s time zone, and none was named; name that of the shop: time_zone => ''Asia/Tokyo'''
-FROM %2$s HAVING count(o.%1$I) > 0$sql$, s.ordered_at, order_rows);
-END
-$zone$;
-COMMENT ON FUNCTION _audit_time_zone(segmentation_settings, jsonb, text) IS
-    'Part of segmentations: moments of orders whose days are those of UTC though nobody said so.';
+/* <begin connected objects> */
+-- src/sql/segmentation.rs
+-- requires:
+--   segmentation_audit_sources
+
+-- segmentation: audit
+
+-- The policy by which an audit judges. What one will learn is not known yet.
+CREATE FUNCTION _audited_policy(s segmentation_settings) RETURNS segment_policy
+LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp
+AS $policy$
+    SELECT CASE WHEN s.policy = 'learn' THEN @extschema@.default_policy()
+                ELSE @extschema@._policy_on(s, @extschema@._today(s, NULL::date), false) END
+$policy$;
+COMMENT ON FUNCTION _audited_policy(segmentation_settings) IS
+    'Part of segmentations: the policy by which an audit judges.';
 
 -- What is odd about the shop's tables, by the same settings as a segmentation; given is the document of arguments.
--- What a policy will learn is not known yet.
 CREATE FUNCTION _audit(s segmentation_settings, given jsonb) RETURNS TABLE (
     finding text, rows bigint, share numeric, example text, effect text
 )
@@ -9299,15 +9514,7 @@ DECLARE
     relation regclass := @extschema@._source_table(s, 'orders');
     order_rows text := format('%s AS o', relation)
         || CASE WHEN s.order_filter IS NULL THEN '' ELSE format(E' WHERE (\n%s\n)', s.order_filter) END;
-    repeated text := format('%s, o.%I, o.%I', @extschema@._key_list(s, 'o'), s.ordered_at, s.amount)
-        || CASE WHEN s.order_id IS NULL THEN '' ELSE format(', o.%I', s.order_id) END;
-    day text := @extschema@._day(s, relation, 'o', s.ordered_at);
-    policy @extschema@.segment_policy := CASE WHEN s.policy = 'learn' THEN @extschema@.default_policy()
-        ELSE @extschema@._policy_on(s, @extschema@._today(s, NULL::date), false) END;
-    effect_of_repeated text := CASE WHEN s.order_id IS NULL
-        THEN 'each is an order of its own; if they are lines of one order, name order_id'
-        ELSE 'lines of one order that are alike: all of them are summed' END;
-    name text;
+    policy @extschema@.segment_policy := @extschema@._audited_policy(s);
     other record;
 BEGIN
     RETURN QUERY EXECUTE format(
@@ -9318,64 +9525,8 @@ BEGIN
     RETURN QUERY SELECT * FROM @extschema@._audit_time_zone(s, given, order_rows);
     RETURN QUERY SELECT * FROM @extschema@._audit_rows(s, order_rows);
     RETURN QUERY SELECT * FROM @extschema@._audit_spellings(s);
-
-    -- Rows that repeat another one in all that counts.
-    RETURN QUERY EXECUTE
-        format(
-$sql$SELECT 'duplicate', sum(d.n - 1)::bigint, round(sum(d.n - 1) / sum(d.n), 6),
-       min(d.example::text) FILTER (WHERE d.n > 1), %L
-FROM (SELECT count(*) AS n, ROW(%s) AS example$sql$, effect_of_repeated, repeated)
-        || format(' FROM %s GROUP BY %s) AS d', order_rows, repeated)
-        || ' HAVING bool_or(d.n > 1)';
-
-    IF s.order_id IS NULL THEN
-        -- A column that is called like an order number and has one number in several rows.
-        FOR name IN
-            SELECT a.attname FROM pg_attribute AS a
-            WHERE a.attrelid = relation AND a.attnum > 0 AND NOT a.attisdropped
-                AND has_column_privilege(relation, a.attnum, 'SELECT')
-                AND @extschema@._is_called_like_an_order_number(a.attname::text)
-                AND NOT EXISTS (
-                    SELECT FROM pg_index AS i
-                    WHERE i.indrelid = relation AND i.indisunique AND i.indnkeyatts = 1 AND i.indkey[0] = a.attnum
-                        AND i.indpred IS NULL)
-        LOOP
-            RETURN QUERY EXECUTE
-                format(
-$sql$SELECT 'several rows an order number', d.rows - d.numbers, round((d.rows - d.numbers)::numeric / d.rows, 6), %L,
-       'each row is an order of its own; if they are lines of one order: order_id => ' || %L$sql$,
-                    quote_ident(name), quote_literal(name))
-                || format(
-$sql$
-FROM (SELECT count(o.%I) AS rows, count(DISTINCT o.%1$I) AS numbers FROM %s) AS d
-WHERE d.rows > d.numbers$sql$, name, order_rows);
-        END LOOP;
-    ELSE
-        -- Lines on a later day than the first of their order.
-        RETURN QUERY EXECUTE
-            format(
-$sql$SELECT 'several days an order number', sum(d.n) FILTER (WHERE d.is_later)::bigint,
-       round(sum(d.n) FILTER (WHERE d.is_later) / sum(d.n), 6), min(d.example::text) FILTER (WHERE d.is_later),
-       'change the amount on their own day and are no second order; numbers that are used again have to be told apart'
-FROM (SELECT count(*) AS n, ROW(%1$s, %2$s, sum(o.%3$I)) AS example,
-             o.%4$I IS NOT NULL AND %2$s > min(%2$s) OVER (PARTITION BY %1$s, o.%4$I) AS is_later$sql$,
-                @extschema@._key_list(s, 'o'), day, s.amount, s.order_id)
-            || format(' FROM %s GROUP BY %s, o.%I, %s) AS d HAVING bool_or(d.is_later)',
-                      order_rows, @extschema@._key_list(s, 'o'), s.order_id, day);
-
-        -- An order that was taken back on its day.
-        RETURN QUERY EXECUTE format(
-$sql$SELECT 'orders that sum to zero', count(*) FILTER (WHERE d.is_nothing),
-       round(count(*) FILTER (WHERE d.is_nothing)::numeric / count(*), 6),
-       min(CAST(d.example AS text)) FILTER (WHERE d.is_nothing),
-       'an order that adds nothing to monetary; a view over the orders can leave them out'
-FROM (SELECT ROW(%1$s, o.%2$I, %3$s) AS example, sum(%4$s) = 0 AND bool_or(o.%5$I < 0) AS is_nothing
-      FROM %6$s AND o.%2$I IS NOT NULL AND %3$s IS NOT NULL GROUP BY %1$s, o.%2$I, %3$s) AS d
-HAVING bool_or(d.is_nothing)$sql$,
-            @extschema@._key_list(s, 'o'), s.order_id, day, @extschema@._finite('o', s.amount), s.amount,
-            @extschema@._order_rows(s));
-    END IF;
-
+    RETURN QUERY SELECT * FROM @extschema@._audit_repeated(s, order_rows);
+    RETURN QUERY SELECT * FROM @extschema@._audit_order_numbers(s, order_rows);
     IF s.currency IS NOT NULL THEN
         RETURN QUERY EXECUTE format(
 $sql$SELECT 'several currencies', sum(d.n)::bigint, 1.000000,
@@ -9384,7 +9535,6 @@ $sql$SELECT 'several currencies', sum(d.n)::bigint, 1.000000,
 FROM (SELECT o.%I::text AS currency, count(*) AS n FROM %s GROUP BY 1) AS d
 HAVING count(*) > 1$sql$, s.currency, order_rows);
     END IF;
-    RETURN QUERY SELECT * FROM @extschema@._audit_answers(s, policy);
     FOR other IN SELECT t.*, t.source NOT IN ('targets', 'costs') AS has_customers
                  FROM @extschema@._sources(s) AS t
                  WHERE t.source <> 'orders' AND t.relation IS NOT NULL LOOP
@@ -9469,7 +9619,12 @@ BEGIN
     RETURN QUERY
         SELECT @extschema@._audit_text(a.finding, s.lang), a.rows, a.share, a.example,
                @extschema@._audit_text(a.effect, s.lang)
-        FROM @extschema@._audit(s, given) AS a;
+        FROM (
+            SELECT * FROM @extschema@._audit(s, given)
+            UNION ALL
+            SELECT * FROM @extschema@._audit_answers(
+                s, @extschema@._audited_policy(s), @extschema@._totals_of_orders(s))
+        ) AS a;
 END
 $audit$;
 COMMENT ON FUNCTION _audit_in_language(jsonb) IS
@@ -9486,6 +9641,21 @@ END
 $show$;
 COMMENT ON FUNCTION _show_audit(segmentation_settings, jsonb) IS
     'Part of segmentations: shows what is odd about the shop''s tables as notices.';
+
+-- What makes the answers of nearly everybody the same, by the histories and the policy that were just made.
+CREATE FUNCTION _show_audit_of_answers(s segmentation_settings) RETURNS void
+LANGUAGE plpgsql VOLATILE SET search_path = pg_catalog, pg_temp
+AS $show$
+DECLARE
+    policy @extschema@.segment_policy;
+BEGIN
+    EXECUTE format('SELECT policy FROM %s', @extschema@._lock_and_check(s, 'status', 'ACCESS SHARE MODE')) INTO policy;
+    PERFORM @extschema@._show_finding(s, a.finding, a.rows_found, a.share, a.example, a.effect)
+    FROM @extschema@._audit_answers(s, policy, @extschema@._totals_of_histories(s)) AS a;
+END
+$show$;
+COMMENT ON FUNCTION _show_audit_of_answers(segmentation_settings) IS
+    'Part of segmentations: shows what makes the answers of nearly everybody the same as notices.';
 
 -- Kinds, KPIs and purposes that count for nothing are said at every refresh, because nothing else would show that they
 -- do not count; kinds, where events are not all read, as soon as a customer has one whose events changed.
@@ -9922,6 +10092,7 @@ BEGIN
     PERFORM @extschema@._create_settings(s);
     PERFORM @extschema@._create_policies(s);
     PERFORM @extschema@._build_or_refresh(s, 'build', NULL::boolean, NULL::date, true);
+    PERFORM @extschema@._show_audit_of_answers(s);
 
     RAISE NOTICE E'%: done. To refresh it every night (pg_cron; any job runner can do the same):\n  %', s.name,
         format('SELECT cron.schedule(%L, ''15 3 * * *'', %L);', 'refresh ' || s.name,
@@ -10389,6 +10560,12 @@ CREATE CAST (jsonb AS scenario) WITH INOUT;
 /* </end connected objects> */
 
 /* <begin connected objects> */
+-- src/sql/cohort.rs
+-- pg_rfm::sql::cohort::serialize_cohorts
+-- Skipped due to `#[pgrx(sql = false)]`
+/* </end connected objects> */
+
+/* <begin connected objects> */
 -- src/sql/learn.rs
 -- pg_rfm::sql::learn::serialize_customers
 -- Skipped due to `#[pgrx(sql = false)]`
@@ -10462,8 +10639,11 @@ AS 'MODULE_PATHNAME', 'state_movements_wrapper';
 
 -- movement
 
-COMMENT ON FUNCTION state_movements(purchase_history, date, date, interval, segment_policy, engagement_history, text, membership_history) IS
-    'One customer''s lifecycle state, RFM segment and VIP tier from step to step, with the revenue of as many days before and after; no rows as long as the customer is a prospect.';
+COMMENT ON FUNCTION state_movements(
+    purchase_history, date, date, interval, segment_policy, engagement_history, text, membership_history
+) IS
+    'One customer''s lifecycle state, RFM segment and VIP tier from step to step, with the revenue of as many days '
+    'before and after; no rows as long as the customer is a prospect.';
 
 CREATE TYPE movement_count AS (
     from_day date,
@@ -10479,7 +10659,8 @@ CREATE TYPE movement_count AS (
     revenue_after numeric
 );
 COMMENT ON TYPE movement_count IS
-    'How many customers moved alike: from which lifecycle state, RFM segment and VIP tier on one day to which on another.';
+    'How many customers moved alike: from which lifecycle state, RFM segment and VIP tier on one day to which on '
+    'another.';
 COMMENT ON COLUMN movement_count.from_day IS 'The day they come from.';
 COMMENT ON COLUMN movement_count.to_day IS 'The day they get to.';
 COMMENT ON COLUMN movement_count.from_state IS 'Their lifecycle state on from_day.';
@@ -10524,12 +10705,14 @@ COMMENT ON FUNCTION _collect_movements(
 COMMENT ON FUNCTION _combine_movements(internal, internal) IS
     'Part of the aggregate count_movements: adds what another worker counted.';
 COMMENT ON FUNCTION _serialize_movements(internal) IS 'Part of the aggregate count_movements: the state as bytes.';
-COMMENT ON FUNCTION _deserialize_movements(bytea, internal) IS 'Part of the aggregate count_movements: the state again.';
+COMMENT ON FUNCTION _deserialize_movements(bytea, internal) IS
+    'Part of the aggregate count_movements: the state again.';
 COMMENT ON FUNCTION _finish_movements(internal) IS 'Part of the aggregate count_movements: the result.';
 COMMENT ON AGGREGATE count_movements(
     purchase_history, date, date, interval, segment_policy, engagement_history, text, membership_history
 ) IS
-    'The rows of state_movements() of all customers counted and summed by days and labels: an array of rows for unnest.';
+    'The rows of state_movements() of all customers counted and summed by days and labels: an array of rows for '
+    'unnest.';
 /* </end connected objects> */
 
 /* <begin connected objects> */

@@ -24,6 +24,8 @@ pub enum AggregateState {
     AbResult = 6,
     /// Counts and sums of `count_movements`.
     Movements = 7,
+    /// Counts and sums of `count_cohorts`.
+    Cohorts = 8,
 }
 
 impl AggregateState {
@@ -40,6 +42,7 @@ impl AggregateState {
             AggregateState::Forecast => "a forecast",
             AggregateState::AbResult => "ab_result",
             AggregateState::Movements => "movements",
+            AggregateState::Cohorts => "cohorts",
         }
     }
 

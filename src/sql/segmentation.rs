@@ -20,7 +20,7 @@
 //! | `changes.sql` | who changed: the rows of NAME_changes, and what is said of them on a channel |
 //! | `refresh.sql` | bringing all of it up to date |
 //! | `words.sql` | what a shop's own words mean |
-//! | `audit.sql` | what is odd about the shop's tables |
+//! | `audit_orders.sql`, `audit_sources.sql`, `audit.sql` | what is odd about the orders, about the other sources, and who is told |
 //! | `build.sql` | making and dropping all of it |
 //! | `create.sql` | what a DBA calls: `create_segmentation` and its like |
 
@@ -89,6 +89,16 @@ extension_sql_file!(
     requires = ["segmentation_view_rows", view_rows::write_watched_rows]
 );
 extension_sql_file!("segmentation/refresh.sql", name = "segmentation_refresh", requires = ["segmentation_changes"]);
-extension_sql_file!("segmentation/audit.sql", name = "segmentation_audit", requires = ["segmentation_refresh"]);
+extension_sql_file!(
+    "segmentation/audit_orders.sql",
+    name = "segmentation_audit_orders",
+    requires = ["segmentation_refresh"]
+);
+extension_sql_file!(
+    "segmentation/audit_sources.sql",
+    name = "segmentation_audit_sources",
+    requires = ["segmentation_audit_orders"]
+);
+extension_sql_file!("segmentation/audit.sql", name = "segmentation_audit", requires = ["segmentation_audit_sources"]);
 extension_sql_file!("segmentation/build.sql", name = "segmentation_build", requires = ["segmentation_audit"]);
 extension_sql_file!("segmentation/create.sql", name = "segmentation_create", requires = ["segmentation_build"]);

@@ -19,7 +19,7 @@ const BY_CUSTOMER: [&str; 9] = [
 ];
 
 /// Of everybody at once: the workers count, or send rows, and the coordinator answers.
-const OF_ALL: [&str; 15] = [
+const OF_ALL: [&str; 16] = [
     "SELECT shop_id, purchase_history(ordered_at, amount)::text FROM {}.orders GROUP BY shop_id",
     "SELECT shop_id, rfm_score(ordered_at, amount, '2026-06-30') FROM {}.orders GROUP BY shop_id",
     "SELECT (proportion(discounted)).* FROM {}.orders",
@@ -35,6 +35,9 @@ const OF_ALL: [&str; 15] = [
          WHERE customer_id % 3 = 1 GROUP BY customer_id) AS r",
     "SELECT learn_policy(h, '2026-06-30', NULL)::text FROM (SELECT purchase_history(ordered_at, amount) AS h
          FROM {}.orders GROUP BY customer_id) AS r",
+    "SELECT c.* FROM (SELECT count_cohorts(h, '2026-06-30', NULL) AS counts
+         FROM (SELECT purchase_history(ordered_at, amount) AS h FROM {}.orders GROUP BY customer_id) AS r) AS q
+         CROSS JOIN LATERAL unnest(counts) AS c",
     "SELECT c.* FROM (SELECT count_movements(h, '2025-01-01', '2026-01-01', '1 month', NULL, NULL, NULL, NULL) AS counts
          FROM (SELECT purchase_history(ordered_at, amount) AS h FROM {}.orders GROUP BY customer_id) AS r) AS q
          CROSS JOIN LATERAL unnest(counts) AS c",

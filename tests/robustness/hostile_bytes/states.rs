@@ -8,7 +8,7 @@ use super::*;
 const MUTANTS: usize = 200;
 
 /// The state's name, the arguments of its aggregate, how these are given, the parts of the aggregate.
-const STATES: [(&str, &str, &str, [&str; 5]); 6] = [
+const STATES: [(&str, &str, &str, [&str; 5]); 7] = [
     (
         "orders",
         "date, numeric, date, segment_policy",
@@ -44,6 +44,12 @@ const STATES: [(&str, &str, &str, [&str; 5]); 6] = [
             "_combine_movements",
             "_finish_movements",
         ],
+    ),
+    (
+        "cohorts",
+        "purchase_history, date, date",
+        "h, '2024-12-01', NULL",
+        ["_collect_cohort", "_serialize_cohorts", "_deserialize_cohorts", "_combine_cohorts", "_finish_cohorts"],
     ),
     (
         "a forecast",
