@@ -13,8 +13,8 @@ CLUSTER    = PG_CONFIG="$(PG_CONFIG)" PG_RFM_SO="$(SO)" tests/support/cluster.sh
 
 export PGRX_PG_CONFIG_PATH = $(PG_CONFIG)
 
-.PHONY: all help deps build schema install install-files uninstall package test matrix integrations lint bench sidecar demo \
-        dashboard demo-stop clean
+.PHONY: all help deps build schema install install-files uninstall package test test-citus matrix integrations lint bench \
+        sidecar demo dashboard demo-stop clean
 
 # Steps that install what is missing come before those that need it; cargo uses all cores by itself.
 .NOTPARALLEL:
@@ -27,6 +27,7 @@ help:
 	@echo 'make dashboard  Apache Superset over that and a worked shop, in English and Japanese, on 127.0.0.1 (about 900 MB of packages)'
 	@echo 'make demo-stop  stop and delete that PostgreSQL'
 	@echo 'make test       all tests, in a throwaway PostgreSQL; one of them: make test ARGS="--test installation smoke"'
+	@echo 'make test-citus a coordinator and two workers on this machine, where Citus is installed; one test: ARGS=segmentation'
 	@echo 'make matrix     all tests with PostgreSQL 13 to 18, each in a root made by debootstrap; some: make matrix VERSIONS="13 18"'
 	@echo 'make integrations  what dbt, Python and Superset make of it, where their packages can be installed; some: ARGS="clients dbt"'
 	@echo 'make install    into the PostgreSQL of PG_CONFIG (also: DESTDIR=..., make uninstall)'
@@ -68,8 +69,12 @@ uninstall:
 package: build
 	@PG_CONFIG="$(PG_CONFIG)" SO="$(SO)" PACKAGES="$(TARGET)/package" packaging/deb.sh
 
+# Logical: one test needs a logical replica.
 test: deps build
-	@$(CLUSTER) run test cargo test $(CORE) $(ARGS)
+	@PG_RFM_SETTINGS='wal_level=logical' $(CLUSTER) run test cargo test $(CORE) $(ARGS)
+
+test-citus: deps build
+	@PG_CONFIG="$(PG_CONFIG)" PG_RFM_SO="$(SO)" tests/support/citus.sh cargo test $(CORE) --test citus -- --test-threads=1 $(ARGS)
 
 matrix:
 	@packaging/matrix.sh $(VERSIONS)

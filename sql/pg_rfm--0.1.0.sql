@@ -3413,10 +3413,11 @@ CREATE FUNCTION wilson_interval(numerator bigint, denominator bigint) RETURNS ra
 COMMENT ON FUNCTION wilson_interval(bigint, bigint) IS
     'The rate numerator / denominator with its 95 % interval: the score interval of Wilson (1927), no continuity correction.';
 
--- The state is the one of avg(integer): how many, and their sum. A boolean is an integer of 0 or 1 to PostgreSQL's C code,
--- so that its own functions count here, and what they take in place, combine and check they do here too.
+-- The state is the one of avg(integer): how many, and their sum, so that PostgreSQL's own function combines and checks it.
+-- It counts by a function of ours: one of LANGUAGE internal under a new name is looked up by that name, which Citus makes
+-- each row do.
 CREATE FUNCTION _count_answer(bigint[], answer boolean) RETURNS bigint[]
-    AS 'int4_avg_accum' LANGUAGE internal IMMUTABLE STRICT PARALLEL SAFE;
+    AS 'MODULE_PATHNAME', 'count_answer_wrapper' LANGUAGE c IMMUTABLE STRICT PARALLEL SAFE;
 CREATE FUNCTION _finish_proportion(bigint[]) RETURNS rate_estimate
     AS 'MODULE_PATHNAME', 'finish_proportion_wrapper' LANGUAGE c IMMUTABLE STRICT PARALLEL SAFE COST 5;
 CREATE AGGREGATE proportion(answer boolean) (
@@ -4615,7 +4616,7 @@ CREATE FUNCTION _and_among(s segmentation_settings, source text, alias text, amo
 LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp
 AS $among$
     SELECT CASE WHEN among IS NULL THEN '' ELSE format(
-        ' AND EXISTS (SELECT FROM %s AS t WHERE %s)', among,
+        ' AND EXISTS (SELECT 1 FROM %s AS t WHERE %s)', among,
         (SELECT string_agg(format('t.%I %s %s.%I::%s%s', k.here, @extschema@._equality(a.atttypid), alias, k.there,
                                   format_type(a.atttypid, -1), ' COLLATE ' || nullif(a.attcollation, 0)::regcollation),
                            ' AND ' ORDER BY k.place)
@@ -4663,7 +4664,7 @@ DECLARE
 BEGIN
     IF among IS NOT NULL THEN
         conditions := conditions
-            || format(' AND EXISTS (SELECT FROM %s AS t WHERE %s)', among, @extschema@._same_key(s, 't', 'o'));
+            || format(' AND EXISTS (SELECT 1 FROM %s AS t WHERE %s)', among, @extschema@._same_key(s, 't', 'o'));
     END IF;
     IF s.order_filter IS NOT NULL THEN
         conditions := conditions || format(E' AND (\n%s\n)', s.order_filter);
@@ -4706,7 +4707,8 @@ COMMENT ON FUNCTION _orders_sql(segmentation_settings, text) IS
 
 -- Where everybody is read, orders with a key of fixed length, a number or uuid, are sorted by it first: half a million
 -- groups in a hash table cost cache misses, which take longer. Texts are dearer to compare. OFFSET 0 keeps the planner
--- from reading the whole table along an index instead.
+-- from reading the whole table along an index instead. Orders of other servers are grouped there: to sort them here
+-- would bring all of them.
 CREATE FUNCTION _histories_sql(s segmentation_settings, among text DEFAULT NULL) RETURNS text
 LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp
 AS $histories$
@@ -4718,7 +4720,7 @@ DECLARE
         SELECT bool_and(a.attlen > 0) FROM pg_attribute AS a
         WHERE a.attrelid = @extschema@._source_table(s, 'orders') AND a.attname = ANY (@extschema@._keys(s)));
 BEGIN
-    IF among IS NULL AND keys_are_short THEN
+    IF among IS NULL AND keys_are_short AND NOT @extschema@._reads_shards(@extschema@._source_table(s, 'orders')) THEN
         orders := format('SELECT * FROM (%s OFFSET 0) AS r ORDER BY %s', orders, keys);
     END IF;
     RETURN format('SELECT %s, @extschema@.purchase_history(r.ordered_on, r.amount, r.discounted%s) AS history',
@@ -4810,7 +4812,8 @@ COMMENT ON FUNCTION _source_attributes(segmentation_settings, text, text) IS
 -- smallest number; of its lines that day the one with the highest amount. Only rows that are alike in all that counts
 -- could still take each other's place. The inner columns have names of their own, so that no name of the shop's meets
 -- them. The order of texts is that of their bytes, the same in every database.
--- `first_days` is a SELECT of keys and first_day; without it the histories say which day that is.
+-- `first_days` is a SELECT of keys and first_day; without it the histories say which day that is. Orders of other
+-- servers are not joined to tables of this one: they get the keys and days, as what a SELECT of its own returns.
 CREATE FUNCTION _first_orders_sql(
     s segmentation_settings, among text DEFAULT NULL, first_days text DEFAULT NULL
 ) RETURNS text
@@ -4829,6 +4832,11 @@ DECLARE
     line_keys text;
     line_order text;
 BEGIN
+    IF first_days IS NULL AND @extschema@._reads_shards(orders) THEN
+        first_days := format(
+            'SELECT %s, @extschema@.first_purchase_on(h.history, ''9999-12-31'') AS first_day FROM %s AS h OFFSET 0',
+            @extschema@._key_list(s, 'h'), @extschema@._relation(s, 'histories'));
+    END IF;
     IF s.order_id IS NOT NULL THEN
         of_order := format(' OVER (PARTITION BY %s, o.%I)', @extschema@._key_list(s, 'o'), s.order_id);
         SELECT format('o.%I%s', a.attname, CASE WHEN a.attcollation <> 0 THEN ' COLLATE pg_catalog."C"' ELSE '' END)
@@ -4850,7 +4858,7 @@ $sql$SELECT DISTINCT ON (%1$s) %2$s
 FROM (
     SELECT %3$s, %4$s AS day, %5$s AS amount, %6$s AS order_amount, %7$s AS order_moment, %8$s AS number
     FROM %9$s
-        AND EXISTS (SELECT FROM %10$s AS h WHERE %11$s AND %4$s = %13$s)
+        AND EXISTS (SELECT 1 FROM %10$s AS h WHERE %11$s AND %4$s = %13$s)
 ) AS r
 WHERE (r.order_amount < 0) IS NOT TRUE
 ORDER BY %1$s, r.order_moment, r.number, r.amount DESC NULLS LAST%12$s$sql$,
@@ -7218,7 +7226,7 @@ COMMENT ON FUNCTION _refuse_attributes(segmentation_settings) IS
 
 -- What can be refused before the orders are read, which may take an hour.
 CREATE FUNCTION _refuse_early(s segmentation_settings) RETURNS void
-LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp
+LANGUAGE plpgsql VOLATILE SET search_path = pg_catalog, pg_temp
 AS $early$
 DECLARE
     reader text;
@@ -7226,6 +7234,7 @@ DECLARE
     other text;
 BEGIN
     PERFORM @extschema@._refuse_unsafe_schema(s);
+    PERFORM @extschema@._refuse_sharded_schema(s);
     FOREACH reader IN ARRAY coalesce(s.readers, '{}') LOOP
         IF reader IS NULL THEN
             PERFORM @extschema@._refuse('a reader is NULL', 'Name roles: readers => ''{reporting}''.');
@@ -7236,6 +7245,9 @@ BEGIN
                       || CASE lower(reader) WHEN 'public' THEN ' Only public in lower case is everybody.' ELSE '' END;
         END IF;
     END LOOP;
+    IF s.track = 'trigger' THEN
+        PERFORM @extschema@._refuse_tracking_shards(s);
+    END IF;
     IF s.track = 'trigger' AND NOT has_table_privilege(@extschema@._source_table(s, 'orders'), 'TRIGGER') THEN
         RAISE EXCEPTION 'permission denied to put triggers on %', s.orders
             USING ERRCODE = 'insufficient_privilege',
@@ -7262,6 +7274,7 @@ BEGIN
                  'Choose another name, or use track => ''none''.');
         END IF;
     END IF;
+    PERFORM @extschema@._refuse_other_versions(s);
     PERFORM @extschema@._refuse_model(s);
     IF s.policy IS DISTINCT FROM 'learn' THEN
         PERFORM @extschema@._policy_on(s, @extschema@._today(s, NULL::date), false);
@@ -7276,6 +7289,173 @@ COMMENT ON FUNCTION _refuse_early(segmentation_settings) IS
 -- src/sql/segmentation.rs
 -- requires:
 --   segmentation_check
+
+-- segmentation: tables that Citus distributes over servers
+
+-- What Citus knows of its tables and schemas stands in tables of its own, found as what belongs to the extension: a
+-- table of this name may be anybody's.
+CREATE FUNCTION _citus_catalog(name text) RETURNS regclass
+LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp
+AS $catalog$
+    SELECT c.oid::regclass
+    FROM pg_extension AS e
+    JOIN pg_depend AS d ON d.refclassid = 'pg_extension'::regclass AND d.refobjid = e.oid AND d.deptype = 'e'
+        AND d.classid = 'pg_class'::regclass
+    JOIN pg_class AS c ON c.oid = d.objid AND c.relname = _citus_catalog.name
+    WHERE e.extname = 'citus'
+$catalog$;
+COMMENT ON FUNCTION _citus_catalog(text) IS
+    'Part of segmentations: a table in which Citus says what it distributes; NULL where there is none.';
+
+-- Those of these tables whose rows, or a copy of them, lie in shards: distributed, reference and single-shard tables.
+-- A table that Citus only knows is like any other.
+CREATE FUNCTION _distributed_tables(relations regclass[]) RETURNS regclass[]
+LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp
+AS $distributed$
+DECLARE
+    distributed regclass[];
+BEGIN
+    IF @extschema@._citus_catalog('pg_dist_partition'::text) IS NOT NULL THEN
+        EXECUTE format('SELECT array_agg(p.logicalrelid ORDER BY p.logicalrelid) FROM %s AS p',
+                       @extschema@._citus_catalog('pg_dist_partition'::text))
+            || ' WHERE p.logicalrelid = ANY ($1)'
+               ' AND NOT (p.partmethod = ''n'' AND p.repmodel <> ''t'' AND p.colocationid = 0)'
+            INTO distributed USING relations;
+    END IF;
+    RETURN coalesce(distributed, '{}');
+END
+$distributed$;
+COMMENT ON FUNCTION _distributed_tables(regclass[]) IS
+    'Part of segmentations: those of these tables whose rows lie on other servers of a Citus cluster.';
+
+-- Whether such a table is read where this one is: it, one of its partitions, or what a view stands on.
+CREATE FUNCTION _reads_shards(relation regclass) RETURNS boolean
+LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp
+AS $reads$
+BEGIN
+    IF @extschema@._citus_catalog('pg_dist_partition'::text) IS NULL THEN
+        RETURN false;
+    END IF;
+    RETURN @extschema@._distributed_tables(ARRAY(
+        WITH RECURSIVE read AS (
+            SELECT _reads_shards.relation::oid AS relation
+            UNION
+            SELECT b.relation
+            FROM read AS r
+            CROSS JOIN LATERAL (
+                SELECT i.inhrelid AS relation FROM pg_inherits AS i WHERE i.inhparent = r.relation
+                UNION ALL
+                SELECT d.refobjid
+                FROM pg_class AS v
+                JOIN pg_rewrite AS w ON w.ev_class = v.oid
+                JOIN pg_depend AS d ON d.classid = 'pg_rewrite'::regclass AND d.objid = w.oid
+                    AND d.refclassid = 'pg_class'::regclass
+                WHERE v.oid = r.relation AND v.relkind = 'v' -- what a materialized view holds lies here
+            ) AS b
+        )
+        SELECT r.relation::regclass FROM read AS r)) <> '{}';
+END
+$reads$;
+COMMENT ON FUNCTION _reads_shards(regclass) IS
+    'Part of segmentations: whether reading this table or view reads rows of other servers of a Citus cluster.';
+
+-- The triggers of a distributed table would stand on its shards, whose writers know no notes.
+CREATE FUNCTION _refuse_tracking_shards(s segmentation_settings) RETURNS void
+LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp
+AS $shards$
+DECLARE
+    distributed regclass[] := @extschema@._distributed_tables(
+        ARRAY(SELECT t.relation FROM @extschema@._source_tables(s) AS t WHERE t.source = 'orders'));
+BEGIN
+    IF distributed <> '{}' THEN
+        RAISE EXCEPTION '% is distributed by Citus: it can have no triggers that note changes', distributed[1]
+            USING ERRCODE = 'feature_not_supported',
+                  HINT = 'Use track => ''none'': each refresh reads all orders.';
+    END IF;
+END
+$shards$;
+COMMENT ON FUNCTION _refuse_tracking_shards(segmentation_settings) IS
+    'Part of segmentations: an error where the orders to be tracked are distributed.';
+
+-- In a schema that Citus distributes as a whole every table becomes one of another server, and views over it cannot be
+-- materialized.
+CREATE FUNCTION _refuse_sharded_schema(s segmentation_settings) RETURNS void
+LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp
+AS $sharded$
+DECLARE
+    schemas regclass := @extschema@._citus_catalog('pg_dist_schema'::text);
+    is_sharded boolean := false;
+BEGIN
+    IF schemas IS NOT NULL THEN
+        EXECUTE format('SELECT EXISTS (SELECT FROM %s AS d WHERE d.schemaid = $1)', schemas) INTO is_sharded
+            USING to_regnamespace(quote_ident(s.schema))::oid;
+    END IF;
+    IF is_sharded THEN
+        RAISE EXCEPTION 'schema % is distributed by Citus: a segmentation stays on the coordinator',
+            quote_ident(s.schema)
+            USING ERRCODE = 'feature_not_supported',
+                  HINT = 'Name a schema that is not: schema => ''...''. The orders may lie in this one.';
+    END IF;
+END
+$sharded$;
+COMMENT ON FUNCTION _refuse_sharded_schema(segmentation_settings) IS
+    'Part of segmentations: an error where its schema is one that Citus distributes.';
+
+-- Relations and functions of a segmentation are the coordinator's alone. Citus would send functions to the workers,
+-- which it refuses after it has read distributed tables, and say of each view that it cannot. Sets whether it does, for
+-- the rest of the transaction, and returns what was set before; without Citus, and with NULL, nothing.
+CREATE FUNCTION _propagate_ddl(setting text) RETURNS text
+LANGUAGE plpgsql VOLATILE SET search_path = pg_catalog, pg_temp
+AS $propagate$
+DECLARE
+    before text := current_setting('citus.enable_ddl_propagation', true);
+BEGIN
+    IF setting IS NOT NULL AND @extschema@._citus_catalog('pg_dist_partition'::text) IS NOT NULL THEN
+        PERFORM set_config('citus.enable_ddl_propagation', setting, true);
+        RETURN before;
+    END IF;
+    RETURN NULL;
+END
+$propagate$;
+COMMENT ON FUNCTION _propagate_ddl(text) IS
+    'Part of segmentations: whether Citus repeats on the workers what is made here, from now on and before.';
+
+-- What the servers send each other are values and states of pg_rfm, written by one version and read by another.
+CREATE FUNCTION _refuse_other_versions(s segmentation_settings) RETURNS void
+LANGUAGE plpgsql VOLATILE SET search_path = pg_catalog, pg_temp
+AS $versions$
+DECLARE
+    own text := (SELECT e.extversion FROM pg_extension AS e WHERE e.extname = 'pg_rfm');
+    citus_schema regnamespace := (SELECT p.pronamespace FROM pg_proc AS p JOIN pg_depend AS d
+                                      ON d.classid = 'pg_proc'::regclass AND d.objid = p.oid AND d.deptype = 'e'
+                                  JOIN pg_extension AS e ON d.refclassid = 'pg_extension'::regclass
+                                      AND d.refobjid = e.oid AND e.extname = 'citus'
+                                  WHERE p.proname = 'run_command_on_workers');
+    other record;
+BEGIN
+    IF citus_schema IS NULL OR @extschema@._distributed_tables(
+        ARRAY(SELECT @extschema@._source_table(s, t.source) FROM @extschema@._sources(s) AS t
+              WHERE t.relation IS NOT NULL)) = '{}' THEN
+        RETURN;
+    END IF;
+    EXECUTE format('SELECT w.nodename, w.nodeport, w.success, w.result FROM %s.run_command_on_workers($1) AS w',
+                   citus_schema)
+        || ' WHERE NOT w.success OR w.result IS DISTINCT FROM $2 ORDER BY w.nodename, w.nodeport LIMIT 1'
+        INTO other
+        USING 'SELECT coalesce(min(extversion), ''none'') FROM pg_catalog.pg_extension WHERE extname = ''pg_rfm''', own;
+    IF NOT other.success THEN
+        RAISE EXCEPTION 'worker %:% does not say which pg_rfm it has: %', other.nodename, other.nodeport, other.result
+            USING ERRCODE = 'connection_failure', HINT = 'Try again when it answers. Nothing was changed.';
+    ELSIF other.nodename IS NOT NULL THEN
+        RAISE EXCEPTION 'worker %:% has another pg_rfm than the coordinator: %, not %',
+            other.nodename, other.nodeport, other.result, own
+            USING ERRCODE = 'object_not_in_prerequisite_state',
+                  HINT = 'Install one version on every server, then: ALTER EXTENSION pg_rfm UPDATE.';
+    END IF;
+END
+$versions$;
+COMMENT ON FUNCTION _refuse_other_versions(segmentation_settings) IS
+    'Part of segmentations: an error where a server that holds a part of the tables has another version of pg_rfm.';
 
 -- segmentation: tracking
 
@@ -7495,6 +7675,9 @@ CREATE FUNCTION _unseen_writes(s segmentation_settings) RETURNS TABLE (source te
 LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp
 SET plan_cache_mode = force_generic_plan -- to plan it takes longer than to run it
 AS $unseen$
+DECLARE
+    distributed regclass[] := CASE WHEN @extschema@._citus_catalog('pg_dist_partition'::text) IS NOT NULL
+        THEN @extschema@._distributed_tables(ARRAY(SELECT t.relation FROM @extschema@._source_tables(s) AS t)) END;
 BEGIN
     RETURN QUERY
     WITH tables AS MATERIALIZED (
@@ -7513,6 +7696,8 @@ BEGIN
             AND i.inhparent NOT IN (SELECT o.relation::oid FROM tables AS o WHERE o.source = t.source)
         UNION ALL
         SELECT 'it is no table' WHERE t.relkind NOT IN ('r', 'p')
+        UNION ALL
+        SELECT 'Citus distributes it' WHERE t.relation = ANY (distributed)
         UNION ALL
         SELECT format('%s may not put triggers on it', quote_ident(current_user))
         WHERE t.source <> 'orders' AND t.relkind IN ('r', 'p') AND NOT has_table_privilege(t.relation, 'TRIGGER')
@@ -7623,6 +7808,17 @@ AS $tables$ SELECT array_agg(DISTINCT t.relation::oid) FROM @extschema@._trigger
 COMMENT ON FUNCTION _tables_with_triggers(segmentation_settings) IS
     'Part of segmentations: the tables that have triggers which note changes, by oid.';
 
+-- Those of them whose triggers see every write. Where one joins or leaves them, as when a logical subscription was
+-- dropped that filled it, nobody knows what was written unseen: everybody is looked at once.
+CREATE FUNCTION _tables_seen(s segmentation_settings) RETURNS oid[]
+LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp
+AS $seen$
+    SELECT array_agg(t.relation ORDER BY t.relation) FROM unnest(@extschema@._tables_with_triggers(s)) AS t (relation)
+    WHERE t.relation NOT IN (SELECT u.relation FROM @extschema@._unseen_writes(s) AS u)
+$seen$;
+COMMENT ON FUNCTION _tables_seen(segmentation_settings) IS
+    'Part of segmentations: the tables whose triggers see every write, by oid.';
+
 -- Whether the trigger function does what it must: it names the notes and their owner by oid, which are others after a
 -- restore or where the segmentation was given to another role. As long as they differ, nothing is noted.
 CREATE FUNCTION _trigger_function_is_current(s segmentation_settings) RETURNS boolean
@@ -7679,7 +7875,7 @@ BEGIN
     END LOOP;
     EXECUTE format('UPDATE %s SET tracked_tables = $1 WHERE tracked_tables IS DISTINCT FROM $1',
                    @extschema@._lock_and_check(s, 'status', 'ROW EXCLUSIVE MODE'))
-        USING @extschema@._tables_with_triggers(s);
+        USING @extschema@._tables_seen(s);
     GET DIAGNOSTICS changed = ROW_COUNT;
     IF is_new OR changed > 0 THEN
         EXECUTE format('INSERT INTO %s DEFAULT VALUES', @extschema@._lock_and_check(s, 'noted', 'ROW EXCLUSIVE MODE'));
@@ -7706,7 +7902,9 @@ AS $take$
 DECLARE
     everything text[] := @extschema@._sources_of_customers(s);
     noted text;
-    tables oid[];
+    status text := @extschema@._lock_and_check(s, 'status', 'ROW EXCLUSIVE MODE');
+    seen oid[] := @extschema@._tables_seen(s);
+    are_others bigint; -- 1: the tables whose triggers see everything are not those of the refresh before
     without_key text[]; -- sources of which everybody is noted; an empty name is all of them
     many text[];
 BEGIN
@@ -7719,9 +7917,9 @@ BEGIN
     EXECUTE format('UPDATE %s SET taken = true', noted);
     EXECUTE format('SELECT array_agg(DISTINCT coalesce(changed_source, '''')) FROM %s WHERE taken AND %I IS NULL',
                    noted, (@extschema@._keys(s))[1]) INTO without_key;
-    EXECUTE format('SELECT tracked_tables FROM %s', @extschema@._lock_and_check(s, 'status', 'ACCESS SHARE MODE'))
-        INTO tables;
-    IF rebuild OR '' = ANY (without_key) OR tables IS DISTINCT FROM @extschema@._tables_with_triggers(s)
+    EXECUTE format('UPDATE %s SET tracked_tables = $1 WHERE tracked_tables IS DISTINCT FROM $1', status) USING seen;
+    GET DIAGNOSTICS are_others = ROW_COUNT;
+    IF rebuild OR '' = ANY (without_key) OR are_others > 0
         OR NOT @extschema@._trigger_function_is_current(s)
         OR NOT @extschema@._lock_and_check_notes(to_regclass(noted)::oid, quote_ident(current_user)::regrole::oid) THEN
         RETURN everything;
@@ -8542,6 +8740,7 @@ BEGIN
     END IF;
     -- Locked, so that a transaction that does not see what another refresh did is refused here.
     EXECUTE format('SELECT t.* FROM %s AS t FOR UPDATE', status) INTO before;
+    PERFORM @extschema@._refuse_other_versions(s);
     last_change := @extschema@._begin_changes(s);
     IF s.track = 'trigger' THEN
         -- First the notes, then, under a later snapshot, the orders: what is noted is committed by then.
@@ -8779,13 +8978,19 @@ DECLARE
     effect_of_repeated text := CASE WHEN s.order_id IS NULL
         THEN 'each is an order of its own; if they are lines of one order, name order_id'
         ELSE 'lines of one order that are alike: all of them are summed' END;
+    found record;
 BEGIN
-    -- The number of all rows is asked for only where there are some.
-    RETURN QUERY EXECUTE format(
-$sql$SELECT 'duplicate', sum(d.n - 1)::bigint, round(sum(d.n - 1) / (SELECT count(*) FROM %1$s), 6),
-       min(CAST(d.example AS text)), %2$L
-FROM (SELECT count(*) AS n, ROW(%3$s) AS example FROM %1$s GROUP BY %3$s HAVING count(*) > 1) AS d
-HAVING count(*) > 0$sql$, order_rows, effect_of_repeated, repeated);
+    EXECUTE format(
+$sql$SELECT sum(d.n - 1) AS rows, min(CAST(d.example AS text)) AS example
+FROM (SELECT count(*) AS n, ROW(%2$s) AS example FROM %1$s GROUP BY %2$s HAVING count(*) > 1) AS d$sql$,
+        order_rows, repeated) INTO found;
+    -- The number of all rows is asked for only where there are some, and by itself: Citus takes no subquery beside
+    -- aggregates.
+    IF found.rows > 0 THEN
+        RETURN QUERY EXECUTE format('SELECT ''duplicate'', $1::bigint, round($1 / count(*), 6), $2, %L FROM %s',
+                                    effect_of_repeated, order_rows)
+            USING found.rows, found.example;
+    END IF;
 END
 $repeated$;
 COMMENT ON FUNCTION _audit_repeated(segmentation_settings, text) IS
@@ -9038,23 +9243,27 @@ DECLARE
     rows_with_key text := format('FROM %s AS r WHERE %s', @extschema@._source_table(s, source),
                                  @extschema@._has_key(s, source, 'r'));
     is_stranger text := format(
-            'NOT EXISTS (SELECT FROM (SELECT %s FROM %s) AS o WHERE %s)',
+            'NOT EXISTS (SELECT 1 FROM (SELECT %s FROM %s) AS o WHERE %s)',
             @extschema@._key_list(s, 'o'), @extschema@._order_rows(s), @extschema@._same_key(s, 'k', 'o'))
         || CASE WHEN with_customers THEN format(
-            ' AND NOT EXISTS (SELECT FROM (SELECT %s FROM %s AS c) AS p WHERE %s)',
+            ' AND NOT EXISTS (SELECT 1 FROM (SELECT %s FROM %s AS c) AS p WHERE %s)',
             @extschema@._keys_as_in_orders(s, 'customers', 'c'), @extschema@._source_table(s, 'customers'),
             @extschema@._same_key(s, 'k', 'p')) ELSE '' END;
     effect text := CASE
         WHEN source = 'customers' THEN 'prospects; if they have orders, the keys are written in another way there'
         WHEN with_customers THEN 'ignored: neither the orders nor the customers have them'
         ELSE 'ignored: they have no orders; customers => ... takes in prospects' END;
+    found record;
 BEGIN
-    RETURN QUERY EXECUTE
-        format('SELECT %L, count(*), round(count(*)::numeric / (SELECT count(*) %s), 6), min(%s), %L',
-               source || ': customer without orders', rows_with_key,
-               @extschema@._shown_row(@extschema@._key_list(s, 'k')), effect)
-        || format(' FROM (SELECT %s %s) AS k WHERE %s HAVING count(*) > 0',
-                  @extschema@._keys_as_in_orders(s, source, 'r'), rows_with_key, is_stranger);
+    EXECUTE format('SELECT count(*) AS rows, min(%s) AS example FROM (SELECT %s %s) AS k WHERE %s',
+                   @extschema@._shown_row(@extschema@._key_list(s, 'k')),
+                   @extschema@._keys_as_in_orders(s, source, 'r'), rows_with_key, is_stranger) INTO found;
+    -- The number of all rows by itself: Citus takes no subquery beside aggregates.
+    IF found.rows > 0 THEN
+        RETURN QUERY EXECUTE format('SELECT %L, $1, round($1::numeric / count(*), 6), $2, %L %s',
+                                    source || ': customer without orders', effect, rows_with_key)
+            USING found.rows, found.example;
+    END IF;
 END
 $strangers$;
 COMMENT ON FUNCTION _audit_strangers(segmentation_settings, text) IS
@@ -9362,7 +9571,8 @@ DECLARE
     other record;
 BEGIN
     RETURN QUERY EXECUTE format(
-        'SELECT ''no orders'', 0::bigint, NULL::numeric, %L, %L WHERE NOT EXISTS (SELECT FROM %s AND o.%I IS NOT NULL)',
+        'SELECT ''no orders'', 0::bigint, NULL::numeric, %L, %L '
+        'WHERE NOT EXISTS (SELECT 1 FROM %s AND o.%I IS NOT NULL)',
         relation, 'nobody has bought anything; look at the table, its columns and order_filter',
         @extschema@._order_rows(s), s.ordered_at);
     RETURN QUERY SELECT * FROM @extschema@._audit_time_zone(s, given, order_rows);
@@ -9855,6 +10065,7 @@ LANGUAGE plpgsql VOLATILE SET search_path = pg_catalog, pg_temp
 AS $run$
 DECLARE
     prefix text := format('segmentation "%s": ', s.name);
+    propagates text := @extschema@._propagate_ddl('off');
     code text;
     message text;
     detail text;
@@ -9866,6 +10077,7 @@ BEGIN
     ELSE
         PERFORM @extschema@._build(s, learn, what = 'rebuild');
     END IF;
+    PERFORM @extschema@._propagate_ddl(propagates);
 EXCEPTION WHEN OTHERS THEN
     GET STACKED DIAGNOSTICS
         code = RETURNED_SQLSTATE, message = MESSAGE_TEXT, detail = PG_EXCEPTION_DETAIL, hint = PG_EXCEPTION_HINT;

@@ -6,6 +6,7 @@
 
 pub mod ab;
 pub mod action;
+pub mod aggregate_state;
 pub mod audit;
 pub mod bytes;
 pub mod calendar;

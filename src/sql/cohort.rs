@@ -9,6 +9,7 @@ use super::datum::RawDatum;
 use super::error::OrRaise;
 use super::question::Asked;
 use super::tallies::{Counted, TalliesHeader, combine, counted, deserialize, serialize, tallies_or_new};
+use crate::aggregate_state::AggregateState;
 use crate::bytes::{Reader, put_unsigned};
 use crate::cohort::{CohortCount, cohort_months};
 use crate::day::Day;
@@ -21,7 +22,7 @@ unsafe impl PlainData for CohortCount {}
 
 // SAFETY: the number is its own.
 unsafe impl Counted for CohortCount {
-    const KIND: u32 = 7;
+    const KIND: AggregateState = AggregateState::Cohorts;
     const STATE: &'static str = "state of count_cohorts";
     const NAMES: [&'static str; 3] = ["as_of", "", "since"];
     /// The day after which the months end that are asked for; `None`: all.

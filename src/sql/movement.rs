@@ -5,13 +5,14 @@ use pgrx::pg_sys;
 use pgrx::prelude::*;
 
 use super::buffer::PlainData;
-use super::call::{argument, column, read, refuse_state, row_array};
+use super::call::{argument, column, read, row_array};
 use super::datum::RawDatum;
 use super::error::OrRaise;
 use super::question::Asked;
 use super::set::{SetOf, StateMovement};
 use super::tallies::{Counted, TalliesHeader, combine, counted, deserialize, serialize, tallies_or_new};
 use super::types::{SegmentPolicy, policy_of};
+use crate::aggregate_state::AggregateState;
 use crate::bytes::{Reader, put_unsigned};
 use crate::calendar::{Step, days_between};
 use crate::customer::Walk;
@@ -94,7 +95,7 @@ unsafe impl PlainData for MovementCount {}
 
 // SAFETY: the number is its own.
 unsafe impl Counted for MovementCount {
-    const KIND: u32 = 6;
+    const KIND: AggregateState = AggregateState::Movements;
     const STATE: &'static str = "state of count_movements";
     const NAMES: [&'static str; 3] = ["to_day", "policy", "from_day or step"];
     /// The first day and the step; `None` where one of them is NULL.
@@ -171,7 +172,8 @@ fn finish_movements(fcinfo: pg_sys::FunctionCallInfo) -> Option<RawDatum> {
         let policy = question.policy();
         let segments = &policy_of(&policy).segments;
         let rows = counts.iter().map(|count| {
-            let movement = count.movement(segments, scale).unwrap_or_else(|| refuse_state());
+            let movement = count.movement(segments, scale);
+            let movement = movement.ok_or_else(|| AggregateState::Movements.refused()).or_raise();
             let Movement { from, to, before, after, revenue_before, revenue_after } = movement;
             [
                 column(Some(from)),

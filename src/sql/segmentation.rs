@@ -14,6 +14,7 @@
 //! | `relations.sql` | the catalog of relations: which there are, why, and what they hold; comments |
 //! | `registry.sql` | whose segmentations there are, locked and checked before they are read |
 //! | `check.sql` | settings checked, with defaults and columns filled in |
+//! | `citus.sql` | which tables Citus distributes, and what cannot be done with them |
 //! | `tracking.sql` | triggers that note whose orders change |
 //! | `view_rows.sql` | `refresh_rows`, which brings rows of any materialized view up to date |
 //! | `changes.sql` | who changed: the rows of NAME_changes, and what is said of them on a channel |
@@ -75,7 +76,8 @@ extension_sql_file!(
 );
 extension_sql_file!("segmentation/registry.sql", name = "segmentation_registry", requires = ["segmentation_relations"]);
 extension_sql_file!("segmentation/check.sql", name = "segmentation_check", requires = ["segmentation_registry"]);
-extension_sql_file!("segmentation/tracking.sql", name = "segmentation_tracking", requires = ["segmentation_check"]);
+extension_sql_file!("segmentation/citus.sql", name = "segmentation_citus", requires = ["segmentation_check"]);
+extension_sql_file!("segmentation/tracking.sql", name = "segmentation_tracking", requires = ["segmentation_citus"]);
 extension_sql_file!(
     "segmentation/view_rows.sql",
     name = "segmentation_view_rows",

@@ -5,10 +5,11 @@ use std::marker::PhantomData;
 use pgrx::pg_sys;
 
 use super::buffer::{self, Buffer, PlainData};
-use super::call::{aggregate_context, argument, call_site, refuse_state};
+use super::call::{aggregate_context, argument, call_site};
 use super::datum::{RawDatum, new_varlena, varlena_bytes};
 use super::error::OrRaise;
 use super::question::{Asked, Documents, Question, check_same};
+use crate::aggregate_state::AggregateState;
 use crate::bytes::Reader;
 use crate::decimal::MAX_SCALE;
 use crate::error::Result;
@@ -20,8 +21,8 @@ use crate::tally::{Tally, count_together};
 /// # Safety
 /// No two have the same `KIND`, and none that of another buffer's header.
 pub unsafe trait Counted: Tally + PlainData {
-    /// The number of its states, as [`buffer::Header`] has it.
-    const KIND: u32;
+    /// Whose states they are, as [`buffer::Header`] has it.
+    const KIND: AggregateState;
     /// What its serialized state is called.
     const STATE: &'static str;
     /// What the day, the document and the rest are called.
@@ -56,16 +57,13 @@ pub struct TalliesHeader<T: Counted> {
 unsafe impl<T: Counted> PlainData for TalliesHeader<T> {}
 // SAFETY: as above; the number is its own.
 unsafe impl<T: Counted> buffer::Header for TalliesHeader<T> {
-    const KIND: u32 = T::KIND;
+    const KIND: AggregateState = T::KIND;
 }
 
 /// A state.
 pub type Tallies<T> = Buffer<TalliesHeader<T>>;
 
 const FIRST_BYTES: usize = 8192;
-
-/// The form of a serialized state.
-const STATE_VERSION: u8 = 1;
 
 impl<T: Counted> Tallies<T> {
     /// Adds a tally, with revenues of the state's decimals.
@@ -161,9 +159,9 @@ pub unsafe fn serialize<T: Counted>(fcinfo: pg_sys::FunctionCallInfo) -> Option<
         let mut state = Tallies::<T>::from_datum(argument(fcinfo, 0)?);
         state.count_together().or_raise();
         let TalliesHeader { question, rest, scale, .. } = *state.header();
-        let mut bytes = Vec::new();
+        let mut bytes = T::KIND.head().to_vec();
         question.write(&mut bytes);
-        bytes.extend([STATE_VERSION, scale]);
+        bytes.push(scale);
         T::write_rest(rest, &mut bytes);
         memory::reserve(&mut bytes, state.byte_len());
         state.items::<T>().iter().for_each(|tally| tally.write(&mut bytes));
@@ -180,7 +178,8 @@ pub unsafe fn deserialize<T: Counted>(fcinfo: pg_sys::FunctionCallInfo) -> Optio
     unsafe {
         aggregate_context(fcinfo);
         let bytes = varlena_bytes(argument(fcinfo, 0)?);
-        let (asked, counted) = Asked::read(bytes).unwrap_or_else(|| refuse_state());
+        let body = T::KIND.body(bytes).or_raise();
+        let (asked, counted) = Asked::read(body).ok_or_else(|| T::KIND.refused()).or_raise();
         let (rest, scale, tallies) = read_counted::<T>(counted).or_raise();
         let header: TalliesHeader<T> = TalliesHeader { question: asked.copied(), rest, scale, tallies: PhantomData };
         let mut state = Tallies::new(pg_sys::CurrentMemoryContext, header, FIRST_BYTES);
@@ -191,7 +190,7 @@ pub unsafe fn deserialize<T: Counted>(fcinfo: pg_sys::FunctionCallInfo) -> Optio
 
 /// What stands in a serialized state after its question.
 fn read_counted<T: Counted>(bytes: &[u8]) -> Result<(T::Rest, u8, Vec<T>)> {
-    let mut reader = Reader::new(T::STATE, STATE_VERSION, bytes)?;
+    let mut reader = Reader::part(T::STATE, bytes);
     let scale = reader.byte()?;
     if scale > MAX_SCALE {
         return Err(reader.invalid("too many decimals"));

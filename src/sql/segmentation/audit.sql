@@ -24,7 +24,8 @@ DECLARE
     other record;
 BEGIN
     RETURN QUERY EXECUTE format(
-        'SELECT ''no orders'', 0::bigint, NULL::numeric, %L, %L WHERE NOT EXISTS (SELECT FROM %s AND o.%I IS NOT NULL)',
+        'SELECT ''no orders'', 0::bigint, NULL::numeric, %L, %L '
+        'WHERE NOT EXISTS (SELECT 1 FROM %s AND o.%I IS NOT NULL)',
         relation, 'nobody has bought anything; look at the table, its columns and order_filter',
         @extschema@._order_rows(s), s.ordered_at);
     RETURN QUERY SELECT * FROM @extschema@._audit_time_zone(s, given, order_rows);

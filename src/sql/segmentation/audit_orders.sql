@@ -172,13 +172,19 @@ DECLARE
     effect_of_repeated text := CASE WHEN s.order_id IS NULL
         THEN 'each is an order of its own; if they are lines of one order, name order_id'
         ELSE 'lines of one order that are alike: all of them are summed' END;
+    found record;
 BEGIN
-    -- The number of all rows is asked for only where there are some.
-    RETURN QUERY EXECUTE format(
-$sql$SELECT 'duplicate', sum(d.n - 1)::bigint, round(sum(d.n - 1) / (SELECT count(*) FROM %1$s), 6),
-       min(CAST(d.example AS text)), %2$L
-FROM (SELECT count(*) AS n, ROW(%3$s) AS example FROM %1$s GROUP BY %3$s HAVING count(*) > 1) AS d
-HAVING count(*) > 0$sql$, order_rows, effect_of_repeated, repeated);
+    EXECUTE format(
+$sql$SELECT sum(d.n - 1) AS rows, min(CAST(d.example AS text)) AS example
+FROM (SELECT count(*) AS n, ROW(%2$s) AS example FROM %1$s GROUP BY %2$s HAVING count(*) > 1) AS d$sql$,
+        order_rows, repeated) INTO found;
+    -- The number of all rows is asked for only where there are some, and by itself: Citus takes no subquery beside
+    -- aggregates.
+    IF found.rows > 0 THEN
+        RETURN QUERY EXECUTE format('SELECT ''duplicate'', $1::bigint, round($1 / count(*), 6), $2, %L FROM %s',
+                                    effect_of_repeated, order_rows)
+            USING found.rows, found.example;
+    END IF;
 END
 $repeated$;
 COMMENT ON FUNCTION _audit_repeated(segmentation_settings, text) IS

@@ -66,23 +66,27 @@ DECLARE
     rows_with_key text := format('FROM %s AS r WHERE %s', @extschema@._source_table(s, source),
                                  @extschema@._has_key(s, source, 'r'));
     is_stranger text := format(
-            'NOT EXISTS (SELECT FROM (SELECT %s FROM %s) AS o WHERE %s)',
+            'NOT EXISTS (SELECT 1 FROM (SELECT %s FROM %s) AS o WHERE %s)',
             @extschema@._key_list(s, 'o'), @extschema@._order_rows(s), @extschema@._same_key(s, 'k', 'o'))
         || CASE WHEN with_customers THEN format(
-            ' AND NOT EXISTS (SELECT FROM (SELECT %s FROM %s AS c) AS p WHERE %s)',
+            ' AND NOT EXISTS (SELECT 1 FROM (SELECT %s FROM %s AS c) AS p WHERE %s)',
             @extschema@._keys_as_in_orders(s, 'customers', 'c'), @extschema@._source_table(s, 'customers'),
             @extschema@._same_key(s, 'k', 'p')) ELSE '' END;
     effect text := CASE
         WHEN source = 'customers' THEN 'prospects; if they have orders, the keys are written in another way there'
         WHEN with_customers THEN 'ignored: neither the orders nor the customers have them'
         ELSE 'ignored: they have no orders; customers => ... takes in prospects' END;
+    found record;
 BEGIN
-    RETURN QUERY EXECUTE
-        format('SELECT %L, count(*), round(count(*)::numeric / (SELECT count(*) %s), 6), min(%s), %L',
-               source || ': customer without orders', rows_with_key,
-               @extschema@._shown_row(@extschema@._key_list(s, 'k')), effect)
-        || format(' FROM (SELECT %s %s) AS k WHERE %s HAVING count(*) > 0',
-                  @extschema@._keys_as_in_orders(s, source, 'r'), rows_with_key, is_stranger);
+    EXECUTE format('SELECT count(*) AS rows, min(%s) AS example FROM (SELECT %s %s) AS k WHERE %s',
+                   @extschema@._shown_row(@extschema@._key_list(s, 'k')),
+                   @extschema@._keys_as_in_orders(s, source, 'r'), rows_with_key, is_stranger) INTO found;
+    -- The number of all rows by itself: Citus takes no subquery beside aggregates.
+    IF found.rows > 0 THEN
+        RETURN QUERY EXECUTE format('SELECT %L, $1, round($1::numeric / count(*), 6), $2, %L %s',
+                                    source || ': customer without orders', effect, rows_with_key)
+            USING found.rows, found.example;
+    END IF;
 END
 $strangers$;
 COMMENT ON FUNCTION _audit_strangers(segmentation_settings, text) IS
