@@ -1,5 +1,5 @@
 -- Rows of another materialized view, which has still those of before all changes.
-SELECT rfm.refresh_rows('spent', 'SELECT customer_id FROM orders UNION SELECT customer_id FROM spent');
+SELECT rfm.refresh_rows('spent', 'SELECT customer_id FROM public.orders UNION SELECT customer_id FROM public.spent');
 DO $$
 BEGIN
     ASSERT NOT EXISTS (
