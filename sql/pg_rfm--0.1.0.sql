@@ -865,6 +865,45 @@ AS 'MODULE_PATHNAME', 'known_words_wrapper';
 /* </end connected objects> */
 
 /* <begin connected objects> */
+-- src/sql/version.rs
+-- pg_rfm::sql::version::_library_version
+CREATE  FUNCTION "_library_version"() RETURNS TEXT /* & '_ str */
+IMMUTABLE STRICT PARALLEL SAFE  COST 1
+LANGUAGE c /* Rust */
+AS 'MODULE_PATHNAME', 'library_version_wrapper';
+/* </end connected objects> */
+
+/* <begin connected objects> */
+-- src/sql/version.rs
+-- requires:
+--   library_version
+
+-- version
+
+-- A session keeps the library that it once loaded, and files can be installed in part. Upgrade scripts begin with a call
+-- of this function; a library that is newer than the script is what every upgrade begins with.
+CREATE FUNCTION _refuse_older_library() RETURNS void
+LANGUAGE plpgsql VOLATILE SECURITY INVOKER SET search_path = pg_catalog, pg_temp
+AS $refuse$
+DECLARE
+    script text := (SELECT e.extversion FROM pg_extension AS e WHERE e.extname = 'pg_rfm');
+    library text := @extschema@._library_version();
+BEGIN
+    IF string_to_array(library, '.')::integer[] < string_to_array(script, '.')::integer[] THEN
+        RAISE EXCEPTION 'the SQL script of pg_rfm is of version %, the library that this session has loaded of %',
+            script, library
+            USING ERRCODE = 'object_not_in_prerequisite_state',
+                  HINT = format('Install all files of version %s, start a new session, and try again.', script);
+    END IF;
+END
+$refuse$;
+COMMENT ON FUNCTION _refuse_older_library() IS
+    'Part of upgrades: an error where the library that the session has loaded is older than the installed script.';
+
+SELECT @extschema@._refuse_older_library();
+/* </end connected objects> */
+
+/* <begin connected objects> */
 -- src/sql/view_rows.rs
 -- pg_rfm::sql::view_rows::_lock_view
 CREATE  FUNCTION "_lock_view"(
@@ -11322,6 +11361,8 @@ COMMENT ON FUNCTION labels() IS
 COMMENT ON FUNCTION label(text, text, text) IS
     'What a value of one of the lists of labels() is called in a language, en or ja; what is in none is called by its '
     'name.';
+COMMENT ON FUNCTION _library_version() IS
+    'Part of upgrades: the version of the library that the session has loaded.';
 COMMENT ON FUNCTION label_order(text, text) IS
     'The place of a value in one of the lists of labels(), for reports to sort by; NULL where it is not in it.';
 COMMENT ON FUNCTION _audit_text(text, text) IS

@@ -19,6 +19,17 @@ pub fn put_signed(out: &mut Vec<u8>, value: i128) {
 /// So many bits of a number are read as 64: nine bytes.
 const SHORT_BITS: u32 = 63;
 
+/// The error for bytes of the SQL type `type_name` that begin with another version than the one that is read here.
+pub fn other_version(type_name: &str, found: u8, read: u8) -> Error {
+    Error::new(
+        ErrorKind::InvalidBinary,
+        format!("invalid binary {type_name}: version {found}, this release reads version {read}"),
+    )
+    .hint(
+        "Another version of pg_rfm wrote it: start a new session, and if it says the same, install the newest pg_rfm.",
+    )
+}
+
 /// Reads canonical bytes from the front; every method refuses what a writer would not have written.
 pub struct Reader<'a> {
     type_name: &'static str,
@@ -34,10 +45,7 @@ impl<'a> Reader<'a> {
         let mut reader = Reader { type_name, rest: bytes };
         match reader.byte()? {
             found if found == version => Ok(reader),
-            found => Err(Error::new(
-                ErrorKind::InvalidBinary,
-                format!("invalid binary {type_name}: version {found}, this release reads version {version}"),
-            )),
+            found => Err(other_version(type_name, found, version)),
         }
     }
 

@@ -36,6 +36,7 @@
 //! | `view_rows.rs` | writes single rows of a materialized view |
 //! | `row_writer.rs`, `changes.rs` | what it stands on: rows written below the level of SQL, and who changed by them |
 //! | `segmentation.rs`, `segmentation/` | tables, materialized views and triggers for a shop's reports, made by one call |
+//! | `version.rs`, `version.sql` | the version of the library, which a script compares with its own |
 //! | `rows.sql` | how many rows each list has, for the planner |
 //! | `comments.sql` | a comment on every object |
 
@@ -75,6 +76,7 @@ mod stored;
 mod tallies;
 mod timeline;
 mod types;
+mod version;
 mod view_columns;
 mod view_rows;
 mod vocabulary;
