@@ -1454,6 +1454,12 @@ AS 'MODULE_PATHNAME', 'contact_history_plus_wrapper';
 /* </end connected objects> */
 
 /* <begin connected objects> */
+-- src/sql/kpi.rs
+-- pg_rfm::sql::kpi::count_answer
+-- Skipped due to `#[pgrx(sql = false)]`
+/* </end connected objects> */
+
+/* <begin connected objects> */
 -- src/sql/customer.rs
 -- pg_rfm::sql::customer::customer_columns
 CREATE  FUNCTION "customer_columns"() RETURNS SETOF customer_column /* SetOf < CustomerColumn > */
@@ -7495,6 +7501,12 @@ END
 $versions$;
 COMMENT ON FUNCTION _refuse_other_versions(segmentation_settings) IS
     'Part of segmentations: an error where a server that holds a part of the tables has another version of pg_rfm.';
+/* </end connected objects> */
+
+/* <begin connected objects> */
+-- src/sql/segmentation.rs
+-- requires:
+--   segmentation_citus
 
 -- segmentation: tracking
 
