@@ -13,8 +13,8 @@ CLUSTER    = PG_CONFIG="$(PG_CONFIG)" PG_RFM_SO="$(SO)" tests/support/cluster.sh
 
 export PGRX_PG_CONFIG_PATH = $(PG_CONFIG)
 
-.PHONY: all help deps build schema install install-files uninstall package test matrix integrations lint bench sidecar demo \
-        dashboard demo-stop clean
+.PHONY: all help deps build schema install install-files uninstall package test test-citus upgrade matrix integrations lint \
+        bench faults sidecar demo dashboard demo-stop clean
 
 # Steps that install what is missing come before those that need it; cargo uses all cores by itself.
 .NOTPARALLEL:
@@ -27,11 +27,14 @@ help:
 	@echo 'make dashboard  Apache Superset over that and a worked shop, in English and Japanese, on 127.0.0.1 (about 900 MB of packages)'
 	@echo 'make demo-stop  stop and delete that PostgreSQL'
 	@echo 'make test       all tests, in a throwaway PostgreSQL; one of them: make test ARGS="--test installation smoke"'
+	@echo 'make test-citus a coordinator and two workers on this machine, where Citus is installed; one test: ARGS=segmentation'
+	@echo 'make upgrade    builds a next version of the extension and updates a shop to it'
 	@echo 'make matrix     all tests with PostgreSQL 13 to 18, each in a root made by debootstrap; some: make matrix VERSIONS="13 18"'
 	@echo 'make integrations  what dbt, Python and Superset make of it, where their packages can be installed; some: ARGS="clients dbt"'
 	@echo 'make install    into the PostgreSQL of PG_CONFIG (also: DESTDIR=..., make uninstall)'
 	@echo 'make package    a Debian package for the PostgreSQL of PG_CONFIG, into target/package'
 	@echo 'make bench      speed and memory, as ratios to plain SQL; one of them: make bench BENCH=speed, BENCH=segmentation, BENCH=prediction'
+	@echo 'make faults     cancels, kills, a full disk, a standby, random queries, counted; hours of them: make faults ARGS=long'
 	@echo 'make sidecar    docs/managed-clouds.md with two PostgreSQL servers on this machine: the answers compared, seconds printed; ARGS=20000 orders'
 	@echo 'make deps       install what building and testing lack (Debian); demo, test and bench do it too, nothing else does'
 	@echo 'make            only the extension; make schema: write its install script sql/pg_rfm--*.sql again'
@@ -68,8 +71,17 @@ uninstall:
 package: build
 	@PG_CONFIG="$(PG_CONFIG)" SO="$(SO)" PACKAGES="$(TARGET)/package" packaging/deb.sh
 
+# Logical: one test needs a logical replica.
 test: deps build
-	@$(CLUSTER) run test cargo test $(CORE) $(ARGS)
+	@PG_RFM_SETTINGS='wal_level=logical' $(CLUSTER) run test cargo test $(CORE) $(ARGS)
+
+test-citus: deps build
+	@PG_CONFIG="$(PG_CONFIG)" PG_RFM_SO="$(SO)" tests/support/citus.sh cargo test $(CORE) --test citus -- --test-threads=1 $(ARGS)
+
+# In a server of its own, whose library the test replaces.
+upgrade: deps build
+	@PG_RFM_NEXT_SO=$$(TARGET="$(TARGET)" PG_CONFIG="$(PG_CONFIG)" tests/support/next_version.sh 999.0.0) && export PG_RFM_NEXT_SO && \
+	  $(CLUSTER) run upgrade cargo test $(CORE) --test installation upgrade:: -- --show-output
 
 matrix:
 	@packaging/matrix.sh $(VERSIONS)
@@ -89,6 +101,9 @@ BENCH ?= speed segmentation prediction
 bench: deps build
 	@PG_RFM_SETTINGS='shared_buffers=4GB fsync=on full_page_writes=on synchronous_commit=on max_wal_size=4GB jit=off random_page_cost=1.1 work_mem=64MB' \
 	  $(CLUSTER) run bench cargo bench $(CORE) $(BENCH:%=--bench %) $(if $(ARGS),-- $(ARGS))
+
+faults: deps build
+	@PG_CONFIG="$(PG_CONFIG)" PG_RFM_SO="$(SO)" tests/bench/faults.sh $(ARGS)
 
 sidecar: deps build
 	@PG_CONFIG="$(PG_CONFIG)" PG_RFM_SO="$(SO)" tests/bench/sidecar.sh $(ARGS)

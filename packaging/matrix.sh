@@ -4,7 +4,7 @@
 # Needs root and debootstrap. The first run of a version takes minutes to make its root, which stays for the next:
 # delete its folder to get a new one. The checkout, the toolchain and cargo's downloads are only mounted there.
 # Reads PG_RFM_MATRIX (the cache folder), PG_RFM_MIRROR (of Debian), PG_RFM_SHARED (large data sets, default ../shared), ARGS (of
-# cargo test).
+# cargo test; more than one filter: "--test segmentation -- refresh:: tracking::").
 set -euo pipefail
 
 repo=$(cd "$(dirname "$0")/.." && pwd -P)
@@ -50,8 +50,11 @@ make_root() {
 run_tests() {
 	local mounts=("$repo:$repo:ro" "$(cd "$repo" && rustc --print sysroot):/opt/rust:ro" "${CARGO_HOME:-$HOME/.cargo}:/opt/cargo")
 	[ ! -d "$shared" ] || mounts+=("$(cd "$shared" && pwd -P):/shared:ro")
+	# What follows a -- goes to the tests themselves, where more than one filter may stand.
+	local arguments=${ARGS-}
+	[[ " $arguments " == *' -- '* ]] || arguments+=' --'
 	inside "${mounts[@]}" -- env -C "$repo" CARGO_HOME=/opt/cargo CARGO_NET_OFFLINE=true CARGO_TARGET_DIR=/target PG_RFM_SHARED=/shared \
-		make test PG_CONFIG="/usr/lib/postgresql/$version/bin/pg_config" ARGS="--no-fail-fast ${ARGS-} -- --show-output"
+		make test PG_CONFIG="/usr/lib/postgresql/$version/bin/pg_config" ARGS="--no-fail-fast $arguments --show-output"
 }
 
 # One line of the table from cargo's output. A test that found no data says so, and does not count as passed.

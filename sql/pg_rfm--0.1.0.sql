@@ -539,6 +539,58 @@ CREATE TYPE scenario (
 /* </end connected objects> */
 
 /* <begin connected objects> */
+-- src/sql/cohort.rs
+-- requires:
+--   types
+
+-- cohort
+
+CREATE TYPE cohort_month AS (
+    first_month date,
+    months_after integer,
+    customers bigint,
+    active_customers bigint,
+    revenue numeric
+);
+COMMENT ON TYPE cohort_month IS 'What the customers of a month of first purchase did in one month after it.';
+COMMENT ON COLUMN cohort_month.first_month IS 'First day of the month of the first purchase.';
+COMMENT ON COLUMN cohort_month.months_after IS 'Calendar months after it, 0 to 12; 0 is the month itself.';
+COMMENT ON COLUMN cohort_month.customers IS 'How many customers bought first in that month.';
+COMMENT ON COLUMN cohort_month.active_customers IS 'How many of them bought in this month.';
+COMMENT ON COLUMN cohort_month.revenue IS
+    'The sum of their amounts in this month, refunds included, in currency units.';
+
+CREATE FUNCTION _collect_cohort(internal, history purchase_history, as_of date, since date) RETURNS internal
+    AS 'MODULE_PATHNAME', 'collect_cohort_wrapper' LANGUAGE c IMMUTABLE PARALLEL SAFE COST 100;
+CREATE FUNCTION _combine_cohorts(internal, internal) RETURNS internal
+    AS 'MODULE_PATHNAME', 'combine_cohorts_wrapper' LANGUAGE c IMMUTABLE PARALLEL SAFE;
+CREATE FUNCTION _serialize_cohorts(internal) RETURNS bytea
+    AS 'MODULE_PATHNAME', 'serialize_cohorts_wrapper' LANGUAGE c IMMUTABLE STRICT PARALLEL SAFE;
+CREATE FUNCTION _deserialize_cohorts(bytea, internal) RETURNS internal
+    AS 'MODULE_PATHNAME', 'deserialize_cohorts_wrapper' LANGUAGE c IMMUTABLE STRICT PARALLEL SAFE;
+CREATE FUNCTION _finish_cohorts(internal) RETURNS cohort_month[]
+    AS 'MODULE_PATHNAME', 'finish_cohorts_wrapper' LANGUAGE c IMMUTABLE PARALLEL SAFE COST 1000;
+
+-- SSPACE: the cohorts of some years.
+CREATE AGGREGATE count_cohorts(history purchase_history, as_of date, since date) (
+    SFUNC = _collect_cohort, STYPE = internal, SSPACE = 50000, FINALFUNC = _finish_cohorts,
+    FINALFUNC_MODIFY = READ_ONLY, COMBINEFUNC = _combine_cohorts, SERIALFUNC = _serialize_cohorts,
+    DESERIALFUNC = _deserialize_cohorts, PARALLEL = SAFE
+);
+
+COMMENT ON FUNCTION _collect_cohort(internal, purchase_history, date, date) IS
+    'Part of the aggregate count_cohorts: counts a customer.';
+COMMENT ON FUNCTION _combine_cohorts(internal, internal) IS
+    'Part of the aggregate count_cohorts: adds what another worker counted.';
+COMMENT ON FUNCTION _serialize_cohorts(internal) IS 'Part of the aggregate count_cohorts: the state as bytes.';
+COMMENT ON FUNCTION _deserialize_cohorts(bytea, internal) IS 'Part of the aggregate count_cohorts: the state again.';
+COMMENT ON FUNCTION _finish_cohorts(internal) IS 'Part of the aggregate count_cohorts: the result.';
+COMMENT ON AGGREGATE count_cohorts(purchase_history, date, date) IS
+    'Customers by the month of their first purchase and what they did in it and the twelve months after it that are '
+    'over on as_of and end after since (NULL: all): an array of rows for unnest.';
+/* </end connected objects> */
+
+/* <begin connected objects> */
 -- src/sql/learn.rs
 -- requires:
 --   types
@@ -810,6 +862,45 @@ CREATE  FUNCTION "_known_words"(
 IMMUTABLE PARALLEL SAFE  COST 1000
 LANGUAGE c /* Rust */
 AS 'MODULE_PATHNAME', 'known_words_wrapper';
+/* </end connected objects> */
+
+/* <begin connected objects> */
+-- src/sql/version.rs
+-- pg_rfm::sql::version::_library_version
+CREATE  FUNCTION "_library_version"() RETURNS TEXT /* & '_ str */
+IMMUTABLE STRICT PARALLEL SAFE  COST 1
+LANGUAGE c /* Rust */
+AS 'MODULE_PATHNAME', 'library_version_wrapper';
+/* </end connected objects> */
+
+/* <begin connected objects> */
+-- src/sql/version.rs
+-- requires:
+--   library_version
+
+-- version
+
+-- A session keeps the library that it once loaded, and files can be installed in part. Upgrade scripts begin with a call
+-- of this function; a library that is newer than the script is what every upgrade begins with.
+CREATE FUNCTION _refuse_older_library() RETURNS void
+LANGUAGE plpgsql VOLATILE SECURITY INVOKER SET search_path = pg_catalog, pg_temp
+AS $refuse$
+DECLARE
+    script text := (SELECT e.extversion FROM pg_extension AS e WHERE e.extname = 'pg_rfm');
+    library text := @extschema@._library_version();
+BEGIN
+    IF string_to_array(library, '.')::integer[] < string_to_array(script, '.')::integer[] THEN
+        RAISE EXCEPTION 'the SQL script of pg_rfm is of version %, the library that this session has loaded of %',
+            script, library
+            USING ERRCODE = 'object_not_in_prerequisite_state',
+                  HINT = format('Install all files of version %s, start a new session, and try again.', script);
+    END IF;
+END
+$refuse$;
+COMMENT ON FUNCTION _refuse_older_library() IS
+    'Part of upgrades: an error where the library that the session has loaded is older than the installed script.';
+
+SELECT @extschema@._refuse_older_library();
 /* </end connected objects> */
 
 /* <begin connected objects> */
@@ -1174,6 +1265,12 @@ AS 'MODULE_PATHNAME', 'churn_bands_wrapper';
 /* </end connected objects> */
 
 /* <begin connected objects> */
+-- src/sql/cohort.rs
+-- pg_rfm::sql::cohort::collect_cohort
+-- Skipped due to `#[pgrx(sql = false)]`
+/* </end connected objects> */
+
+/* <begin connected objects> */
 -- src/sql/events.rs
 -- pg_rfm::sql::events::collect_contact
 -- Skipped due to `#[pgrx(sql = false)]`
@@ -1264,6 +1361,12 @@ AS 'MODULE_PATHNAME', 'churn_bands_wrapper';
 /* </end connected objects> */
 
 /* <begin connected objects> */
+-- src/sql/cohort.rs
+-- pg_rfm::sql::cohort::combine_cohorts
+-- Skipped due to `#[pgrx(sql = false)]`
+/* </end connected objects> */
+
+/* <begin connected objects> */
 -- src/sql/learn.rs
 -- pg_rfm::sql::learn::combine_customers
 -- Skipped due to `#[pgrx(sql = false)]`
@@ -1347,6 +1450,12 @@ AS 'MODULE_PATHNAME', 'contact_history_plus_wrapper';
 /* <begin connected objects> */
 -- src/sql/types.rs
 -- pg_rfm::sql::types::contact_history_recv
+-- Skipped due to `#[pgrx(sql = false)]`
+/* </end connected objects> */
+
+/* <begin connected objects> */
+-- src/sql/kpi.rs
+-- pg_rfm::sql::kpi::count_answer
 -- Skipped due to `#[pgrx(sql = false)]`
 /* </end connected objects> */
 
@@ -1482,6 +1591,12 @@ CREATE  FUNCTION "default_policy"() RETURNS segment_policy /* SegmentPolicy */
 IMMUTABLE STRICT PARALLEL SAFE COST 10
 LANGUAGE c /* Rust */
 AS 'MODULE_PATHNAME', 'default_policy_wrapper';
+/* </end connected objects> */
+
+/* <begin connected objects> */
+-- src/sql/cohort.rs
+-- pg_rfm::sql::cohort::deserialize_cohorts
+-- Skipped due to `#[pgrx(sql = false)]`
 /* </end connected objects> */
 
 /* <begin connected objects> */
@@ -1804,6 +1919,12 @@ AS 'MODULE_PATHNAME', 'f_score_wrapper';
 /* <begin connected objects> */
 -- src/sql/fit.rs
 -- pg_rfm::sql::fit::finish_backtest
+-- Skipped due to `#[pgrx(sql = false)]`
+/* </end connected objects> */
+
+/* <begin connected objects> */
+-- src/sql/cohort.rs
+-- pg_rfm::sql::cohort::finish_cohorts
 -- Skipped due to `#[pgrx(sql = false)]`
 /* </end connected objects> */
 
@@ -3337,10 +3458,11 @@ CREATE FUNCTION wilson_interval(numerator bigint, denominator bigint) RETURNS ra
 COMMENT ON FUNCTION wilson_interval(bigint, bigint) IS
     'The rate numerator / denominator with its 95 % interval: the score interval of Wilson (1927), no continuity correction.';
 
--- The state is the one of avg(integer): how many, and their sum. A boolean is an integer of 0 or 1 to PostgreSQL's C code,
--- so that its own functions count here, and what they take in place, combine and check they do here too.
+-- The state is the one of avg(integer): how many, and their sum, so that PostgreSQL's own function combines and checks it.
+-- It counts by a function of ours: one of LANGUAGE internal under a new name is looked up by that name, which Citus makes
+-- each row do.
 CREATE FUNCTION _count_answer(bigint[], answer boolean) RETURNS bigint[]
-    AS 'int4_avg_accum' LANGUAGE internal IMMUTABLE STRICT PARALLEL SAFE;
+    AS 'MODULE_PATHNAME', 'count_answer_wrapper' LANGUAGE c IMMUTABLE STRICT PARALLEL SAFE;
 CREATE FUNCTION _finish_proportion(bigint[]) RETURNS rate_estimate
     AS 'MODULE_PATHNAME', 'finish_proportion_wrapper' LANGUAGE c IMMUTABLE STRICT PARALLEL SAFE COST 5;
 CREATE AGGREGATE proportion(answer boolean) (
@@ -4539,7 +4661,7 @@ CREATE FUNCTION _and_among(s segmentation_settings, source text, alias text, amo
 LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp
 AS $among$
     SELECT CASE WHEN among IS NULL THEN '' ELSE format(
-        ' AND EXISTS (SELECT FROM %s AS t WHERE %s)', among,
+        ' AND EXISTS (SELECT 1 FROM %s AS t WHERE %s)', among,
         (SELECT string_agg(format('t.%I %s %s.%I::%s%s', k.here, @extschema@._equality(a.atttypid), alias, k.there,
                                   format_type(a.atttypid, -1), ' COLLATE ' || nullif(a.attcollation, 0)::regcollation),
                            ' AND ' ORDER BY k.place)
@@ -4587,7 +4709,7 @@ DECLARE
 BEGIN
     IF among IS NOT NULL THEN
         conditions := conditions
-            || format(' AND EXISTS (SELECT FROM %s AS t WHERE %s)', among, @extschema@._same_key(s, 't', 'o'));
+            || format(' AND EXISTS (SELECT 1 FROM %s AS t WHERE %s)', among, @extschema@._same_key(s, 't', 'o'));
     END IF;
     IF s.order_filter IS NOT NULL THEN
         conditions := conditions || format(E' AND (\n%s\n)', s.order_filter);
@@ -4630,7 +4752,8 @@ COMMENT ON FUNCTION _orders_sql(segmentation_settings, text) IS
 
 -- Where everybody is read, orders with a key of fixed length, a number or uuid, are sorted by it first: half a million
 -- groups in a hash table cost cache misses, which take longer. Texts are dearer to compare. OFFSET 0 keeps the planner
--- from reading the whole table along an index instead.
+-- from reading the whole table along an index instead. Orders of other servers are grouped there: to sort them here
+-- would bring all of them.
 CREATE FUNCTION _histories_sql(s segmentation_settings, among text DEFAULT NULL) RETURNS text
 LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp
 AS $histories$
@@ -4642,7 +4765,7 @@ DECLARE
         SELECT bool_and(a.attlen > 0) FROM pg_attribute AS a
         WHERE a.attrelid = @extschema@._source_table(s, 'orders') AND a.attname = ANY (@extschema@._keys(s)));
 BEGIN
-    IF among IS NULL AND keys_are_short THEN
+    IF among IS NULL AND keys_are_short AND NOT @extschema@._reads_shards(@extschema@._source_table(s, 'orders')) THEN
         orders := format('SELECT * FROM (%s OFFSET 0) AS r ORDER BY %s', orders, keys);
     END IF;
     RETURN format('SELECT %s, @extschema@.purchase_history(r.ordered_on, r.amount, r.discounted%s) AS history',
@@ -4734,7 +4857,8 @@ COMMENT ON FUNCTION _source_attributes(segmentation_settings, text, text) IS
 -- smallest number; of its lines that day the one with the highest amount. Only rows that are alike in all that counts
 -- could still take each other's place. The inner columns have names of their own, so that no name of the shop's meets
 -- them. The order of texts is that of their bytes, the same in every database.
--- `first_days` is a SELECT of keys and first_day; without it the histories say which day that is.
+-- `first_days` is a SELECT of keys and first_day; without it the histories say which day that is. Orders of other
+-- servers are not joined to tables of this one: they get the keys and days, as what a SELECT of its own returns.
 CREATE FUNCTION _first_orders_sql(
     s segmentation_settings, among text DEFAULT NULL, first_days text DEFAULT NULL
 ) RETURNS text
@@ -4753,6 +4877,11 @@ DECLARE
     line_keys text;
     line_order text;
 BEGIN
+    IF first_days IS NULL AND @extschema@._reads_shards(orders) THEN
+        first_days := format(
+            'SELECT %s, @extschema@.first_purchase_on(h.history, ''9999-12-31'') AS first_day FROM %s AS h OFFSET 0',
+            @extschema@._key_list(s, 'h'), @extschema@._relation(s, 'histories'));
+    END IF;
     IF s.order_id IS NOT NULL THEN
         of_order := format(' OVER (PARTITION BY %s, o.%I)', @extschema@._key_list(s, 'o'), s.order_id);
         SELECT format('o.%I%s', a.attname, CASE WHEN a.attcollation <> 0 THEN ' COLLATE pg_catalog."C"' ELSE '' END)
@@ -4774,7 +4903,7 @@ $sql$SELECT DISTINCT ON (%1$s) %2$s
 FROM (
     SELECT %3$s, %4$s AS day, %5$s AS amount, %6$s AS order_amount, %7$s AS order_moment, %8$s AS number
     FROM %9$s
-        AND EXISTS (SELECT FROM %10$s AS h WHERE %11$s AND %4$s = %13$s)
+        AND EXISTS (SELECT 1 FROM %10$s AS h WHERE %11$s AND %4$s = %13$s)
 ) AS r
 WHERE (r.order_amount < 0) IS NOT TRUE
 ORDER BY %1$s, r.order_moment, r.number, r.amount DESC NULLS LAST%12$s$sql$,
@@ -5187,8 +5316,8 @@ $segments$;
 COMMENT ON FUNCTION _segments_sql(segmentation_settings, boolean, text) IS
     'Part of segmentations: the SELECT of one row a lifecycle state and RFM segment, by attribute or of all.';
 
--- How many customers moved alike in each of the last twelve months that are over, from the end of the month before to its
--- own, by tenant and by attribute. Steps of a month keep to the ends of months only if they start on a 31st. If the
+-- How many customers moved alike in each of the last twelve months that are over, from the end of the month before to
+-- its own, by tenant and by attribute. Steps of a month keep to the ends of months only if they start on a 31st. If the
 -- first end is no 31st, they start at the end of the month before, which is one, and that extra month is left out. With
 -- `since`, the end of a month, none of the months before it.
 CREATE FUNCTION _moves_sql(s segmentation_settings, by_attribute boolean, noted boolean, since date) RETURNS text
@@ -5298,41 +5427,26 @@ $transitions$;
 COMMENT ON FUNCTION _transitions_sql(segmentation_settings, boolean, date) IS
     'Part of segmentations: the SELECT of who moved between states, RFM segments and VIP tiers, month by month.';
 
--- A year after the month of the first purchase, month by month; a month that is not over on as_of is left out.
+-- A year after the month of the first purchase, month by month; a month that is not over on as_of is left out. With
+-- `since`, the end of a month, none of the months before it.
 CREATE FUNCTION _cohort_parts_sql(
     s segmentation_settings, by_attribute boolean, noted boolean, since date
 ) RETURNS text
 LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp
 AS $parts$
     SELECT format(
-$sql$WITH cohorts AS (
-        SELECT %5$sdate_trunc('month', f.first_purchase_on::timestamp)::date AS first_month, count(*) AS customers
-        FROM %1$s AS f%7$s
-        WHERE f.first_purchase_on IS NOT NULL%9$s
-        GROUP BY %5$sdate_trunc('month', f.first_purchase_on::timestamp)
-    ), months AS (
-        SELECT %5$sm.month, m.months_after, count(*) FILTER (WHERE m.orders > 0) AS customers, sum(m.revenue) AS revenue
-        FROM %2$s AS f
-        CROSS JOIN LATERAL @extschema@.purchases_by_month(f.history, f.as_of) AS m%8$s
-        WHERE m.months_after <= 12%9$s%10$s
-        GROUP BY %5$sm.month, m.months_after
-    )
-    SELECT %4$sa.first_month, n.months_after, a.customers,
-           coalesce(m.customers, 0) AS active_customers,
-           trim_scale(coalesce(m.revenue, 0)) AS revenue
-    FROM cohorts AS a
-    CROSS JOIN generate_series(0, 12) AS n (months_after)
-    LEFT JOIN months AS m ON m.months_after = n.months_after
-        AND m.month = (a.first_month + make_interval(months => n.months_after))::date%6$s
-    WHERE (a.first_month + make_interval(months => n.months_after + 1))::date - 1 <= (SELECT as_of FROM %3$s)$sql$,
-        @extschema@._relation(s, 'customers'), @extschema@._relation(s, 'facts'), @extschema@._relation(s, 'status'),
-        @extschema@._dimensions(s, 'a', by_attribute), @extschema@._dimensions(s, 'f', by_attribute),
-        coalesce(' AND ' || @extschema@._same_columns(s, ARRAY[s.tenant], 'm', 'a'), '')
-            || CASE WHEN by_attribute THEN ' AND m.attribute = a.attribute AND m.value = a.value' ELSE '' END,
-        @extschema@._each_attribute(s, 'f', 'f.first_purchase_on', by_attribute),
-        @extschema@._each_attribute(s, 'f', 'm.month', by_attribute),
-        CASE WHEN noted THEN ' AND ' || @extschema@._is_noted(s, 'f', true) ELSE '' END,
-        CASE WHEN since IS NULL THEN '' ELSE format(' AND m.month > %L', since) END)
+$sql$SELECT %1$sm.first_month, m.months_after, m.customers, m.active_customers, trim_scale(m.revenue) AS revenue
+    FROM (
+        SELECT %2$s@extschema@.count_cohorts(f.history, f.as_of, %3$L::pg_catalog.date) AS customers
+        FROM %4$s AS f%5$s%6$s%7$s
+    ) AS c
+    CROSS JOIN LATERAL unnest(c.customers) AS m$sql$,
+        @extschema@._tenant_column(s, 'c') || CASE WHEN by_attribute THEN 'c.attribute, c.value, ' ELSE '' END,
+        d.dimensions, since, @extschema@._relation(s, 'facts'),
+        @extschema@._each_attribute(s, 'f', 'f.as_of', by_attribute),
+        CASE WHEN noted THEN E'\n        WHERE ' || @extschema@._is_noted(s, 'f', true) ELSE '' END,
+        E'\n        GROUP BY ' || nullif(rtrim(d.dimensions, ', '), ''))
+    FROM (SELECT @extschema@._dimensions(s, 'f', by_attribute) AS dimensions) AS d
 $parts$;
 COMMENT ON FUNCTION _cohort_parts_sql(segmentation_settings, boolean, boolean, date) IS
     'Part of segmentations: the SELECT of the sums by month of first purchase and month after it.';
@@ -7157,7 +7271,7 @@ COMMENT ON FUNCTION _refuse_attributes(segmentation_settings) IS
 
 -- What can be refused before the orders are read, which may take an hour.
 CREATE FUNCTION _refuse_early(s segmentation_settings) RETURNS void
-LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp
+LANGUAGE plpgsql VOLATILE SET search_path = pg_catalog, pg_temp
 AS $early$
 DECLARE
     reader text;
@@ -7165,6 +7279,7 @@ DECLARE
     other text;
 BEGIN
     PERFORM @extschema@._refuse_unsafe_schema(s);
+    PERFORM @extschema@._refuse_sharded_schema(s);
     FOREACH reader IN ARRAY coalesce(s.readers, '{}') LOOP
         IF reader IS NULL THEN
             PERFORM @extschema@._refuse('a reader is NULL', 'Name roles: readers => ''{reporting}''.');
@@ -7175,6 +7290,9 @@ BEGIN
                       || CASE lower(reader) WHEN 'public' THEN ' Only public in lower case is everybody.' ELSE '' END;
         END IF;
     END LOOP;
+    IF s.track = 'trigger' THEN
+        PERFORM @extschema@._refuse_tracking_shards(s);
+    END IF;
     IF s.track = 'trigger' AND NOT has_table_privilege(@extschema@._source_table(s, 'orders'), 'TRIGGER') THEN
         RAISE EXCEPTION 'permission denied to put triggers on %', s.orders
             USING ERRCODE = 'insufficient_privilege',
@@ -7201,6 +7319,7 @@ BEGIN
                  'Choose another name, or use track => ''none''.');
         END IF;
     END IF;
+    PERFORM @extschema@._refuse_other_versions(s);
     PERFORM @extschema@._refuse_model(s);
     IF s.policy IS DISTINCT FROM 'learn' THEN
         PERFORM @extschema@._policy_on(s, @extschema@._today(s, NULL::date), false);
@@ -7215,6 +7334,179 @@ COMMENT ON FUNCTION _refuse_early(segmentation_settings) IS
 -- src/sql/segmentation.rs
 -- requires:
 --   segmentation_check
+
+-- segmentation: tables that Citus distributes over servers
+
+-- What Citus knows of its tables and schemas stands in tables of its own, found as what belongs to the extension: a
+-- table of this name may be anybody's.
+CREATE FUNCTION _citus_catalog(name text) RETURNS regclass
+LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp
+AS $catalog$
+    SELECT c.oid::regclass
+    FROM pg_extension AS e
+    JOIN pg_depend AS d ON d.refclassid = 'pg_extension'::regclass AND d.refobjid = e.oid AND d.deptype = 'e'
+        AND d.classid = 'pg_class'::regclass
+    JOIN pg_class AS c ON c.oid = d.objid AND c.relname = _citus_catalog.name
+    WHERE e.extname = 'citus'
+$catalog$;
+COMMENT ON FUNCTION _citus_catalog(text) IS
+    'Part of segmentations: a table in which Citus says what it distributes; NULL where there is none.';
+
+-- Those of these tables whose rows, or a copy of them, lie in shards: distributed, reference and single-shard tables.
+-- A table that Citus only knows is like any other.
+CREATE FUNCTION _distributed_tables(relations regclass[]) RETURNS regclass[]
+LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp
+AS $distributed$
+DECLARE
+    distributed regclass[];
+BEGIN
+    IF @extschema@._citus_catalog('pg_dist_partition'::text) IS NOT NULL THEN
+        EXECUTE format('SELECT array_agg(p.logicalrelid ORDER BY p.logicalrelid) FROM %s AS p',
+                       @extschema@._citus_catalog('pg_dist_partition'::text))
+            || ' WHERE p.logicalrelid = ANY ($1)'
+               ' AND NOT (p.partmethod = ''n'' AND p.repmodel <> ''t'' AND p.colocationid = 0)'
+            INTO distributed USING relations;
+    END IF;
+    RETURN coalesce(distributed, '{}');
+END
+$distributed$;
+COMMENT ON FUNCTION _distributed_tables(regclass[]) IS
+    'Part of segmentations: those of these tables whose rows lie on other servers of a Citus cluster.';
+
+-- Whether such a table is read where this one is: it, one of its partitions, or what a view stands on.
+CREATE FUNCTION _reads_shards(relation regclass) RETURNS boolean
+LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp
+AS $reads$
+BEGIN
+    IF @extschema@._citus_catalog('pg_dist_partition'::text) IS NULL THEN
+        RETURN false;
+    END IF;
+    RETURN @extschema@._distributed_tables(ARRAY(
+        WITH RECURSIVE read AS (
+            SELECT _reads_shards.relation::oid AS relation
+            UNION
+            SELECT b.relation
+            FROM read AS r
+            CROSS JOIN LATERAL (
+                SELECT i.inhrelid AS relation FROM pg_inherits AS i WHERE i.inhparent = r.relation
+                UNION ALL
+                SELECT d.refobjid
+                FROM pg_class AS v
+                JOIN pg_rewrite AS w ON w.ev_class = v.oid
+                JOIN pg_depend AS d ON d.classid = 'pg_rewrite'::regclass AND d.objid = w.oid
+                    AND d.refclassid = 'pg_class'::regclass
+                WHERE v.oid = r.relation AND v.relkind = 'v' -- what a materialized view holds lies here
+            ) AS b
+        )
+        SELECT r.relation::regclass FROM read AS r)) <> '{}';
+END
+$reads$;
+COMMENT ON FUNCTION _reads_shards(regclass) IS
+    'Part of segmentations: whether reading this table or view reads rows of other servers of a Citus cluster.';
+
+-- The triggers of a distributed table would stand on its shards, whose writers know no notes.
+CREATE FUNCTION _refuse_tracking_shards(s segmentation_settings) RETURNS void
+LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp
+AS $shards$
+DECLARE
+    distributed regclass[] := @extschema@._distributed_tables(
+        ARRAY(SELECT t.relation FROM @extschema@._source_tables(s) AS t WHERE t.source = 'orders'));
+BEGIN
+    IF distributed <> '{}' THEN
+        RAISE EXCEPTION '% is distributed by Citus: it can have no triggers that note changes', distributed[1]
+            USING ERRCODE = 'feature_not_supported',
+                  HINT = 'Use track => ''none'': each refresh reads all orders.';
+    END IF;
+END
+$shards$;
+COMMENT ON FUNCTION _refuse_tracking_shards(segmentation_settings) IS
+    'Part of segmentations: an error where the orders to be tracked are distributed.';
+
+-- In a schema that Citus distributes as a whole every table becomes one of another server, and views over it cannot be
+-- materialized.
+CREATE FUNCTION _refuse_sharded_schema(s segmentation_settings) RETURNS void
+LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp
+AS $sharded$
+DECLARE
+    schemas regclass := @extschema@._citus_catalog('pg_dist_schema'::text);
+    is_sharded boolean := false;
+BEGIN
+    IF schemas IS NOT NULL THEN
+        EXECUTE format('SELECT EXISTS (SELECT FROM %s AS d WHERE d.schemaid = $1)', schemas) INTO is_sharded
+            USING to_regnamespace(quote_ident(s.schema))::oid;
+    END IF;
+    IF is_sharded THEN
+        RAISE EXCEPTION 'schema % is distributed by Citus: a segmentation stays on the coordinator',
+            quote_ident(s.schema)
+            USING ERRCODE = 'feature_not_supported',
+                  HINT = 'Name a schema that is not: schema => ''...''. The orders may lie in this one.';
+    END IF;
+END
+$sharded$;
+COMMENT ON FUNCTION _refuse_sharded_schema(segmentation_settings) IS
+    'Part of segmentations: an error where its schema is one that Citus distributes.';
+
+-- Relations and functions of a segmentation are the coordinator's alone. Citus would send functions to the workers,
+-- which it refuses after it has read distributed tables, and say of each view that it cannot. Sets whether it does, for
+-- the rest of the transaction, and returns what was set before; without Citus, and with NULL, nothing.
+CREATE FUNCTION _propagate_ddl(setting text) RETURNS text
+LANGUAGE plpgsql VOLATILE SET search_path = pg_catalog, pg_temp
+AS $propagate$
+DECLARE
+    before text := current_setting('citus.enable_ddl_propagation', true);
+BEGIN
+    IF setting IS NOT NULL AND @extschema@._citus_catalog('pg_dist_partition'::text) IS NOT NULL THEN
+        PERFORM set_config('citus.enable_ddl_propagation', setting, true);
+        RETURN before;
+    END IF;
+    RETURN NULL;
+END
+$propagate$;
+COMMENT ON FUNCTION _propagate_ddl(text) IS
+    'Part of segmentations: whether Citus repeats on the workers what is made here, from now on and before.';
+
+-- What the servers send each other are values and states of pg_rfm, written by one version and read by another.
+CREATE FUNCTION _refuse_other_versions(s segmentation_settings) RETURNS void
+LANGUAGE plpgsql VOLATILE SET search_path = pg_catalog, pg_temp
+AS $versions$
+DECLARE
+    own text := (SELECT e.extversion FROM pg_extension AS e WHERE e.extname = 'pg_rfm');
+    citus_schema regnamespace := (SELECT p.pronamespace FROM pg_proc AS p JOIN pg_depend AS d
+                                      ON d.classid = 'pg_proc'::regclass AND d.objid = p.oid AND d.deptype = 'e'
+                                  JOIN pg_extension AS e ON d.refclassid = 'pg_extension'::regclass
+                                      AND d.refobjid = e.oid AND e.extname = 'citus'
+                                  WHERE p.proname = 'run_command_on_workers');
+    other record;
+BEGIN
+    IF citus_schema IS NULL OR @extschema@._distributed_tables(
+        ARRAY(SELECT @extschema@._source_table(s, t.source) FROM @extschema@._sources(s) AS t
+              WHERE t.relation IS NOT NULL)) = '{}' THEN
+        RETURN;
+    END IF;
+    EXECUTE format('SELECT w.nodename, w.nodeport, w.success, w.result FROM %s.run_command_on_workers($1) AS w',
+                   citus_schema)
+        || ' WHERE NOT w.success OR w.result IS DISTINCT FROM $2 ORDER BY w.nodename, w.nodeport LIMIT 1'
+        INTO other
+        USING 'SELECT coalesce(min(extversion), ''none'') FROM pg_catalog.pg_extension WHERE extname = ''pg_rfm''', own;
+    IF NOT other.success THEN
+        RAISE EXCEPTION 'worker %:% does not say which pg_rfm it has: %', other.nodename, other.nodeport, other.result
+            USING ERRCODE = 'connection_failure', HINT = 'Try again when it answers. Nothing was changed.';
+    ELSIF other.nodename IS NOT NULL THEN
+        RAISE EXCEPTION 'worker %:% has another pg_rfm than the coordinator: %, not %',
+            other.nodename, other.nodeport, other.result, own
+            USING ERRCODE = 'object_not_in_prerequisite_state',
+                  HINT = 'Install one version on every server, then: ALTER EXTENSION pg_rfm UPDATE.';
+    END IF;
+END
+$versions$;
+COMMENT ON FUNCTION _refuse_other_versions(segmentation_settings) IS
+    'Part of segmentations: an error where a server that holds a part of the tables has another version of pg_rfm.';
+/* </end connected objects> */
+
+/* <begin connected objects> */
+-- src/sql/segmentation.rs
+-- requires:
+--   segmentation_citus
 
 -- segmentation: tracking
 
@@ -7434,6 +7726,9 @@ CREATE FUNCTION _unseen_writes(s segmentation_settings) RETURNS TABLE (source te
 LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp
 SET plan_cache_mode = force_generic_plan -- to plan it takes longer than to run it
 AS $unseen$
+DECLARE
+    distributed regclass[] := CASE WHEN @extschema@._citus_catalog('pg_dist_partition'::text) IS NOT NULL
+        THEN @extschema@._distributed_tables(ARRAY(SELECT t.relation FROM @extschema@._source_tables(s) AS t)) END;
 BEGIN
     RETURN QUERY
     WITH tables AS MATERIALIZED (
@@ -7452,6 +7747,8 @@ BEGIN
             AND i.inhparent NOT IN (SELECT o.relation::oid FROM tables AS o WHERE o.source = t.source)
         UNION ALL
         SELECT 'it is no table' WHERE t.relkind NOT IN ('r', 'p')
+        UNION ALL
+        SELECT 'Citus distributes it' WHERE t.relation = ANY (distributed)
         UNION ALL
         SELECT format('%s may not put triggers on it', quote_ident(current_user))
         WHERE t.source <> 'orders' AND t.relkind IN ('r', 'p') AND NOT has_table_privilege(t.relation, 'TRIGGER')
@@ -7562,6 +7859,17 @@ AS $tables$ SELECT array_agg(DISTINCT t.relation::oid) FROM @extschema@._trigger
 COMMENT ON FUNCTION _tables_with_triggers(segmentation_settings) IS
     'Part of segmentations: the tables that have triggers which note changes, by oid.';
 
+-- Those of them whose triggers see every write. Where one joins or leaves them, as when a logical subscription was
+-- dropped that filled it, nobody knows what was written unseen: everybody is looked at once.
+CREATE FUNCTION _tables_seen(s segmentation_settings) RETURNS oid[]
+LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp
+AS $seen$
+    SELECT array_agg(t.relation ORDER BY t.relation) FROM unnest(@extschema@._tables_with_triggers(s)) AS t (relation)
+    WHERE t.relation NOT IN (SELECT u.relation FROM @extschema@._unseen_writes(s) AS u)
+$seen$;
+COMMENT ON FUNCTION _tables_seen(segmentation_settings) IS
+    'Part of segmentations: the tables whose triggers see every write, by oid.';
+
 -- Whether the trigger function does what it must: it names the notes and their owner by oid, which are others after a
 -- restore or where the segmentation was given to another role. As long as they differ, nothing is noted.
 CREATE FUNCTION _trigger_function_is_current(s segmentation_settings) RETURNS boolean
@@ -7618,7 +7926,7 @@ BEGIN
     END LOOP;
     EXECUTE format('UPDATE %s SET tracked_tables = $1 WHERE tracked_tables IS DISTINCT FROM $1',
                    @extschema@._lock_and_check(s, 'status', 'ROW EXCLUSIVE MODE'))
-        USING @extschema@._tables_with_triggers(s);
+        USING @extschema@._tables_seen(s);
     GET DIAGNOSTICS changed = ROW_COUNT;
     IF is_new OR changed > 0 THEN
         EXECUTE format('INSERT INTO %s DEFAULT VALUES', @extschema@._lock_and_check(s, 'noted', 'ROW EXCLUSIVE MODE'));
@@ -7645,7 +7953,9 @@ AS $take$
 DECLARE
     everything text[] := @extschema@._sources_of_customers(s);
     noted text;
-    tables oid[];
+    status text := @extschema@._lock_and_check(s, 'status', 'ROW EXCLUSIVE MODE');
+    seen oid[] := @extschema@._tables_seen(s);
+    are_others bigint; -- 1: the tables whose triggers see everything are not those of the refresh before
     without_key text[]; -- sources of which everybody is noted; an empty name is all of them
     many text[];
 BEGIN
@@ -7658,9 +7968,9 @@ BEGIN
     EXECUTE format('UPDATE %s SET taken = true', noted);
     EXECUTE format('SELECT array_agg(DISTINCT coalesce(changed_source, '''')) FROM %s WHERE taken AND %I IS NULL',
                    noted, (@extschema@._keys(s))[1]) INTO without_key;
-    EXECUTE format('SELECT tracked_tables FROM %s', @extschema@._lock_and_check(s, 'status', 'ACCESS SHARE MODE'))
-        INTO tables;
-    IF rebuild OR '' = ANY (without_key) OR tables IS DISTINCT FROM @extschema@._tables_with_triggers(s)
+    EXECUTE format('UPDATE %s SET tracked_tables = $1 WHERE tracked_tables IS DISTINCT FROM $1', status) USING seen;
+    GET DIAGNOSTICS are_others = ROW_COUNT;
+    IF rebuild OR '' = ANY (without_key) OR are_others > 0
         OR NOT @extschema@._trigger_function_is_current(s)
         OR NOT @extschema@._lock_and_check_notes(to_regclass(noted)::oid, quote_ident(current_user)::regrole::oid) THEN
         RETURN everything;
@@ -8481,6 +8791,7 @@ BEGIN
     END IF;
     -- Locked, so that a transaction that does not see what another refresh did is refused here.
     EXECUTE format('SELECT t.* FROM %s AS t FOR UPDATE', status) INTO before;
+    PERFORM @extschema@._refuse_other_versions(s);
     last_change := @extschema@._begin_changes(s);
     IF s.track = 'trigger' THEN
         -- First the notes, then, under a later snapshot, the orders: what is noted is committed by then.
@@ -8544,7 +8855,7 @@ COMMENT ON FUNCTION _refresh(segmentation_settings, boolean, date, boolean) IS
 -- requires:
 --   segmentation_refresh
 
--- segmentation: audit
+-- segmentation: audit of the orders
 
 -- How many rows each condition holds for, in one pass, with an example each; conditions that are NULL are left out.
 CREATE FUNCTION _counted_findings(rows text, shown text, findings text[], conditions text[], effects text[])
@@ -8706,6 +9017,217 @@ $audit$;
 COMMENT ON FUNCTION _audit_rows(segmentation_settings, text) IS
     'Part of segmentations: what is odd about single rows of the orders.';
 
+-- Rows that repeat another one in all that counts.
+CREATE FUNCTION _audit_repeated(s segmentation_settings, order_rows text) RETURNS TABLE (
+    finding text, rows_found bigint, share numeric, example text, effect text
+)
+LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp
+AS $repeated$
+DECLARE
+    repeated text := format('%s, o.%I, o.%I', @extschema@._key_list(s, 'o'), s.ordered_at, s.amount)
+        || CASE WHEN s.order_id IS NULL THEN '' ELSE format(', o.%I', s.order_id) END;
+    effect_of_repeated text := CASE WHEN s.order_id IS NULL
+        THEN 'each is an order of its own; if they are lines of one order, name order_id'
+        ELSE 'lines of one order that are alike: all of them are summed' END;
+    found record;
+BEGIN
+    EXECUTE format(
+$sql$SELECT sum(d.n - 1) AS rows, min(CAST(d.example AS text)) AS example
+FROM (SELECT count(*) AS n, ROW(%2$s) AS example FROM %1$s GROUP BY %2$s HAVING count(*) > 1) AS d$sql$,
+        order_rows, repeated) INTO found;
+    -- The number of all rows is asked for only where there are some, and by itself: Citus takes no subquery beside
+    -- aggregates.
+    IF found.rows > 0 THEN
+        RETURN QUERY EXECUTE format('SELECT ''duplicate'', $1::bigint, round($1 / count(*), 6), $2, %L FROM %s',
+                                    effect_of_repeated, order_rows)
+            USING found.rows, found.example;
+    END IF;
+END
+$repeated$;
+COMMENT ON FUNCTION _audit_repeated(segmentation_settings, text) IS
+    'Part of segmentations: rows of the orders that repeat another one.';
+
+-- What is odd about the numbers of orders.
+CREATE FUNCTION _audit_order_numbers(s segmentation_settings, order_rows text) RETURNS TABLE (
+    finding text, rows_found bigint, share numeric, example text, effect text
+)
+LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp
+AS $numbers$
+DECLARE
+    relation regclass := @extschema@._source_table(s, 'orders');
+    day text := @extschema@._day(s, relation, 'o', s.ordered_at);
+    name text;
+BEGIN
+    IF s.order_id IS NULL THEN
+        -- A column that is called like an order number and has one number in several rows.
+        FOR name IN
+            SELECT a.attname FROM pg_attribute AS a
+            WHERE a.attrelid = relation AND a.attnum > 0 AND NOT a.attisdropped
+                AND has_column_privilege(relation, a.attnum, 'SELECT')
+                AND @extschema@._is_called_like_an_order_number(a.attname::text)
+                AND NOT EXISTS (
+                    SELECT FROM pg_index AS i
+                    WHERE i.indrelid = relation AND i.indisunique AND i.indnkeyatts = 1 AND i.indkey[0] = a.attnum
+                        AND i.indpred IS NULL)
+        LOOP
+            RETURN QUERY EXECUTE
+                format(
+$sql$SELECT 'several rows an order number', d.rows - d.numbers, round((d.rows - d.numbers)::numeric / d.rows, 6), %L,
+       'each row is an order of its own; if they are lines of one order: order_id => ' || %L$sql$,
+                    quote_ident(name), quote_literal(name))
+                || format(
+$sql$
+FROM (SELECT count(o.%I) AS rows, count(DISTINCT o.%1$I) AS numbers FROM %s) AS d
+WHERE d.rows > d.numbers$sql$, name, order_rows);
+        END LOOP;
+    ELSE
+        -- Lines on a later day than the first of their order.
+        RETURN QUERY EXECUTE
+            format(
+$sql$SELECT 'several days an order number', sum(d.n) FILTER (WHERE d.is_later)::bigint,
+       round(sum(d.n) FILTER (WHERE d.is_later) / sum(d.n), 6), min(d.example::text) FILTER (WHERE d.is_later),
+       'change the amount on their own day and are no second order; numbers that are used again have to be told apart'
+FROM (SELECT count(*) AS n, ROW(%1$s, %2$s, sum(o.%3$I)) AS example,
+             o.%4$I IS NOT NULL AND %2$s > min(%2$s) OVER (PARTITION BY %1$s, o.%4$I) AS is_later$sql$,
+                @extschema@._key_list(s, 'o'), day, s.amount, s.order_id)
+            || format(' FROM %s GROUP BY %s, o.%I, %s) AS d HAVING bool_or(d.is_later)',
+                      order_rows, @extschema@._key_list(s, 'o'), s.order_id, day);
+
+        -- An order that was taken back on its day.
+        RETURN QUERY EXECUTE format(
+$sql$SELECT 'orders that sum to zero', count(*) FILTER (WHERE d.is_nothing),
+       round(count(*) FILTER (WHERE d.is_nothing)::numeric / count(*), 6),
+       min(CAST(d.example AS text)) FILTER (WHERE d.is_nothing),
+       'an order that adds nothing to monetary; a view over the orders can leave them out'
+FROM (SELECT ROW(%1$s, o.%2$I, %3$s) AS example, sum(%4$s) = 0 AND bool_or(o.%5$I < 0) AS is_nothing
+      FROM %6$s AND o.%2$I IS NOT NULL AND %3$s IS NOT NULL GROUP BY %1$s, o.%2$I, %3$s) AS d
+HAVING bool_or(d.is_nothing)$sql$,
+            @extschema@._key_list(s, 'o'), s.order_id, day, @extschema@._finite('o', s.amount), s.amount,
+            @extschema@._order_rows(s));
+    END IF;
+END
+$numbers$;
+COMMENT ON FUNCTION _audit_order_numbers(segmentation_settings, text) IS
+    'Part of segmentations: what is odd about the numbers of orders.';
+
+-- Days that are those of a time zone that nobody named, where it is that of a server and of no shop.
+CREATE FUNCTION _audit_time_zone(s segmentation_settings, given jsonb, order_rows text) RETURNS TABLE (
+    finding text, rows_found bigint, share numeric, example text, effect text
+)
+LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp
+AS $zone$
+BEGIN
+    IF given ? 'time_zone'
+        OR s.time_zone !~* '^(etc/)?(utc|uct|gmt|gmt[-+]?0|zulu|universal|greenwich)$' OR NOT EXISTS (
+        SELECT FROM pg_attribute AS a
+        WHERE a.attrelid = @extschema@._source_table(s, 'orders') AND a.attname = s.ordered_at
+            AND @extschema@._base_type(a.atttypid) = 'timestamptz'::regtype
+    ) THEN
+        RETURN;
+    END IF;
+    RETURN QUERY EXECUTE format(
+$sql$SELECT 'days are those of UTC', count(o.%1$I), round(count(o.%1$I)::numeric / count(*), 6), max(o.%1$I)::text,
+       'it is the session''s time zone, and none was named; name that of the shop: time_zone => ''Asia/Tokyo'''
+FROM %2$s HAVING count(o.%1$I) > 0$sql$, s.ordered_at, order_rows);
+END
+$zone$;
+COMMENT ON FUNCTION _audit_time_zone(segmentation_settings, jsonb, text) IS
+    'Part of segmentations: moments of orders whose days are those of UTC though nobody said so.';
+
+-- A customer's last purchase, whether she has bought, and her amounts, before anything is stored. What is too large for
+-- a history is left out: a sum of it could fail.
+CREATE FUNCTION _totals_of_orders(s segmentation_settings) RETURNS text
+LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp
+AS $totals$
+    SELECT format(
+$sql$SELECT max(%1$s) FILTER (WHERE %2$s) AS last_on, bool_or(%2$s) AS has_bought,
+       coalesce(sum(CASE WHEN o.%3$I > -1e30 AND o.%3$I < 1e30 THEN o.%3$I::pg_catalog.numeric END), 0) AS monetary
+FROM %4$s
+GROUP BY %5$s$sql$,
+        @extschema@._day(s, @extschema@._source_table(s, 'orders'), 'o', s.ordered_at),
+        format('(o.%I < 0) IS NOT TRUE', s.amount), s.amount, @extschema@._orders_until_today(s),
+        @extschema@._key_list(s, 'o'))
+$totals$;
+COMMENT ON FUNCTION _totals_of_orders(segmentation_settings) IS
+    'Part of segmentations: the SELECT of a customer''s totals over the orders.';
+
+CREATE FUNCTION _totals_of_histories(s segmentation_settings) RETURNS text
+LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp
+AS $totals$
+    SELECT format(
+$sql$SELECT @extschema@.last_purchase_on(h.history, d.day) AS last_on,
+       @extschema@.orders(h.history, d.day) > 0 AS has_bought,
+       @extschema@.monetary(h.history, d.day) AS monetary
+FROM %s AS h CROSS JOIN (SELECT %L::pg_catalog.date AS day) AS d$sql$,
+        @extschema@._relation(s, 'histories'), @extschema@._today(s, NULL::date))
+$totals$;
+COMMENT ON FUNCTION _totals_of_histories(segmentation_settings) IS
+    'Part of segmentations: the SELECT of a customer''s totals over the histories.';
+
+CREATE FUNCTION _orders_until_today(s segmentation_settings) RETURNS text
+LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp
+AS $until$
+    SELECT format('%s AND isfinite(o.%I) AND %s <= %L', @extschema@._order_rows(s), s.ordered_at,
+                  @extschema@._day(s, @extschema@._source_table(s, 'orders'), 'o', s.ordered_at),
+                  @extschema@._today(s, NULL::date))
+$until$;
+COMMENT ON FUNCTION _orders_until_today(segmentation_settings) IS
+    'Part of segmentations: the rows of the orders that the day asked for sees.';
+
+-- What makes the answers of nearly everybody the same: orders that end long before the day that is asked for, and cuts
+-- for amounts of another currency. A few customers may well be alike.
+CREATE FUNCTION _audit_answers(s segmentation_settings, policy segment_policy, totals text) RETURNS TABLE (
+    finding text, rows_found bigint, share numeric, example text, effect text
+)
+LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp
+AS $answers$
+DECLARE
+    as_of date := @extschema@._today(s, NULL::date);
+    limits jsonb := @extschema@.effective_policy(policy) -> 'lifecycle';
+    at_risk_after numeric := CASE limits ->> 'cycle'
+        WHEN 'fixed' THEN (limits ->> 'at_risk_after_days')::numeric
+        ELSE least((limits ->> 'max_days')::numeric,
+                   ceil((limits ->> 'at_risk_ratio')::numeric * (limits ->> 'store_gap_days')::numeric)) END;
+    cuts jsonb := @extschema@.effective_policy(policy) #> '{rfm,monetary_cuts}';
+    found record;
+    orders bigint;
+BEGIN
+    EXECUTE format(
+$sql$SELECT max(c.last_on) AS last_on, count(*) FILTER (WHERE c.has_bought) AS customers,
+       count(*) FILTER (WHERE c.has_bought AND c.monetary <= $1) AS lowest,
+       count(*) FILTER (WHERE c.has_bought AND c.monetary > $2) AS highest,
+       round(avg(c.monetary) FILTER (WHERE c.has_bought), 2) AS mean
+FROM (%s) AS c$sql$, totals) INTO found USING (cuts ->> 0)::numeric, (cuts ->> -1)::numeric;
+    IF as_of - found.last_on > at_risk_after THEN
+        EXECUTE format('SELECT count(*) FROM %s', @extschema@._orders_until_today(s)) INTO orders;
+        RETURN QUERY SELECT 'orders end long before as_of', orders, 1.000000, found.last_on::text,
+            format('nobody is active; days from the last order to as_of: %s; '
+                   'days after which customers are at risk: %s; '
+                   'load the orders since, or ask for the day on which the data ends: as_of => %L',
+                   as_of - found.last_on, at_risk_after, found.last_on);
+    END IF;
+    IF found.customers >= 20 THEN
+        RETURN QUERY
+            SELECT format('nearly everybody has m = %s', d.digit), d.customers,
+                   round(d.customers::numeric / found.customers, 6), format('monetary is %s on average', found.mean),
+                   format('write cuts for this currency and shop into the policy, or learn them (policy => ''learn''); '
+                          'rfm.monetary_cuts are: %s', cuts)
+            FROM (VALUES (1, found.lowest), (jsonb_array_length(cuts) + 1, found.highest)) AS d (digit, customers)
+            WHERE d.customers >= 0.9 * found.customers;
+    END IF;
+END
+$answers$;
+COMMENT ON FUNCTION _audit_answers(segmentation_settings, segment_policy, text) IS
+    'Part of segmentations: what makes the answers of nearly everybody the same, by the totals of customers.';
+/* </end connected objects> */
+
+/* <begin connected objects> */
+-- src/sql/segmentation.rs
+-- requires:
+--   segmentation_audit_orders
+
+-- segmentation: audit of the other sources
+
 -- What is odd about single rows of another source. Its words are judged one by one elsewhere.
 CREATE FUNCTION _audit_source_rows(s segmentation_settings, source text) RETURNS TABLE (
     finding text, rows_found bigint, share numeric, example text, effect text
@@ -8772,23 +9294,27 @@ DECLARE
     rows_with_key text := format('FROM %s AS r WHERE %s', @extschema@._source_table(s, source),
                                  @extschema@._has_key(s, source, 'r'));
     is_stranger text := format(
-            'NOT EXISTS (SELECT FROM (SELECT %s FROM %s) AS o WHERE %s)',
+            'NOT EXISTS (SELECT 1 FROM (SELECT %s FROM %s) AS o WHERE %s)',
             @extschema@._key_list(s, 'o'), @extschema@._order_rows(s), @extschema@._same_key(s, 'k', 'o'))
         || CASE WHEN with_customers THEN format(
-            ' AND NOT EXISTS (SELECT FROM (SELECT %s FROM %s AS c) AS p WHERE %s)',
+            ' AND NOT EXISTS (SELECT 1 FROM (SELECT %s FROM %s AS c) AS p WHERE %s)',
             @extschema@._keys_as_in_orders(s, 'customers', 'c'), @extschema@._source_table(s, 'customers'),
             @extschema@._same_key(s, 'k', 'p')) ELSE '' END;
     effect text := CASE
         WHEN source = 'customers' THEN 'prospects; if they have orders, the keys are written in another way there'
         WHEN with_customers THEN 'ignored: neither the orders nor the customers have them'
         ELSE 'ignored: they have no orders; customers => ... takes in prospects' END;
+    found record;
 BEGIN
-    RETURN QUERY EXECUTE
-        format('SELECT %L, count(*), round(count(*)::numeric / (SELECT count(*) %s), 6), min(%s), %L',
-               source || ': customer without orders', rows_with_key,
-               @extschema@._shown_row(@extschema@._key_list(s, 'k')), effect)
-        || format(' FROM (SELECT %s %s) AS k WHERE %s HAVING count(*) > 0',
-                  @extschema@._keys_as_in_orders(s, source, 'r'), rows_with_key, is_stranger);
+    EXECUTE format('SELECT count(*) AS rows, min(%s) AS example FROM (SELECT %s %s) AS k WHERE %s',
+                   @extschema@._shown_row(@extschema@._key_list(s, 'k')),
+                   @extschema@._keys_as_in_orders(s, source, 'r'), rows_with_key, is_stranger) INTO found;
+    -- The number of all rows by itself: Citus takes no subquery beside aggregates.
+    IF found.rows > 0 THEN
+        RETURN QUERY EXECUTE format('SELECT %L, $1, round($1::numeric / count(*), 6), $2, %L %s',
+                                    source || ': customer without orders', effect, rows_with_key)
+            USING found.rows, found.example;
+    END IF;
 END
 $strangers$;
 COMMENT ON FUNCTION _audit_strangers(segmentation_settings, text) IS
@@ -8922,60 +9448,6 @@ END
 $addresses$;
 COMMENT ON FUNCTION _audit_addresses(segmentation_settings) IS
     'Part of segmentations: addresses of customers that were typed and cannot be used.';
-
--- What makes the answers of nearly everybody the same: orders that end long before the day that is asked for, and cuts
--- for amounts of another currency. A few customers may well be alike.
-CREATE FUNCTION _audit_answers(s segmentation_settings, policy segment_policy) RETURNS TABLE (
-    finding text, rows_found bigint, share numeric, example text, effect text
-)
-LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp
-AS $answers$
-DECLARE
-    as_of date := @extschema@._today(s, NULL::date);
-    limits jsonb := @extschema@.effective_policy(policy) -> 'lifecycle';
-    at_risk_after numeric := CASE limits ->> 'cycle'
-        WHEN 'fixed' THEN (limits ->> 'at_risk_after_days')::numeric
-        ELSE least((limits ->> 'max_days')::numeric,
-                   ceil((limits ->> 'at_risk_ratio')::numeric * (limits ->> 'store_gap_days')::numeric)) END;
-    cuts jsonb := @extschema@.effective_policy(policy) #> '{rfm,monetary_cuts}';
-    found record;
-BEGIN
-    -- What is too large for a history is left out: a sum of it could fail.
-    EXECUTE format(
-$sql$SELECT sum(c.n)::bigint AS orders, max(c.last_on) AS last_on, count(*) FILTER (WHERE c.has_bought) AS customers,
-       count(*) FILTER (WHERE c.has_bought AND c.monetary <= $2) AS lowest,
-       count(*) FILTER (WHERE c.has_bought AND c.monetary > $3) AS highest,
-       round(avg(c.monetary) FILTER (WHERE c.has_bought), 2) AS mean
-FROM (
-    SELECT count(*) AS n, max(%1$s) FILTER (WHERE %2$s) AS last_on, bool_or(%2$s) AS has_bought,
-           coalesce(sum(CASE WHEN o.%3$I > -1e30 AND o.%3$I < 1e30 THEN o.%3$I::pg_catalog.numeric END), 0) AS monetary
-    FROM %4$s AND isfinite(o.%5$I) AND %1$s <= $1
-    GROUP BY %6$s
-) AS c$sql$,
-        @extschema@._day(s, @extschema@._source_table(s, 'orders'), 'o', s.ordered_at),
-        format('(o.%I < 0) IS NOT TRUE', s.amount), s.amount, @extschema@._order_rows(s), s.ordered_at,
-        @extschema@._key_list(s, 'o'))
-        INTO found USING as_of, (cuts ->> 0)::numeric, (cuts ->> -1)::numeric;
-    IF as_of - found.last_on > at_risk_after THEN
-        RETURN QUERY SELECT 'orders end long before as_of', found.orders, 1.000000, found.last_on::text,
-            format('nobody is active; days from the last order to as_of: %s; '
-                   'days after which customers are at risk: %s; '
-                   'load the orders since, or ask for the day on which the data ends: as_of => %L',
-                   as_of - found.last_on, at_risk_after, found.last_on);
-    END IF;
-    IF found.customers >= 20 THEN
-        RETURN QUERY
-            SELECT format('nearly everybody has m = %s', d.digit), d.customers,
-                   round(d.customers::numeric / found.customers, 6), format('monetary is %s on average', found.mean),
-                   format('write cuts for this currency and shop into the policy, or learn them (policy => ''learn''); '
-                          'rfm.monetary_cuts are: %s', cuts)
-            FROM (VALUES (1, found.lowest), (jsonb_array_length(cuts) + 1, found.highest)) AS d (digit, customers)
-            WHERE d.customers >= 0.9 * found.customers;
-    END IF;
-END
-$answers$;
-COMMENT ON FUNCTION _audit_answers(segmentation_settings, segment_policy) IS
-    'Part of segmentations: what makes the answers of nearly everybody the same.';
 
 -- The customers with their attributes from one source, as the reports by attribute count them: those of the customers'
 -- table and of the orders; of attributes of the first order those who have bought.
@@ -9117,33 +9589,26 @@ END
 $memberships$;
 COMMENT ON FUNCTION _audit_memberships(segmentation_settings) IS
     'Part of segmentations: what is odd about the log of memberships.';
+/* </end connected objects> */
 
--- Days that are those of a time zone that nobody named, where it is that of a server and of no shop.
-CREATE FUNCTION _audit_time_zone(s segmentation_settings, given jsonb, order_rows text) RETURNS TABLE (
-    finding text, rows_found bigint, share numeric, example text, effect text
-)
-LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp
-AS $zone$
-BEGIN
-    IF given ? 'time_zone'
-        OR s.time_zone !~* '^(etc/)?(utc|uct|gmt|gmt[-+]?0|zulu|universal|greenwich)$' OR NOT EXISTS (
-        SELECT FROM pg_attribute AS a
-        WHERE a.attrelid = @extschema@._source_table(s, 'orders') AND a.attname = s.ordered_at
-            AND @extschema@._base_type(a.atttypid) = 'timestamptz'::regtype
-    ) THEN
-        RETURN;
-    END IF;
-    RETURN QUERY EXECUTE format(
-$sql$SELECT 'days are those of UTC', count(o.%1$I), round(count(o.%1$I)::numeric / count(*), 6), max(o.%1$I)::text,
-       'it is the session''s time zone, and none was named; name that of the shop: time_zone => ''Asia/Tokyo'''
-FROM %2$s HAVING count(o.%1$I) > 0$sql$, s.ordered_at, order_rows);
-END
-$zone$;
-COMMENT ON FUNCTION _audit_time_zone(segmentation_settings, jsonb, text) IS
-    'Part of segmentations: moments of orders whose days are those of UTC though nobody said so.';
+/* <begin connected objects> */
+-- src/sql/segmentation.rs
+-- requires:
+--   segmentation_audit_sources
+
+-- segmentation: audit
+
+-- The policy by which an audit judges. What one will learn is not known yet.
+CREATE FUNCTION _audited_policy(s segmentation_settings) RETURNS segment_policy
+LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp
+AS $policy$
+    SELECT CASE WHEN s.policy = 'learn' THEN @extschema@.default_policy()
+                ELSE @extschema@._policy_on(s, @extschema@._today(s, NULL::date), false) END
+$policy$;
+COMMENT ON FUNCTION _audited_policy(segmentation_settings) IS
+    'Part of segmentations: the policy by which an audit judges.';
 
 -- What is odd about the shop's tables, by the same settings as a segmentation; given is the document of arguments.
--- What a policy will learn is not known yet.
 CREATE FUNCTION _audit(s segmentation_settings, given jsonb) RETURNS TABLE (
     finding text, rows bigint, share numeric, example text, effect text
 )
@@ -9153,82 +9618,19 @@ DECLARE
     relation regclass := @extschema@._source_table(s, 'orders');
     order_rows text := format('%s AS o', relation)
         || CASE WHEN s.order_filter IS NULL THEN '' ELSE format(E' WHERE (\n%s\n)', s.order_filter) END;
-    repeated text := format('%s, o.%I, o.%I', @extschema@._key_list(s, 'o'), s.ordered_at, s.amount)
-        || CASE WHEN s.order_id IS NULL THEN '' ELSE format(', o.%I', s.order_id) END;
-    day text := @extschema@._day(s, relation, 'o', s.ordered_at);
-    policy @extschema@.segment_policy := CASE WHEN s.policy = 'learn' THEN @extschema@.default_policy()
-        ELSE @extschema@._policy_on(s, @extschema@._today(s, NULL::date), false) END;
-    effect_of_repeated text := CASE WHEN s.order_id IS NULL
-        THEN 'each is an order of its own; if they are lines of one order, name order_id'
-        ELSE 'lines of one order that are alike: all of them are summed' END;
-    name text;
+    policy @extschema@.segment_policy := @extschema@._audited_policy(s);
     other record;
 BEGIN
     RETURN QUERY EXECUTE format(
-        'SELECT ''no orders'', 0::bigint, NULL::numeric, %L, %L WHERE NOT EXISTS (SELECT FROM %s AND o.%I IS NOT NULL)',
+        'SELECT ''no orders'', 0::bigint, NULL::numeric, %L, %L '
+        'WHERE NOT EXISTS (SELECT 1 FROM %s AND o.%I IS NOT NULL)',
         relation, 'nobody has bought anything; look at the table, its columns and order_filter',
         @extschema@._order_rows(s), s.ordered_at);
     RETURN QUERY SELECT * FROM @extschema@._audit_time_zone(s, given, order_rows);
     RETURN QUERY SELECT * FROM @extschema@._audit_rows(s, order_rows);
     RETURN QUERY SELECT * FROM @extschema@._audit_spellings(s);
-
-    -- Rows that repeat another one in all that counts.
-    RETURN QUERY EXECUTE
-        format(
-$sql$SELECT 'duplicate', sum(d.n - 1)::bigint, round(sum(d.n - 1) / sum(d.n), 6),
-       min(d.example::text) FILTER (WHERE d.n > 1), %L
-FROM (SELECT count(*) AS n, ROW(%s) AS example$sql$, effect_of_repeated, repeated)
-        || format(' FROM %s GROUP BY %s) AS d', order_rows, repeated)
-        || ' HAVING bool_or(d.n > 1)';
-
-    IF s.order_id IS NULL THEN
-        -- A column that is called like an order number and has one number in several rows.
-        FOR name IN
-            SELECT a.attname FROM pg_attribute AS a
-            WHERE a.attrelid = relation AND a.attnum > 0 AND NOT a.attisdropped
-                AND has_column_privilege(relation, a.attnum, 'SELECT')
-                AND @extschema@._is_called_like_an_order_number(a.attname::text)
-                AND NOT EXISTS (
-                    SELECT FROM pg_index AS i
-                    WHERE i.indrelid = relation AND i.indisunique AND i.indnkeyatts = 1 AND i.indkey[0] = a.attnum
-                        AND i.indpred IS NULL)
-        LOOP
-            RETURN QUERY EXECUTE
-                format(
-$sql$SELECT 'several rows an order number', d.rows - d.numbers, round((d.rows - d.numbers)::numeric / d.rows, 6), %L,
-       'each row is an order of its own; if they are lines of one order: order_id => ' || %L$sql$,
-                    quote_ident(name), quote_literal(name))
-                || format(
-$sql$
-FROM (SELECT count(o.%I) AS rows, count(DISTINCT o.%1$I) AS numbers FROM %s) AS d
-WHERE d.rows > d.numbers$sql$, name, order_rows);
-        END LOOP;
-    ELSE
-        -- Lines on a later day than the first of their order.
-        RETURN QUERY EXECUTE
-            format(
-$sql$SELECT 'several days an order number', sum(d.n) FILTER (WHERE d.is_later)::bigint,
-       round(sum(d.n) FILTER (WHERE d.is_later) / sum(d.n), 6), min(d.example::text) FILTER (WHERE d.is_later),
-       'change the amount on their own day and are no second order; numbers that are used again have to be told apart'
-FROM (SELECT count(*) AS n, ROW(%1$s, %2$s, sum(o.%3$I)) AS example,
-             o.%4$I IS NOT NULL AND %2$s > min(%2$s) OVER (PARTITION BY %1$s, o.%4$I) AS is_later$sql$,
-                @extschema@._key_list(s, 'o'), day, s.amount, s.order_id)
-            || format(' FROM %s GROUP BY %s, o.%I, %s) AS d HAVING bool_or(d.is_later)',
-                      order_rows, @extschema@._key_list(s, 'o'), s.order_id, day);
-
-        -- An order that was taken back on its day.
-        RETURN QUERY EXECUTE format(
-$sql$SELECT 'orders that sum to zero', count(*) FILTER (WHERE d.is_nothing),
-       round(count(*) FILTER (WHERE d.is_nothing)::numeric / count(*), 6),
-       min(CAST(d.example AS text)) FILTER (WHERE d.is_nothing),
-       'an order that adds nothing to monetary; a view over the orders can leave them out'
-FROM (SELECT ROW(%1$s, o.%2$I, %3$s) AS example, sum(%4$s) = 0 AND bool_or(o.%5$I < 0) AS is_nothing
-      FROM %6$s AND o.%2$I IS NOT NULL AND %3$s IS NOT NULL GROUP BY %1$s, o.%2$I, %3$s) AS d
-HAVING bool_or(d.is_nothing)$sql$,
-            @extschema@._key_list(s, 'o'), s.order_id, day, @extschema@._finite('o', s.amount), s.amount,
-            @extschema@._order_rows(s));
-    END IF;
-
+    RETURN QUERY SELECT * FROM @extschema@._audit_repeated(s, order_rows);
+    RETURN QUERY SELECT * FROM @extschema@._audit_order_numbers(s, order_rows);
     IF s.currency IS NOT NULL THEN
         RETURN QUERY EXECUTE format(
 $sql$SELECT 'several currencies', sum(d.n)::bigint, 1.000000,
@@ -9237,7 +9639,6 @@ $sql$SELECT 'several currencies', sum(d.n)::bigint, 1.000000,
 FROM (SELECT o.%I::text AS currency, count(*) AS n FROM %s GROUP BY 1) AS d
 HAVING count(*) > 1$sql$, s.currency, order_rows);
     END IF;
-    RETURN QUERY SELECT * FROM @extschema@._audit_answers(s, policy);
     FOR other IN SELECT t.*, t.source NOT IN ('targets', 'costs') AS has_customers
                  FROM @extschema@._sources(s) AS t
                  WHERE t.source <> 'orders' AND t.relation IS NOT NULL LOOP
@@ -9322,7 +9723,12 @@ BEGIN
     RETURN QUERY
         SELECT @extschema@._audit_text(a.finding, s.lang), a.rows, a.share, a.example,
                @extschema@._audit_text(a.effect, s.lang)
-        FROM @extschema@._audit(s, given) AS a;
+        FROM (
+            SELECT * FROM @extschema@._audit(s, given)
+            UNION ALL
+            SELECT * FROM @extschema@._audit_answers(
+                s, @extschema@._audited_policy(s), @extschema@._totals_of_orders(s))
+        ) AS a;
 END
 $audit$;
 COMMENT ON FUNCTION _audit_in_language(jsonb) IS
@@ -9339,6 +9745,21 @@ END
 $show$;
 COMMENT ON FUNCTION _show_audit(segmentation_settings, jsonb) IS
     'Part of segmentations: shows what is odd about the shop''s tables as notices.';
+
+-- What makes the answers of nearly everybody the same, by the histories and the policy that were just made.
+CREATE FUNCTION _show_audit_of_answers(s segmentation_settings) RETURNS void
+LANGUAGE plpgsql VOLATILE SET search_path = pg_catalog, pg_temp
+AS $show$
+DECLARE
+    policy @extschema@.segment_policy;
+BEGIN
+    EXECUTE format('SELECT policy FROM %s', @extschema@._lock_and_check(s, 'status', 'ACCESS SHARE MODE')) INTO policy;
+    PERFORM @extschema@._show_finding(s, a.finding, a.rows_found, a.share, a.example, a.effect)
+    FROM @extschema@._audit_answers(s, policy, @extschema@._totals_of_histories(s)) AS a;
+END
+$show$;
+COMMENT ON FUNCTION _show_audit_of_answers(segmentation_settings) IS
+    'Part of segmentations: shows what makes the answers of nearly everybody the same as notices.';
 
 -- Kinds, KPIs and purposes that count for nothing are said at every refresh, because nothing else would show that they
 -- do not count; kinds, where events are not all read, as soon as a customer has one whose events changed.
@@ -9695,6 +10116,7 @@ LANGUAGE plpgsql VOLATILE SET search_path = pg_catalog, pg_temp
 AS $run$
 DECLARE
     prefix text := format('segmentation "%s": ', s.name);
+    propagates text := @extschema@._propagate_ddl('off');
     code text;
     message text;
     detail text;
@@ -9706,6 +10128,7 @@ BEGIN
     ELSE
         PERFORM @extschema@._build(s, learn, what = 'rebuild');
     END IF;
+    PERFORM @extschema@._propagate_ddl(propagates);
 EXCEPTION WHEN OTHERS THEN
     GET STACKED DIAGNOSTICS
         code = RETURNED_SQLSTATE, message = MESSAGE_TEXT, detail = PG_EXCEPTION_DETAIL, hint = PG_EXCEPTION_HINT;
@@ -9773,6 +10196,7 @@ BEGIN
     PERFORM @extschema@._create_settings(s);
     PERFORM @extschema@._create_policies(s);
     PERFORM @extschema@._build_or_refresh(s, 'build', NULL::boolean, NULL::date, true);
+    PERFORM @extschema@._show_audit_of_answers(s);
 
     RAISE NOTICE E'%: done. To refresh it every night (pg_cron; any job runner can do the same):\n  %', s.name,
         format('SELECT cron.schedule(%L, ''15 3 * * *'', %L);', 'refresh ' || s.name,
@@ -10240,6 +10664,12 @@ CREATE CAST (jsonb AS scenario) WITH INOUT;
 /* </end connected objects> */
 
 /* <begin connected objects> */
+-- src/sql/cohort.rs
+-- pg_rfm::sql::cohort::serialize_cohorts
+-- Skipped due to `#[pgrx(sql = false)]`
+/* </end connected objects> */
+
+/* <begin connected objects> */
 -- src/sql/learn.rs
 -- pg_rfm::sql::learn::serialize_customers
 -- Skipped due to `#[pgrx(sql = false)]`
@@ -10313,8 +10743,11 @@ AS 'MODULE_PATHNAME', 'state_movements_wrapper';
 
 -- movement
 
-COMMENT ON FUNCTION state_movements(purchase_history, date, date, interval, segment_policy, engagement_history, text, membership_history) IS
-    'One customer''s lifecycle state, RFM segment and VIP tier from step to step, with the revenue of as many days before and after; no rows as long as the customer is a prospect.';
+COMMENT ON FUNCTION state_movements(
+    purchase_history, date, date, interval, segment_policy, engagement_history, text, membership_history
+) IS
+    'One customer''s lifecycle state, RFM segment and VIP tier from step to step, with the revenue of as many days '
+    'before and after; no rows as long as the customer is a prospect.';
 
 CREATE TYPE movement_count AS (
     from_day date,
@@ -10330,7 +10763,8 @@ CREATE TYPE movement_count AS (
     revenue_after numeric
 );
 COMMENT ON TYPE movement_count IS
-    'How many customers moved alike: from which lifecycle state, RFM segment and VIP tier on one day to which on another.';
+    'How many customers moved alike: from which lifecycle state, RFM segment and VIP tier on one day to which on '
+    'another.';
 COMMENT ON COLUMN movement_count.from_day IS 'The day they come from.';
 COMMENT ON COLUMN movement_count.to_day IS 'The day they get to.';
 COMMENT ON COLUMN movement_count.from_state IS 'Their lifecycle state on from_day.';
@@ -10375,12 +10809,14 @@ COMMENT ON FUNCTION _collect_movements(
 COMMENT ON FUNCTION _combine_movements(internal, internal) IS
     'Part of the aggregate count_movements: adds what another worker counted.';
 COMMENT ON FUNCTION _serialize_movements(internal) IS 'Part of the aggregate count_movements: the state as bytes.';
-COMMENT ON FUNCTION _deserialize_movements(bytea, internal) IS 'Part of the aggregate count_movements: the state again.';
+COMMENT ON FUNCTION _deserialize_movements(bytea, internal) IS
+    'Part of the aggregate count_movements: the state again.';
 COMMENT ON FUNCTION _finish_movements(internal) IS 'Part of the aggregate count_movements: the result.';
 COMMENT ON AGGREGATE count_movements(
     purchase_history, date, date, interval, segment_policy, engagement_history, text, membership_history
 ) IS
-    'The rows of state_movements() of all customers counted and summed by days and labels: an array of rows for unnest.';
+    'The rows of state_movements() of all customers counted and summed by days and labels: an array of rows for '
+    'unnest.';
 /* </end connected objects> */
 
 /* <begin connected objects> */
@@ -10937,6 +11373,8 @@ COMMENT ON FUNCTION labels() IS
 COMMENT ON FUNCTION label(text, text, text) IS
     'What a value of one of the lists of labels() is called in a language, en or ja; what is in none is called by its '
     'name.';
+COMMENT ON FUNCTION _library_version() IS
+    'Part of upgrades: the version of the library that the session has loaded.';
 COMMENT ON FUNCTION label_order(text, text) IS
     'The place of a value in one of the lists of labels(), for reports to sort by; NULL where it is not in it.';
 COMMENT ON FUNCTION _audit_text(text, text) IS

@@ -3,7 +3,7 @@
 
 mod count;
 
-pub use count::{MovementCount, count_together};
+pub use count::MovementCount;
 
 use crate::customer::{Customer, asked_when_due};
 use crate::day::Day;

@@ -6,6 +6,7 @@ use std::fmt;
 use serde_json::Value;
 
 use super::{UniqueKeys, from_text};
+use crate::bytes::other_version;
 use crate::decimal::Decimal;
 use crate::error::{Error, ErrorKind, Result};
 use crate::memory;
@@ -65,7 +66,7 @@ pub fn from_bytes<T: fmt::Display>(type_name: &str, bytes: &[u8], parse: impl Fn
     let text = match bytes.split_first() {
         Some((&VERSION, text)) => std::str::from_utf8(text).map_err(|_| invalid("not UTF-8".to_owned()))?,
         Some((version, _)) => {
-            return Err(invalid(format!("version {version}, this release reads version {VERSION}")));
+            return Err(other_version(type_name, *version, VERSION));
         }
         None => return Err(invalid("it ends too early".to_owned())),
     };

@@ -3,10 +3,11 @@
 use super::{Labels, Movement};
 use crate::bytes::{Reader, put_signed, put_unsigned};
 use crate::day::Day;
-use crate::decimal::{Decimal, amount_out_of_range};
+use crate::decimal::Decimal;
 use crate::error::Result;
 use crate::lifecycle::LifecycleState;
 use crate::rfm::Segments;
+use crate::tally::{Tally, add_count, add_revenue, revenue_at};
 use crate::vip::VipTier;
 
 /// [`Labels`] as numbers: the places of the state and the tier in their lists, and that of the segment among the policy's,
@@ -44,7 +45,7 @@ impl Places {
 /// From which day to which day, and what customers are called on them.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 #[repr(C)]
-struct Move {
+pub struct Move {
     from: Day,
     to: Day,
     before: Places,
@@ -77,24 +78,6 @@ impl MovementCount {
         })
     }
 
-    /// The same with revenues in units of another scale, which must not be lower.
-    ///
-    /// # Errors
-    /// [`ErrorKind::NumberOutOfRange`](crate::error::ErrorKind::NumberOutOfRange) where a sum does not fit.
-    pub fn at_scale(mut self, scale: u8, new_scale: u8) -> Result<Self> {
-        self.revenue_before = Decimal::new(self.revenue_before, scale).mantissa_at(new_scale)?;
-        self.revenue_after = Decimal::new(self.revenue_after, scale).mantissa_at(new_scale)?;
-        Ok(self)
-    }
-
-    fn add(&mut self, other: &Self) -> Result<()> {
-        let sum = |a: i128, b: i128| a.checked_add(b).ok_or_else(amount_out_of_range);
-        self.customers = self.customers.checked_add(other.customers).ok_or_else(amount_out_of_range)?;
-        self.revenue_before = sum(self.revenue_before, other.revenue_before)?;
-        self.revenue_after = sum(self.revenue_after, other.revenue_after)?;
-        Ok(())
-    }
-
     /// How many customers.
     pub fn customers(&self) -> i64 {
         self.customers
@@ -112,9 +95,29 @@ impl MovementCount {
             revenue_after: Decimal::new(self.revenue_after, scale),
         })
     }
+}
 
-    /// Appends the count to a serialized state.
-    pub fn write(&self, out: &mut Vec<u8>) {
+impl Tally for MovementCount {
+    type Key = Move;
+
+    fn key(&self) -> Move {
+        self.moved
+    }
+
+    fn add(&mut self, other: &Self) -> Result<()> {
+        self.customers = add_count(self.customers, other.customers)?;
+        self.revenue_before = add_revenue(self.revenue_before, other.revenue_before)?;
+        self.revenue_after = add_revenue(self.revenue_after, other.revenue_after)?;
+        Ok(())
+    }
+
+    fn at_scale(mut self, scale: u8, new_scale: u8) -> Result<Self> {
+        self.revenue_before = revenue_at(self.revenue_before, scale, new_scale)?;
+        self.revenue_after = revenue_at(self.revenue_after, scale, new_scale)?;
+        Ok(self)
+    }
+
+    fn write(&self, out: &mut Vec<u8>) {
         let Move { from, to, before, after } = self.moved;
         for day in [from, to] {
             out.extend(day.0.to_ne_bytes());
@@ -129,11 +132,7 @@ impl MovementCount {
         }
     }
 
-    /// The next count of a serialized state.
-    ///
-    /// # Errors
-    /// [`ErrorKind::InvalidBinary`](crate::error::ErrorKind::InvalidBinary) where there is none.
-    pub fn read(reader: &mut Reader) -> Result<Self> {
+    fn read(reader: &mut Reader) -> Result<Self> {
         let day = |reader: &mut Reader| Ok(Day(i32::from_ne_bytes(reader.array()?)));
         let places = |reader: &mut Reader| {
             Ok(Places { segment: reader.unsigned()?, state: reader.byte()?, tier: reader.byte()? })
@@ -145,23 +144,4 @@ impl MovementCount {
             revenue_after: reader.signed()?,
         })
     }
-}
-
-/// Counts movements that are alike together, in the order of their days and labels; returns how many are left, at the front.
-///
-/// # Errors
-/// [`ErrorKind::NumberOutOfRange`](crate::error::ErrorKind::NumberOutOfRange) where a sum of revenues does not fit.
-pub fn count_together(counts: &mut [MovementCount]) -> Result<usize> {
-    counts.sort_unstable_by_key(|count| count.moved);
-    let mut kept = 0;
-    for next in 0..counts.len() {
-        let count = counts[next];
-        if kept > 0 && { counts[kept - 1].moved } == { count.moved } {
-            counts[kept - 1].add(&count)?;
-        } else {
-            counts[kept] = count;
-            kept += 1;
-        }
-    }
-    Ok(kept)
 }

@@ -300,6 +300,8 @@ COMMENT ON FUNCTION labels() IS
 COMMENT ON FUNCTION label(text, text, text) IS
     'What a value of one of the lists of labels() is called in a language, en or ja; what is in none is called by its '
     'name.';
+COMMENT ON FUNCTION _library_version() IS
+    'Part of upgrades: the version of the library that the session has loaded.';
 COMMENT ON FUNCTION label_order(text, text) IS
     'The place of a value in one of the lists of labels(), for reports to sort by; NULL where it is not in it.';
 COMMENT ON FUNCTION _audit_text(text, text) IS

@@ -20,10 +20,11 @@ CREATE FUNCTION wilson_interval(numerator bigint, denominator bigint) RETURNS ra
 COMMENT ON FUNCTION wilson_interval(bigint, bigint) IS
     'The rate numerator / denominator with its 95 % interval: the score interval of Wilson (1927), no continuity correction.';
 
--- The state is the one of avg(integer): how many, and their sum. A boolean is an integer of 0 or 1 to PostgreSQL's C code,
--- so that its own functions count here, and what they take in place, combine and check they do here too.
+-- The state is the one of avg(integer): how many, and their sum, so that PostgreSQL's own function combines and checks it.
+-- It counts by a function of ours: one of LANGUAGE internal under a new name is looked up by that name, which Citus makes
+-- each row do.
 CREATE FUNCTION _count_answer(bigint[], answer boolean) RETURNS bigint[]
-    AS 'int4_avg_accum' LANGUAGE internal IMMUTABLE STRICT PARALLEL SAFE;
+    AS 'MODULE_PATHNAME', 'count_answer_wrapper' LANGUAGE c IMMUTABLE STRICT PARALLEL SAFE;
 CREATE FUNCTION _finish_proportion(bigint[]) RETURNS rate_estimate
     AS 'MODULE_PATHNAME', 'finish_proportion_wrapper' LANGUAGE c IMMUTABLE STRICT PARALLEL SAFE COST 5;
 CREATE AGGREGATE proportion(answer boolean) (

@@ -8,6 +8,7 @@
 //! | `types.rs`, `types.sql` | the types, their operators and casts |
 //! | `orders.rs`, `events.rs`, `aggregates.sql` | the aggregates over order rows, events and contacts |
 //! | `buffer.rs`, `question.rs`, `zone.rs` | what these stand on: memory that PostgreSQL counts, the day and policy asked for, days in the session's time zone |
+//! | `tallies.rs` | what aggregates stand on that count rows of many customers together |
 //! | `call.rs` | the arguments of a call, what a function keeps between calls, the rows it returns |
 //! | `set.rs`, `row_types.sql` | functions that return a set of rows of a named type |
 //! | `history.rs` | accessors of a purchase history |
@@ -20,6 +21,7 @@
 //! | `membership.rs` | memberships over time, and who ends a subscription |
 //! | `timeline.rs` | the lifecycle of one customer over time |
 //! | `movement.rs`, `movement.sql` | what became of a customer from step to step, and of all of them counted |
+//! | `cohort.rs`, `cohort.sql` | what the customers of a month of first purchase do after it |
 //! | `kpi.rs`, `kpi.sql` | what KPIs are made of: questions about a history, the aggregate `proportion` |
 //! | `ab.rs`, `ab.sql` | A/B tests: groups, results, comparison, sample size |
 //! | `from_numbers.rs` | the same from plain numbers, without a history |
@@ -34,6 +36,7 @@
 //! | `view_rows.rs` | writes single rows of a materialized view |
 //! | `row_writer.rs`, `changes.rs` | what it stands on: rows written below the level of SQL, and who changed by them |
 //! | `segmentation.rs`, `segmentation/` | tables, materialized views and triggers for a shop's reports, made by one call |
+//! | `version.rs`, `version.sql` | the version of the library, which a script compares with its own |
 //! | `rows.sql` | how many rows each list has, for the planner |
 //! | `comments.sql` | a comment on every object |
 
@@ -42,6 +45,7 @@ mod buffer;
 mod call;
 mod changes;
 mod channels;
+mod cohort;
 mod column_guess;
 mod customer;
 mod datum;
@@ -69,8 +73,10 @@ mod scenario;
 mod segmentation;
 mod set;
 mod stored;
+mod tallies;
 mod timeline;
 mod types;
+mod version;
 mod view_columns;
 mod view_rows;
 mod vocabulary;

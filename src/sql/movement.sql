@@ -1,7 +1,10 @@
 -- movement
 
-COMMENT ON FUNCTION state_movements(purchase_history, date, date, interval, segment_policy, engagement_history, text, membership_history) IS
-    'One customer''s lifecycle state, RFM segment and VIP tier from step to step, with the revenue of as many days before and after; no rows as long as the customer is a prospect.';
+COMMENT ON FUNCTION state_movements(
+    purchase_history, date, date, interval, segment_policy, engagement_history, text, membership_history
+) IS
+    'One customer''s lifecycle state, RFM segment and VIP tier from step to step, with the revenue of as many days '
+    'before and after; no rows as long as the customer is a prospect.';
 
 CREATE TYPE movement_count AS (
     from_day date,
@@ -17,7 +20,8 @@ CREATE TYPE movement_count AS (
     revenue_after numeric
 );
 COMMENT ON TYPE movement_count IS
-    'How many customers moved alike: from which lifecycle state, RFM segment and VIP tier on one day to which on another.';
+    'How many customers moved alike: from which lifecycle state, RFM segment and VIP tier on one day to which on '
+    'another.';
 COMMENT ON COLUMN movement_count.from_day IS 'The day they come from.';
 COMMENT ON COLUMN movement_count.to_day IS 'The day they get to.';
 COMMENT ON COLUMN movement_count.from_state IS 'Their lifecycle state on from_day.';
@@ -62,9 +66,11 @@ COMMENT ON FUNCTION _collect_movements(
 COMMENT ON FUNCTION _combine_movements(internal, internal) IS
     'Part of the aggregate count_movements: adds what another worker counted.';
 COMMENT ON FUNCTION _serialize_movements(internal) IS 'Part of the aggregate count_movements: the state as bytes.';
-COMMENT ON FUNCTION _deserialize_movements(bytea, internal) IS 'Part of the aggregate count_movements: the state again.';
+COMMENT ON FUNCTION _deserialize_movements(bytea, internal) IS
+    'Part of the aggregate count_movements: the state again.';
 COMMENT ON FUNCTION _finish_movements(internal) IS 'Part of the aggregate count_movements: the result.';
 COMMENT ON AGGREGATE count_movements(
     purchase_history, date, date, interval, segment_policy, engagement_history, text, membership_history
 ) IS
-    'The rows of state_movements() of all customers counted and summed by days and labels: an array of rows for unnest.';
+    'The rows of state_movements() of all customers counted and summed by days and labels: an array of rows for '
+    'unnest.';

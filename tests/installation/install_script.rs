@@ -7,17 +7,22 @@ use crate::common::*;
 use object::{Object, ObjectSection};
 use pgrx_sql_entity_graph::section::{decode_entities, is_schema_section_name};
 use pgrx_sql_entity_graph::{ControlFile, PgrxSql, SqlGraphEntity};
+use std::path::Path;
 use std::{env, fs};
 
-const VERSION: &str = env!("CARGO_PKG_VERSION");
+pub const VERSION: &str = env!("CARGO_PKG_VERSION");
+
+/// The versions that were released, each with the SHA-256 of its install script, which nobody may change any more: what was
+/// created by it is changed by the upgrade scripts alone. A release adds its line (docs/release.md).
+pub const RELEASED: &[(&str, &str)] = &[];
 
 fn control() -> ControlFile {
     ControlFile::try_from(file("pg_rfm.control")).expect("pg_rfm.control can be read")
 }
 
-fn generated() -> String {
-    let library = env::var_os("PG_RFM_SO").expect("PG_RFM_SO is not set: run `make test` or `make schema`");
-    let library = fs::read(&library).unwrap_or_else(|error| panic!("{}: {error}", library.display()));
+/// The install script that a library carries.
+pub fn generated(library: &Path) -> String {
+    let library = fs::read(library).unwrap_or_else(|error| panic!("{}: {error}", library.display()));
     let library = object::File::parse(&*library).expect("PG_RFM_SO is a library");
     let section = library.sections().find(|section| section.name().is_ok_and(is_schema_section_name)).expect(
         "the library has a section .pgrxsc: build it with `make build`, which keeps the linker from dropping it",
@@ -56,7 +61,8 @@ fn generated() -> String {
 #[test]
 fn is_what_the_code_generates() {
     let file = file(&format!("sql/pg_rfm--{VERSION}.sql"));
-    let generated = generated();
+    let library = env::var_os("PG_RFM_SO").expect("PG_RFM_SO is not set: run `make test` or `make schema`");
+    let generated = generated(Path::new(&library));
     if env::var_os("PG_RFM_UPDATE").is_some() {
         fs::write(&file, &generated).unwrap_or_else(|error| panic!("{}: {error}", file.display()));
     }
@@ -68,6 +74,19 @@ fn is_what_the_code_generates() {
         file.display(),
         1 + difference.unwrap_or(committed.lines().count().min(generated.lines().count()))
     );
+}
+
+#[test]
+fn released_scripts_stay_as_they_are() {
+    let mut client = Database::empty("released").client();
+    for (version, hash) in RELEASED {
+        let script = read(&format!("sql/pg_rfm--{version}.sql"));
+        let found: String = client
+            .query_one("SELECT encode(sha256($1), 'hex')", &[&script.as_bytes()])
+            .expect("the server hashes")
+            .get(0);
+        assert_eq!(&found, hash, "sql/pg_rfm--{version}.sql was released: put it back, and write an upgrade script");
+    }
 }
 
 #[test]

@@ -10,3 +10,4 @@ mod dump_restore;
 mod install_script;
 mod search_path;
 mod smoke;
+mod upgrade;

@@ -6,6 +6,7 @@ mod common;
 
 mod ab;
 mod check_policy;
+mod cohort;
 mod complaints;
 mod contacts;
 mod explain;

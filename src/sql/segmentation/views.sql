@@ -334,8 +334,8 @@ $segments$;
 COMMENT ON FUNCTION _segments_sql(segmentation_settings, boolean, text) IS
     'Part of segmentations: the SELECT of one row a lifecycle state and RFM segment, by attribute or of all.';
 
--- How many customers moved alike in each of the last twelve months that are over, from the end of the month before to its
--- own, by tenant and by attribute. Steps of a month keep to the ends of months only if they start on a 31st. If the
+-- How many customers moved alike in each of the last twelve months that are over, from the end of the month before to
+-- its own, by tenant and by attribute. Steps of a month keep to the ends of months only if they start on a 31st. If the
 -- first end is no 31st, they start at the end of the month before, which is one, and that extra month is left out. With
 -- `since`, the end of a month, none of the months before it.
 CREATE FUNCTION _moves_sql(s segmentation_settings, by_attribute boolean, noted boolean, since date) RETURNS text
@@ -445,41 +445,26 @@ $transitions$;
 COMMENT ON FUNCTION _transitions_sql(segmentation_settings, boolean, date) IS
     'Part of segmentations: the SELECT of who moved between states, RFM segments and VIP tiers, month by month.';
 
--- A year after the month of the first purchase, month by month; a month that is not over on as_of is left out.
+-- A year after the month of the first purchase, month by month; a month that is not over on as_of is left out. With
+-- `since`, the end of a month, none of the months before it.
 CREATE FUNCTION _cohort_parts_sql(
     s segmentation_settings, by_attribute boolean, noted boolean, since date
 ) RETURNS text
 LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp
 AS $parts$
     SELECT format(
-$sql$WITH cohorts AS (
-        SELECT %5$sdate_trunc('month', f.first_purchase_on::timestamp)::date AS first_month, count(*) AS customers
-        FROM %1$s AS f%7$s
-        WHERE f.first_purchase_on IS NOT NULL%9$s
-        GROUP BY %5$sdate_trunc('month', f.first_purchase_on::timestamp)
-    ), months AS (
-        SELECT %5$sm.month, m.months_after, count(*) FILTER (WHERE m.orders > 0) AS customers, sum(m.revenue) AS revenue
-        FROM %2$s AS f
-        CROSS JOIN LATERAL @extschema@.purchases_by_month(f.history, f.as_of) AS m%8$s
-        WHERE m.months_after <= 12%9$s%10$s
-        GROUP BY %5$sm.month, m.months_after
-    )
-    SELECT %4$sa.first_month, n.months_after, a.customers,
-           coalesce(m.customers, 0) AS active_customers,
-           trim_scale(coalesce(m.revenue, 0)) AS revenue
-    FROM cohorts AS a
-    CROSS JOIN generate_series(0, 12) AS n (months_after)
-    LEFT JOIN months AS m ON m.months_after = n.months_after
-        AND m.month = (a.first_month + make_interval(months => n.months_after))::date%6$s
-    WHERE (a.first_month + make_interval(months => n.months_after + 1))::date - 1 <= (SELECT as_of FROM %3$s)$sql$,
-        @extschema@._relation(s, 'customers'), @extschema@._relation(s, 'facts'), @extschema@._relation(s, 'status'),
-        @extschema@._dimensions(s, 'a', by_attribute), @extschema@._dimensions(s, 'f', by_attribute),
-        coalesce(' AND ' || @extschema@._same_columns(s, ARRAY[s.tenant], 'm', 'a'), '')
-            || CASE WHEN by_attribute THEN ' AND m.attribute = a.attribute AND m.value = a.value' ELSE '' END,
-        @extschema@._each_attribute(s, 'f', 'f.first_purchase_on', by_attribute),
-        @extschema@._each_attribute(s, 'f', 'm.month', by_attribute),
-        CASE WHEN noted THEN ' AND ' || @extschema@._is_noted(s, 'f', true) ELSE '' END,
-        CASE WHEN since IS NULL THEN '' ELSE format(' AND m.month > %L', since) END)
+$sql$SELECT %1$sm.first_month, m.months_after, m.customers, m.active_customers, trim_scale(m.revenue) AS revenue
+    FROM (
+        SELECT %2$s@extschema@.count_cohorts(f.history, f.as_of, %3$L::pg_catalog.date) AS customers
+        FROM %4$s AS f%5$s%6$s%7$s
+    ) AS c
+    CROSS JOIN LATERAL unnest(c.customers) AS m$sql$,
+        @extschema@._tenant_column(s, 'c') || CASE WHEN by_attribute THEN 'c.attribute, c.value, ' ELSE '' END,
+        d.dimensions, since, @extschema@._relation(s, 'facts'),
+        @extschema@._each_attribute(s, 'f', 'f.as_of', by_attribute),
+        CASE WHEN noted THEN E'\n        WHERE ' || @extschema@._is_noted(s, 'f', true) ELSE '' END,
+        E'\n        GROUP BY ' || nullif(rtrim(d.dimensions, ', '), ''))
+    FROM (SELECT @extschema@._dimensions(s, 'f', by_attribute) AS dimensions) AS d
 $parts$;
 COMMENT ON FUNCTION _cohort_parts_sql(segmentation_settings, boolean, boolean, date) IS
     'Part of segmentations: the SELECT of the sums by month of first purchase and month after it.';
