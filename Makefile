@@ -13,8 +13,8 @@ CLUSTER    = PG_CONFIG="$(PG_CONFIG)" PG_RFM_SO="$(SO)" tests/support/cluster.sh
 
 export PGRX_PG_CONFIG_PATH = $(PG_CONFIG)
 
-.PHONY: all help deps build schema install install-files uninstall package test upgrade matrix integrations lint bench faults sidecar demo \
-        demo-stop clean
+.PHONY: all help deps build schema install install-files uninstall package test test-citus upgrade matrix integrations lint \
+        bench faults sidecar demo dashboard demo-stop clean
 
 # Steps that install what is missing come before those that need it; cargo uses all cores by itself.
 .NOTPARALLEL:
@@ -24,11 +24,13 @@ all: build
 help:
 	@echo 'make demo       segment 6,919 real orders in a PostgreSQL of its own and print the tables'
 	@echo '                own data: make demo ORDERS=file.csv [CUSTOMER=col] [DATE=col] [AMOUNT=col] [ORDER=col] [AS_OF=day]'
+	@echo 'make dashboard  Apache Superset over that and a worked shop, in English and Japanese, on 127.0.0.1 (about 900 MB of packages)'
 	@echo 'make demo-stop  stop and delete that PostgreSQL'
 	@echo 'make test       all tests, in a throwaway PostgreSQL; one of them: make test ARGS="--test installation smoke"'
+	@echo 'make test-citus a coordinator and two workers on this machine, where Citus is installed; one test: ARGS=segmentation'
 	@echo 'make upgrade    builds a next version of the extension and updates a shop to it'
 	@echo 'make matrix     all tests with PostgreSQL 13 to 18, each in a root made by debootstrap; some: make matrix VERSIONS="13 18"'
-	@echo 'make integrations  what dbt and Python make of it, where their packages can be installed'
+	@echo 'make integrations  what dbt, Python and Superset make of it, where their packages can be installed; some: ARGS="clients dbt"'
 	@echo 'make install    into the PostgreSQL of PG_CONFIG (also: DESTDIR=..., make uninstall)'
 	@echo 'make package    a Debian package for the PostgreSQL of PG_CONFIG, into target/package'
 	@echo 'make bench      speed and memory, as ratios to plain SQL; one of them: make bench BENCH=speed, BENCH=segmentation, BENCH=prediction'
@@ -69,8 +71,12 @@ uninstall:
 package: build
 	@PG_CONFIG="$(PG_CONFIG)" SO="$(SO)" PACKAGES="$(TARGET)/package" packaging/deb.sh
 
+# Logical: one test needs a logical replica.
 test: deps build
-	@$(CLUSTER) run test cargo test $(CORE) $(ARGS)
+	@PG_RFM_SETTINGS='wal_level=logical' $(CLUSTER) run test cargo test $(CORE) $(ARGS)
+
+test-citus: deps build
+	@PG_CONFIG="$(PG_CONFIG)" PG_RFM_SO="$(SO)" tests/support/citus.sh cargo test $(CORE) --test citus -- --test-threads=1 $(ARGS)
 
 # In a server of its own, whose library the test replaces.
 upgrade: deps build
@@ -81,7 +87,7 @@ matrix:
 	@packaging/matrix.sh $(VERSIONS)
 
 integrations: deps build
-	@$(CLUSTER) run integrations integrations/check.sh
+	@$(CLUSTER) run integrations integrations/check.sh $(ARGS)
 
 lint:
 	@$(DEPS) --check
@@ -105,6 +111,10 @@ sidecar: deps build
 demo: deps build
 	@$(CLUSTER) start demo
 	@eval "$$($(CLUSTER) env demo)" && ORDERS="$(ORDERS)" CUSTOMER="$(CUSTOMER)" DATE="$(DATE)" AMOUNT="$(AMOUNT)" ORDER="$(ORDER)" AS_OF="$(AS_OF)" sql/demo/demo.sh
+
+dashboard: deps build
+	@$(CLUSTER) start demo
+	@eval "$$($(CLUSTER) env demo)" && integrations/superset/dashboard.sh
 
 demo-stop:
 	@$(CLUSTER) stop demo

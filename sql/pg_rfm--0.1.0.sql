@@ -539,6 +539,58 @@ CREATE TYPE scenario (
 /* </end connected objects> */
 
 /* <begin connected objects> */
+-- src/sql/cohort.rs
+-- requires:
+--   types
+
+-- cohort
+
+CREATE TYPE cohort_month AS (
+    first_month date,
+    months_after integer,
+    customers bigint,
+    active_customers bigint,
+    revenue numeric
+);
+COMMENT ON TYPE cohort_month IS 'What the customers of a month of first purchase did in one month after it.';
+COMMENT ON COLUMN cohort_month.first_month IS 'First day of the month of the first purchase.';
+COMMENT ON COLUMN cohort_month.months_after IS 'Calendar months after it, 0 to 12; 0 is the month itself.';
+COMMENT ON COLUMN cohort_month.customers IS 'How many customers bought first in that month.';
+COMMENT ON COLUMN cohort_month.active_customers IS 'How many of them bought in this month.';
+COMMENT ON COLUMN cohort_month.revenue IS
+    'The sum of their amounts in this month, refunds included, in currency units.';
+
+CREATE FUNCTION _collect_cohort(internal, history purchase_history, as_of date, since date) RETURNS internal
+    AS 'MODULE_PATHNAME', 'collect_cohort_wrapper' LANGUAGE c IMMUTABLE PARALLEL SAFE COST 100;
+CREATE FUNCTION _combine_cohorts(internal, internal) RETURNS internal
+    AS 'MODULE_PATHNAME', 'combine_cohorts_wrapper' LANGUAGE c IMMUTABLE PARALLEL SAFE;
+CREATE FUNCTION _serialize_cohorts(internal) RETURNS bytea
+    AS 'MODULE_PATHNAME', 'serialize_cohorts_wrapper' LANGUAGE c IMMUTABLE STRICT PARALLEL SAFE;
+CREATE FUNCTION _deserialize_cohorts(bytea, internal) RETURNS internal
+    AS 'MODULE_PATHNAME', 'deserialize_cohorts_wrapper' LANGUAGE c IMMUTABLE STRICT PARALLEL SAFE;
+CREATE FUNCTION _finish_cohorts(internal) RETURNS cohort_month[]
+    AS 'MODULE_PATHNAME', 'finish_cohorts_wrapper' LANGUAGE c IMMUTABLE PARALLEL SAFE COST 1000;
+
+-- SSPACE: the cohorts of some years.
+CREATE AGGREGATE count_cohorts(history purchase_history, as_of date, since date) (
+    SFUNC = _collect_cohort, STYPE = internal, SSPACE = 50000, FINALFUNC = _finish_cohorts,
+    FINALFUNC_MODIFY = READ_ONLY, COMBINEFUNC = _combine_cohorts, SERIALFUNC = _serialize_cohorts,
+    DESERIALFUNC = _deserialize_cohorts, PARALLEL = SAFE
+);
+
+COMMENT ON FUNCTION _collect_cohort(internal, purchase_history, date, date) IS
+    'Part of the aggregate count_cohorts: counts a customer.';
+COMMENT ON FUNCTION _combine_cohorts(internal, internal) IS
+    'Part of the aggregate count_cohorts: adds what another worker counted.';
+COMMENT ON FUNCTION _serialize_cohorts(internal) IS 'Part of the aggregate count_cohorts: the state as bytes.';
+COMMENT ON FUNCTION _deserialize_cohorts(bytea, internal) IS 'Part of the aggregate count_cohorts: the state again.';
+COMMENT ON FUNCTION _finish_cohorts(internal) IS 'Part of the aggregate count_cohorts: the result.';
+COMMENT ON AGGREGATE count_cohorts(purchase_history, date, date) IS
+    'Customers by the month of their first purchase and what they did in it and the twelve months after it that are '
+    'over on as_of and end after since (NULL: all): an array of rows for unnest.';
+/* </end connected objects> */
+
+/* <begin connected objects> */
 -- src/sql/learn.rs
 -- requires:
 --   types
@@ -1213,6 +1265,12 @@ AS 'MODULE_PATHNAME', 'churn_bands_wrapper';
 /* </end connected objects> */
 
 /* <begin connected objects> */
+-- src/sql/cohort.rs
+-- pg_rfm::sql::cohort::collect_cohort
+-- Skipped due to `#[pgrx(sql = false)]`
+/* </end connected objects> */
+
+/* <begin connected objects> */
 -- src/sql/events.rs
 -- pg_rfm::sql::events::collect_contact
 -- Skipped due to `#[pgrx(sql = false)]`
@@ -1279,6 +1337,12 @@ AS 'MODULE_PATHNAME', 'churn_bands_wrapper';
 /* </end connected objects> */
 
 /* <begin connected objects> */
+-- src/sql/movement.rs
+-- pg_rfm::sql::movement::collect_movements
+-- Skipped due to `#[pgrx(sql = false)]`
+/* </end connected objects> */
+
+/* <begin connected objects> */
 -- src/sql/orders.rs
 -- pg_rfm::sql::orders::collect_order
 -- Skipped due to `#[pgrx(sql = false)]`
@@ -1293,6 +1357,12 @@ AS 'MODULE_PATHNAME', 'churn_bands_wrapper';
 /* <begin connected objects> */
 -- src/sql/ab.rs
 -- pg_rfm::sql::ab::collect_result
+-- Skipped due to `#[pgrx(sql = false)]`
+/* </end connected objects> */
+
+/* <begin connected objects> */
+-- src/sql/cohort.rs
+-- pg_rfm::sql::cohort::combine_cohorts
 -- Skipped due to `#[pgrx(sql = false)]`
 /* </end connected objects> */
 
@@ -1317,6 +1387,12 @@ AS 'MODULE_PATHNAME', 'churn_bands_wrapper';
 /* <begin connected objects> */
 -- src/sql/forecast.rs
 -- pg_rfm::sql::forecast::combine_forecasts
+-- Skipped due to `#[pgrx(sql = false)]`
+/* </end connected objects> */
+
+/* <begin connected objects> */
+-- src/sql/movement.rs
+-- pg_rfm::sql::movement::combine_movements
 -- Skipped due to `#[pgrx(sql = false)]`
 /* </end connected objects> */
 
@@ -1374,6 +1450,12 @@ AS 'MODULE_PATHNAME', 'contact_history_plus_wrapper';
 /* <begin connected objects> */
 -- src/sql/types.rs
 -- pg_rfm::sql::types::contact_history_recv
+-- Skipped due to `#[pgrx(sql = false)]`
+/* </end connected objects> */
+
+/* <begin connected objects> */
+-- src/sql/kpi.rs
+-- pg_rfm::sql::kpi::count_answer
 -- Skipped due to `#[pgrx(sql = false)]`
 /* </end connected objects> */
 
@@ -1512,6 +1594,12 @@ AS 'MODULE_PATHNAME', 'default_policy_wrapper';
 /* </end connected objects> */
 
 /* <begin connected objects> */
+-- src/sql/cohort.rs
+-- pg_rfm::sql::cohort::deserialize_cohorts
+-- Skipped due to `#[pgrx(sql = false)]`
+/* </end connected objects> */
+
+/* <begin connected objects> */
 -- src/sql/learn.rs
 -- pg_rfm::sql::learn::deserialize_customers
 -- Skipped due to `#[pgrx(sql = false)]`
@@ -1532,6 +1620,12 @@ AS 'MODULE_PATHNAME', 'default_policy_wrapper';
 /* <begin connected objects> */
 -- src/sql/forecast.rs
 -- pg_rfm::sql::forecast::deserialize_forecast
+-- Skipped due to `#[pgrx(sql = false)]`
+/* </end connected objects> */
+
+/* <begin connected objects> */
+-- src/sql/movement.rs
+-- pg_rfm::sql::movement::deserialize_movements
 -- Skipped due to `#[pgrx(sql = false)]`
 /* </end connected objects> */
 
@@ -1829,6 +1923,12 @@ AS 'MODULE_PATHNAME', 'f_score_wrapper';
 /* </end connected objects> */
 
 /* <begin connected objects> */
+-- src/sql/cohort.rs
+-- pg_rfm::sql::cohort::finish_cohorts
+-- Skipped due to `#[pgrx(sql = false)]`
+/* </end connected objects> */
+
+/* <begin connected objects> */
 -- src/sql/events.rs
 -- pg_rfm::sql::events::finish_contacts
 -- Skipped due to `#[pgrx(sql = false)]`
@@ -1873,6 +1973,12 @@ AS 'MODULE_PATHNAME', 'f_score_wrapper';
 /* <begin connected objects> */
 -- src/sql/events.rs
 -- pg_rfm::sql::events::finish_memberships
+-- Skipped due to `#[pgrx(sql = false)]`
+/* </end connected objects> */
+
+/* <begin connected objects> */
+-- src/sql/movement.rs
+-- pg_rfm::sql::movement::finish_movements
 -- Skipped due to `#[pgrx(sql = false)]`
 /* </end connected objects> */
 
@@ -3317,6 +3423,80 @@ AS 'MODULE_PATHNAME', 'revenue_between_wrapper';
 /* </end connected objects> */
 
 /* <begin connected objects> */
+-- src/sql/kpi.rs
+-- requires:
+--   types
+--   reached_purchase
+--   reached_purchase_within
+--   retained_in_month
+--   bought_between
+--   orders_between
+--   purchases_by_month
+--   revenue_between
+--   customer_months
+--   kpis
+
+-- kpi
+
+CREATE TYPE rate_estimate AS (
+    numerator bigint,
+    denominator bigint,
+    rate numeric,
+    rate_low numeric,
+    rate_high numeric
+);
+COMMENT ON TYPE rate_estimate IS
+    'How many of how many, as a rate with its 95 % interval (Wilson); all NULL but the denominator where that is 0.';
+COMMENT ON COLUMN rate_estimate.numerator IS 'How many did; NULL where the denominator is 0.';
+COMMENT ON COLUMN rate_estimate.denominator IS 'How many could be judged.';
+COMMENT ON COLUMN rate_estimate.rate IS 'numerator / denominator, 0 to 1, rounded to 6 decimals.';
+COMMENT ON COLUMN rate_estimate.rate_low IS 'Lower bound of the 95 % interval, rounded to 6 decimals.';
+COMMENT ON COLUMN rate_estimate.rate_high IS 'Upper bound of the 95 % interval, rounded to 6 decimals.';
+
+CREATE FUNCTION wilson_interval(numerator bigint, denominator bigint) RETURNS rate_estimate
+    AS 'MODULE_PATHNAME', 'wilson_interval_wrapper' LANGUAGE c IMMUTABLE STRICT PARALLEL SAFE COST 5;
+COMMENT ON FUNCTION wilson_interval(bigint, bigint) IS
+    'The rate numerator / denominator with its 95 % interval: the score interval of Wilson (1927), no continuity correction.';
+
+-- The state is the one of avg(integer): how many, and their sum, so that PostgreSQL's own function combines and checks it.
+-- It counts by a function of ours: one of LANGUAGE internal under a new name is looked up by that name, which Citus makes
+-- each row do.
+CREATE FUNCTION _count_answer(bigint[], answer boolean) RETURNS bigint[]
+    AS 'MODULE_PATHNAME', 'count_answer_wrapper' LANGUAGE c IMMUTABLE STRICT PARALLEL SAFE;
+CREATE FUNCTION _finish_proportion(bigint[]) RETURNS rate_estimate
+    AS 'MODULE_PATHNAME', 'finish_proportion_wrapper' LANGUAGE c IMMUTABLE STRICT PARALLEL SAFE COST 5;
+CREATE AGGREGATE proportion(answer boolean) (
+    SFUNC = _count_answer, STYPE = bigint[], INITCOND = '{0,0}', FINALFUNC = _finish_proportion,
+    FINALFUNC_MODIFY = READ_ONLY, COMBINEFUNC = pg_catalog.int4_avg_combine, PARALLEL = SAFE
+);
+COMMENT ON FUNCTION _count_answer(bigint[], boolean) IS 'Part of the aggregate proportion: takes an answer.';
+COMMENT ON FUNCTION _finish_proportion(bigint[]) IS 'Part of the aggregate proportion: makes its row.';
+COMMENT ON AGGREGATE proportion(boolean) IS
+    'How many of the answers are yes, as a rate with its 95 % interval (Wilson); NULL counts in no denominator.';
+
+COMMENT ON FUNCTION reached_purchase(purchase_history, integer, date) IS
+    'Has the nth purchase day been made up to as_of? NULL where not even the one before it was; nth from 1.';
+COMMENT ON FUNCTION reached_purchase_within(purchase_history, integer, integer, date) IS
+    'Was the nth purchase day at most so many days after the one before it? NULL where that is missing, or the days are not over on as_of; nth from 2.';
+COMMENT ON FUNCTION retained_in_month(purchase_history, integer, date) IS
+    'A purchase in the calendar month so many months after that of the first purchase? NULL while it is not over on as_of.';
+COMMENT ON FUNCTION bought_between(purchase_history, date, date, date) IS
+    'A purchase from from_day to to_day, both included? NULL while to_day is after as_of.';
+COMMENT ON FUNCTION orders_between(purchase_history, date, date) IS
+    'Number of purchases from from_day to to_day, both included.';
+COMMENT ON FUNCTION revenue_between(purchase_history, date, date) IS
+    'Sum of all amounts from from_day to to_day, both included, in currency units, refunds included; 0 without rows.';
+COMMENT ON FUNCTION purchases_by_month(purchase_history, date) IS
+    'The calendar months up to as_of in which something happened, from that of the first purchase on, with orders and revenue.';
+COMMENT ON FUNCTION customer_months(
+    purchase_history, integer, date, segment_policy, engagement_history, text, membership_history
+) IS
+    'What one customer did in the calendar month of as_of, up to that day, and in the months before it, with the state before and after.';
+COMMENT ON FUNCTION kpis() IS
+    'The KPIs of NAME_kpis in order: what they are measured in, how targets are judged, labels and meaning in English and Japanese.';
+/* </end connected objects> */
+
+/* <begin connected objects> */
 -- src/sql/customer.rs
 -- pg_rfm::sql::customer::rfm_score
 CREATE  FUNCTION "rfm_score"(
@@ -3433,6 +3613,7 @@ AS 'MODULE_PATHNAME', 'rfm_segments_wrapper';
 CREATE TYPE segmentation_settings AS (
     name text,
     schema text,
+    internals text,
     settings_version integer,
     orders text,
     customer text,
@@ -3522,7 +3703,7 @@ CREATE FUNCTION segmentation_arguments() RETURNS TABLE (
     argument text, type text, default_value text, can_be_altered boolean, can_be_reset boolean, leaves_views boolean,
     is_audited boolean, meaning text
 )
-LANGUAGE sql IMMUTABLE PARALLEL SAFE ROWS 44 SET search_path = pg_catalog, pg_temp
+LANGUAGE sql IMMUTABLE PARALLEL SAFE ROWS 45 SET search_path = pg_catalog, pg_temp
 AS $arguments$
     VALUES
     ('name', 'text', NULL, false, false, false, false,
@@ -3615,6 +3796,8 @@ AS $arguments$
         'The discount rate of that value: 0.1 is 10 % a year.'),
     ('schema', 'text', 'pg_catalog.current_schema()', false, false, false, false,
         'The schema of its relations.'),
+    ('internals', 'text', 'NULL', false, false, false, false,
+        'The schema of the tables that stand behind the views and that no report reads. NULL: the same one.'),
     ('as_of', 'date', 'NULL', true, true, true, true,
         'The day the views answer for. NULL: today at each refresh.'),
     ('lang', 'text', '''en''', true, false, true, true,
@@ -3661,6 +3844,8 @@ COMMENT ON COLUMN segmentation_settings.name IS
     'What the segmentation is called; if the tables were renamed since, their names count.';
 COMMENT ON COLUMN segmentation_settings.schema IS
     'Where its relations are; if the schema was renamed since, the place of the table counts.';
+COMMENT ON COLUMN segmentation_settings.internals IS
+    'Where what stands behind the views is; if that schema was renamed since, the place of NAME_histories counts.';
 
 CREATE FUNCTION _refuse(message text, hint text) RETURNS void
 LANGUAGE plpgsql IMMUTABLE SET search_path = pg_catalog, pg_temp
@@ -3705,9 +3890,25 @@ END
 $only_owner$;
 COMMENT ON FUNCTION _only_owner() IS 'Part of segmentations: refuses to let others than the owner write the settings.';
 
+-- What stands behind the views: the tables that nobody but the owner reads, and the trigger function. The settings are
+-- not among them: the schema in which they are is that of the segmentation.
+CREATE FUNCTION _internal_relations() RETURNS text[]
+LANGUAGE sql IMMUTABLE PARALLEL SAFE SET search_path = pg_catalog, pg_temp
+AS $internal$
+    SELECT '{policies,histories,first_orders,engagement,contacts,memberships,profiles,campaign_members,targets,costs,'
+        'noted,note_changes,models,changes_held}'::text[]
+$internal$;
+COMMENT ON FUNCTION _internal_relations() IS
+    'Part of segmentations: which relations stand in the schema of the internals, where one is named.';
+
 CREATE FUNCTION _relation(s segmentation_settings, suffix text) RETURNS text
 LANGUAGE plpgsql IMMUTABLE PARALLEL SAFE SET search_path = pg_catalog, pg_temp
-AS $relation$ BEGIN RETURN format('%I.%I', s.schema, s.name || '_' || suffix); END $relation$;
+AS $relation$
+BEGIN
+    RETURN format('%I.%I', CASE WHEN s.internals IS NOT NULL AND suffix = ANY (@extschema@._internal_relations())
+                                THEN s.internals ELSE s.schema END, s.name || '_' || suffix);
+END
+$relation$;
 COMMENT ON FUNCTION _relation(segmentation_settings, text) IS
     'Part of segmentations: the quoted name of one of its relations.';
 
@@ -4460,7 +4661,7 @@ CREATE FUNCTION _and_among(s segmentation_settings, source text, alias text, amo
 LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp
 AS $among$
     SELECT CASE WHEN among IS NULL THEN '' ELSE format(
-        ' AND EXISTS (SELECT FROM %s AS t WHERE %s)', among,
+        ' AND EXISTS (SELECT 1 FROM %s AS t WHERE %s)', among,
         (SELECT string_agg(format('t.%I %s %s.%I::%s%s', k.here, @extschema@._equality(a.atttypid), alias, k.there,
                                   format_type(a.atttypid, -1), ' COLLATE ' || nullif(a.attcollation, 0)::regcollation),
                            ' AND ' ORDER BY k.place)
@@ -4508,7 +4709,7 @@ DECLARE
 BEGIN
     IF among IS NOT NULL THEN
         conditions := conditions
-            || format(' AND EXISTS (SELECT FROM %s AS t WHERE %s)', among, @extschema@._same_key(s, 't', 'o'));
+            || format(' AND EXISTS (SELECT 1 FROM %s AS t WHERE %s)', among, @extschema@._same_key(s, 't', 'o'));
     END IF;
     IF s.order_filter IS NOT NULL THEN
         conditions := conditions || format(E' AND (\n%s\n)', s.order_filter);
@@ -4551,7 +4752,8 @@ COMMENT ON FUNCTION _orders_sql(segmentation_settings, text) IS
 
 -- Where everybody is read, orders with a key of fixed length, a number or uuid, are sorted by it first: half a million
 -- groups in a hash table cost cache misses, which take longer. Texts are dearer to compare. OFFSET 0 keeps the planner
--- from reading the whole table along an index instead.
+-- from reading the whole table along an index instead. Orders of other servers are grouped there: to sort them here
+-- would bring all of them.
 CREATE FUNCTION _histories_sql(s segmentation_settings, among text DEFAULT NULL) RETURNS text
 LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp
 AS $histories$
@@ -4563,7 +4765,7 @@ DECLARE
         SELECT bool_and(a.attlen > 0) FROM pg_attribute AS a
         WHERE a.attrelid = @extschema@._source_table(s, 'orders') AND a.attname = ANY (@extschema@._keys(s)));
 BEGIN
-    IF among IS NULL AND keys_are_short THEN
+    IF among IS NULL AND keys_are_short AND NOT @extschema@._reads_shards(@extschema@._source_table(s, 'orders')) THEN
         orders := format('SELECT * FROM (%s OFFSET 0) AS r ORDER BY %s', orders, keys);
     END IF;
     RETURN format('SELECT %s, @extschema@.purchase_history(r.ordered_on, r.amount, r.discounted%s) AS history',
@@ -4655,7 +4857,8 @@ COMMENT ON FUNCTION _source_attributes(segmentation_settings, text, text) IS
 -- smallest number; of its lines that day the one with the highest amount. Only rows that are alike in all that counts
 -- could still take each other's place. The inner columns have names of their own, so that no name of the shop's meets
 -- them. The order of texts is that of their bytes, the same in every database.
--- `first_days` is a SELECT of keys and first_day; without it the histories say which day that is.
+-- `first_days` is a SELECT of keys and first_day; without it the histories say which day that is. Orders of other
+-- servers are not joined to tables of this one: they get the keys and days, as what a SELECT of its own returns.
 CREATE FUNCTION _first_orders_sql(
     s segmentation_settings, among text DEFAULT NULL, first_days text DEFAULT NULL
 ) RETURNS text
@@ -4674,6 +4877,11 @@ DECLARE
     line_keys text;
     line_order text;
 BEGIN
+    IF first_days IS NULL AND @extschema@._reads_shards(orders) THEN
+        first_days := format(
+            'SELECT %s, @extschema@.first_purchase_on(h.history, ''9999-12-31'') AS first_day FROM %s AS h OFFSET 0',
+            @extschema@._key_list(s, 'h'), @extschema@._relation(s, 'histories'));
+    END IF;
     IF s.order_id IS NOT NULL THEN
         of_order := format(' OVER (PARTITION BY %s, o.%I)', @extschema@._key_list(s, 'o'), s.order_id);
         SELECT format('o.%I%s', a.attname, CASE WHEN a.attcollation <> 0 THEN ' COLLATE pg_catalog."C"' ELSE '' END)
@@ -4695,7 +4903,7 @@ $sql$SELECT DISTINCT ON (%1$s) %2$s
 FROM (
     SELECT %3$s, %4$s AS day, %5$s AS amount, %6$s AS order_amount, %7$s AS order_moment, %8$s AS number
     FROM %9$s
-        AND EXISTS (SELECT FROM %10$s AS h WHERE %11$s AND %4$s = %13$s)
+        AND EXISTS (SELECT 1 FROM %10$s AS h WHERE %11$s AND %4$s = %13$s)
 ) AS r
 WHERE (r.order_amount < 0) IS NOT TRUE
 ORDER BY %1$s, r.order_moment, r.number, r.amount DESC NULLS LAST%12$s$sql$,
@@ -5108,34 +5316,47 @@ $segments$;
 COMMENT ON FUNCTION _segments_sql(segmentation_settings, boolean, text) IS
     'Part of segmentations: the SELECT of one row a lifecycle state and RFM segment, by attribute or of all.';
 
--- The last twelve months that are over, each from the end of the one before to its own. Steps of a month keep to the
--- ends of months only if they start on a 31st. If the first end is no 31st, start at the end of the month before, which
--- is one, and drop that extra month. With `since`, the end of a month, none of the months before it.
-CREATE FUNCTION _moves_sql(s segmentation_settings, since date) RETURNS text
+-- How many customers moved alike in each of the last twelve months that are over, from the end of the month before to
+-- its own, by tenant and by attribute. Steps of a month keep to the ends of months only if they start on a 31st. If the
+-- first end is no 31st, they start at the end of the month before, which is one, and that extra month is left out. With
+-- `since`, the end of a month, none of the months before it.
+CREATE FUNCTION _moves_sql(s segmentation_settings, by_attribute boolean, noted boolean, since date) RETURNS text
 LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp
 AS $moves$
     SELECT format(
 $sql$(
-    SELECT e.to_day, e.from_day,
-           CASE WHEN extract(day FROM e.from_day) = 31 THEN e.from_day
-                ELSE date_trunc('month', e.from_day::timestamp)::date - 1 END AS stepped_from
+    SELECT %1$sm.*
     FROM (
-        SELECT date_trunc('month', (as_of + 1)::timestamp)::date - 1 AS to_day,
-               %3$s AS from_day
-        FROM %1$s
-    ) AS e
-) AS d
-CROSS JOIN %1$s AS p
-CROSS JOIN %2$s AS f
-JOIN LATERAL @extschema@.state_movements(
-    f.history, d.stepped_from, d.to_day, interval '1 month', f.policy, f.engagement, f.membership, f.memberships
-) AS m ON m.from_day >= d.from_day$sql$,
+        SELECT %2$sd.from_day, @extschema@.count_movements(
+                   f.history, d.stepped_from, d.to_day, interval '1 month', f.policy, f.engagement, f.membership,
+                   f.memberships
+               ) AS customers
+        FROM (
+            SELECT e.to_day, e.from_day,
+                   CASE WHEN extract(day FROM e.from_day) = 31 THEN e.from_day
+                        ELSE date_trunc('month', e.from_day::timestamp)::date - 1 END AS stepped_from
+            FROM (
+                SELECT date_trunc('month', (as_of + 1)::timestamp)::date - 1 AS to_day,
+                       %5$s AS from_day
+                FROM %3$s
+            ) AS e
+        ) AS d
+        CROSS JOIN %4$s AS f%6$s%7$s
+        GROUP BY %2$sd.from_day
+    ) AS c
+    CROSS JOIN LATERAL unnest(c.customers) AS m
+    WHERE m.from_day >= c.from_day
+)$sql$,
+        @extschema@._tenant_column(s, 'c') || CASE WHEN by_attribute THEN 'c.attribute, c.value, ' ELSE '' END,
+        @extschema@._dimensions(s, 'f', by_attribute),
         @extschema@._relation(s, 'status'), @extschema@._relation(s, 'facts'),
         format(CASE WHEN since IS NULL THEN '%s' ELSE 'greatest(%s, %L)' END,
-               '(date_trunc(''month'', (as_of + 1)::timestamp) - interval ''12 months'')::date - 1', since))
+               '(date_trunc(''month'', (as_of + 1)::timestamp) - interval ''12 months'')::date - 1', since),
+        @extschema@._each_attribute(s, 'f', 'd.to_day', by_attribute),
+        CASE WHEN noted THEN E'\n        WHERE ' || @extschema@._is_noted(s, 'f', true) ELSE '' END)
 $moves$;
-COMMENT ON FUNCTION _moves_sql(segmentation_settings, date) IS
-    'Part of segmentations: what became of each customer month by month, to select from: m, with the facts f.';
+COMMENT ON FUNCTION _moves_sql(segmentation_settings, boolean, boolean, date) IS
+    'Part of segmentations: how many customers moved alike, month by month, to select from.';
 
 CREATE FUNCTION _movement_sql(
     s segmentation_settings, by_attribute boolean, noted boolean, since date
@@ -5152,25 +5373,24 @@ WHERE t.dimension = 'lifecycle_state'$sql$,
     ELSE format(
 $sql$SELECT %1$sm.from_day, m.to_day,
        m.from_state, %4$s AS from_label, %5$s AS from_order, m.to_state, %6$s AS to_label, %7$s AS to_order,
-       count(*) AS customers,
+       sum(m.customers)::bigint AS customers,
        trim_scale(sum(m.revenue_before)) AS revenue_before,
        trim_scale(sum(m.revenue_after)) AS revenue_after
-FROM %2$s%3$s%8$s
+FROM %2$s AS m
+CROSS JOIN %3$s AS p
 GROUP BY %1$sm.from_day, m.to_day, m.from_state, m.to_state, p.lang$sql$,
-        @extschema@._dimensions(s, 'f', by_attribute), @extschema@._moves_sql(s, since),
-        @extschema@._each_attribute(s, 'f', 'm.to_day', by_attribute),
+        @extschema@._tenant_column(s, 'm') || CASE WHEN by_attribute THEN 'm.attribute, m.value, ' ELSE '' END,
+        @extschema@._moves_sql(s, by_attribute, noted, since), @extschema@._relation(s, 'status'),
         @extschema@._label('lifecycle_state', 'm.from_state'),
         @extschema@._label_order('lifecycle_state', 'm.from_state'),
         @extschema@._label('lifecycle_state', 'm.to_state'),
-        @extschema@._label_order('lifecycle_state', 'm.to_state'),
-        CASE WHEN noted THEN E'\nWHERE ' || @extschema@._is_noted(s, 'f', true) ELSE '' END) END
+        @extschema@._label_order('lifecycle_state', 'm.to_state')) END
 $movement$;
 COMMENT ON FUNCTION _movement_sql(segmentation_settings, boolean, boolean, date) IS
     'Part of segmentations: the SELECT of who moved between states, month by month, by attribute or of all.';
 
--- Moves are summed by all that customers are called at once, before they are told apart by dimension: that takes hardly
--- longer than the states alone. A prospect has no RFM segment: hers is called prospect and comes first, as in
--- NAME_segments, by the label of the state. The others come in the order of the policy.
+-- A prospect has no RFM segment: hers is called prospect and comes first, as in NAME_segments, by the label of the
+-- state. The others come in the order of the policy.
 CREATE FUNCTION _transitions_sql(s segmentation_settings, noted boolean, since date) RETURNS text
 LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp
 AS $transitions$
@@ -5185,13 +5405,8 @@ $sql$SELECT %1$sv.dimension, g.from_day, g.to_day,
        sum(g.customers)::bigint AS customers,
        trim_scale(sum(g.revenue_before)) AS revenue_before,
        trim_scale(sum(g.revenue_after)) AS revenue_after
-FROM (
-    SELECT %2$sm.from_day, m.to_day, m.from_state, m.to_state, m.from_segment, m.to_segment, m.from_tier, m.to_tier,
-           count(*) AS customers, sum(m.revenue_before) AS revenue_before, sum(m.revenue_after) AS revenue_after
-    FROM %3$s%5$s
-    GROUP BY %2$sm.from_day, m.to_day, m.from_state, m.to_state, m.from_segment, m.to_segment, m.from_tier, m.to_tier
-) AS g
-CROSS JOIN %4$s AS p
+FROM %2$s AS g
+CROSS JOIN %3$s AS p
 CROSS JOIN LATERAL (
     VALUES ('lifecycle_state', 'lifecycle_state', g.from_state, 'lifecycle_state', g.to_state),
            ('rfm_segment', CASE WHEN g.from_segment IS NULL THEN 'lifecycle_state' ELSE 'rfm_segment' END,
@@ -5200,54 +5415,38 @@ CROSS JOIN LATERAL (
             coalesce(g.to_segment, g.to_state)),
            ('vip_tier', 'vip_tier', g.from_tier, 'vip_tier', g.to_tier)
 ) AS v (dimension, from_list, from_value, to_list, to_value)
-LEFT JOIN %6$s AS r ON v.from_list = 'rfm_segment' AND r.segment = v.from_value
-LEFT JOIN %6$s AS t ON v.to_list = 'rfm_segment' AND t.segment = v.to_value
+LEFT JOIN %4$s AS r ON v.from_list = 'rfm_segment' AND r.segment = v.from_value
+LEFT JOIN %4$s AS t ON v.to_list = 'rfm_segment' AND t.segment = v.to_value
 GROUP BY %1$sv.dimension, g.from_day, g.to_day, v.from_list, v.from_value, v.to_list, v.to_value, p.lang,
          r.sort_order, t.sort_order$sql$,
-        @extschema@._tenant_column(s, 'g'), @extschema@._tenant_column(s, 'f'), @extschema@._moves_sql(s, since),
+        @extschema@._tenant_column(s, 'g'), @extschema@._moves_sql(s, false, noted, since),
         @extschema@._relation(s, 'status'),
-        CASE WHEN noted THEN E'\n    WHERE ' || @extschema@._is_noted(s, 'f', true) ELSE '' END,
         format('(SELECT n.* FROM %s AS p CROSS JOIN LATERAL @extschema@.rfm_segments(p.policy) AS n)',
                @extschema@._relation(s, 'status')))
 $transitions$;
 COMMENT ON FUNCTION _transitions_sql(segmentation_settings, boolean, date) IS
     'Part of segmentations: the SELECT of who moved between states, RFM segments and VIP tiers, month by month.';
 
--- A year after the month of the first purchase, month by month; a month that is not over on as_of is left out.
+-- A year after the month of the first purchase, month by month; a month that is not over on as_of is left out. With
+-- `since`, the end of a month, none of the months before it.
 CREATE FUNCTION _cohort_parts_sql(
     s segmentation_settings, by_attribute boolean, noted boolean, since date
 ) RETURNS text
 LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp
 AS $parts$
     SELECT format(
-$sql$WITH cohorts AS (
-        SELECT %5$sdate_trunc('month', f.first_purchase_on::timestamp)::date AS first_month, count(*) AS customers
-        FROM %1$s AS f%7$s
-        WHERE f.first_purchase_on IS NOT NULL%9$s
-        GROUP BY %5$sdate_trunc('month', f.first_purchase_on::timestamp)
-    ), months AS (
-        SELECT %5$sm.month, m.months_after, count(*) FILTER (WHERE m.orders > 0) AS customers, sum(m.revenue) AS revenue
-        FROM %2$s AS f
-        CROSS JOIN LATERAL @extschema@.purchases_by_month(f.history, f.as_of) AS m%8$s
-        WHERE m.months_after <= 12%9$s%10$s
-        GROUP BY %5$sm.month, m.months_after
-    )
-    SELECT %4$sa.first_month, n.months_after, a.customers,
-           coalesce(m.customers, 0) AS active_customers,
-           trim_scale(coalesce(m.revenue, 0)) AS revenue
-    FROM cohorts AS a
-    CROSS JOIN generate_series(0, 12) AS n (months_after)
-    LEFT JOIN months AS m ON m.months_after = n.months_after
-        AND m.month = (a.first_month + make_interval(months => n.months_after))::date%6$s
-    WHERE (a.first_month + make_interval(months => n.months_after + 1))::date - 1 <= (SELECT as_of FROM %3$s)$sql$,
-        @extschema@._relation(s, 'customers'), @extschema@._relation(s, 'facts'), @extschema@._relation(s, 'status'),
-        @extschema@._dimensions(s, 'a', by_attribute), @extschema@._dimensions(s, 'f', by_attribute),
-        coalesce(' AND ' || @extschema@._same_columns(s, ARRAY[s.tenant], 'm', 'a'), '')
-            || CASE WHEN by_attribute THEN ' AND m.attribute = a.attribute AND m.value = a.value' ELSE '' END,
-        @extschema@._each_attribute(s, 'f', 'f.first_purchase_on', by_attribute),
-        @extschema@._each_attribute(s, 'f', 'm.month', by_attribute),
-        CASE WHEN noted THEN ' AND ' || @extschema@._is_noted(s, 'f', true) ELSE '' END,
-        CASE WHEN since IS NULL THEN '' ELSE format(' AND m.month > %L', since) END)
+$sql$SELECT %1$sm.first_month, m.months_after, m.customers, m.active_customers, trim_scale(m.revenue) AS revenue
+    FROM (
+        SELECT %2$s@extschema@.count_cohorts(f.history, f.as_of, %3$L::pg_catalog.date) AS customers
+        FROM %4$s AS f%5$s%6$s%7$s
+    ) AS c
+    CROSS JOIN LATERAL unnest(c.customers) AS m$sql$,
+        @extschema@._tenant_column(s, 'c') || CASE WHEN by_attribute THEN 'c.attribute, c.value, ' ELSE '' END,
+        d.dimensions, since, @extschema@._relation(s, 'facts'),
+        @extschema@._each_attribute(s, 'f', 'f.as_of', by_attribute),
+        CASE WHEN noted THEN E'\n        WHERE ' || @extschema@._is_noted(s, 'f', true) ELSE '' END,
+        E'\n        GROUP BY ' || nullif(rtrim(d.dimensions, ', '), ''))
+    FROM (SELECT @extschema@._dimensions(s, 'f', by_attribute) AS dimensions) AS d
 $parts$;
 COMMENT ON FUNCTION _cohort_parts_sql(segmentation_settings, boolean, boolean, date) IS
     'Part of segmentations: the SELECT of the sums by month of first purchase and month after it.';
@@ -5417,370 +5616,6 @@ JOIN kinds AS k ON k.dormancy_reason = e.dormancy_reason AND k.dormant_year = e.
 $response$;
 COMMENT ON FUNCTION _dormant_response_sql(segmentation_settings) IS
     'Part of segmentations: the SELECT of how the dormant answered, by reason and year of dormancy.';
-/* </end connected objects> */
-
-/* <begin connected objects> */
--- src/sql/types.rs
--- pg_rfm::sql::types::scenario_in
--- Skipped due to `#[pgrx(sql = false)]`
-/* </end connected objects> */
-
-/* <begin connected objects> */
--- src/sql/types.rs
--- pg_rfm::sql::types::scenario_out
--- Skipped due to `#[pgrx(sql = false)]`
-/* </end connected objects> */
-
-/* <begin connected objects> */
--- src/sql/scenario.rs
--- pg_rfm::sql::scenario::scenario_presets
-CREATE  FUNCTION "scenario_presets"() RETURNS SETOF scenario_preset /* SetOf < ScenarioPreset > */
-IMMUTABLE STRICT PARALLEL SAFE COST 1000
-LANGUAGE c /* Rust */
-AS 'MODULE_PATHNAME', 'scenario_presets_wrapper';
-/* </end connected objects> */
-
-/* <begin connected objects> */
--- src/sql/scenario.rs
--- requires:
---   types
---   preset_scenario
---   scenario_presets
---   check_scenario
---   message_keys
---   due_step_reasons
---   last_contacted_on
---   contact_allowed_on
-
--- scenario
-
-CREATE TYPE due_step AS (
-    scenario text,
-    step text,
-    channel text,
-    offer text,
-    message_key text,
-    due_on date,
-    due boolean,
-    why text,
-    waits_for text
-);
-COMMENT ON TYPE due_step IS 'A row of due_steps: the step of one scenario for a customer, the day it is due, and why.';
-
-CREATE FUNCTION due_steps(
-    scenarios scenario[],
-    history purchase_history,
-    as_of date,
-    policy segment_policy DEFAULT NULL,
-    engagement engagement_history DEFAULT NULL,
-    membership text DEFAULT NULL,
-    channels text[] DEFAULT NULL,
-    contacts contact_history DEFAULT NULL,
-    memberships membership_history DEFAULT NULL,
-    model purchase_model DEFAULT NULL
-) RETURNS SETOF due_step
-    AS 'MODULE_PATHNAME', 'due_steps_wrapper' LANGUAGE c IMMUTABLE PARALLEL SAFE COST 300 ROWS 5;
-COMMENT ON FUNCTION due_steps(
-    scenario[], purchase_history, date, segment_policy, engagement_history, text, text[], contact_history,
-    membership_history, purchase_model
-) IS
-    'What each scenario has for one customer on a day, and why: at most one step is due. The log of contacts says what was done.';
-
-COMMENT ON FUNCTION preset_scenario(text) IS 'A ready-made scenario; scenario_presets() lists them.';
-COMMENT ON FUNCTION scenario_presets() IS 'The ready-made scenarios in order of priority.';
-COMMENT ON FUNCTION check_scenario(scenario, segment_policy) IS
-    'What in a scenario has no effect or is delayed by the policy: rows of severity, path and message; none for NULL.';
-COMMENT ON FUNCTION message_keys() IS
-    'The messages that steps name, with titles in English and Japanese and a line in Japanese that invites the customer.';
-COMMENT ON FUNCTION due_step_reasons() IS 'What due_steps says in why, with labels in English and Japanese.';
-COMMENT ON FUNCTION last_contacted_on(contact_history, date) IS
-    'The day of the last contact up to as_of; NULL where there was none. Entries of the group holdout are no contacts.';
-COMMENT ON FUNCTION contact_allowed_on(contact_history, date, segment_policy, engagement_history, text) IS
-    'The first day from as_of on which the contact policy allows a contact, over a channel or, where that is NULL, at all.';
-/* </end connected objects> */
-
-/* <begin connected objects> */
--- src/sql/types.rs
--- pg_rfm::sql::types::scenario_recv
--- Skipped due to `#[pgrx(sql = false)]`
-/* </end connected objects> */
-
-/* <begin connected objects> */
--- src/sql/customer.rs
--- pg_rfm::sql::customer::segment_customer
--- Skipped due to `#[pgrx(sql = false)]`
-/* </end connected objects> */
-
-/* <begin connected objects> */
--- src/sql/timeline.rs
--- pg_rfm::sql::timeline::segment_history
-CREATE  FUNCTION "segment_history"(
-	"history" purchase_history, /* Option < PurchaseHistory > */
-	"from_day" date, /* Option < Day > */
-	"to_day" date, /* Option < Day > */
-	"step" interval, /* Option < Interval > */
-	"policy" segment_policy DEFAULT NULL, /* Option < SegmentPolicy > */
-	"engagement" engagement_history DEFAULT NULL, /* Option < EngagementHistory > */
-	"membership" text DEFAULT NULL, /* Option < Membership > */
-	"memberships" membership_history DEFAULT NULL /* Option < MembershipHistory > */
-) RETURNS SETOF segment_on_day /* SetOf < SegmentOnDay > */
-IMMUTABLE PARALLEL SAFE COST 1000
-LANGUAGE c /* Rust */
-AS 'MODULE_PATHNAME', 'segment_history_wrapper';
-/* </end connected objects> */
-
-/* <begin connected objects> */
--- src/sql/types.rs
--- pg_rfm::sql::types::segment_policy_in
--- Skipped due to `#[pgrx(sql = false)]`
-/* </end connected objects> */
-
-/* <begin connected objects> */
--- src/sql/types.rs
--- pg_rfm::sql::types::segment_policy_out
--- Skipped due to `#[pgrx(sql = false)]`
-/* </end connected objects> */
-
-/* <begin connected objects> */
--- src/sql/types.rs
--- pg_rfm::sql::types::segment_policy_overlay
-CREATE  FUNCTION "segment_policy_overlay"(
-	"base" segment_policy, /* SegmentPolicy */
-	"over" segment_policy /* SegmentPolicy */
-) RETURNS segment_policy /* SegmentPolicy */
-IMMUTABLE STRICT PARALLEL SAFE COST 1000
-LANGUAGE c /* Rust */
-AS 'MODULE_PATHNAME', 'segment_policy_overlay_wrapper';
-/* </end connected objects> */
-
-/* <begin connected objects> */
--- src/sql/types.rs
--- requires:
---   types
---   purchase_history_plus
---   engagement_history_plus
---   contact_history_plus
---   membership_history_plus
---   segment_policy_overlay
-
--- operators
-
--- The bytes of the types are canonical: equal values are equal byte for byte, so PostgreSQL's own comparison and
--- hashing of bytes serve them all. The order means nothing; it is there for DISTINCT, GROUP BY, merge joins and REFRESH.
-DO $operators$
-DECLARE
-    type_name text;
-    operator record;
-BEGIN
-    FOREACH type_name IN ARRAY ARRAY[
-        'purchase_history', 'engagement_history', 'contact_history', 'membership_history', 'segment_policy', 'purchase_model',
-        'scenario'
-    ] LOOP
-        FOR operator IN
-            SELECT *
-            FROM (VALUES
-                ('=', 'eq', '=', '<>', 'eqsel', 'eqjoinsel', ', HASHES, MERGES'),
-                ('<>', 'ne', '<>', '=', 'neqsel', 'neqjoinsel', ''),
-                ('<', 'lt', '>', '>=', 'scalarltsel', 'scalarltjoinsel', ''),
-                ('<=', 'le', '>=', '>', 'scalarlesel', 'scalarlejoinsel', ''),
-                ('>', 'gt', '<', '<=', 'scalargtsel', 'scalargtjoinsel', ''),
-                ('>=', 'ge', '<=', '<', 'scalargesel', 'scalargejoinsel', '')
-            ) AS o(sign, name, commutator, negator, restrict_with, join_with, extra)
-        LOOP
-            EXECUTE pg_catalog.format(
-                'CREATE FUNCTION %1$s_%2$s(%1$s, %1$s) RETURNS boolean AS ''bytea%2$s'' LANGUAGE internal '
-                'IMMUTABLE STRICT LEAKPROOF PARALLEL SAFE',
-                type_name, operator.name);
-            EXECUTE pg_catalog.format(
-                'CREATE OPERATOR %1$s (FUNCTION = %2$s_%3$s, LEFTARG = %2$s, RIGHTARG = %2$s, '
-                'COMMUTATOR = %4$s, NEGATOR = %5$s, RESTRICT = %6$s, JOIN = %7$s%8$s)',
-                operator.sign, type_name, operator.name, operator.commutator, operator.negator,
-                operator.restrict_with, operator.join_with, operator.extra);
-        END LOOP;
-        EXECUTE pg_catalog.format(
-            'CREATE FUNCTION %1$s_cmp(%1$s, %1$s) RETURNS integer AS ''byteacmp'' LANGUAGE internal '
-            'IMMUTABLE STRICT LEAKPROOF PARALLEL SAFE', type_name);
-        EXECUTE pg_catalog.format(
-            'CREATE FUNCTION %1$s_hash(%1$s) RETURNS integer AS ''hashvarlena'' LANGUAGE internal '
-            'IMMUTABLE STRICT LEAKPROOF PARALLEL SAFE', type_name);
-        EXECUTE pg_catalog.format(
-            'CREATE FUNCTION %1$s_hash_extended(%1$s, bigint) RETURNS bigint AS ''hashvarlenaextended'' LANGUAGE internal '
-            'IMMUTABLE STRICT LEAKPROOF PARALLEL SAFE', type_name);
-        EXECUTE pg_catalog.format(
-            'CREATE OPERATOR CLASS %1$s_ops DEFAULT FOR TYPE %1$s USING btree AS '
-            'OPERATOR 1 <, OPERATOR 2 <=, OPERATOR 3 =, OPERATOR 4 >=, OPERATOR 5 >, FUNCTION 1 %1$s_cmp(%1$s, %1$s)',
-            type_name);
-        EXECUTE pg_catalog.format(
-            'CREATE OPERATOR CLASS %1$s_ops DEFAULT FOR TYPE %1$s USING hash AS '
-            'OPERATOR 1 =, FUNCTION 1 %1$s_hash(%1$s), FUNCTION 2 %1$s_hash_extended(%1$s, bigint)',
-            type_name);
-    END LOOP;
-END
-$operators$;
-
-CREATE OPERATOR + (
-    FUNCTION = purchase_history_plus, LEFTARG = purchase_history, RIGHTARG = purchase_history, COMMUTATOR = +
-);
-CREATE OPERATOR + (
-    FUNCTION = engagement_history_plus, LEFTARG = engagement_history, RIGHTARG = engagement_history, COMMUTATOR = +
-);
-CREATE OPERATOR + (
-    FUNCTION = contact_history_plus, LEFTARG = contact_history, RIGHTARG = contact_history, COMMUTATOR = +
-);
-CREATE OPERATOR + (
-    FUNCTION = membership_history_plus, LEFTARG = membership_history, RIGHTARG = membership_history, COMMUTATOR = +
-);
-CREATE OPERATOR || (FUNCTION = segment_policy_overlay, LEFTARG = segment_policy, RIGHTARG = segment_policy);
-
--- Explicit, by way of the text.
-CREATE CAST (segment_policy AS jsonb) WITH INOUT;
-CREATE CAST (jsonb AS segment_policy) WITH INOUT;
-CREATE CAST (purchase_model AS jsonb) WITH INOUT;
-CREATE CAST (jsonb AS purchase_model) WITH INOUT;
-CREATE CAST (scenario AS jsonb) WITH INOUT;
-CREATE CAST (jsonb AS scenario) WITH INOUT;
-/* </end connected objects> */
-
-/* <begin connected objects> */
--- src/sql/types.rs
--- pg_rfm::sql::types::segment_policy_recv
--- Skipped due to `#[pgrx(sql = false)]`
-/* </end connected objects> */
-
-/* <begin connected objects> */
--- src/sql/learn.rs
--- pg_rfm::sql::learn::serialize_customers
--- Skipped due to `#[pgrx(sql = false)]`
-/* </end connected objects> */
-
-/* <begin connected objects> */
--- src/sql/events.rs
--- pg_rfm::sql::events::serialize_events
--- Skipped due to `#[pgrx(sql = false)]`
-/* </end connected objects> */
-
-/* <begin connected objects> */
--- src/sql/fit.rs
--- pg_rfm::sql::fit::serialize_fit
--- Skipped due to `#[pgrx(sql = false)]`
-/* </end connected objects> */
-
-/* <begin connected objects> */
--- src/sql/forecast.rs
--- pg_rfm::sql::forecast::serialize_forecast
--- Skipped due to `#[pgrx(sql = false)]`
-/* </end connected objects> */
-
-/* <begin connected objects> */
--- src/sql/orders.rs
--- pg_rfm::sql::orders::serialize_orders
--- Skipped due to `#[pgrx(sql = false)]`
-/* </end connected objects> */
-
-/* <begin connected objects> */
--- src/sql/history.rs
--- pg_rfm::sql::history::span_days
-CREATE  FUNCTION "span_days"(
-	"history" purchase_history, /* Option < PurchaseHistory > */
-	"as_of" date /* Option < Day > */
-) RETURNS INT /* Option < i32 > */
-IMMUTABLE PARALLEL SAFE COST 20
-LANGUAGE c /* Rust */
-AS 'MODULE_PATHNAME', 'span_days_wrapper';
-/* </end connected objects> */
-
-/* <begin connected objects> */
--- src/sql/kpi.rs
--- pg_rfm::sql::kpi::state_movements
-CREATE  FUNCTION "state_movements"(
-	"history" purchase_history, /* Option < PurchaseHistory > */
-	"from_day" date, /* Option < Day > */
-	"to_day" date, /* Option < Day > */
-	"step" interval, /* Option < Interval > */
-	"policy" segment_policy DEFAULT NULL, /* Option < SegmentPolicy > */
-	"engagement" engagement_history DEFAULT NULL, /* Option < EngagementHistory > */
-	"membership" text DEFAULT NULL, /* Option < Membership > */
-	"memberships" membership_history DEFAULT NULL /* Option < MembershipHistory > */
-) RETURNS SETOF state_movement /* SetOf < StateMovement > */
-IMMUTABLE PARALLEL SAFE COST 1000
-LANGUAGE c /* Rust */
-AS 'MODULE_PATHNAME', 'state_movements_wrapper';
-/* </end connected objects> */
-
-/* <begin connected objects> */
--- src/sql/kpi.rs
--- requires:
---   types
---   reached_purchase
---   reached_purchase_within
---   retained_in_month
---   bought_between
---   orders_between
---   purchases_by_month
---   revenue_between
---   state_movements
---   customer_months
---   kpis
-
--- kpi
-
-CREATE TYPE rate_estimate AS (
-    numerator bigint,
-    denominator bigint,
-    rate numeric,
-    rate_low numeric,
-    rate_high numeric
-);
-COMMENT ON TYPE rate_estimate IS
-    'How many of how many, as a rate with its 95 % interval (Wilson); all NULL but the denominator where that is 0.';
-COMMENT ON COLUMN rate_estimate.numerator IS 'How many did; NULL where the denominator is 0.';
-COMMENT ON COLUMN rate_estimate.denominator IS 'How many could be judged.';
-COMMENT ON COLUMN rate_estimate.rate IS 'numerator / denominator, 0 to 1, rounded to 6 decimals.';
-COMMENT ON COLUMN rate_estimate.rate_low IS 'Lower bound of the 95 % interval, rounded to 6 decimals.';
-COMMENT ON COLUMN rate_estimate.rate_high IS 'Upper bound of the 95 % interval, rounded to 6 decimals.';
-
-CREATE FUNCTION wilson_interval(numerator bigint, denominator bigint) RETURNS rate_estimate
-    AS 'MODULE_PATHNAME', 'wilson_interval_wrapper' LANGUAGE c IMMUTABLE STRICT PARALLEL SAFE COST 5;
-COMMENT ON FUNCTION wilson_interval(bigint, bigint) IS
-    'The rate numerator / denominator with its 95 % interval: the score interval of Wilson (1927), no continuity correction.';
-
--- The state is the one of avg(integer): how many, and their sum. A boolean is an integer of 0 or 1 to PostgreSQL's C code,
--- so that its own functions count here, and what they take in place, combine and check they do here too.
-CREATE FUNCTION _count_answer(bigint[], answer boolean) RETURNS bigint[]
-    AS 'int4_avg_accum' LANGUAGE internal IMMUTABLE STRICT PARALLEL SAFE;
-CREATE FUNCTION _finish_proportion(bigint[]) RETURNS rate_estimate
-    AS 'MODULE_PATHNAME', 'finish_proportion_wrapper' LANGUAGE c IMMUTABLE STRICT PARALLEL SAFE COST 5;
-CREATE AGGREGATE proportion(answer boolean) (
-    SFUNC = _count_answer, STYPE = bigint[], INITCOND = '{0,0}', FINALFUNC = _finish_proportion,
-    FINALFUNC_MODIFY = READ_ONLY, COMBINEFUNC = pg_catalog.int4_avg_combine, PARALLEL = SAFE
-);
-COMMENT ON FUNCTION _count_answer(bigint[], boolean) IS 'Part of the aggregate proportion: takes an answer.';
-COMMENT ON FUNCTION _finish_proportion(bigint[]) IS 'Part of the aggregate proportion: makes its row.';
-COMMENT ON AGGREGATE proportion(boolean) IS
-    'How many of the answers are yes, as a rate with its 95 % interval (Wilson); NULL counts in no denominator.';
-
-COMMENT ON FUNCTION reached_purchase(purchase_history, integer, date) IS
-    'Has the nth purchase day been made up to as_of? NULL where not even the one before it was; nth from 1.';
-COMMENT ON FUNCTION reached_purchase_within(purchase_history, integer, integer, date) IS
-    'Was the nth purchase day at most so many days after the one before it? NULL where that is missing, or the days are not over on as_of; nth from 2.';
-COMMENT ON FUNCTION retained_in_month(purchase_history, integer, date) IS
-    'A purchase in the calendar month so many months after that of the first purchase? NULL while it is not over on as_of.';
-COMMENT ON FUNCTION bought_between(purchase_history, date, date, date) IS
-    'A purchase from from_day to to_day, both included? NULL while to_day is after as_of.';
-COMMENT ON FUNCTION orders_between(purchase_history, date, date) IS
-    'Number of purchases from from_day to to_day, both included.';
-COMMENT ON FUNCTION revenue_between(purchase_history, date, date) IS
-    'Sum of all amounts from from_day to to_day, both included, in currency units, refunds included; 0 without rows.';
-COMMENT ON FUNCTION purchases_by_month(purchase_history, date) IS
-    'The calendar months up to as_of in which something happened, from that of the first purchase on, with orders and revenue.';
-COMMENT ON FUNCTION state_movements(purchase_history, date, date, interval, segment_policy, engagement_history, text, membership_history) IS
-    'One customer''s lifecycle state, RFM segment and VIP tier from step to step, with the revenue of as many days before and after; no rows as long as the customer is a prospect.';
-COMMENT ON FUNCTION customer_months(
-    purchase_history, integer, date, segment_policy, engagement_history, text, membership_history
-) IS
-    'What one customer did in the calendar month of as_of, up to that day, and in the months before it, with the state before and after.';
-COMMENT ON FUNCTION kpis() IS
-    'The KPIs of NAME_kpis in order: what they are measured in, how targets are judged, labels and meaning in English and Japanese.';
 /* </end connected objects> */
 
 /* <begin connected objects> */
@@ -6655,8 +6490,8 @@ SET plan_cache_mode = force_generic_plan -- to plan it takes longer than to run 
 AS $relations$
 BEGIN
     RETURN QUERY
-    SELECT r.place, r.suffix, r.kind, r.is_asked_for OR s.settings_version IS NULL, r.reason, r.is_readable, r.keys,
-           r.comment
+    SELECT r.place, r.suffix, r.kind, r.is_asked_for OR s.settings_version IS NULL, r.reason,
+           r.suffix <> 'settings' AND r.suffix <> ALL (@extschema@._internal_relations()), r.keys, r.comment
     FROM (
         SELECT @extschema@._keys(s) AS customer, array_remove(ARRAY[s.tenant], NULL) AS tenant,
                CASE WHEN s.tenant IS NULL THEN '' ELSE format(' Each %s by itself.', s.tenant) END AS of_tenant,
@@ -6668,109 +6503,109 @@ BEGIN
                          'first_order => ' || quote_literal(s.first_order::text)) AS by_attribute
     ) AS t
     CROSS JOIN LATERAL (VALUES
-        (1, 'settings', 'TABLE', true, t.always, false, '{name}'::text[],
+        (1, 'settings', 'TABLE', true, t.always, '{name}'::text[],
             'Settings of a segmentation of pg_rfm. Only its owner writes them: they hold SQL that runs with the '
             'owner''s rights.'),
-        (2, 'policies', 'TABLE', true, t.always, false, '{valid_from}',
+        (2, 'policies', 'TABLE', true, t.always, '{valid_from}',
             'Each policy that was in force, with its first day.'),
-        (3, 'histories', 'TABLE', true, t.always, false, t.customer,
+        (3, 'histories', 'TABLE', true, t.always, t.customer,
             format('Purchase histories of %s.', s.orders)),
         (4, 'first_orders', 'TABLE', s.first_order IS NOT NULL,
-            'first_order => ' || quote_literal(s.first_order::text), false, t.customer,
+            'first_order => ' || quote_literal(s.first_order::text), t.customer,
             format('First orders of %s.', s.orders)),
-        (5, 'engagement', 'TABLE', s.engagement IS NOT NULL, 'engagement => ' || quote_literal(s.engagement), false,
+        (5, 'engagement', 'TABLE', s.engagement IS NOT NULL, 'engagement => ' || quote_literal(s.engagement),
             t.customer,
             format('Engagement histories of %s.', s.engagement)),
-        (6, 'contacts', 'TABLE', s.contacts IS NOT NULL, 'contacts => ' || quote_literal(s.contacts), false,
+        (6, 'contacts', 'TABLE', s.contacts IS NOT NULL, 'contacts => ' || quote_literal(s.contacts),
             t.customer,
             format('Logs of contacts of %s.', s.contacts)),
         (7, 'memberships', 'TABLE', s.membership_log IS NOT NULL,
-            'membership_log => ' || quote_literal(s.membership_log), false, t.customer,
+            'membership_log => ' || quote_literal(s.membership_log), t.customer,
             format('Histories of memberships of %s.', s.membership_log)),
-        (8, 'profiles', 'TABLE', s.customers IS NOT NULL, 'customers => ' || quote_literal(s.customers), false,
+        (8, 'profiles', 'TABLE', s.customers IS NOT NULL, 'customers => ' || quote_literal(s.customers),
             t.customer,
             format('Memberships, channels, last contacts and attributes of %s.', s.customers)),
         (9, 'campaign_members', 'TABLE', s.contacts_campaign IS NOT NULL,
-            'contacts_columns => ' || quote_literal(jsonb_build_object('campaign', s.contacts_campaign)), false,
+            'contacts_columns => ' || quote_literal(jsonb_build_object('campaign', s.contacts_campaign)),
             t.customer || '{campaign}',
             format('Who was in which campaign, by %s.', s.contacts)),
-        (10, 'targets', 'TABLE', s.targets IS NOT NULL, 'targets => ' || quote_literal(s.targets), false,
+        (10, 'targets', 'TABLE', s.targets IS NOT NULL, 'targets => ' || quote_literal(s.targets),
             t.tenant || '{kpi,period}',
             format('Targets of %s.', s.targets)),
-        (11, 'costs', 'TABLE', s.costs IS NOT NULL, 'costs => ' || quote_literal(s.costs), false,
+        (11, 'costs', 'TABLE', s.costs IS NOT NULL, 'costs => ' || quote_literal(s.costs),
             t.tenant || '{purpose,period}',
             format('Costs of %s, by month.', s.costs)),
-        (12, 'status', 'TABLE', true, t.always, true, '{segmentation}',
+        (12, 'status', 'TABLE', true, t.always, '{segmentation}',
             'The day and policy that the views answer for, and figures of the last refresh: one row.'),
-        (13, 'noted', 'TABLE', s.track = 'trigger', 'track => ' || quote_literal(s.track), false, NULL,
+        (13, 'noted', 'TABLE', s.track = 'trigger', 'track => ' || quote_literal(s.track), NULL,
             'Customers whose rows changed since the last refresh; a row without a key: all of them.'),
-        (14, 'facts', 'VIEW', true, t.always, true, NULL,
+        (14, 'facts', 'VIEW', true, t.always, NULL,
             'All that is known of a customer: the arguments of segment_customer and its like. Prospects have no '
             'history.'),
-        (15, 'customers', 'MATERIALIZED VIEW', true, t.always, true, t.customer,
+        (15, 'customers', 'MATERIALIZED VIEW', true, t.always, t.customer,
             'One row a customer, as of the day in the status table.'),
-        (16, 'customers_today', 'VIEW', true, t.always, true, NULL,
+        (16, 'customers_today', 'VIEW', true, t.always, NULL,
             'The customers with what changes by itself every day.'),
-        (17, 'segments', 'MATERIALIZED VIEW', 'segments' = ANY (s.views) IS NOT FALSE, t.chosen, true,
+        (17, 'segments', 'MATERIALIZED VIEW', 'segments' = ANY (s.views) IS NOT FALSE, t.chosen,
             t.tenant || '{lifecycle_state,rfm_segment}',
             'How many customers and how much revenue, by lifecycle state and RFM segment.' || t.of_tenant),
-        (18, 'transitions', 'MATERIALIZED VIEW', 'transitions' = ANY (s.views) IS NOT FALSE, t.chosen, true,
+        (18, 'transitions', 'MATERIALIZED VIEW', 'transitions' = ANY (s.views) IS NOT FALSE, t.chosen,
             t.tenant || '{dimension,from_day,to_day,from_value,to_value}',
             'Who moved from which lifecycle state, RFM segment and VIP tier to which in each of the last twelve months '
             'that are over, one dimension beside the other.' || t.of_tenant),
-        (19, 'movement', 'MATERIALIZED VIEW', 'movement' = ANY (s.views) IS NOT FALSE, t.chosen, true,
+        (19, 'movement', 'MATERIALIZED VIEW', 'movement' = ANY (s.views) IS NOT FALSE, t.chosen,
             t.tenant || '{from_day,to_day,from_state,to_state}',
             'Who moved from which lifecycle state to which in each of the last twelve months that are over; '
             'who was still a prospect at its end is left out.' || t.of_tenant),
-        (20, 'cohorts', 'MATERIALIZED VIEW', 'cohorts' = ANY (s.views) IS NOT FALSE, t.chosen, true,
+        (20, 'cohorts', 'MATERIALIZED VIEW', 'cohorts' = ANY (s.views) IS NOT FALSE, t.chosen,
             t.tenant || '{first_month,months_after}',
             'What those who first bought in a month did in the year after it, month by month.' || t.of_tenant),
-        (21, 'actions', 'MATERIALIZED VIEW', 'actions' = ANY (s.views) IS NOT FALSE, t.chosen, true,
+        (21, 'actions', 'MATERIALIZED VIEW', 'actions' = ANY (s.views) IS NOT FALSE, t.chosen,
             t.tenant || '{action_rule,action_channel}',
             'How many customers wait for which next step, by channel.' || t.of_tenant),
         (22, 'channels', 'MATERIALIZED VIEW', s.contacts IS NOT NULL AND 'channels' = ANY (s.views) IS NOT FALSE,
-            t.chosen, true, t.tenant || '{channel}',
+            t.chosen, t.tenant || '{channel}',
             'How many contacts over which channel were answered by a purchase.' || t.of_tenant),
         (23, 'dormant_response', 'MATERIALIZED VIEW',
             s.contacts IS NOT NULL AND 'dormant_response' = ANY (s.views) IS NOT FALSE,
-            t.chosen, true, t.tenant || '{dormancy_reason,dormant_year}',
+            t.chosen, t.tenant || '{dormancy_reason,dormant_year}',
             'In which order dormant customers are expected to answer, by reason and year of dormancy.' || t.of_tenant),
         (24, 'campaigns', 'MATERIALIZED VIEW',
-            s.contacts_campaign IS NOT NULL AND 'campaigns' = ANY (s.views) IS NOT FALSE, t.chosen, true,
+            s.contacts_campaign IS NOT NULL AND 'campaigns' = ANY (s.views) IS NOT FALSE, t.chosen,
             t.tenant || '{campaign,test_group,channel,is_interim}',
             'What came of each group of each campaign, beside the holdout; also so far, while windows are open.'
             || t.of_tenant),
         (25, 'kpis', 'MATERIALIZED VIEW',
-            coalesce('kpis' = ANY (s.views), num_nonnulls(s.targets, s.costs) > 0), t.chosen, true,
+            coalesce('kpis' = ANY (s.views), num_nonnulls(s.targets, s.costs) > 0), t.chosen,
             t.tenant || '{kpi,period}',
             'KPIs of the month of as_of and the twelve before it, beside their targets.' || t.of_tenant),
         (26, 'attributes', 'MATERIALIZED VIEW',
-            t.has_attributes AND 'attributes' = ANY (s.views) IS NOT FALSE, t.by_attribute, true,
+            t.has_attributes AND 'attributes' = ANY (s.views) IS NOT FALSE, t.by_attribute,
             t.tenant || '{attribute,value}',
             'Which customers come back: second purchase and revenue by each attribute.' || t.of_tenant),
         (27, 'segments_by', 'MATERIALIZED VIEW',
-            t.has_attributes AND 'segments_by' = ANY (s.views) IS NOT FALSE, t.by_attribute, true,
+            t.has_attributes AND 'segments_by' = ANY (s.views) IS NOT FALSE, t.by_attribute,
             t.tenant || '{attribute,value,lifecycle_state,rfm_segment}',
             'The segments by each attribute; shares are within its value.' || t.of_tenant),
         (28, 'movement_by', 'MATERIALIZED VIEW',
-            t.has_attributes AND 'movement_by' = ANY (s.views) IS NOT FALSE, t.by_attribute, true,
+            t.has_attributes AND 'movement_by' = ANY (s.views) IS NOT FALSE, t.by_attribute,
             t.tenant || '{attribute,value,from_day,to_day,from_state,to_state}',
             'The movement by each attribute.' || t.of_tenant),
         (29, 'cohorts_by', 'MATERIALIZED VIEW',
-            t.has_attributes AND 'cohorts_by' = ANY (s.views) IS NOT FALSE, t.by_attribute, true,
+            t.has_attributes AND 'cohorts_by' = ANY (s.views) IS NOT FALSE, t.by_attribute,
             t.tenant || '{attribute,value,first_month,months_after}',
             'The cohorts by each attribute.' || t.of_tenant),
-        (30, 'models', 'TABLE', s.model IS NOT NULL, 'model => ' || quote_literal(s.model), false,
+        (30, 'models', 'TABLE', s.model IS NOT NULL, 'model => ' || quote_literal(s.model),
             '{valid_from,asked}',
             'Each model that was fitted, with its day; one that was refused was not in force.'),
-        (31, 'predictions', 'VIEW', s.model IS NOT NULL, 'model => ' || quote_literal(s.model), true, NULL,
+        (31, 'predictions', 'VIEW', s.model IS NOT NULL, 'model => ' || quote_literal(s.model), NULL,
             'What the model in force expects of each customer who has bought, as of the day in the status table.'),
         (32, 'forecast', 'MATERIALIZED VIEW', s.model IS NOT NULL AND 'forecast' = ANY (s.views) IS NOT FALSE,
-            t.chosen, true, t.tenant || '{lifecycle_state}',
+            t.chosen, t.tenant || '{lifecycle_state}',
             'What is expected of all customers in the next 90 days, by lifecycle state and together.' || t.of_tenant),
-        (33, 'changes', 'TABLE', s.keep_changes > 0, 'keep_changes => ' || s.keep_changes, true, '{change_id}',
+        (33, 'changes', 'TABLE', s.keep_changes > 0, 'keep_changes => ' || s.keep_changes, '{change_id}',
             'Who changed: one row a customer and thing that is another since a refresh.')
-    ) AS r (place, suffix, kind, is_asked_for, reason, is_readable, keys, comment);
+    ) AS r (place, suffix, kind, is_asked_for, reason, keys, comment);
 END
 $relations$;
 COMMENT ON FUNCTION _relations(segmentation_settings) IS
@@ -6965,18 +6800,47 @@ COMMENT ON FUNCTION _schema_is_safe(text) IS
 CREATE FUNCTION _refuse_unsafe_schema(s segmentation_settings) RETURNS void
 LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp
 AS $unsafe$
+DECLARE
+    place record;
 BEGIN
-    IF NOT @extschema@._schema_is_safe(s.schema) THEN
-        RAISE EXCEPTION 'schema % belongs to %, who could replace what is in it and so act as %', quote_ident(s.schema),
-            @extschema@._schema_owner(s.schema)::regrole, quote_ident(current_user)
-            USING ERRCODE = 'insufficient_privilege',
-                  HINT = format('Use a schema of your own: CREATE SCHEMA %1$s AUTHORIZATION %2$s, then schema => %1$L.',
-                                'segments', quote_ident(current_user));
-    END IF;
+    FOR place IN SELECT p.argument, p.schema FROM (VALUES ('schema', s.schema), ('internals', s.internals))
+                     AS p (argument, schema) WHERE p.schema IS NOT NULL LOOP
+        IF to_regnamespace(quote_ident(place.schema)) IS NULL THEN
+            RAISE EXCEPTION 'there is no schema %, which is its %', quote_ident(place.schema), place.argument
+                USING ERRCODE = 'invalid_schema_name',
+                      HINT = 'Create it first.';
+        ELSIF NOT @extschema@._schema_is_safe(place.schema) THEN
+            RAISE EXCEPTION 'schema % belongs to %, who could replace what is in it and so act as %',
+                quote_ident(place.schema), @extschema@._schema_owner(place.schema)::regrole, quote_ident(current_user)
+                USING ERRCODE = 'insufficient_privilege',
+                      HINT = format(
+                          'Use a schema of your own: CREATE SCHEMA %1$s AUTHORIZATION %2$s, then %3$s => %1$L.',
+                          'segments', quote_ident(current_user), place.argument);
+        END IF;
+    END LOOP;
 END
 $unsafe$;
 COMMENT ON FUNCTION _refuse_unsafe_schema(segmentation_settings) IS
-    'Part of segmentations: an error where the schema belongs to somebody who is not trusted.';
+    'Part of segmentations: an error where one of its schemas belongs to somebody who is not trusted, or is not there.';
+
+-- The schema of the internals is that of the histories that the facts read, as long as they are there: it may have been
+-- renamed, or its name deleted with the settings.
+CREATE FUNCTION _place_of_internals(s segmentation_settings) RETURNS text
+LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp
+AS $place$
+    SELECT coalesce((
+        SELECT nullif(n.nspname::text, s.schema)
+        FROM pg_class AS f
+        JOIN pg_rewrite AS w ON w.ev_class = f.oid
+        JOIN pg_depend AS d ON d.classid = 'pg_rewrite'::regclass AND d.objid = w.oid AND d.refclassid = f.tableoid
+        JOIN pg_class AS h ON h.oid = d.refobjid AND h.relname = s.name || '_histories' AND h.relowner = f.relowner
+        JOIN pg_namespace AS n ON n.oid = h.relnamespace
+        WHERE f.oid = to_regclass(@extschema@._relation(s, 'facts'))
+            AND f.relowner = (SELECT r.oid FROM pg_roles AS r WHERE r.rolname = current_user)
+        LIMIT 1), s.internals)
+$place$;
+COMMENT ON FUNCTION _place_of_internals(segmentation_settings) IS
+    'Part of segmentations: the schema of what stands behind the views; NULL: the same as theirs.';
 
 -- The settings that a table holds, locked before it is checked, and checked before it is read. The table is one of the
 -- current user's and of the extension's own type then, so that to read its row runs nobody else's code. Where somebody
@@ -7002,6 +6866,7 @@ BEGIN
     END IF;
     s.name := name;
     s.schema := schema;
+    s.internals := @extschema@._place_of_internals(s);
     RETURN s;
 END
 $read$;
@@ -7170,7 +7035,8 @@ BEGIN
             CONTINUE; -- one that is broken does not hide those of the others
         END;
         RETURN QUERY
-            SELECT s.name, s.schema, s.name || '_' || r.suffix, lower(r.kind), r.reason, r.comment
+            SELECT s.name, (parse_ident(@extschema@._relation(s, r.suffix)))[1], s.name || '_' || r.suffix,
+                   lower(r.kind), r.reason, r.comment
             FROM @extschema@._relations(s) AS r
             WHERE r.is_wanted AND to_regclass(@extschema@._relation(s, r.suffix)) IS NOT NULL
             ORDER BY r.place;
@@ -7405,7 +7271,7 @@ COMMENT ON FUNCTION _refuse_attributes(segmentation_settings) IS
 
 -- What can be refused before the orders are read, which may take an hour.
 CREATE FUNCTION _refuse_early(s segmentation_settings) RETURNS void
-LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp
+LANGUAGE plpgsql VOLATILE SET search_path = pg_catalog, pg_temp
 AS $early$
 DECLARE
     reader text;
@@ -7413,6 +7279,7 @@ DECLARE
     other text;
 BEGIN
     PERFORM @extschema@._refuse_unsafe_schema(s);
+    PERFORM @extschema@._refuse_sharded_schema(s);
     FOREACH reader IN ARRAY coalesce(s.readers, '{}') LOOP
         IF reader IS NULL THEN
             PERFORM @extschema@._refuse('a reader is NULL', 'Name roles: readers => ''{reporting}''.');
@@ -7423,6 +7290,9 @@ BEGIN
                       || CASE lower(reader) WHEN 'public' THEN ' Only public in lower case is everybody.' ELSE '' END;
         END IF;
     END LOOP;
+    IF s.track = 'trigger' THEN
+        PERFORM @extschema@._refuse_tracking_shards(s);
+    END IF;
     IF s.track = 'trigger' AND NOT has_table_privilege(@extschema@._source_table(s, 'orders'), 'TRIGGER') THEN
         RAISE EXCEPTION 'permission denied to put triggers on %', s.orders
             USING ERRCODE = 'insufficient_privilege',
@@ -7449,6 +7319,7 @@ BEGIN
                  'Choose another name, or use track => ''none''.');
         END IF;
     END IF;
+    PERFORM @extschema@._refuse_other_versions(s);
     PERFORM @extschema@._refuse_model(s);
     IF s.policy IS DISTINCT FROM 'learn' THEN
         PERFORM @extschema@._policy_on(s, @extschema@._today(s, NULL::date), false);
@@ -7463,6 +7334,179 @@ COMMENT ON FUNCTION _refuse_early(segmentation_settings) IS
 -- src/sql/segmentation.rs
 -- requires:
 --   segmentation_check
+
+-- segmentation: tables that Citus distributes over servers
+
+-- What Citus knows of its tables and schemas stands in tables of its own, found as what belongs to the extension: a
+-- table of this name may be anybody's.
+CREATE FUNCTION _citus_catalog(name text) RETURNS regclass
+LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp
+AS $catalog$
+    SELECT c.oid::regclass
+    FROM pg_extension AS e
+    JOIN pg_depend AS d ON d.refclassid = 'pg_extension'::regclass AND d.refobjid = e.oid AND d.deptype = 'e'
+        AND d.classid = 'pg_class'::regclass
+    JOIN pg_class AS c ON c.oid = d.objid AND c.relname = _citus_catalog.name
+    WHERE e.extname = 'citus'
+$catalog$;
+COMMENT ON FUNCTION _citus_catalog(text) IS
+    'Part of segmentations: a table in which Citus says what it distributes; NULL where there is none.';
+
+-- Those of these tables whose rows, or a copy of them, lie in shards: distributed, reference and single-shard tables.
+-- A table that Citus only knows is like any other.
+CREATE FUNCTION _distributed_tables(relations regclass[]) RETURNS regclass[]
+LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp
+AS $distributed$
+DECLARE
+    distributed regclass[];
+BEGIN
+    IF @extschema@._citus_catalog('pg_dist_partition'::text) IS NOT NULL THEN
+        EXECUTE format('SELECT array_agg(p.logicalrelid ORDER BY p.logicalrelid) FROM %s AS p',
+                       @extschema@._citus_catalog('pg_dist_partition'::text))
+            || ' WHERE p.logicalrelid = ANY ($1)'
+               ' AND NOT (p.partmethod = ''n'' AND p.repmodel <> ''t'' AND p.colocationid = 0)'
+            INTO distributed USING relations;
+    END IF;
+    RETURN coalesce(distributed, '{}');
+END
+$distributed$;
+COMMENT ON FUNCTION _distributed_tables(regclass[]) IS
+    'Part of segmentations: those of these tables whose rows lie on other servers of a Citus cluster.';
+
+-- Whether such a table is read where this one is: it, one of its partitions, or what a view stands on.
+CREATE FUNCTION _reads_shards(relation regclass) RETURNS boolean
+LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp
+AS $reads$
+BEGIN
+    IF @extschema@._citus_catalog('pg_dist_partition'::text) IS NULL THEN
+        RETURN false;
+    END IF;
+    RETURN @extschema@._distributed_tables(ARRAY(
+        WITH RECURSIVE read AS (
+            SELECT _reads_shards.relation::oid AS relation
+            UNION
+            SELECT b.relation
+            FROM read AS r
+            CROSS JOIN LATERAL (
+                SELECT i.inhrelid AS relation FROM pg_inherits AS i WHERE i.inhparent = r.relation
+                UNION ALL
+                SELECT d.refobjid
+                FROM pg_class AS v
+                JOIN pg_rewrite AS w ON w.ev_class = v.oid
+                JOIN pg_depend AS d ON d.classid = 'pg_rewrite'::regclass AND d.objid = w.oid
+                    AND d.refclassid = 'pg_class'::regclass
+                WHERE v.oid = r.relation AND v.relkind = 'v' -- what a materialized view holds lies here
+            ) AS b
+        )
+        SELECT r.relation::regclass FROM read AS r)) <> '{}';
+END
+$reads$;
+COMMENT ON FUNCTION _reads_shards(regclass) IS
+    'Part of segmentations: whether reading this table or view reads rows of other servers of a Citus cluster.';
+
+-- The triggers of a distributed table would stand on its shards, whose writers know no notes.
+CREATE FUNCTION _refuse_tracking_shards(s segmentation_settings) RETURNS void
+LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp
+AS $shards$
+DECLARE
+    distributed regclass[] := @extschema@._distributed_tables(
+        ARRAY(SELECT t.relation FROM @extschema@._source_tables(s) AS t WHERE t.source = 'orders'));
+BEGIN
+    IF distributed <> '{}' THEN
+        RAISE EXCEPTION '% is distributed by Citus: it can have no triggers that note changes', distributed[1]
+            USING ERRCODE = 'feature_not_supported',
+                  HINT = 'Use track => ''none'': each refresh reads all orders.';
+    END IF;
+END
+$shards$;
+COMMENT ON FUNCTION _refuse_tracking_shards(segmentation_settings) IS
+    'Part of segmentations: an error where the orders to be tracked are distributed.';
+
+-- In a schema that Citus distributes as a whole every table becomes one of another server, and views over it cannot be
+-- materialized.
+CREATE FUNCTION _refuse_sharded_schema(s segmentation_settings) RETURNS void
+LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp
+AS $sharded$
+DECLARE
+    schemas regclass := @extschema@._citus_catalog('pg_dist_schema'::text);
+    is_sharded boolean := false;
+BEGIN
+    IF schemas IS NOT NULL THEN
+        EXECUTE format('SELECT EXISTS (SELECT FROM %s AS d WHERE d.schemaid = $1)', schemas) INTO is_sharded
+            USING to_regnamespace(quote_ident(s.schema))::oid;
+    END IF;
+    IF is_sharded THEN
+        RAISE EXCEPTION 'schema % is distributed by Citus: a segmentation stays on the coordinator',
+            quote_ident(s.schema)
+            USING ERRCODE = 'feature_not_supported',
+                  HINT = 'Name a schema that is not: schema => ''...''. The orders may lie in this one.';
+    END IF;
+END
+$sharded$;
+COMMENT ON FUNCTION _refuse_sharded_schema(segmentation_settings) IS
+    'Part of segmentations: an error where its schema is one that Citus distributes.';
+
+-- Relations and functions of a segmentation are the coordinator's alone. Citus would send functions to the workers,
+-- which it refuses after it has read distributed tables, and say of each view that it cannot. Sets whether it does, for
+-- the rest of the transaction, and returns what was set before; without Citus, and with NULL, nothing.
+CREATE FUNCTION _propagate_ddl(setting text) RETURNS text
+LANGUAGE plpgsql VOLATILE SET search_path = pg_catalog, pg_temp
+AS $propagate$
+DECLARE
+    before text := current_setting('citus.enable_ddl_propagation', true);
+BEGIN
+    IF setting IS NOT NULL AND @extschema@._citus_catalog('pg_dist_partition'::text) IS NOT NULL THEN
+        PERFORM set_config('citus.enable_ddl_propagation', setting, true);
+        RETURN before;
+    END IF;
+    RETURN NULL;
+END
+$propagate$;
+COMMENT ON FUNCTION _propagate_ddl(text) IS
+    'Part of segmentations: whether Citus repeats on the workers what is made here, from now on and before.';
+
+-- What the servers send each other are values and states of pg_rfm, written by one version and read by another.
+CREATE FUNCTION _refuse_other_versions(s segmentation_settings) RETURNS void
+LANGUAGE plpgsql VOLATILE SET search_path = pg_catalog, pg_temp
+AS $versions$
+DECLARE
+    own text := (SELECT e.extversion FROM pg_extension AS e WHERE e.extname = 'pg_rfm');
+    citus_schema regnamespace := (SELECT p.pronamespace FROM pg_proc AS p JOIN pg_depend AS d
+                                      ON d.classid = 'pg_proc'::regclass AND d.objid = p.oid AND d.deptype = 'e'
+                                  JOIN pg_extension AS e ON d.refclassid = 'pg_extension'::regclass
+                                      AND d.refobjid = e.oid AND e.extname = 'citus'
+                                  WHERE p.proname = 'run_command_on_workers');
+    other record;
+BEGIN
+    IF citus_schema IS NULL OR @extschema@._distributed_tables(
+        ARRAY(SELECT @extschema@._source_table(s, t.source) FROM @extschema@._sources(s) AS t
+              WHERE t.relation IS NOT NULL)) = '{}' THEN
+        RETURN;
+    END IF;
+    EXECUTE format('SELECT w.nodename, w.nodeport, w.success, w.result FROM %s.run_command_on_workers($1) AS w',
+                   citus_schema)
+        || ' WHERE NOT w.success OR w.result IS DISTINCT FROM $2 ORDER BY w.nodename, w.nodeport LIMIT 1'
+        INTO other
+        USING 'SELECT coalesce(min(extversion), ''none'') FROM pg_catalog.pg_extension WHERE extname = ''pg_rfm''', own;
+    IF NOT other.success THEN
+        RAISE EXCEPTION 'worker %:% does not say which pg_rfm it has: %', other.nodename, other.nodeport, other.result
+            USING ERRCODE = 'connection_failure', HINT = 'Try again when it answers. Nothing was changed.';
+    ELSIF other.nodename IS NOT NULL THEN
+        RAISE EXCEPTION 'worker %:% has another pg_rfm than the coordinator: %, not %',
+            other.nodename, other.nodeport, other.result, own
+            USING ERRCODE = 'object_not_in_prerequisite_state',
+                  HINT = 'Install one version on every server, then: ALTER EXTENSION pg_rfm UPDATE.';
+    END IF;
+END
+$versions$;
+COMMENT ON FUNCTION _refuse_other_versions(segmentation_settings) IS
+    'Part of segmentations: an error where a server that holds a part of the tables has another version of pg_rfm.';
+/* </end connected objects> */
+
+/* <begin connected objects> */
+-- src/sql/segmentation.rs
+-- requires:
+--   segmentation_citus
 
 -- segmentation: tracking
 
@@ -7682,6 +7726,9 @@ CREATE FUNCTION _unseen_writes(s segmentation_settings) RETURNS TABLE (source te
 LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp
 SET plan_cache_mode = force_generic_plan -- to plan it takes longer than to run it
 AS $unseen$
+DECLARE
+    distributed regclass[] := CASE WHEN @extschema@._citus_catalog('pg_dist_partition'::text) IS NOT NULL
+        THEN @extschema@._distributed_tables(ARRAY(SELECT t.relation FROM @extschema@._source_tables(s) AS t)) END;
 BEGIN
     RETURN QUERY
     WITH tables AS MATERIALIZED (
@@ -7700,6 +7747,8 @@ BEGIN
             AND i.inhparent NOT IN (SELECT o.relation::oid FROM tables AS o WHERE o.source = t.source)
         UNION ALL
         SELECT 'it is no table' WHERE t.relkind NOT IN ('r', 'p')
+        UNION ALL
+        SELECT 'Citus distributes it' WHERE t.relation = ANY (distributed)
         UNION ALL
         SELECT format('%s may not put triggers on it', quote_ident(current_user))
         WHERE t.source <> 'orders' AND t.relkind IN ('r', 'p') AND NOT has_table_privilege(t.relation, 'TRIGGER')
@@ -7727,7 +7776,8 @@ DECLARE
     others text := (
         SELECT string_agg(DISTINCT b.name, ', ')
         FROM (
-            SELECT 'schema ' || quote_ident(s.schema), @extschema@._schema_owner(s.schema)
+            SELECT 'schema ' || quote_ident(p.schema), @extschema@._schema_owner(p.schema)
+            FROM unnest(ARRAY[s.schema, s.internals]) AS p (schema) WHERE p.schema IS NOT NULL
             UNION ALL
             SELECT c.oid::regclass::text, c.relowner
             FROM @extschema@._source_tables(s) AS t JOIN pg_class AS c ON c.oid = t.relation
@@ -7809,6 +7859,17 @@ AS $tables$ SELECT array_agg(DISTINCT t.relation::oid) FROM @extschema@._trigger
 COMMENT ON FUNCTION _tables_with_triggers(segmentation_settings) IS
     'Part of segmentations: the tables that have triggers which note changes, by oid.';
 
+-- Those of them whose triggers see every write. Where one joins or leaves them, as when a logical subscription was
+-- dropped that filled it, nobody knows what was written unseen: everybody is looked at once.
+CREATE FUNCTION _tables_seen(s segmentation_settings) RETURNS oid[]
+LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp
+AS $seen$
+    SELECT array_agg(t.relation ORDER BY t.relation) FROM unnest(@extschema@._tables_with_triggers(s)) AS t (relation)
+    WHERE t.relation NOT IN (SELECT u.relation FROM @extschema@._unseen_writes(s) AS u)
+$seen$;
+COMMENT ON FUNCTION _tables_seen(segmentation_settings) IS
+    'Part of segmentations: the tables whose triggers see every write, by oid.';
+
 -- Whether the trigger function does what it must: it names the notes and their owner by oid, which are others after a
 -- restore or where the segmentation was given to another role. As long as they differ, nothing is noted.
 CREATE FUNCTION _trigger_function_is_current(s segmentation_settings) RETURNS boolean
@@ -7865,7 +7926,7 @@ BEGIN
     END LOOP;
     EXECUTE format('UPDATE %s SET tracked_tables = $1 WHERE tracked_tables IS DISTINCT FROM $1',
                    @extschema@._lock_and_check(s, 'status', 'ROW EXCLUSIVE MODE'))
-        USING @extschema@._tables_with_triggers(s);
+        USING @extschema@._tables_seen(s);
     GET DIAGNOSTICS changed = ROW_COUNT;
     IF is_new OR changed > 0 THEN
         EXECUTE format('INSERT INTO %s DEFAULT VALUES', @extschema@._lock_and_check(s, 'noted', 'ROW EXCLUSIVE MODE'));
@@ -7892,7 +7953,9 @@ AS $take$
 DECLARE
     everything text[] := @extschema@._sources_of_customers(s);
     noted text;
-    tables oid[];
+    status text := @extschema@._lock_and_check(s, 'status', 'ROW EXCLUSIVE MODE');
+    seen oid[] := @extschema@._tables_seen(s);
+    are_others bigint; -- 1: the tables whose triggers see everything are not those of the refresh before
     without_key text[]; -- sources of which everybody is noted; an empty name is all of them
     many text[];
 BEGIN
@@ -7905,9 +7968,9 @@ BEGIN
     EXECUTE format('UPDATE %s SET taken = true', noted);
     EXECUTE format('SELECT array_agg(DISTINCT coalesce(changed_source, '''')) FROM %s WHERE taken AND %I IS NULL',
                    noted, (@extschema@._keys(s))[1]) INTO without_key;
-    EXECUTE format('SELECT tracked_tables FROM %s', @extschema@._lock_and_check(s, 'status', 'ACCESS SHARE MODE'))
-        INTO tables;
-    IF rebuild OR '' = ANY (without_key) OR tables IS DISTINCT FROM @extschema@._tables_with_triggers(s)
+    EXECUTE format('UPDATE %s SET tracked_tables = $1 WHERE tracked_tables IS DISTINCT FROM $1', status) USING seen;
+    GET DIAGNOSTICS are_others = ROW_COUNT;
+    IF rebuild OR '' = ANY (without_key) OR are_others > 0
         OR NOT @extschema@._trigger_function_is_current(s)
         OR NOT @extschema@._lock_and_check_notes(to_regclass(noted)::oid, quote_ident(current_user)::regrole::oid) THEN
         RETURN everything;
@@ -8728,6 +8791,7 @@ BEGIN
     END IF;
     -- Locked, so that a transaction that does not see what another refresh did is refused here.
     EXECUTE format('SELECT t.* FROM %s AS t FOR UPDATE', status) INTO before;
+    PERFORM @extschema@._refuse_other_versions(s);
     last_change := @extschema@._begin_changes(s);
     IF s.track = 'trigger' THEN
         -- First the notes, then, under a later snapshot, the orders: what is noted is committed by then.
@@ -8791,7 +8855,7 @@ COMMENT ON FUNCTION _refresh(segmentation_settings, boolean, date, boolean) IS
 -- requires:
 --   segmentation_refresh
 
--- segmentation: audit
+-- segmentation: audit of the orders
 
 -- How many rows each condition holds for, in one pass, with an example each; conditions that are NULL are left out.
 CREATE FUNCTION _counted_findings(rows text, shown text, findings text[], conditions text[], effects text[])
@@ -8953,6 +9017,217 @@ $audit$;
 COMMENT ON FUNCTION _audit_rows(segmentation_settings, text) IS
     'Part of segmentations: what is odd about single rows of the orders.';
 
+-- Rows that repeat another one in all that counts.
+CREATE FUNCTION _audit_repeated(s segmentation_settings, order_rows text) RETURNS TABLE (
+    finding text, rows_found bigint, share numeric, example text, effect text
+)
+LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp
+AS $repeated$
+DECLARE
+    repeated text := format('%s, o.%I, o.%I', @extschema@._key_list(s, 'o'), s.ordered_at, s.amount)
+        || CASE WHEN s.order_id IS NULL THEN '' ELSE format(', o.%I', s.order_id) END;
+    effect_of_repeated text := CASE WHEN s.order_id IS NULL
+        THEN 'each is an order of its own; if they are lines of one order, name order_id'
+        ELSE 'lines of one order that are alike: all of them are summed' END;
+    found record;
+BEGIN
+    EXECUTE format(
+$sql$SELECT sum(d.n - 1) AS rows, min(CAST(d.example AS text)) AS example
+FROM (SELECT count(*) AS n, ROW(%2$s) AS example FROM %1$s GROUP BY %2$s HAVING count(*) > 1) AS d$sql$,
+        order_rows, repeated) INTO found;
+    -- The number of all rows is asked for only where there are some, and by itself: Citus takes no subquery beside
+    -- aggregates.
+    IF found.rows > 0 THEN
+        RETURN QUERY EXECUTE format('SELECT ''duplicate'', $1::bigint, round($1 / count(*), 6), $2, %L FROM %s',
+                                    effect_of_repeated, order_rows)
+            USING found.rows, found.example;
+    END IF;
+END
+$repeated$;
+COMMENT ON FUNCTION _audit_repeated(segmentation_settings, text) IS
+    'Part of segmentations: rows of the orders that repeat another one.';
+
+-- What is odd about the numbers of orders.
+CREATE FUNCTION _audit_order_numbers(s segmentation_settings, order_rows text) RETURNS TABLE (
+    finding text, rows_found bigint, share numeric, example text, effect text
+)
+LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp
+AS $numbers$
+DECLARE
+    relation regclass := @extschema@._source_table(s, 'orders');
+    day text := @extschema@._day(s, relation, 'o', s.ordered_at);
+    name text;
+BEGIN
+    IF s.order_id IS NULL THEN
+        -- A column that is called like an order number and has one number in several rows.
+        FOR name IN
+            SELECT a.attname FROM pg_attribute AS a
+            WHERE a.attrelid = relation AND a.attnum > 0 AND NOT a.attisdropped
+                AND has_column_privilege(relation, a.attnum, 'SELECT')
+                AND @extschema@._is_called_like_an_order_number(a.attname::text)
+                AND NOT EXISTS (
+                    SELECT FROM pg_index AS i
+                    WHERE i.indrelid = relation AND i.indisunique AND i.indnkeyatts = 1 AND i.indkey[0] = a.attnum
+                        AND i.indpred IS NULL)
+        LOOP
+            RETURN QUERY EXECUTE
+                format(
+$sql$SELECT 'several rows an order number', d.rows - d.numbers, round((d.rows - d.numbers)::numeric / d.rows, 6), %L,
+       'each row is an order of its own; if they are lines of one order: order_id => ' || %L$sql$,
+                    quote_ident(name), quote_literal(name))
+                || format(
+$sql$
+FROM (SELECT count(o.%I) AS rows, count(DISTINCT o.%1$I) AS numbers FROM %s) AS d
+WHERE d.rows > d.numbers$sql$, name, order_rows);
+        END LOOP;
+    ELSE
+        -- Lines on a later day than the first of their order.
+        RETURN QUERY EXECUTE
+            format(
+$sql$SELECT 'several days an order number', sum(d.n) FILTER (WHERE d.is_later)::bigint,
+       round(sum(d.n) FILTER (WHERE d.is_later) / sum(d.n), 6), min(d.example::text) FILTER (WHERE d.is_later),
+       'change the amount on their own day and are no second order; numbers that are used again have to be told apart'
+FROM (SELECT count(*) AS n, ROW(%1$s, %2$s, sum(o.%3$I)) AS example,
+             o.%4$I IS NOT NULL AND %2$s > min(%2$s) OVER (PARTITION BY %1$s, o.%4$I) AS is_later$sql$,
+                @extschema@._key_list(s, 'o'), day, s.amount, s.order_id)
+            || format(' FROM %s GROUP BY %s, o.%I, %s) AS d HAVING bool_or(d.is_later)',
+                      order_rows, @extschema@._key_list(s, 'o'), s.order_id, day);
+
+        -- An order that was taken back on its day.
+        RETURN QUERY EXECUTE format(
+$sql$SELECT 'orders that sum to zero', count(*) FILTER (WHERE d.is_nothing),
+       round(count(*) FILTER (WHERE d.is_nothing)::numeric / count(*), 6),
+       min(CAST(d.example AS text)) FILTER (WHERE d.is_nothing),
+       'an order that adds nothing to monetary; a view over the orders can leave them out'
+FROM (SELECT ROW(%1$s, o.%2$I, %3$s) AS example, sum(%4$s) = 0 AND bool_or(o.%5$I < 0) AS is_nothing
+      FROM %6$s AND o.%2$I IS NOT NULL AND %3$s IS NOT NULL GROUP BY %1$s, o.%2$I, %3$s) AS d
+HAVING bool_or(d.is_nothing)$sql$,
+            @extschema@._key_list(s, 'o'), s.order_id, day, @extschema@._finite('o', s.amount), s.amount,
+            @extschema@._order_rows(s));
+    END IF;
+END
+$numbers$;
+COMMENT ON FUNCTION _audit_order_numbers(segmentation_settings, text) IS
+    'Part of segmentations: what is odd about the numbers of orders.';
+
+-- Days that are those of a time zone that nobody named, where it is that of a server and of no shop.
+CREATE FUNCTION _audit_time_zone(s segmentation_settings, given jsonb, order_rows text) RETURNS TABLE (
+    finding text, rows_found bigint, share numeric, example text, effect text
+)
+LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp
+AS $zone$
+BEGIN
+    IF given ? 'time_zone'
+        OR s.time_zone !~* '^(etc/)?(utc|uct|gmt|gmt[-+]?0|zulu|universal|greenwich)$' OR NOT EXISTS (
+        SELECT FROM pg_attribute AS a
+        WHERE a.attrelid = @extschema@._source_table(s, 'orders') AND a.attname = s.ordered_at
+            AND @extschema@._base_type(a.atttypid) = 'timestamptz'::regtype
+    ) THEN
+        RETURN;
+    END IF;
+    RETURN QUERY EXECUTE format(
+$sql$SELECT 'days are those of UTC', count(o.%1$I), round(count(o.%1$I)::numeric / count(*), 6), max(o.%1$I)::text,
+       'it is the session''s time zone, and none was named; name that of the shop: time_zone => ''Asia/Tokyo'''
+FROM %2$s HAVING count(o.%1$I) > 0$sql$, s.ordered_at, order_rows);
+END
+$zone$;
+COMMENT ON FUNCTION _audit_time_zone(segmentation_settings, jsonb, text) IS
+    'Part of segmentations: moments of orders whose days are those of UTC though nobody said so.';
+
+-- A customer's last purchase, whether she has bought, and her amounts, before anything is stored. What is too large for
+-- a history is left out: a sum of it could fail.
+CREATE FUNCTION _totals_of_orders(s segmentation_settings) RETURNS text
+LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp
+AS $totals$
+    SELECT format(
+$sql$SELECT max(%1$s) FILTER (WHERE %2$s) AS last_on, bool_or(%2$s) AS has_bought,
+       coalesce(sum(CASE WHEN o.%3$I > -1e30 AND o.%3$I < 1e30 THEN o.%3$I::pg_catalog.numeric END), 0) AS monetary
+FROM %4$s
+GROUP BY %5$s$sql$,
+        @extschema@._day(s, @extschema@._source_table(s, 'orders'), 'o', s.ordered_at),
+        format('(o.%I < 0) IS NOT TRUE', s.amount), s.amount, @extschema@._orders_until_today(s),
+        @extschema@._key_list(s, 'o'))
+$totals$;
+COMMENT ON FUNCTION _totals_of_orders(segmentation_settings) IS
+    'Part of segmentations: the SELECT of a customer''s totals over the orders.';
+
+CREATE FUNCTION _totals_of_histories(s segmentation_settings) RETURNS text
+LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp
+AS $totals$
+    SELECT format(
+$sql$SELECT @extschema@.last_purchase_on(h.history, d.day) AS last_on,
+       @extschema@.orders(h.history, d.day) > 0 AS has_bought,
+       @extschema@.monetary(h.history, d.day) AS monetary
+FROM %s AS h CROSS JOIN (SELECT %L::pg_catalog.date AS day) AS d$sql$,
+        @extschema@._relation(s, 'histories'), @extschema@._today(s, NULL::date))
+$totals$;
+COMMENT ON FUNCTION _totals_of_histories(segmentation_settings) IS
+    'Part of segmentations: the SELECT of a customer''s totals over the histories.';
+
+CREATE FUNCTION _orders_until_today(s segmentation_settings) RETURNS text
+LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp
+AS $until$
+    SELECT format('%s AND isfinite(o.%I) AND %s <= %L', @extschema@._order_rows(s), s.ordered_at,
+                  @extschema@._day(s, @extschema@._source_table(s, 'orders'), 'o', s.ordered_at),
+                  @extschema@._today(s, NULL::date))
+$until$;
+COMMENT ON FUNCTION _orders_until_today(segmentation_settings) IS
+    'Part of segmentations: the rows of the orders that the day asked for sees.';
+
+-- What makes the answers of nearly everybody the same: orders that end long before the day that is asked for, and cuts
+-- for amounts of another currency. A few customers may well be alike.
+CREATE FUNCTION _audit_answers(s segmentation_settings, policy segment_policy, totals text) RETURNS TABLE (
+    finding text, rows_found bigint, share numeric, example text, effect text
+)
+LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp
+AS $answers$
+DECLARE
+    as_of date := @extschema@._today(s, NULL::date);
+    limits jsonb := @extschema@.effective_policy(policy) -> 'lifecycle';
+    at_risk_after numeric := CASE limits ->> 'cycle'
+        WHEN 'fixed' THEN (limits ->> 'at_risk_after_days')::numeric
+        ELSE least((limits ->> 'max_days')::numeric,
+                   ceil((limits ->> 'at_risk_ratio')::numeric * (limits ->> 'store_gap_days')::numeric)) END;
+    cuts jsonb := @extschema@.effective_policy(policy) #> '{rfm,monetary_cuts}';
+    found record;
+    orders bigint;
+BEGIN
+    EXECUTE format(
+$sql$SELECT max(c.last_on) AS last_on, count(*) FILTER (WHERE c.has_bought) AS customers,
+       count(*) FILTER (WHERE c.has_bought AND c.monetary <= $1) AS lowest,
+       count(*) FILTER (WHERE c.has_bought AND c.monetary > $2) AS highest,
+       round(avg(c.monetary) FILTER (WHERE c.has_bought), 2) AS mean
+FROM (%s) AS c$sql$, totals) INTO found USING (cuts ->> 0)::numeric, (cuts ->> -1)::numeric;
+    IF as_of - found.last_on > at_risk_after THEN
+        EXECUTE format('SELECT count(*) FROM %s', @extschema@._orders_until_today(s)) INTO orders;
+        RETURN QUERY SELECT 'orders end long before as_of', orders, 1.000000, found.last_on::text,
+            format('nobody is active; days from the last order to as_of: %s; '
+                   'days after which customers are at risk: %s; '
+                   'load the orders since, or ask for the day on which the data ends: as_of => %L',
+                   as_of - found.last_on, at_risk_after, found.last_on);
+    END IF;
+    IF found.customers >= 20 THEN
+        RETURN QUERY
+            SELECT format('nearly everybody has m = %s', d.digit), d.customers,
+                   round(d.customers::numeric / found.customers, 6), format('monetary is %s on average', found.mean),
+                   format('write cuts for this currency and shop into the policy, or learn them (policy => ''learn''); '
+                          'rfm.monetary_cuts are: %s', cuts)
+            FROM (VALUES (1, found.lowest), (jsonb_array_length(cuts) + 1, found.highest)) AS d (digit, customers)
+            WHERE d.customers >= 0.9 * found.customers;
+    END IF;
+END
+$answers$;
+COMMENT ON FUNCTION _audit_answers(segmentation_settings, segment_policy, text) IS
+    'Part of segmentations: what makes the answers of nearly everybody the same, by the totals of customers.';
+/* </end connected objects> */
+
+/* <begin connected objects> */
+-- src/sql/segmentation.rs
+-- requires:
+--   segmentation_audit_orders
+
+-- segmentation: audit of the other sources
+
 -- What is odd about single rows of another source. Its words are judged one by one elsewhere.
 CREATE FUNCTION _audit_source_rows(s segmentation_settings, source text) RETURNS TABLE (
     finding text, rows_found bigint, share numeric, example text, effect text
@@ -9019,23 +9294,27 @@ DECLARE
     rows_with_key text := format('FROM %s AS r WHERE %s', @extschema@._source_table(s, source),
                                  @extschema@._has_key(s, source, 'r'));
     is_stranger text := format(
-            'NOT EXISTS (SELECT FROM (SELECT %s FROM %s) AS o WHERE %s)',
+            'NOT EXISTS (SELECT 1 FROM (SELECT %s FROM %s) AS o WHERE %s)',
             @extschema@._key_list(s, 'o'), @extschema@._order_rows(s), @extschema@._same_key(s, 'k', 'o'))
         || CASE WHEN with_customers THEN format(
-            ' AND NOT EXISTS (SELECT FROM (SELECT %s FROM %s AS c) AS p WHERE %s)',
+            ' AND NOT EXISTS (SELECT 1 FROM (SELECT %s FROM %s AS c) AS p WHERE %s)',
             @extschema@._keys_as_in_orders(s, 'customers', 'c'), @extschema@._source_table(s, 'customers'),
             @extschema@._same_key(s, 'k', 'p')) ELSE '' END;
     effect text := CASE
         WHEN source = 'customers' THEN 'prospects; if they have orders, the keys are written in another way there'
         WHEN with_customers THEN 'ignored: neither the orders nor the customers have them'
         ELSE 'ignored: they have no orders; customers => ... takes in prospects' END;
+    found record;
 BEGIN
-    RETURN QUERY EXECUTE
-        format('SELECT %L, count(*), round(count(*)::numeric / (SELECT count(*) %s), 6), min(%s), %L',
-               source || ': customer without orders', rows_with_key,
-               @extschema@._shown_row(@extschema@._key_list(s, 'k')), effect)
-        || format(' FROM (SELECT %s %s) AS k WHERE %s HAVING count(*) > 0',
-                  @extschema@._keys_as_in_orders(s, source, 'r'), rows_with_key, is_stranger);
+    EXECUTE format('SELECT count(*) AS rows, min(%s) AS example FROM (SELECT %s %s) AS k WHERE %s',
+                   @extschema@._shown_row(@extschema@._key_list(s, 'k')),
+                   @extschema@._keys_as_in_orders(s, source, 'r'), rows_with_key, is_stranger) INTO found;
+    -- The number of all rows by itself: Citus takes no subquery beside aggregates.
+    IF found.rows > 0 THEN
+        RETURN QUERY EXECUTE format('SELECT %L, $1, round($1::numeric / count(*), 6), $2, %L %s',
+                                    source || ': customer without orders', effect, rows_with_key)
+            USING found.rows, found.example;
+    END IF;
 END
 $strangers$;
 COMMENT ON FUNCTION _audit_strangers(segmentation_settings, text) IS
@@ -9169,60 +9448,6 @@ END
 $addresses$;
 COMMENT ON FUNCTION _audit_addresses(segmentation_settings) IS
     'Part of segmentations: addresses of customers that were typed and cannot be used.';
-
--- What makes the answers of nearly everybody the same: orders that end long before the day that is asked for, and cuts
--- for amounts of another currency. A few customers may well be alike.
-CREATE FUNCTION _audit_answers(s segmentation_settings, policy segment_policy) RETURNS TABLE (
-    finding text, rows_found bigint, share numeric, example text, effect text
-)
-LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp
-AS $answers$
-DECLARE
-    as_of date := @extschema@._today(s, NULL::date);
-    limits jsonb := @extschema@.effective_policy(policy) -> 'lifecycle';
-    at_risk_after numeric := CASE limits ->> 'cycle'
-        WHEN 'fixed' THEN (limits ->> 'at_risk_after_days')::numeric
-        ELSE least((limits ->> 'max_days')::numeric,
-                   ceil((limits ->> 'at_risk_ratio')::numeric * (limits ->> 'store_gap_days')::numeric)) END;
-    cuts jsonb := @extschema@.effective_policy(policy) #> '{rfm,monetary_cuts}';
-    found record;
-BEGIN
-    -- What is too large for a history is left out: a sum of it could fail.
-    EXECUTE format(
-$sql$SELECT sum(c.n)::bigint AS orders, max(c.last_on) AS last_on, count(*) FILTER (WHERE c.has_bought) AS customers,
-       count(*) FILTER (WHERE c.has_bought AND c.monetary <= $2) AS lowest,
-       count(*) FILTER (WHERE c.has_bought AND c.monetary > $3) AS highest,
-       round(avg(c.monetary) FILTER (WHERE c.has_bought), 2) AS mean
-FROM (
-    SELECT count(*) AS n, max(%1$s) FILTER (WHERE %2$s) AS last_on, bool_or(%2$s) AS has_bought,
-           coalesce(sum(CASE WHEN o.%3$I > -1e30 AND o.%3$I < 1e30 THEN o.%3$I::pg_catalog.numeric END), 0) AS monetary
-    FROM %4$s AND isfinite(o.%5$I) AND %1$s <= $1
-    GROUP BY %6$s
-) AS c$sql$,
-        @extschema@._day(s, @extschema@._source_table(s, 'orders'), 'o', s.ordered_at),
-        format('(o.%I < 0) IS NOT TRUE', s.amount), s.amount, @extschema@._order_rows(s), s.ordered_at,
-        @extschema@._key_list(s, 'o'))
-        INTO found USING as_of, (cuts ->> 0)::numeric, (cuts ->> -1)::numeric;
-    IF as_of - found.last_on > at_risk_after THEN
-        RETURN QUERY SELECT 'orders end long before as_of', found.orders, 1.000000, found.last_on::text,
-            format('nobody is active; days from the last order to as_of: %s; '
-                   'days after which customers are at risk: %s; '
-                   'load the orders since, or ask for the day on which the data ends: as_of => %L',
-                   as_of - found.last_on, at_risk_after, found.last_on);
-    END IF;
-    IF found.customers >= 20 THEN
-        RETURN QUERY
-            SELECT format('nearly everybody has m = %s', d.digit), d.customers,
-                   round(d.customers::numeric / found.customers, 6), format('monetary is %s on average', found.mean),
-                   format('write cuts for this currency and shop into the policy, or learn them (policy => ''learn''); '
-                          'rfm.monetary_cuts are: %s', cuts)
-            FROM (VALUES (1, found.lowest), (jsonb_array_length(cuts) + 1, found.highest)) AS d (digit, customers)
-            WHERE d.customers >= 0.9 * found.customers;
-    END IF;
-END
-$answers$;
-COMMENT ON FUNCTION _audit_answers(segmentation_settings, segment_policy) IS
-    'Part of segmentations: what makes the answers of nearly everybody the same.';
 
 -- The customers with their attributes from one source, as the reports by attribute count them: those of the customers'
 -- table and of the orders; of attributes of the first order those who have bought.
@@ -9364,33 +9589,26 @@ END
 $memberships$;
 COMMENT ON FUNCTION _audit_memberships(segmentation_settings) IS
     'Part of segmentations: what is odd about the log of memberships.';
+/* </end connected objects> */
 
--- Days that are those of a time zone that nobody named, where it is that of a server and of no shop.
-CREATE FUNCTION _audit_time_zone(s segmentation_settings, given jsonb, order_rows text) RETURNS TABLE (
-    finding text, rows_found bigint, share numeric, example text, effect text
-)
-LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp
-AS $zone$
-BEGIN
-    IF given ? 'time_zone'
-        OR s.time_zone !~* '^(etc/)?(utc|uct|gmt|gmt[-+]?0|zulu|universal|greenwich)$' OR NOT EXISTS (
-        SELECT FROM pg_attribute AS a
-        WHERE a.attrelid = @extschema@._source_table(s, 'orders') AND a.attname = s.ordered_at
-            AND @extschema@._base_type(a.atttypid) = 'timestamptz'::regtype
-    ) THEN
-        RETURN;
-    END IF;
-    RETURN QUERY EXECUTE format(
-$sql$SELECT 'days are those of UTC', count(o.%1$I), round(count(o.%1$I)::numeric / count(*), 6), max(o.%1$I)::text,
-       'it is the session''s time zone, and none was named; name that of the shop: time_zone => ''Asia/Tokyo'''
-FROM %2$s HAVING count(o.%1$I) > 0$sql$, s.ordered_at, order_rows);
-END
-$zone$;
-COMMENT ON FUNCTION _audit_time_zone(segmentation_settings, jsonb, text) IS
-    'Part of segmentations: moments of orders whose days are those of UTC though nobody said so.';
+/* <begin connected objects> */
+-- src/sql/segmentation.rs
+-- requires:
+--   segmentation_audit_sources
+
+-- segmentation: audit
+
+-- The policy by which an audit judges. What one will learn is not known yet.
+CREATE FUNCTION _audited_policy(s segmentation_settings) RETURNS segment_policy
+LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp
+AS $policy$
+    SELECT CASE WHEN s.policy = 'learn' THEN @extschema@.default_policy()
+                ELSE @extschema@._policy_on(s, @extschema@._today(s, NULL::date), false) END
+$policy$;
+COMMENT ON FUNCTION _audited_policy(segmentation_settings) IS
+    'Part of segmentations: the policy by which an audit judges.';
 
 -- What is odd about the shop's tables, by the same settings as a segmentation; given is the document of arguments.
--- What a policy will learn is not known yet.
 CREATE FUNCTION _audit(s segmentation_settings, given jsonb) RETURNS TABLE (
     finding text, rows bigint, share numeric, example text, effect text
 )
@@ -9400,82 +9618,19 @@ DECLARE
     relation regclass := @extschema@._source_table(s, 'orders');
     order_rows text := format('%s AS o', relation)
         || CASE WHEN s.order_filter IS NULL THEN '' ELSE format(E' WHERE (\n%s\n)', s.order_filter) END;
-    repeated text := format('%s, o.%I, o.%I', @extschema@._key_list(s, 'o'), s.ordered_at, s.amount)
-        || CASE WHEN s.order_id IS NULL THEN '' ELSE format(', o.%I', s.order_id) END;
-    day text := @extschema@._day(s, relation, 'o', s.ordered_at);
-    policy @extschema@.segment_policy := CASE WHEN s.policy = 'learn' THEN @extschema@.default_policy()
-        ELSE @extschema@._policy_on(s, @extschema@._today(s, NULL::date), false) END;
-    effect_of_repeated text := CASE WHEN s.order_id IS NULL
-        THEN 'each is an order of its own; if they are lines of one order, name order_id'
-        ELSE 'lines of one order that are alike: all of them are summed' END;
-    name text;
+    policy @extschema@.segment_policy := @extschema@._audited_policy(s);
     other record;
 BEGIN
     RETURN QUERY EXECUTE format(
-        'SELECT ''no orders'', 0::bigint, NULL::numeric, %L, %L WHERE NOT EXISTS (SELECT FROM %s AND o.%I IS NOT NULL)',
+        'SELECT ''no orders'', 0::bigint, NULL::numeric, %L, %L '
+        'WHERE NOT EXISTS (SELECT 1 FROM %s AND o.%I IS NOT NULL)',
         relation, 'nobody has bought anything; look at the table, its columns and order_filter',
         @extschema@._order_rows(s), s.ordered_at);
     RETURN QUERY SELECT * FROM @extschema@._audit_time_zone(s, given, order_rows);
     RETURN QUERY SELECT * FROM @extschema@._audit_rows(s, order_rows);
     RETURN QUERY SELECT * FROM @extschema@._audit_spellings(s);
-
-    -- Rows that repeat another one in all that counts.
-    RETURN QUERY EXECUTE
-        format(
-$sql$SELECT 'duplicate', sum(d.n - 1)::bigint, round(sum(d.n - 1) / sum(d.n), 6),
-       min(d.example::text) FILTER (WHERE d.n > 1), %L
-FROM (SELECT count(*) AS n, ROW(%s) AS example$sql$, effect_of_repeated, repeated)
-        || format(' FROM %s GROUP BY %s) AS d', order_rows, repeated)
-        || ' HAVING bool_or(d.n > 1)';
-
-    IF s.order_id IS NULL THEN
-        -- A column that is called like an order number and has one number in several rows.
-        FOR name IN
-            SELECT a.attname FROM pg_attribute AS a
-            WHERE a.attrelid = relation AND a.attnum > 0 AND NOT a.attisdropped
-                AND has_column_privilege(relation, a.attnum, 'SELECT')
-                AND @extschema@._is_called_like_an_order_number(a.attname::text)
-                AND NOT EXISTS (
-                    SELECT FROM pg_index AS i
-                    WHERE i.indrelid = relation AND i.indisunique AND i.indnkeyatts = 1 AND i.indkey[0] = a.attnum
-                        AND i.indpred IS NULL)
-        LOOP
-            RETURN QUERY EXECUTE
-                format(
-$sql$SELECT 'several rows an order number', d.rows - d.numbers, round((d.rows - d.numbers)::numeric / d.rows, 6), %L,
-       'each row is an order of its own; if they are lines of one order: order_id => ' || %L$sql$,
-                    quote_ident(name), quote_literal(name))
-                || format(
-$sql$
-FROM (SELECT count(o.%I) AS rows, count(DISTINCT o.%1$I) AS numbers FROM %s) AS d
-WHERE d.rows > d.numbers$sql$, name, order_rows);
-        END LOOP;
-    ELSE
-        -- Lines on a later day than the first of their order.
-        RETURN QUERY EXECUTE
-            format(
-$sql$SELECT 'several days an order number', sum(d.n) FILTER (WHERE d.is_later)::bigint,
-       round(sum(d.n) FILTER (WHERE d.is_later) / sum(d.n), 6), min(d.example::text) FILTER (WHERE d.is_later),
-       'change the amount on their own day and are no second order; numbers that are used again have to be told apart'
-FROM (SELECT count(*) AS n, ROW(%1$s, %2$s, sum(o.%3$I)) AS example,
-             o.%4$I IS NOT NULL AND %2$s > min(%2$s) OVER (PARTITION BY %1$s, o.%4$I) AS is_later$sql$,
-                @extschema@._key_list(s, 'o'), day, s.amount, s.order_id)
-            || format(' FROM %s GROUP BY %s, o.%I, %s) AS d HAVING bool_or(d.is_later)',
-                      order_rows, @extschema@._key_list(s, 'o'), s.order_id, day);
-
-        -- An order that was taken back on its day.
-        RETURN QUERY EXECUTE format(
-$sql$SELECT 'orders that sum to zero', count(*) FILTER (WHERE d.is_nothing),
-       round(count(*) FILTER (WHERE d.is_nothing)::numeric / count(*), 6),
-       min(CAST(d.example AS text)) FILTER (WHERE d.is_nothing),
-       'an order that adds nothing to monetary; a view over the orders can leave them out'
-FROM (SELECT ROW(%1$s, o.%2$I, %3$s) AS example, sum(%4$s) = 0 AND bool_or(o.%5$I < 0) AS is_nothing
-      FROM %6$s AND o.%2$I IS NOT NULL AND %3$s IS NOT NULL GROUP BY %1$s, o.%2$I, %3$s) AS d
-HAVING bool_or(d.is_nothing)$sql$,
-            @extschema@._key_list(s, 'o'), s.order_id, day, @extschema@._finite('o', s.amount), s.amount,
-            @extschema@._order_rows(s));
-    END IF;
-
+    RETURN QUERY SELECT * FROM @extschema@._audit_repeated(s, order_rows);
+    RETURN QUERY SELECT * FROM @extschema@._audit_order_numbers(s, order_rows);
     IF s.currency IS NOT NULL THEN
         RETURN QUERY EXECUTE format(
 $sql$SELECT 'several currencies', sum(d.n)::bigint, 1.000000,
@@ -9484,7 +9639,6 @@ $sql$SELECT 'several currencies', sum(d.n)::bigint, 1.000000,
 FROM (SELECT o.%I::text AS currency, count(*) AS n FROM %s GROUP BY 1) AS d
 HAVING count(*) > 1$sql$, s.currency, order_rows);
     END IF;
-    RETURN QUERY SELECT * FROM @extschema@._audit_answers(s, policy);
     FOR other IN SELECT t.*, t.source NOT IN ('targets', 'costs') AS has_customers
                  FROM @extschema@._sources(s) AS t
                  WHERE t.source <> 'orders' AND t.relation IS NOT NULL LOOP
@@ -9569,7 +9723,12 @@ BEGIN
     RETURN QUERY
         SELECT @extschema@._audit_text(a.finding, s.lang), a.rows, a.share, a.example,
                @extschema@._audit_text(a.effect, s.lang)
-        FROM @extschema@._audit(s, given) AS a;
+        FROM (
+            SELECT * FROM @extschema@._audit(s, given)
+            UNION ALL
+            SELECT * FROM @extschema@._audit_answers(
+                s, @extschema@._audited_policy(s), @extschema@._totals_of_orders(s))
+        ) AS a;
 END
 $audit$;
 COMMENT ON FUNCTION _audit_in_language(jsonb) IS
@@ -9586,6 +9745,21 @@ END
 $show$;
 COMMENT ON FUNCTION _show_audit(segmentation_settings, jsonb) IS
     'Part of segmentations: shows what is odd about the shop''s tables as notices.';
+
+-- What makes the answers of nearly everybody the same, by the histories and the policy that were just made.
+CREATE FUNCTION _show_audit_of_answers(s segmentation_settings) RETURNS void
+LANGUAGE plpgsql VOLATILE SET search_path = pg_catalog, pg_temp
+AS $show$
+DECLARE
+    policy @extschema@.segment_policy;
+BEGIN
+    EXECUTE format('SELECT policy FROM %s', @extschema@._lock_and_check(s, 'status', 'ACCESS SHARE MODE')) INTO policy;
+    PERFORM @extschema@._show_finding(s, a.finding, a.rows_found, a.share, a.example, a.effect)
+    FROM @extschema@._audit_answers(s, policy, @extschema@._totals_of_histories(s)) AS a;
+END
+$show$;
+COMMENT ON FUNCTION _show_audit_of_answers(segmentation_settings) IS
+    'Part of segmentations: shows what makes the answers of nearly everybody the same as notices.';
 
 -- Kinds, KPIs and purposes that count for nothing are said at every refresh, because nothing else would show that they
 -- do not count; kinds, where events are not all read, as soon as a customer has one whose events changed.
@@ -9942,6 +10116,7 @@ LANGUAGE plpgsql VOLATILE SET search_path = pg_catalog, pg_temp
 AS $run$
 DECLARE
     prefix text := format('segmentation "%s": ', s.name);
+    propagates text := @extschema@._propagate_ddl('off');
     code text;
     message text;
     detail text;
@@ -9953,6 +10128,7 @@ BEGIN
     ELSE
         PERFORM @extschema@._build(s, learn, what = 'rebuild');
     END IF;
+    PERFORM @extschema@._propagate_ddl(propagates);
 EXCEPTION WHEN OTHERS THEN
     GET STACKED DIAGNOSTICS
         code = RETURNED_SQLSTATE, message = MESSAGE_TEXT, detail = PG_EXCEPTION_DETAIL, hint = PG_EXCEPTION_HINT;
@@ -10020,6 +10196,7 @@ BEGIN
     PERFORM @extschema@._create_settings(s);
     PERFORM @extschema@._create_policies(s);
     PERFORM @extschema@._build_or_refresh(s, 'build', NULL::boolean, NULL::date, true);
+    PERFORM @extschema@._show_audit_of_answers(s);
 
     RAISE NOTICE E'%: done. To refresh it every night (pg_cron; any job runner can do the same):\n  %', s.name,
         format('SELECT cron.schedule(%L, ''15 3 * * *'', %L);', 'refresh ' || s.name,
@@ -10256,6 +10433,390 @@ COMMENT ON FUNCTION alter_segmentation IS
 COMMENT ON FUNCTION audit_orders IS
     'What is odd about a table of orders, and about the tables of events, contacts and customers: one row a finding, '
     'with count, share 0 to 1, an example and what it does to the results.';
+/* </end connected objects> */
+
+/* <begin connected objects> */
+-- src/sql/types.rs
+-- pg_rfm::sql::types::scenario_in
+-- Skipped due to `#[pgrx(sql = false)]`
+/* </end connected objects> */
+
+/* <begin connected objects> */
+-- src/sql/types.rs
+-- pg_rfm::sql::types::scenario_out
+-- Skipped due to `#[pgrx(sql = false)]`
+/* </end connected objects> */
+
+/* <begin connected objects> */
+-- src/sql/scenario.rs
+-- pg_rfm::sql::scenario::scenario_presets
+CREATE  FUNCTION "scenario_presets"() RETURNS SETOF scenario_preset /* SetOf < ScenarioPreset > */
+IMMUTABLE STRICT PARALLEL SAFE COST 1000
+LANGUAGE c /* Rust */
+AS 'MODULE_PATHNAME', 'scenario_presets_wrapper';
+/* </end connected objects> */
+
+/* <begin connected objects> */
+-- src/sql/scenario.rs
+-- requires:
+--   types
+--   preset_scenario
+--   scenario_presets
+--   check_scenario
+--   message_keys
+--   due_step_reasons
+--   last_contacted_on
+--   contact_allowed_on
+
+-- scenario
+
+CREATE TYPE due_step AS (
+    scenario text,
+    step text,
+    channel text,
+    offer text,
+    message_key text,
+    due_on date,
+    due boolean,
+    why text,
+    waits_for text
+);
+COMMENT ON TYPE due_step IS 'A row of due_steps: the step of one scenario for a customer, the day it is due, and why.';
+
+CREATE FUNCTION due_steps(
+    scenarios scenario[],
+    history purchase_history,
+    as_of date,
+    policy segment_policy DEFAULT NULL,
+    engagement engagement_history DEFAULT NULL,
+    membership text DEFAULT NULL,
+    channels text[] DEFAULT NULL,
+    contacts contact_history DEFAULT NULL,
+    memberships membership_history DEFAULT NULL,
+    model purchase_model DEFAULT NULL
+) RETURNS SETOF due_step
+    AS 'MODULE_PATHNAME', 'due_steps_wrapper' LANGUAGE c IMMUTABLE PARALLEL SAFE COST 300 ROWS 5;
+COMMENT ON FUNCTION due_steps(
+    scenario[], purchase_history, date, segment_policy, engagement_history, text, text[], contact_history,
+    membership_history, purchase_model
+) IS
+    'What each scenario has for one customer on a day, and why: at most one step is due. The log of contacts says what was done.';
+
+COMMENT ON FUNCTION preset_scenario(text) IS 'A ready-made scenario; scenario_presets() lists them.';
+COMMENT ON FUNCTION scenario_presets() IS 'The ready-made scenarios in order of priority.';
+COMMENT ON FUNCTION check_scenario(scenario, segment_policy) IS
+    'What in a scenario has no effect or is delayed by the policy: rows of severity, path and message; none for NULL.';
+COMMENT ON FUNCTION message_keys() IS
+    'The messages that steps name, with titles in English and Japanese and a line in Japanese that invites the customer.';
+COMMENT ON FUNCTION due_step_reasons() IS 'What due_steps says in why, with labels in English and Japanese.';
+COMMENT ON FUNCTION last_contacted_on(contact_history, date) IS
+    'The day of the last contact up to as_of; NULL where there was none. Entries of the group holdout are no contacts.';
+COMMENT ON FUNCTION contact_allowed_on(contact_history, date, segment_policy, engagement_history, text) IS
+    'The first day from as_of on which the contact policy allows a contact, over a channel or, where that is NULL, at all.';
+/* </end connected objects> */
+
+/* <begin connected objects> */
+-- src/sql/types.rs
+-- pg_rfm::sql::types::scenario_recv
+-- Skipped due to `#[pgrx(sql = false)]`
+/* </end connected objects> */
+
+/* <begin connected objects> */
+-- src/sql/customer.rs
+-- pg_rfm::sql::customer::segment_customer
+-- Skipped due to `#[pgrx(sql = false)]`
+/* </end connected objects> */
+
+/* <begin connected objects> */
+-- src/sql/timeline.rs
+-- pg_rfm::sql::timeline::segment_history
+CREATE  FUNCTION "segment_history"(
+	"history" purchase_history, /* Option < PurchaseHistory > */
+	"from_day" date, /* Option < Day > */
+	"to_day" date, /* Option < Day > */
+	"step" interval, /* Option < Interval > */
+	"policy" segment_policy DEFAULT NULL, /* Option < SegmentPolicy > */
+	"engagement" engagement_history DEFAULT NULL, /* Option < EngagementHistory > */
+	"membership" text DEFAULT NULL, /* Option < Membership > */
+	"memberships" membership_history DEFAULT NULL /* Option < MembershipHistory > */
+) RETURNS SETOF segment_on_day /* SetOf < SegmentOnDay > */
+IMMUTABLE PARALLEL SAFE COST 1000
+LANGUAGE c /* Rust */
+AS 'MODULE_PATHNAME', 'segment_history_wrapper';
+/* </end connected objects> */
+
+/* <begin connected objects> */
+-- src/sql/types.rs
+-- pg_rfm::sql::types::segment_policy_in
+-- Skipped due to `#[pgrx(sql = false)]`
+/* </end connected objects> */
+
+/* <begin connected objects> */
+-- src/sql/types.rs
+-- pg_rfm::sql::types::segment_policy_out
+-- Skipped due to `#[pgrx(sql = false)]`
+/* </end connected objects> */
+
+/* <begin connected objects> */
+-- src/sql/types.rs
+-- pg_rfm::sql::types::segment_policy_overlay
+CREATE  FUNCTION "segment_policy_overlay"(
+	"base" segment_policy, /* SegmentPolicy */
+	"over" segment_policy /* SegmentPolicy */
+) RETURNS segment_policy /* SegmentPolicy */
+IMMUTABLE STRICT PARALLEL SAFE COST 1000
+LANGUAGE c /* Rust */
+AS 'MODULE_PATHNAME', 'segment_policy_overlay_wrapper';
+/* </end connected objects> */
+
+/* <begin connected objects> */
+-- src/sql/types.rs
+-- requires:
+--   types
+--   purchase_history_plus
+--   engagement_history_plus
+--   contact_history_plus
+--   membership_history_plus
+--   segment_policy_overlay
+
+-- operators
+
+-- The bytes of the types are canonical: equal values are equal byte for byte, so PostgreSQL's own comparison and
+-- hashing of bytes serve them all. The order means nothing; it is there for DISTINCT, GROUP BY, merge joins and REFRESH.
+DO $operators$
+DECLARE
+    type_name text;
+    operator record;
+BEGIN
+    FOREACH type_name IN ARRAY ARRAY[
+        'purchase_history', 'engagement_history', 'contact_history', 'membership_history', 'segment_policy', 'purchase_model',
+        'scenario'
+    ] LOOP
+        FOR operator IN
+            SELECT *
+            FROM (VALUES
+                ('=', 'eq', '=', '<>', 'eqsel', 'eqjoinsel', ', HASHES, MERGES'),
+                ('<>', 'ne', '<>', '=', 'neqsel', 'neqjoinsel', ''),
+                ('<', 'lt', '>', '>=', 'scalarltsel', 'scalarltjoinsel', ''),
+                ('<=', 'le', '>=', '>', 'scalarlesel', 'scalarlejoinsel', ''),
+                ('>', 'gt', '<', '<=', 'scalargtsel', 'scalargtjoinsel', ''),
+                ('>=', 'ge', '<=', '<', 'scalargesel', 'scalargejoinsel', '')
+            ) AS o(sign, name, commutator, negator, restrict_with, join_with, extra)
+        LOOP
+            EXECUTE pg_catalog.format(
+                'CREATE FUNCTION %1$s_%2$s(%1$s, %1$s) RETURNS boolean AS ''bytea%2$s'' LANGUAGE internal '
+                'IMMUTABLE STRICT LEAKPROOF PARALLEL SAFE',
+                type_name, operator.name);
+            EXECUTE pg_catalog.format(
+                'CREATE OPERATOR %1$s (FUNCTION = %2$s_%3$s, LEFTARG = %2$s, RIGHTARG = %2$s, '
+                'COMMUTATOR = %4$s, NEGATOR = %5$s, RESTRICT = %6$s, JOIN = %7$s%8$s)',
+                operator.sign, type_name, operator.name, operator.commutator, operator.negator,
+                operator.restrict_with, operator.join_with, operator.extra);
+        END LOOP;
+        EXECUTE pg_catalog.format(
+            'CREATE FUNCTION %1$s_cmp(%1$s, %1$s) RETURNS integer AS ''byteacmp'' LANGUAGE internal '
+            'IMMUTABLE STRICT LEAKPROOF PARALLEL SAFE', type_name);
+        EXECUTE pg_catalog.format(
+            'CREATE FUNCTION %1$s_hash(%1$s) RETURNS integer AS ''hashvarlena'' LANGUAGE internal '
+            'IMMUTABLE STRICT LEAKPROOF PARALLEL SAFE', type_name);
+        EXECUTE pg_catalog.format(
+            'CREATE FUNCTION %1$s_hash_extended(%1$s, bigint) RETURNS bigint AS ''hashvarlenaextended'' LANGUAGE internal '
+            'IMMUTABLE STRICT LEAKPROOF PARALLEL SAFE', type_name);
+        EXECUTE pg_catalog.format(
+            'CREATE OPERATOR CLASS %1$s_ops DEFAULT FOR TYPE %1$s USING btree AS '
+            'OPERATOR 1 <, OPERATOR 2 <=, OPERATOR 3 =, OPERATOR 4 >=, OPERATOR 5 >, FUNCTION 1 %1$s_cmp(%1$s, %1$s)',
+            type_name);
+        EXECUTE pg_catalog.format(
+            'CREATE OPERATOR CLASS %1$s_ops DEFAULT FOR TYPE %1$s USING hash AS '
+            'OPERATOR 1 =, FUNCTION 1 %1$s_hash(%1$s), FUNCTION 2 %1$s_hash_extended(%1$s, bigint)',
+            type_name);
+    END LOOP;
+END
+$operators$;
+
+CREATE OPERATOR + (
+    FUNCTION = purchase_history_plus, LEFTARG = purchase_history, RIGHTARG = purchase_history, COMMUTATOR = +
+);
+CREATE OPERATOR + (
+    FUNCTION = engagement_history_plus, LEFTARG = engagement_history, RIGHTARG = engagement_history, COMMUTATOR = +
+);
+CREATE OPERATOR + (
+    FUNCTION = contact_history_plus, LEFTARG = contact_history, RIGHTARG = contact_history, COMMUTATOR = +
+);
+CREATE OPERATOR + (
+    FUNCTION = membership_history_plus, LEFTARG = membership_history, RIGHTARG = membership_history, COMMUTATOR = +
+);
+CREATE OPERATOR || (FUNCTION = segment_policy_overlay, LEFTARG = segment_policy, RIGHTARG = segment_policy);
+
+-- Explicit, by way of the text.
+CREATE CAST (segment_policy AS jsonb) WITH INOUT;
+CREATE CAST (jsonb AS segment_policy) WITH INOUT;
+CREATE CAST (purchase_model AS jsonb) WITH INOUT;
+CREATE CAST (jsonb AS purchase_model) WITH INOUT;
+CREATE CAST (scenario AS jsonb) WITH INOUT;
+CREATE CAST (jsonb AS scenario) WITH INOUT;
+/* </end connected objects> */
+
+/* <begin connected objects> */
+-- src/sql/types.rs
+-- pg_rfm::sql::types::segment_policy_recv
+-- Skipped due to `#[pgrx(sql = false)]`
+/* </end connected objects> */
+
+/* <begin connected objects> */
+-- src/sql/cohort.rs
+-- pg_rfm::sql::cohort::serialize_cohorts
+-- Skipped due to `#[pgrx(sql = false)]`
+/* </end connected objects> */
+
+/* <begin connected objects> */
+-- src/sql/learn.rs
+-- pg_rfm::sql::learn::serialize_customers
+-- Skipped due to `#[pgrx(sql = false)]`
+/* </end connected objects> */
+
+/* <begin connected objects> */
+-- src/sql/events.rs
+-- pg_rfm::sql::events::serialize_events
+-- Skipped due to `#[pgrx(sql = false)]`
+/* </end connected objects> */
+
+/* <begin connected objects> */
+-- src/sql/fit.rs
+-- pg_rfm::sql::fit::serialize_fit
+-- Skipped due to `#[pgrx(sql = false)]`
+/* </end connected objects> */
+
+/* <begin connected objects> */
+-- src/sql/forecast.rs
+-- pg_rfm::sql::forecast::serialize_forecast
+-- Skipped due to `#[pgrx(sql = false)]`
+/* </end connected objects> */
+
+/* <begin connected objects> */
+-- src/sql/movement.rs
+-- pg_rfm::sql::movement::serialize_movements
+-- Skipped due to `#[pgrx(sql = false)]`
+/* </end connected objects> */
+
+/* <begin connected objects> */
+-- src/sql/orders.rs
+-- pg_rfm::sql::orders::serialize_orders
+-- Skipped due to `#[pgrx(sql = false)]`
+/* </end connected objects> */
+
+/* <begin connected objects> */
+-- src/sql/history.rs
+-- pg_rfm::sql::history::span_days
+CREATE  FUNCTION "span_days"(
+	"history" purchase_history, /* Option < PurchaseHistory > */
+	"as_of" date /* Option < Day > */
+) RETURNS INT /* Option < i32 > */
+IMMUTABLE PARALLEL SAFE COST 20
+LANGUAGE c /* Rust */
+AS 'MODULE_PATHNAME', 'span_days_wrapper';
+/* </end connected objects> */
+
+/* <begin connected objects> */
+-- src/sql/movement.rs
+-- pg_rfm::sql::movement::state_movements
+CREATE  FUNCTION "state_movements"(
+	"history" purchase_history, /* Option < PurchaseHistory > */
+	"from_day" date, /* Option < Day > */
+	"to_day" date, /* Option < Day > */
+	"step" interval, /* Option < Interval > */
+	"policy" segment_policy DEFAULT NULL, /* Option < SegmentPolicy > */
+	"engagement" engagement_history DEFAULT NULL, /* Option < EngagementHistory > */
+	"membership" text DEFAULT NULL, /* Option < Membership > */
+	"memberships" membership_history DEFAULT NULL /* Option < MembershipHistory > */
+) RETURNS SETOF state_movement /* SetOf < StateMovement > */
+IMMUTABLE PARALLEL SAFE COST 1000
+LANGUAGE c /* Rust */
+AS 'MODULE_PATHNAME', 'state_movements_wrapper';
+/* </end connected objects> */
+
+/* <begin connected objects> */
+-- src/sql/movement.rs
+-- requires:
+--   types
+--   state_movements
+
+-- movement
+
+COMMENT ON FUNCTION state_movements(
+    purchase_history, date, date, interval, segment_policy, engagement_history, text, membership_history
+) IS
+    'One customer''s lifecycle state, RFM segment and VIP tier from step to step, with the revenue of as many days '
+    'before and after; no rows as long as the customer is a prospect.';
+
+CREATE TYPE movement_count AS (
+    from_day date,
+    to_day date,
+    from_state text,
+    to_state text,
+    from_segment text,
+    to_segment text,
+    from_tier text,
+    to_tier text,
+    customers bigint,
+    revenue_before numeric,
+    revenue_after numeric
+);
+COMMENT ON TYPE movement_count IS
+    'How many customers moved alike: from which lifecycle state, RFM segment and VIP tier on one day to which on '
+    'another.';
+COMMENT ON COLUMN movement_count.from_day IS 'The day they come from.';
+COMMENT ON COLUMN movement_count.to_day IS 'The day they get to.';
+COMMENT ON COLUMN movement_count.from_state IS 'Their lifecycle state on from_day.';
+COMMENT ON COLUMN movement_count.to_state IS 'Their lifecycle state on to_day.';
+COMMENT ON COLUMN movement_count.from_segment IS 'Their RFM segment on from_day; NULL for prospects.';
+COMMENT ON COLUMN movement_count.to_segment IS 'Their RFM segment on to_day.';
+COMMENT ON COLUMN movement_count.from_tier IS 'Their VIP tier on from_day.';
+COMMENT ON COLUMN movement_count.to_tier IS 'Their VIP tier on to_day.';
+COMMENT ON COLUMN movement_count.customers IS 'How many customers.';
+COMMENT ON COLUMN movement_count.revenue_before IS
+    'The sum of their amounts, refunds included, of as many days up to from_day as there are from there to to_day.';
+COMMENT ON COLUMN movement_count.revenue_after IS
+    'The sum of their amounts, refunds included, from the day after from_day to to_day.';
+
+CREATE FUNCTION _collect_movements(
+    internal, history purchase_history, from_day date, to_day date, step interval, policy segment_policy,
+    engagement engagement_history, membership text, memberships membership_history
+) RETURNS internal
+    AS 'MODULE_PATHNAME', 'collect_movements_wrapper' LANGUAGE c IMMUTABLE PARALLEL SAFE COST 1000;
+CREATE FUNCTION _combine_movements(internal, internal) RETURNS internal
+    AS 'MODULE_PATHNAME', 'combine_movements_wrapper' LANGUAGE c IMMUTABLE PARALLEL SAFE;
+CREATE FUNCTION _serialize_movements(internal) RETURNS bytea
+    AS 'MODULE_PATHNAME', 'serialize_movements_wrapper' LANGUAGE c IMMUTABLE STRICT PARALLEL SAFE;
+CREATE FUNCTION _deserialize_movements(bytea, internal) RETURNS internal
+    AS 'MODULE_PATHNAME', 'deserialize_movements_wrapper' LANGUAGE c IMMUTABLE STRICT PARALLEL SAFE;
+CREATE FUNCTION _finish_movements(internal) RETURNS movement_count[]
+    AS 'MODULE_PATHNAME', 'finish_movements_wrapper' LANGUAGE c IMMUTABLE PARALLEL SAFE COST 1000;
+
+-- SSPACE: the moves of a shop in twelve months.
+CREATE AGGREGATE count_movements(
+    history purchase_history, from_day date, to_day date, step interval, policy segment_policy,
+    engagement engagement_history, membership text, memberships membership_history
+) (
+    SFUNC = _collect_movements, STYPE = internal, SSPACE = 250000, FINALFUNC = _finish_movements,
+    FINALFUNC_MODIFY = READ_ONLY, COMBINEFUNC = _combine_movements, SERIALFUNC = _serialize_movements,
+    DESERIALFUNC = _deserialize_movements, PARALLEL = SAFE
+);
+
+COMMENT ON FUNCTION _collect_movements(
+    internal, purchase_history, date, date, interval, segment_policy, engagement_history, text, membership_history
+) IS 'Part of the aggregate count_movements: counts a customer.';
+COMMENT ON FUNCTION _combine_movements(internal, internal) IS
+    'Part of the aggregate count_movements: adds what another worker counted.';
+COMMENT ON FUNCTION _serialize_movements(internal) IS 'Part of the aggregate count_movements: the state as bytes.';
+COMMENT ON FUNCTION _deserialize_movements(bytea, internal) IS
+    'Part of the aggregate count_movements: the state again.';
+COMMENT ON FUNCTION _finish_movements(internal) IS 'Part of the aggregate count_movements: the result.';
+COMMENT ON AGGREGATE count_movements(
+    purchase_history, date, date, interval, segment_policy, engagement_history, text, membership_history
+) IS
+    'The rows of state_movements() of all customers counted and summed by days and labels: an array of rows for '
+    'unnest.';
 /* </end connected objects> */
 
 /* <begin connected objects> */

@@ -16,6 +16,9 @@ pub fn put_signed(out: &mut Vec<u8>, value: i128) {
     put_unsigned(out, ((value << 1) ^ (value >> 127)) as u128);
 }
 
+/// So many bits of a number are read as 64: nine bytes.
+const SHORT_BITS: u32 = 63;
+
 /// The error for bytes of the SQL type `type_name` that begin with another version than the one that is read here.
 pub fn other_version(type_name: &str, found: u8, read: u8) -> Error {
     Error::new(
@@ -63,6 +66,7 @@ impl<'a> Reader<'a> {
     }
 
     /// The next byte.
+    #[inline]
     pub fn byte(&mut self) -> Result<u8> {
         let (&first, rest) = self.rest.split_first().ok_or_else(|| self.invalid("it ends too early"))?;
         self.rest = rest;
@@ -84,9 +88,19 @@ impl<'a> Reader<'a> {
     }
 
     /// The next unsigned integer, which must be written as short as possible and fit `T`.
+    #[inline]
     pub fn unsigned<T: TryFrom<u128>>(&mut self) -> Result<T> {
-        let mut value = 0u128;
-        for shift in (0..128).step_by(7) {
+        // Nearly all numbers are short, and shifts of 64 bits are cheaper than those of 128.
+        let mut short = 0u64;
+        for shift in (0..SHORT_BITS).step_by(7) {
+            let byte = self.byte()?;
+            short |= u64::from(byte & 0x7f) << shift;
+            if byte < 0x80 {
+                return self.ended(byte, shift, short.into());
+            }
+        }
+        let mut value = u128::from(short);
+        for shift in (SHORT_BITS..128).step_by(7) {
             let byte = self.byte()?;
             let bits = u128::from(byte & 0x7f);
             if bits << shift >> shift != bits {
@@ -94,16 +108,22 @@ impl<'a> Reader<'a> {
             }
             value |= bits << shift;
             if byte < 0x80 {
-                if byte == 0 && shift > 0 {
-                    return Err(self.invalid("a number is longer than needed"));
-                }
-                return T::try_from(value).map_err(|_| self.invalid("a number is too large"));
+                return self.ended(byte, shift, value);
             }
         }
         Err(self.invalid("a number is too large"))
     }
 
+    /// A number whose last byte was read.
+    fn ended<T: TryFrom<u128>>(&self, last: u8, shift: u32, value: u128) -> Result<T> {
+        if last == 0 && shift > 0 {
+            return Err(self.invalid("a number is longer than needed"));
+        }
+        T::try_from(value).map_err(|_| self.invalid("a number is too large"))
+    }
+
     /// The next signed integer.
+    #[inline]
     pub fn signed(&mut self) -> Result<i128> {
         let value: u128 = self.unsigned()?;
         Ok((value >> 1) as i128 ^ -((value & 1) as i128))
@@ -116,7 +136,22 @@ mod tests {
 
     #[test]
     fn integers_come_back() {
-        for value in [0, 1, -1, 63, -64, 64, 2933, i128::from(i64::MIN), i128::MAX, i128::MIN] {
+        for value in [
+            0,
+            1,
+            -1,
+            63,
+            -64,
+            64,
+            2933,
+            1 << 61,
+            (1 << 62) - 1,
+            1 << 62,
+            -1 << 62,
+            i128::from(i64::MIN),
+            i128::MAX,
+            i128::MIN,
+        ] {
             let mut bytes = vec![1];
             put_signed(&mut bytes, value);
             let mut reader = Reader::new("test", 1, &bytes).unwrap();

@@ -9,7 +9,7 @@ use crate::error::{Error, ErrorKind, Result};
 pub const MAX_STEPS: usize = 100_000;
 
 /// A step of whole months and days, forward.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Step {
     months: u32,
     days: u32,
@@ -29,6 +29,11 @@ impl Step {
             )
             .hint("A step is at least one day, in whole days and months, for example interval '1 month'.")),
         }
+    }
+
+    /// Its months and days.
+    pub fn parts(self) -> (u32, u32) {
+        (self.months, self.days)
     }
 
     /// The day so many steps after another one, if the calendar has it.

@@ -6,10 +6,12 @@
 
 pub mod ab;
 pub mod action;
+pub mod aggregate_state;
 pub mod audit;
 pub mod bytes;
 pub mod calendar;
 pub mod channels;
+pub mod cohort;
 pub mod column;
 pub mod column_guess;
 pub mod complaint;
@@ -46,6 +48,7 @@ pub mod rfm;
 pub mod scenario;
 #[cfg(feature = "sql")]
 mod sql;
+pub mod tally;
 pub mod timeline;
 pub mod vip;
 pub mod vocabulary;

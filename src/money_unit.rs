@@ -1,6 +1,6 @@
 //! Amounts as whole numbers of a unit, which becomes coarser where there are too many different ones to count.
 
-use crate::decimal::{Decimal, power_of_ten};
+use crate::decimal::{Decimal, MAX_SCALE, power_of_ten};
 use crate::error::{Error, ErrorKind, Result};
 
 /// In which units amounts are observed: multiples of `10^coarse / 10^scale`.
@@ -12,13 +12,21 @@ pub struct MoneyUnit {
     pub coarse: u8,
 }
 
+/// The most digits that are left out.
+const MOST_COARSE: u8 = 37;
+
 impl MoneyUnit {
+    /// The unit of these numbers, where there can be one.
+    pub fn checked(scale: u8, coarse: u8) -> Option<Self> {
+        (scale <= MAX_SCALE && coarse <= MOST_COARSE).then_some(MoneyUnit { scale, coarse })
+    }
+
     /// Makes the unit ten times as large; who holds amounts in it divides them.
     ///
     /// # Errors
     /// [`ErrorKind::LimitExceeded`] when no digit is left to leave out.
     pub fn become_coarser(&mut self) -> Result<()> {
-        if self.coarse >= 37 {
+        if self.coarse >= MOST_COARSE {
             return Err(Error::new(ErrorKind::LimitExceeded, "too many different values to learn from")
                 .hint("Learn from a sample of the customers."));
         }

@@ -1,6 +1,10 @@
 //! Who moved from which lifecycle state, RFM segment and VIP tier to which, and with how much revenue: one customer, step by
 //! step.
 
+mod count;
+
+pub use count::MovementCount;
+
 use crate::customer::{Customer, asked_when_due};
 use crate::day::Day;
 use crate::decimal::Decimal;

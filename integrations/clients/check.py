@@ -25,7 +25,9 @@ EXPECTED = {
 # One value of each type, and what stands beside them in the views.
 ALL = """SELECT purchase_history(date '2026-01-01', 1) AS purchase_history, preset_policy('replenishment') AS segment_policy,
     engagement_history('review', '2026-01-01') AS engagement_history, membership_history('paused', '2026-01-01') AS membership_history,
-    contact_history('email', date '2026-01-01', 's', 't', 'g') AS contact_history, preset_scenario('vip_advocacy') AS scenario"""
+    contact_history('email', date '2026-01-01', 's', 't', 'g') AS contact_history, preset_scenario('vip_advocacy') AS scenario,
+    '{"model": "bgnbd", "purchases": {"r": 0.243, "alpha": 30.898, "a": 0.793, "b": 2.426}}'::purchase_model AS purchase_model"""
+TYPES = "SELECT typname FROM pg_type WHERE typnamespace = 'rfm'::regnamespace AND typtype = 'b' AND typcategory <> 'A'"
 VIEW = "SELECT orders, monetary, first_purchase_on, lifecycle_state FROM shop_customers WHERE orders > 0 ORDER BY customer_id LIMIT 1"
 
 
@@ -42,11 +44,13 @@ def check_psycopg():
         assert kinds(connection.execute(composite).fetchone()) == ["str"]
         assert kinds(connection.execute(composite.replace("SELECT s", "SELECT s.*")).fetchone())[0] != "str"
 
+        assert {name for (name,) in connection.execute(TYPES)} == set(psycopg_types.NAMES)
         psycopg_types.register(connection)
         assert connection.execute(HISTORY).fetchone() == (EXPECTED,)
-        history, policy, engagement, memberships, contacts, scenario = connection.execute(ALL).fetchone()
+        history, policy, engagement, memberships, contacts, scenario, model = connection.execute(ALL).fetchone()
         assert policy["lifecycle"]["dormant_after_days"] == 90
         assert engagement == {"review": {"2026-01-01": 1}} and memberships == {"2026-01-01": "paused"}
+        assert model["purchases"]["alpha"] == 30.898
         assert contacts == [{"on": "2026-01-01", "channel": "email", "scenario": "s", "step": "t", "group": "g"}]
         scenarios = connection.execute("SELECT array_agg(preset_scenario(name)) FROM scenario_presets()").fetchone()[0]
         assert len(scenarios) == 20 and scenario in scenarios
@@ -55,8 +59,8 @@ def check_psycopg():
         policy["lifecycle"]["dormant_after_days"] = 120
         asked = "SELECT effective_policy(%s) #> '{lifecycle,dormant_after_days}'"
         assert connection.execute(asked, [json.dumps(policy)]).fetchone() == (120,)
-        for name, value in zip(("engagement_history", "membership_history", "contact_history", "scenario"),
-                               (engagement, memberships, contacts, scenario)):
+        for name, value in zip(("engagement_history", "membership_history", "contact_history", "scenario", "purchase_model"),
+                               (engagement, memberships, contacts, scenario, model)):
             same = f"SELECT %s::{name} = {name} FROM ({ALL}) AS a"
             assert connection.execute(same, [json.dumps(value)]).fetchone() == (True,), name
         try:

@@ -13,4 +13,5 @@ sql -f "$root/sql/examples/shop/shop.sql" -c "SELECT create_segmentation('shop',
     orders => 'orders', customers => 'customers', engagement => 'events', contacts => 'contacts', policy => 'replenishment',
     as_of => '2026-06-30', time_zone => 'Asia/Tokyo')" >/dev/null
 "$programs/python" -W error "$here/check.py"
+"$programs/python" -W error "$here/check_changes.py"
 sql -d postgres -c "DROP DATABASE $PGDATABASE"

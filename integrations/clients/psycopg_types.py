@@ -1,4 +1,4 @@
-"""The types of pg_rfm in psycopg 3: histories, policies and scenarios as dicts and lists."""
+"""The types of pg_rfm in psycopg 3: histories, policies, scenarios and models as dicts and lists."""
 
 import json
 from decimal import Decimal
@@ -6,7 +6,8 @@ from decimal import Decimal
 import psycopg
 from psycopg.types import TypeInfo
 
-NAMES = ["purchase_history", "engagement_history", "contact_history", "membership_history", "segment_policy", "scenario"]
+NAMES = ["purchase_history", "engagement_history", "contact_history", "membership_history", "segment_policy", "scenario",
+         "purchase_model"]
 
 
 class Document(psycopg.adapt.Loader):

@@ -2,6 +2,7 @@
 
 use ethnum::U256;
 
+use crate::aggregate_state::AggregateState;
 use crate::decimal::{Decimal, MAX_SCALE, amount_out_of_range, power_of_ten};
 use crate::error::{Error, ErrorKind, Result};
 use crate::history::average_order_value;
@@ -25,7 +26,7 @@ impl GroupResult {
         GroupResult { customers: 0, responders: 0, revenue: 0, squares: U256::ZERO, scale: 0 };
 
     /// Length of [`to_bytes`](Self::to_bytes).
-    pub const BYTES: usize = 8 + 8 + 16 + 32 + 1;
+    pub const BYTES: usize = AggregateState::HEAD + 8 + 8 + 16 + 32 + 1;
 
     /// A group from its numbers, the sum of the squares as text.
     ///
@@ -180,13 +181,15 @@ impl GroupResult {
         self.revenue as f64 / self.customers as f64 / 10f64.powi(self.scale.into())
     }
 
-    /// As bytes for another process of the same server.
+    /// As bytes for another process of the same query.
     pub fn to_bytes(&self) -> [u8; Self::BYTES] {
         let mut bytes = [self.scale; Self::BYTES];
-        bytes[..8].copy_from_slice(&self.customers.to_ne_bytes());
-        bytes[8..16].copy_from_slice(&self.responders.to_ne_bytes());
-        bytes[16..32].copy_from_slice(&self.revenue.to_ne_bytes());
-        bytes[32..64].copy_from_slice(&self.squares.to_ne_bytes());
+        let (head, body) = bytes.split_at_mut(AggregateState::HEAD);
+        head.copy_from_slice(&AggregateState::AbResult.head());
+        body[..8].copy_from_slice(&self.customers.to_ne_bytes());
+        body[8..16].copy_from_slice(&self.responders.to_ne_bytes());
+        body[16..32].copy_from_slice(&self.revenue.to_ne_bytes());
+        body[32..64].copy_from_slice(&self.squares.to_ne_bytes());
         bytes
     }
 
@@ -198,6 +201,7 @@ impl GroupResult {
         if bytes.is_empty() {
             return Ok(Self::EMPTY);
         }
+        let bytes = AggregateState::AbResult.body(bytes)?;
         let read = || {
             let (customers, rest) = bytes.split_first_chunk()?;
             let (responders, rest) = rest.split_first_chunk()?;
@@ -212,10 +216,7 @@ impl GroupResult {
                 scale,
             })
         };
-        read().ok_or_else(|| {
-            Error::new(ErrorKind::InvalidBinary, "not the state of ab_result")
-                .hint("Call the aggregate: ab_result(responded, amount).")
-        })
+        read().ok_or_else(|| AggregateState::AbResult.refused())
     }
 }
 
@@ -301,8 +302,10 @@ mod tests {
         assert_eq!(most.merge(most).unwrap_err().kind, ErrorKind::NumberOutOfRange);
         let mut many = GroupResult { customers: i64::MAX, ..GroupResult::EMPTY };
         assert_eq!(many.add(false, None).unwrap_err().kind, ErrorKind::NumberOutOfRange);
-        for bytes in [&[0u8; 64][..], &[0; 66], &[255; 65]] {
-            assert_eq!(GroupResult::from_bytes(bytes).unwrap_err().kind, ErrorKind::InvalidBinary);
+        for body in [&[0u8; 64][..], &[0; 66], &[255; 65]] {
+            let bytes = [&AggregateState::AbResult.head()[..], body].concat();
+            assert_eq!(GroupResult::from_bytes(&bytes).unwrap_err().message, "not a state of ab_result");
+            assert_eq!(GroupResult::from_bytes(body).unwrap_err().kind, ErrorKind::InvalidBinary);
         }
     }
 

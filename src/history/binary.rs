@@ -76,6 +76,8 @@ impl PurchaseDay {
     }
 }
 
+/// Inlined: an entry is large to be handed on.
+#[inline(always)]
 fn read_day(reader: &mut Reader, before: Option<&PurchaseDay>) -> Result<PurchaseDay> {
     let word: u64 = reader.unsigned()?;
     let day = match before {

@@ -6,6 +6,7 @@ use std::ptr::NonNull;
 use pgrx::pg_sys;
 
 use super::error::raise;
+use crate::aggregate_state::AggregateState;
 use crate::error::{Error, ErrorKind};
 
 /// Plain data: a bytewise copy is a valid value.
@@ -19,8 +20,8 @@ pub unsafe trait PlainData: Copy {}
 /// # Safety
 /// As [`PlainData`]; no two types have the same `KIND`.
 pub unsafe trait Header: PlainData {
-    /// A number from 1 to 31.
-    const KIND: u32;
+    /// Whose state it is.
+    const KIND: AggregateState;
 }
 
 #[repr(C)]
@@ -47,8 +48,8 @@ impl<H: Header> Head<H> {
     }
 
     fn kind_and(size: usize) -> u32 {
-        const { assert!(H::KIND > 0 && H::KIND < 1 << (32 - KIND_SHIFT)) }
-        H::KIND << KIND_SHIFT | (size / SIZE_UNIT) as u32
+        const { assert!(H::KIND as u32 > 0 && (H::KIND as u32) < 1 << (32 - KIND_SHIFT)) }
+        (H::KIND as u32) << KIND_SHIFT | (size / SIZE_UNIT) as u32
     }
 }
 
@@ -84,7 +85,7 @@ impl<H: Header> Buffer<H> {
         // SAFETY: the caller promises a pointer that was not NULL; the kind lies at the same place in every buffer.
         unsafe {
             let head = NonNull::new_unchecked(datum.cast_mut_ptr::<Head<H>>());
-            if (*head.as_ptr()).kind_and_size >> KIND_SHIFT != H::KIND {
+            if (*head.as_ptr()).kind_and_size >> KIND_SHIFT != H::KIND as u32 {
                 raise(
                     Error::new(ErrorKind::InvalidParameter, "this is the state of another aggregate")
                         .hint("The functions of an aggregate go together: SFUNC, COMBINEFUNC and FINALFUNC."),

@@ -37,11 +37,6 @@ pub unsafe fn aggregate_context(fcinfo: pg_sys::FunctionCallInfo) -> pg_sys::Mem
     context
 }
 
-/// Refuses bytes that no aggregate of this version has serialized.
-pub fn refuse_state() -> ! {
-    raise(Error::new(ErrorKind::InvalidBinary, "not the serialized state of an aggregate"))
-}
-
 /// An argument as a value; `None` where it is NULL.
 ///
 /// # Safety

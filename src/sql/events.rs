@@ -7,6 +7,7 @@ use super::buffer::{self, Buffer, PlainData};
 use super::call::{aggregate_context, argument, read};
 use super::datum::{RawDatum, finite_day, new_varlena, varlena_bytes};
 use super::error::OrRaise;
+use crate::aggregate_state::AggregateState;
 use crate::bytes::Reader;
 use crate::contact::{ContactKey, ContactKind};
 use crate::day::Day;
@@ -26,7 +27,7 @@ struct NoHeader {}
 unsafe impl PlainData for NoHeader {}
 // SAFETY: as above; the number is its own.
 unsafe impl buffer::Header for NoHeader {
-    const KIND: u32 = 2;
+    const KIND: AggregateState = AggregateState::Events;
 }
 
 /// The entries of one group, each as the bytes of its key, the day and the count. Which history they belong to only the
@@ -236,7 +237,13 @@ fn serialize_events(fcinfo: pg_sys::FunctionCallInfo) -> Option<RawDatum> {
     // SAFETY: aggregates.sql declares the arguments so.
     unsafe {
         aggregate_context(fcinfo);
-        argument(fcinfo, 0).map(|state| RawDatum(new_varlena(Events::from_datum(state).items::<u8>())))
+        argument(fcinfo, 0).map(|state| {
+            let events = Events::from_datum(state);
+            let mut bytes = memory::with_capacity(AggregateState::HEAD + events.byte_len());
+            bytes.extend(AggregateState::Events.head());
+            bytes.extend(events.items::<u8>());
+            RawDatum(new_varlena(&bytes))
+        })
     }
 }
 
@@ -248,7 +255,7 @@ fn deserialize_events(fcinfo: pg_sys::FunctionCallInfo) -> Option<RawDatum> {
         aggregate_context(fcinfo);
         argument(fcinfo, 0).map(|bytes| {
             let mut events = Events::new(pg_sys::CurrentMemoryContext, NoHeader {}, FIRST_BYTES);
-            events.extend(varlena_bytes(bytes));
+            events.extend(AggregateState::Events.body(varlena_bytes(bytes)).or_raise());
             RawDatum(events.as_datum())
         })
     }

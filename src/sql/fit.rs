@@ -5,13 +5,13 @@ use pgrx::prelude::*;
 use pgrx::{IntoDatum, pg_sys};
 
 use super::buffer::{self, Buffer, PlainData};
-use super::call::{aggregate_context, argument, call_site, column, read, refuse_state, row};
+use super::call::{aggregate_context, argument, call_site, column, read, row};
 use super::datum::{RawDatum, finite_day, jsonb_text, new_varlena, varlena_bytes};
 use super::error::OrRaise;
 use super::question::{self, Asked, Documents, check_same};
 use super::types::Model;
+use crate::aggregate_state::AggregateState;
 use crate::day::Day;
-use crate::decimal::MAX_SCALE;
 use crate::error::Result;
 use crate::history::PurchaseHistory;
 use crate::memory;
@@ -36,7 +36,7 @@ struct FitHeader {
 unsafe impl PlainData for FitHeader {}
 // SAFETY: as above; the number is its own.
 unsafe impl buffer::Header for FitHeader {
-    const KIND: u32 = 4;
+    const KIND: AggregateState = AggregateState::Fit;
 }
 // SAFETY: integers, packed to 8 bytes; a buffer of this header holds nothing else.
 unsafe impl PlainData for Observation {}
@@ -192,9 +192,6 @@ fn combine_fits(fcinfo: pg_sys::FunctionCallInfo) -> Option<RawDatum> {
     }
 }
 
-/// The form of a serialized state.
-const STATE_VERSION: u8 = 1;
-
 /// (state): the state as bytes, for another process of the same query.
 #[pg_extern(sql = false)]
 fn serialize_fit(fcinfo: pg_sys::FunctionCallInfo) -> Option<RawDatum> {
@@ -205,7 +202,7 @@ fn serialize_fit(fcinfo: pg_sys::FunctionCallInfo) -> Option<RawDatum> {
             let mut observations = Observations::from_datum(state);
             count_within(&mut observations, MOST_OBSERVATIONS).or_raise();
             let FitHeader { asked, until, sums, .. } = *observations.header();
-            let mut bytes = vec![STATE_VERSION];
+            let mut bytes = AggregateState::Fit.head().to_vec();
             asked.write(&mut bytes);
             let (is_backtest, until) = match until {
                 Until::Fit => (0, None),
@@ -232,7 +229,8 @@ fn deserialize_fit(fcinfo: pg_sys::FunctionCallInfo) -> Option<RawDatum> {
     unsafe {
         aggregate_context(fcinfo);
         argument(fcinfo, 0).map(|bytes| {
-            let (wanted, sums, observations) = read_state(varlena_bytes(bytes)).unwrap_or_else(|| refuse_state());
+            let body = AggregateState::Fit.body(varlena_bytes(bytes)).or_raise();
+            let (wanted, sums, observations) = read_state(body).ok_or_else(|| AggregateState::Fit.refused()).or_raise();
             let question = wanted.question().or_raise();
             let header = FitHeader { asked: wanted.asked.copied(), until: wanted.until, question, sums };
             let mut state = Observations::new(pg_sys::CurrentMemoryContext, header, FIRST_BYTES);
@@ -246,7 +244,7 @@ fn deserialize_fit(fcinfo: pg_sys::FunctionCallInfo) -> Option<RawDatum> {
 
 /// What was asked, the sums, and the bytes of the observations.
 fn read_state(bytes: &[u8]) -> Option<(Wanted<'_>, Sums, &[u8])> {
-    let (asked, rest) = Asked::read(bytes.strip_prefix(&[STATE_VERSION])?)?;
+    let (asked, rest) = Asked::read(bytes)?;
     let (&is_backtest, rest) = rest.split_first()?;
     let (until, rest) = rest.split_first_chunk()?;
     let until = Some(i32::from_ne_bytes(*until)).filter(|&day| day != i32::MIN).map(|day| finite_day(day).or_raise());
@@ -256,13 +254,13 @@ fn read_state(bytes: &[u8]) -> Option<(Wanted<'_>, Sums, &[u8])> {
     let (new_customers, rest) = rest.split_first_chunk()?;
     let (new_customer_purchases, observations) = rest.split_first_chunk()?;
     let sums = Sums {
-        unit: MoneyUnit { scale: *scale, coarse: *coarse },
+        unit: MoneyUnit::checked(*scale, *coarse)?,
         refunds: i128::from_ne_bytes(*refunds),
         new_customers: u64::from_ne_bytes(*new_customers),
         new_customer_purchases: u64::from_ne_bytes(*new_customer_purchases),
     };
     let whole = observations.len().is_multiple_of(Observation::BYTES);
-    (whole && *scale <= MAX_SCALE).then_some((Wanted { asked, until }, sums, observations))
+    whole.then_some((Wanted { asked, until }, sums, observations))
 }
 
 /// What was asked and observed; `None` without rows, and where a day is NULL.

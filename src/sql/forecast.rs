@@ -4,12 +4,13 @@ use pgrx::pg_sys;
 use pgrx::prelude::*;
 
 use super::buffer::{self, Buffer, PlainData};
-use super::call::{aggregate_context, argument, call_site, column, read, refuse_state, row};
+use super::call::{aggregate_context, argument, call_site, column, read, row};
 use super::datum::{RawDatum, new_varlena, varlena_bytes};
 use super::error::OrRaise;
 use super::prediction::facts;
 use super::question::{Asked, Documents, Question, check_same};
 use super::types::Model;
+use crate::aggregate_state::AggregateState;
 use crate::day::Day;
 use crate::history::PurchaseHistory;
 use crate::prediction::{
@@ -33,7 +34,7 @@ struct ForecastHeader {
 unsafe impl PlainData for ForecastHeader {}
 // SAFETY: as above; the number is its own.
 unsafe impl buffer::Header for ForecastHeader {
-    const KIND: u32 = 5;
+    const KIND: AggregateState = AggregateState::Forecast;
 }
 
 type State = Buffer<ForecastHeader>;
@@ -118,9 +119,6 @@ fn combine_forecasts(fcinfo: pg_sys::FunctionCallInfo) -> Option<RawDatum> {
     }
 }
 
-/// The form of a serialized state.
-const STATE_VERSION: u8 = 1;
-
 /// (state): the state as bytes, for another process of the same query.
 #[pg_extern(sql = false)]
 fn serialize_forecast(fcinfo: pg_sys::FunctionCallInfo) -> Option<RawDatum> {
@@ -129,7 +127,7 @@ fn serialize_forecast(fcinfo: pg_sys::FunctionCallInfo) -> Option<RawDatum> {
         aggregate_context(fcinfo);
         argument(fcinfo, 0).map(|state| {
             let ForecastHeader { asked, ahead, sums } = *State::from_datum(state).header();
-            let mut bytes = vec![STATE_VERSION];
+            let mut bytes = AggregateState::Forecast.head().to_vec();
             asked.write(&mut bytes);
             let (days, rate) = ahead.map_or((0, 0.0), |(days, rate)| (days.days() as u32, rate.annual()));
             bytes.extend(days.to_ne_bytes());
@@ -147,7 +145,8 @@ fn deserialize_forecast(fcinfo: pg_sys::FunctionCallInfo) -> Option<RawDatum> {
     unsafe {
         aggregate_context(fcinfo);
         argument(fcinfo, 0).map(|bytes| {
-            let (wanted, sums) = read_state(varlena_bytes(bytes)).unwrap_or_else(|| refuse_state());
+            let body = AggregateState::Forecast.body(varlena_bytes(bytes)).or_raise();
+            let (wanted, sums) = read_state(body).ok_or_else(|| AggregateState::Forecast.refused()).or_raise();
             let header = ForecastHeader { asked: wanted.asked.copied(), ahead: wanted.ahead, sums };
             RawDatum(State::new(pg_sys::CurrentMemoryContext, header, STATE_BYTES).as_datum())
         })
@@ -155,7 +154,7 @@ fn deserialize_forecast(fcinfo: pg_sys::FunctionCallInfo) -> Option<RawDatum> {
 }
 
 fn read_state(bytes: &[u8]) -> Option<(Wanted<'_>, ForecastSums)> {
-    let (asked, rest) = Asked::read(bytes.strip_prefix(&[STATE_VERSION])?)?;
+    let (asked, rest) = Asked::read(bytes)?;
     let (days, rest) = rest.split_first_chunk()?;
     let (rate, rest) = rest.split_first_chunk()?;
     let ahead = match u32::from_ne_bytes(*days) {

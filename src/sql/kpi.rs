@@ -1,25 +1,23 @@
 //! What KPIs are made of: questions about one history, and the aggregate that counts the answers.
 
-use pgrx::datum::Interval;
 use pgrx::prelude::*;
 use pgrx::{FromDatum, pg_sys};
 
 use super::call::{argument, column, row};
 use super::datum::RawDatum;
-use super::error::OrRaise;
-use super::set::{CustomerMonth, KpiLabel, MonthOfPurchases, SetOf, StateMovement};
+use super::error::{OrRaise, raise};
+use super::set::{CustomerMonth, KpiLabel, MonthOfPurchases, SetOf};
 use super::types::{SegmentPolicy, policy_of};
-use crate::calendar::{Step, days_between};
 use crate::customer::Walk;
 use crate::day::Day;
 use crate::decimal::Decimal;
 use crate::engagement::EngagementHistory;
+use crate::error::{Error, ErrorKind, Result};
 use crate::history::{NO_PURCHASES, PurchaseHistory};
 use crate::kpi::{self, Kpi, Period};
 use crate::membership::{KnownMembership, Membership, MembershipHistory};
 use crate::memory;
 use crate::month;
-use crate::movement::{Movement, movements};
 use crate::proportion::Proportion;
 
 /// The history of an argument, where NULL is that of somebody who has not bought yet.
@@ -79,39 +77,6 @@ fn purchases_by_month(history: Option<PurchaseHistory>, as_of: Option<Day>) -> S
 }
 
 #[pg_extern(immutable, parallel_safe, cost = 1000)]
-#[allow(clippy::too_many_arguments)]
-fn state_movements(
-    history: Option<PurchaseHistory>,
-    from_day: Option<Day>,
-    to_day: Option<Day>,
-    step: Option<Interval>,
-    policy: default!(Option<SegmentPolicy>, "NULL"),
-    engagement: default!(Option<EngagementHistory>, "NULL"),
-    membership: default!(Option<Membership>, "NULL"),
-    memberships: default!(Option<MembershipHistory>, "NULL"),
-) -> SetOf<StateMovement> {
-    let (Some(from_day), Some(to_day), Some(step)) = (from_day, to_day, step) else {
-        return SetOf::empty();
-    };
-    let step = Step::new(step.months(), step.days(), step.micros()).or_raise();
-    let (history, policy) = (history_of(&history), policy_of(&policy));
-    let days = days_between(from_day, to_day, step).or_raise().inspect(|_| {
-        check_for_interrupts!();
-    });
-    let membership = KnownMembership::new(membership, memberships.as_ref());
-    let mut walk = Walk::new(Some(history), policy, engagement.as_ref(), membership);
-    let owned = |segment: Option<&str>| segment.map(str::to_owned);
-    let rows = movements(history, days, |day| walk.on(day)).map(
-        |Movement { from, to, before, after, revenue_before, revenue_after }| {
-            let (states, tiers) = ((before.state.name(), after.state.name()), (before.tier.name(), after.tier.name()));
-            let segments = (owned(before.segment), owned(after.segment));
-            (from, to, states.0, states.1, revenue_before, revenue_after, segments.0, segments.1, tiers.0, tiers.1)
-        },
-    );
-    SetOf::new(memory::collect(rows))
-}
-
-#[pg_extern(immutable, parallel_safe, cost = 1000)]
 fn customer_months(
     history: Option<PurchaseHistory>,
     months: Option<i32>,
@@ -147,6 +112,64 @@ fn kpis() -> SetOf<KpiLabel> {
     }))
 }
 
+/// The state of `proportion` as PostgreSQL lays it out: a bigint[] of two counts without NULL, how many and how many yes.
+#[repr(C)]
+struct Counts {
+    array: pg_sys::ArrayType,
+    dimension: i32,
+    lower_bound: i32,
+    counts: [i64; 2],
+}
+
+impl Counts {
+    /// The counts in an array, in place where it is plain; `None` for any other array, which somebody passes who calls a
+    /// part of the aggregate by hand.
+    ///
+    /// # Safety
+    /// `datum` must be an array that is not NULL.
+    unsafe fn of(datum: pg_sys::Datum) -> Option<*mut Self> {
+        // SAFETY: the caller promises an array; all of what is read of it lies within its size.
+        unsafe {
+            let counts: *mut Counts = pg_sys::pg_detoast_datum(datum.cast_mut_ptr()).cast();
+            let is_whole = pgrx::varlena::varsize_4b(counts.cast()) == size_of::<Counts>()
+                && (*counts).array.ndim == 1
+                && (*counts).array.dataoffset == 0
+                && (*counts).array.elemtype == pg_sys::INT8OID
+                && (*counts).dimension == 2;
+            is_whole.then_some(counts)
+        }
+    }
+
+    /// Counts one answer more.
+    ///
+    /// # Errors
+    /// [`ErrorKind::NumberOutOfRange`] where that is too many, as it is only in a state that was made by hand.
+    fn add(&mut self, answer: bool) -> Result<()> {
+        let [denominator, numerator] = self.counts;
+        let (denominator, numerator) = (denominator.checked_add(1), numerator.checked_add(answer.into()));
+        let too_many = || Error::new(ErrorKind::NumberOutOfRange, "too many answers to count");
+        self.counts = [denominator.ok_or_else(too_many)?, numerator.ok_or_else(too_many)?];
+        Ok(())
+    }
+}
+
+/// (state, answer): counts an answer.
+#[pg_extern(sql = false)]
+fn count_answer(fcinfo: pg_sys::FunctionCallInfo) -> Option<RawDatum> {
+    // SAFETY: kpi.sql declares a bigint[], a boolean and STRICT. Only an aggregate gives its state away to be changed.
+    unsafe {
+        let (state, answer) = (argument(fcinfo, 0)?, argument(fcinfo, 1)?);
+        let is_ours = pg_sys::AggCheckCallContext(fcinfo, std::ptr::null_mut()) != 0;
+        let state = if is_ours { state } else { pg_sys::pg_detoast_datum_copy(state.cast_mut_ptr()).into() };
+        let Some(counts) = Counts::of(state) else {
+            let message = "the state of proportion is an array of two bigint";
+            raise(Error::new(ErrorKind::InvalidParameter, message).hint("Call the aggregate: proportion(answer)."));
+        };
+        (*counts).add(answer.value() != 0).or_raise();
+        Some(RawDatum(counts.into()))
+    }
+}
+
 /// A proportion as a row of the type `rate_estimate`.
 ///
 /// # Safety
@@ -178,13 +201,7 @@ fn wilson_interval(fcinfo: pg_sys::FunctionCallInfo) -> Option<RawDatum> {
 fn finish_proportion(fcinfo: pg_sys::FunctionCallInfo) -> Option<RawDatum> {
     // SAFETY: kpi.sql declares a bigint[] argument and the row.
     unsafe {
-        let counts: Array<i64> = argument(fcinfo, 0).and_then(|datum| FromDatum::from_datum(datum, false))?;
-        // An array of any length, where somebody calls this by hand.
-        let mut counts = counts.iter();
-        let (Some(Some(denominator)), Some(Some(numerator)), None) = (counts.next(), counts.next(), counts.next())
-        else {
-            return None;
-        };
+        let [denominator, numerator] = (*Counts::of(argument(fcinfo, 0)?)?).counts;
         Some(rate_estimate(fcinfo, Proportion::new(numerator, denominator).or_raise()))
     }
 }
@@ -201,7 +218,6 @@ extension_sql_file!(
         orders_between,
         purchases_by_month,
         revenue_between,
-        state_movements,
         customer_months,
         kpis
     ]

@@ -4,13 +4,13 @@ use pgrx::prelude::*;
 use pgrx::{IntoDatum, pg_sys};
 
 use super::buffer::{self, Buffer, PlainData};
-use super::call::{aggregate_context, argument, call_site, column, refuse_state, row_array};
+use super::call::{aggregate_context, argument, call_site, column, row_array};
 use super::datum::{RawDatum, new_varlena, varlena_bytes};
 use super::error::OrRaise;
 use super::question::{Asked, Documents, Question};
 use super::types::{SegmentPolicy, document_of, policy_of};
+use crate::aggregate_state::AggregateState;
 use crate::customer::Customer;
-use crate::decimal::MAX_SCALE;
 use crate::error::Result;
 use crate::history::PurchaseHistory;
 use crate::learn::{Dimension, MOST_VALUES, Observation, Sample, count_within, leave_out_a_digit, observe};
@@ -29,7 +29,7 @@ struct CustomersHeader {
 unsafe impl PlainData for CustomersHeader {}
 // SAFETY: as above; the number is its own.
 unsafe impl buffer::Header for CustomersHeader {
-    const KIND: u32 = 3;
+    const KIND: AggregateState = AggregateState::Customers;
 }
 // SAFETY: integers and one of an enum, packed to 8 bytes; a buffer of this header holds nothing else.
 unsafe impl PlainData for Observation {}
@@ -187,7 +187,7 @@ fn serialize_customers(fcinfo: pg_sys::FunctionCallInfo) -> Option<RawDatum> {
             let mut observations = Observations::from_datum(state);
             observations.fit().or_raise();
             let CustomersHeader { question, unit } = *observations.header();
-            let mut bytes = Vec::new();
+            let mut bytes = AggregateState::Customers.head().to_vec();
             question.write(&mut bytes);
             bytes.extend([unit.scale, unit.coarse]);
             memory::reserve(&mut bytes, observations.items::<Observation>().len() * OBSERVATION_BYTES);
@@ -208,7 +208,9 @@ fn deserialize_customers(fcinfo: pg_sys::FunctionCallInfo) -> Option<RawDatum> {
     unsafe {
         aggregate_context(fcinfo);
         argument(fcinfo, 0).map(|bytes| {
-            let (asked, unit, observations) = read_state(varlena_bytes(bytes)).unwrap_or_else(|| refuse_state());
+            let body = AggregateState::Customers.body(varlena_bytes(bytes)).or_raise();
+            let (asked, unit, observations) =
+                read_state(body).ok_or_else(|| AggregateState::Customers.refused()).or_raise();
             let header = CustomersHeader { question: asked.copied(), unit };
             let mut state = Observations::new(pg_sys::CurrentMemoryContext, header, FIRST_BYTES);
             state.extend(&observations);
@@ -224,7 +226,7 @@ fn read_state(bytes: &[u8]) -> Option<(Asked<'_>, MoneyUnit, Vec<Observation>)> 
     const DIMENSIONS: [Dimension; 4] = [Dimension::Recency, Dimension::Frequency, Dimension::Monetary, Dimension::Gap];
     let (asked, rest) = Asked::read(bytes)?;
     let ([scale, coarse], mut rest) = rest.split_first_chunk()?;
-    let unit = MoneyUnit { scale: *scale, coarse: *coarse };
+    let unit = MoneyUnit::checked(*scale, *coarse)?;
     let mut observations = memory::with_capacity(rest.len() / OBSERVATION_BYTES);
     while let Some((&dimension, after)) = rest.split_first() {
         let (count, after) = after.split_first_chunk()?;
@@ -239,7 +241,7 @@ fn read_state(bytes: &[u8]) -> Option<(Asked<'_>, MoneyUnit, Vec<Observation>)> 
         );
         rest = after;
     }
-    (*scale <= MAX_SCALE).then_some((asked, unit, observations))
+    Some((asked, unit, observations))
 }
 
 /// The day and the base asked for, and what was observed, counted.

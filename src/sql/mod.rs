@@ -8,6 +8,7 @@
 //! | `types.rs`, `types.sql` | the types, their operators and casts |
 //! | `orders.rs`, `events.rs`, `aggregates.sql` | the aggregates over order rows, events and contacts |
 //! | `buffer.rs`, `question.rs`, `zone.rs` | what these stand on: memory that PostgreSQL counts, the day and policy asked for, days in the session's time zone |
+//! | `tallies.rs` | what aggregates stand on that count rows of many customers together |
 //! | `call.rs` | the arguments of a call, what a function keeps between calls, the rows it returns |
 //! | `set.rs`, `row_types.sql` | functions that return a set of rows of a named type |
 //! | `history.rs` | accessors of a purchase history |
@@ -19,6 +20,8 @@
 //! | `response.rs` | who answers over which channel, and in which order the dormant are expected to |
 //! | `membership.rs` | memberships over time, and who ends a subscription |
 //! | `timeline.rs` | the lifecycle of one customer over time |
+//! | `movement.rs`, `movement.sql` | what became of a customer from step to step, and of all of them counted |
+//! | `cohort.rs`, `cohort.sql` | what the customers of a month of first purchase do after it |
 //! | `kpi.rs`, `kpi.sql` | what KPIs are made of: questions about a history, the aggregate `proportion` |
 //! | `ab.rs`, `ab.sql` | A/B tests: groups, results, comparison, sample size |
 //! | `from_numbers.rs` | the same from plain numbers, without a history |
@@ -42,6 +45,7 @@ mod buffer;
 mod call;
 mod changes;
 mod channels;
+mod cohort;
 mod column_guess;
 mod customer;
 mod datum;
@@ -56,6 +60,7 @@ mod kpi;
 mod learn;
 mod membership;
 mod memory;
+mod movement;
 mod notes;
 mod numeric;
 mod orders;
@@ -68,6 +73,7 @@ mod scenario;
 mod segmentation;
 mod set;
 mod stored;
+mod tallies;
 mod timeline;
 mod types;
 mod version;

@@ -7,13 +7,14 @@ use pgrx::prelude::*;
 use pgrx::{IntoDatum, pg_sys};
 
 use super::buffer::{self, Buffer, PlainData};
-use super::call::{aggregate_context, argument, call_site, refuse_state};
+use super::call::{aggregate_context, argument, call_site};
 use super::datum::{RawDatum, finite_day, new_varlena, varlena_bytes};
 use super::error::OrRaise;
 use super::numeric;
 use super::question::{Asked, Documents, Question};
 use super::types::policy_of;
 use super::zone::{DAY_MICROS, local_day};
+use crate::aggregate_state::AggregateState;
 use crate::customer::Customer;
 use crate::day::Day;
 use crate::decimal::Decimal;
@@ -44,7 +45,7 @@ struct OrdersHeader {
 unsafe impl PlainData for OrdersHeader {}
 // SAFETY: as above; the number is its own.
 unsafe impl buffer::Header for OrdersHeader {
-    const KIND: u32 = 1;
+    const KIND: AggregateState = AggregateState::Orders;
 }
 // SAFETY: an integer.
 unsafe impl PlainData for PackedOrder {}
@@ -369,7 +370,7 @@ fn serialize_orders(fcinfo: pg_sys::FunctionCallInfo) -> Option<RawDatum> {
         aggregate_context(fcinfo);
         argument(fcinfo, 0).map(|state| {
             let mut rows = Rows::from_datum(state);
-            let mut bytes = Vec::new();
+            let mut bytes = AggregateState::Orders.head().to_vec();
             rows.header().question.write(&mut bytes);
             let history = rows.history().or_raise().to_bytes();
             memory::reserve(&mut bytes, history.len());
@@ -386,7 +387,8 @@ fn deserialize_orders(fcinfo: pg_sys::FunctionCallInfo) -> Option<RawDatum> {
     unsafe {
         aggregate_context(fcinfo);
         argument(fcinfo, 0).map(|bytes| {
-            let (asked, history) = Asked::read(varlena_bytes(bytes)).unwrap_or_else(|| refuse_state());
+            let body = AggregateState::Orders.body(varlena_bytes(bytes)).or_raise();
+            let (asked, history) = Asked::read(body).ok_or_else(|| AggregateState::Orders.refused()).or_raise();
             CHANGES.set(CHANGES.get() + 1);
             let mut rows = Rows::new(pg_sys::CurrentMemoryContext, OrdersHeader::new(asked.copied()), FIRST_BYTES);
             rows.add_history(&PurchaseHistory::from_bytes(history).or_raise()).or_raise();

@@ -14,12 +14,13 @@
 //! | `relations.sql` | the catalog of relations: which there are, why, and what they hold; comments |
 //! | `registry.sql` | whose segmentations there are, locked and checked before they are read |
 //! | `check.sql` | settings checked, with defaults and columns filled in |
+//! | `citus.sql` | which tables Citus distributes, and what cannot be done with them |
 //! | `tracking.sql` | triggers that note whose orders change |
 //! | `view_rows.sql` | `refresh_rows`, which brings rows of any materialized view up to date |
 //! | `changes.sql` | who changed: the rows of NAME_changes, and what is said of them on a channel |
 //! | `refresh.sql` | bringing all of it up to date |
 //! | `words.sql` | what a shop's own words mean |
-//! | `audit.sql` | what is odd about the shop's tables |
+//! | `audit_orders.sql`, `audit_sources.sql`, `audit.sql` | what is odd about the orders, about the other sources, and who is told |
 //! | `build.sql` | making and dropping all of it |
 //! | `create.sql` | what a DBA calls: `create_segmentation` and its like |
 
@@ -75,7 +76,8 @@ extension_sql_file!(
 );
 extension_sql_file!("segmentation/registry.sql", name = "segmentation_registry", requires = ["segmentation_relations"]);
 extension_sql_file!("segmentation/check.sql", name = "segmentation_check", requires = ["segmentation_registry"]);
-extension_sql_file!("segmentation/tracking.sql", name = "segmentation_tracking", requires = ["segmentation_check"]);
+extension_sql_file!("segmentation/citus.sql", name = "segmentation_citus", requires = ["segmentation_check"]);
+extension_sql_file!("segmentation/tracking.sql", name = "segmentation_tracking", requires = ["segmentation_citus"]);
 extension_sql_file!(
     "segmentation/view_rows.sql",
     name = "segmentation_view_rows",
@@ -87,6 +89,16 @@ extension_sql_file!(
     requires = ["segmentation_view_rows", view_rows::write_watched_rows]
 );
 extension_sql_file!("segmentation/refresh.sql", name = "segmentation_refresh", requires = ["segmentation_changes"]);
-extension_sql_file!("segmentation/audit.sql", name = "segmentation_audit", requires = ["segmentation_refresh"]);
+extension_sql_file!(
+    "segmentation/audit_orders.sql",
+    name = "segmentation_audit_orders",
+    requires = ["segmentation_refresh"]
+);
+extension_sql_file!(
+    "segmentation/audit_sources.sql",
+    name = "segmentation_audit_sources",
+    requires = ["segmentation_audit_orders"]
+);
+extension_sql_file!("segmentation/audit.sql", name = "segmentation_audit", requires = ["segmentation_audit_sources"]);
 extension_sql_file!("segmentation/build.sql", name = "segmentation_build", requires = ["segmentation_audit"]);
 extension_sql_file!("segmentation/create.sql", name = "segmentation_create", requires = ["segmentation_build"]);

@@ -9,6 +9,7 @@ mod audit;
 mod changed_database;
 mod create;
 mod dump;
+mod internals;
 mod kpis;
 mod language;
 mod memberships;

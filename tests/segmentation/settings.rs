@@ -16,7 +16,7 @@ fn every_argument_is_a_setting() {
     // Everything can be altered but the name and the place; what leaves the views in their place is among it.
     let odd =
         "SELECT string_agg(argument, ',' ORDER BY argument) FROM segmentation_arguments() WHERE NOT can_be_altered";
-    assert_eq!(text(&mut client, odd), "name,schema");
+    assert_eq!(text(&mut client, odd), "internals,name,schema");
     let odd = "SELECT count(*) FROM segmentation_arguments()
                WHERE NOT can_be_altered AND (can_be_reset OR leaves_views) OR coalesce(meaning, '') = ''";
     assert_eq!(count(&mut client, odd), 0);

@@ -2,6 +2,8 @@
 
 use crate::common::*;
 use crate::shop::*;
+use std::thread::sleep;
+use std::time::{Duration, Instant};
 
 /// Whatever a trigger did not see, the next refresh reads all orders; one that is gone comes back.
 #[test]
@@ -297,4 +299,71 @@ fn other_words_are_read_by_everybody() {
     assert!(count(&mut client, reviews) > 0);
     batch(&mut client, "SELECT alter_segmentation('shop', engagement_kinds => '{\"review\": \"visit\"}')");
     assert_eq!(count(&mut client, reviews), 0);
+}
+
+/// Orders that a logical subscription fills, from a database beside: its first copy and what it applies fire no triggers of
+/// statements. Nothing is missed while it runs, nor what it wrote before it was dropped.
+#[test]
+fn a_logical_replica_is_read_whole() {
+    if !server_has("current_setting('wal_level') = 'logical'", "orders that are a logical replica") {
+        return;
+    }
+    let (_publisher, mut there) = with_orders("segmentation_publisher");
+    let (database, mut client) = shop("segmentation_subscriber");
+    batch(&mut there, "CREATE PUBLICATION outgoing FOR TABLE sales.orders");
+    batch(
+        &mut client,
+        "DELETE FROM sales.orders; SELECT refresh_segmentation('shop'); SELECT refresh_segmentation('shop')",
+    );
+    let rebuilt = "SELECT rebuilt::text FROM shop_status";
+    assert_eq!(text(&mut client, rebuilt), "false");
+
+    // A subscription to a database of the same server waits for itself where it makes its slot.
+    let slot = &database.name;
+    batch(&mut there, &format!("SELECT pg_create_logical_replication_slot('{slot}', 'pgoutput')"));
+    let publisher = text(&mut there, "SELECT current_database()::text");
+    let connection = format!(
+        "host={} port={} user={} dbname={publisher}",
+        text(&mut there, "SELECT split_part(current_setting('unix_socket_directories'), ',', 1)"),
+        text(&mut there, "SELECT current_setting('port')"),
+        text(&mut there, "SELECT current_user::text"),
+    );
+    batch(
+        &mut client,
+        &format!(
+            "CREATE SUBSCRIPTION {slot} CONNECTION '{connection}' PUBLICATION outgoing
+             WITH (create_slot = false, slot_name = '{slot}')"
+        ),
+    );
+    let arrived = |client: &mut Client, rows: i64| {
+        let deadline = Instant::now() + Duration::from_secs(900); // a slot waits for all transactions of the server
+        while count(client, "SELECT count(*) FROM sales.orders") != rows {
+            assert!(Instant::now() < deadline, "{rows} rows do not arrive");
+            sleep(Duration::from_millis(50));
+        }
+    };
+    arrived(&mut client, 400);
+    let said = database.said("SELECT rfm.refresh_segmentation('shop')");
+    let expected = "shop: sales.orders cannot be tracked: a logical subscription fills it, which fires no triggers of statements; every refresh reads all orders";
+    assert!(said.contains(expected), "{said}");
+    assert_histories(&mut client);
+    assert_eq!(count(&mut client, "SELECT count(*) FROM shop_histories"), 37);
+
+    for number in [8001, 8002] {
+        batch(&mut there, &format!("INSERT INTO sales.orders VALUES ({number}, {number}, '2026-06-01', 10)"));
+        arrived(&mut client, i64::from(number) - 7600);
+        refresh(&mut client);
+        assert_histories(&mut client);
+        assert_eq!(text(&mut client, rebuilt), "true");
+    }
+    batch(&mut there, "INSERT INTO sales.orders VALUES (8003, 8003, '2026-06-01', 10)");
+    arrived(&mut client, 403);
+    batch(&mut client, &format!("DROP SUBSCRIPTION {slot}"));
+    refresh(&mut client);
+    assert_histories(&mut client);
+    assert_eq!(text(&mut client, rebuilt), "true");
+    batch(&mut client, "INSERT INTO sales.orders VALUES (8004, 8004, '2026-06-01', 10)");
+    refresh(&mut client);
+    assert_histories(&mut client);
+    assert_eq!(text(&mut client, rebuilt), "false");
 }

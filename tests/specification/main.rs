@@ -6,12 +6,14 @@ mod common;
 
 mod ab;
 mod check_policy;
+mod cohort;
 mod complaints;
 mod contacts;
 mod explain;
 mod kpi;
 mod learn;
 mod memberships;
+mod movement;
 mod next_change;
 mod plans;
 mod prediction;

@@ -326,6 +326,7 @@ LANGUAGE plpgsql VOLATILE SET search_path = pg_catalog, pg_temp
 AS $run$
 DECLARE
     prefix text := format('segmentation "%s": ', s.name);
+    propagates text := @extschema@._propagate_ddl('off');
     code text;
     message text;
     detail text;
@@ -337,6 +338,7 @@ BEGIN
     ELSE
         PERFORM @extschema@._build(s, learn, what = 'rebuild');
     END IF;
+    PERFORM @extschema@._propagate_ddl(propagates);
 EXCEPTION WHEN OTHERS THEN
     GET STACKED DIAGNOSTICS
         code = RETURNED_SQLSTATE, message = MESSAGE_TEXT, detail = PG_EXCEPTION_DETAIL, hint = PG_EXCEPTION_HINT;

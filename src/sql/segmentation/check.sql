@@ -205,7 +205,7 @@ COMMENT ON FUNCTION _refuse_attributes(segmentation_settings) IS
 
 -- What can be refused before the orders are read, which may take an hour.
 CREATE FUNCTION _refuse_early(s segmentation_settings) RETURNS void
-LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp
+LANGUAGE plpgsql VOLATILE SET search_path = pg_catalog, pg_temp
 AS $early$
 DECLARE
     reader text;
@@ -213,6 +213,7 @@ DECLARE
     other text;
 BEGIN
     PERFORM @extschema@._refuse_unsafe_schema(s);
+    PERFORM @extschema@._refuse_sharded_schema(s);
     FOREACH reader IN ARRAY coalesce(s.readers, '{}') LOOP
         IF reader IS NULL THEN
             PERFORM @extschema@._refuse('a reader is NULL', 'Name roles: readers => ''{reporting}''.');
@@ -223,6 +224,9 @@ BEGIN
                       || CASE lower(reader) WHEN 'public' THEN ' Only public in lower case is everybody.' ELSE '' END;
         END IF;
     END LOOP;
+    IF s.track = 'trigger' THEN
+        PERFORM @extschema@._refuse_tracking_shards(s);
+    END IF;
     IF s.track = 'trigger' AND NOT has_table_privilege(@extschema@._source_table(s, 'orders'), 'TRIGGER') THEN
         RAISE EXCEPTION 'permission denied to put triggers on %', s.orders
             USING ERRCODE = 'insufficient_privilege',
@@ -249,6 +253,7 @@ BEGIN
                  'Choose another name, or use track => ''none''.');
         END IF;
     END IF;
+    PERFORM @extschema@._refuse_other_versions(s);
     PERFORM @extschema@._refuse_model(s);
     IF s.policy IS DISTINCT FROM 'learn' THEN
         PERFORM @extschema@._policy_on(s, @extschema@._today(s, NULL::date), false);

@@ -35,6 +35,7 @@ BEGIN
     PERFORM @extschema@._create_settings(s);
     PERFORM @extschema@._create_policies(s);
     PERFORM @extschema@._build_or_refresh(s, 'build', NULL::boolean, NULL::date, true);
+    PERFORM @extschema@._show_audit_of_answers(s);
 
     RAISE NOTICE E'%: done. To refresh it every night (pg_cron; any job runner can do the same):\n  %', s.name,
         format('SELECT cron.schedule(%L, ''15 3 * * *'', %L);', 'refresh ' || s.name,

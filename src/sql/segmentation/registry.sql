@@ -105,18 +105,47 @@ COMMENT ON FUNCTION _schema_is_safe(text) IS
 CREATE FUNCTION _refuse_unsafe_schema(s segmentation_settings) RETURNS void
 LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp
 AS $unsafe$
+DECLARE
+    place record;
 BEGIN
-    IF NOT @extschema@._schema_is_safe(s.schema) THEN
-        RAISE EXCEPTION 'schema % belongs to %, who could replace what is in it and so act as %', quote_ident(s.schema),
-            @extschema@._schema_owner(s.schema)::regrole, quote_ident(current_user)
-            USING ERRCODE = 'insufficient_privilege',
-                  HINT = format('Use a schema of your own: CREATE SCHEMA %1$s AUTHORIZATION %2$s, then schema => %1$L.',
-                                'segments', quote_ident(current_user));
-    END IF;
+    FOR place IN SELECT p.argument, p.schema FROM (VALUES ('schema', s.schema), ('internals', s.internals))
+                     AS p (argument, schema) WHERE p.schema IS NOT NULL LOOP
+        IF to_regnamespace(quote_ident(place.schema)) IS NULL THEN
+            RAISE EXCEPTION 'there is no schema %, which is its %', quote_ident(place.schema), place.argument
+                USING ERRCODE = 'invalid_schema_name',
+                      HINT = 'Create it first.';
+        ELSIF NOT @extschema@._schema_is_safe(place.schema) THEN
+            RAISE EXCEPTION 'schema % belongs to %, who could replace what is in it and so act as %',
+                quote_ident(place.schema), @extschema@._schema_owner(place.schema)::regrole, quote_ident(current_user)
+                USING ERRCODE = 'insufficient_privilege',
+                      HINT = format(
+                          'Use a schema of your own: CREATE SCHEMA %1$s AUTHORIZATION %2$s, then %3$s => %1$L.',
+                          'segments', quote_ident(current_user), place.argument);
+        END IF;
+    END LOOP;
 END
 $unsafe$;
 COMMENT ON FUNCTION _refuse_unsafe_schema(segmentation_settings) IS
-    'Part of segmentations: an error where the schema belongs to somebody who is not trusted.';
+    'Part of segmentations: an error where one of its schemas belongs to somebody who is not trusted, or is not there.';
+
+-- The schema of the internals is that of the histories that the facts read, as long as they are there: it may have been
+-- renamed, or its name deleted with the settings.
+CREATE FUNCTION _place_of_internals(s segmentation_settings) RETURNS text
+LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp
+AS $place$
+    SELECT coalesce((
+        SELECT nullif(n.nspname::text, s.schema)
+        FROM pg_class AS f
+        JOIN pg_rewrite AS w ON w.ev_class = f.oid
+        JOIN pg_depend AS d ON d.classid = 'pg_rewrite'::regclass AND d.objid = w.oid AND d.refclassid = f.tableoid
+        JOIN pg_class AS h ON h.oid = d.refobjid AND h.relname = s.name || '_histories' AND h.relowner = f.relowner
+        JOIN pg_namespace AS n ON n.oid = h.relnamespace
+        WHERE f.oid = to_regclass(@extschema@._relation(s, 'facts'))
+            AND f.relowner = (SELECT r.oid FROM pg_roles AS r WHERE r.rolname = current_user)
+        LIMIT 1), s.internals)
+$place$;
+COMMENT ON FUNCTION _place_of_internals(segmentation_settings) IS
+    'Part of segmentations: the schema of what stands behind the views; NULL: the same as theirs.';
 
 -- The settings that a table holds, locked before it is checked, and checked before it is read. The table is one of the
 -- current user's and of the extension's own type then, so that to read its row runs nobody else's code. Where somebody
@@ -142,6 +171,7 @@ BEGIN
     END IF;
     s.name := name;
     s.schema := schema;
+    s.internals := @extschema@._place_of_internals(s);
     RETURN s;
 END
 $read$;
@@ -310,7 +340,8 @@ BEGIN
             CONTINUE; -- one that is broken does not hide those of the others
         END;
         RETURN QUERY
-            SELECT s.name, s.schema, s.name || '_' || r.suffix, lower(r.kind), r.reason, r.comment
+            SELECT s.name, (parse_ident(@extschema@._relation(s, r.suffix)))[1], s.name || '_' || r.suffix,
+                   lower(r.kind), r.reason, r.comment
             FROM @extschema@._relations(s) AS r
             WHERE r.is_wanted AND to_regclass(@extschema@._relation(s, r.suffix)) IS NOT NULL
             ORDER BY r.place;

@@ -18,6 +18,7 @@
 CREATE TYPE segmentation_settings AS (
     name text,
     schema text,
+    internals text,
     settings_version integer,
     orders text,
     customer text,
@@ -107,7 +108,7 @@ CREATE FUNCTION segmentation_arguments() RETURNS TABLE (
     argument text, type text, default_value text, can_be_altered boolean, can_be_reset boolean, leaves_views boolean,
     is_audited boolean, meaning text
 )
-LANGUAGE sql IMMUTABLE PARALLEL SAFE ROWS 44 SET search_path = pg_catalog, pg_temp
+LANGUAGE sql IMMUTABLE PARALLEL SAFE ROWS 45 SET search_path = pg_catalog, pg_temp
 AS $arguments$
     VALUES
     ('name', 'text', NULL, false, false, false, false,
@@ -200,6 +201,8 @@ AS $arguments$
         'The discount rate of that value: 0.1 is 10 % a year.'),
     ('schema', 'text', 'pg_catalog.current_schema()', false, false, false, false,
         'The schema of its relations.'),
+    ('internals', 'text', 'NULL', false, false, false, false,
+        'The schema of the tables that stand behind the views and that no report reads. NULL: the same one.'),
     ('as_of', 'date', 'NULL', true, true, true, true,
         'The day the views answer for. NULL: today at each refresh.'),
     ('lang', 'text', '''en''', true, false, true, true,
@@ -246,6 +249,8 @@ COMMENT ON COLUMN segmentation_settings.name IS
     'What the segmentation is called; if the tables were renamed since, their names count.';
 COMMENT ON COLUMN segmentation_settings.schema IS
     'Where its relations are; if the schema was renamed since, the place of the table counts.';
+COMMENT ON COLUMN segmentation_settings.internals IS
+    'Where what stands behind the views is; if that schema was renamed since, the place of NAME_histories counts.';
 
 CREATE FUNCTION _refuse(message text, hint text) RETURNS void
 LANGUAGE plpgsql IMMUTABLE SET search_path = pg_catalog, pg_temp
@@ -290,9 +295,25 @@ END
 $only_owner$;
 COMMENT ON FUNCTION _only_owner() IS 'Part of segmentations: refuses to let others than the owner write the settings.';
 
+-- What stands behind the views: the tables that nobody but the owner reads, and the trigger function. The settings are
+-- not among them: the schema in which they are is that of the segmentation.
+CREATE FUNCTION _internal_relations() RETURNS text[]
+LANGUAGE sql IMMUTABLE PARALLEL SAFE SET search_path = pg_catalog, pg_temp
+AS $internal$
+    SELECT '{policies,histories,first_orders,engagement,contacts,memberships,profiles,campaign_members,targets,costs,'
+        'noted,note_changes,models,changes_held}'::text[]
+$internal$;
+COMMENT ON FUNCTION _internal_relations() IS
+    'Part of segmentations: which relations stand in the schema of the internals, where one is named.';
+
 CREATE FUNCTION _relation(s segmentation_settings, suffix text) RETURNS text
 LANGUAGE plpgsql IMMUTABLE PARALLEL SAFE SET search_path = pg_catalog, pg_temp
-AS $relation$ BEGIN RETURN format('%I.%I', s.schema, s.name || '_' || suffix); END $relation$;
+AS $relation$
+BEGIN
+    RETURN format('%I.%I', CASE WHEN s.internals IS NOT NULL AND suffix = ANY (@extschema@._internal_relations())
+                                THEN s.internals ELSE s.schema END, s.name || '_' || suffix);
+END
+$relation$;
 COMMENT ON FUNCTION _relation(segmentation_settings, text) IS
     'Part of segmentations: the quoted name of one of its relations.';
 

@@ -52,7 +52,7 @@ CREATE FUNCTION _and_among(s segmentation_settings, source text, alias text, amo
 LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp
 AS $among$
     SELECT CASE WHEN among IS NULL THEN '' ELSE format(
-        ' AND EXISTS (SELECT FROM %s AS t WHERE %s)', among,
+        ' AND EXISTS (SELECT 1 FROM %s AS t WHERE %s)', among,
         (SELECT string_agg(format('t.%I %s %s.%I::%s%s', k.here, @extschema@._equality(a.atttypid), alias, k.there,
                                   format_type(a.atttypid, -1), ' COLLATE ' || nullif(a.attcollation, 0)::regcollation),
                            ' AND ' ORDER BY k.place)
@@ -100,7 +100,7 @@ DECLARE
 BEGIN
     IF among IS NOT NULL THEN
         conditions := conditions
-            || format(' AND EXISTS (SELECT FROM %s AS t WHERE %s)', among, @extschema@._same_key(s, 't', 'o'));
+            || format(' AND EXISTS (SELECT 1 FROM %s AS t WHERE %s)', among, @extschema@._same_key(s, 't', 'o'));
     END IF;
     IF s.order_filter IS NOT NULL THEN
         conditions := conditions || format(E' AND (\n%s\n)', s.order_filter);
@@ -143,7 +143,8 @@ COMMENT ON FUNCTION _orders_sql(segmentation_settings, text) IS
 
 -- Where everybody is read, orders with a key of fixed length, a number or uuid, are sorted by it first: half a million
 -- groups in a hash table cost cache misses, which take longer. Texts are dearer to compare. OFFSET 0 keeps the planner
--- from reading the whole table along an index instead.
+-- from reading the whole table along an index instead. Orders of other servers are grouped there: to sort them here
+-- would bring all of them.
 CREATE FUNCTION _histories_sql(s segmentation_settings, among text DEFAULT NULL) RETURNS text
 LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp
 AS $histories$
@@ -155,7 +156,7 @@ DECLARE
         SELECT bool_and(a.attlen > 0) FROM pg_attribute AS a
         WHERE a.attrelid = @extschema@._source_table(s, 'orders') AND a.attname = ANY (@extschema@._keys(s)));
 BEGIN
-    IF among IS NULL AND keys_are_short THEN
+    IF among IS NULL AND keys_are_short AND NOT @extschema@._reads_shards(@extschema@._source_table(s, 'orders')) THEN
         orders := format('SELECT * FROM (%s OFFSET 0) AS r ORDER BY %s', orders, keys);
     END IF;
     RETURN format('SELECT %s, @extschema@.purchase_history(r.ordered_on, r.amount, r.discounted%s) AS history',
@@ -247,7 +248,8 @@ COMMENT ON FUNCTION _source_attributes(segmentation_settings, text, text) IS
 -- smallest number; of its lines that day the one with the highest amount. Only rows that are alike in all that counts
 -- could still take each other's place. The inner columns have names of their own, so that no name of the shop's meets
 -- them. The order of texts is that of their bytes, the same in every database.
--- `first_days` is a SELECT of keys and first_day; without it the histories say which day that is.
+-- `first_days` is a SELECT of keys and first_day; without it the histories say which day that is. Orders of other
+-- servers are not joined to tables of this one: they get the keys and days, as what a SELECT of its own returns.
 CREATE FUNCTION _first_orders_sql(
     s segmentation_settings, among text DEFAULT NULL, first_days text DEFAULT NULL
 ) RETURNS text
@@ -266,6 +268,11 @@ DECLARE
     line_keys text;
     line_order text;
 BEGIN
+    IF first_days IS NULL AND @extschema@._reads_shards(orders) THEN
+        first_days := format(
+            'SELECT %s, @extschema@.first_purchase_on(h.history, ''9999-12-31'') AS first_day FROM %s AS h OFFSET 0',
+            @extschema@._key_list(s, 'h'), @extschema@._relation(s, 'histories'));
+    END IF;
     IF s.order_id IS NOT NULL THEN
         of_order := format(' OVER (PARTITION BY %s, o.%I)', @extschema@._key_list(s, 'o'), s.order_id);
         SELECT format('o.%I%s', a.attname, CASE WHEN a.attcollation <> 0 THEN ' COLLATE pg_catalog."C"' ELSE '' END)
@@ -287,7 +294,7 @@ $sql$SELECT DISTINCT ON (%1$s) %2$s
 FROM (
     SELECT %3$s, %4$s AS day, %5$s AS amount, %6$s AS order_amount, %7$s AS order_moment, %8$s AS number
     FROM %9$s
-        AND EXISTS (SELECT FROM %10$s AS h WHERE %11$s AND %4$s = %13$s)
+        AND EXISTS (SELECT 1 FROM %10$s AS h WHERE %11$s AND %4$s = %13$s)
 ) AS r
 WHERE (r.order_amount < 0) IS NOT TRUE
 ORDER BY %1$s, r.order_moment, r.number, r.amount DESC NULLS LAST%12$s$sql$,

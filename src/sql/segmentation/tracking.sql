@@ -216,6 +216,9 @@ CREATE FUNCTION _unseen_writes(s segmentation_settings) RETURNS TABLE (source te
 LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp
 SET plan_cache_mode = force_generic_plan -- to plan it takes longer than to run it
 AS $unseen$
+DECLARE
+    distributed regclass[] := CASE WHEN @extschema@._citus_catalog('pg_dist_partition'::text) IS NOT NULL
+        THEN @extschema@._distributed_tables(ARRAY(SELECT t.relation FROM @extschema@._source_tables(s) AS t)) END;
 BEGIN
     RETURN QUERY
     WITH tables AS MATERIALIZED (
@@ -234,6 +237,8 @@ BEGIN
             AND i.inhparent NOT IN (SELECT o.relation::oid FROM tables AS o WHERE o.source = t.source)
         UNION ALL
         SELECT 'it is no table' WHERE t.relkind NOT IN ('r', 'p')
+        UNION ALL
+        SELECT 'Citus distributes it' WHERE t.relation = ANY (distributed)
         UNION ALL
         SELECT format('%s may not put triggers on it', quote_ident(current_user))
         WHERE t.source <> 'orders' AND t.relkind IN ('r', 'p') AND NOT has_table_privilege(t.relation, 'TRIGGER')
@@ -261,7 +266,8 @@ DECLARE
     others text := (
         SELECT string_agg(DISTINCT b.name, ', ')
         FROM (
-            SELECT 'schema ' || quote_ident(s.schema), @extschema@._schema_owner(s.schema)
+            SELECT 'schema ' || quote_ident(p.schema), @extschema@._schema_owner(p.schema)
+            FROM unnest(ARRAY[s.schema, s.internals]) AS p (schema) WHERE p.schema IS NOT NULL
             UNION ALL
             SELECT c.oid::regclass::text, c.relowner
             FROM @extschema@._source_tables(s) AS t JOIN pg_class AS c ON c.oid = t.relation
@@ -343,6 +349,17 @@ AS $tables$ SELECT array_agg(DISTINCT t.relation::oid) FROM @extschema@._trigger
 COMMENT ON FUNCTION _tables_with_triggers(segmentation_settings) IS
     'Part of segmentations: the tables that have triggers which note changes, by oid.';
 
+-- Those of them whose triggers see every write. Where one joins or leaves them, as when a logical subscription was
+-- dropped that filled it, nobody knows what was written unseen: everybody is looked at once.
+CREATE FUNCTION _tables_seen(s segmentation_settings) RETURNS oid[]
+LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp
+AS $seen$
+    SELECT array_agg(t.relation ORDER BY t.relation) FROM unnest(@extschema@._tables_with_triggers(s)) AS t (relation)
+    WHERE t.relation NOT IN (SELECT u.relation FROM @extschema@._unseen_writes(s) AS u)
+$seen$;
+COMMENT ON FUNCTION _tables_seen(segmentation_settings) IS
+    'Part of segmentations: the tables whose triggers see every write, by oid.';
+
 -- Whether the trigger function does what it must: it names the notes and their owner by oid, which are others after a
 -- restore or where the segmentation was given to another role. As long as they differ, nothing is noted.
 CREATE FUNCTION _trigger_function_is_current(s segmentation_settings) RETURNS boolean
@@ -399,7 +416,7 @@ BEGIN
     END LOOP;
     EXECUTE format('UPDATE %s SET tracked_tables = $1 WHERE tracked_tables IS DISTINCT FROM $1',
                    @extschema@._lock_and_check(s, 'status', 'ROW EXCLUSIVE MODE'))
-        USING @extschema@._tables_with_triggers(s);
+        USING @extschema@._tables_seen(s);
     GET DIAGNOSTICS changed = ROW_COUNT;
     IF is_new OR changed > 0 THEN
         EXECUTE format('INSERT INTO %s DEFAULT VALUES', @extschema@._lock_and_check(s, 'noted', 'ROW EXCLUSIVE MODE'));
@@ -426,7 +443,9 @@ AS $take$
 DECLARE
     everything text[] := @extschema@._sources_of_customers(s);
     noted text;
-    tables oid[];
+    status text := @extschema@._lock_and_check(s, 'status', 'ROW EXCLUSIVE MODE');
+    seen oid[] := @extschema@._tables_seen(s);
+    are_others bigint; -- 1: the tables whose triggers see everything are not those of the refresh before
     without_key text[]; -- sources of which everybody is noted; an empty name is all of them
     many text[];
 BEGIN
@@ -439,9 +458,9 @@ BEGIN
     EXECUTE format('UPDATE %s SET taken = true', noted);
     EXECUTE format('SELECT array_agg(DISTINCT coalesce(changed_source, '''')) FROM %s WHERE taken AND %I IS NULL',
                    noted, (@extschema@._keys(s))[1]) INTO without_key;
-    EXECUTE format('SELECT tracked_tables FROM %s', @extschema@._lock_and_check(s, 'status', 'ACCESS SHARE MODE'))
-        INTO tables;
-    IF rebuild OR '' = ANY (without_key) OR tables IS DISTINCT FROM @extschema@._tables_with_triggers(s)
+    EXECUTE format('UPDATE %s SET tracked_tables = $1 WHERE tracked_tables IS DISTINCT FROM $1', status) USING seen;
+    GET DIAGNOSTICS are_others = ROW_COUNT;
+    IF rebuild OR '' = ANY (without_key) OR are_others > 0
         OR NOT @extschema@._trigger_function_is_current(s)
         OR NOT @extschema@._lock_and_check_notes(to_regclass(noted)::oid, quote_ident(current_user)::regrole::oid) THEN
         RETURN everything;

@@ -334,34 +334,47 @@ $segments$;
 COMMENT ON FUNCTION _segments_sql(segmentation_settings, boolean, text) IS
     'Part of segmentations: the SELECT of one row a lifecycle state and RFM segment, by attribute or of all.';
 
--- The last twelve months that are over, each from the end of the one before to its own. Steps of a month keep to the
--- ends of months only if they start on a 31st. If the first end is no 31st, start at the end of the month before, which
--- is one, and drop that extra month. With `since`, the end of a month, none of the months before it.
-CREATE FUNCTION _moves_sql(s segmentation_settings, since date) RETURNS text
+-- How many customers moved alike in each of the last twelve months that are over, from the end of the month before to
+-- its own, by tenant and by attribute. Steps of a month keep to the ends of months only if they start on a 31st. If the
+-- first end is no 31st, they start at the end of the month before, which is one, and that extra month is left out. With
+-- `since`, the end of a month, none of the months before it.
+CREATE FUNCTION _moves_sql(s segmentation_settings, by_attribute boolean, noted boolean, since date) RETURNS text
 LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp
 AS $moves$
     SELECT format(
 $sql$(
-    SELECT e.to_day, e.from_day,
-           CASE WHEN extract(day FROM e.from_day) = 31 THEN e.from_day
-                ELSE date_trunc('month', e.from_day::timestamp)::date - 1 END AS stepped_from
+    SELECT %1$sm.*
     FROM (
-        SELECT date_trunc('month', (as_of + 1)::timestamp)::date - 1 AS to_day,
-               %3$s AS from_day
-        FROM %1$s
-    ) AS e
-) AS d
-CROSS JOIN %1$s AS p
-CROSS JOIN %2$s AS f
-JOIN LATERAL @extschema@.state_movements(
-    f.history, d.stepped_from, d.to_day, interval '1 month', f.policy, f.engagement, f.membership, f.memberships
-) AS m ON m.from_day >= d.from_day$sql$,
+        SELECT %2$sd.from_day, @extschema@.count_movements(
+                   f.history, d.stepped_from, d.to_day, interval '1 month', f.policy, f.engagement, f.membership,
+                   f.memberships
+               ) AS customers
+        FROM (
+            SELECT e.to_day, e.from_day,
+                   CASE WHEN extract(day FROM e.from_day) = 31 THEN e.from_day
+                        ELSE date_trunc('month', e.from_day::timestamp)::date - 1 END AS stepped_from
+            FROM (
+                SELECT date_trunc('month', (as_of + 1)::timestamp)::date - 1 AS to_day,
+                       %5$s AS from_day
+                FROM %3$s
+            ) AS e
+        ) AS d
+        CROSS JOIN %4$s AS f%6$s%7$s
+        GROUP BY %2$sd.from_day
+    ) AS c
+    CROSS JOIN LATERAL unnest(c.customers) AS m
+    WHERE m.from_day >= c.from_day
+)$sql$,
+        @extschema@._tenant_column(s, 'c') || CASE WHEN by_attribute THEN 'c.attribute, c.value, ' ELSE '' END,
+        @extschema@._dimensions(s, 'f', by_attribute),
         @extschema@._relation(s, 'status'), @extschema@._relation(s, 'facts'),
         format(CASE WHEN since IS NULL THEN '%s' ELSE 'greatest(%s, %L)' END,
-               '(date_trunc(''month'', (as_of + 1)::timestamp) - interval ''12 months'')::date - 1', since))
+               '(date_trunc(''month'', (as_of + 1)::timestamp) - interval ''12 months'')::date - 1', since),
+        @extschema@._each_attribute(s, 'f', 'd.to_day', by_attribute),
+        CASE WHEN noted THEN E'\n        WHERE ' || @extschema@._is_noted(s, 'f', true) ELSE '' END)
 $moves$;
-COMMENT ON FUNCTION _moves_sql(segmentation_settings, date) IS
-    'Part of segmentations: what became of each customer month by month, to select from: m, with the facts f.';
+COMMENT ON FUNCTION _moves_sql(segmentation_settings, boolean, boolean, date) IS
+    'Part of segmentations: how many customers moved alike, month by month, to select from.';
 
 CREATE FUNCTION _movement_sql(
     s segmentation_settings, by_attribute boolean, noted boolean, since date
@@ -378,25 +391,24 @@ WHERE t.dimension = 'lifecycle_state'$sql$,
     ELSE format(
 $sql$SELECT %1$sm.from_day, m.to_day,
        m.from_state, %4$s AS from_label, %5$s AS from_order, m.to_state, %6$s AS to_label, %7$s AS to_order,
-       count(*) AS customers,
+       sum(m.customers)::bigint AS customers,
        trim_scale(sum(m.revenue_before)) AS revenue_before,
        trim_scale(sum(m.revenue_after)) AS revenue_after
-FROM %2$s%3$s%8$s
+FROM %2$s AS m
+CROSS JOIN %3$s AS p
 GROUP BY %1$sm.from_day, m.to_day, m.from_state, m.to_state, p.lang$sql$,
-        @extschema@._dimensions(s, 'f', by_attribute), @extschema@._moves_sql(s, since),
-        @extschema@._each_attribute(s, 'f', 'm.to_day', by_attribute),
+        @extschema@._tenant_column(s, 'm') || CASE WHEN by_attribute THEN 'm.attribute, m.value, ' ELSE '' END,
+        @extschema@._moves_sql(s, by_attribute, noted, since), @extschema@._relation(s, 'status'),
         @extschema@._label('lifecycle_state', 'm.from_state'),
         @extschema@._label_order('lifecycle_state', 'm.from_state'),
         @extschema@._label('lifecycle_state', 'm.to_state'),
-        @extschema@._label_order('lifecycle_state', 'm.to_state'),
-        CASE WHEN noted THEN E'\nWHERE ' || @extschema@._is_noted(s, 'f', true) ELSE '' END) END
+        @extschema@._label_order('lifecycle_state', 'm.to_state')) END
 $movement$;
 COMMENT ON FUNCTION _movement_sql(segmentation_settings, boolean, boolean, date) IS
     'Part of segmentations: the SELECT of who moved between states, month by month, by attribute or of all.';
 
--- Moves are summed by all that customers are called at once, before they are told apart by dimension: that takes hardly
--- longer than the states alone. A prospect has no RFM segment: hers is called prospect and comes first, as in
--- NAME_segments, by the label of the state. The others come in the order of the policy.
+-- A prospect has no RFM segment: hers is called prospect and comes first, as in NAME_segments, by the label of the
+-- state. The others come in the order of the policy.
 CREATE FUNCTION _transitions_sql(s segmentation_settings, noted boolean, since date) RETURNS text
 LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp
 AS $transitions$
@@ -411,13 +423,8 @@ $sql$SELECT %1$sv.dimension, g.from_day, g.to_day,
        sum(g.customers)::bigint AS customers,
        trim_scale(sum(g.revenue_before)) AS revenue_before,
        trim_scale(sum(g.revenue_after)) AS revenue_after
-FROM (
-    SELECT %2$sm.from_day, m.to_day, m.from_state, m.to_state, m.from_segment, m.to_segment, m.from_tier, m.to_tier,
-           count(*) AS customers, sum(m.revenue_before) AS revenue_before, sum(m.revenue_after) AS revenue_after
-    FROM %3$s%5$s
-    GROUP BY %2$sm.from_day, m.to_day, m.from_state, m.to_state, m.from_segment, m.to_segment, m.from_tier, m.to_tier
-) AS g
-CROSS JOIN %4$s AS p
+FROM %2$s AS g
+CROSS JOIN %3$s AS p
 CROSS JOIN LATERAL (
     VALUES ('lifecycle_state', 'lifecycle_state', g.from_state, 'lifecycle_state', g.to_state),
            ('rfm_segment', CASE WHEN g.from_segment IS NULL THEN 'lifecycle_state' ELSE 'rfm_segment' END,
@@ -426,54 +433,38 @@ CROSS JOIN LATERAL (
             coalesce(g.to_segment, g.to_state)),
            ('vip_tier', 'vip_tier', g.from_tier, 'vip_tier', g.to_tier)
 ) AS v (dimension, from_list, from_value, to_list, to_value)
-LEFT JOIN %6$s AS r ON v.from_list = 'rfm_segment' AND r.segment = v.from_value
-LEFT JOIN %6$s AS t ON v.to_list = 'rfm_segment' AND t.segment = v.to_value
+LEFT JOIN %4$s AS r ON v.from_list = 'rfm_segment' AND r.segment = v.from_value
+LEFT JOIN %4$s AS t ON v.to_list = 'rfm_segment' AND t.segment = v.to_value
 GROUP BY %1$sv.dimension, g.from_day, g.to_day, v.from_list, v.from_value, v.to_list, v.to_value, p.lang,
          r.sort_order, t.sort_order$sql$,
-        @extschema@._tenant_column(s, 'g'), @extschema@._tenant_column(s, 'f'), @extschema@._moves_sql(s, since),
+        @extschema@._tenant_column(s, 'g'), @extschema@._moves_sql(s, false, noted, since),
         @extschema@._relation(s, 'status'),
-        CASE WHEN noted THEN E'\n    WHERE ' || @extschema@._is_noted(s, 'f', true) ELSE '' END,
         format('(SELECT n.* FROM %s AS p CROSS JOIN LATERAL @extschema@.rfm_segments(p.policy) AS n)',
                @extschema@._relation(s, 'status')))
 $transitions$;
 COMMENT ON FUNCTION _transitions_sql(segmentation_settings, boolean, date) IS
     'Part of segmentations: the SELECT of who moved between states, RFM segments and VIP tiers, month by month.';
 
--- A year after the month of the first purchase, month by month; a month that is not over on as_of is left out.
+-- A year after the month of the first purchase, month by month; a month that is not over on as_of is left out. With
+-- `since`, the end of a month, none of the months before it.
 CREATE FUNCTION _cohort_parts_sql(
     s segmentation_settings, by_attribute boolean, noted boolean, since date
 ) RETURNS text
 LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp
 AS $parts$
     SELECT format(
-$sql$WITH cohorts AS (
-        SELECT %5$sdate_trunc('month', f.first_purchase_on::timestamp)::date AS first_month, count(*) AS customers
-        FROM %1$s AS f%7$s
-        WHERE f.first_purchase_on IS NOT NULL%9$s
-        GROUP BY %5$sdate_trunc('month', f.first_purchase_on::timestamp)
-    ), months AS (
-        SELECT %5$sm.month, m.months_after, count(*) FILTER (WHERE m.orders > 0) AS customers, sum(m.revenue) AS revenue
-        FROM %2$s AS f
-        CROSS JOIN LATERAL @extschema@.purchases_by_month(f.history, f.as_of) AS m%8$s
-        WHERE m.months_after <= 12%9$s%10$s
-        GROUP BY %5$sm.month, m.months_after
-    )
-    SELECT %4$sa.first_month, n.months_after, a.customers,
-           coalesce(m.customers, 0) AS active_customers,
-           trim_scale(coalesce(m.revenue, 0)) AS revenue
-    FROM cohorts AS a
-    CROSS JOIN generate_series(0, 12) AS n (months_after)
-    LEFT JOIN months AS m ON m.months_after = n.months_after
-        AND m.month = (a.first_month + make_interval(months => n.months_after))::date%6$s
-    WHERE (a.first_month + make_interval(months => n.months_after + 1))::date - 1 <= (SELECT as_of FROM %3$s)$sql$,
-        @extschema@._relation(s, 'customers'), @extschema@._relation(s, 'facts'), @extschema@._relation(s, 'status'),
-        @extschema@._dimensions(s, 'a', by_attribute), @extschema@._dimensions(s, 'f', by_attribute),
-        coalesce(' AND ' || @extschema@._same_columns(s, ARRAY[s.tenant], 'm', 'a'), '')
-            || CASE WHEN by_attribute THEN ' AND m.attribute = a.attribute AND m.value = a.value' ELSE '' END,
-        @extschema@._each_attribute(s, 'f', 'f.first_purchase_on', by_attribute),
-        @extschema@._each_attribute(s, 'f', 'm.month', by_attribute),
-        CASE WHEN noted THEN ' AND ' || @extschema@._is_noted(s, 'f', true) ELSE '' END,
-        CASE WHEN since IS NULL THEN '' ELSE format(' AND m.month > %L', since) END)
+$sql$SELECT %1$sm.first_month, m.months_after, m.customers, m.active_customers, trim_scale(m.revenue) AS revenue
+    FROM (
+        SELECT %2$s@extschema@.count_cohorts(f.history, f.as_of, %3$L::pg_catalog.date) AS customers
+        FROM %4$s AS f%5$s%6$s%7$s
+    ) AS c
+    CROSS JOIN LATERAL unnest(c.customers) AS m$sql$,
+        @extschema@._tenant_column(s, 'c') || CASE WHEN by_attribute THEN 'c.attribute, c.value, ' ELSE '' END,
+        d.dimensions, since, @extschema@._relation(s, 'facts'),
+        @extschema@._each_attribute(s, 'f', 'f.as_of', by_attribute),
+        CASE WHEN noted THEN E'\n        WHERE ' || @extschema@._is_noted(s, 'f', true) ELSE '' END,
+        E'\n        GROUP BY ' || nullif(rtrim(d.dimensions, ', '), ''))
+    FROM (SELECT @extschema@._dimensions(s, 'f', by_attribute) AS dimensions) AS d
 $parts$;
 COMMENT ON FUNCTION _cohort_parts_sql(segmentation_settings, boolean, boolean, date) IS
     'Part of segmentations: the SELECT of the sums by month of first purchase and month after it.';

@@ -190,3 +190,50 @@ fn unusual_ways_of_calling_the_aggregates() {
         assert_eq!(value(&mut client, &sql.replace("%rows%", rows)).as_deref(), Some("0"), "{sql}");
     }
 }
+
+/// What PostgreSQL keeps between the rows of `proportion` is an array, which anybody can write: any other array is an error, and
+/// one that is passed by hand stays as it is.
+#[test]
+fn the_state_of_a_proportion_by_hand() {
+    let database = Database::new("counts");
+    let mut client = client(&database);
+    let kept = "SELECT string_agg(format('%s %s %s', s, _count_answer(s, true), _count_answer(s, false)), '; ')
+                FROM (VALUES ('{3,1}'::bigint[])) AS v (s)";
+    assert_eq!(value(&mut client, kept).as_deref(), Some("{3,1} {4,2} {4,1}"));
+    assert_eq!(value(&mut client, "SELECT _count_answer('{3,1}', NULL)::text"), None);
+    assert_eq!(value(&mut client, "SELECT _count_answer('[7:8]={3,1}', true)::text").as_deref(), Some("[7:8]={4,2}"));
+    for state in ["{}", "{1}", "{1,2,3}", "{NULL,1}", "{1,NULL}", "{{1,2}}", "{{1},{2}}"] {
+        let (sqlstate, message, hint) = expect_error(&mut client, &format!("SELECT _count_answer('{state}', true)"));
+        assert_eq!(
+            (sqlstate.as_str(), message.as_str()),
+            ("22023", "the state of proportion is an array of two bigint")
+        );
+        assert!(!hint.is_empty());
+    }
+    for state in ["array_fill(1::bigint, '{100000}')", "array_agg(i::bigint) FROM generate_series(1, 1000) AS i"] {
+        assert_eq!(
+            expect_error(&mut client, &format!("SELECT _count_answer(s, true) FROM (SELECT {state}) AS v (s)")).0,
+            "22023"
+        );
+    }
+    for state in ["{9223372036854775807,1}", "{1,9223372036854775807}"] {
+        let (sqlstate, message, _) = expect_error(&mut client, &format!("SELECT _count_answer('{state}', true)"));
+        assert_eq!((sqlstate.as_str(), message.as_str()), ("22003", "too many answers to count"));
+    }
+    // Stored, short or compressed: a copy is counted.
+    batch(&mut client, "CREATE TABLE public.states AS SELECT '{3,1}'::bigint[] AS s FROM generate_series(1, 3)");
+    assert_eq!(
+        value(&mut client, "SELECT count(*)::text FROM states WHERE _count_answer(s, true) = '{4,2}'").as_deref(),
+        Some("3")
+    );
+    assert_eq!(value(&mut client, "SELECT count(*)::text FROM states WHERE s = '{3,1}'").as_deref(), Some("3"));
+    // As the first value of another aggregate, which starts with it anew for each group.
+    batch(
+        &mut client,
+        "CREATE AGGREGATE public.counted(boolean) (SFUNC = rfm._count_answer, STYPE = bigint[], INITCOND = '{3,1}');
+         CREATE AGGREGATE public.wrong(boolean) (SFUNC = rfm._count_answer, STYPE = bigint[], INITCOND = '{3}')",
+    );
+    let counted = "SELECT string_agg(c::text, ' ') FROM (SELECT counted(i % 3 = 0) AS c FROM generate_series(1, 6) AS i GROUP BY i % 2) AS q";
+    assert_eq!(value(&mut client, counted).as_deref(), Some("{6,2} {6,2}"));
+    assert_eq!(expect_error(&mut client, "SELECT wrong(true)").0, "22023");
+}

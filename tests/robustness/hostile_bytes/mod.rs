@@ -5,6 +5,7 @@ mod extremes;
 mod mutants;
 mod properties;
 mod server;
+mod states;
 mod values;
 
 use crate::common::*;

@@ -65,7 +65,15 @@ fn change_of_another(random: &mut Random, day: &str, shops: u64) -> String {
     }
 }
 
+/// So many lives as PG_RFM_LIVES says, one in CI; each from another seed.
 fn live(name: &str, arguments: &str, seed: u64, rounds: u32) {
+    let lives = std::env::var("PG_RFM_LIVES").map_or(1, |lives| lives.parse().expect("PG_RFM_LIVES is a number"));
+    for life in 0..lives {
+        live_once(&format!("{name}_{life}"), arguments, seed + 100 * life, rounds);
+    }
+}
+
+fn live_once(name: &str, arguments: &str, seed: u64, rounds: u32) {
     let shops = if arguments.contains("tenant") { 2 } else { 1 };
     let database = Database::new(name);
     let mut client = quiet(&database);

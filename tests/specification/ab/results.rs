@@ -119,7 +119,7 @@ fn bad_results_are_refused() {
         ("ab_result(true, a) FROM (VALUES (9e37), (0.01)) AS v (a)", "22003", "38 digits"),
         ("_collect_result('x', true, 1)", "22P03", "ab_result"),
         ("_collect_result(repeat('x', 65)::bytea, true, 1)", "22P03", "ab_result"),
-        (r"_finish_result(('\x' || repeat('ff', 64) || '02')::bytea)", "22023", "-1 of -1 is no proportion"),
+        (r"_finish_result(('\x010006' || repeat('ff', 64) || '02')::bytea)", "22023", "-1 of -1 is no proportion"),
         ("ab_sample_size(-0.01, 0.05)", "22023", "base_rate must be from 0 to 1, not -0.01"),
         ("ab_sample_size(1.01, -0.05)", "22023", "base_rate"),
         ("ab_sample_size('NaN', 0.05)", "22023", "NaN"),
