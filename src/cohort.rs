@@ -33,13 +33,13 @@ pub struct CohortKey {
 }
 
 impl CohortCount {
-    /// What a customer adds: herself to her cohort, and the months up to `as_of` in which something happened, those up to
-    /// `since` left out. Nothing as long as she is a prospect. Revenues are in units of the last decimal of the history.
-    pub fn of(h: &PurchaseHistory, as_of: Day, since: Option<Day>) -> impl Iterator<Item = CohortCount> {
+    /// What a customer adds: herself to her cohort, and the months up to `as_of` in which something happened and that end after
+    /// the day `ending_after`. Nothing as long as she is a prospect. Revenues are in units of the last decimal of the history.
+    pub fn of(h: &PurchaseHistory, as_of: Day, ending_after: Option<Day>) -> impl Iterator<Item = CohortCount> {
         let mut months = purchases_by_month(h, as_of).peekable();
         let first_month = months.peek().map(|first| first.month);
         let months = months.take_while(|month| month.months_after <= LAST_MONTH as i32);
-        let months = months.filter(move |month| since.is_none_or(|since| month.month > since));
+        let months = months.filter(move |month| ends_after(month.month, 0, ending_after));
         let count = move |months_after, customers, revenue| {
             Some(CohortCount { key: CohortKey { first_month: first_month?, months_after }, customers, revenue })
         };
@@ -100,19 +100,19 @@ pub struct CohortMonth {
 }
 
 /// The months of each cohort, from that of the first purchase to the twelfth after it, which are over on `as_of` and end
-/// after `since`; `counts` are counted together.
+/// after `ending_after`; `counts` are counted together.
 pub fn cohort_months(
     counts: &[CohortCount],
     scale: u8,
     as_of: Day,
-    since: Option<Day>,
+    ending_after: Option<Day>,
 ) -> impl Iterator<Item = CohortMonth> {
     let is_of_a_cohort = |one: &CohortCount, other: &CohortCount| one.key.first_month == other.key.first_month;
     counts.chunk_by(is_of_a_cohort).flat_map(move |cohort| {
         let [all, months @ ..] = cohort else { return Vec::new() };
         let told = (0..=LAST_MONTH).filter(|&n| {
-            let end = end_of_month(all.key.first_month, n);
-            end.is_some_and(|end| end <= as_of && since.is_none_or(|since| end > since))
+            let is_over = end_of_month(all.key.first_month, n).is_some_and(|end| end <= as_of);
+            is_over && ends_after(all.key.first_month, n, ending_after)
         });
         let month = |months_after| {
             let found = months.iter().find(|month| { month.key }.months_after == Some(months_after));
@@ -134,6 +134,11 @@ fn end_of_month(first_day: Day, months_after: u32) -> Option<Day> {
     Day::of(next).plus(-1)
 }
 
+/// Whether that month ends after a day; where none is named, any does.
+fn ends_after(first_day: Day, months_after: u32, day: Option<Day>) -> bool {
+    day.is_none_or(|day| end_of_month(first_day, months_after).is_some_and(|end| end > day))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -144,15 +149,19 @@ mod tests {
         Day::parse(text).unwrap()
     }
 
-    fn told(histories: &[&[(&str, i128)]], as_of: &str, since: Option<&str>) -> Vec<(String, u32, i64, i64, String)> {
+    fn told(
+        histories: &[&[(&str, i128)]],
+        as_of: &str,
+        ending_after: Option<&str>,
+    ) -> Vec<(String, u32, i64, i64, String)> {
         let mut counts = Vec::new();
         for rows in histories {
             let rows = rows.iter().map(|&(on, amount)| PurchaseDay::of_row(day(on), Some(amount), None));
             let h = PurchaseHistory::new(0, rows.collect()).unwrap();
-            counts.extend(CohortCount::of(&h, day(as_of), since.map(day)));
+            counts.extend(CohortCount::of(&h, day(as_of), ending_after.map(day)));
         }
         let kept = count_together(&mut counts).unwrap();
-        cohort_months(&counts[..kept], 0, day(as_of), since.map(day))
+        cohort_months(&counts[..kept], 0, day(as_of), ending_after.map(day))
             .map(|m| {
                 (m.first_month.to_string(), m.months_after, m.customers, m.active_customers, m.revenue.to_string())
             })
@@ -179,6 +188,7 @@ mod tests {
         assert_eq!(told(&histories, "2024-03-31", None), until_march);
         assert_eq!(told(&histories, "2024-03-30", None), until_march[..2]);
         assert_eq!(told(&histories, "2024-03-31", Some("2024-02-29")), until_march[2..]);
+        assert_eq!(told(&histories, "2024-03-31", Some("2024-02-28")), until_march[1..]);
         assert_eq!(told(&histories, "2034-03-31", None).len(), 26);
     }
 }

@@ -24,13 +24,13 @@ unsafe impl PlainData for CohortCount {}
 unsafe impl Counted for CohortCount {
     const KIND: AggregateState = AggregateState::Cohorts;
     const STATE: &'static str = "state of count_cohorts";
-    const NAMES: [&'static str; 3] = ["as_of", "", "since"];
+    const NAMES: [&'static str; 3] = ["as_of", "", "ending_after"];
     /// The day after which the months end that are asked for; `None`: all.
     type Rest = Option<Day>;
 
-    fn write_rest(since: Self::Rest, out: &mut Vec<u8>) {
-        put_unsigned(out, since.is_some().into());
-        out.extend(since.map_or(0, |day| day.0).to_ne_bytes());
+    fn write_rest(ending_after: Self::Rest, out: &mut Vec<u8>) {
+        put_unsigned(out, ending_after.is_some().into());
+        out.extend(ending_after.map_or(0, |day| day.0).to_ne_bytes());
     }
 
     fn read_rest(reader: &mut Reader) -> Result<Self::Rest> {
@@ -40,16 +40,16 @@ unsafe impl Counted for CohortCount {
     }
 }
 
-/// (state, history, as_of, since): counts a customer.
+/// (state, history, as_of, ending_after): counts a customer.
 #[pg_extern(sql = false)]
 fn collect_cohort(fcinfo: pg_sys::FunctionCallInfo) -> Option<RawDatum> {
     // SAFETY: cohort.sql declares the arguments so.
     unsafe {
-        let (asked, since) = (Asked::new(argument(fcinfo, 2), None), read::<Day>(fcinfo, 3));
-        let mut counts = tallies_or_new::<CohortCount>(fcinfo, asked, since);
+        let (asked, ending_after) = (Asked::new(argument(fcinfo, 2), None), read::<Day>(fcinfo, 3));
+        let mut counts = tallies_or_new::<CohortCount>(fcinfo, asked, ending_after);
         if let (Some(history), Some(as_of)) = (read::<PurchaseHistory>(fcinfo, 1), asked.as_of()) {
             let scale = counts.widen(history.scale()).or_raise();
-            for count in CohortCount::of(&history, as_of, since) {
+            for count in CohortCount::of(&history, as_of, ending_after) {
                 count.at_scale(history.scale(), scale).and_then(|count| counts.add(count)).or_raise();
             }
         }
@@ -83,8 +83,8 @@ fn deserialize_cohorts(fcinfo: pg_sys::FunctionCallInfo) -> Option<RawDatum> {
 fn finish_cohorts(fcinfo: pg_sys::FunctionCallInfo) -> Option<RawDatum> {
     // SAFETY: cohort.sql declares the arguments so; the columns are those of cohort_month.
     unsafe {
-        let (TalliesHeader { question, rest: since, scale, .. }, counts) = counted::<CohortCount>(fcinfo)?;
-        let rows = cohort_months(&counts, scale, question.as_of()?, since).map(|month| {
+        let (TalliesHeader { question, rest: ending_after, scale, .. }, counts) = counted::<CohortCount>(fcinfo)?;
+        let rows = cohort_months(&counts, scale, question.as_of()?, ending_after).map(|month| {
             [
                 column(Some(month.first_month)),
                 column(Some(month.months_after as i32)),

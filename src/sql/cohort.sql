@@ -15,7 +15,7 @@ COMMENT ON COLUMN cohort_month.active_customers IS 'How many of them bought in t
 COMMENT ON COLUMN cohort_month.revenue IS
     'The sum of their amounts in this month, refunds included, in currency units.';
 
-CREATE FUNCTION _collect_cohort(internal, history purchase_history, as_of date, since date) RETURNS internal
+CREATE FUNCTION _collect_cohort(internal, history purchase_history, as_of date, ending_after date) RETURNS internal
     AS 'MODULE_PATHNAME', 'collect_cohort_wrapper' LANGUAGE c IMMUTABLE PARALLEL SAFE COST 100;
 CREATE FUNCTION _combine_cohorts(internal, internal) RETURNS internal
     AS 'MODULE_PATHNAME', 'combine_cohorts_wrapper' LANGUAGE c IMMUTABLE PARALLEL SAFE;
@@ -27,7 +27,7 @@ CREATE FUNCTION _finish_cohorts(internal) RETURNS cohort_month[]
     AS 'MODULE_PATHNAME', 'finish_cohorts_wrapper' LANGUAGE c IMMUTABLE PARALLEL SAFE COST 1000;
 
 -- SSPACE: the cohorts of some years.
-CREATE AGGREGATE count_cohorts(history purchase_history, as_of date, since date) (
+CREATE AGGREGATE count_cohorts(history purchase_history, as_of date, ending_after date) (
     SFUNC = _collect_cohort, STYPE = internal, SSPACE = 50000, FINALFUNC = _finish_cohorts,
     FINALFUNC_MODIFY = READ_ONLY, COMBINEFUNC = _combine_cohorts, SERIALFUNC = _serialize_cohorts,
     DESERIALFUNC = _deserialize_cohorts, PARALLEL = SAFE
@@ -42,4 +42,4 @@ COMMENT ON FUNCTION _deserialize_cohorts(bytea, internal) IS 'Part of the aggreg
 COMMENT ON FUNCTION _finish_cohorts(internal) IS 'Part of the aggregate count_cohorts: the result.';
 COMMENT ON AGGREGATE count_cohorts(purchase_history, date, date) IS
     'Customers by the month of their first purchase and what they did in it and the twelve months after it that are '
-    'over on as_of and end after since (NULL: all): an array of rows for unnest.';
+    'over on as_of and end after the day ending_after (NULL: all): an array of rows for unnest.';

@@ -168,7 +168,8 @@ fn deserialize_movements(fcinfo: pg_sys::FunctionCallInfo) -> Option<RawDatum> {
 fn finish_movements(fcinfo: pg_sys::FunctionCallInfo) -> Option<RawDatum> {
     // SAFETY: movement.sql declares the arguments so; the columns are those of movement_count.
     unsafe {
-        let (TalliesHeader { question, scale, .. }, counts) = counted::<MovementCount>(fcinfo)?;
+        let (TalliesHeader { question, rest, scale, .. }, counts) = counted::<MovementCount>(fcinfo)?;
+        question.as_of().zip(rest)?; // something is NULL
         let policy = question.policy();
         let segments = &policy_of(&policy).segments;
         let rows = counts.iter().map(|count| {

@@ -6,7 +6,7 @@ SELECT n AS customer, n AS "integer", n::bigint AS "bigint", n * 2.25 AS "numeri
        n * 0.01::float8 AS base_rate, 0.05::float8 AS lift, 0.8::float8 AS power, 0.05::float8 AS alpha, 'k' || n AS customer_key, 'spring' AS test,
        '[{"group": "a", "share": 0.5}, {"group": "b", "share": 0.5}]'::jsonb AS groups, md5(n::text)::uuid AS "uuid",
        format('(1000,%s,,,,5000,,%s)', n, n + 1000000)::ab_result AS "ab_result",
-       '2025-01-01'::date AS from_day, '2025-06-30'::date AS to_day, '1 month'::interval AS "interval",
+       '2025-01-01'::date AS from_day, '2025-06-30'::date AS to_day, '2025-01-31'::date AS ending_after, '1 month'::interval AS "interval",
        '2025-06-01 12:00'::timestamp - make_interval(days => n) AS "timestamp without time zone",
        '2025-06-01 12:00+00'::timestamptz - make_interval(days => n) AS "timestamp with time zone",
        (ARRAY['continuing', 'paused', '03', 'ad_hoc'])[1 + n % 4] AS membership,

@@ -1,8 +1,8 @@
 -- The shop of upgrade_shop.sql goes on: only what changes is read, and the views are those of a segmentation made anew.
 SET search_path = public, rfm;
 SET client_min_messages = warning;
-INSERT INTO orders SELECT n % 97, date '2025-06-01' + n % 20, n, NULL FROM generate_series(1, 50) AS n;
-UPDATE people SET membership = 'withdrawn' WHERE customer_id % 10 = 0;
+INSERT INTO orders SELECT 7 + n % 3, date '2025-06-01' + n % 20, n, NULL FROM generate_series(1, 6) AS n;
+UPDATE people SET membership = 'withdrawn' WHERE customer_id = 10;
 DELETE FROM orders WHERE customer_id = 5;
 SELECT refresh_segmentation('shop') \g /dev/null
 REFRESH MATERIALIZED VIEW segments;

@@ -1,8 +1,8 @@
 -- A shop with segmentations, a stored policy and a stored model in use, beside what stored_values.sql made.
 SET search_path = public, rfm;
 INSERT INTO segment_policies VALUES
-    ('house', effective_policy('{"vip": {"monetary_cut": 30000}}')::segment_policy, '2024-01-01', 'frozen'),
-    ('house', '{"vip": {"monetary_cut": 25000}}', '2025-01-01', 'the second');
+    ('house', '{"vip": {"monetary_cut": 25000}}', '2025-01-01', 'the second'),
+    ('house', effective_policy('{"vip": {"monetary_cut": 30000}}')::segment_policy, '2024-01-01', 'frozen');
 INSERT INTO purchase_models SELECT 'house', model, '2025-01-01', 'as fitted' FROM models WHERE name = 'mbgnbd';
 CREATE TABLE people (customer_id int PRIMARY KEY, email text, membership text, prefecture text);
 INSERT INTO people SELECT n, n || '@example.jp', (ARRAY['continuing', 'ad_hoc', 'paused'])[1 + n % 3], (ARRAY['Osaka', 'Kyoto'])[1 + n % 2]

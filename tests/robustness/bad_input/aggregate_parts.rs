@@ -56,7 +56,7 @@ fn parts_of_aggregates_called_by_hand() {
             "jsonb" => "'{}'::jsonb".to_owned(),
             "text" => "'review'::text".to_owned(),
             "boolean" => "true".to_owned(),
-            "interval" => "'1 month'::interval".to_owned(),
+            "interval" => "'1 day'::interval".to_owned(),
             name if name.starts_with("date") || name.starts_with("timestamp") => format!("'2024-01-01'::{name}"),
             name => format!("1::{name}"),
         };

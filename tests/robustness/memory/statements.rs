@@ -94,6 +94,7 @@ fn row_argument(type_name: &str) -> Option<&'static str> {
         "numeric" => "i / 100.0",
         "double precision" => "i::float8",
         "boolean" => "i % 2 = 0",
+        "interval" => "interval '40 days'",
         _ => return None,
     })
 }
@@ -165,7 +166,8 @@ pub fn statements(client: &mut Client) -> Vec<String> {
     for (name, types, names) in aggregates {
         let of = |(position, type_name): (usize, &String)| match names.get(position).map(String::as_str) {
             // The same for all rows.
-            Some("as_of" | "until") => "date '9999-12-31'",
+            Some("as_of" | "until" | "to_day") => "date '9999-12-31'",
+            Some("from_day" | "ending_after") => "date '9900-01-01'",
             Some("fit_on") => "date '9998-12-31'",
             Some("days") => "90",
             Some("annual_discount_rate") => "0.1::float8",
