@@ -5048,6 +5048,20 @@ $noted$;
 COMMENT ON FUNCTION _is_noted(segmentation_settings, text, boolean) IS
     'Part of segmentations: the condition that a row is of a customer whom the refresh that is running evaluates.';
 
+-- What the status table says, to select from: one row p of these columns. Each is a subquery of its own. Joined to the
+-- customers, the table would be read again for each of them by a parallel worker (before PostgreSQL 18), so that none
+-- would be taken.
+CREATE FUNCTION _status_row(s segmentation_settings, VARIADIC columns text[]) RETURNS text
+LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp
+AS $row$
+    SELECT format('(SELECT %s) AS p', string_agg(
+        format('(SELECT t.%1$I FROM %2$s AS t) AS %1$I', c.name, @extschema@._relation(s, 'status')), ', '
+        ORDER BY c.place))
+    FROM unnest(columns) WITH ORDINALITY AS c (name, place)
+$row$;
+COMMENT ON FUNCTION _status_row(segmentation_settings, text[]) IS
+    'Part of segmentations: columns of the status table as a row p to select from.';
+
 CREATE FUNCTION _facts_sql(s segmentation_settings) RETURNS text
 LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp
 AS $facts$
@@ -5112,11 +5126,13 @@ $sql$(
     RETURN format(
 $sql$SELECT %s, p.as_of, p.policy, k.history, %s AS engagement, %s AS membership, k.channels, k.last_contacted_on,
        %s AS contacts, %s AS memberships, %s AS model%s
-FROM %s AS p
+FROM %s
 CROSS JOIN %s%s$sql$,
         @extschema@._key_list(s, 'k'), engagement, membership, contacts, memberships,
         CASE WHEN s.model IS NULL THEN 'NULL::@extschema@.purchase_model' ELSE 'p.model' END, attributes,
-        @extschema@._relation(s, 'status'), customers, joined);
+        @extschema@._status_row(s, VARIADIC CASE WHEN s.model IS NULL THEN ARRAY['as_of', 'policy']
+                                                 ELSE ARRAY['as_of', 'policy', 'model'] END),
+        customers, joined);
 END
 $facts$;
 COMMENT ON FUNCTION _facts_sql(segmentation_settings) IS
@@ -5130,7 +5146,7 @@ AS $label$
     SELECT format('@extschema@.label(%L::pg_catalog.text, %s, p.lang)', list, expression)
 $label$;
 COMMENT ON FUNCTION _label(text, text) IS
-    'Part of segmentations: the call that labels a value of a list in the language of the status table p.';
+    'Part of segmentations: the call that labels a value of a list in the language p.lang.';
 
 CREATE FUNCTION _label_order(list text, expression text) RETURNS text
 LANGUAGE sql IMMUTABLE PARALLEL SAFE SET search_path = pg_catalog, pg_temp
@@ -5169,16 +5185,16 @@ $sql$SELECT %1$s,
        s.action_channel, %16$s AS channel_label, s.action_after_wait,
        CASE WHEN s.action_due_on > f.as_of THEN s.action_due_on END AS wait_until
 FROM %17$s AS f
-CROSS JOIN %18$s AS p
+CROSS JOIN %18$s
 CROSS JOIN LATERAL @extschema@.segment_customer(
     f.history, f.as_of, f.policy, f.engagement, f.membership, f.channels, f.last_contacted_on, f.contacts,
     f.memberships, f.model
 ) AS s
 LEFT JOIN (
-    SELECT n.* FROM %18$s AS p CROSS JOIN LATERAL @extschema@.rfm_segments(p.policy) AS n
+    SELECT n.* FROM %20$s CROSS JOIN LATERAL @extschema@.rfm_segments(p.policy) AS n
 ) AS r ON r.segment = s.rfm_segment
 LEFT JOIN (
-    SELECT n.* FROM %18$s AS p CROSS JOIN LATERAL @extschema@.next_actions(p.policy) AS n
+    SELECT n.* FROM %20$s CROSS JOIN LATERAL @extschema@.next_actions(p.policy) AS n
 ) AS a ON a.rule = s.action_rule$sql$,
         @extschema@._key_list(s, 'f'),
         @extschema@._label('membership', 'f.membership'),
@@ -5195,7 +5211,8 @@ LEFT JOIN (
         @extschema@._label_order('dormancy_reason', 's.dormancy_reason'),
         @extschema@._label('behavior', 's.action_behavior'),
         @extschema@._label('channel', 's.action_channel'),
-        @extschema@._relation(s, 'facts'), @extschema@._relation(s, 'status'), @extschema@._attribute_list(s, 'f'))
+        @extschema@._relation(s, 'facts'), @extschema@._status_row(s, 'lang'), @extschema@._attribute_list(s, 'f'),
+        @extschema@._status_row(s, 'policy'))
 $customers$;
 COMMENT ON FUNCTION _customers_sql(segmentation_settings) IS 'Part of segmentations: the SELECT of one row a customer.';
 
@@ -5250,8 +5267,10 @@ AS $today$
 $sql$SELECT c.*, p.as_of, p.as_of - c.last_purchase_on AS recency_days,
        coalesce(c.wait_until, p.as_of) AS action_due_on%s
 FROM %s AS c
-CROSS JOIN %s AS p%s$sql$,
-        @extschema@._predicted_columns(s), @extschema@._relation(s, 'customers'), @extschema@._relation(s, 'status'),
+CROSS JOIN %s%s$sql$,
+        @extschema@._predicted_columns(s), @extschema@._relation(s, 'customers'),
+        CASE WHEN s.model IS NULL THEN @extschema@._status_row(s, 'as_of')
+             ELSE @extschema@._status_row(s, 'as_of', 'lang', 'model') END,
         @extschema@._join_history(s))
 $today$;
 COMMENT ON FUNCTION _customers_today_sql(segmentation_settings) IS
@@ -5286,7 +5305,7 @@ $sql$SELECT %1$sc.lifecycle_state, coalesce(c.rfm_segment, c.lifecycle_state) AS
 $sql$,
            trim_scale(sum(@extschema@.expected_purchases(h.history, p.as_of, 90, p.model))) AS expected_purchases_90d,
            trim_scale(sum(%s)) AS clv_%sd$sql$, @extschema@._predicted_value(s), s.value_days) ELSE '' END,
-        CASE WHEN p.are_summed THEN format(E'\nCROSS JOIN %s AS p%s', @extschema@._relation(s, 'status'),
+        CASE WHEN p.are_summed THEN format(E'\nCROSS JOIN %s%s', @extschema@._status_row(s, 'as_of', 'model'),
                                            @extschema@._join_history(s)) ELSE '' END)
     FROM (SELECT @extschema@._predictions_are_summed(s, by_attribute) AS are_summed) AS p
 $parts$;
@@ -5349,7 +5368,7 @@ $sql$(
 )$sql$,
         @extschema@._tenant_column(s, 'c') || CASE WHEN by_attribute THEN 'c.attribute, c.value, ' ELSE '' END,
         @extschema@._dimensions(s, 'f', by_attribute),
-        @extschema@._relation(s, 'status'), @extschema@._relation(s, 'facts'),
+        @extschema@._status_row(s, 'as_of'), @extschema@._relation(s, 'facts'),
         format(CASE WHEN since IS NULL THEN '%s' ELSE 'greatest(%s, %L)' END,
                '(date_trunc(''month'', (as_of + 1)::timestamp) - interval ''12 months'')::date - 1', since),
         @extschema@._each_attribute(s, 'f', 'd.to_day', by_attribute),
@@ -5377,10 +5396,10 @@ $sql$SELECT %1$sm.from_day, m.to_day,
        trim_scale(sum(m.revenue_before)) AS revenue_before,
        trim_scale(sum(m.revenue_after)) AS revenue_after
 FROM %2$s AS m
-CROSS JOIN %3$s AS p
+CROSS JOIN %3$s
 GROUP BY %1$sm.from_day, m.to_day, m.from_state, m.to_state, p.lang$sql$,
         @extschema@._tenant_column(s, 'm') || CASE WHEN by_attribute THEN 'm.attribute, m.value, ' ELSE '' END,
-        @extschema@._moves_sql(s, by_attribute, noted, since), @extschema@._relation(s, 'status'),
+        @extschema@._moves_sql(s, by_attribute, noted, since), @extschema@._status_row(s, 'lang'),
         @extschema@._label('lifecycle_state', 'm.from_state'),
         @extschema@._label_order('lifecycle_state', 'm.from_state'),
         @extschema@._label('lifecycle_state', 'm.to_state'),
@@ -5406,7 +5425,7 @@ $sql$SELECT %1$sv.dimension, g.from_day, g.to_day,
        trim_scale(sum(g.revenue_before)) AS revenue_before,
        trim_scale(sum(g.revenue_after)) AS revenue_after
 FROM %2$s AS g
-CROSS JOIN %3$s AS p
+CROSS JOIN %3$s
 CROSS JOIN LATERAL (
     VALUES ('lifecycle_state', 'lifecycle_state', g.from_state, 'lifecycle_state', g.to_state),
            ('rfm_segment', CASE WHEN g.from_segment IS NULL THEN 'lifecycle_state' ELSE 'rfm_segment' END,
@@ -5420,9 +5439,9 @@ LEFT JOIN %4$s AS t ON v.to_list = 'rfm_segment' AND t.segment = v.to_value
 GROUP BY %1$sv.dimension, g.from_day, g.to_day, v.from_list, v.from_value, v.to_list, v.to_value, p.lang,
          r.sort_order, t.sort_order$sql$,
         @extschema@._tenant_column(s, 'g'), @extschema@._moves_sql(s, false, noted, since),
-        @extschema@._relation(s, 'status'),
-        format('(SELECT n.* FROM %s AS p CROSS JOIN LATERAL @extschema@.rfm_segments(p.policy) AS n)',
-               @extschema@._relation(s, 'status')))
+        @extschema@._status_row(s, 'lang'),
+        format('(SELECT n.* FROM %s CROSS JOIN LATERAL @extschema@.rfm_segments(p.policy) AS n)',
+               @extschema@._status_row(s, 'policy')))
 $transitions$;
 COMMENT ON FUNCTION _transitions_sql(segmentation_settings, boolean, date) IS
     'Part of segmentations: the SELECT of who moved between states, RFM segments and VIP tiers, month by month.';
@@ -5515,11 +5534,11 @@ $sql$SELECT %1$scoalesce(c.action_rule, '') AS action_rule, coalesce(c.action_ch
            count(*) AS customers,
            trim_scale(sum(c.monetary)) AS revenue
     FROM %2$s AS c
-    CROSS JOIN %4$s AS p%5$s
+    CROSS JOIN %4$s%5$s
     GROUP BY %1$scoalesce(c.action_rule, ''), coalesce(c.action_channel, 'none'), c.next_action, c.action_title,
              c.action_order, c.action_behavior, c.behavior_label, c.channel_label, p.lang$sql$,
         @extschema@._tenant_column(s, 'c'), @extschema@._relation(s, 'customers'),
-        @extschema@._label('behavior', quote_literal('none')), @extschema@._relation(s, 'status'),
+        @extschema@._label('behavior', quote_literal('none')), @extschema@._status_row(s, 'lang'),
         CASE WHEN noted THEN E'\n    WHERE ' || @extschema@._is_noted(s, 'c', false) ELSE '' END)
 $parts$;
 COMMENT ON FUNCTION _action_parts_sql(segmentation_settings, boolean) IS
@@ -5590,7 +5609,7 @@ $sql$WITH kinds AS (
         UNION ALL
         SELECT %4$sc.dormancy_reason, @extschema@.dormant_year(p.as_of - c.last_purchase_on, p.policy), 1, 0, 0
         FROM %5$s AS c
-        CROSS JOIN %6$s AS p
+        CROSS JOIN %6$s
         WHERE c.lifecycle_state = 'dormant'
     ) AS k
     WHERE k.dormant_year IS NOT NULL
@@ -5604,11 +5623,12 @@ FROM (
     FROM kinds AS k
     %10$s
 ) AS a
-CROSS JOIN %6$s AS p
+CROSS JOIN %6$s
 CROSS JOIN LATERAL @extschema@.dormant_response_order(a.reasons, a.years, a.contacted, a.answered, p.policy) AS e
 JOIN kinds AS k ON k.dormancy_reason = e.dormancy_reason AND k.dormant_year = e.dormant_year%11$s$sql$,
         @extschema@._tenant_column(s, 'k'), @extschema@._tenant_column(s, 'f'), @extschema@._relation(s, 'facts'),
-        @extschema@._tenant_column(s, 'c'), @extschema@._relation(s, 'customers'), @extschema@._relation(s, 'status'),
+        @extschema@._tenant_column(s, 'c'), @extschema@._relation(s, 'customers'),
+        @extschema@._status_row(s, 'as_of', 'lang', 'policy'),
         @extschema@._tenant_column(s, 'a'), @extschema@._label('dormancy_reason', 'e.dormancy_reason'),
         @extschema@._tenant_column(s, 'k'),
         CASE WHEN s.tenant IS NULL THEN '' ELSE format('GROUP BY k.%I', s.tenant) END,
@@ -5838,7 +5858,7 @@ SELECT %4$sc.kpi, c.period, CASE p.lang WHEN 'ja' THEN k.label_ja ELSE k.label_e
        c.target, a.target_so_far,
        CASE WHEN k.lower_is_better THEN c.actual <= a.target_so_far ELSE c.actual >= a.target_so_far END AS on_track
 FROM compared AS c
-CROSS JOIN %5$s AS p
+CROSS JOIN %5$s
 LEFT JOIN @extschema@.kpis() AS k ON k.kpi = c.kpi
 CROSS JOIN LATERAL (SELECT (c.period + interval '1 month')::date - 1 AS month_end) AS d
 CROSS JOIN LATERAL (SELECT d.month_end + coalesce(k.settles_after_days, 0) AS final_on) AS e
@@ -5859,7 +5879,7 @@ CROSS JOIN LATERAL @extschema@.wilson_interval(
                          '    FULL JOIN %s AS t ON t.kpi = c.kpi AND t.period = c.month%s',
                          @extschema@._relation(s, 'targets'),
                          coalesce(' AND ' || @extschema@._same_columns(s, ARRAY[s.tenant], 't', 'c'), '')) END,
-        @extschema@._tenant_column(s, 'c'), @extschema@._relation(s, 'status'))
+        @extschema@._tenant_column(s, 'c'), @extschema@._status_row(s, 'as_of', 'lang'))
 $kpis$;
 COMMENT ON FUNCTION _kpis_sql(segmentation_settings) IS
     'Part of segmentations: the SELECT of one row a KPI and month, beside its target.';
@@ -5967,7 +5987,7 @@ $sql$WITH answers AS (
            @extschema@.bought_between(f.history, m.joined_on, least(e.last_day, p.as_of), p.as_of) AS responded,
            @extschema@.revenue_between(f.history, m.joined_on, least(e.last_day, p.as_of)) AS revenue
     FROM %2$s AS m
-    CROSS JOIN %3$s AS p
+    CROSS JOIN %3$s
     CROSS JOIN LATERAL (SELECT m.joined_on + %4$s AS last_day) AS e
     LEFT JOIN %5$s AS f ON %6$s
     WHERE m.joined_on <= p.as_of
@@ -5985,14 +6005,14 @@ SELECT %8$sr.campaign, r.test_group, r.channel, r.is_interim, r.final_on, (r.res
        c.lift, c.lift_low, c.lift_high, c.p_value, c.revenue_lift, c.revenue_lift_low, c.revenue_lift_high,
        v.verdict, CASE p.lang WHEN 'ja' THEN v.label_ja ELSE v.label_en END AS verdict_label
 FROM results AS r
-CROSS JOIN %3$s AS p
+CROSS JOIN %3$s
 LEFT JOIN results AS h ON h.campaign = r.campaign AND h.is_interim = r.is_interim AND h.channel = '' AND r.channel = ''
     AND h.test_group = 'holdout' AND r.test_group <> 'holdout'%9$s
 CROSS JOIN LATERAL @extschema@.ab_compare(r.result, h.result) AS c
 LEFT JOIN @extschema@.ab_verdicts() AS v
     ON v.verdict = CASE WHEN r.is_open AND c.verdict IS NOT NULL THEN 'keep_testing' ELSE c.verdict END$sql$,
         @extschema@._tenant_column(s, 'm'), @extschema@._relation(s, 'campaign_members'),
-        @extschema@._relation(s, 'status'), s.campaign_days - 1, @extschema@._relation(s, 'facts'),
+        @extschema@._status_row(s, 'as_of', 'lang'), s.campaign_days - 1, @extschema@._relation(s, 'facts'),
         @extschema@._same_key(s, 'f', 'm'), @extschema@._tenant_column(s, 'a'), @extschema@._tenant_column(s, 'r'),
         coalesce(' AND ' || @extschema@._same_columns(s, ARRAY[s.tenant], 'h', 'r'), ''))
 $campaigns$;
@@ -6224,13 +6244,14 @@ $sql$SELECT %1$s, p.as_of, x.p_alive, x.churn_band, %2$s AS churn_label,
        x.purchases_low AS purchases_low_90d, x.purchases_high AS purchases_high_90d, x.expected_spend,
        x.expected_value AS clv_%3$sd, x.next_purchase_on, x.alive_until
 FROM %4$s AS h
-CROSS JOIN %5$s AS p
+CROSS JOIN %5$s
 CROSS JOIN LATERAL @extschema@.predict_customer(
     h.history, p.as_of, p.model, 90, %3$s, %6$s::pg_catalog.float8
 ) AS x
 WHERE @extschema@.orders(h.history, p.as_of) > 0$sql$,
         @extschema@._key_list(s, 'h'), @extschema@._label('churn_band', 'x.churn_band'), s.value_days,
-        @extschema@._relation(s, 'histories'), @extschema@._relation(s, 'status'), s.annual_discount_rate)
+        @extschema@._relation(s, 'histories'), @extschema@._status_row(s, 'as_of', 'lang', 'model'),
+        s.annual_discount_rate)
 $predictions$;
 COMMENT ON FUNCTION _predictions_sql(segmentation_settings) IS
     'Part of segmentations: the SELECT of what each customer is expected to do.';
@@ -6246,14 +6267,14 @@ FROM (
            @extschema@.forecast_purchases(h.history, p.as_of, 90, p.model) AS forecast
     FROM %3$s AS c
     JOIN %4$s AS h ON %5$s
-    CROSS JOIN %6$s AS p
+    CROSS JOIN %6$s
     GROUP BY GROUPING SETS ((%1$sc.lifecycle_state, c.lifecycle_order)%7$s)
 ) AS f
-CROSS JOIN %6$s AS p
+CROSS JOIN %6$s
 WHERE (f.forecast).customers > 0$sql$,
         @extschema@._dimensions(s, 'c', false), @extschema@._label('lifecycle_state', 'f.lifecycle_state'),
         @extschema@._relation(s, 'customers'), @extschema@._relation(s, 'histories'),
-        @extschema@._same_key(s, 'c', 'h'), @extschema@._relation(s, 'status'),
+        @extschema@._same_key(s, 'c', 'h'), @extschema@._status_row(s, 'as_of', 'lang', 'model'),
         format(', (%s)', rtrim(@extschema@._dimensions(s, 'c', false), ', ')),
         @extschema@._dimensions(s, 'f', false))
 $forecast$;
@@ -8857,7 +8878,9 @@ COMMENT ON FUNCTION _refresh(segmentation_settings, boolean, date, boolean) IS
 
 -- segmentation: audit of the orders
 
--- How many rows each condition holds for, in one pass, with an example each; conditions that are NULL are left out.
+-- How many rows each condition holds for, with an example each; conditions that are NULL are left out. `rows` is FROM
+-- and WHERE. Nearly all rows are in order: each condition is asked of them once, and how many there are only where some
+-- are not.
 CREATE FUNCTION _counted_findings(rows text, shown text, findings text[], conditions text[], effects text[])
     RETURNS TABLE (finding text, rows_found bigint, share numeric, example text, effect text)
 LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp
@@ -8865,17 +8888,23 @@ AS $counted$
 DECLARE
     counts text;
     examples text;
+    is_odd text;
     total bigint;
     counted bigint[];
     shown_examples text[];
 BEGIN
     SELECT string_agg(format('count(*) FILTER (WHERE %s)', c.condition), ', ' ORDER BY c.place),
-           string_agg(format('min(%s) FILTER (WHERE %s)', shown, c.condition), ', ' ORDER BY c.place)
-    INTO counts, examples
-    FROM (SELECT coalesce(u.condition, 'false') AS condition, u.place
+           string_agg(format('min(%s) FILTER (WHERE %s)', shown, c.condition), ', ' ORDER BY c.place),
+           string_agg(c.condition, ' OR ' ORDER BY c.place)
+    INTO counts, examples, is_odd
+    FROM (SELECT coalesce('(' || u.condition || ')', 'false') AS condition, u.place
           FROM unnest(conditions) WITH ORDINALITY AS u (condition, place)) AS c;
-    EXECUTE format('SELECT count(*), ARRAY[%s], ARRAY[%s] FROM %s', counts, examples, rows)
-        INTO total, counted, shown_examples;
+    EXECUTE format('SELECT ARRAY[%s], ARRAY[%s] FROM %s', counts, examples, rows || format(' AND (%s)', is_odd))
+        INTO counted, shown_examples;
+    IF 0 = ALL (counted) THEN
+        RETURN;
+    END IF;
+    EXECUTE format('SELECT count(*) FROM %s', rows) INTO total;
     RETURN QUERY
         SELECT f.finding, f.rows_found, round(f.rows_found::numeric / total, 6), f.example, f.effect
         FROM unnest(findings, counted, shown_examples, effects) WITH ORDINALITY
@@ -9017,6 +9046,30 @@ $audit$;
 COMMENT ON FUNCTION _audit_rows(segmentation_settings, text) IS
     'Part of segmentations: what is odd about single rows of the orders.';
 
+-- Whether no two rows of the orders are alike in these columns: their hashes are quickly sorted, and equal rows have
+-- equal ones. False where that is not told: some hashes are equal, PostgreSQL 13 has none of rows, a type has none, or
+-- the rows lie on other servers, from which all hashes would have to come.
+CREATE FUNCTION _all_differ(s segmentation_settings, order_rows text, columns text) RETURNS boolean
+LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp
+AS $differ$
+DECLARE
+    differ boolean;
+BEGIN
+    IF to_regprocedure('hash_record_extended(record,bigint)') IS NULL
+        OR @extschema@._reads_shards(@extschema@._source_table(s, 'orders')) THEN
+        RETURN false;
+    END IF;
+    EXECUTE format('SELECT count(DISTINCT r.hash) = count(*)'
+                   ' FROM (SELECT hash_record_extended(ROW(%s), 1) AS hash FROM %s) AS r', columns, order_rows)
+        INTO differ;
+    RETURN differ;
+EXCEPTION WHEN undefined_function THEN
+    RETURN false;
+END
+$differ$;
+COMMENT ON FUNCTION _all_differ(segmentation_settings, text, text) IS
+    'Part of segmentations: whether no two rows of the orders are alike, where hashes tell.';
+
 -- Rows that repeat another one in all that counts.
 CREATE FUNCTION _audit_repeated(s segmentation_settings, order_rows text) RETURNS TABLE (
     finding text, rows_found bigint, share numeric, example text, effect text
@@ -9031,6 +9084,9 @@ DECLARE
         ELSE 'lines of one order that are alike: all of them are summed' END;
     found record;
 BEGIN
+    IF @extschema@._all_differ(s, order_rows, repeated) THEN
+        RETURN;
+    END IF;
     EXECUTE format(
 $sql$SELECT sum(d.n - 1) AS rows, min(CAST(d.example AS text)) AS example
 FROM (SELECT count(*) AS n, ROW(%2$s) AS example FROM %1$s GROUP BY %2$s HAVING count(*) > 1) AS d$sql$,
@@ -9275,7 +9331,7 @@ BEGIN
     ) AS f (place, finding, condition, effect);
     RETURN QUERY
         SELECT * FROM @extschema@._counted_findings(
-            format('%s AS r', relation), @extschema@._shown_row(concat_ws(', ', keys, moment, written)),
+            format('%s AS r WHERE true', relation), @extschema@._shown_row(concat_ws(', ', keys, moment, written)),
             listed.findings, listed.conditions, listed.effects);
 END
 $audit$;
@@ -9437,7 +9493,7 @@ BEGIN
     LOOP
         RETURN QUERY
             SELECT * FROM @extschema@._counted_findings(
-                format('%s AS r', @extschema@._source_table(s, 'customers')),
+                format('%s AS r WHERE true', @extschema@._source_table(s, 'customers')),
                 @extschema@._shown_row(keys),
                 ARRAY[format('customers: %s typed but unusable', address.kind)],
                 ARRAY[format('%s <> '''' AND @extschema@.reachable_channels(%s, NULL::jsonb) = ''{}''',
@@ -9616,8 +9672,7 @@ LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp
 AS $audit$
 DECLARE
     relation regclass := @extschema@._source_table(s, 'orders');
-    order_rows text := format('%s AS o', relation)
-        || CASE WHEN s.order_filter IS NULL THEN '' ELSE format(E' WHERE (\n%s\n)', s.order_filter) END;
+    order_rows text := format('%s AS o WHERE %s', relation, coalesce(E'(\n' || s.order_filter || E'\n)', 'true'));
     policy @extschema@.segment_policy := @extschema@._audited_policy(s);
     other record;
 BEGIN
@@ -9895,6 +9950,7 @@ COMMENT ON FUNCTION _index_waiting(segmentation_settings) IS
 -- A view, or a materialized view with its indexes.
 CREATE FUNCTION _create_view(s segmentation_settings, suffix text, kind text, keys text[], query text) RETURNS void
 LANGUAGE plpgsql VOLATILE SET search_path = pg_catalog, pg_temp
+SET default_statistics_target = 30 -- sixty columns of few values: a larger sample takes long and tells no more
 AS $view$
 DECLARE
     target text := @extschema@._relation(s, suffix);
@@ -9902,6 +9958,7 @@ DECLARE
     rows bigint;
 BEGIN
     EXECUTE format('CREATE %s %s AS %s', kind, target, query);
+    GET DIAGNOSTICS rows = ROW_COUNT;
     IF kind = 'VIEW' THEN
         RETURN;
     END IF;
@@ -9913,7 +9970,6 @@ BEGIN
         EXECUTE format('CREATE INDEX %I ON %s (next_change_on)', s.name || '_customers_due', target);
     END IF;
     EXECUTE 'ANALYZE ' || target;
-    EXECUTE format('SELECT count(*) FROM %s', target) INTO rows;
     PERFORM @extschema@._report(s, suffix, rows, since);
 END
 $view$;

@@ -18,8 +18,7 @@ LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp
 AS $audit$
 DECLARE
     relation regclass := @extschema@._source_table(s, 'orders');
-    order_rows text := format('%s AS o', relation)
-        || CASE WHEN s.order_filter IS NULL THEN '' ELSE format(E' WHERE (\n%s\n)', s.order_filter) END;
+    order_rows text := format('%s AS o WHERE %s', relation, coalesce(E'(\n' || s.order_filter || E'\n)', 'true'));
     policy @extschema@.segment_policy := @extschema@._audited_policy(s);
     other record;
 BEGIN

@@ -1,6 +1,8 @@
 -- segmentation: audit of the orders
 
--- How many rows each condition holds for, in one pass, with an example each; conditions that are NULL are left out.
+-- How many rows each condition holds for, with an example each; conditions that are NULL are left out. `rows` is FROM
+-- and WHERE. Nearly all rows are in order: each condition is asked of them once, and how many there are only where some
+-- are not.
 CREATE FUNCTION _counted_findings(rows text, shown text, findings text[], conditions text[], effects text[])
     RETURNS TABLE (finding text, rows_found bigint, share numeric, example text, effect text)
 LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp
@@ -8,17 +10,23 @@ AS $counted$
 DECLARE
     counts text;
     examples text;
+    is_odd text;
     total bigint;
     counted bigint[];
     shown_examples text[];
 BEGIN
     SELECT string_agg(format('count(*) FILTER (WHERE %s)', c.condition), ', ' ORDER BY c.place),
-           string_agg(format('min(%s) FILTER (WHERE %s)', shown, c.condition), ', ' ORDER BY c.place)
-    INTO counts, examples
-    FROM (SELECT coalesce(u.condition, 'false') AS condition, u.place
+           string_agg(format('min(%s) FILTER (WHERE %s)', shown, c.condition), ', ' ORDER BY c.place),
+           string_agg(c.condition, ' OR ' ORDER BY c.place)
+    INTO counts, examples, is_odd
+    FROM (SELECT coalesce('(' || u.condition || ')', 'false') AS condition, u.place
           FROM unnest(conditions) WITH ORDINALITY AS u (condition, place)) AS c;
-    EXECUTE format('SELECT count(*), ARRAY[%s], ARRAY[%s] FROM %s', counts, examples, rows)
-        INTO total, counted, shown_examples;
+    EXECUTE format('SELECT ARRAY[%s], ARRAY[%s] FROM %s', counts, examples, rows || format(' AND (%s)', is_odd))
+        INTO counted, shown_examples;
+    IF 0 = ALL (counted) THEN
+        RETURN;
+    END IF;
+    EXECUTE format('SELECT count(*) FROM %s', rows) INTO total;
     RETURN QUERY
         SELECT f.finding, f.rows_found, round(f.rows_found::numeric / total, 6), f.example, f.effect
         FROM unnest(findings, counted, shown_examples, effects) WITH ORDINALITY
@@ -160,6 +168,30 @@ $audit$;
 COMMENT ON FUNCTION _audit_rows(segmentation_settings, text) IS
     'Part of segmentations: what is odd about single rows of the orders.';
 
+-- Whether no two rows of the orders are alike in these columns: their hashes are quickly sorted, and equal rows have
+-- equal ones. False where that is not told: some hashes are equal, PostgreSQL 13 has none of rows, a type has none, or
+-- the rows lie on other servers, from which all hashes would have to come.
+CREATE FUNCTION _all_differ(s segmentation_settings, order_rows text, columns text) RETURNS boolean
+LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp
+AS $differ$
+DECLARE
+    differ boolean;
+BEGIN
+    IF to_regprocedure('hash_record_extended(record,bigint)') IS NULL
+        OR @extschema@._reads_shards(@extschema@._source_table(s, 'orders')) THEN
+        RETURN false;
+    END IF;
+    EXECUTE format('SELECT count(DISTINCT r.hash) = count(*)'
+                   ' FROM (SELECT hash_record_extended(ROW(%s), 1) AS hash FROM %s) AS r', columns, order_rows)
+        INTO differ;
+    RETURN differ;
+EXCEPTION WHEN undefined_function THEN
+    RETURN false;
+END
+$differ$;
+COMMENT ON FUNCTION _all_differ(segmentation_settings, text, text) IS
+    'Part of segmentations: whether no two rows of the orders are alike, where hashes tell.';
+
 -- Rows that repeat another one in all that counts.
 CREATE FUNCTION _audit_repeated(s segmentation_settings, order_rows text) RETURNS TABLE (
     finding text, rows_found bigint, share numeric, example text, effect text
@@ -174,6 +206,9 @@ DECLARE
         ELSE 'lines of one order that are alike: all of them are summed' END;
     found record;
 BEGIN
+    IF @extschema@._all_differ(s, order_rows, repeated) THEN
+        RETURN;
+    END IF;
     EXECUTE format(
 $sql$SELECT sum(d.n - 1) AS rows, min(CAST(d.example AS text)) AS example
 FROM (SELECT count(*) AS n, ROW(%2$s) AS example FROM %1$s GROUP BY %2$s HAVING count(*) > 1) AS d$sql$,

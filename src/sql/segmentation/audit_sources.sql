@@ -47,7 +47,7 @@ BEGIN
     ) AS f (place, finding, condition, effect);
     RETURN QUERY
         SELECT * FROM @extschema@._counted_findings(
-            format('%s AS r', relation), @extschema@._shown_row(concat_ws(', ', keys, moment, written)),
+            format('%s AS r WHERE true', relation), @extschema@._shown_row(concat_ws(', ', keys, moment, written)),
             listed.findings, listed.conditions, listed.effects);
 END
 $audit$;
@@ -209,7 +209,7 @@ BEGIN
     LOOP
         RETURN QUERY
             SELECT * FROM @extschema@._counted_findings(
-                format('%s AS r', @extschema@._source_table(s, 'customers')),
+                format('%s AS r WHERE true', @extschema@._source_table(s, 'customers')),
                 @extschema@._shown_row(keys),
                 ARRAY[format('customers: %s typed but unusable', address.kind)],
                 ARRAY[format('%s <> '''' AND @extschema@.reachable_channels(%s, NULL::jsonb) = ''{}''',

@@ -51,7 +51,7 @@ $sql$WITH answers AS (
            @extschema@.bought_between(f.history, m.joined_on, least(e.last_day, p.as_of), p.as_of) AS responded,
            @extschema@.revenue_between(f.history, m.joined_on, least(e.last_day, p.as_of)) AS revenue
     FROM %2$s AS m
-    CROSS JOIN %3$s AS p
+    CROSS JOIN %3$s
     CROSS JOIN LATERAL (SELECT m.joined_on + %4$s AS last_day) AS e
     LEFT JOIN %5$s AS f ON %6$s
     WHERE m.joined_on <= p.as_of
@@ -69,14 +69,14 @@ SELECT %8$sr.campaign, r.test_group, r.channel, r.is_interim, r.final_on, (r.res
        c.lift, c.lift_low, c.lift_high, c.p_value, c.revenue_lift, c.revenue_lift_low, c.revenue_lift_high,
        v.verdict, CASE p.lang WHEN 'ja' THEN v.label_ja ELSE v.label_en END AS verdict_label
 FROM results AS r
-CROSS JOIN %3$s AS p
+CROSS JOIN %3$s
 LEFT JOIN results AS h ON h.campaign = r.campaign AND h.is_interim = r.is_interim AND h.channel = '' AND r.channel = ''
     AND h.test_group = 'holdout' AND r.test_group <> 'holdout'%9$s
 CROSS JOIN LATERAL @extschema@.ab_compare(r.result, h.result) AS c
 LEFT JOIN @extschema@.ab_verdicts() AS v
     ON v.verdict = CASE WHEN r.is_open AND c.verdict IS NOT NULL THEN 'keep_testing' ELSE c.verdict END$sql$,
         @extschema@._tenant_column(s, 'm'), @extschema@._relation(s, 'campaign_members'),
-        @extschema@._relation(s, 'status'), s.campaign_days - 1, @extschema@._relation(s, 'facts'),
+        @extschema@._status_row(s, 'as_of', 'lang'), s.campaign_days - 1, @extschema@._relation(s, 'facts'),
         @extschema@._same_key(s, 'f', 'm'), @extschema@._tenant_column(s, 'a'), @extschema@._tenant_column(s, 'r'),
         coalesce(' AND ' || @extschema@._same_columns(s, ARRAY[s.tenant], 'h', 'r'), ''))
 $campaigns$;

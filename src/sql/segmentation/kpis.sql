@@ -212,7 +212,7 @@ SELECT %4$sc.kpi, c.period, CASE p.lang WHEN 'ja' THEN k.label_ja ELSE k.label_e
        c.target, a.target_so_far,
        CASE WHEN k.lower_is_better THEN c.actual <= a.target_so_far ELSE c.actual >= a.target_so_far END AS on_track
 FROM compared AS c
-CROSS JOIN %5$s AS p
+CROSS JOIN %5$s
 LEFT JOIN @extschema@.kpis() AS k ON k.kpi = c.kpi
 CROSS JOIN LATERAL (SELECT (c.period + interval '1 month')::date - 1 AS month_end) AS d
 CROSS JOIN LATERAL (SELECT d.month_end + coalesce(k.settles_after_days, 0) AS final_on) AS e
@@ -233,7 +233,7 @@ CROSS JOIN LATERAL @extschema@.wilson_interval(
                          '    FULL JOIN %s AS t ON t.kpi = c.kpi AND t.period = c.month%s',
                          @extschema@._relation(s, 'targets'),
                          coalesce(' AND ' || @extschema@._same_columns(s, ARRAY[s.tenant], 't', 'c'), '')) END,
-        @extschema@._tenant_column(s, 'c'), @extschema@._relation(s, 'status'))
+        @extschema@._tenant_column(s, 'c'), @extschema@._status_row(s, 'as_of', 'lang'))
 $kpis$;
 COMMENT ON FUNCTION _kpis_sql(segmentation_settings) IS
     'Part of segmentations: the SELECT of one row a KPI and month, beside its target.';

@@ -193,13 +193,14 @@ $sql$SELECT %1$s, p.as_of, x.p_alive, x.churn_band, %2$s AS churn_label,
        x.purchases_low AS purchases_low_90d, x.purchases_high AS purchases_high_90d, x.expected_spend,
        x.expected_value AS clv_%3$sd, x.next_purchase_on, x.alive_until
 FROM %4$s AS h
-CROSS JOIN %5$s AS p
+CROSS JOIN %5$s
 CROSS JOIN LATERAL @extschema@.predict_customer(
     h.history, p.as_of, p.model, 90, %3$s, %6$s::pg_catalog.float8
 ) AS x
 WHERE @extschema@.orders(h.history, p.as_of) > 0$sql$,
         @extschema@._key_list(s, 'h'), @extschema@._label('churn_band', 'x.churn_band'), s.value_days,
-        @extschema@._relation(s, 'histories'), @extschema@._relation(s, 'status'), s.annual_discount_rate)
+        @extschema@._relation(s, 'histories'), @extschema@._status_row(s, 'as_of', 'lang', 'model'),
+        s.annual_discount_rate)
 $predictions$;
 COMMENT ON FUNCTION _predictions_sql(segmentation_settings) IS
     'Part of segmentations: the SELECT of what each customer is expected to do.';
@@ -215,14 +216,14 @@ FROM (
            @extschema@.forecast_purchases(h.history, p.as_of, 90, p.model) AS forecast
     FROM %3$s AS c
     JOIN %4$s AS h ON %5$s
-    CROSS JOIN %6$s AS p
+    CROSS JOIN %6$s
     GROUP BY GROUPING SETS ((%1$sc.lifecycle_state, c.lifecycle_order)%7$s)
 ) AS f
-CROSS JOIN %6$s AS p
+CROSS JOIN %6$s
 WHERE (f.forecast).customers > 0$sql$,
         @extschema@._dimensions(s, 'c', false), @extschema@._label('lifecycle_state', 'f.lifecycle_state'),
         @extschema@._relation(s, 'customers'), @extschema@._relation(s, 'histories'),
-        @extschema@._same_key(s, 'c', 'h'), @extschema@._relation(s, 'status'),
+        @extschema@._same_key(s, 'c', 'h'), @extschema@._status_row(s, 'as_of', 'lang', 'model'),
         format(', (%s)', rtrim(@extschema@._dimensions(s, 'c', false), ', ')),
         @extschema@._dimensions(s, 'f', false))
 $forecast$;

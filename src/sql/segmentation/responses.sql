@@ -39,7 +39,7 @@ $sql$WITH kinds AS (
         UNION ALL
         SELECT %4$sc.dormancy_reason, @extschema@.dormant_year(p.as_of - c.last_purchase_on, p.policy), 1, 0, 0
         FROM %5$s AS c
-        CROSS JOIN %6$s AS p
+        CROSS JOIN %6$s
         WHERE c.lifecycle_state = 'dormant'
     ) AS k
     WHERE k.dormant_year IS NOT NULL
@@ -53,11 +53,12 @@ FROM (
     FROM kinds AS k
     %10$s
 ) AS a
-CROSS JOIN %6$s AS p
+CROSS JOIN %6$s
 CROSS JOIN LATERAL @extschema@.dormant_response_order(a.reasons, a.years, a.contacted, a.answered, p.policy) AS e
 JOIN kinds AS k ON k.dormancy_reason = e.dormancy_reason AND k.dormant_year = e.dormant_year%11$s$sql$,
         @extschema@._tenant_column(s, 'k'), @extschema@._tenant_column(s, 'f'), @extschema@._relation(s, 'facts'),
-        @extschema@._tenant_column(s, 'c'), @extschema@._relation(s, 'customers'), @extschema@._relation(s, 'status'),
+        @extschema@._tenant_column(s, 'c'), @extschema@._relation(s, 'customers'),
+        @extschema@._status_row(s, 'as_of', 'lang', 'policy'),
         @extschema@._tenant_column(s, 'a'), @extschema@._label('dormancy_reason', 'e.dormancy_reason'),
         @extschema@._tenant_column(s, 'k'),
         CASE WHEN s.tenant IS NULL THEN '' ELSE format('GROUP BY k.%I', s.tenant) END,

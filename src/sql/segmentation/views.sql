@@ -66,6 +66,20 @@ $noted$;
 COMMENT ON FUNCTION _is_noted(segmentation_settings, text, boolean) IS
     'Part of segmentations: the condition that a row is of a customer whom the refresh that is running evaluates.';
 
+-- What the status table says, to select from: one row p of these columns. Each is a subquery of its own. Joined to the
+-- customers, the table would be read again for each of them by a parallel worker (before PostgreSQL 18), so that none
+-- would be taken.
+CREATE FUNCTION _status_row(s segmentation_settings, VARIADIC columns text[]) RETURNS text
+LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp
+AS $row$
+    SELECT format('(SELECT %s) AS p', string_agg(
+        format('(SELECT t.%1$I FROM %2$s AS t) AS %1$I', c.name, @extschema@._relation(s, 'status')), ', '
+        ORDER BY c.place))
+    FROM unnest(columns) WITH ORDINALITY AS c (name, place)
+$row$;
+COMMENT ON FUNCTION _status_row(segmentation_settings, text[]) IS
+    'Part of segmentations: columns of the status table as a row p to select from.';
+
 CREATE FUNCTION _facts_sql(s segmentation_settings) RETURNS text
 LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp
 AS $facts$
@@ -130,11 +144,13 @@ $sql$(
     RETURN format(
 $sql$SELECT %s, p.as_of, p.policy, k.history, %s AS engagement, %s AS membership, k.channels, k.last_contacted_on,
        %s AS contacts, %s AS memberships, %s AS model%s
-FROM %s AS p
+FROM %s
 CROSS JOIN %s%s$sql$,
         @extschema@._key_list(s, 'k'), engagement, membership, contacts, memberships,
         CASE WHEN s.model IS NULL THEN 'NULL::@extschema@.purchase_model' ELSE 'p.model' END, attributes,
-        @extschema@._relation(s, 'status'), customers, joined);
+        @extschema@._status_row(s, VARIADIC CASE WHEN s.model IS NULL THEN ARRAY['as_of', 'policy']
+                                                 ELSE ARRAY['as_of', 'policy', 'model'] END),
+        customers, joined);
 END
 $facts$;
 COMMENT ON FUNCTION _facts_sql(segmentation_settings) IS
@@ -148,7 +164,7 @@ AS $label$
     SELECT format('@extschema@.label(%L::pg_catalog.text, %s, p.lang)', list, expression)
 $label$;
 COMMENT ON FUNCTION _label(text, text) IS
-    'Part of segmentations: the call that labels a value of a list in the language of the status table p.';
+    'Part of segmentations: the call that labels a value of a list in the language p.lang.';
 
 CREATE FUNCTION _label_order(list text, expression text) RETURNS text
 LANGUAGE sql IMMUTABLE PARALLEL SAFE SET search_path = pg_catalog, pg_temp
@@ -187,16 +203,16 @@ $sql$SELECT %1$s,
        s.action_channel, %16$s AS channel_label, s.action_after_wait,
        CASE WHEN s.action_due_on > f.as_of THEN s.action_due_on END AS wait_until
 FROM %17$s AS f
-CROSS JOIN %18$s AS p
+CROSS JOIN %18$s
 CROSS JOIN LATERAL @extschema@.segment_customer(
     f.history, f.as_of, f.policy, f.engagement, f.membership, f.channels, f.last_contacted_on, f.contacts,
     f.memberships, f.model
 ) AS s
 LEFT JOIN (
-    SELECT n.* FROM %18$s AS p CROSS JOIN LATERAL @extschema@.rfm_segments(p.policy) AS n
+    SELECT n.* FROM %20$s CROSS JOIN LATERAL @extschema@.rfm_segments(p.policy) AS n
 ) AS r ON r.segment = s.rfm_segment
 LEFT JOIN (
-    SELECT n.* FROM %18$s AS p CROSS JOIN LATERAL @extschema@.next_actions(p.policy) AS n
+    SELECT n.* FROM %20$s CROSS JOIN LATERAL @extschema@.next_actions(p.policy) AS n
 ) AS a ON a.rule = s.action_rule$sql$,
         @extschema@._key_list(s, 'f'),
         @extschema@._label('membership', 'f.membership'),
@@ -213,7 +229,8 @@ LEFT JOIN (
         @extschema@._label_order('dormancy_reason', 's.dormancy_reason'),
         @extschema@._label('behavior', 's.action_behavior'),
         @extschema@._label('channel', 's.action_channel'),
-        @extschema@._relation(s, 'facts'), @extschema@._relation(s, 'status'), @extschema@._attribute_list(s, 'f'))
+        @extschema@._relation(s, 'facts'), @extschema@._status_row(s, 'lang'), @extschema@._attribute_list(s, 'f'),
+        @extschema@._status_row(s, 'policy'))
 $customers$;
 COMMENT ON FUNCTION _customers_sql(segmentation_settings) IS 'Part of segmentations: the SELECT of one row a customer.';
 
@@ -268,8 +285,10 @@ AS $today$
 $sql$SELECT c.*, p.as_of, p.as_of - c.last_purchase_on AS recency_days,
        coalesce(c.wait_until, p.as_of) AS action_due_on%s
 FROM %s AS c
-CROSS JOIN %s AS p%s$sql$,
-        @extschema@._predicted_columns(s), @extschema@._relation(s, 'customers'), @extschema@._relation(s, 'status'),
+CROSS JOIN %s%s$sql$,
+        @extschema@._predicted_columns(s), @extschema@._relation(s, 'customers'),
+        CASE WHEN s.model IS NULL THEN @extschema@._status_row(s, 'as_of')
+             ELSE @extschema@._status_row(s, 'as_of', 'lang', 'model') END,
         @extschema@._join_history(s))
 $today$;
 COMMENT ON FUNCTION _customers_today_sql(segmentation_settings) IS
@@ -304,7 +323,7 @@ $sql$SELECT %1$sc.lifecycle_state, coalesce(c.rfm_segment, c.lifecycle_state) AS
 $sql$,
            trim_scale(sum(@extschema@.expected_purchases(h.history, p.as_of, 90, p.model))) AS expected_purchases_90d,
            trim_scale(sum(%s)) AS clv_%sd$sql$, @extschema@._predicted_value(s), s.value_days) ELSE '' END,
-        CASE WHEN p.are_summed THEN format(E'\nCROSS JOIN %s AS p%s', @extschema@._relation(s, 'status'),
+        CASE WHEN p.are_summed THEN format(E'\nCROSS JOIN %s%s', @extschema@._status_row(s, 'as_of', 'model'),
                                            @extschema@._join_history(s)) ELSE '' END)
     FROM (SELECT @extschema@._predictions_are_summed(s, by_attribute) AS are_summed) AS p
 $parts$;
@@ -367,7 +386,7 @@ $sql$(
 )$sql$,
         @extschema@._tenant_column(s, 'c') || CASE WHEN by_attribute THEN 'c.attribute, c.value, ' ELSE '' END,
         @extschema@._dimensions(s, 'f', by_attribute),
-        @extschema@._relation(s, 'status'), @extschema@._relation(s, 'facts'),
+        @extschema@._status_row(s, 'as_of'), @extschema@._relation(s, 'facts'),
         format(CASE WHEN since IS NULL THEN '%s' ELSE 'greatest(%s, %L)' END,
                '(date_trunc(''month'', (as_of + 1)::timestamp) - interval ''12 months'')::date - 1', since),
         @extschema@._each_attribute(s, 'f', 'd.to_day', by_attribute),
@@ -395,10 +414,10 @@ $sql$SELECT %1$sm.from_day, m.to_day,
        trim_scale(sum(m.revenue_before)) AS revenue_before,
        trim_scale(sum(m.revenue_after)) AS revenue_after
 FROM %2$s AS m
-CROSS JOIN %3$s AS p
+CROSS JOIN %3$s
 GROUP BY %1$sm.from_day, m.to_day, m.from_state, m.to_state, p.lang$sql$,
         @extschema@._tenant_column(s, 'm') || CASE WHEN by_attribute THEN 'm.attribute, m.value, ' ELSE '' END,
-        @extschema@._moves_sql(s, by_attribute, noted, since), @extschema@._relation(s, 'status'),
+        @extschema@._moves_sql(s, by_attribute, noted, since), @extschema@._status_row(s, 'lang'),
         @extschema@._label('lifecycle_state', 'm.from_state'),
         @extschema@._label_order('lifecycle_state', 'm.from_state'),
         @extschema@._label('lifecycle_state', 'm.to_state'),
@@ -424,7 +443,7 @@ $sql$SELECT %1$sv.dimension, g.from_day, g.to_day,
        trim_scale(sum(g.revenue_before)) AS revenue_before,
        trim_scale(sum(g.revenue_after)) AS revenue_after
 FROM %2$s AS g
-CROSS JOIN %3$s AS p
+CROSS JOIN %3$s
 CROSS JOIN LATERAL (
     VALUES ('lifecycle_state', 'lifecycle_state', g.from_state, 'lifecycle_state', g.to_state),
            ('rfm_segment', CASE WHEN g.from_segment IS NULL THEN 'lifecycle_state' ELSE 'rfm_segment' END,
@@ -438,9 +457,9 @@ LEFT JOIN %4$s AS t ON v.to_list = 'rfm_segment' AND t.segment = v.to_value
 GROUP BY %1$sv.dimension, g.from_day, g.to_day, v.from_list, v.from_value, v.to_list, v.to_value, p.lang,
          r.sort_order, t.sort_order$sql$,
         @extschema@._tenant_column(s, 'g'), @extschema@._moves_sql(s, false, noted, since),
-        @extschema@._relation(s, 'status'),
-        format('(SELECT n.* FROM %s AS p CROSS JOIN LATERAL @extschema@.rfm_segments(p.policy) AS n)',
-               @extschema@._relation(s, 'status')))
+        @extschema@._status_row(s, 'lang'),
+        format('(SELECT n.* FROM %s CROSS JOIN LATERAL @extschema@.rfm_segments(p.policy) AS n)',
+               @extschema@._status_row(s, 'policy')))
 $transitions$;
 COMMENT ON FUNCTION _transitions_sql(segmentation_settings, boolean, date) IS
     'Part of segmentations: the SELECT of who moved between states, RFM segments and VIP tiers, month by month.';
@@ -533,11 +552,11 @@ $sql$SELECT %1$scoalesce(c.action_rule, '') AS action_rule, coalesce(c.action_ch
            count(*) AS customers,
            trim_scale(sum(c.monetary)) AS revenue
     FROM %2$s AS c
-    CROSS JOIN %4$s AS p%5$s
+    CROSS JOIN %4$s%5$s
     GROUP BY %1$scoalesce(c.action_rule, ''), coalesce(c.action_channel, 'none'), c.next_action, c.action_title,
              c.action_order, c.action_behavior, c.behavior_label, c.channel_label, p.lang$sql$,
         @extschema@._tenant_column(s, 'c'), @extschema@._relation(s, 'customers'),
-        @extschema@._label('behavior', quote_literal('none')), @extschema@._relation(s, 'status'),
+        @extschema@._label('behavior', quote_literal('none')), @extschema@._status_row(s, 'lang'),
         CASE WHEN noted THEN E'\n    WHERE ' || @extschema@._is_noted(s, 'c', false) ELSE '' END)
 $parts$;
 COMMENT ON FUNCTION _action_parts_sql(segmentation_settings, boolean) IS
