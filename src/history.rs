@@ -5,13 +5,13 @@
 //! | `history.rs` | the days, merging, the facts up to a day |
 //! | `history/binary.rs` | the stored form: canonical bytes |
 //! | `history/text.rs` | the readable form |
-//! | `history/order.rs` | one order row in eight bytes, for collecting millions of them |
+//! | `history/order.rs` | one order row in eight bytes or a few words, for collecting millions of them |
 
 mod binary;
 mod order;
 mod text;
 
-pub use order::PackedOrder;
+pub use order::{PackedOrder, put_row, take_row};
 
 use crate::day::Day;
 use crate::decimal::{Decimal, MAX_SCALE, amount_out_of_range, power_of_ten};

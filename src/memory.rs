@@ -2,7 +2,7 @@
 //! server; what grows with the size of a value is allocated here, where want of memory is an error of the one statement.
 
 use std::cmp::Ordering;
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 use std::fmt;
 use std::hash::Hash;
 
@@ -47,6 +47,14 @@ pub fn insert<T: Hash + Eq>(set: &mut HashSet<T>, item: T) -> bool {
         out_of_memory(set.len().saturating_mul(2 * size_of::<T>()));
     }
     set.insert(item)
+}
+
+/// The value of a key that a map does not hold yet, or unwinds.
+pub fn entry<K: Hash + Eq, V>(map: &mut HashMap<K, V>, key: K, value: V) -> &mut V {
+    if map.try_reserve(1).is_err() {
+        out_of_memory(map.len().saturating_mul(2 * size_of::<(K, V)>()));
+    }
+    map.entry(key).or_insert(value)
 }
 
 /// All items of an iterator.

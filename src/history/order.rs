@@ -1,7 +1,8 @@
-//! One order row in eight bytes.
+//! One order row in eight bytes, and in words of eight bytes where it takes more.
 
 use super::PurchaseDay;
 use crate::day::Day;
+use crate::memory;
 
 const DAY_BITS: u32 = 20;
 const AMOUNT_BITS: u32 = 42;
@@ -68,9 +69,72 @@ impl PackedOrder {
     }
 }
 
+/// The first word of a row in words: the decimals of its amount, and whether the row is packed.
+const IS_PACKED: u64 = 1 << 63;
+
+/// The words of a row that cannot be packed, after the first.
+const WIDE: usize = 4;
+
+/// Appends a row, whose amount has so many decimals, as words: two, or five where it cannot be packed.
+pub fn put_row(row: PurchaseDay, scale: u8, out: &mut Vec<u64>) {
+    memory::reserve(out, 1 + WIDE);
+    match PackedOrder::new(row) {
+        Some(order) => out.extend([u64::from(scale) | IS_PACKED, order.0]),
+        None => {
+            let pair = |high: u32, low: u32| u64::from(high) << 32 | u64::from(low);
+            let amount = row.amount as u128;
+            out.push(u64::from(scale));
+            out.extend([
+                pair(row.day.0 as u32, row.orders),
+                pair(row.discounted, row.full_price),
+                (amount >> 64) as u64,
+                amount as u64,
+            ]);
+        }
+    }
+}
+
+/// The row that begins words that [`put_row`] wrote, the decimals of its amount, and the words after it.
+pub fn take_row(words: &[u64]) -> (PurchaseDay, u8, &[u64]) {
+    let scale = words[0] as u8;
+    if words[0] & IS_PACKED != 0 {
+        return (PackedOrder(words[1]).unpack(), scale, &words[2..]);
+    }
+    let high = |word: u64| (word >> 32) as u32;
+    let row = PurchaseDay {
+        day: Day(high(words[1]) as i32),
+        orders: words[1] as u32,
+        discounted: high(words[2]),
+        full_price: words[2] as u32,
+        amount: (u128::from(words[3]) << 64 | u128::from(words[4])) as i128,
+    };
+    (row, scale, &words[1 + WIDE..])
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn rows_come_back_from_words() {
+        let rows = [
+            PurchaseDay::of_row(Day(-3), Some(-250), None),
+            PurchaseDay::of_row(Day(9000), Some(1 << 50), Some(true)),
+            PurchaseDay::of_row(Day(i32::MIN), Some(i128::MIN), Some(false)),
+            PurchaseDay::of_correction(Day(i32::MAX), Some(i128::MAX)),
+            PurchaseDay::of_row(Day(0), None, Some(false)),
+        ];
+        let mut words = Vec::new();
+        (0..).zip(rows).for_each(|(scale, row)| put_row(row, scale, &mut words));
+        assert_eq!(words.len(), 2 + 5 + 5 + 5 + 2);
+        let mut rest = &words[..];
+        for (expected, row) in (0..).zip(rows) {
+            let (found, scale, after) = take_row(rest);
+            assert_eq!((found, scale), (row, expected));
+            rest = after;
+        }
+        assert!(rest.is_empty());
+    }
 
     #[test]
     fn unpacks_what_it_packs_and_refuses_the_rest() {

@@ -33,6 +33,8 @@
 //! | `words.rs` | which words of a shop's are known, and what the others may mean |
 //! | `notes.rs`, `notes.sql` | notes of changed customers, as triggers write them |
 //! | `view_columns.rs` | what the columns of a segmentation's relations say |
+//! | `collect_histories.rs`, `partitions.rs` | the histories of all customers in one pass, and the partitions in which it is made |
+//! | `cursor.rs` | runs a query and hands over its rows |
 //! | `view_rows.rs` | writes single rows of a materialized view |
 //! | `row_writer.rs`, `changes.rs` | what it stands on: rows written below the level of SQL, and who changed by them |
 //! | `segmentation.rs`, `segmentation/` | tables, materialized views and triggers for a shop's reports, made by one call |
@@ -46,7 +48,9 @@ mod call;
 mod changes;
 mod channels;
 mod cohort;
+mod collect_histories;
 mod column_guess;
+mod cursor;
 mod customer;
 mod datum;
 mod error;
@@ -64,6 +68,7 @@ mod movement;
 mod notes;
 mod numeric;
 mod orders;
+mod partitions;
 mod policy;
 mod prediction;
 mod question;

@@ -187,6 +187,31 @@ impl Rows {
     }
 }
 
+/// The orders of one customer that are collected outside of an aggregate.
+pub struct CollectedOrders(Rows);
+
+impl CollectedOrders {
+    /// None yet.
+    ///
+    /// # Safety
+    /// The context must live as long.
+    pub unsafe fn new(context: pg_sys::MemoryContext) -> Self {
+        // SAFETY: the caller promises the context.
+        CollectedOrders(unsafe { Rows::new(context, OrdersHeader::new(Question::NONE), FIRST_BYTES) })
+    }
+
+    /// Adds the entry of one row, whose amount has so many decimals.
+    pub fn add(&mut self, row: PurchaseDay, scale: u8) -> Result<()> {
+        let amount = self.0.at_common_scale(Some(Decimal::new(row.amount, scale)))?;
+        self.0.add_row(PurchaseDay { amount: amount.unwrap_or_default(), ..row })
+    }
+
+    /// The history of what was added.
+    pub fn history(&mut self) -> Result<PurchaseHistory> {
+        self.0.history()
+    }
+}
+
 /// What a collecting function finds out once a query.
 struct CallSite {
     day: DayType,

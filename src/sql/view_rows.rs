@@ -2,21 +2,19 @@
 //! CONCURRENTLY into a temporary table, which a prepared transaction may not have. Readers see what is written like any other
 //! change.
 
-use std::ffi::{CStr, CString, c_char};
+use std::ffi::{CStr, c_char};
 use std::ptr::null_mut;
 
 use pgrx::datum::Date;
 use pgrx::prelude::*;
-use pgrx::{PgMemoryContexts, PgRelation, pg_sys};
+use pgrx::{PgRelation, pg_sys};
 
 use super::changes::ChangesTable;
+use super::cursor::{connect, for_each_row, open_cursor};
 use super::error::{OrRaise, raise, raise_as};
 use super::row_writer::RowWriter;
 use super::set::{QueryColumn, SetOf, WrittenRows};
 use crate::error::{Error, ErrorKind, Result};
-
-/// How many rows of a query are held in memory at a time.
-const BATCH: std::ffi::c_long = 1000;
 
 /// Locks a materialized view of the current user's against everything but reading until the transaction ends, and checks that
 /// its rows can be written.
@@ -36,7 +34,7 @@ fn query_columns(query: &str) -> SetOf<QueryColumn> {
     let columns: Vec<_> = unsafe {
         restricted(|| {
             connect();
-            let cursor = open_cursor(query, &[]);
+            let cursor = open_cursor(query, &[], false);
             if (*cursor).strategy != pg_sys::PortalStrategy::PORTAL_ONE_SELECT {
                 raise(
                     Error::new(ErrorKind::InvalidParameter, "the query of keys does more than to select them")
@@ -143,64 +141,6 @@ unsafe fn restricted<T>(run: impl FnOnce() -> T) -> T {
     }
 }
 
-/// # Safety
-/// In a transaction; `SPI_finish` ends it.
-unsafe fn connect() {
-    // SAFETY: the caller promises the transaction.
-    if unsafe { pg_sys::SPI_connect() } != pg_sys::SPI_OK_CONNECT as i32 {
-        raise(Error::new(ErrorKind::InvalidParameter, "SPI_connect failed"));
-    }
-}
-
-/// Opens a cursor on a query with parameters, under a new snapshot.
-///
-/// # Safety
-/// Connected to SPI; the parameters must be of their types.
-unsafe fn open_cursor(query: &str, parameters: &[(pg_sys::Oid, pg_sys::Datum)]) -> pg_sys::Portal {
-    let query = CString::new(query)
-        .map_err(|_| Error::new(ErrorKind::InvalidParameter, "the query holds a zero byte"))
-        .or_raise();
-    let (mut types, mut values): (Vec<_>, Vec<_>) = parameters.iter().copied().unzip();
-    // SAFETY: PostgreSQL copies the parameters; the vectors are as long as it is told.
-    unsafe {
-        pg_sys::SPI_cursor_open_with_args(
-            std::ptr::null(),
-            query.as_ptr(),
-            parameters.len() as i32,
-            types.as_mut_ptr(),
-            values.as_mut_ptr(),
-            std::ptr::null(),
-            false,
-            pg_sys::CURSOR_OPT_NO_SCROLL as i32,
-        )
-    }
-}
-
-/// Fetches all rows of a cursor, some at a time, and closes it. What `each` allocates lasts as long as its row.
-///
-/// # Safety
-/// Connected to SPI; the cursor must be open, and the row is live as long as the call.
-unsafe fn for_each_row(cursor: pg_sys::Portal, mut each: impl FnMut(pg_sys::HeapTuple, pg_sys::TupleDesc)) {
-    // SAFETY: SPI hands out a table of the rows fetched, freed before the next fetch.
-    unsafe {
-        let mut memory = PgMemoryContexts::new("rows of a materialized view");
-        loop {
-            pg_sys::SPI_cursor_fetch(cursor, true, BATCH);
-            let (count, table) = (pg_sys::SPI_processed as usize, pg_sys::SPI_tuptable);
-            for row in 0..count {
-                let row = *(*table).vals.add(row);
-                memory.switch_to(|_| each(row, (*table).tupdesc));
-            }
-            pg_sys::SPI_freetuptable(table);
-            memory.reset();
-            if count == 0 {
-                break;
-            }
-        }
-        pg_sys::SPI_cursor_close(cursor);
-    }
-}
-
 /// The values of a row and which of them are NULL.
 ///
 /// # Safety
@@ -240,7 +180,7 @@ unsafe fn key_arrays(query: &str) -> Keys {
     // SAFETY: the arrays are made in the memory that was current when the query began; their elements are copied to it.
     unsafe {
         let memory = pg_sys::CurrentMemoryContext;
-        let cursor = open_cursor(query, &[]);
+        let cursor = open_cursor(query, &[], false);
         let columns = columns_of((*cursor).tupDesc);
         let types: Vec<_> = columns.iter().map(|(_, of_column)| pg_sys::getBaseType(*of_column)).collect();
         let arrays: Vec<_> = types.iter().map(|base| pg_sys::initArrayResult(*base, memory, false)).collect();
@@ -373,7 +313,7 @@ impl Writer {
     unsafe fn write_all(&mut self, changes: &str, parameters: Vec<(pg_sys::Oid, pg_sys::Datum)>) {
         // SAFETY: rows of the view are written in memory of their own, because SPI's may not be freed while they are.
         unsafe {
-            let cursor = open_cursor(changes, &parameters);
+            let cursor = open_cursor(changes, &parameters, false);
             self.fits((*cursor).tupDesc).or_raise();
             for_each_row(cursor, |row, descriptor| self.write(row, descriptor));
         }

@@ -7,6 +7,7 @@ mod alter;
 mod attributes;
 mod audit;
 mod changed_database;
+mod collected_histories;
 mod create;
 mod dump;
 mod internals;

@@ -156,7 +156,7 @@ BEGIN
             EXECUTE 'ANALYZE ' || status; -- one row: without statistics it is taken for hundreds
         ELSIF part.kind = 'TABLE' THEN
             PERFORM @extschema@._create_table(
-                s, part.suffix, part.keys, @extschema@._query(s, part.suffix, NULL::text));
+                s, part.suffix, part.keys, @extschema@._filling_query(s, part.suffix, NULL::text));
         ELSE
             PERFORM @extschema@._create_view(
                 s, part.suffix, part.kind, part.keys, @extschema@._query(s, part.suffix, NULL::text));

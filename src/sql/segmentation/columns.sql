@@ -148,33 +148,47 @@ $none$;
 COMMENT ON FUNCTION _without_columns(segmentation_settings, text) IS
     'Part of segmentations: settings without columns of a source.';
 
--- The operator that says whether two keys of a type are equal: that of its btree order, whatever its schema.
-CREATE FUNCTION _equality(type oid) RETURNS text
+-- The btree order of a type, as an operator class, whatever its schema; NULL where it has none.
+CREATE FUNCTION _btree_order(type oid) RETURNS oid
 LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp
 SET plan_cache_mode = force_generic_plan -- to plan it takes longer than to run it
-AS $equality$
+AS $order$
 DECLARE
     base oid := @extschema@._base_type(type);
-    operator text;
 BEGIN
-    SELECT format('OPERATOR(%I.%s)', n.nspname, o.oprname) INTO operator
-    FROM pg_type AS b
-    JOIN pg_opclass AS c ON c.opcdefault AND (
-        c.opcintype = b.oid
-        OR c.opcintype = 'anyenum'::regtype AND b.typtype = 'e'
-        OR c.opcintype = 'anyarray'::regtype AND b.typcategory = 'A'
-        OR EXISTS (SELECT FROM pg_cast AS k
-                   WHERE k.castsource = b.oid AND k.casttarget = c.opcintype
-                       AND k.castmethod = 'b' AND k.castcontext = 'i'))
-    JOIN pg_am AS m ON m.oid = c.opcmethod AND m.amname = 'btree'
-    JOIN pg_amop AS a ON a.amopfamily = c.opcfamily AND a.amopstrategy = 3
-        AND a.amoplefttype = c.opcintype AND a.amoprighttype = c.opcintype
-    JOIN pg_operator AS o ON o.oid = a.amopopr
-    JOIN pg_namespace AS n ON n.oid = o.oprnamespace
-    JOIN pg_type AS i ON i.oid = c.opcintype
-    WHERE b.oid = base
-    ORDER BY c.opcintype = b.oid DESC, i.typispreferred DESC
-    LIMIT 1;
+    RETURN (
+        SELECT c.oid
+        FROM pg_type AS b
+        JOIN pg_opclass AS c ON c.opcdefault AND (
+            c.opcintype = b.oid
+            OR c.opcintype = 'anyenum'::regtype AND b.typtype = 'e'
+            OR c.opcintype = 'anyarray'::regtype AND b.typcategory = 'A'
+            OR EXISTS (SELECT FROM pg_cast AS k
+                       WHERE k.castsource = b.oid AND k.casttarget = c.opcintype
+                           AND k.castmethod = 'b' AND k.castcontext = 'i'))
+        JOIN pg_am AS m ON m.oid = c.opcmethod AND m.amname = 'btree'
+        JOIN pg_type AS i ON i.oid = c.opcintype
+        WHERE b.oid = base
+        ORDER BY c.opcintype = b.oid DESC, i.typispreferred DESC
+        LIMIT 1);
+END
+$order$;
+COMMENT ON FUNCTION _btree_order(oid) IS 'Part of segmentations: the operator class of the btree order of a type.';
+
+-- The operator that says whether two keys of a type are equal: that of its btree order.
+CREATE FUNCTION _equality(type oid) RETURNS text
+LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp
+AS $equality$
+DECLARE
+    operator text := (
+        SELECT format('OPERATOR(%I.%s)', n.nspname, o.oprname)
+        FROM pg_opclass AS c
+        JOIN pg_amop AS a ON a.amopfamily = c.opcfamily AND a.amopstrategy = 3
+            AND a.amoplefttype = c.opcintype AND a.amoprighttype = c.opcintype
+        JOIN pg_operator AS o ON o.oid = a.amopopr
+        JOIN pg_namespace AS n ON n.oid = o.oprnamespace
+        WHERE c.oid = @extschema@._btree_order(type));
+BEGIN
     IF operator IS NULL THEN
         RAISE EXCEPTION 'a key of type % has no btree order', type::regtype
             USING ERRCODE = 'datatype_mismatch', HINT = 'Customer keys need one: bigint, text, uuid and so on.';
@@ -183,6 +197,23 @@ BEGIN
 END
 $equality$;
 COMMENT ON FUNCTION _equality(oid) IS 'Part of segmentations: the operator for equal keys of a type, with its schema.';
+
+-- Whether equal values of a type have equal bytes, as its btree order says: texts of most collations have, and
+-- 1.0 and 1.00 have not.
+CREATE FUNCTION _equal_values_are_alike(type oid, collation_of_type oid) RETURNS boolean
+LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp
+AS $alike$
+    SELECT EXISTS (
+        SELECT FROM pg_opclass AS c
+        JOIN pg_amproc AS p ON p.amprocfamily = c.opcfamily AND p.amprocnum = 4
+            AND p.amproclefttype = c.opcintype AND p.amprocrighttype = c.opcintype
+        WHERE c.oid = @extschema@._btree_order(type) AND (
+            p.amproc = 'btequalimage(oid)'::regprocedure
+            OR p.amproc = 'btvarstrequalimage(oid)'::regprocedure
+                AND (SELECT l.collisdeterministic FROM pg_collation AS l WHERE l.oid = collation_of_type)))
+$alike$;
+COMMENT ON FUNCTION _equal_values_are_alike(oid, oid) IS
+    'Part of segmentations: whether equal values of a type have equal bytes.';
 
 -- The key columns: the tenant's, where there is one, and the customer's, named as in the orders.
 CREATE FUNCTION _keys(s segmentation_settings) RETURNS text[]

@@ -241,7 +241,7 @@ BEGIN
                 ORDER BY r.place LOOP
         customers := @extschema@._noted_of(s, @extschema@._source_of_table(part.suffix), read_whole);
         rows := @extschema@._write_differences(
-            s, part.suffix, part.keys, @extschema@._query(s, part.suffix, customers), customers);
+            s, part.suffix, part.keys, @extschema@._filling_query(s, part.suffix, customers), customers);
         PERFORM @extschema@._report(
             s, part.suffix || CASE WHEN customers IS NULL THEN '' ELSE ' of noted customers' END, rows, since);
         written := written + rows;

@@ -172,6 +172,24 @@ $query$;
 COMMENT ON FUNCTION _query(segmentation_settings, text, text) IS
     'Part of segmentations: the SELECT that fills or defines one of its relations.';
 
+-- The same, as a table is filled: that of everybody's histories may be another one, if the orders are not on other
+-- servers, which collect them where they are.
+CREATE FUNCTION _filling_query(s segmentation_settings, suffix text, among text DEFAULT NULL) RETURNS text
+LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp
+AS $filling$
+DECLARE
+    collected text;
+BEGIN
+    IF suffix = 'histories' AND among IS NULL
+        AND NOT @extschema@._reads_shards(@extschema@._source_table(s, 'orders')) THEN
+        collected := @extschema@._collected_histories_sql(s);
+    END IF;
+    RETURN coalesce(collected, @extschema@._query(s, suffix, among));
+END
+$filling$;
+COMMENT ON FUNCTION _filling_query(segmentation_settings, text, text) IS
+    'Part of segmentations: the SELECT that fills one of its tables.';
+
 -- The comment on a column of NAME_suffix in the language of the segmentation.
 CREATE FUNCTION _column_comment(s segmentation_settings, suffix text, name text) RETURNS text
 LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp

@@ -141,31 +141,37 @@ $orders$;
 COMMENT ON FUNCTION _orders_sql(segmentation_settings, text) IS
     'Part of segmentations: the SELECT of the orders, one row an order, or an order and day.';
 
--- Where everybody is read, orders with a key of fixed length, a number or uuid, are sorted by it first: half a million
--- groups in a hash table cost cache misses, which take longer. Texts are dearer to compare. OFFSET 0 keeps the planner
--- from reading the whole table along an index instead. Orders of other servers are grouped there: to sort them here
--- would bring all of them.
 CREATE FUNCTION _histories_sql(s segmentation_settings, among text DEFAULT NULL) RETURNS text
-LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp
+LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp
 AS $histories$
-DECLARE
-    keys text := @extschema@._key_list(s, 'r');
-    is_purchase text := CASE WHEN s.order_id IS NULL THEN '' ELSE ', r.is_purchase' END;
-    orders text := @extschema@._orders_sql(s, among);
-    keys_are_short boolean := (
-        SELECT bool_and(a.attlen > 0) FROM pg_attribute AS a
-        WHERE a.attrelid = @extschema@._source_table(s, 'orders') AND a.attname = ANY (@extschema@._keys(s)));
-BEGIN
-    IF among IS NULL AND keys_are_short AND NOT @extschema@._reads_shards(@extschema@._source_table(s, 'orders')) THEN
-        orders := format('SELECT * FROM (%s OFFSET 0) AS r ORDER BY %s', orders, keys);
-    END IF;
-    RETURN format('SELECT %s, @extschema@.purchase_history(r.ordered_on, r.amount, r.discounted%s) AS history',
-                  keys, is_purchase)
-        || format(' FROM (%s) AS r GROUP BY %s', orders, keys);
-END
+    SELECT format('SELECT %s, @extschema@.purchase_history(r.ordered_on, r.amount, r.discounted%s) AS history',
+                  k.keys, CASE WHEN s.order_id IS NULL THEN '' ELSE ', r.is_purchase' END)
+        || format(' FROM (%s) AS r GROUP BY %s', @extschema@._orders_sql(s, among), k.keys)
+    FROM (SELECT @extschema@._key_list(s, 'r') AS keys) AS k
 $histories$;
 COMMENT ON FUNCTION _histories_sql(segmentation_settings, text) IS
     'Part of segmentations: the SELECT of the purchase histories, one row a customer.';
+
+CREATE FUNCTION _collect_histories(orders text) RETURNS SETOF record
+    AS 'MODULE_PATHNAME', 'collect_histories_wrapper' LANGUAGE c STABLE STRICT;
+COMMENT ON FUNCTION _collect_histories(text) IS
+    'Part of segmentations: the keys and histories of the orders that a query returns, collected without GROUP BY.';
+
+-- The same rows for everybody in half the time, where keys can be told apart by their bytes.
+CREATE FUNCTION _collected_histories_sql(s segmentation_settings) RETURNS text
+LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp
+AS $collected$
+    SELECT CASE WHEN bool_and(@extschema@._equal_values_are_alike(a.atttypid, a.attcollation)) THEN format(
+        'SELECT * FROM @extschema@._collect_histories(%L) AS r (%s, history @extschema@.purchase_history)',
+        @extschema@._orders_sql(s),
+        string_agg(format('%I %s', k.name, format_type(a.atttypid, a.atttypmod))
+                       || coalesce(' COLLATE ' || nullif(a.attcollation, 0)::regcollation, ''), ', ' ORDER BY k.place))
+    END
+    FROM unnest(@extschema@._keys(s)) WITH ORDINALITY AS k (name, place)
+    JOIN pg_attribute AS a ON a.attrelid = @extschema@._source_table(s, 'orders') AND a.attname = k.name
+$collected$;
+COMMENT ON FUNCTION _collected_histories_sql(segmentation_settings) IS
+    'Part of segmentations: the SELECT of all purchase histories by a function of its own; NULL where it cannot.';
 
 CREATE FUNCTION _engagement_sql(s segmentation_settings, among text DEFAULT NULL) RETURNS text
 LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp
