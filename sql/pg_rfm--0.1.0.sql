@@ -32,6 +32,11 @@ CREATE FUNCTION _lock_and_check_notes(notes oid, owner oid) RETURNS boolean
 COMMENT ON FUNCTION _lock_and_check_notes(oid, oid) IS
     'Part of segmentations: locks the table of notes; false where it is not there or not a plain table of the owner, who must be the current user.';
 
+CREATE FUNCTION _has_columns(relation oid, names text[], types text[]) RETURNS boolean
+    AS 'MODULE_PATHNAME', 'has_columns_wrapper' LANGUAGE c STABLE STRICT;
+COMMENT ON FUNCTION _has_columns(oid, text[], text[]) IS
+    'Part of segmentations: whether a table has columns of these names and types.';
+
 CREATE FUNCTION _note(notes oid, changed_source text, changed_from date, VARIADIC keys "any") RETURNS void
     AS 'MODULE_PATHNAME', 'note_customer_wrapper' LANGUAGE c VOLATILE;
 CREATE FUNCTION _note(notes oid, changed_source text) RETURNS void
@@ -2034,6 +2039,12 @@ CREATE  FUNCTION "first_purchase_on"(
 IMMUTABLE PARALLEL SAFE COST 20
 LANGUAGE c /* Rust */
 AS 'MODULE_PATHNAME', 'first_purchase_on_wrapper';
+/* </end connected objects> */
+
+/* <begin connected objects> */
+-- src/sql/notes.rs
+-- pg_rfm::sql::notes::has_columns
+-- Skipped due to `#[pgrx(sql = false)]`
 /* </end connected objects> */
 
 /* <begin connected objects> */
@@ -7700,10 +7711,8 @@ LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp
 AS $statements$
     SELECT format(
 $body$        IF %1$L = ANY (TG_ARGV) THEN
-            IF TG_OP = 'TRUNCATE' OR 'everybody' = ANY (TG_ARGV) OR (
-                SELECT count(*) FROM pg_catalog.pg_attribute AS a
-                WHERE a.attrelid = TG_RELID AND (a.attname, a.atttypid) IN (%2$s)
-            ) <> %3$s THEN
+            IF TG_OP = 'TRUNCATE' OR 'everybody' = ANY (TG_ARGV)
+                OR NOT @extschema@._has_columns(TG_RELID, %2$L::pg_catalog.text[], %3$L::pg_catalog.text[]) THEN
                 PERFORM @extschema@._note(%4$s, %1$L::pg_catalog.text);
             ELSIF TG_OP = 'INSERT' THEN
                 PERFORM %5$s FROM (%7$s new_rows %8$s) AS n GROUP BY %6$s;
@@ -7715,14 +7724,7 @@ $body$        IF %1$L = ANY (TG_ARGV) THEN
         END IF;
 $body$,
         source,
-        -- names and types, as a list of pairs
-        (SELECT string_agg(format('(%L, pg_catalog.to_regtype(%L)::pg_catalog.oid)', c.name,
-                                  format_type(c.type, NULL)), ', ' ORDER BY c.name)
-         FROM (SELECT k.source_name AS name, k.source_type AS type FROM @extschema@._note_keys(s, source) AS k
-               UNION SELECT d.name, d.type FROM @extschema@._note_day(s, source) AS d) AS c),
-        (SELECT count(*)
-         FROM (SELECT k.source_name FROM @extschema@._note_keys(s, source) AS k
-               UNION SELECT d.name FROM @extschema@._note_day(s, source) AS d) AS c),
+        c.names, c.types,
         notes,
         format('@extschema@._note(%s, %L::pg_catalog.text, min(n.changed_from), %s)', notes, source, p.names),
         p.names,
@@ -7736,6 +7738,12 @@ $body$,
                string_agg(format('r.%I IS NOT NULL', k.source_name), ' AND ' ORDER BY k.place) AS has_key
         FROM @extschema@._note_keys(s, source) AS k
     ) AS p
+    CROSS JOIN (
+        SELECT array_agg(c.name ORDER BY c.name) AS names,
+               array_agg(format_type(c.type, NULL) ORDER BY c.name) AS types
+        FROM (SELECT k.source_name AS name, k.source_type AS type FROM @extschema@._note_keys(s, source) AS k
+              UNION SELECT d.name, d.type FROM @extschema@._note_day(s, source) AS d) AS c
+    ) AS c
 $statements$;
 COMMENT ON FUNCTION _note_statements(segmentation_settings, text, text) IS
     'Part of segmentations: what the trigger function does where rows of a source change.';

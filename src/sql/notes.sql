@@ -5,6 +5,11 @@ CREATE FUNCTION _lock_and_check_notes(notes oid, owner oid) RETURNS boolean
 COMMENT ON FUNCTION _lock_and_check_notes(oid, oid) IS
     'Part of segmentations: locks the table of notes; false where it is not there or not a plain table of the owner, who must be the current user.';
 
+CREATE FUNCTION _has_columns(relation oid, names text[], types text[]) RETURNS boolean
+    AS 'MODULE_PATHNAME', 'has_columns_wrapper' LANGUAGE c STABLE STRICT;
+COMMENT ON FUNCTION _has_columns(oid, text[], text[]) IS
+    'Part of segmentations: whether a table has columns of these names and types.';
+
 CREATE FUNCTION _note(notes oid, changed_source text, changed_from date, VARIADIC keys "any") RETURNS void
     AS 'MODULE_PATHNAME', 'note_customer_wrapper' LANGUAGE c VOLATILE;
 CREATE FUNCTION _note(notes oid, changed_source text) RETURNS void

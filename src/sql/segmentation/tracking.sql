@@ -108,10 +108,8 @@ LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp
 AS $statements$
     SELECT format(
 $body$        IF %1$L = ANY (TG_ARGV) THEN
-            IF TG_OP = 'TRUNCATE' OR 'everybody' = ANY (TG_ARGV) OR (
-                SELECT count(*) FROM pg_catalog.pg_attribute AS a
-                WHERE a.attrelid = TG_RELID AND (a.attname, a.atttypid) IN (%2$s)
-            ) <> %3$s THEN
+            IF TG_OP = 'TRUNCATE' OR 'everybody' = ANY (TG_ARGV)
+                OR NOT @extschema@._has_columns(TG_RELID, %2$L::pg_catalog.text[], %3$L::pg_catalog.text[]) THEN
                 PERFORM @extschema@._note(%4$s, %1$L::pg_catalog.text);
             ELSIF TG_OP = 'INSERT' THEN
                 PERFORM %5$s FROM (%7$s new_rows %8$s) AS n GROUP BY %6$s;
@@ -123,14 +121,7 @@ $body$        IF %1$L = ANY (TG_ARGV) THEN
         END IF;
 $body$,
         source,
-        -- names and types, as a list of pairs
-        (SELECT string_agg(format('(%L, pg_catalog.to_regtype(%L)::pg_catalog.oid)', c.name,
-                                  format_type(c.type, NULL)), ', ' ORDER BY c.name)
-         FROM (SELECT k.source_name AS name, k.source_type AS type FROM @extschema@._note_keys(s, source) AS k
-               UNION SELECT d.name, d.type FROM @extschema@._note_day(s, source) AS d) AS c),
-        (SELECT count(*)
-         FROM (SELECT k.source_name FROM @extschema@._note_keys(s, source) AS k
-               UNION SELECT d.name FROM @extschema@._note_day(s, source) AS d) AS c),
+        c.names, c.types,
         notes,
         format('@extschema@._note(%s, %L::pg_catalog.text, min(n.changed_from), %s)', notes, source, p.names),
         p.names,
@@ -144,6 +135,12 @@ $body$,
                string_agg(format('r.%I IS NOT NULL', k.source_name), ' AND ' ORDER BY k.place) AS has_key
         FROM @extschema@._note_keys(s, source) AS k
     ) AS p
+    CROSS JOIN (
+        SELECT array_agg(c.name ORDER BY c.name) AS names,
+               array_agg(format_type(c.type, NULL) ORDER BY c.name) AS types
+        FROM (SELECT k.source_name AS name, k.source_type AS type FROM @extschema@._note_keys(s, source) AS k
+              UNION SELECT d.name, d.type FROM @extschema@._note_day(s, source) AS d) AS c
+    ) AS c
 $statements$;
 COMMENT ON FUNCTION _note_statements(segmentation_settings, text, text) IS
     'Part of segmentations: what the trigger function does where rows of a source change.';
