@@ -4637,11 +4637,14 @@ LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp
 AS $keys$
     SELECT string_agg(
         format('%s.%I::%s%s AS %I', alias, k.there, format_type(a.atttypid, -1),
-               ' COLLATE ' || nullif(a.attcollation, 0)::regcollation, a.attname), ', ' ORDER BY k.place)
+               -- Citus takes a key with a collation of its own for another column.
+               CASE WHEN a.attcollation <> b.attcollation THEN ' COLLATE ' || a.attcollation::regcollation END,
+               a.attname), ', ' ORDER BY k.place)
     FROM unnest(@extschema@._source_keys(s, source), @extschema@._source_keys(s, 'orders'))
         WITH ORDINALITY AS k (there, here, place)
     JOIN pg_attribute AS a ON a.attrelid = @extschema@._source_table(s, 'orders') AND a.attname = k.here
-    WHERE k.there IS NOT NULL
+    JOIN pg_attribute AS b ON b.attrelid = @extschema@._source_table(s, _keys_as_in_orders.source)
+        AND b.attname = k.there
 $keys$;
 COMMENT ON FUNCTION _keys_as_in_orders(segmentation_settings, text, text) IS
     'Part of segmentations: the key columns of another source, named and typed as in the orders.';
@@ -4877,7 +4880,7 @@ DECLARE
     line_keys text;
     line_order text;
 BEGIN
-    IF first_days IS NULL AND @extschema@._reads_shards(orders) THEN
+    IF first_days IS NULL AND @extschema@._reads_shards(orders) AND NOT @extschema@._is_distributed(s) THEN
         first_days := format(
             'SELECT %s, @extschema@.first_purchase_on(h.history, ''9999-12-31'') AS first_day FROM %s AS h OFFSET 0',
             @extschema@._key_list(s, 'h'), @extschema@._relation(s, 'histories'));
@@ -5048,7 +5051,8 @@ $noted$;
 COMMENT ON FUNCTION _is_noted(segmentation_settings, text, boolean) IS
     'Part of segmentations: the condition that a row is of a customer whom the refresh that is running evaluates.';
 
-CREATE FUNCTION _facts_sql(s segmentation_settings) RETURNS text
+-- `status` is what stands in the place of the status table.
+CREATE FUNCTION _facts_sql(s segmentation_settings, status text DEFAULT NULL) RETURNS text
 LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp
 AS $facts$
 DECLARE
@@ -5074,14 +5078,18 @@ BEGIN
 $sql$(
     SELECT %1$s, h.history, c.membership, c.channels, c.last_contacted_on%2$s
     FROM %3$s AS h
-    LEFT JOIN %4$s AS c ON %5$s
-    UNION ALL
-    SELECT %6$s, NULL, c.membership, c.channels, c.last_contacted_on%2$s
-    FROM %4$s AS c
-    WHERE NOT EXISTS (SELECT FROM %3$s AS h WHERE %5$s)
+    LEFT JOIN %4$s AS c ON %5$s%6$s
 ) AS k$sql$,
             @extschema@._key_list(s, 'h'), attributes, histories, @extschema@._relation(s, 'profiles'),
-            @extschema@._same_key(s, 'h', 'c'), @extschema@._key_list(s, 'c'));
+            @extschema@._same_key(s, 'h', 'c'),
+            -- On shards prospects stand among the histories.
+            CASE WHEN @extschema@._is_distributed(s) THEN '' ELSE format($sql$
+    UNION ALL
+    SELECT %s, NULL, c.membership, c.channels, c.last_contacted_on%s
+    FROM %s AS c
+    WHERE NOT EXISTS (SELECT FROM %s AS h WHERE %s)$sql$,
+                @extschema@._key_list(s, 'c'), attributes, @extschema@._relation(s, 'profiles'), histories,
+                @extschema@._same_key(s, 'h', 'c')) END);
     END IF;
     IF s.engagement IS NOT NULL THEN
         engagement := 'coalesce(e.engagement, @extschema@.no_engagement())';
@@ -5116,10 +5124,10 @@ FROM %s AS p
 CROSS JOIN %s%s$sql$,
         @extschema@._key_list(s, 'k'), engagement, membership, contacts, memberships,
         CASE WHEN s.model IS NULL THEN 'NULL::@extschema@.purchase_model' ELSE 'p.model' END, attributes,
-        @extschema@._relation(s, 'status'), customers, joined);
+        coalesce(status, @extschema@._relation(s, 'status')), customers, joined);
 END
 $facts$;
-COMMENT ON FUNCTION _facts_sql(segmentation_settings) IS
+COMMENT ON FUNCTION _facts_sql(segmentation_settings, text) IS
     'Part of segmentations: the SELECT of everything that is known of a customer.';
 
 -- What a column says in the language of the segmentation. The language stands in the status table and not in the view:
@@ -5141,8 +5149,9 @@ COMMENT ON FUNCTION _label_order(text, text) IS
     'Part of segmentations: the call that returns the place of a value in a list of labels.';
 
 -- The day from which on a customer who has to wait may be contacted stands in wait_until: action_due_on of the others
--- is as_of, another one every day. A last contact after as_of is not known yet; greatest() leaves NULL out.
-CREATE FUNCTION _customers_sql(s segmentation_settings) RETURNS text
+-- is as_of, another one every day. A last contact after as_of is not known yet; greatest() leaves NULL out. `facts` and
+-- `status` are what stands in the place of the view and the table.
+CREATE FUNCTION _customers_sql(s segmentation_settings, facts text DEFAULT NULL, status text DEFAULT NULL) RETURNS text
 LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp
 AS $customers$
     SELECT format(
@@ -5150,7 +5159,7 @@ $sql$SELECT %1$s,
        f.membership, %2$s AS membership_label%19$s,
        s.first_purchase_on, s.last_purchase_on, s.orders, s.purchase_days, s.monetary, s.average_order_value,
        s.r_score, s.f_score, s.m_score, s.rfm_score,
-       s.rfm_segment, CASE p.lang WHEN 'ja' THEN r.label_ja ELSE r.label_en END AS segment_label,
+       s.rfm_segment, CASE WHEN p.lang = 'ja' THEN r.label_ja ELSE r.label_en END AS segment_label,
        r.sort_order AS segment_order,
        s.lifecycle_state, %3$s AS lifecycle_label, %4$s AS lifecycle_order,
        s.state_since, s.previous_state, %5$s AS previous_label,
@@ -5164,7 +5173,7 @@ $sql$SELECT %1$s,
        array_to_string(f.channels, ',') AS reachable_by,
        greatest(CASE WHEN f.last_contacted_on <= f.as_of THEN f.last_contacted_on END,
                 @extschema@.last_contacted_on(f.contacts, f.as_of)) AS last_contacted_on,
-       s.next_action, CASE p.lang WHEN 'ja' THEN a.title_ja ELSE a.title END AS action_title, s.action_rule,
+       s.next_action, CASE WHEN p.lang = 'ja' THEN a.title_ja ELSE a.title END AS action_title, s.action_rule,
        a.sort_order AS action_order, s.action_behavior, %15$s AS behavior_label,
        s.action_channel, %16$s AS channel_label, s.action_after_wait,
        CASE WHEN s.action_due_on > f.as_of THEN s.action_due_on END AS wait_until
@@ -5195,9 +5204,11 @@ LEFT JOIN (
         @extschema@._label_order('dormancy_reason', 's.dormancy_reason'),
         @extschema@._label('behavior', 's.action_behavior'),
         @extschema@._label('channel', 's.action_channel'),
-        @extschema@._relation(s, 'facts'), @extschema@._relation(s, 'status'), @extschema@._attribute_list(s, 'f'))
+        coalesce(facts, @extschema@._relation(s, 'facts')), coalesce(status, @extschema@._relation(s, 'status')),
+        @extschema@._attribute_list(s, 'f'))
 $customers$;
-COMMENT ON FUNCTION _customers_sql(segmentation_settings) IS 'Part of segmentations: the SELECT of one row a customer.';
+COMMENT ON FUNCTION _customers_sql(segmentation_settings, text, text) IS
+    'Part of segmentations: the SELECT of one row a customer.';
 
 CREATE FUNCTION _predicted_value(s segmentation_settings) RETURNS text
 LANGUAGE sql IMMUTABLE PARALLEL SAFE SET search_path = pg_catalog, pg_temp
@@ -5525,20 +5536,34 @@ $parts$;
 COMMENT ON FUNCTION _action_parts_sql(segmentation_settings, boolean) IS
     'Part of segmentations: the SELECT of the sums by rule of next_action and channel.';
 
--- The first day of those who wait is no sum: it is looked for among them, in their index (_index_waiting).
+-- The first day of those who wait is no sum: it is looked for among them, in their index (_index_waiting); on shards
+-- each looks for all of them at once.
 CREATE FUNCTION _actions_sql(s segmentation_settings, parts text) RETURNS text
 LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp
 AS $actions$
-    SELECT format(
+    SELECT format(CASE WHEN @extschema@._is_distributed(s) THEN
+$sql$SELECT g.*, c.wait_until
+FROM (
+    %3$s
+) AS g
+LEFT JOIN (
+    SELECT %4$scoalesce(c.action_rule, '') AS action_rule, coalesce(c.action_channel, 'none') AS action_channel,
+           min(c.wait_until) AS wait_until
+    FROM %1$s AS c
+    WHERE c.wait_until IS NOT NULL
+    GROUP BY %4$scoalesce(c.action_rule, ''), coalesce(c.action_channel, 'none')
+) AS c ON %2$sc.action_rule = g.action_rule AND c.action_channel = g.action_channel$sql$
+    ELSE
 $sql$SELECT g.*,
        (SELECT min(c.wait_until) FROM %1$s AS c
         WHERE c.wait_until IS NOT NULL AND %2$scoalesce(c.action_rule, '') = g.action_rule
             AND coalesce(c.action_channel, 'none') = g.action_channel) AS wait_until
 FROM (
     %3$s
-) AS g$sql$,
+) AS g$sql$ END,
         @extschema@._relation(s, 'customers'),
-        coalesce(@extschema@._same_columns(s, ARRAY[s.tenant], 'c', 'g') || ' AND ', ''), parts)
+        coalesce(@extschema@._same_columns(s, ARRAY[s.tenant], 'c', 'g') || ' AND ', ''), parts,
+        @extschema@._tenant_column(s, 'c'))
 $actions$;
 COMMENT ON FUNCTION _actions_sql(segmentation_settings, text) IS
     'Part of segmentations: the SELECT of one row a rule of next_action and channel.';
@@ -6077,7 +6102,7 @@ DECLARE
     customers bigint;
 BEGIN
     EXECUTE 'SELECT @extschema@.fit_purchase_model(h.history, $1, $2), '
-        || format('min(@extschema@.first_purchase_on(h.history, $1)), count(*) FROM %s AS h', histories)
+        || format('min(@extschema@.first_purchase_on(h.history, $1)), count(h.history) FROM %s AS h', histories)
         INTO fitted, first_day, customers USING on_day, options;
     IF customers = 0 THEN
         RETURN;
@@ -6498,6 +6523,7 @@ BEGIN
                'every segmentation has it' AS always,
                coalesce('views => ' || quote_literal(s.views::text),
                         'made unless views leaves it out') AS chosen,
+               CASE WHEN @extschema@._is_distributed(s) THEN 'TABLE' ELSE 'MATERIALIZED VIEW' END AS kind_of_customers,
                num_nonnulls(s.attributes, s.first_order) > 0 AS has_attributes,
                concat_ws(', ', 'attributes => ' || quote_literal(s.attributes::text),
                          'first_order => ' || quote_literal(s.first_order::text)) AS by_attribute
@@ -6542,7 +6568,7 @@ BEGIN
         (14, 'facts', 'VIEW', true, t.always, NULL,
             'All that is known of a customer: the arguments of segment_customer and its like. Prospects have no '
             'history.'),
-        (15, 'customers', 'MATERIALIZED VIEW', true, t.always, t.customer,
+        (15, 'customers', t.kind_of_customers, true, t.always, t.customer,
             'One row a customer, as of the day in the status table.'),
         (16, 'customers_today', 'VIEW', true, t.always, NULL,
             'The customers with what changes by itself every day.'),
@@ -7195,7 +7221,7 @@ LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp
 AS $views$
 DECLARE
     known text[] := ARRAY(SELECT r.suffix FROM @extschema@._relations(s) AS r
-                          WHERE r.kind = 'MATERIALIZED VIEW' ORDER BY r.place);
+                          WHERE r.kind = 'MATERIALIZED VIEW' OR r.suffix = 'customers' ORDER BY r.place);
     named text;
 BEGIN
     FOREACH named IN ARRAY coalesce(s.views, '{}') LOOP
@@ -7507,6 +7533,223 @@ COMMENT ON FUNCTION _refuse_other_versions(segmentation_settings) IS
 -- src/sql/segmentation.rs
 -- requires:
 --   segmentation_citus
+
+-- segmentation: tables that are distributed like the orders
+
+-- Where Citus distributes the orders by a part of the customer's key, and every other source of customers alike, the
+-- tables by customer lie on the shards too: a row of them beside the orders that it is made of, written by whoever
+-- has both. NAME_customers is a table then, because a materialized view has no shards. What readers see of it is the
+-- same. The reports and the status stay on the coordinator.
+--
+-- What is written on shards is plain SQL with two conditions of Citus: it joins the whole key, so that each shard finds
+-- all it needs on its own server, and it reads no table of the coordinator, so that day, policy and model are literals.
+
+-- The key column that the sources of customers are distributed by, as the orders call it; NULL: one of them is not, or
+-- is cut in other parts. Citus itself makes no other names in pg_catalog than its own.
+CREATE FUNCTION _distribution_column(s segmentation_settings) RETURNS text
+LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp
+AS $column$
+DECLARE
+    partitions regclass := @extschema@._citus_catalog('pg_dist_partition'::text);
+    sources text[] := @extschema@._sources_of_customers(s);
+    place integer;
+BEGIN
+    IF partitions IS NULL OR s.orders IS NULL THEN
+        RETURN NULL;
+    END IF;
+    EXECUTE format(
+$sql$SELECT min(k.place)
+FROM unnest($1, $2) AS t (source, relation)
+JOIN %s AS p ON p.logicalrelid = t.relation AND p.partmethod = 'h'
+CROSS JOIN LATERAL (
+    SELECT array_position(@extschema@._source_keys($3, t.source), column_to_column_name(p.logicalrelid, p.partkey))
+        AS place
+) AS k
+HAVING count(k.place) = cardinality($1) AND count(DISTINCT k.place) = 1 AND count(DISTINCT p.colocationid) = 1$sql$,
+        partitions)
+        INTO place
+        USING sources, ARRAY(SELECT @extschema@._source_table(s, t.source)::oid
+                             FROM unnest(sources) WITH ORDINALITY AS t (source, place) ORDER BY t.place), s;
+    RETURN (@extschema@._source_keys(s, 'orders'))[place];
+END
+$column$;
+COMMENT ON FUNCTION _distribution_column(segmentation_settings) IS
+    'Part of segmentations: the key column that Citus distributes the orders and all that is known of customers by.';
+
+-- Whether the tables by customer are distributed: what is there says so, and before it is made, the sources. A dump
+-- that was restored elsewhere has a table without shards, which is written in the same way.
+CREATE FUNCTION _is_distributed(s segmentation_settings) RETURNS boolean
+LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp
+SET plan_cache_mode = force_generic_plan -- to plan it takes longer than to run it
+AS $distributed$
+DECLARE
+    customers "char" := (SELECT c.relkind FROM pg_class AS c
+                         WHERE c.oid = to_regclass(@extschema@._relation(s, 'customers')));
+BEGIN
+    RETURN CASE WHEN customers IS NULL THEN @extschema@._distribution_column(s) IS NOT NULL ELSE customers = 'r' END;
+END
+$distributed$;
+COMMENT ON FUNCTION _is_distributed(segmentation_settings) IS
+    'Part of segmentations: whether the tables by customer of one lie on shards, or will.';
+
+CREATE FUNCTION _is_on_shards(s segmentation_settings, suffix text) RETURNS boolean
+LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp
+AS $on_shards$
+BEGIN
+    RETURN (@extschema@._source_of_table(suffix) IS NOT NULL OR suffix IN ('campaign_members', 'customers'))
+        AND @extschema@._is_distributed(s);
+END
+$on_shards$;
+COMMENT ON FUNCTION _is_on_shards(segmentation_settings, text) IS
+    'Part of segmentations: whether a table of one lies on shards, or will.';
+
+-- Makes the shards of a table that is empty. Citus tells the workers of it, whatever else stays on the coordinator.
+CREATE FUNCTION _distribute(s segmentation_settings, suffix text) RETURNS void
+LANGUAGE plpgsql VOLATILE SET search_path = pg_catalog, pg_temp
+AS $distribute$
+DECLARE
+    propagates text := @extschema@._propagate_ddl('on');
+BEGIN
+    PERFORM create_distributed_table(@extschema@._relation(s, suffix)::regclass, @extschema@._distribution_column(s),
+                                     colocate_with => @extschema@._source_table(s, 'orders')::text);
+    PERFORM @extschema@._propagate_ddl(propagates);
+END
+$distribute$;
+COMMENT ON FUNCTION _distribute(segmentation_settings, text) IS
+    'Part of segmentations: distributes one of its tables like the orders.';
+
+-- What the views read of the status table, as a SELECT without a table.
+CREATE FUNCTION _settled_status(s segmentation_settings) RETURNS text
+LANGUAGE plpgsql VOLATILE SET search_path = pg_catalog, pg_temp
+AS $settled$
+DECLARE
+    p record;
+BEGIN
+    EXECUTE format('SELECT t.as_of, t.policy, t.lang, t.model FROM %s AS t',
+                   @extschema@._lock_and_check(s, 'status', 'ACCESS SHARE MODE')) INTO p;
+    RETURN format('(SELECT %L::pg_catalog.date AS as_of, %L::@extschema@.segment_policy AS policy,'
+                  ' %L::pg_catalog.text AS lang, %L::@extschema@.purchase_model AS model)',
+                  p.as_of, p.policy, p.lang, p.model);
+END
+$settled$;
+COMMENT ON FUNCTION _settled_status(segmentation_settings) IS
+    'Part of segmentations: day, policy, language and model of the status table as literals.';
+
+-- Makes a table hold what a query returns, and writes only the rows that differ, like _write_differences. Where another
+-- SELECT returns the same keys as the query for less, it stands in its place for those that are gone. Of the histories
+-- the rows of prospects are none of the query's.
+CREATE FUNCTION _write_shards(
+    s segmentation_settings, suffix text, key_columns text[], query text, keys_query text DEFAULT NULL
+) RETURNS bigint
+LANGUAGE plpgsql VOLATILE SET search_path = pg_catalog, pg_temp
+AS $write$
+DECLARE
+    target text := @extschema@._lock_and_check(s, suffix, 'ROW EXCLUSIVE MODE');
+    keys text := (SELECT string_agg(quote_ident(k), ', ') FROM unnest(key_columns) AS k);
+    same_key text := @extschema@._equal_columns(target::regclass, key_columns, 'f', 't');
+    columns text;
+    new_values text;
+    gone bigint;
+    written bigint;
+BEGIN
+    SELECT string_agg(quote_ident(a.attname), ', ' ORDER BY a.attnum),
+           string_agg(format('%1$I = EXCLUDED.%1$I', a.attname), ', ' ORDER BY a.attnum)
+               FILTER (WHERE a.attname <> ALL (key_columns))
+    INTO columns, new_values
+    FROM pg_attribute AS a WHERE a.attrelid = target::regclass AND a.attnum > 0 AND NOT a.attisdropped;
+    EXECUTE format('DELETE FROM %s AS t WHERE NOT EXISTS (SELECT FROM (%s) AS f WHERE %s)', target,
+                   coalesce(keys_query, query), same_key)
+        || CASE suffix WHEN 'histories' THEN ' AND t.history IS NOT NULL' ELSE '' END;
+    GET DIAGNOSTICS gone = ROW_COUNT;
+    EXECUTE format('INSERT INTO %s (%s) SELECT %2$s FROM (%s) AS f', target, columns, query)
+        || format(' WHERE NOT EXISTS (SELECT FROM %s AS t WHERE %s AND (t.*) OPERATOR(pg_catalog.*=) (f.*))', target,
+                  same_key)
+        || format(' ON CONFLICT (%s) DO UPDATE SET %s', keys, new_values);
+    GET DIAGNOSTICS written = ROW_COUNT;
+    IF suffix = 'profiles' THEN
+        PERFORM @extschema@._write_prospects(s);
+    END IF;
+    RETURN gone + written;
+END
+$write$;
+COMMENT ON FUNCTION _write_shards(segmentation_settings, text, text[], text, text) IS
+    'Part of segmentations: makes a table on shards equal to a query, writing only what differs.';
+
+-- Customers without orders have a row among the histories, without one, so that every fact of a customer is joined to a
+-- row of it: Citus cannot send a UNION of two tables to the shards together with all that is joined to it.
+CREATE FUNCTION _write_prospects(s segmentation_settings) RETURNS void
+LANGUAGE plpgsql VOLATILE SET search_path = pg_catalog, pg_temp
+AS $prospects$
+DECLARE
+    histories text := @extschema@._lock_and_check(s, 'histories', 'ROW EXCLUSIVE MODE');
+    profiles text := @extschema@._lock_and_check(s, 'profiles', 'ACCESS SHARE MODE');
+    same_key text := @extschema@._same_key(s, 'h', 'c');
+BEGIN
+    EXECUTE format('DELETE FROM %s AS h WHERE h.history IS NULL AND NOT EXISTS (SELECT FROM %s AS c WHERE %s)',
+                   histories, profiles, same_key);
+    EXECUTE format('INSERT INTO %s (%s) SELECT %s FROM %s AS c', histories, @extschema@._key_list(s),
+                   @extschema@._key_list(s, 'c'), profiles)
+        || format(' WHERE NOT EXISTS (SELECT FROM %s AS h WHERE %s)', histories, same_key);
+END
+$prospects$;
+COMMENT ON FUNCTION _write_prospects(segmentation_settings) IS
+    'Part of segmentations: keeps a row without a history of each customer without orders.';
+
+-- Brings NAME_customers up to date, and tells who changed.
+CREATE FUNCTION _write_customers_on_shards(s segmentation_settings) RETURNS void
+LANGUAGE plpgsql VOLATILE SET search_path = pg_catalog, pg_temp
+AS $customers$
+DECLARE
+    status text := @extschema@._settled_status(s);
+    facts text := @extschema@._facts_sql(s, status);
+    customers text := @extschema@._customers_sql(s, format('(%s)', facts), status);
+    keys text[] := @extschema@._keys(s);
+BEGIN
+    IF s.keep_changes > 0 AND to_regclass(@extschema@._relation(s, 'changes')) IS NOT NULL THEN
+        PERFORM @extschema@._tell_changes_on_shards(s, customers, facts);
+    END IF;
+    PERFORM @extschema@._write_shards(s, 'customers', keys, customers, facts);
+END
+$customers$;
+COMMENT ON FUNCTION _write_customers_on_shards(segmentation_settings) IS
+    'Part of segmentations: brings NAME_customers on shards up to date, and tells who changed.';
+
+-- Before NAME_customers is written: what will be another in it comes to the coordinator, and nothing else.
+CREATE FUNCTION _tell_changes_on_shards(s segmentation_settings, customers text, facts text) RETURNS void
+LANGUAGE plpgsql VOLATILE SET search_path = pg_catalog, pg_temp
+AS $tell$
+DECLARE
+    target text := @extschema@._relation(s, 'customers');
+    same_key text := @extschema@._same_key(s, 't', 'f');
+    watched record;
+BEGIN
+    SELECT string_agg(format('t.%1$I AS from_%2$s, f.%1$I AS to_%2$s', w.name, w.place), ', ') AS came,
+           string_agg(format('t.%I, NULL::pg_catalog.text', w.name), ', ') AS gone,
+           string_agg(format('t.%1$I IS DISTINCT FROM f.%1$I', w.name), ' OR ') AS differ,
+           string_agg(format('(%L, c.from_%2$s, c.to_%2$s)', w.name, w.place), ', ' ORDER BY w.place) AS rows
+    INTO watched FROM unnest(@extschema@._watched_columns()) WITH ORDINALITY AS w (name, place);
+    EXECUTE format('WITH came AS MATERIALIZED (SELECT %s, %s FROM (%s) AS f LEFT JOIN %s AS t ON %s WHERE %s), ',
+                   @extschema@._key_list(s, 'f'), watched.came, customers, target, same_key, watched.differ)
+        || format('gone AS MATERIALIZED (SELECT %s, %s FROM %s AS t', @extschema@._key_list(s, 't'), watched.gone, target)
+        || format(' WHERE NOT EXISTS (SELECT FROM (%s) AS f WHERE %s)) ', facts, same_key)
+        || format('INSERT INTO %s (changed_at, as_of, %s, what, from_value, to_value)',
+                  @extschema@._lock_and_check(s, 'changes', 'ROW EXCLUSIVE MODE'), @extschema@._key_list(s))
+        || format(' SELECT $1, p.as_of, %s, v.what, v.from_value, v.to_value', @extschema@._key_list(s, 'c'))
+        || format(' FROM (SELECT * FROM came UNION ALL SELECT * FROM gone) AS c CROSS JOIN %s AS p',
+                  @extschema@._relation(s, 'status'))
+        || format(' CROSS JOIN LATERAL (VALUES %s) AS v (what, from_value, to_value)', watched.rows)
+        || ' WHERE v.from_value IS DISTINCT FROM v.to_value'
+        USING clock_timestamp();
+END
+$tell$;
+COMMENT ON FUNCTION _tell_changes_on_shards(segmentation_settings, text, text) IS
+    'Part of segmentations: tells who will be another in NAME_customers on shards.';
+/* </end connected objects> */
+
+/* <begin connected objects> */
+-- src/sql/segmentation.rs
+-- requires:
+--   segmentation_shards
 
 -- segmentation: tracking
 
@@ -8045,7 +8288,7 @@ COMMENT ON FUNCTION _earlier_rows_came(segmentation_settings) IS
 -- definition, leaves only the rows meant; without one all are compared, and those that stay are left out. The row that
 -- is there is called like a system column, because no column of a view can be. A row of the view that has two of the
 -- definition is found by its place, so that not the last of them wins. Where another SELECT returns the same rows as
--- the definition for less, it stands in its place.
+-- the definition for less, it stands in its place. A row has the type of the view, because Citus can pass on no other.
 CREATE FUNCTION _changes_sql(
     view regclass, keys text[], condition text DEFAULT NULL, definition text DEFAULT NULL
 ) RETURNS text
@@ -8056,7 +8299,7 @@ BEGIN
         || CASE WHEN condition IS NULL THEN ''
                 ELSE ' WHEN count(*) OVER (PARTITION BY t.ctid) > 1 THEN ''repeat''' END
         || ' WHEN t.tableoid OPERATOR(pg_catalog.*=) (f.*) THEN ''keep'' ELSE ''update'' END, f.*'
-        || format(E'\nFROM (SELECT t.ctid, ROW(t.*) AS tableoid, %s FROM ONLY %s AS t WHERE %s) AS t',
+        || format(E'\nFROM (SELECT t.ctid, ROW(t.*)::%2$s AS tableoid, %1$s FROM ONLY %2$s AS t WHERE %3$s) AS t',
                   (SELECT string_agg(format('t.%I', k), ', ') FROM unnest(keys) AS k), view,
                   coalesce(condition, 'true'))
         || format(E'\nFULL JOIN (SELECT t.* FROM (\n%s\n) AS t WHERE %s) AS f ON %s',
@@ -8428,6 +8671,9 @@ DECLARE
     is_unchanged text;
     written bigint;
 BEGIN
+    IF @extschema@._is_on_shards(s, suffix) THEN
+        RETURN @extschema@._write_shards(s, suffix, key_columns, query);
+    END IF;
     SELECT string_agg(quote_ident(a.attname), ', ' ORDER BY a.attnum),
            string_agg(format('%1$I = EXCLUDED.%1$I', a.attname), ', ' ORDER BY a.attnum)
     INTO columns, new_values
@@ -8634,7 +8880,7 @@ BEGIN
     written := 0;
     FOR part IN SELECT * FROM @extschema@._relations(s) AS r
                 WHERE r.is_wanted AND r.kind = 'TABLE'
-                    AND r.suffix NOT IN ('settings', 'policies', 'status', 'noted', 'models', 'changes')
+                    AND r.suffix NOT IN ('settings', 'policies', 'status', 'noted', 'customers', 'models', 'changes')
                 ORDER BY r.place LOOP
         customers := @extschema@._noted_of(s, @extschema@._source_of_table(part.suffix), read_whole);
         rows := @extschema@._write_differences(
@@ -8686,6 +8932,12 @@ DECLARE
     written @extschema@.written_rows;
     more bigint;
 BEGIN
+    IF are_stale AND @extschema@._is_distributed(s) THEN
+        since := clock_timestamp();
+        PERFORM @extschema@._write_customers_on_shards(s);
+        EXECUTE format('SELECT count(*) FROM %s', @extschema@._relation(s, 'customers')) INTO rows;
+        PERFORM @extschema@._report(s, 'customers', rows, since);
+    END IF;
     FOR view IN
         SELECT r.suffix, r.keys, c.oid::regclass AS name, c.relispopulated
         FROM @extschema@._relations(s) AS r
@@ -9158,7 +9410,8 @@ AS $totals$
 $sql$SELECT @extschema@.last_purchase_on(h.history, d.day) AS last_on,
        @extschema@.orders(h.history, d.day) > 0 AS has_bought,
        @extschema@.monetary(h.history, d.day) AS monetary
-FROM %s AS h CROSS JOIN (SELECT %L::pg_catalog.date AS day) AS d$sql$,
+FROM %s AS h CROSS JOIN (SELECT %L::pg_catalog.date AS day) AS d
+WHERE h.history IS NOT NULL$sql$,
         @extschema@._relation(s, 'histories'), @extschema@._today(s, NULL::date))
 $totals$;
 COMMENT ON FUNCTION _totals_of_histories(segmentation_settings) IS
@@ -9818,8 +10071,12 @@ DECLARE
     since timestamptz := clock_timestamp();
     written bigint;
 BEGIN
-    EXECUTE format('CREATE TABLE %s AS %s', target, query);
-    GET DIAGNOSTICS written = ROW_COUNT;
+    IF @extschema@._is_on_shards(s, suffix) THEN
+        EXECUTE format('CREATE TABLE %s AS %s WITH NO DATA', target, query);
+    ELSE
+        EXECUTE format('CREATE TABLE %s AS %s', target, query);
+        GET DIAGNOSTICS written = ROW_COUNT;
+    END IF;
     EXECUTE format('ALTER TABLE %s ADD PRIMARY KEY (%s)', target,
                    (SELECT string_agg(quote_ident(k), ', ') FROM unnest(keys) AS k));
     -- Nobody looks for a history: statistics of them would only cost.
@@ -9827,6 +10084,10 @@ BEGIN
                  || string_agg(format('ALTER %I SET STATISTICS 0', a.attname), ', ')
              FROM pg_attribute AS a
              WHERE a.attrelid = target::regclass AND a.attnum > 0 AND a.attname <> ALL (keys));
+    IF written IS NULL THEN
+        PERFORM @extschema@._distribute(s, suffix);
+        written := @extschema@._write_differences(s, suffix, keys, query);
+    END IF;
     EXECUTE 'ANALYZE ' || target;
     PERFORM @extschema@._report(s, suffix, written, since);
 END
@@ -9871,7 +10132,7 @@ $sql$CREATE TABLE %s (
     model_findings jsonb
 )$sql$, status);
     EXECUTE format('INSERT INTO %s', status)
-        || ' SELECT $1, $2, now(), 0, true, count(*), 0, $3, $4, $5, @extschema@.default_policy()'
+        || ' SELECT $1, $2, now(), 0, true, count(history), 0, $3, $4, $5, @extschema@.default_policy()'
         || format(' FROM %s', @extschema@._relation(s, 'histories'))
         USING s.name, @extschema@._today(s, NULL::date), currency, s.time_zone, s.lang;
 END
@@ -9892,7 +10153,26 @@ $index$;
 COMMENT ON FUNCTION _index_waiting(segmentation_settings) IS
     'Part of segmentations: indexes the customers who wait.';
 
--- A view, or a materialized view with its indexes.
+-- The indexes of a materialized view, or of the table in its place.
+CREATE FUNCTION _index_view(s segmentation_settings, suffix text, keys text[]) RETURNS void
+LANGUAGE plpgsql VOLATILE SET search_path = pg_catalog, pg_temp
+AS $index$
+DECLARE
+    target text := @extschema@._relation(s, suffix);
+BEGIN
+    EXECUTE format('CREATE UNIQUE INDEX %I ON %s (%s)', format('%s_%s_key', s.name, suffix), target,
+                   (SELECT string_agg(quote_ident(k), ', ') FROM unnest(keys) AS k));
+    IF suffix = 'customers' THEN
+        PERFORM @extschema@._index_waiting(s);
+        -- Who is due on a day is found without reading everybody.
+        EXECUTE format('CREATE INDEX %I ON %s (next_change_on)', s.name || '_customers_due', target);
+    END IF;
+END
+$index$;
+COMMENT ON FUNCTION _index_view(segmentation_settings, text, text[]) IS
+    'Part of segmentations: indexes one of its materialized views.';
+
+-- A view, a materialized view with its indexes, or NAME_customers as a table on shards.
 CREATE FUNCTION _create_view(s segmentation_settings, suffix text, kind text, keys text[], query text) RETURNS void
 LANGUAGE plpgsql VOLATILE SET search_path = pg_catalog, pg_temp
 AS $view$
@@ -9901,16 +10181,15 @@ DECLARE
     since timestamptz := clock_timestamp();
     rows bigint;
 BEGIN
-    EXECUTE format('CREATE %s %s AS %s', kind, target, query);
+    EXECUTE format('CREATE %s %s AS %s', kind, target, query)
+        || CASE kind WHEN 'TABLE' THEN ' WITH NO DATA' ELSE '' END;
     IF kind = 'VIEW' THEN
         RETURN;
     END IF;
-    EXECUTE format('CREATE UNIQUE INDEX %I ON %s (%s)', format('%s_%s_key', s.name, suffix), target,
-                   (SELECT string_agg(quote_ident(k), ', ') FROM unnest(keys) AS k));
-    IF suffix = 'customers' THEN
-        PERFORM @extschema@._index_waiting(s);
-        -- Who is due on a day is found without reading everybody.
-        EXECUTE format('CREATE INDEX %I ON %s (next_change_on)', s.name || '_customers_due', target);
+    PERFORM @extschema@._index_view(s, suffix, keys);
+    IF kind = 'TABLE' THEN
+        PERFORM @extschema@._distribute(s, suffix);
+        PERFORM @extschema@._write_customers_on_shards(s);
     END IF;
     EXECUTE 'ANALYZE ' || target;
     EXECUTE format('SELECT count(*) FROM %s', target) INTO rows;
@@ -9943,7 +10222,7 @@ BEGIN
             PERFORM @extschema@._set_day_and_policy(s, @extschema@._today(s, NULL::date), learn);
             PERFORM @extschema@._set_model(s, @extschema@._today(s, NULL::date));
             EXECUTE 'ANALYZE ' || status; -- one row: without statistics it is taken for hundreds
-        ELSIF part.kind = 'TABLE' THEN
+        ELSIF part.kind = 'TABLE' AND part.suffix <> 'customers' THEN
             PERFORM @extschema@._create_table(
                 s, part.suffix, part.keys, @extschema@._query(s, part.suffix, NULL::text));
         ELSE
@@ -10092,6 +10371,7 @@ DECLARE
     readers text[] := coalesce(s.readers, '{}');
     readable text := (SELECT string_agg(@extschema@._relation(s, r.suffix), ', ' ORDER BY r.place)
                       FROM @extschema@._relations(s) AS r WHERE r.is_wanted AND r.is_readable);
+    propagates text := @extschema@._propagate_ddl(CASE WHEN @extschema@._is_distributed(s) THEN 'on' END);
     reader text;
 BEGIN
     FOREACH reader IN ARRAY coalesce(old_readers, '{}') LOOP
@@ -10103,6 +10383,7 @@ BEGIN
     FOREACH reader IN ARRAY readers LOOP
         EXECUTE format('GRANT SELECT ON %s TO %I', readable, reader);
     END LOOP;
+    PERFORM @extschema@._propagate_ddl(propagates);
     PERFORM @extschema@._show_what_readers_lack(s);
 END
 $grant$;
@@ -10275,7 +10556,8 @@ BEGIN
 
     -- Where only settings change that leave the views in their place, readers do not wait.
     IF @extschema@._with_changes(old, leave_views) IS NOT DISTINCT FROM @extschema@._with_changes(s, leave_views)
-        AND @extschema@._changed_types(s) IS NULL THEN
+        AND @extschema@._changed_types(s) IS NULL
+        AND @extschema@._is_distributed(s) = (@extschema@._distribution_column(s) IS NOT NULL) THEN
         PERFORM @extschema@._build_or_refresh(
             s, 'refresh', @extschema@._rows_mean_something_else(old, s), NULL::date, given ? 'policy');
         IF s.lang <> old.lang THEN

@@ -24,7 +24,10 @@ fn assert_alike(client: &mut Client, when: &str) {
         .collect();
     assert!(relations.len() > 15, "{relations:?}");
     for name in relations {
-        let [far, near] = ["far", "near"].map(|place| format!("SELECT t::text FROM {place}_{name} AS t"));
+        // On shards prospects stand among the histories. Workers know no type of a view's rows.
+        let condition = if name == "histories" { "WHERE history IS NOT NULL" } else { "" };
+        let [far, near] = ["far", "near"]
+            .map(|place| format!("SELECT t::text FROM (SELECT * FROM {place}_{name} {condition} OFFSET 0) AS t"));
         assert_same_rows(client, &format!("{name} {when}"), &far, &near, 0);
     }
     let (far, near) = (text(client, &status("far")), text(client, &status("near")));

@@ -46,7 +46,7 @@ DECLARE
     customers bigint;
 BEGIN
     EXECUTE 'SELECT @extschema@.fit_purchase_model(h.history, $1, $2), '
-        || format('min(@extschema@.first_purchase_on(h.history, $1)), count(*) FROM %s AS h', histories)
+        || format('min(@extschema@.first_purchase_on(h.history, $1)), count(h.history) FROM %s AS h', histories)
         INTO fitted, first_day, customers USING on_day, options;
     IF customers = 0 THEN
         RETURN;

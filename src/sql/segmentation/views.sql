@@ -66,7 +66,8 @@ $noted$;
 COMMENT ON FUNCTION _is_noted(segmentation_settings, text, boolean) IS
     'Part of segmentations: the condition that a row is of a customer whom the refresh that is running evaluates.';
 
-CREATE FUNCTION _facts_sql(s segmentation_settings) RETURNS text
+-- `status` is what stands in the place of the status table.
+CREATE FUNCTION _facts_sql(s segmentation_settings, status text DEFAULT NULL) RETURNS text
 LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp
 AS $facts$
 DECLARE
@@ -92,14 +93,18 @@ BEGIN
 $sql$(
     SELECT %1$s, h.history, c.membership, c.channels, c.last_contacted_on%2$s
     FROM %3$s AS h
-    LEFT JOIN %4$s AS c ON %5$s
-    UNION ALL
-    SELECT %6$s, NULL, c.membership, c.channels, c.last_contacted_on%2$s
-    FROM %4$s AS c
-    WHERE NOT EXISTS (SELECT FROM %3$s AS h WHERE %5$s)
+    LEFT JOIN %4$s AS c ON %5$s%6$s
 ) AS k$sql$,
             @extschema@._key_list(s, 'h'), attributes, histories, @extschema@._relation(s, 'profiles'),
-            @extschema@._same_key(s, 'h', 'c'), @extschema@._key_list(s, 'c'));
+            @extschema@._same_key(s, 'h', 'c'),
+            -- On shards prospects stand among the histories.
+            CASE WHEN @extschema@._is_distributed(s) THEN '' ELSE format($sql$
+    UNION ALL
+    SELECT %s, NULL, c.membership, c.channels, c.last_contacted_on%s
+    FROM %s AS c
+    WHERE NOT EXISTS (SELECT FROM %s AS h WHERE %s)$sql$,
+                @extschema@._key_list(s, 'c'), attributes, @extschema@._relation(s, 'profiles'), histories,
+                @extschema@._same_key(s, 'h', 'c')) END);
     END IF;
     IF s.engagement IS NOT NULL THEN
         engagement := 'coalesce(e.engagement, @extschema@.no_engagement())';
@@ -134,10 +139,10 @@ FROM %s AS p
 CROSS JOIN %s%s$sql$,
         @extschema@._key_list(s, 'k'), engagement, membership, contacts, memberships,
         CASE WHEN s.model IS NULL THEN 'NULL::@extschema@.purchase_model' ELSE 'p.model' END, attributes,
-        @extschema@._relation(s, 'status'), customers, joined);
+        coalesce(status, @extschema@._relation(s, 'status')), customers, joined);
 END
 $facts$;
-COMMENT ON FUNCTION _facts_sql(segmentation_settings) IS
+COMMENT ON FUNCTION _facts_sql(segmentation_settings, text) IS
     'Part of segmentations: the SELECT of everything that is known of a customer.';
 
 -- What a column says in the language of the segmentation. The language stands in the status table and not in the view:
@@ -159,8 +164,9 @@ COMMENT ON FUNCTION _label_order(text, text) IS
     'Part of segmentations: the call that returns the place of a value in a list of labels.';
 
 -- The day from which on a customer who has to wait may be contacted stands in wait_until: action_due_on of the others
--- is as_of, another one every day. A last contact after as_of is not known yet; greatest() leaves NULL out.
-CREATE FUNCTION _customers_sql(s segmentation_settings) RETURNS text
+-- is as_of, another one every day. A last contact after as_of is not known yet; greatest() leaves NULL out. `facts` and
+-- `status` are what stands in the place of the view and the table.
+CREATE FUNCTION _customers_sql(s segmentation_settings, facts text DEFAULT NULL, status text DEFAULT NULL) RETURNS text
 LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp
 AS $customers$
     SELECT format(
@@ -168,7 +174,7 @@ $sql$SELECT %1$s,
        f.membership, %2$s AS membership_label%19$s,
        s.first_purchase_on, s.last_purchase_on, s.orders, s.purchase_days, s.monetary, s.average_order_value,
        s.r_score, s.f_score, s.m_score, s.rfm_score,
-       s.rfm_segment, CASE p.lang WHEN 'ja' THEN r.label_ja ELSE r.label_en END AS segment_label,
+       s.rfm_segment, CASE WHEN p.lang = 'ja' THEN r.label_ja ELSE r.label_en END AS segment_label,
        r.sort_order AS segment_order,
        s.lifecycle_state, %3$s AS lifecycle_label, %4$s AS lifecycle_order,
        s.state_since, s.previous_state, %5$s AS previous_label,
@@ -182,7 +188,7 @@ $sql$SELECT %1$s,
        array_to_string(f.channels, ',') AS reachable_by,
        greatest(CASE WHEN f.last_contacted_on <= f.as_of THEN f.last_contacted_on END,
                 @extschema@.last_contacted_on(f.contacts, f.as_of)) AS last_contacted_on,
-       s.next_action, CASE p.lang WHEN 'ja' THEN a.title_ja ELSE a.title END AS action_title, s.action_rule,
+       s.next_action, CASE WHEN p.lang = 'ja' THEN a.title_ja ELSE a.title END AS action_title, s.action_rule,
        a.sort_order AS action_order, s.action_behavior, %15$s AS behavior_label,
        s.action_channel, %16$s AS channel_label, s.action_after_wait,
        CASE WHEN s.action_due_on > f.as_of THEN s.action_due_on END AS wait_until
@@ -213,9 +219,11 @@ LEFT JOIN (
         @extschema@._label_order('dormancy_reason', 's.dormancy_reason'),
         @extschema@._label('behavior', 's.action_behavior'),
         @extschema@._label('channel', 's.action_channel'),
-        @extschema@._relation(s, 'facts'), @extschema@._relation(s, 'status'), @extschema@._attribute_list(s, 'f'))
+        coalesce(facts, @extschema@._relation(s, 'facts')), coalesce(status, @extschema@._relation(s, 'status')),
+        @extschema@._attribute_list(s, 'f'))
 $customers$;
-COMMENT ON FUNCTION _customers_sql(segmentation_settings) IS 'Part of segmentations: the SELECT of one row a customer.';
+COMMENT ON FUNCTION _customers_sql(segmentation_settings, text, text) IS
+    'Part of segmentations: the SELECT of one row a customer.';
 
 CREATE FUNCTION _predicted_value(s segmentation_settings) RETURNS text
 LANGUAGE sql IMMUTABLE PARALLEL SAFE SET search_path = pg_catalog, pg_temp
@@ -543,20 +551,34 @@ $parts$;
 COMMENT ON FUNCTION _action_parts_sql(segmentation_settings, boolean) IS
     'Part of segmentations: the SELECT of the sums by rule of next_action and channel.';
 
--- The first day of those who wait is no sum: it is looked for among them, in their index (_index_waiting).
+-- The first day of those who wait is no sum: it is looked for among them, in their index (_index_waiting); on shards
+-- each looks for all of them at once.
 CREATE FUNCTION _actions_sql(s segmentation_settings, parts text) RETURNS text
 LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp
 AS $actions$
-    SELECT format(
+    SELECT format(CASE WHEN @extschema@._is_distributed(s) THEN
+$sql$SELECT g.*, c.wait_until
+FROM (
+    %3$s
+) AS g
+LEFT JOIN (
+    SELECT %4$scoalesce(c.action_rule, '') AS action_rule, coalesce(c.action_channel, 'none') AS action_channel,
+           min(c.wait_until) AS wait_until
+    FROM %1$s AS c
+    WHERE c.wait_until IS NOT NULL
+    GROUP BY %4$scoalesce(c.action_rule, ''), coalesce(c.action_channel, 'none')
+) AS c ON %2$sc.action_rule = g.action_rule AND c.action_channel = g.action_channel$sql$
+    ELSE
 $sql$SELECT g.*,
        (SELECT min(c.wait_until) FROM %1$s AS c
         WHERE c.wait_until IS NOT NULL AND %2$scoalesce(c.action_rule, '') = g.action_rule
             AND coalesce(c.action_channel, 'none') = g.action_channel) AS wait_until
 FROM (
     %3$s
-) AS g$sql$,
+) AS g$sql$ END,
         @extschema@._relation(s, 'customers'),
-        coalesce(@extschema@._same_columns(s, ARRAY[s.tenant], 'c', 'g') || ' AND ', ''), parts)
+        coalesce(@extschema@._same_columns(s, ARRAY[s.tenant], 'c', 'g') || ' AND ', ''), parts,
+        @extschema@._tenant_column(s, 'c'))
 $actions$;
 COMMENT ON FUNCTION _actions_sql(segmentation_settings, text) IS
     'Part of segmentations: the SELECT of one row a rule of next_action and channel.';
