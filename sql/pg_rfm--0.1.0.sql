@@ -5997,13 +5997,13 @@ $sql$WITH answers AS (
     LEFT JOIN %5$s AS f ON %6$s
     WHERE m.joined_on <= p.as_of
 ), results AS (
-    SELECT %7$sa.campaign, a.test_group, coalesce(a.channel, '') AS channel, i.is_interim, a.final_on,
+    SELECT %7$sa.campaign, a.test_group, g.channel, i.is_interim, a.final_on,
            a.final_on > a.as_of AS is_open, @extschema@.ab_result(a.responded, a.revenue) AS result
     FROM answers AS a
     CROSS JOIN (VALUES (false), (true)) AS i (is_interim)
+    CROSS JOIN LATERAL (VALUES (a.channel), ('')) AS g (channel) -- Citus knows no GROUPING SETS
     WHERE CASE WHEN i.is_interim THEN a.final_on > a.as_of ELSE a.last_day <= a.as_of END
-    GROUP BY GROUPING SETS ((%7$sa.campaign, a.test_group, i.is_interim, a.final_on, a.as_of),
-                            (%7$sa.campaign, a.test_group, i.is_interim, a.final_on, a.as_of, a.channel))
+    GROUP BY %7$sa.campaign, a.test_group, i.is_interim, a.final_on, a.as_of, g.channel
 )
 SELECT %8$sr.campaign, r.test_group, r.channel, r.is_interim, r.final_on, (r.result).customers, (r.result).responders,
        (r.result).rate, (r.result).rate_low, (r.result).rate_high, (r.result).revenue, (r.result).revenue_per_head,
@@ -6260,26 +6260,29 @@ $predictions$;
 COMMENT ON FUNCTION _predictions_sql(segmentation_settings) IS
     'Part of segmentations: the SELECT of what each customer is expected to do.';
 
+-- Each customer counts in her state, and once more in the row of all: Citus knows no GROUPING SETS.
 CREATE FUNCTION _forecast_sql(s segmentation_settings) RETURNS text
 LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp
 AS $forecast$
     SELECT format(
-$sql$SELECT %8$sf.lifecycle_state, %2$s AS lifecycle_label, f.lifecycle_order,
+$sql$SELECT %7$sf.lifecycle_state, %2$s AS lifecycle_label, f.lifecycle_order,
        p.as_of + 1 AS from_day, p.as_of + 90 AS to_day, (f.forecast).*
 FROM (
-    SELECT %1$scoalesce(c.lifecycle_state, '') AS lifecycle_state, coalesce(c.lifecycle_order, 0) AS lifecycle_order,
+    SELECT %1$sg.lifecycle_state, g.lifecycle_order,
            @extschema@.forecast_purchases(h.history, p.as_of, 90, p.model) AS forecast
     FROM %3$s AS c
     JOIN %4$s AS h ON %5$s
     CROSS JOIN %6$s AS p
-    GROUP BY GROUPING SETS ((%1$sc.lifecycle_state, c.lifecycle_order)%7$s)
+    CROSS JOIN LATERAL (
+        VALUES (c.lifecycle_state, c.lifecycle_order), ('', 0)
+    ) AS g (lifecycle_state, lifecycle_order)
+    GROUP BY %1$sg.lifecycle_state, g.lifecycle_order
 ) AS f
 CROSS JOIN %6$s AS p
 WHERE (f.forecast).customers > 0$sql$,
         @extschema@._dimensions(s, 'c', false), @extschema@._label('lifecycle_state', 'f.lifecycle_state'),
         @extschema@._relation(s, 'customers'), @extschema@._relation(s, 'histories'),
         @extschema@._same_key(s, 'c', 'h'), @extschema@._relation(s, 'status'),
-        format(', (%s)', rtrim(@extschema@._dimensions(s, 'c', false), ', ')),
         @extschema@._dimensions(s, 'f', false))
 $forecast$;
 COMMENT ON FUNCTION _forecast_sql(segmentation_settings) IS
@@ -7695,8 +7698,8 @@ $prospects$;
 COMMENT ON FUNCTION _write_prospects(segmentation_settings) IS
     'Part of segmentations: keeps a row without a history of each customer without orders.';
 
--- Brings NAME_customers up to date, and tells who changed.
-CREATE FUNCTION _write_customers_on_shards(s segmentation_settings) RETURNS void
+-- Brings NAME_customers up to date. Where it is made anew, who changed is told by what it held before.
+CREATE FUNCTION _write_customers_on_shards(s segmentation_settings, tell_changes boolean) RETURNS void
 LANGUAGE plpgsql VOLATILE SET search_path = pg_catalog, pg_temp
 AS $customers$
 DECLARE
@@ -7705,14 +7708,14 @@ DECLARE
     customers text := @extschema@._customers_sql(s, format('(%s)', facts), status);
     keys text[] := @extschema@._keys(s);
 BEGIN
-    IF s.keep_changes > 0 AND to_regclass(@extschema@._relation(s, 'changes')) IS NOT NULL THEN
+    IF tell_changes AND s.keep_changes > 0 THEN
         PERFORM @extschema@._tell_changes_on_shards(s, customers, facts);
     END IF;
     PERFORM @extschema@._write_shards(s, 'customers', keys, customers, facts);
 END
 $customers$;
-COMMENT ON FUNCTION _write_customers_on_shards(segmentation_settings) IS
-    'Part of segmentations: brings NAME_customers on shards up to date, and tells who changed.';
+COMMENT ON FUNCTION _write_customers_on_shards(segmentation_settings, boolean) IS
+    'Part of segmentations: brings NAME_customers on shards up to date, and tells who changed by it.';
 
 -- Before NAME_customers is written: what will be another in it comes to the coordinator, and nothing else.
 CREATE FUNCTION _tell_changes_on_shards(s segmentation_settings, customers text, facts text) RETURNS void
@@ -8934,7 +8937,7 @@ DECLARE
 BEGIN
     IF are_stale AND @extschema@._is_distributed(s) THEN
         since := clock_timestamp();
-        PERFORM @extschema@._write_customers_on_shards(s);
+        PERFORM @extschema@._write_customers_on_shards(s, true);
         EXECUTE format('SELECT count(*) FROM %s', @extschema@._relation(s, 'customers')) INTO rows;
         PERFORM @extschema@._report(s, 'customers', rows, since);
     END IF;
@@ -10189,7 +10192,7 @@ BEGIN
     PERFORM @extschema@._index_view(s, suffix, keys);
     IF kind = 'TABLE' THEN
         PERFORM @extschema@._distribute(s, suffix);
-        PERFORM @extschema@._write_customers_on_shards(s);
+        PERFORM @extschema@._write_customers_on_shards(s, false);
     END IF;
     EXECUTE 'ANALYZE ' || target;
     EXECUTE format('SELECT count(*) FROM %s', target) INTO rows;
