@@ -7547,14 +7547,13 @@ COMMENT ON FUNCTION _refuse_other_versions(segmentation_settings) IS
 -- What is written on shards is plain SQL with two conditions of Citus: it joins the whole key, so that each shard finds
 -- all it needs on its own server, and it reads no table of the coordinator, so that day, policy and model are literals.
 
--- The key column that the sources of customers are distributed by, as the orders call it; NULL: one of them is not, or
--- is cut in other parts. Citus itself makes no other names in pg_catalog than its own.
-CREATE FUNCTION _distribution_column(s segmentation_settings) RETURNS text
+-- The key column that sources are distributed by, as the orders call it; NULL: one of them is not, or is cut in other
+-- parts.
+CREATE FUNCTION _distribution_column(s segmentation_settings, sources text[]) RETURNS text
 LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp
 AS $column$
 DECLARE
     partitions regclass := @extschema@._citus_catalog('pg_dist_partition'::text);
-    sources text[] := @extschema@._sources_of_customers(s);
     place integer;
 BEGIN
     IF partitions IS NULL OR s.orders IS NULL THEN
@@ -7576,8 +7575,17 @@ HAVING count(k.place) = cardinality($1) AND count(DISTINCT k.place) = 1 AND coun
     RETURN (@extschema@._source_keys(s, 'orders'))[place];
 END
 $column$;
+COMMENT ON FUNCTION _distribution_column(segmentation_settings, text[]) IS
+    'Part of segmentations: the key column that Citus distributes sources of customers by; NULL: not all of them.';
+
+-- The same of all sources of customers.
+CREATE FUNCTION _distribution_column(s segmentation_settings) RETURNS text
+LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp
+AS $column$
+    SELECT @extschema@._distribution_column(s, @extschema@._sources_of_customers(s))
+$column$;
 COMMENT ON FUNCTION _distribution_column(segmentation_settings) IS
-    'Part of segmentations: the key column that Citus distributes the orders and all that is known of customers by.';
+    'Part of segmentations: the key column that Citus distributes all sources of customers by; NULL: not all of them.';
 
 -- Whether the tables by customer are distributed: what is there says so, and before it is made, the sources. A dump
 -- that was restored elsewhere has a table without shards, which is written in the same way.
@@ -7605,6 +7613,28 @@ END
 $on_shards$;
 COMMENT ON FUNCTION _is_on_shards(segmentation_settings, text) IS
     'Part of segmentations: whether a table of one lies on shards, or will.';
+
+-- Who distributes the orders by the key, and something else not, may not have meant it.
+CREATE FUNCTION _show_what_is_not_distributed(s segmentation_settings) RETURNS void
+LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp
+AS $show$
+DECLARE
+    sources text[] := @extschema@._sources_of_customers(s);
+    source text;
+BEGIN
+    IF @extschema@._is_distributed(s) OR @extschema@._distribution_column(s, '{orders}') IS NULL THEN
+        RETURN;
+    END IF;
+    FOREACH source IN ARRAY array_remove(sources, 'orders') LOOP
+        IF @extschema@._distribution_column(s, ARRAY['orders', source]) IS NULL THEN
+            RAISE NOTICE '%: % is not distributed like %: the tables of the segmentation stay on the coordinator', s.name,
+                @extschema@._source_table(s, source), @extschema@._source_table(s, 'orders');
+        END IF;
+    END LOOP;
+END
+$show$;
+COMMENT ON FUNCTION _show_what_is_not_distributed(segmentation_settings) IS
+    'Part of segmentations: shows which sources keep the tables of one on the coordinator.';
 
 -- Makes the shards of a table that is empty. Citus tells the workers of it, whatever else stays on the coordinator.
 CREATE FUNCTION _distribute(s segmentation_settings, suffix text) RETURNS void
@@ -9549,13 +9579,17 @@ DECLARE
     with_customers boolean := source <> 'customers' AND s.customers IS NOT NULL;
     rows_with_key text := format('FROM %s AS r WHERE %s', @extschema@._source_table(s, source),
                                  @extschema@._has_key(s, source, 'r'));
-    is_stranger text := format(
-            'NOT EXISTS (SELECT 1 FROM (SELECT %s FROM %s) AS o WHERE %s)',
-            @extschema@._key_list(s, 'o'), @extschema@._order_rows(s), @extschema@._same_key(s, 'k', 'o'))
-        || CASE WHEN with_customers THEN format(
-            ' AND NOT EXISTS (SELECT 1 FROM (SELECT %s FROM %s AS c) AS p WHERE %s)',
-            @extschema@._keys_as_in_orders(s, 'customers', 'c'), @extschema@._source_table(s, 'customers'),
-            @extschema@._same_key(s, 'k', 'p')) ELSE '' END;
+    -- Of tables that do not lie beside each other Citus brings the keys together only by themselves.
+    is_missing text := CASE
+        WHEN @extschema@._reads_shards(@extschema@._source_table(s, 'orders'))
+            AND @extschema@._distribution_column(s) IS NULL THEN '(%1$s) NOT IN (SELECT %2$s FROM %3$s)'
+        ELSE 'NOT EXISTS (SELECT 1 FROM (SELECT %2$s FROM %3$s) AS o WHERE %4$s)' END;
+    is_stranger text := format(is_missing, @extschema@._key_list(s, 'k'), @extschema@._key_list(s, 'o'),
+                               @extschema@._order_rows(s), @extschema@._same_key(s, 'k', 'o'))
+        || CASE WHEN with_customers THEN ' AND ' || format(
+            is_missing, @extschema@._key_list(s, 'k'), @extschema@._keys_as_in_orders(s, 'customers', 'c'),
+            format('%s AS c WHERE %s', @extschema@._source_table(s, 'customers'),
+                   @extschema@._has_key(s, 'customers', 'c')), @extschema@._same_key(s, 'k', 'o')) ELSE '' END;
     effect text := CASE
         WHEN source = 'customers' THEN 'prospects; if they have orders, the keys are written in another way there'
         WHEN with_customers THEN 'ignored: neither the orders nor the customers have them'
@@ -10191,6 +10225,8 @@ BEGIN
     END IF;
     PERFORM @extschema@._index_view(s, suffix, keys);
     IF kind = 'TABLE' THEN
+        -- By a primary key Citus moves shards while they are written.
+        EXECUTE format('ALTER TABLE %s ADD PRIMARY KEY USING INDEX %I', target, format('%s_%s_key', s.name, suffix));
         PERFORM @extschema@._distribute(s, suffix);
         PERFORM @extschema@._write_customers_on_shards(s, false);
     END IF;
@@ -10216,6 +10252,7 @@ BEGIN
     PERFORM @extschema@._refuse_double_profiles(s, @extschema@._sources_of_customers(s));
     PERFORM @extschema@._refuse_unknown_words(s, @extschema@._sources_of_customers(s));
     PERFORM @extschema@._refuse_double_targets(s);
+    PERFORM @extschema@._show_what_is_not_distributed(s);
     PERFORM @extschema@._create_models(s);
     FOR part IN SELECT * FROM @extschema@._relations(s) AS r
                 WHERE r.is_wanted AND r.suffix NOT IN ('settings', 'policies', 'models', 'noted', 'changes')

@@ -145,6 +145,8 @@ BEGIN
     END IF;
     PERFORM @extschema@._index_view(s, suffix, keys);
     IF kind = 'TABLE' THEN
+        -- By a primary key Citus moves shards while they are written.
+        EXECUTE format('ALTER TABLE %s ADD PRIMARY KEY USING INDEX %I', target, format('%s_%s_key', s.name, suffix));
         PERFORM @extschema@._distribute(s, suffix);
         PERFORM @extschema@._write_customers_on_shards(s, false);
     END IF;
@@ -170,6 +172,7 @@ BEGIN
     PERFORM @extschema@._refuse_double_profiles(s, @extschema@._sources_of_customers(s));
     PERFORM @extschema@._refuse_unknown_words(s, @extschema@._sources_of_customers(s));
     PERFORM @extschema@._refuse_double_targets(s);
+    PERFORM @extschema@._show_what_is_not_distributed(s);
     PERFORM @extschema@._create_models(s);
     FOR part IN SELECT * FROM @extschema@._relations(s) AS r
                 WHERE r.is_wanted AND r.suffix NOT IN ('settings', 'policies', 'models', 'noted', 'changes')
