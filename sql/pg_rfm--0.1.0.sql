@@ -5330,7 +5330,8 @@ COMMENT ON FUNCTION _segments_sql(segmentation_settings, boolean, text) IS
 -- How many customers moved alike in each of the last twelve months that are over, from the end of the month before to
 -- its own, by tenant and by attribute. Steps of a month keep to the ends of months only if they start on a 31st. If the
 -- first end is no 31st, they start at the end of the month before, which is one, and that extra month is left out. With
--- `since`, the end of a month, none of the months before it.
+-- `since`, the end of a month, none of the months before it. On shards each customer is counted by herself, so that
+-- sums of them come, and no histories.
 CREATE FUNCTION _moves_sql(s segmentation_settings, by_attribute boolean, noted boolean, since date) RETURNS text
 LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp
 AS $moves$
@@ -5353,7 +5354,7 @@ $sql$(
             ) AS e
         ) AS d
         CROSS JOIN %4$s AS f%6$s%7$s
-        GROUP BY %2$sd.from_day
+        GROUP BY %8$s%2$sd.from_day
     ) AS c
     CROSS JOIN LATERAL unnest(c.customers) AS m
     WHERE m.from_day >= c.from_day
@@ -5364,7 +5365,8 @@ $sql$(
         format(CASE WHEN since IS NULL THEN '%s' ELSE 'greatest(%s, %L)' END,
                '(date_trunc(''month'', (as_of + 1)::timestamp) - interval ''12 months'')::date - 1', since),
         @extschema@._each_attribute(s, 'f', 'd.to_day', by_attribute),
-        CASE WHEN noted THEN E'\n        WHERE ' || @extschema@._is_noted(s, 'f', true) ELSE '' END)
+        CASE WHEN noted THEN E'\n        WHERE ' || @extschema@._is_noted(s, 'f', true) ELSE '' END,
+        CASE WHEN @extschema@._is_distributed(s) THEN @extschema@._key_list(s, 'f') || ', ' ELSE '' END)
 $moves$;
 COMMENT ON FUNCTION _moves_sql(segmentation_settings, boolean, boolean, date) IS
     'Part of segmentations: how many customers moved alike, month by month, to select from.';
@@ -5439,24 +5441,28 @@ COMMENT ON FUNCTION _transitions_sql(segmentation_settings, boolean, date) IS
     'Part of segmentations: the SELECT of who moved between states, RFM segments and VIP tiers, month by month.';
 
 -- A year after the month of the first purchase, month by month; a month that is not over on as_of is left out. With
--- `since`, the end of a month, none of the months before it.
+-- `since`, the end of a month, none of the months before it. On shards each customer is counted by herself, as above.
 CREATE FUNCTION _cohort_parts_sql(
     s segmentation_settings, by_attribute boolean, noted boolean, since date
 ) RETURNS text
 LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp
 AS $parts$
     SELECT format(
-$sql$SELECT %1$sm.first_month, m.months_after, m.customers, m.active_customers, trim_scale(m.revenue) AS revenue
+$sql$SELECT %1$sm.first_month, m.months_after, sum(m.customers)::bigint AS customers,
+           sum(m.active_customers)::bigint AS active_customers, trim_scale(sum(m.revenue)) AS revenue
     FROM (
         SELECT %2$s@extschema@.count_cohorts(f.history, f.as_of, %3$L::pg_catalog.date) AS customers
         FROM %4$s AS f%5$s%6$s%7$s
     ) AS c
-    CROSS JOIN LATERAL unnest(c.customers) AS m$sql$,
+    CROSS JOIN LATERAL unnest(c.customers) AS m
+    GROUP BY %1$sm.first_month, m.months_after$sql$,
         @extschema@._tenant_column(s, 'c') || CASE WHEN by_attribute THEN 'c.attribute, c.value, ' ELSE '' END,
         d.dimensions, since, @extschema@._relation(s, 'facts'),
         @extschema@._each_attribute(s, 'f', 'f.as_of', by_attribute),
         CASE WHEN noted THEN E'\n        WHERE ' || @extschema@._is_noted(s, 'f', true) ELSE '' END,
-        E'\n        GROUP BY ' || nullif(rtrim(d.dimensions, ', '), ''))
+        E'\n        GROUP BY ' || nullif(concat_ws(', ', CASE WHEN @extschema@._is_distributed(s)
+                                                       THEN @extschema@._key_list(s, 'f') END,
+                                               nullif(rtrim(d.dimensions, ', '), '')), ''))
     FROM (SELECT @extschema@._dimensions(s, 'f', by_attribute) AS dimensions) AS d
 $parts$;
 COMMENT ON FUNCTION _cohort_parts_sql(segmentation_settings, boolean, boolean, date) IS
@@ -7627,8 +7633,8 @@ BEGIN
     END IF;
     FOREACH source IN ARRAY array_remove(sources, 'orders') LOOP
         IF @extschema@._distribution_column(s, ARRAY['orders', source]) IS NULL THEN
-            RAISE NOTICE '%: % is not distributed like %: the tables of the segmentation stay on the coordinator', s.name,
-                @extschema@._source_table(s, source), @extschema@._source_table(s, 'orders');
+            RAISE NOTICE '%: % is not distributed like %: the tables of the segmentation stay on the coordinator',
+                s.name, @extschema@._source_table(s, source), @extschema@._source_table(s, 'orders');
         END IF;
     END LOOP;
 END
@@ -7668,11 +7674,11 @@ $settled$;
 COMMENT ON FUNCTION _settled_status(segmentation_settings) IS
     'Part of segmentations: day, policy, language and model of the status table as literals.';
 
--- Makes a table hold what a query returns, and writes only the rows that differ, like _write_differences. Where another
--- SELECT returns the same keys as the query for less, it stands in its place for those that are gone. Of the histories
--- the rows of prospects are none of the query's.
+-- Makes a table hold what a query returns, and writes only the rows that differ, like _write_differences. `among` is a
+-- SELECT of the same keys for less: those that are not among them go. Of the histories the rows of prospects are none
+-- of the query's.
 CREATE FUNCTION _write_shards(
-    s segmentation_settings, suffix text, key_columns text[], query text, keys_query text DEFAULT NULL
+    s segmentation_settings, suffix text, key_columns text[], query text, among text
 ) RETURNS bigint
 LANGUAGE plpgsql VOLATILE SET search_path = pg_catalog, pg_temp
 AS $write$
@@ -7691,7 +7697,7 @@ BEGIN
     INTO columns, new_values
     FROM pg_attribute AS a WHERE a.attrelid = target::regclass AND a.attnum > 0 AND NOT a.attisdropped;
     EXECUTE format('DELETE FROM %s AS t WHERE NOT EXISTS (SELECT FROM (%s) AS f WHERE %s)', target,
-                   coalesce(keys_query, query), same_key)
+                   among, same_key)
         || CASE suffix WHEN 'histories' THEN ' AND t.history IS NOT NULL' ELSE '' END;
     GET DIAGNOSTICS gone = ROW_COUNT;
     EXECUTE format('INSERT INTO %s (%s) SELECT %2$s FROM (%s) AS f', target, columns, query)
@@ -7763,7 +7769,8 @@ BEGIN
     INTO watched FROM unnest(@extschema@._watched_columns()) WITH ORDINALITY AS w (name, place);
     EXECUTE format('WITH came AS MATERIALIZED (SELECT %s, %s FROM (%s) AS f LEFT JOIN %s AS t ON %s WHERE %s), ',
                    @extschema@._key_list(s, 'f'), watched.came, customers, target, same_key, watched.differ)
-        || format('gone AS MATERIALIZED (SELECT %s, %s FROM %s AS t', @extschema@._key_list(s, 't'), watched.gone, target)
+        || format('gone AS MATERIALIZED (SELECT %s, %s FROM %s AS t',
+                  @extschema@._key_list(s, 't'), watched.gone, target)
         || format(' WHERE NOT EXISTS (SELECT FROM (%s) AS f WHERE %s)) ', facts, same_key)
         || format('INSERT INTO %s (changed_at, as_of, %s, what, from_value, to_value)',
                   @extschema@._lock_and_check(s, 'changes', 'ROW EXCLUSIVE MODE'), @extschema@._key_list(s))
@@ -8705,7 +8712,8 @@ DECLARE
     written bigint;
 BEGIN
     IF @extschema@._is_on_shards(s, suffix) THEN
-        RETURN @extschema@._write_shards(s, suffix, key_columns, query);
+        RETURN @extschema@._write_shards(s, suffix, key_columns, query, CASE suffix WHEN 'histories'
+            THEN format('SELECT %s FROM %s', @extschema@._key_list(s, 'o'), @extschema@._order_rows(s)) ELSE query END);
     END IF;
     SELECT string_agg(quote_ident(a.attname), ', ' ORDER BY a.attnum),
            string_agg(format('%1$I = EXCLUDED.%1$I', a.attname), ', ' ORDER BY a.attnum)

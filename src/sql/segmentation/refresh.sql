@@ -32,7 +32,8 @@ DECLARE
     written bigint;
 BEGIN
     IF @extschema@._is_on_shards(s, suffix) THEN
-        RETURN @extschema@._write_shards(s, suffix, key_columns, query);
+        RETURN @extschema@._write_shards(s, suffix, key_columns, query, CASE suffix WHEN 'histories'
+            THEN format('SELECT %s FROM %s', @extschema@._key_list(s, 'o'), @extschema@._order_rows(s)) ELSE query END);
     END IF;
     SELECT string_agg(quote_ident(a.attname), ', ' ORDER BY a.attnum),
            string_agg(format('%1$I = EXCLUDED.%1$I', a.attname), ', ' ORDER BY a.attnum)

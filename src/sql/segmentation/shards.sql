@@ -88,8 +88,8 @@ BEGIN
     END IF;
     FOREACH source IN ARRAY array_remove(sources, 'orders') LOOP
         IF @extschema@._distribution_column(s, ARRAY['orders', source]) IS NULL THEN
-            RAISE NOTICE '%: % is not distributed like %: the tables of the segmentation stay on the coordinator', s.name,
-                @extschema@._source_table(s, source), @extschema@._source_table(s, 'orders');
+            RAISE NOTICE '%: % is not distributed like %: the tables of the segmentation stay on the coordinator',
+                s.name, @extschema@._source_table(s, source), @extschema@._source_table(s, 'orders');
         END IF;
     END LOOP;
 END
@@ -129,11 +129,11 @@ $settled$;
 COMMENT ON FUNCTION _settled_status(segmentation_settings) IS
     'Part of segmentations: day, policy, language and model of the status table as literals.';
 
--- Makes a table hold what a query returns, and writes only the rows that differ, like _write_differences. Where another
--- SELECT returns the same keys as the query for less, it stands in its place for those that are gone. Of the histories
--- the rows of prospects are none of the query's.
+-- Makes a table hold what a query returns, and writes only the rows that differ, like _write_differences. `among` is a
+-- SELECT of the same keys for less: those that are not among them go. Of the histories the rows of prospects are none
+-- of the query's.
 CREATE FUNCTION _write_shards(
-    s segmentation_settings, suffix text, key_columns text[], query text, keys_query text DEFAULT NULL
+    s segmentation_settings, suffix text, key_columns text[], query text, among text
 ) RETURNS bigint
 LANGUAGE plpgsql VOLATILE SET search_path = pg_catalog, pg_temp
 AS $write$
@@ -152,7 +152,7 @@ BEGIN
     INTO columns, new_values
     FROM pg_attribute AS a WHERE a.attrelid = target::regclass AND a.attnum > 0 AND NOT a.attisdropped;
     EXECUTE format('DELETE FROM %s AS t WHERE NOT EXISTS (SELECT FROM (%s) AS f WHERE %s)', target,
-                   coalesce(keys_query, query), same_key)
+                   among, same_key)
         || CASE suffix WHEN 'histories' THEN ' AND t.history IS NOT NULL' ELSE '' END;
     GET DIAGNOSTICS gone = ROW_COUNT;
     EXECUTE format('INSERT INTO %s (%s) SELECT %2$s FROM (%s) AS f', target, columns, query)
@@ -224,7 +224,8 @@ BEGIN
     INTO watched FROM unnest(@extschema@._watched_columns()) WITH ORDINALITY AS w (name, place);
     EXECUTE format('WITH came AS MATERIALIZED (SELECT %s, %s FROM (%s) AS f LEFT JOIN %s AS t ON %s WHERE %s), ',
                    @extschema@._key_list(s, 'f'), watched.came, customers, target, same_key, watched.differ)
-        || format('gone AS MATERIALIZED (SELECT %s, %s FROM %s AS t', @extschema@._key_list(s, 't'), watched.gone, target)
+        || format('gone AS MATERIALIZED (SELECT %s, %s FROM %s AS t',
+                  @extschema@._key_list(s, 't'), watched.gone, target)
         || format(' WHERE NOT EXISTS (SELECT FROM (%s) AS f WHERE %s)) ', facts, same_key)
         || format('INSERT INTO %s (changed_at, as_of, %s, what, from_value, to_value)',
                   @extschema@._lock_and_check(s, 'changes', 'ROW EXCLUSIVE MODE'), @extschema@._key_list(s))

@@ -345,7 +345,8 @@ COMMENT ON FUNCTION _segments_sql(segmentation_settings, boolean, text) IS
 -- How many customers moved alike in each of the last twelve months that are over, from the end of the month before to
 -- its own, by tenant and by attribute. Steps of a month keep to the ends of months only if they start on a 31st. If the
 -- first end is no 31st, they start at the end of the month before, which is one, and that extra month is left out. With
--- `since`, the end of a month, none of the months before it.
+-- `since`, the end of a month, none of the months before it. On shards each customer is counted by herself, so that
+-- sums of them come, and no histories.
 CREATE FUNCTION _moves_sql(s segmentation_settings, by_attribute boolean, noted boolean, since date) RETURNS text
 LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp
 AS $moves$
@@ -368,7 +369,7 @@ $sql$(
             ) AS e
         ) AS d
         CROSS JOIN %4$s AS f%6$s%7$s
-        GROUP BY %2$sd.from_day
+        GROUP BY %8$s%2$sd.from_day
     ) AS c
     CROSS JOIN LATERAL unnest(c.customers) AS m
     WHERE m.from_day >= c.from_day
@@ -379,7 +380,8 @@ $sql$(
         format(CASE WHEN since IS NULL THEN '%s' ELSE 'greatest(%s, %L)' END,
                '(date_trunc(''month'', (as_of + 1)::timestamp) - interval ''12 months'')::date - 1', since),
         @extschema@._each_attribute(s, 'f', 'd.to_day', by_attribute),
-        CASE WHEN noted THEN E'\n        WHERE ' || @extschema@._is_noted(s, 'f', true) ELSE '' END)
+        CASE WHEN noted THEN E'\n        WHERE ' || @extschema@._is_noted(s, 'f', true) ELSE '' END,
+        CASE WHEN @extschema@._is_distributed(s) THEN @extschema@._key_list(s, 'f') || ', ' ELSE '' END)
 $moves$;
 COMMENT ON FUNCTION _moves_sql(segmentation_settings, boolean, boolean, date) IS
     'Part of segmentations: how many customers moved alike, month by month, to select from.';
@@ -454,24 +456,28 @@ COMMENT ON FUNCTION _transitions_sql(segmentation_settings, boolean, date) IS
     'Part of segmentations: the SELECT of who moved between states, RFM segments and VIP tiers, month by month.';
 
 -- A year after the month of the first purchase, month by month; a month that is not over on as_of is left out. With
--- `since`, the end of a month, none of the months before it.
+-- `since`, the end of a month, none of the months before it. On shards each customer is counted by herself, as above.
 CREATE FUNCTION _cohort_parts_sql(
     s segmentation_settings, by_attribute boolean, noted boolean, since date
 ) RETURNS text
 LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp
 AS $parts$
     SELECT format(
-$sql$SELECT %1$sm.first_month, m.months_after, m.customers, m.active_customers, trim_scale(m.revenue) AS revenue
+$sql$SELECT %1$sm.first_month, m.months_after, sum(m.customers)::bigint AS customers,
+           sum(m.active_customers)::bigint AS active_customers, trim_scale(sum(m.revenue)) AS revenue
     FROM (
         SELECT %2$s@extschema@.count_cohorts(f.history, f.as_of, %3$L::pg_catalog.date) AS customers
         FROM %4$s AS f%5$s%6$s%7$s
     ) AS c
-    CROSS JOIN LATERAL unnest(c.customers) AS m$sql$,
+    CROSS JOIN LATERAL unnest(c.customers) AS m
+    GROUP BY %1$sm.first_month, m.months_after$sql$,
         @extschema@._tenant_column(s, 'c') || CASE WHEN by_attribute THEN 'c.attribute, c.value, ' ELSE '' END,
         d.dimensions, since, @extschema@._relation(s, 'facts'),
         @extschema@._each_attribute(s, 'f', 'f.as_of', by_attribute),
         CASE WHEN noted THEN E'\n        WHERE ' || @extschema@._is_noted(s, 'f', true) ELSE '' END,
-        E'\n        GROUP BY ' || nullif(rtrim(d.dimensions, ', '), ''))
+        E'\n        GROUP BY ' || nullif(concat_ws(', ', CASE WHEN @extschema@._is_distributed(s)
+                                                       THEN @extschema@._key_list(s, 'f') END,
+                                               nullif(rtrim(d.dimensions, ', '), '')), ''))
     FROM (SELECT @extschema@._dimensions(s, 'f', by_attribute) AS dimensions) AS d
 $parts$;
 COMMENT ON FUNCTION _cohort_parts_sql(segmentation_settings, boolean, boolean, date) IS
