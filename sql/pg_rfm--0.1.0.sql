@@ -4685,11 +4685,14 @@ LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp
 AS $keys$
     SELECT string_agg(
         format('%s.%I::%s%s AS %I', alias, k.there, format_type(a.atttypid, -1),
-               ' COLLATE ' || nullif(a.attcollation, 0)::regcollation, a.attname), ', ' ORDER BY k.place)
+               -- Citus takes a key with a collation of its own for another column.
+               CASE WHEN a.attcollation <> b.attcollation THEN ' COLLATE ' || a.attcollation::regcollation END,
+               a.attname), ', ' ORDER BY k.place)
     FROM unnest(@extschema@._source_keys(s, source), @extschema@._source_keys(s, 'orders'))
         WITH ORDINALITY AS k (there, here, place)
     JOIN pg_attribute AS a ON a.attrelid = @extschema@._source_table(s, 'orders') AND a.attname = k.here
-    WHERE k.there IS NOT NULL
+    JOIN pg_attribute AS b ON b.attrelid = @extschema@._source_table(s, _keys_as_in_orders.source)
+        AND b.attname = k.there
 $keys$;
 COMMENT ON FUNCTION _keys_as_in_orders(segmentation_settings, text, text) IS
     'Part of segmentations: the key columns of another source, named and typed as in the orders.';
@@ -4931,7 +4934,7 @@ DECLARE
     line_keys text;
     line_order text;
 BEGIN
-    IF first_days IS NULL AND @extschema@._reads_shards(orders) THEN
+    IF first_days IS NULL AND @extschema@._reads_shards(orders) AND NOT @extschema@._is_distributed(s) THEN
         first_days := format(
             'SELECT %s, @extschema@.first_purchase_on(h.history, ''9999-12-31'') AS first_day FROM %s AS h OFFSET 0',
             @extschema@._key_list(s, 'h'), @extschema@._relation(s, 'histories'));
@@ -5116,7 +5119,8 @@ $row$;
 COMMENT ON FUNCTION _status_row(segmentation_settings, text[]) IS
     'Part of segmentations: columns of the status table as a row p to select from.';
 
-CREATE FUNCTION _facts_sql(s segmentation_settings) RETURNS text
+-- `status` is what stands in the place of the status table.
+CREATE FUNCTION _facts_sql(s segmentation_settings, status text DEFAULT NULL) RETURNS text
 LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp
 AS $facts$
 DECLARE
@@ -5142,14 +5146,18 @@ BEGIN
 $sql$(
     SELECT %1$s, h.history, c.membership, c.channels, c.last_contacted_on%2$s
     FROM %3$s AS h
-    LEFT JOIN %4$s AS c ON %5$s
-    UNION ALL
-    SELECT %6$s, NULL, c.membership, c.channels, c.last_contacted_on%2$s
-    FROM %4$s AS c
-    WHERE NOT EXISTS (SELECT FROM %3$s AS h WHERE %5$s)
+    LEFT JOIN %4$s AS c ON %5$s%6$s
 ) AS k$sql$,
             @extschema@._key_list(s, 'h'), attributes, histories, @extschema@._relation(s, 'profiles'),
-            @extschema@._same_key(s, 'h', 'c'), @extschema@._key_list(s, 'c'));
+            @extschema@._same_key(s, 'h', 'c'),
+            -- On shards prospects stand among the histories.
+            CASE WHEN @extschema@._is_distributed(s) THEN '' ELSE format($sql$
+    UNION ALL
+    SELECT %s, NULL, c.membership, c.channels, c.last_contacted_on%s
+    FROM %s AS c
+    WHERE NOT EXISTS (SELECT FROM %s AS h WHERE %s)$sql$,
+                @extschema@._key_list(s, 'c'), attributes, @extschema@._relation(s, 'profiles'), histories,
+                @extschema@._same_key(s, 'h', 'c')) END);
     END IF;
     IF s.engagement IS NOT NULL THEN
         engagement := 'coalesce(e.engagement, @extschema@.no_engagement())';
@@ -5184,12 +5192,12 @@ FROM %s
 CROSS JOIN %s%s$sql$,
         @extschema@._key_list(s, 'k'), engagement, membership, contacts, memberships,
         CASE WHEN s.model IS NULL THEN 'NULL::@extschema@.purchase_model' ELSE 'p.model' END, attributes,
-        @extschema@._status_row(s, VARIADIC CASE WHEN s.model IS NULL THEN ARRAY['as_of', 'policy']
-                                                 ELSE ARRAY['as_of', 'policy', 'model'] END),
+        coalesce(status || ' AS p', @extschema@._status_row(s, VARIADIC CASE
+            WHEN s.model IS NULL THEN ARRAY['as_of', 'policy'] ELSE ARRAY['as_of', 'policy', 'model'] END)),
         customers, joined);
 END
 $facts$;
-COMMENT ON FUNCTION _facts_sql(segmentation_settings) IS
+COMMENT ON FUNCTION _facts_sql(segmentation_settings, text) IS
     'Part of segmentations: the SELECT of everything that is known of a customer.';
 
 -- What a column says in the language of the segmentation. The language stands in the status table and not in the view:
@@ -5211,8 +5219,9 @@ COMMENT ON FUNCTION _label_order(text, text) IS
     'Part of segmentations: the call that returns the place of a value in a list of labels.';
 
 -- The day from which on a customer who has to wait may be contacted stands in wait_until: action_due_on of the others
--- is as_of, another one every day. A last contact after as_of is not known yet; greatest() leaves NULL out.
-CREATE FUNCTION _customers_sql(s segmentation_settings) RETURNS text
+-- is as_of, another one every day. A last contact after as_of is not known yet; greatest() leaves NULL out. `facts` and
+-- `status` are what stands in the place of the view and the table.
+CREATE FUNCTION _customers_sql(s segmentation_settings, facts text DEFAULT NULL, status text DEFAULT NULL) RETURNS text
 LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp
 AS $customers$
     SELECT format(
@@ -5220,7 +5229,7 @@ $sql$SELECT %1$s,
        f.membership, %2$s AS membership_label%19$s,
        s.first_purchase_on, s.last_purchase_on, s.orders, s.purchase_days, s.monetary, s.average_order_value,
        s.r_score, s.f_score, s.m_score, s.rfm_score,
-       s.rfm_segment, CASE p.lang WHEN 'ja' THEN r.label_ja ELSE r.label_en END AS segment_label,
+       s.rfm_segment, CASE WHEN p.lang = 'ja' THEN r.label_ja ELSE r.label_en END AS segment_label,
        r.sort_order AS segment_order,
        s.lifecycle_state, %3$s AS lifecycle_label, %4$s AS lifecycle_order,
        s.state_since, s.previous_state, %5$s AS previous_label,
@@ -5234,7 +5243,7 @@ $sql$SELECT %1$s,
        array_to_string(f.channels, ',') AS reachable_by,
        greatest(CASE WHEN f.last_contacted_on <= f.as_of THEN f.last_contacted_on END,
                 @extschema@.last_contacted_on(f.contacts, f.as_of)) AS last_contacted_on,
-       s.next_action, CASE p.lang WHEN 'ja' THEN a.title_ja ELSE a.title END AS action_title, s.action_rule,
+       s.next_action, CASE WHEN p.lang = 'ja' THEN a.title_ja ELSE a.title END AS action_title, s.action_rule,
        a.sort_order AS action_order, s.action_behavior, %15$s AS behavior_label,
        s.action_channel, %16$s AS channel_label, s.action_after_wait,
        CASE WHEN s.action_due_on > f.as_of THEN s.action_due_on END AS wait_until
@@ -5265,10 +5274,12 @@ LEFT JOIN (
         @extschema@._label_order('dormancy_reason', 's.dormancy_reason'),
         @extschema@._label('behavior', 's.action_behavior'),
         @extschema@._label('channel', 's.action_channel'),
-        @extschema@._relation(s, 'facts'), @extschema@._status_row(s, 'lang'), @extschema@._attribute_list(s, 'f'),
-        @extschema@._status_row(s, 'policy'))
+        coalesce(facts, @extschema@._relation(s, 'facts')),
+        coalesce(status || ' AS p', @extschema@._status_row(s, 'lang')), @extschema@._attribute_list(s, 'f'),
+        coalesce(status || ' AS p', @extschema@._status_row(s, 'policy')))
 $customers$;
-COMMENT ON FUNCTION _customers_sql(segmentation_settings) IS 'Part of segmentations: the SELECT of one row a customer.';
+COMMENT ON FUNCTION _customers_sql(segmentation_settings, text, text) IS
+    'Part of segmentations: the SELECT of one row a customer.';
 
 CREATE FUNCTION _predicted_value(s segmentation_settings) RETURNS text
 LANGUAGE sql IMMUTABLE PARALLEL SAFE SET search_path = pg_catalog, pg_temp
@@ -5392,7 +5403,8 @@ COMMENT ON FUNCTION _segments_sql(segmentation_settings, boolean, text) IS
 -- How many customers moved alike in each of the last twelve months that are over, from the end of the month before to
 -- its own, by tenant and by attribute. Steps of a month keep to the ends of months only if they start on a 31st. If the
 -- first end is no 31st, they start at the end of the month before, which is one, and that extra month is left out. With
--- `since`, the end of a month, none of the months before it.
+-- `since`, the end of a month, none of the months before it. On shards each customer is counted by herself, so that
+-- sums of them come, and no histories.
 CREATE FUNCTION _moves_sql(s segmentation_settings, by_attribute boolean, noted boolean, since date) RETURNS text
 LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp
 AS $moves$
@@ -5415,7 +5427,7 @@ $sql$(
             ) AS e
         ) AS d
         CROSS JOIN %4$s AS f%6$s%7$s
-        GROUP BY %2$sd.from_day
+        GROUP BY %8$s%2$sd.from_day
     ) AS c
     CROSS JOIN LATERAL unnest(c.customers) AS m
     WHERE m.from_day >= c.from_day
@@ -5426,7 +5438,8 @@ $sql$(
         format(CASE WHEN since IS NULL THEN '%s' ELSE 'greatest(%s, %L)' END,
                '(date_trunc(''month'', (as_of + 1)::timestamp) - interval ''12 months'')::date - 1', since),
         @extschema@._each_attribute(s, 'f', 'd.to_day', by_attribute),
-        CASE WHEN noted THEN E'\n        WHERE ' || @extschema@._is_noted(s, 'f', true) ELSE '' END)
+        CASE WHEN noted THEN E'\n        WHERE ' || @extschema@._is_noted(s, 'f', true) ELSE '' END,
+        CASE WHEN @extschema@._is_distributed(s) THEN @extschema@._key_list(s, 'f') || ', ' ELSE '' END)
 $moves$;
 COMMENT ON FUNCTION _moves_sql(segmentation_settings, boolean, boolean, date) IS
     'Part of segmentations: how many customers moved alike, month by month, to select from.';
@@ -5501,24 +5514,28 @@ COMMENT ON FUNCTION _transitions_sql(segmentation_settings, boolean, date) IS
     'Part of segmentations: the SELECT of who moved between states, RFM segments and VIP tiers, month by month.';
 
 -- A year after the month of the first purchase, month by month; a month that is not over on as_of is left out. With
--- `since`, the end of a month, none of the months before it.
+-- `since`, the end of a month, none of the months before it. On shards each customer is counted by herself, as above.
 CREATE FUNCTION _cohort_parts_sql(
     s segmentation_settings, by_attribute boolean, noted boolean, since date
 ) RETURNS text
 LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp
 AS $parts$
     SELECT format(
-$sql$SELECT %1$sm.first_month, m.months_after, m.customers, m.active_customers, trim_scale(m.revenue) AS revenue
+$sql$SELECT %1$sm.first_month, m.months_after, sum(m.customers)::bigint AS customers,
+           sum(m.active_customers)::bigint AS active_customers, trim_scale(sum(m.revenue)) AS revenue
     FROM (
         SELECT %2$s@extschema@.count_cohorts(f.history, f.as_of, %3$L::pg_catalog.date) AS customers
         FROM %4$s AS f%5$s%6$s%7$s
     ) AS c
-    CROSS JOIN LATERAL unnest(c.customers) AS m$sql$,
+    CROSS JOIN LATERAL unnest(c.customers) AS m
+    GROUP BY %1$sm.first_month, m.months_after$sql$,
         @extschema@._tenant_column(s, 'c') || CASE WHEN by_attribute THEN 'c.attribute, c.value, ' ELSE '' END,
         d.dimensions, since, @extschema@._relation(s, 'facts'),
         @extschema@._each_attribute(s, 'f', 'f.as_of', by_attribute),
         CASE WHEN noted THEN E'\n        WHERE ' || @extschema@._is_noted(s, 'f', true) ELSE '' END,
-        E'\n        GROUP BY ' || nullif(rtrim(d.dimensions, ', '), ''))
+        E'\n        GROUP BY ' || nullif(concat_ws(', ', CASE WHEN @extschema@._is_distributed(s)
+                                                       THEN @extschema@._key_list(s, 'f') END,
+                                               nullif(rtrim(d.dimensions, ', '), '')), ''))
     FROM (SELECT @extschema@._dimensions(s, 'f', by_attribute) AS dimensions) AS d
 $parts$;
 COMMENT ON FUNCTION _cohort_parts_sql(segmentation_settings, boolean, boolean, date) IS
@@ -5598,20 +5615,34 @@ $parts$;
 COMMENT ON FUNCTION _action_parts_sql(segmentation_settings, boolean) IS
     'Part of segmentations: the SELECT of the sums by rule of next_action and channel.';
 
--- The first day of those who wait is no sum: it is looked for among them, in their index (_index_waiting).
+-- The first day of those who wait is no sum: it is looked for among them, in their index (_index_waiting); on shards
+-- each looks for all of them at once.
 CREATE FUNCTION _actions_sql(s segmentation_settings, parts text) RETURNS text
 LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp
 AS $actions$
-    SELECT format(
+    SELECT format(CASE WHEN @extschema@._is_distributed(s) THEN
+$sql$SELECT g.*, c.wait_until
+FROM (
+    %3$s
+) AS g
+LEFT JOIN (
+    SELECT %4$scoalesce(c.action_rule, '') AS action_rule, coalesce(c.action_channel, 'none') AS action_channel,
+           min(c.wait_until) AS wait_until
+    FROM %1$s AS c
+    WHERE c.wait_until IS NOT NULL
+    GROUP BY %4$scoalesce(c.action_rule, ''), coalesce(c.action_channel, 'none')
+) AS c ON %2$sc.action_rule = g.action_rule AND c.action_channel = g.action_channel$sql$
+    ELSE
 $sql$SELECT g.*,
        (SELECT min(c.wait_until) FROM %1$s AS c
         WHERE c.wait_until IS NOT NULL AND %2$scoalesce(c.action_rule, '') = g.action_rule
             AND coalesce(c.action_channel, 'none') = g.action_channel) AS wait_until
 FROM (
     %3$s
-) AS g$sql$,
+) AS g$sql$ END,
         @extschema@._relation(s, 'customers'),
-        coalesce(@extschema@._same_columns(s, ARRAY[s.tenant], 'c', 'g') || ' AND ', ''), parts)
+        coalesce(@extschema@._same_columns(s, ARRAY[s.tenant], 'c', 'g') || ' AND ', ''), parts,
+        @extschema@._tenant_column(s, 'c'))
 $actions$;
 COMMENT ON FUNCTION _actions_sql(segmentation_settings, text) IS
     'Part of segmentations: the SELECT of one row a rule of next_action and channel.';
@@ -6046,13 +6077,13 @@ $sql$WITH answers AS (
     LEFT JOIN %5$s AS f ON %6$s
     WHERE m.joined_on <= p.as_of
 ), results AS (
-    SELECT %7$sa.campaign, a.test_group, coalesce(a.channel, '') AS channel, i.is_interim, a.final_on,
+    SELECT %7$sa.campaign, a.test_group, g.channel, i.is_interim, a.final_on,
            a.final_on > a.as_of AS is_open, @extschema@.ab_result(a.responded, a.revenue) AS result
     FROM answers AS a
     CROSS JOIN (VALUES (false), (true)) AS i (is_interim)
+    CROSS JOIN LATERAL (VALUES (a.channel), ('')) AS g (channel) -- Citus knows no GROUPING SETS
     WHERE CASE WHEN i.is_interim THEN a.final_on > a.as_of ELSE a.last_day <= a.as_of END
-    GROUP BY GROUPING SETS ((%7$sa.campaign, a.test_group, i.is_interim, a.final_on, a.as_of),
-                            (%7$sa.campaign, a.test_group, i.is_interim, a.final_on, a.as_of, a.channel))
+    GROUP BY %7$sa.campaign, a.test_group, i.is_interim, a.final_on, a.as_of, g.channel
 )
 SELECT %8$sr.campaign, r.test_group, r.channel, r.is_interim, r.final_on, (r.result).customers, (r.result).responders,
        (r.result).rate, (r.result).rate_low, (r.result).rate_high, (r.result).revenue, (r.result).revenue_per_head,
@@ -6151,7 +6182,7 @@ DECLARE
     customers bigint;
 BEGIN
     EXECUTE 'SELECT @extschema@.fit_purchase_model(h.history, $1, $2), '
-        || format('min(@extschema@.first_purchase_on(h.history, $1)), count(*) FROM %s AS h', histories)
+        || format('min(@extschema@.first_purchase_on(h.history, $1)), count(h.history) FROM %s AS h', histories)
         INTO fitted, first_day, customers USING on_day, options;
     IF customers = 0 THEN
         RETURN;
@@ -6310,26 +6341,29 @@ $predictions$;
 COMMENT ON FUNCTION _predictions_sql(segmentation_settings) IS
     'Part of segmentations: the SELECT of what each customer is expected to do.';
 
+-- Each customer counts in her state, and once more in the row of all: Citus knows no GROUPING SETS.
 CREATE FUNCTION _forecast_sql(s segmentation_settings) RETURNS text
 LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp
 AS $forecast$
     SELECT format(
-$sql$SELECT %8$sf.lifecycle_state, %2$s AS lifecycle_label, f.lifecycle_order,
+$sql$SELECT %7$sf.lifecycle_state, %2$s AS lifecycle_label, f.lifecycle_order,
        p.as_of + 1 AS from_day, p.as_of + 90 AS to_day, (f.forecast).*
 FROM (
-    SELECT %1$scoalesce(c.lifecycle_state, '') AS lifecycle_state, coalesce(c.lifecycle_order, 0) AS lifecycle_order,
+    SELECT %1$sg.lifecycle_state, g.lifecycle_order,
            @extschema@.forecast_purchases(h.history, p.as_of, 90, p.model) AS forecast
     FROM %3$s AS c
     JOIN %4$s AS h ON %5$s
     CROSS JOIN %6$s
-    GROUP BY GROUPING SETS ((%1$sc.lifecycle_state, c.lifecycle_order)%7$s)
+    CROSS JOIN LATERAL (
+        VALUES (c.lifecycle_state, c.lifecycle_order), ('', 0)
+    ) AS g (lifecycle_state, lifecycle_order)
+    GROUP BY %1$sg.lifecycle_state, g.lifecycle_order
 ) AS f
 CROSS JOIN %6$s
 WHERE (f.forecast).customers > 0$sql$,
         @extschema@._dimensions(s, 'c', false), @extschema@._label('lifecycle_state', 'f.lifecycle_state'),
         @extschema@._relation(s, 'customers'), @extschema@._relation(s, 'histories'),
         @extschema@._same_key(s, 'c', 'h'), @extschema@._status_row(s, 'as_of', 'lang', 'model'),
-        format(', (%s)', rtrim(@extschema@._dimensions(s, 'c', false), ', ')),
         @extschema@._dimensions(s, 'f', false))
 $forecast$;
 COMMENT ON FUNCTION _forecast_sql(segmentation_settings) IS
@@ -6573,6 +6607,7 @@ BEGIN
                'every segmentation has it' AS always,
                coalesce('views => ' || quote_literal(s.views::text),
                         'made unless views leaves it out') AS chosen,
+               CASE WHEN @extschema@._is_distributed(s) THEN 'TABLE' ELSE 'MATERIALIZED VIEW' END AS kind_of_customers,
                num_nonnulls(s.attributes, s.first_order) > 0 AS has_attributes,
                concat_ws(', ', 'attributes => ' || quote_literal(s.attributes::text),
                          'first_order => ' || quote_literal(s.first_order::text)) AS by_attribute
@@ -6617,7 +6652,7 @@ BEGIN
         (14, 'facts', 'VIEW', true, t.always, NULL,
             'All that is known of a customer: the arguments of segment_customer and its like. Prospects have no '
             'history.'),
-        (15, 'customers', 'MATERIALIZED VIEW', true, t.always, t.customer,
+        (15, 'customers', t.kind_of_customers, true, t.always, t.customer,
             'One row a customer, as of the day in the status table.'),
         (16, 'customers_today', 'VIEW', true, t.always, NULL,
             'The customers with what changes by itself every day.'),
@@ -7288,7 +7323,7 @@ LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp
 AS $views$
 DECLARE
     known text[] := ARRAY(SELECT r.suffix FROM @extschema@._relations(s) AS r
-                          WHERE r.kind = 'MATERIALIZED VIEW' ORDER BY r.place);
+                          WHERE r.kind = 'MATERIALIZED VIEW' OR r.suffix = 'customers' ORDER BY r.place);
     named text;
 BEGIN
     FOREACH named IN ARRAY coalesce(s.views, '{}') LOOP
@@ -7600,6 +7635,254 @@ COMMENT ON FUNCTION _refuse_other_versions(segmentation_settings) IS
 -- src/sql/segmentation.rs
 -- requires:
 --   segmentation_citus
+
+-- segmentation: tables that are distributed like the orders
+
+-- Where Citus distributes the orders by a part of the customer's key, and every other source of customers alike, the
+-- tables by customer lie on the shards too: a row of them beside the orders that it is made of, written by whoever
+-- has both. NAME_customers is a table then, because a materialized view has no shards. What readers see of it is the
+-- same. The reports and the status stay on the coordinator.
+--
+-- What is written on shards is plain SQL with two conditions of Citus: it joins the whole key, so that each shard finds
+-- all it needs on its own server, and it reads no table of the coordinator, so that day, policy and model are literals.
+
+-- The key column that sources are distributed by, as the orders call it; NULL: one of them is not, or is cut in other
+-- parts.
+CREATE FUNCTION _distribution_column(s segmentation_settings, sources text[]) RETURNS text
+LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp
+AS $column$
+DECLARE
+    partitions regclass := @extschema@._citus_catalog('pg_dist_partition'::text);
+    place integer;
+BEGIN
+    IF partitions IS NULL OR s.orders IS NULL THEN
+        RETURN NULL;
+    END IF;
+    EXECUTE format(
+$sql$SELECT min(k.place)
+FROM unnest($1, $2) AS t (source, relation)
+JOIN %s AS p ON p.logicalrelid = t.relation AND p.partmethod = 'h'
+CROSS JOIN LATERAL (
+    SELECT array_position(@extschema@._source_keys($3, t.source), column_to_column_name(p.logicalrelid, p.partkey))
+        AS place
+) AS k
+HAVING count(k.place) = cardinality($1) AND count(DISTINCT k.place) = 1 AND count(DISTINCT p.colocationid) = 1$sql$,
+        partitions)
+        INTO place
+        USING sources, ARRAY(SELECT @extschema@._source_table(s, t.source)::oid
+                             FROM unnest(sources) WITH ORDINALITY AS t (source, place) ORDER BY t.place), s;
+    RETURN (@extschema@._source_keys(s, 'orders'))[place];
+END
+$column$;
+COMMENT ON FUNCTION _distribution_column(segmentation_settings, text[]) IS
+    'Part of segmentations: the key column that Citus distributes sources of customers by; NULL: not all of them.';
+
+-- The same of all sources of customers.
+CREATE FUNCTION _distribution_column(s segmentation_settings) RETURNS text
+LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp
+AS $column$
+    SELECT @extschema@._distribution_column(s, @extschema@._sources_of_customers(s))
+$column$;
+COMMENT ON FUNCTION _distribution_column(segmentation_settings) IS
+    'Part of segmentations: the key column that Citus distributes all sources of customers by; NULL: not all of them.';
+
+-- Whether the tables by customer are distributed: what is there says so, and before it is made, the sources. A dump
+-- that was restored elsewhere has a table without shards, which is written in the same way.
+CREATE FUNCTION _is_distributed(s segmentation_settings) RETURNS boolean
+LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp
+SET plan_cache_mode = force_generic_plan -- to plan it takes longer than to run it
+AS $distributed$
+DECLARE
+    customers "char" := (SELECT c.relkind FROM pg_class AS c
+                         WHERE c.oid = to_regclass(@extschema@._relation(s, 'customers')));
+BEGIN
+    RETURN CASE WHEN customers IS NULL THEN @extschema@._distribution_column(s) IS NOT NULL ELSE customers = 'r' END;
+END
+$distributed$;
+COMMENT ON FUNCTION _is_distributed(segmentation_settings) IS
+    'Part of segmentations: whether the tables by customer of one lie on shards, or will.';
+
+CREATE FUNCTION _is_on_shards(s segmentation_settings, suffix text) RETURNS boolean
+LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp
+AS $on_shards$
+BEGIN
+    RETURN (@extschema@._source_of_table(suffix) IS NOT NULL OR suffix IN ('campaign_members', 'customers'))
+        AND @extschema@._is_distributed(s);
+END
+$on_shards$;
+COMMENT ON FUNCTION _is_on_shards(segmentation_settings, text) IS
+    'Part of segmentations: whether a table of one lies on shards, or will.';
+
+-- Who distributes the orders by the key, and something else not, may not have meant it.
+CREATE FUNCTION _show_what_is_not_distributed(s segmentation_settings) RETURNS void
+LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp
+AS $show$
+DECLARE
+    sources text[] := @extschema@._sources_of_customers(s);
+    source text;
+BEGIN
+    IF @extschema@._is_distributed(s) OR @extschema@._distribution_column(s, '{orders}') IS NULL THEN
+        RETURN;
+    END IF;
+    FOREACH source IN ARRAY array_remove(sources, 'orders') LOOP
+        IF @extschema@._distribution_column(s, ARRAY['orders', source]) IS NULL THEN
+            RAISE NOTICE '%: % is not distributed like %: the tables of the segmentation stay on the coordinator',
+                s.name, @extschema@._source_table(s, source), @extschema@._source_table(s, 'orders');
+        END IF;
+    END LOOP;
+END
+$show$;
+COMMENT ON FUNCTION _show_what_is_not_distributed(segmentation_settings) IS
+    'Part of segmentations: shows which sources keep the tables of one on the coordinator.';
+
+-- Makes the shards of a table that is empty. Citus tells the workers of it, whatever else stays on the coordinator.
+CREATE FUNCTION _distribute(s segmentation_settings, suffix text) RETURNS void
+LANGUAGE plpgsql VOLATILE SET search_path = pg_catalog, pg_temp
+AS $distribute$
+DECLARE
+    propagates text := @extschema@._propagate_ddl('on');
+BEGIN
+    PERFORM create_distributed_table(@extschema@._relation(s, suffix)::regclass, @extschema@._distribution_column(s),
+                                     colocate_with => @extschema@._source_table(s, 'orders')::text);
+    PERFORM @extschema@._propagate_ddl(propagates);
+END
+$distribute$;
+COMMENT ON FUNCTION _distribute(segmentation_settings, text) IS
+    'Part of segmentations: distributes one of its tables like the orders.';
+
+-- What the views read of the status table, as a SELECT without a table.
+CREATE FUNCTION _settled_status(s segmentation_settings) RETURNS text
+LANGUAGE plpgsql VOLATILE SET search_path = pg_catalog, pg_temp
+AS $settled$
+DECLARE
+    p record;
+BEGIN
+    EXECUTE format('SELECT t.as_of, t.policy, t.lang, t.model FROM %s AS t',
+                   @extschema@._lock_and_check(s, 'status', 'ACCESS SHARE MODE')) INTO p;
+    RETURN format('(SELECT %L::pg_catalog.date AS as_of, %L::@extschema@.segment_policy AS policy,'
+                  ' %L::pg_catalog.text AS lang, %L::@extschema@.purchase_model AS model)',
+                  p.as_of, p.policy, p.lang, p.model);
+END
+$settled$;
+COMMENT ON FUNCTION _settled_status(segmentation_settings) IS
+    'Part of segmentations: day, policy, language and model of the status table as literals.';
+
+-- Makes a table hold what a query returns, and writes only the rows that differ, like _write_differences. `among` is a
+-- SELECT of the same keys for less: those that are not among them go. Of the histories the rows of prospects are none
+-- of the query's.
+CREATE FUNCTION _write_shards(
+    s segmentation_settings, suffix text, key_columns text[], query text, among text
+) RETURNS bigint
+LANGUAGE plpgsql VOLATILE SET search_path = pg_catalog, pg_temp
+AS $write$
+DECLARE
+    target text := @extschema@._lock_and_check(s, suffix, 'ROW EXCLUSIVE MODE');
+    keys text := (SELECT string_agg(quote_ident(k), ', ') FROM unnest(key_columns) AS k);
+    same_key text := @extschema@._equal_columns(target::regclass, key_columns, 'f', 't');
+    columns text;
+    new_values text;
+    gone bigint;
+    written bigint;
+BEGIN
+    SELECT string_agg(quote_ident(a.attname), ', ' ORDER BY a.attnum),
+           string_agg(format('%1$I = EXCLUDED.%1$I', a.attname), ', ' ORDER BY a.attnum)
+               FILTER (WHERE a.attname <> ALL (key_columns))
+    INTO columns, new_values
+    FROM pg_attribute AS a WHERE a.attrelid = target::regclass AND a.attnum > 0 AND NOT a.attisdropped;
+    EXECUTE format('DELETE FROM %s AS t WHERE NOT EXISTS (SELECT FROM (%s) AS f WHERE %s)', target,
+                   among, same_key)
+        || CASE suffix WHEN 'histories' THEN ' AND t.history IS NOT NULL' ELSE '' END;
+    GET DIAGNOSTICS gone = ROW_COUNT;
+    EXECUTE format('INSERT INTO %s (%s) SELECT %2$s FROM (%s) AS f', target, columns, query)
+        || format(' WHERE NOT EXISTS (SELECT FROM %s AS t WHERE %s AND (t.*) OPERATOR(pg_catalog.*=) (f.*))', target,
+                  same_key)
+        || format(' ON CONFLICT (%s) DO UPDATE SET %s', keys, new_values);
+    GET DIAGNOSTICS written = ROW_COUNT;
+    IF suffix = 'profiles' THEN
+        PERFORM @extschema@._write_prospects(s);
+    END IF;
+    RETURN gone + written;
+END
+$write$;
+COMMENT ON FUNCTION _write_shards(segmentation_settings, text, text[], text, text) IS
+    'Part of segmentations: makes a table on shards equal to a query, writing only what differs.';
+
+-- Customers without orders have a row among the histories, without one, so that every fact of a customer is joined to a
+-- row of it: Citus cannot send a UNION of two tables to the shards together with all that is joined to it.
+CREATE FUNCTION _write_prospects(s segmentation_settings) RETURNS void
+LANGUAGE plpgsql VOLATILE SET search_path = pg_catalog, pg_temp
+AS $prospects$
+DECLARE
+    histories text := @extschema@._lock_and_check(s, 'histories', 'ROW EXCLUSIVE MODE');
+    profiles text := @extschema@._lock_and_check(s, 'profiles', 'ACCESS SHARE MODE');
+    same_key text := @extschema@._same_key(s, 'h', 'c');
+BEGIN
+    EXECUTE format('DELETE FROM %s AS h WHERE h.history IS NULL AND NOT EXISTS (SELECT FROM %s AS c WHERE %s)',
+                   histories, profiles, same_key);
+    EXECUTE format('INSERT INTO %s (%s) SELECT %s FROM %s AS c', histories, @extschema@._key_list(s),
+                   @extschema@._key_list(s, 'c'), profiles)
+        || format(' WHERE NOT EXISTS (SELECT FROM %s AS h WHERE %s)', histories, same_key);
+END
+$prospects$;
+COMMENT ON FUNCTION _write_prospects(segmentation_settings) IS
+    'Part of segmentations: keeps a row without a history of each customer without orders.';
+
+-- Brings NAME_customers up to date. Where it is made anew, who changed is told by what it held before.
+CREATE FUNCTION _write_customers_on_shards(s segmentation_settings, tell_changes boolean) RETURNS void
+LANGUAGE plpgsql VOLATILE SET search_path = pg_catalog, pg_temp
+AS $customers$
+DECLARE
+    status text := @extschema@._settled_status(s);
+    facts text := @extschema@._facts_sql(s, status);
+    customers text := @extschema@._customers_sql(s, format('(%s)', facts), status);
+    keys text[] := @extschema@._keys(s);
+BEGIN
+    IF tell_changes AND s.keep_changes > 0 THEN
+        PERFORM @extschema@._tell_changes_on_shards(s, customers, facts);
+    END IF;
+    PERFORM @extschema@._write_shards(s, 'customers', keys, customers, facts);
+END
+$customers$;
+COMMENT ON FUNCTION _write_customers_on_shards(segmentation_settings, boolean) IS
+    'Part of segmentations: brings NAME_customers on shards up to date, and tells who changed by it.';
+
+-- Before NAME_customers is written: what will be another in it comes to the coordinator, and nothing else.
+CREATE FUNCTION _tell_changes_on_shards(s segmentation_settings, customers text, facts text) RETURNS void
+LANGUAGE plpgsql VOLATILE SET search_path = pg_catalog, pg_temp
+AS $tell$
+DECLARE
+    target text := @extschema@._relation(s, 'customers');
+    same_key text := @extschema@._same_key(s, 't', 'f');
+    watched record;
+BEGIN
+    SELECT string_agg(format('t.%1$I AS from_%2$s, f.%1$I AS to_%2$s', w.name, w.place), ', ') AS came,
+           string_agg(format('t.%I, NULL::pg_catalog.text', w.name), ', ') AS gone,
+           string_agg(format('t.%1$I IS DISTINCT FROM f.%1$I', w.name), ' OR ') AS differ,
+           string_agg(format('(%L, c.from_%2$s, c.to_%2$s)', w.name, w.place), ', ' ORDER BY w.place) AS rows
+    INTO watched FROM unnest(@extschema@._watched_columns()) WITH ORDINALITY AS w (name, place);
+    EXECUTE format('WITH came AS MATERIALIZED (SELECT %s, %s FROM (%s) AS f LEFT JOIN %s AS t ON %s WHERE %s), ',
+                   @extschema@._key_list(s, 'f'), watched.came, customers, target, same_key, watched.differ)
+        || format('gone AS MATERIALIZED (SELECT %s, %s FROM %s AS t',
+                  @extschema@._key_list(s, 't'), watched.gone, target)
+        || format(' WHERE NOT EXISTS (SELECT FROM (%s) AS f WHERE %s)) ', facts, same_key)
+        || format('INSERT INTO %s (changed_at, as_of, %s, what, from_value, to_value)',
+                  @extschema@._lock_and_check(s, 'changes', 'ROW EXCLUSIVE MODE'), @extschema@._key_list(s))
+        || format(' SELECT $1, p.as_of, %s, v.what, v.from_value, v.to_value', @extschema@._key_list(s, 'c'))
+        || format(' FROM (SELECT * FROM came UNION ALL SELECT * FROM gone) AS c CROSS JOIN %s AS p',
+                  @extschema@._relation(s, 'status'))
+        || format(' CROSS JOIN LATERAL (VALUES %s) AS v (what, from_value, to_value)', watched.rows)
+        || ' WHERE v.from_value IS DISTINCT FROM v.to_value'
+        USING clock_timestamp();
+END
+$tell$;
+COMMENT ON FUNCTION _tell_changes_on_shards(segmentation_settings, text, text) IS
+    'Part of segmentations: tells who will be another in NAME_customers on shards.';
+/* </end connected objects> */
+
+/* <begin connected objects> */
+-- src/sql/segmentation.rs
+-- requires:
+--   segmentation_shards
 
 -- segmentation: tracking
 
@@ -8135,7 +8418,7 @@ COMMENT ON FUNCTION _earlier_rows_came(segmentation_settings) IS
 -- definition, leaves only the rows meant; without one all are compared, and those that stay are left out. The row that
 -- is there is called like a system column, because no column of a view can be. A row of the view that has two of the
 -- definition is found by its place, so that not the last of them wins. Where another SELECT returns the same rows as
--- the definition for less, it stands in its place.
+-- the definition for less, it stands in its place. A row has the type of the view, because Citus can pass on no other.
 CREATE FUNCTION _changes_sql(
     view regclass, keys text[], condition text DEFAULT NULL, definition text DEFAULT NULL
 ) RETURNS text
@@ -8146,7 +8429,7 @@ BEGIN
         || CASE WHEN condition IS NULL THEN ''
                 ELSE ' WHEN count(*) OVER (PARTITION BY t.ctid) > 1 THEN ''repeat''' END
         || ' WHEN t.tableoid OPERATOR(pg_catalog.*=) (f.*) THEN ''keep'' ELSE ''update'' END, f.*'
-        || format(E'\nFROM (SELECT t.ctid, ROW(t.*) AS tableoid, %s FROM ONLY %s AS t WHERE %s) AS t',
+        || format(E'\nFROM (SELECT t.ctid, ROW(t.*)::%2$s AS tableoid, %1$s FROM ONLY %2$s AS t WHERE %3$s) AS t',
                   (SELECT string_agg(format('t.%I', k), ', ') FROM unnest(keys) AS k), view,
                   coalesce(condition, 'true'))
         || format(E'\nFULL JOIN (SELECT t.* FROM (\n%s\n) AS t WHERE %s) AS f ON %s',
@@ -8518,6 +8801,10 @@ DECLARE
     is_unchanged text;
     written bigint;
 BEGIN
+    IF @extschema@._is_on_shards(s, suffix) THEN
+        RETURN @extschema@._write_shards(s, suffix, key_columns, query, CASE suffix WHEN 'histories'
+            THEN format('SELECT %s FROM %s', @extschema@._key_list(s, 'o'), @extschema@._order_rows(s)) ELSE query END);
+    END IF;
     SELECT string_agg(quote_ident(a.attname), ', ' ORDER BY a.attnum),
            string_agg(format('%1$I = EXCLUDED.%1$I', a.attname), ', ' ORDER BY a.attnum)
     INTO columns, new_values
@@ -8724,7 +9011,7 @@ BEGIN
     written := 0;
     FOR part IN SELECT * FROM @extschema@._relations(s) AS r
                 WHERE r.is_wanted AND r.kind = 'TABLE'
-                    AND r.suffix NOT IN ('settings', 'policies', 'status', 'noted', 'models', 'changes')
+                    AND r.suffix NOT IN ('settings', 'policies', 'status', 'noted', 'customers', 'models', 'changes')
                 ORDER BY r.place LOOP
         customers := @extschema@._noted_of(s, @extschema@._source_of_table(part.suffix), read_whole);
         rows := @extschema@._write_differences(
@@ -8776,6 +9063,12 @@ DECLARE
     written @extschema@.written_rows;
     more bigint;
 BEGIN
+    IF are_stale AND @extschema@._is_distributed(s) THEN
+        since := clock_timestamp();
+        PERFORM @extschema@._write_customers_on_shards(s, true);
+        EXECUTE format('SELECT count(*) FROM %s', @extschema@._relation(s, 'customers')) INTO rows;
+        PERFORM @extschema@._report(s, 'customers', rows, since);
+    END IF;
     FOR view IN
         SELECT r.suffix, r.keys, c.oid::regclass AS name, c.relispopulated
         FROM @extschema@._relations(s) AS r
@@ -9283,7 +9576,8 @@ AS $totals$
 $sql$SELECT @extschema@.last_purchase_on(h.history, d.day) AS last_on,
        @extschema@.orders(h.history, d.day) > 0 AS has_bought,
        @extschema@.monetary(h.history, d.day) AS monetary
-FROM %s AS h CROSS JOIN (SELECT %L::pg_catalog.date AS day) AS d$sql$,
+FROM %s AS h CROSS JOIN (SELECT %L::pg_catalog.date AS day) AS d
+WHERE h.history IS NOT NULL$sql$,
         @extschema@._relation(s, 'histories'), @extschema@._today(s, NULL::date))
 $totals$;
 COMMENT ON FUNCTION _totals_of_histories(segmentation_settings) IS
@@ -9418,13 +9712,17 @@ DECLARE
     with_customers boolean := source <> 'customers' AND s.customers IS NOT NULL;
     rows_with_key text := format('FROM %s AS r WHERE %s', @extschema@._source_table(s, source),
                                  @extschema@._has_key(s, source, 'r'));
-    is_stranger text := format(
-            'NOT EXISTS (SELECT 1 FROM (SELECT %s FROM %s) AS o WHERE %s)',
-            @extschema@._key_list(s, 'o'), @extschema@._order_rows(s), @extschema@._same_key(s, 'k', 'o'))
-        || CASE WHEN with_customers THEN format(
-            ' AND NOT EXISTS (SELECT 1 FROM (SELECT %s FROM %s AS c) AS p WHERE %s)',
-            @extschema@._keys_as_in_orders(s, 'customers', 'c'), @extschema@._source_table(s, 'customers'),
-            @extschema@._same_key(s, 'k', 'p')) ELSE '' END;
+    -- Of tables that do not lie beside each other Citus brings the keys together only by themselves.
+    is_missing text := CASE
+        WHEN @extschema@._reads_shards(@extschema@._source_table(s, 'orders'))
+            AND @extschema@._distribution_column(s) IS NULL THEN '(%1$s) NOT IN (SELECT %2$s FROM %3$s)'
+        ELSE 'NOT EXISTS (SELECT 1 FROM (SELECT %2$s FROM %3$s) AS o WHERE %4$s)' END;
+    is_stranger text := format(is_missing, @extschema@._key_list(s, 'k'), @extschema@._key_list(s, 'o'),
+                               @extschema@._order_rows(s), @extschema@._same_key(s, 'k', 'o'))
+        || CASE WHEN with_customers THEN ' AND ' || format(
+            is_missing, @extschema@._key_list(s, 'k'), @extschema@._keys_as_in_orders(s, 'customers', 'c'),
+            format('%s AS c WHERE %s', @extschema@._source_table(s, 'customers'),
+                   @extschema@._has_key(s, 'customers', 'c')), @extschema@._same_key(s, 'k', 'o')) ELSE '' END;
     effect text := CASE
         WHEN source = 'customers' THEN 'prospects; if they have orders, the keys are written in another way there'
         WHEN with_customers THEN 'ignored: neither the orders nor the customers have them'
@@ -9942,8 +10240,12 @@ DECLARE
     since timestamptz := clock_timestamp();
     written bigint;
 BEGIN
-    EXECUTE format('CREATE TABLE %s AS %s', target, query);
-    GET DIAGNOSTICS written = ROW_COUNT;
+    IF @extschema@._is_on_shards(s, suffix) THEN
+        EXECUTE format('CREATE TABLE %s AS %s WITH NO DATA', target, query);
+    ELSE
+        EXECUTE format('CREATE TABLE %s AS %s', target, query);
+        GET DIAGNOSTICS written = ROW_COUNT;
+    END IF;
     EXECUTE format('ALTER TABLE %s ADD PRIMARY KEY (%s)', target,
                    (SELECT string_agg(quote_ident(k), ', ') FROM unnest(keys) AS k));
     -- Nobody looks for a history: statistics of them would only cost.
@@ -9951,6 +10253,10 @@ BEGIN
                  || string_agg(format('ALTER %I SET STATISTICS 0', a.attname), ', ')
              FROM pg_attribute AS a
              WHERE a.attrelid = target::regclass AND a.attnum > 0 AND a.attname <> ALL (keys));
+    IF written IS NULL THEN
+        PERFORM @extschema@._distribute(s, suffix);
+        written := @extschema@._write_differences(s, suffix, keys, query);
+    END IF;
     EXECUTE 'ANALYZE ' || target;
     PERFORM @extschema@._report(s, suffix, written, since);
 END
@@ -9995,7 +10301,7 @@ $sql$CREATE TABLE %s (
     model_findings jsonb
 )$sql$, status);
     EXECUTE format('INSERT INTO %s', status)
-        || ' SELECT $1, $2, now(), 0, true, count(*), 0, $3, $4, $5, @extschema@.default_policy()'
+        || ' SELECT $1, $2, now(), 0, true, count(history), 0, $3, $4, $5, @extschema@.default_policy()'
         || format(' FROM %s', @extschema@._relation(s, 'histories'))
         USING s.name, @extschema@._today(s, NULL::date), currency, s.time_zone, s.lang;
 END
@@ -10016,7 +10322,26 @@ $index$;
 COMMENT ON FUNCTION _index_waiting(segmentation_settings) IS
     'Part of segmentations: indexes the customers who wait.';
 
--- A view, or a materialized view with its indexes.
+-- The indexes of a materialized view, or of the table in its place.
+CREATE FUNCTION _index_view(s segmentation_settings, suffix text, keys text[]) RETURNS void
+LANGUAGE plpgsql VOLATILE SET search_path = pg_catalog, pg_temp
+AS $index$
+DECLARE
+    target text := @extschema@._relation(s, suffix);
+BEGIN
+    EXECUTE format('CREATE UNIQUE INDEX %I ON %s (%s)', format('%s_%s_key', s.name, suffix), target,
+                   (SELECT string_agg(quote_ident(k), ', ') FROM unnest(keys) AS k));
+    IF suffix = 'customers' THEN
+        PERFORM @extschema@._index_waiting(s);
+        -- Who is due on a day is found without reading everybody.
+        EXECUTE format('CREATE INDEX %I ON %s (next_change_on)', s.name || '_customers_due', target);
+    END IF;
+END
+$index$;
+COMMENT ON FUNCTION _index_view(segmentation_settings, text, text[]) IS
+    'Part of segmentations: indexes one of its materialized views.';
+
+-- A view, a materialized view with its indexes, or NAME_customers as a table on shards.
 CREATE FUNCTION _create_view(s segmentation_settings, suffix text, kind text, keys text[], query text) RETURNS void
 LANGUAGE plpgsql VOLATILE SET search_path = pg_catalog, pg_temp
 SET default_statistics_target = 30 -- sixty columns of few values: a larger sample takes long and tells no more
@@ -10026,17 +10351,19 @@ DECLARE
     since timestamptz := clock_timestamp();
     rows bigint;
 BEGIN
-    EXECUTE format('CREATE %s %s AS %s', kind, target, query);
+    EXECUTE format('CREATE %s %s AS %s', kind, target, query)
+        || CASE kind WHEN 'TABLE' THEN ' WITH NO DATA' ELSE '' END;
     GET DIAGNOSTICS rows = ROW_COUNT;
     IF kind = 'VIEW' THEN
         RETURN;
     END IF;
-    EXECUTE format('CREATE UNIQUE INDEX %I ON %s (%s)', format('%s_%s_key', s.name, suffix), target,
-                   (SELECT string_agg(quote_ident(k), ', ') FROM unnest(keys) AS k));
-    IF suffix = 'customers' THEN
-        PERFORM @extschema@._index_waiting(s);
-        -- Who is due on a day is found without reading everybody.
-        EXECUTE format('CREATE INDEX %I ON %s (next_change_on)', s.name || '_customers_due', target);
+    PERFORM @extschema@._index_view(s, suffix, keys);
+    IF kind = 'TABLE' THEN
+        -- By a primary key Citus moves shards while they are written.
+        EXECUTE format('ALTER TABLE %s ADD PRIMARY KEY USING INDEX %I', target, format('%s_%s_key', s.name, suffix));
+        PERFORM @extschema@._distribute(s, suffix);
+        PERFORM @extschema@._write_customers_on_shards(s, false);
+        EXECUTE format('SELECT count(*) FROM %s', target) INTO rows;
     END IF;
     EXECUTE 'ANALYZE ' || target;
     PERFORM @extschema@._report(s, suffix, rows, since);
@@ -10059,6 +10386,7 @@ BEGIN
     PERFORM @extschema@._refuse_double_profiles(s, @extschema@._sources_of_customers(s));
     PERFORM @extschema@._refuse_unknown_words(s, @extschema@._sources_of_customers(s));
     PERFORM @extschema@._refuse_double_targets(s);
+    PERFORM @extschema@._show_what_is_not_distributed(s);
     PERFORM @extschema@._create_models(s);
     FOR part IN SELECT * FROM @extschema@._relations(s) AS r
                 WHERE r.is_wanted AND r.suffix NOT IN ('settings', 'policies', 'models', 'noted', 'changes')
@@ -10068,7 +10396,7 @@ BEGIN
             PERFORM @extschema@._set_day_and_policy(s, @extschema@._today(s, NULL::date), learn);
             PERFORM @extschema@._set_model(s, @extschema@._today(s, NULL::date));
             EXECUTE 'ANALYZE ' || status; -- one row: without statistics it is taken for hundreds
-        ELSIF part.kind = 'TABLE' THEN
+        ELSIF part.kind = 'TABLE' AND part.suffix <> 'customers' THEN
             PERFORM @extschema@._create_table(
                 s, part.suffix, part.keys, @extschema@._filling_query(s, part.suffix, NULL::text));
         ELSE
@@ -10217,6 +10545,7 @@ DECLARE
     readers text[] := coalesce(s.readers, '{}');
     readable text := (SELECT string_agg(@extschema@._relation(s, r.suffix), ', ' ORDER BY r.place)
                       FROM @extschema@._relations(s) AS r WHERE r.is_wanted AND r.is_readable);
+    propagates text := @extschema@._propagate_ddl(CASE WHEN @extschema@._is_distributed(s) THEN 'on' END);
     reader text;
 BEGIN
     FOREACH reader IN ARRAY coalesce(old_readers, '{}') LOOP
@@ -10228,6 +10557,7 @@ BEGIN
     FOREACH reader IN ARRAY readers LOOP
         EXECUTE format('GRANT SELECT ON %s TO %I', readable, reader);
     END LOOP;
+    PERFORM @extschema@._propagate_ddl(propagates);
     PERFORM @extschema@._show_what_readers_lack(s);
 END
 $grant$;
@@ -10400,7 +10730,8 @@ BEGIN
 
     -- Where only settings change that leave the views in their place, readers do not wait.
     IF @extschema@._with_changes(old, leave_views) IS NOT DISTINCT FROM @extschema@._with_changes(s, leave_views)
-        AND @extschema@._changed_types(s) IS NULL THEN
+        AND @extschema@._changed_types(s) IS NULL
+        AND @extschema@._is_distributed(s) = (@extschema@._distribution_column(s) IS NOT NULL) THEN
         PERFORM @extschema@._build_or_refresh(
             s, 'refresh', @extschema@._rows_mean_something_else(old, s), NULL::date, given ? 'policy');
         IF s.lang <> old.lang THEN

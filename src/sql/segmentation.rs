@@ -77,7 +77,8 @@ extension_sql_file!(
 extension_sql_file!("segmentation/registry.sql", name = "segmentation_registry", requires = ["segmentation_relations"]);
 extension_sql_file!("segmentation/check.sql", name = "segmentation_check", requires = ["segmentation_registry"]);
 extension_sql_file!("segmentation/citus.sql", name = "segmentation_citus", requires = ["segmentation_check"]);
-extension_sql_file!("segmentation/tracking.sql", name = "segmentation_tracking", requires = ["segmentation_citus"]);
+extension_sql_file!("segmentation/shards.sql", name = "segmentation_shards", requires = ["segmentation_citus"]);
+extension_sql_file!("segmentation/tracking.sql", name = "segmentation_tracking", requires = ["segmentation_shards"]);
 extension_sql_file!(
     "segmentation/view_rows.sql",
     name = "segmentation_view_rows",

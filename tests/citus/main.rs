@@ -7,4 +7,5 @@ mod common;
 mod aggregates;
 mod cluster;
 mod segmentations;
+mod shards;
 mod versions;

@@ -12,29 +12,6 @@ fn create(place: &str, more: &str) -> String {
     )
 }
 
-/// Both segmentations have the same rows in every table and view.
-#[track_caller]
-fn assert_alike(client: &mut Client, when: &str) {
-    let relations: Vec<String> = client
-        .query("SELECT substring(relation FROM 'far_(.*)$') FROM segmentation_sql('far')", &[])
-        .expect("segmentation_sql lists its relations")
-        .iter()
-        .map(|row| row.get(0))
-        .filter(|name| name != "status")
-        .collect();
-    assert!(relations.len() > 15, "{relations:?}");
-    for name in relations {
-        let [far, near] = ["far", "near"].map(|place| format!("SELECT t::text FROM {place}_{name} AS t"));
-        assert_same_rows(client, &format!("{name} {when}"), &far, &near, 0);
-    }
-    let (far, near) = (text(client, &status("far")), text(client, &status("near")));
-    assert_eq!(far, near, "{when}");
-}
-
-fn status(place: &str) -> String {
-    format!("SELECT concat_ws(' ', as_of, customers, histories_written, policy::text) FROM {place}_status")
-}
-
 #[test]
 fn a_segmentation_of_distributed_orders_is_that_of_a_copy_here() {
     let Some(cluster) = Cluster::new("citus_segmentation") else { return };

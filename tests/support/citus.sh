@@ -1,5 +1,6 @@
 #!/usr/bin/env bash
-# A throwaway Citus cluster around a command: a coordinator, which the environment of cluster.sh leads to, and two workers.
+# A throwaway Citus cluster around a command: a coordinator, which the environment of cluster.sh leads to, two workers, and a
+# third server that tests may add.
 #   citus.sh COMMAND...
 # Reads PG_CONFIG and PG_RFM_SO like cluster.sh. Where the PostgreSQL of PG_CONFIG has no Citus it says so and is done.
 set -euo pipefail
@@ -13,7 +14,7 @@ if [ ! -e "$("$PG_CONFIG" --pkglibdir)/citus.so" ] || [ ! -e "$("$PG_CONFIG" --s
 	exit 0
 fi
 
-servers=(citus_coordinator citus_worker_1 citus_worker_2)
+servers=(citus_coordinator citus_worker_1 citus_worker_2 citus_worker_3)
 stop() {
 	local server
 	for server in "${servers[@]}"; do "$cluster" stop "$server"; done
@@ -22,8 +23,8 @@ stop
 trap stop EXIT
 trap 'exit 130' INT TERM HUP
 
-# Logical: shards are moved by replication.
-export PG_RFM_SETTINGS='shared_preload_libraries=citus wal_level=logical max_connections=200 citus.enable_statistics_collection=off'
+# Logical: shards are moved by replication. Each connection that wrote prepares a transaction.
+export PG_RFM_SETTINGS='shared_preload_libraries=citus wal_level=logical max_connections=200 max_prepared_transactions=400 citus.enable_statistics_collection=off'
 for server in "${servers[@]}"; do
 	"$cluster" start "$server"
 	# How a server connects to itself: there is no TCP.
@@ -33,7 +34,7 @@ for server in "${servers[@]}"; do
 	)
 done
 PG_RFM_CITUS_WORKERS=
-for server in citus_worker_1 citus_worker_2; do
+for server in citus_worker_1 citus_worker_2 citus_worker_3; do
 	PG_RFM_CITUS_WORKERS+="$(eval "$("$cluster" env "$server")" && echo "$PGHOST") "
 done
 export PG_RFM_CITUS_WORKERS

@@ -336,7 +336,8 @@ AS $totals$
 $sql$SELECT @extschema@.last_purchase_on(h.history, d.day) AS last_on,
        @extschema@.orders(h.history, d.day) > 0 AS has_bought,
        @extschema@.monetary(h.history, d.day) AS monetary
-FROM %s AS h CROSS JOIN (SELECT %L::pg_catalog.date AS day) AS d$sql$,
+FROM %s AS h CROSS JOIN (SELECT %L::pg_catalog.date AS day) AS d
+WHERE h.history IS NOT NULL$sql$,
         @extschema@._relation(s, 'histories'), @extschema@._today(s, NULL::date))
 $totals$;
 COMMENT ON FUNCTION _totals_of_histories(segmentation_settings) IS

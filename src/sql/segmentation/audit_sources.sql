@@ -65,13 +65,17 @@ DECLARE
     with_customers boolean := source <> 'customers' AND s.customers IS NOT NULL;
     rows_with_key text := format('FROM %s AS r WHERE %s', @extschema@._source_table(s, source),
                                  @extschema@._has_key(s, source, 'r'));
-    is_stranger text := format(
-            'NOT EXISTS (SELECT 1 FROM (SELECT %s FROM %s) AS o WHERE %s)',
-            @extschema@._key_list(s, 'o'), @extschema@._order_rows(s), @extschema@._same_key(s, 'k', 'o'))
-        || CASE WHEN with_customers THEN format(
-            ' AND NOT EXISTS (SELECT 1 FROM (SELECT %s FROM %s AS c) AS p WHERE %s)',
-            @extschema@._keys_as_in_orders(s, 'customers', 'c'), @extschema@._source_table(s, 'customers'),
-            @extschema@._same_key(s, 'k', 'p')) ELSE '' END;
+    -- Of tables that do not lie beside each other Citus brings the keys together only by themselves.
+    is_missing text := CASE
+        WHEN @extschema@._reads_shards(@extschema@._source_table(s, 'orders'))
+            AND @extschema@._distribution_column(s) IS NULL THEN '(%1$s) NOT IN (SELECT %2$s FROM %3$s)'
+        ELSE 'NOT EXISTS (SELECT 1 FROM (SELECT %2$s FROM %3$s) AS o WHERE %4$s)' END;
+    is_stranger text := format(is_missing, @extschema@._key_list(s, 'k'), @extschema@._key_list(s, 'o'),
+                               @extschema@._order_rows(s), @extschema@._same_key(s, 'k', 'o'))
+        || CASE WHEN with_customers THEN ' AND ' || format(
+            is_missing, @extschema@._key_list(s, 'k'), @extschema@._keys_as_in_orders(s, 'customers', 'c'),
+            format('%s AS c WHERE %s', @extschema@._source_table(s, 'customers'),
+                   @extschema@._has_key(s, 'customers', 'c')), @extschema@._same_key(s, 'k', 'o')) ELSE '' END;
     effect text := CASE
         WHEN source = 'customers' THEN 'prospects; if they have orders, the keys are written in another way there'
         WHEN with_customers THEN 'ignored: neither the orders nor the customers have them'

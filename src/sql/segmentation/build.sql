@@ -28,8 +28,12 @@ DECLARE
     since timestamptz := clock_timestamp();
     written bigint;
 BEGIN
-    EXECUTE format('CREATE TABLE %s AS %s', target, query);
-    GET DIAGNOSTICS written = ROW_COUNT;
+    IF @extschema@._is_on_shards(s, suffix) THEN
+        EXECUTE format('CREATE TABLE %s AS %s WITH NO DATA', target, query);
+    ELSE
+        EXECUTE format('CREATE TABLE %s AS %s', target, query);
+        GET DIAGNOSTICS written = ROW_COUNT;
+    END IF;
     EXECUTE format('ALTER TABLE %s ADD PRIMARY KEY (%s)', target,
                    (SELECT string_agg(quote_ident(k), ', ') FROM unnest(keys) AS k));
     -- Nobody looks for a history: statistics of them would only cost.
@@ -37,6 +41,10 @@ BEGIN
                  || string_agg(format('ALTER %I SET STATISTICS 0', a.attname), ', ')
              FROM pg_attribute AS a
              WHERE a.attrelid = target::regclass AND a.attnum > 0 AND a.attname <> ALL (keys));
+    IF written IS NULL THEN
+        PERFORM @extschema@._distribute(s, suffix);
+        written := @extschema@._write_differences(s, suffix, keys, query);
+    END IF;
     EXECUTE 'ANALYZE ' || target;
     PERFORM @extschema@._report(s, suffix, written, since);
 END
@@ -81,7 +89,7 @@ $sql$CREATE TABLE %s (
     model_findings jsonb
 )$sql$, status);
     EXECUTE format('INSERT INTO %s', status)
-        || ' SELECT $1, $2, now(), 0, true, count(*), 0, $3, $4, $5, @extschema@.default_policy()'
+        || ' SELECT $1, $2, now(), 0, true, count(history), 0, $3, $4, $5, @extschema@.default_policy()'
         || format(' FROM %s', @extschema@._relation(s, 'histories'))
         USING s.name, @extschema@._today(s, NULL::date), currency, s.time_zone, s.lang;
 END
@@ -102,7 +110,26 @@ $index$;
 COMMENT ON FUNCTION _index_waiting(segmentation_settings) IS
     'Part of segmentations: indexes the customers who wait.';
 
--- A view, or a materialized view with its indexes.
+-- The indexes of a materialized view, or of the table in its place.
+CREATE FUNCTION _index_view(s segmentation_settings, suffix text, keys text[]) RETURNS void
+LANGUAGE plpgsql VOLATILE SET search_path = pg_catalog, pg_temp
+AS $index$
+DECLARE
+    target text := @extschema@._relation(s, suffix);
+BEGIN
+    EXECUTE format('CREATE UNIQUE INDEX %I ON %s (%s)', format('%s_%s_key', s.name, suffix), target,
+                   (SELECT string_agg(quote_ident(k), ', ') FROM unnest(keys) AS k));
+    IF suffix = 'customers' THEN
+        PERFORM @extschema@._index_waiting(s);
+        -- Who is due on a day is found without reading everybody.
+        EXECUTE format('CREATE INDEX %I ON %s (next_change_on)', s.name || '_customers_due', target);
+    END IF;
+END
+$index$;
+COMMENT ON FUNCTION _index_view(segmentation_settings, text, text[]) IS
+    'Part of segmentations: indexes one of its materialized views.';
+
+-- A view, a materialized view with its indexes, or NAME_customers as a table on shards.
 CREATE FUNCTION _create_view(s segmentation_settings, suffix text, kind text, keys text[], query text) RETURNS void
 LANGUAGE plpgsql VOLATILE SET search_path = pg_catalog, pg_temp
 SET default_statistics_target = 30 -- sixty columns of few values: a larger sample takes long and tells no more
@@ -112,17 +139,19 @@ DECLARE
     since timestamptz := clock_timestamp();
     rows bigint;
 BEGIN
-    EXECUTE format('CREATE %s %s AS %s', kind, target, query);
+    EXECUTE format('CREATE %s %s AS %s', kind, target, query)
+        || CASE kind WHEN 'TABLE' THEN ' WITH NO DATA' ELSE '' END;
     GET DIAGNOSTICS rows = ROW_COUNT;
     IF kind = 'VIEW' THEN
         RETURN;
     END IF;
-    EXECUTE format('CREATE UNIQUE INDEX %I ON %s (%s)', format('%s_%s_key', s.name, suffix), target,
-                   (SELECT string_agg(quote_ident(k), ', ') FROM unnest(keys) AS k));
-    IF suffix = 'customers' THEN
-        PERFORM @extschema@._index_waiting(s);
-        -- Who is due on a day is found without reading everybody.
-        EXECUTE format('CREATE INDEX %I ON %s (next_change_on)', s.name || '_customers_due', target);
+    PERFORM @extschema@._index_view(s, suffix, keys);
+    IF kind = 'TABLE' THEN
+        -- By a primary key Citus moves shards while they are written.
+        EXECUTE format('ALTER TABLE %s ADD PRIMARY KEY USING INDEX %I', target, format('%s_%s_key', s.name, suffix));
+        PERFORM @extschema@._distribute(s, suffix);
+        PERFORM @extschema@._write_customers_on_shards(s, false);
+        EXECUTE format('SELECT count(*) FROM %s', target) INTO rows;
     END IF;
     EXECUTE 'ANALYZE ' || target;
     PERFORM @extschema@._report(s, suffix, rows, since);
@@ -145,6 +174,7 @@ BEGIN
     PERFORM @extschema@._refuse_double_profiles(s, @extschema@._sources_of_customers(s));
     PERFORM @extschema@._refuse_unknown_words(s, @extschema@._sources_of_customers(s));
     PERFORM @extschema@._refuse_double_targets(s);
+    PERFORM @extschema@._show_what_is_not_distributed(s);
     PERFORM @extschema@._create_models(s);
     FOR part IN SELECT * FROM @extschema@._relations(s) AS r
                 WHERE r.is_wanted AND r.suffix NOT IN ('settings', 'policies', 'models', 'noted', 'changes')
@@ -154,7 +184,7 @@ BEGIN
             PERFORM @extschema@._set_day_and_policy(s, @extschema@._today(s, NULL::date), learn);
             PERFORM @extschema@._set_model(s, @extschema@._today(s, NULL::date));
             EXECUTE 'ANALYZE ' || status; -- one row: without statistics it is taken for hundreds
-        ELSIF part.kind = 'TABLE' THEN
+        ELSIF part.kind = 'TABLE' AND part.suffix <> 'customers' THEN
             PERFORM @extschema@._create_table(
                 s, part.suffix, part.keys, @extschema@._filling_query(s, part.suffix, NULL::text));
         ELSE
@@ -303,6 +333,7 @@ DECLARE
     readers text[] := coalesce(s.readers, '{}');
     readable text := (SELECT string_agg(@extschema@._relation(s, r.suffix), ', ' ORDER BY r.place)
                       FROM @extschema@._relations(s) AS r WHERE r.is_wanted AND r.is_readable);
+    propagates text := @extschema@._propagate_ddl(CASE WHEN @extschema@._is_distributed(s) THEN 'on' END);
     reader text;
 BEGIN
     FOREACH reader IN ARRAY coalesce(old_readers, '{}') LOOP
@@ -314,6 +345,7 @@ BEGIN
     FOREACH reader IN ARRAY readers LOOP
         EXECUTE format('GRANT SELECT ON %s TO %I', readable, reader);
     END LOOP;
+    PERFORM @extschema@._propagate_ddl(propagates);
     PERFORM @extschema@._show_what_readers_lack(s);
 END
 $grant$;

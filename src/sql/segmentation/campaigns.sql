@@ -56,13 +56,13 @@ $sql$WITH answers AS (
     LEFT JOIN %5$s AS f ON %6$s
     WHERE m.joined_on <= p.as_of
 ), results AS (
-    SELECT %7$sa.campaign, a.test_group, coalesce(a.channel, '') AS channel, i.is_interim, a.final_on,
+    SELECT %7$sa.campaign, a.test_group, g.channel, i.is_interim, a.final_on,
            a.final_on > a.as_of AS is_open, @extschema@.ab_result(a.responded, a.revenue) AS result
     FROM answers AS a
     CROSS JOIN (VALUES (false), (true)) AS i (is_interim)
+    CROSS JOIN LATERAL (VALUES (a.channel), ('')) AS g (channel) -- Citus knows no GROUPING SETS
     WHERE CASE WHEN i.is_interim THEN a.final_on > a.as_of ELSE a.last_day <= a.as_of END
-    GROUP BY GROUPING SETS ((%7$sa.campaign, a.test_group, i.is_interim, a.final_on, a.as_of),
-                            (%7$sa.campaign, a.test_group, i.is_interim, a.final_on, a.as_of, a.channel))
+    GROUP BY %7$sa.campaign, a.test_group, i.is_interim, a.final_on, a.as_of, g.channel
 )
 SELECT %8$sr.campaign, r.test_group, r.channel, r.is_interim, r.final_on, (r.result).customers, (r.result).responders,
        (r.result).rate, (r.result).rate_low, (r.result).rate_high, (r.result).revenue, (r.result).revenue_per_head,

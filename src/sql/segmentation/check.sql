@@ -129,7 +129,7 @@ LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp
 AS $views$
 DECLARE
     known text[] := ARRAY(SELECT r.suffix FROM @extschema@._relations(s) AS r
-                          WHERE r.kind = 'MATERIALIZED VIEW' ORDER BY r.place);
+                          WHERE r.kind = 'MATERIALIZED VIEW' OR r.suffix = 'customers' ORDER BY r.place);
     named text;
 BEGIN
     FOREACH named IN ARRAY coalesce(s.views, '{}') LOOP

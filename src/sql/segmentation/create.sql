@@ -114,7 +114,8 @@ BEGIN
 
     -- Where only settings change that leave the views in their place, readers do not wait.
     IF @extschema@._with_changes(old, leave_views) IS NOT DISTINCT FROM @extschema@._with_changes(s, leave_views)
-        AND @extschema@._changed_types(s) IS NULL THEN
+        AND @extschema@._changed_types(s) IS NULL
+        AND @extschema@._is_distributed(s) = (@extschema@._distribution_column(s) IS NOT NULL) THEN
         PERFORM @extschema@._build_or_refresh(
             s, 'refresh', @extschema@._rows_mean_something_else(old, s), NULL::date, given ? 'policy');
         IF s.lang <> old.lang THEN

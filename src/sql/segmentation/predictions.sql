@@ -46,7 +46,7 @@ DECLARE
     customers bigint;
 BEGIN
     EXECUTE 'SELECT @extschema@.fit_purchase_model(h.history, $1, $2), '
-        || format('min(@extschema@.first_purchase_on(h.history, $1)), count(*) FROM %s AS h', histories)
+        || format('min(@extschema@.first_purchase_on(h.history, $1)), count(h.history) FROM %s AS h', histories)
         INTO fitted, first_day, customers USING on_day, options;
     IF customers = 0 THEN
         RETURN;
@@ -205,26 +205,29 @@ $predictions$;
 COMMENT ON FUNCTION _predictions_sql(segmentation_settings) IS
     'Part of segmentations: the SELECT of what each customer is expected to do.';
 
+-- Each customer counts in her state, and once more in the row of all: Citus knows no GROUPING SETS.
 CREATE FUNCTION _forecast_sql(s segmentation_settings) RETURNS text
 LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp
 AS $forecast$
     SELECT format(
-$sql$SELECT %8$sf.lifecycle_state, %2$s AS lifecycle_label, f.lifecycle_order,
+$sql$SELECT %7$sf.lifecycle_state, %2$s AS lifecycle_label, f.lifecycle_order,
        p.as_of + 1 AS from_day, p.as_of + 90 AS to_day, (f.forecast).*
 FROM (
-    SELECT %1$scoalesce(c.lifecycle_state, '') AS lifecycle_state, coalesce(c.lifecycle_order, 0) AS lifecycle_order,
+    SELECT %1$sg.lifecycle_state, g.lifecycle_order,
            @extschema@.forecast_purchases(h.history, p.as_of, 90, p.model) AS forecast
     FROM %3$s AS c
     JOIN %4$s AS h ON %5$s
     CROSS JOIN %6$s
-    GROUP BY GROUPING SETS ((%1$sc.lifecycle_state, c.lifecycle_order)%7$s)
+    CROSS JOIN LATERAL (
+        VALUES (c.lifecycle_state, c.lifecycle_order), ('', 0)
+    ) AS g (lifecycle_state, lifecycle_order)
+    GROUP BY %1$sg.lifecycle_state, g.lifecycle_order
 ) AS f
 CROSS JOIN %6$s
 WHERE (f.forecast).customers > 0$sql$,
         @extschema@._dimensions(s, 'c', false), @extschema@._label('lifecycle_state', 'f.lifecycle_state'),
         @extschema@._relation(s, 'customers'), @extschema@._relation(s, 'histories'),
         @extschema@._same_key(s, 'c', 'h'), @extschema@._status_row(s, 'as_of', 'lang', 'model'),
-        format(', (%s)', rtrim(@extschema@._dimensions(s, 'c', false), ', ')),
         @extschema@._dimensions(s, 'f', false))
 $forecast$;
 COMMENT ON FUNCTION _forecast_sql(segmentation_settings) IS

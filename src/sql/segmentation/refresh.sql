@@ -31,6 +31,10 @@ DECLARE
     is_unchanged text;
     written bigint;
 BEGIN
+    IF @extschema@._is_on_shards(s, suffix) THEN
+        RETURN @extschema@._write_shards(s, suffix, key_columns, query, CASE suffix WHEN 'histories'
+            THEN format('SELECT %s FROM %s', @extschema@._key_list(s, 'o'), @extschema@._order_rows(s)) ELSE query END);
+    END IF;
     SELECT string_agg(quote_ident(a.attname), ', ' ORDER BY a.attnum),
            string_agg(format('%1$I = EXCLUDED.%1$I', a.attname), ', ' ORDER BY a.attnum)
     INTO columns, new_values
@@ -237,7 +241,7 @@ BEGIN
     written := 0;
     FOR part IN SELECT * FROM @extschema@._relations(s) AS r
                 WHERE r.is_wanted AND r.kind = 'TABLE'
-                    AND r.suffix NOT IN ('settings', 'policies', 'status', 'noted', 'models', 'changes')
+                    AND r.suffix NOT IN ('settings', 'policies', 'status', 'noted', 'customers', 'models', 'changes')
                 ORDER BY r.place LOOP
         customers := @extschema@._noted_of(s, @extschema@._source_of_table(part.suffix), read_whole);
         rows := @extschema@._write_differences(
@@ -289,6 +293,12 @@ DECLARE
     written @extschema@.written_rows;
     more bigint;
 BEGIN
+    IF are_stale AND @extschema@._is_distributed(s) THEN
+        since := clock_timestamp();
+        PERFORM @extschema@._write_customers_on_shards(s, true);
+        EXECUTE format('SELECT count(*) FROM %s', @extschema@._relation(s, 'customers')) INTO rows;
+        PERFORM @extschema@._report(s, 'customers', rows, since);
+    END IF;
     FOR view IN
         SELECT r.suffix, r.keys, c.oid::regclass AS name, c.relispopulated
         FROM @extschema@._relations(s) AS r

@@ -27,6 +27,7 @@ BEGIN
                'every segmentation has it' AS always,
                coalesce('views => ' || quote_literal(s.views::text),
                         'made unless views leaves it out') AS chosen,
+               CASE WHEN @extschema@._is_distributed(s) THEN 'TABLE' ELSE 'MATERIALIZED VIEW' END AS kind_of_customers,
                num_nonnulls(s.attributes, s.first_order) > 0 AS has_attributes,
                concat_ws(', ', 'attributes => ' || quote_literal(s.attributes::text),
                          'first_order => ' || quote_literal(s.first_order::text)) AS by_attribute
@@ -71,7 +72,7 @@ BEGIN
         (14, 'facts', 'VIEW', true, t.always, NULL,
             'All that is known of a customer: the arguments of segment_customer and its like. Prospects have no '
             'history.'),
-        (15, 'customers', 'MATERIALIZED VIEW', true, t.always, t.customer,
+        (15, 'customers', t.kind_of_customers, true, t.always, t.customer,
             'One row a customer, as of the day in the status table.'),
         (16, 'customers_today', 'VIEW', true, t.always, NULL,
             'The customers with what changes by itself every day.'),

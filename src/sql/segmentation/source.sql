@@ -28,11 +28,14 @@ LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp
 AS $keys$
     SELECT string_agg(
         format('%s.%I::%s%s AS %I', alias, k.there, format_type(a.atttypid, -1),
-               ' COLLATE ' || nullif(a.attcollation, 0)::regcollation, a.attname), ', ' ORDER BY k.place)
+               -- Citus takes a key with a collation of its own for another column.
+               CASE WHEN a.attcollation <> b.attcollation THEN ' COLLATE ' || a.attcollation::regcollation END,
+               a.attname), ', ' ORDER BY k.place)
     FROM unnest(@extschema@._source_keys(s, source), @extschema@._source_keys(s, 'orders'))
         WITH ORDINALITY AS k (there, here, place)
     JOIN pg_attribute AS a ON a.attrelid = @extschema@._source_table(s, 'orders') AND a.attname = k.here
-    WHERE k.there IS NOT NULL
+    JOIN pg_attribute AS b ON b.attrelid = @extschema@._source_table(s, _keys_as_in_orders.source)
+        AND b.attname = k.there
 $keys$;
 COMMENT ON FUNCTION _keys_as_in_orders(segmentation_settings, text, text) IS
     'Part of segmentations: the key columns of another source, named and typed as in the orders.';
@@ -274,7 +277,7 @@ DECLARE
     line_keys text;
     line_order text;
 BEGIN
-    IF first_days IS NULL AND @extschema@._reads_shards(orders) THEN
+    IF first_days IS NULL AND @extschema@._reads_shards(orders) AND NOT @extschema@._is_distributed(s) THEN
         first_days := format(
             'SELECT %s, @extschema@.first_purchase_on(h.history, ''9999-12-31'') AS first_day FROM %s AS h OFFSET 0',
             @extschema@._key_list(s, 'h'), @extschema@._relation(s, 'histories'));

@@ -8,7 +8,7 @@
 -- definition, leaves only the rows meant; without one all are compared, and those that stay are left out. The row that
 -- is there is called like a system column, because no column of a view can be. A row of the view that has two of the
 -- definition is found by its place, so that not the last of them wins. Where another SELECT returns the same rows as
--- the definition for less, it stands in its place.
+-- the definition for less, it stands in its place. A row has the type of the view, because Citus can pass on no other.
 CREATE FUNCTION _changes_sql(
     view regclass, keys text[], condition text DEFAULT NULL, definition text DEFAULT NULL
 ) RETURNS text
@@ -19,7 +19,7 @@ BEGIN
         || CASE WHEN condition IS NULL THEN ''
                 ELSE ' WHEN count(*) OVER (PARTITION BY t.ctid) > 1 THEN ''repeat''' END
         || ' WHEN t.tableoid OPERATOR(pg_catalog.*=) (f.*) THEN ''keep'' ELSE ''update'' END, f.*'
-        || format(E'\nFROM (SELECT t.ctid, ROW(t.*) AS tableoid, %s FROM ONLY %s AS t WHERE %s) AS t',
+        || format(E'\nFROM (SELECT t.ctid, ROW(t.*)::%2$s AS tableoid, %1$s FROM ONLY %2$s AS t WHERE %3$s) AS t',
                   (SELECT string_agg(format('t.%I', k), ', ') FROM unnest(keys) AS k), view,
                   coalesce(condition, 'true'))
         || format(E'\nFULL JOIN (SELECT t.* FROM (\n%s\n) AS t WHERE %s) AS f ON %s',

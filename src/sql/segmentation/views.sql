@@ -80,7 +80,8 @@ $row$;
 COMMENT ON FUNCTION _status_row(segmentation_settings, text[]) IS
     'Part of segmentations: columns of the status table as a row p to select from.';
 
-CREATE FUNCTION _facts_sql(s segmentation_settings) RETURNS text
+-- `status` is what stands in the place of the status table.
+CREATE FUNCTION _facts_sql(s segmentation_settings, status text DEFAULT NULL) RETURNS text
 LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp
 AS $facts$
 DECLARE
@@ -106,14 +107,18 @@ BEGIN
 $sql$(
     SELECT %1$s, h.history, c.membership, c.channels, c.last_contacted_on%2$s
     FROM %3$s AS h
-    LEFT JOIN %4$s AS c ON %5$s
-    UNION ALL
-    SELECT %6$s, NULL, c.membership, c.channels, c.last_contacted_on%2$s
-    FROM %4$s AS c
-    WHERE NOT EXISTS (SELECT FROM %3$s AS h WHERE %5$s)
+    LEFT JOIN %4$s AS c ON %5$s%6$s
 ) AS k$sql$,
             @extschema@._key_list(s, 'h'), attributes, histories, @extschema@._relation(s, 'profiles'),
-            @extschema@._same_key(s, 'h', 'c'), @extschema@._key_list(s, 'c'));
+            @extschema@._same_key(s, 'h', 'c'),
+            -- On shards prospects stand among the histories.
+            CASE WHEN @extschema@._is_distributed(s) THEN '' ELSE format($sql$
+    UNION ALL
+    SELECT %s, NULL, c.membership, c.channels, c.last_contacted_on%s
+    FROM %s AS c
+    WHERE NOT EXISTS (SELECT FROM %s AS h WHERE %s)$sql$,
+                @extschema@._key_list(s, 'c'), attributes, @extschema@._relation(s, 'profiles'), histories,
+                @extschema@._same_key(s, 'h', 'c')) END);
     END IF;
     IF s.engagement IS NOT NULL THEN
         engagement := 'coalesce(e.engagement, @extschema@.no_engagement())';
@@ -148,12 +153,12 @@ FROM %s
 CROSS JOIN %s%s$sql$,
         @extschema@._key_list(s, 'k'), engagement, membership, contacts, memberships,
         CASE WHEN s.model IS NULL THEN 'NULL::@extschema@.purchase_model' ELSE 'p.model' END, attributes,
-        @extschema@._status_row(s, VARIADIC CASE WHEN s.model IS NULL THEN ARRAY['as_of', 'policy']
-                                                 ELSE ARRAY['as_of', 'policy', 'model'] END),
+        coalesce(status || ' AS p', @extschema@._status_row(s, VARIADIC CASE
+            WHEN s.model IS NULL THEN ARRAY['as_of', 'policy'] ELSE ARRAY['as_of', 'policy', 'model'] END)),
         customers, joined);
 END
 $facts$;
-COMMENT ON FUNCTION _facts_sql(segmentation_settings) IS
+COMMENT ON FUNCTION _facts_sql(segmentation_settings, text) IS
     'Part of segmentations: the SELECT of everything that is known of a customer.';
 
 -- What a column says in the language of the segmentation. The language stands in the status table and not in the view:
@@ -175,8 +180,9 @@ COMMENT ON FUNCTION _label_order(text, text) IS
     'Part of segmentations: the call that returns the place of a value in a list of labels.';
 
 -- The day from which on a customer who has to wait may be contacted stands in wait_until: action_due_on of the others
--- is as_of, another one every day. A last contact after as_of is not known yet; greatest() leaves NULL out.
-CREATE FUNCTION _customers_sql(s segmentation_settings) RETURNS text
+-- is as_of, another one every day. A last contact after as_of is not known yet; greatest() leaves NULL out. `facts` and
+-- `status` are what stands in the place of the view and the table.
+CREATE FUNCTION _customers_sql(s segmentation_settings, facts text DEFAULT NULL, status text DEFAULT NULL) RETURNS text
 LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp
 AS $customers$
     SELECT format(
@@ -184,7 +190,7 @@ $sql$SELECT %1$s,
        f.membership, %2$s AS membership_label%19$s,
        s.first_purchase_on, s.last_purchase_on, s.orders, s.purchase_days, s.monetary, s.average_order_value,
        s.r_score, s.f_score, s.m_score, s.rfm_score,
-       s.rfm_segment, CASE p.lang WHEN 'ja' THEN r.label_ja ELSE r.label_en END AS segment_label,
+       s.rfm_segment, CASE WHEN p.lang = 'ja' THEN r.label_ja ELSE r.label_en END AS segment_label,
        r.sort_order AS segment_order,
        s.lifecycle_state, %3$s AS lifecycle_label, %4$s AS lifecycle_order,
        s.state_since, s.previous_state, %5$s AS previous_label,
@@ -198,7 +204,7 @@ $sql$SELECT %1$s,
        array_to_string(f.channels, ',') AS reachable_by,
        greatest(CASE WHEN f.last_contacted_on <= f.as_of THEN f.last_contacted_on END,
                 @extschema@.last_contacted_on(f.contacts, f.as_of)) AS last_contacted_on,
-       s.next_action, CASE p.lang WHEN 'ja' THEN a.title_ja ELSE a.title END AS action_title, s.action_rule,
+       s.next_action, CASE WHEN p.lang = 'ja' THEN a.title_ja ELSE a.title END AS action_title, s.action_rule,
        a.sort_order AS action_order, s.action_behavior, %15$s AS behavior_label,
        s.action_channel, %16$s AS channel_label, s.action_after_wait,
        CASE WHEN s.action_due_on > f.as_of THEN s.action_due_on END AS wait_until
@@ -229,10 +235,12 @@ LEFT JOIN (
         @extschema@._label_order('dormancy_reason', 's.dormancy_reason'),
         @extschema@._label('behavior', 's.action_behavior'),
         @extschema@._label('channel', 's.action_channel'),
-        @extschema@._relation(s, 'facts'), @extschema@._status_row(s, 'lang'), @extschema@._attribute_list(s, 'f'),
-        @extschema@._status_row(s, 'policy'))
+        coalesce(facts, @extschema@._relation(s, 'facts')),
+        coalesce(status || ' AS p', @extschema@._status_row(s, 'lang')), @extschema@._attribute_list(s, 'f'),
+        coalesce(status || ' AS p', @extschema@._status_row(s, 'policy')))
 $customers$;
-COMMENT ON FUNCTION _customers_sql(segmentation_settings) IS 'Part of segmentations: the SELECT of one row a customer.';
+COMMENT ON FUNCTION _customers_sql(segmentation_settings, text, text) IS
+    'Part of segmentations: the SELECT of one row a customer.';
 
 CREATE FUNCTION _predicted_value(s segmentation_settings) RETURNS text
 LANGUAGE sql IMMUTABLE PARALLEL SAFE SET search_path = pg_catalog, pg_temp
@@ -356,7 +364,8 @@ COMMENT ON FUNCTION _segments_sql(segmentation_settings, boolean, text) IS
 -- How many customers moved alike in each of the last twelve months that are over, from the end of the month before to
 -- its own, by tenant and by attribute. Steps of a month keep to the ends of months only if they start on a 31st. If the
 -- first end is no 31st, they start at the end of the month before, which is one, and that extra month is left out. With
--- `since`, the end of a month, none of the months before it.
+-- `since`, the end of a month, none of the months before it. On shards each customer is counted by herself, so that
+-- sums of them come, and no histories.
 CREATE FUNCTION _moves_sql(s segmentation_settings, by_attribute boolean, noted boolean, since date) RETURNS text
 LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp
 AS $moves$
@@ -379,7 +388,7 @@ $sql$(
             ) AS e
         ) AS d
         CROSS JOIN %4$s AS f%6$s%7$s
-        GROUP BY %2$sd.from_day
+        GROUP BY %8$s%2$sd.from_day
     ) AS c
     CROSS JOIN LATERAL unnest(c.customers) AS m
     WHERE m.from_day >= c.from_day
@@ -390,7 +399,8 @@ $sql$(
         format(CASE WHEN since IS NULL THEN '%s' ELSE 'greatest(%s, %L)' END,
                '(date_trunc(''month'', (as_of + 1)::timestamp) - interval ''12 months'')::date - 1', since),
         @extschema@._each_attribute(s, 'f', 'd.to_day', by_attribute),
-        CASE WHEN noted THEN E'\n        WHERE ' || @extschema@._is_noted(s, 'f', true) ELSE '' END)
+        CASE WHEN noted THEN E'\n        WHERE ' || @extschema@._is_noted(s, 'f', true) ELSE '' END,
+        CASE WHEN @extschema@._is_distributed(s) THEN @extschema@._key_list(s, 'f') || ', ' ELSE '' END)
 $moves$;
 COMMENT ON FUNCTION _moves_sql(segmentation_settings, boolean, boolean, date) IS
     'Part of segmentations: how many customers moved alike, month by month, to select from.';
@@ -465,24 +475,28 @@ COMMENT ON FUNCTION _transitions_sql(segmentation_settings, boolean, date) IS
     'Part of segmentations: the SELECT of who moved between states, RFM segments and VIP tiers, month by month.';
 
 -- A year after the month of the first purchase, month by month; a month that is not over on as_of is left out. With
--- `since`, the end of a month, none of the months before it.
+-- `since`, the end of a month, none of the months before it. On shards each customer is counted by herself, as above.
 CREATE FUNCTION _cohort_parts_sql(
     s segmentation_settings, by_attribute boolean, noted boolean, since date
 ) RETURNS text
 LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp
 AS $parts$
     SELECT format(
-$sql$SELECT %1$sm.first_month, m.months_after, m.customers, m.active_customers, trim_scale(m.revenue) AS revenue
+$sql$SELECT %1$sm.first_month, m.months_after, sum(m.customers)::bigint AS customers,
+           sum(m.active_customers)::bigint AS active_customers, trim_scale(sum(m.revenue)) AS revenue
     FROM (
         SELECT %2$s@extschema@.count_cohorts(f.history, f.as_of, %3$L::pg_catalog.date) AS customers
         FROM %4$s AS f%5$s%6$s%7$s
     ) AS c
-    CROSS JOIN LATERAL unnest(c.customers) AS m$sql$,
+    CROSS JOIN LATERAL unnest(c.customers) AS m
+    GROUP BY %1$sm.first_month, m.months_after$sql$,
         @extschema@._tenant_column(s, 'c') || CASE WHEN by_attribute THEN 'c.attribute, c.value, ' ELSE '' END,
         d.dimensions, since, @extschema@._relation(s, 'facts'),
         @extschema@._each_attribute(s, 'f', 'f.as_of', by_attribute),
         CASE WHEN noted THEN E'\n        WHERE ' || @extschema@._is_noted(s, 'f', true) ELSE '' END,
-        E'\n        GROUP BY ' || nullif(rtrim(d.dimensions, ', '), ''))
+        E'\n        GROUP BY ' || nullif(concat_ws(', ', CASE WHEN @extschema@._is_distributed(s)
+                                                       THEN @extschema@._key_list(s, 'f') END,
+                                               nullif(rtrim(d.dimensions, ', '), '')), ''))
     FROM (SELECT @extschema@._dimensions(s, 'f', by_attribute) AS dimensions) AS d
 $parts$;
 COMMENT ON FUNCTION _cohort_parts_sql(segmentation_settings, boolean, boolean, date) IS
@@ -562,20 +576,34 @@ $parts$;
 COMMENT ON FUNCTION _action_parts_sql(segmentation_settings, boolean) IS
     'Part of segmentations: the SELECT of the sums by rule of next_action and channel.';
 
--- The first day of those who wait is no sum: it is looked for among them, in their index (_index_waiting).
+-- The first day of those who wait is no sum: it is looked for among them, in their index (_index_waiting); on shards
+-- each looks for all of them at once.
 CREATE FUNCTION _actions_sql(s segmentation_settings, parts text) RETURNS text
 LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp
 AS $actions$
-    SELECT format(
+    SELECT format(CASE WHEN @extschema@._is_distributed(s) THEN
+$sql$SELECT g.*, c.wait_until
+FROM (
+    %3$s
+) AS g
+LEFT JOIN (
+    SELECT %4$scoalesce(c.action_rule, '') AS action_rule, coalesce(c.action_channel, 'none') AS action_channel,
+           min(c.wait_until) AS wait_until
+    FROM %1$s AS c
+    WHERE c.wait_until IS NOT NULL
+    GROUP BY %4$scoalesce(c.action_rule, ''), coalesce(c.action_channel, 'none')
+) AS c ON %2$sc.action_rule = g.action_rule AND c.action_channel = g.action_channel$sql$
+    ELSE
 $sql$SELECT g.*,
        (SELECT min(c.wait_until) FROM %1$s AS c
         WHERE c.wait_until IS NOT NULL AND %2$scoalesce(c.action_rule, '') = g.action_rule
             AND coalesce(c.action_channel, 'none') = g.action_channel) AS wait_until
 FROM (
     %3$s
-) AS g$sql$,
+) AS g$sql$ END,
         @extschema@._relation(s, 'customers'),
-        coalesce(@extschema@._same_columns(s, ARRAY[s.tenant], 'c', 'g') || ' AND ', ''), parts)
+        coalesce(@extschema@._same_columns(s, ARRAY[s.tenant], 'c', 'g') || ' AND ', ''), parts,
+        @extschema@._tenant_column(s, 'c'))
 $actions$;
 COMMENT ON FUNCTION _actions_sql(segmentation_settings, text) IS
     'Part of segmentations: the SELECT of one row a rule of next_action and channel.';
