@@ -5358,15 +5358,15 @@ $moves$;
 COMMENT ON FUNCTION _moves_sql(segmentation_settings, boolean, boolean, date) IS
     'Part of segmentations: how many customers moved alike, month by month, to select from.';
 
--- A label with its day. Who moved is on both sides of a chart, whose nodes are told apart by their names; the year is
--- there because the first day and the last are a year apart.
+-- A label with the month at whose end it was one's own. Who moved is on both sides of a chart, whose nodes are told apart
+-- by their names; the year is there because the first month and the last are a year apart.
 CREATE FUNCTION _node(label text, day text) RETURNS text
 LANGUAGE sql IMMUTABLE PARALLEL SAFE SET search_path = pg_catalog, pg_temp
 AS $node$
-    SELECT format('%s || '' '' || (to_json(%s) #>> ''{}'')', label, day)
+    SELECT format('%s || to_char(%s, '' YYYY-MM'')', label, day)
 $node$;
 COMMENT ON FUNCTION _node(text, text) IS
-    'Part of segmentations: the expression of a label with its day, which no setting of a session changes.';
+    'Part of segmentations: the expression of a label with its month.';
 
 -- The day that a row is counted on stands first: a tool that is not told which day to go by takes the first one.
 CREATE FUNCTION _movement_sql(

@@ -24,7 +24,7 @@ DASHBOARD_PORT=$("$programs/python" -c "import socket; s = socket.socket(); s.bi
 DASHBOARD_URL=http://127.0.0.1:$DASHBOARD_PORT
 "$here/dashboard.sh" >"$work/said" 2>&1 &
 server=$!
-until grep -q '^User admin' "$work/said"; do
+until grep -qs '^User admin' "$work/said"; do
 	kill -0 "$server" 2>/dev/null || { cat "$work/said" >&2; die 'the dashboards did not start'; }
 	sleep 1
 done

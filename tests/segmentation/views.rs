@@ -149,10 +149,10 @@ fn movement_is_the_last_twelve_months_that_are_over() {
     assert!(off.is_empty(), "{} of {asked} days: {off:?}", off.len());
 }
 
-/// A Sankey chart takes the reports of moves as they are: labels with their days, which make chains without a cycle that lose
+/// A Sankey chart takes the reports of moves as they are: labels with their months, which make chains without a cycle that lose
 /// nobody from one month to the next.
 #[test]
-fn moves_are_chains_of_labels_with_their_days() {
+fn moves_are_chains_of_labels_with_their_months() {
     let (_database, mut client) = with_orders("segmentation_nodes");
     batch(
         &mut client,
@@ -167,7 +167,7 @@ fn moves_are_chains_of_labels_with_their_days() {
         {
             let named = format!(
                 "SELECT count(*) FROM shop_{view}
-                 WHERE from_node <> from_label || to_char(from_day, ' YYYY-MM-DD') OR to_node <> to_label || to_char(to_day, ' YYYY-MM-DD')
+                 WHERE from_node <> from_label || to_char(from_day, ' YYYY-MM') OR to_node <> to_label || to_char(to_day, ' YYYY-MM')
                        OR from_node IS NULL OR to_node IS NULL"
             );
             assert_eq!(count(&mut client, &named), 0, "{view}, {lang}");
