@@ -14,7 +14,12 @@ pictures=${CARGO_TARGET_DIR:-$root/target}/dashboard
 
 work=$(mktemp -d)
 server=
-trap '[ -z "$server" ] || { kill "$server" 2>/dev/null; wait "$server" 2>/dev/null; }; rm -rf "$work"' EXIT
+# The status of what was stopped is its signal, and no failure.
+stop() {
+	{ [ -n "$server" ] && kill "$server" && wait "$server"; } 2>/dev/null || true
+	rm -rf "$work"
+}
+trap stop EXIT
 
 "$programs/python" "$here/dashboards.py" "$work/assets"
 diff -r "$here/assets" "$work/assets" || die 'integrations/superset/assets is not what dashboards.py writes'
