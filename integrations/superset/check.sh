@@ -5,7 +5,7 @@ set -euo pipefail
 here=$(cd "$(dirname "$0")" && pwd -P)
 root=$(cd "$here/../.." && pwd -P)
 die() { printf '%s\n' "$*" >&2; exit 1; }
-if ! command -v chromium chromedriver >/dev/null; then
+if ! command -v chromium >/dev/null || ! command -v chromedriver >/dev/null; then
 	echo 'skipped: superset: there is no Chromium; on Debian: apt-get install chromium chromium-driver fonts-noto-cjk' >&2
 	exit 3
 fi
