@@ -24,7 +24,7 @@ all: build
 help:
 	@echo 'make demo       segment 6,919 real orders in a PostgreSQL of its own and print the tables'
 	@echo '                own data: make demo ORDERS=file.csv [CUSTOMER=col] [DATE=col] [AMOUNT=col] [ORDER=col] [AS_OF=day]'
-	@echo 'make dashboard  Apache Superset over that and a worked shop, in English and Japanese, on 127.0.0.1 (about 900 MB of packages)'
+	@echo 'make dashboard  Apache Superset over that and a worked shop, in English and Japanese, on 127.0.0.1 (about 830 MB of packages)'
 	@echo 'make demo-stop  stop and delete that PostgreSQL'
 	@echo 'make test       all tests, in a throwaway PostgreSQL; one of them: make test ARGS="--test installation smoke"'
 	@echo 'make test-citus a coordinator and two workers on this machine, where Citus is installed; one test: ARGS=segmentation'

@@ -14,4 +14,13 @@ sql -f "$root/sql/examples/shop/shop.sql" -c "SELECT create_segmentation('shop',
     as_of => '2026-06-30', time_zone => 'Asia/Tokyo')" >/dev/null
 "$programs/python" -W error "$here/check.py"
 "$programs/python" -W error "$here/check_changes.py"
+driver=/usr/share/java/postgresql.jar
+if command -v javac >/dev/null && [ -e "$driver" ]; then
+	classes=$(mktemp -d)
+	trap 'rm -rf "$classes"' EXIT
+	javac -Xlint:all -Werror -cp "$driver" -d "$classes" "$here/CheckJdbc.java"
+	java -cp "$driver:$classes" CheckJdbc
+else
+	echo 'left out: JDBC; on Debian: apt-get install default-jdk-headless libpostgresql-jdbc-java' >&2
+fi
 sql -d postgres -c "DROP DATABASE $PGDATABASE"

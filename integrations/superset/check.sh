@@ -5,7 +5,7 @@ set -euo pipefail
 here=$(cd "$(dirname "$0")" && pwd -P)
 root=$(cd "$here/../.." && pwd -P)
 die() { printf '%s\n' "$*" >&2; exit 1; }
-if ! command -v chromium chromedriver >/dev/null; then
+if ! command -v chromium >/dev/null || ! command -v chromedriver >/dev/null; then
 	echo 'skipped: superset: there is no Chromium; on Debian: apt-get install chromium chromium-driver fonts-noto-cjk' >&2
 	exit 3
 fi
@@ -14,7 +14,12 @@ pictures=${CARGO_TARGET_DIR:-$root/target}/dashboard
 
 work=$(mktemp -d)
 server=
-trap '[ -z "$server" ] || { kill "$server" 2>/dev/null; wait "$server" 2>/dev/null; }; rm -rf "$work"' EXIT
+# The status of what was stopped is its signal, and no failure.
+stop() {
+	{ [ -n "$server" ] && kill "$server" && wait "$server"; } 2>/dev/null || true
+	rm -rf "$work"
+}
+trap stop EXIT
 
 "$programs/python" "$here/dashboards.py" "$work/assets"
 diff -r "$here/assets" "$work/assets" || die 'integrations/superset/assets is not what dashboards.py writes'
@@ -24,7 +29,7 @@ DASHBOARD_PORT=$("$programs/python" -c "import socket; s = socket.socket(); s.bi
 DASHBOARD_URL=http://127.0.0.1:$DASHBOARD_PORT
 "$here/dashboard.sh" >"$work/said" 2>&1 &
 server=$!
-until grep -q '^User admin' "$work/said"; do
+until grep -qs '^User admin' "$work/said"; do
 	kill -0 "$server" 2>/dev/null || { cat "$work/said" >&2; die 'the dashboards did not start'; }
 	sleep 1
 done

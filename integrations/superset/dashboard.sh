@@ -17,7 +17,7 @@ unset PGDATABASE PGOPTIONS
 
 work=$(mktemp -d)
 server=
-trap '[ -z "$server" ] || kill "$server" 2>/dev/null; rm -rf "$work"' EXIT
+trap '[ -z "$server" ] || kill "$server" 2>/dev/null || true; rm -rf "$work"' EXIT
 export SUPERSET_HOME=$work
 sql() { "$PG_RFM_BINDIR/psql" -X -q -A -t -v ON_ERROR_STOP=1 "$@"; }
 is_there() { [ "$(sql -d postgres -c "SELECT count(*) FROM pg_database WHERE datname = '$1'")" = 1 ]; }

@@ -65,7 +65,8 @@ COLUMNS = {
 }
 
 # The datasets: what is selected, the columns that charts and filters ask for, and those of them that are days. {name} is the
-# segmentation with its schema.
+# segmentation with its schema, {key} the key of a customer, and {attributes} those of the customer k, a comma before each. A filter
+# reaches a dataset that has its column.
 DATASETS = {
     # A state with its place before it, because bars are sorted by their names.
     "customers": ("SELECT c.*, c.lifecycle_order || ' ' || c.lifecycle_label AS state,"
@@ -74,55 +75,56 @@ DATASETS = {
                   ["customer_id", "state", "lifecycle_label", "lifecycle_order", "lifecycle_state", "tier_label", "r_score",
                    "f_score", "monetary", "vip_tier", "action_title", "action_order", "reason_label", "reason_order",
                    "dormant_year"], []),
-    # A label with its day is another one on each side, and of three months in a row they make a chain.
-    "moved": ("SELECT m.*, m.from_label || to_char(m.from_day, ' MM-DD') AS from_node,"
-              " m.to_label || to_char(m.to_day, ' MM-DD') AS to_node FROM {name}_movement AS m"
+    # The filter by state chooses who came into it.
+    "moved": ("SELECT m.*, m.to_label AS lifecycle_label FROM {name}_movement AS m"
               " WHERE m.to_day > (SELECT max(to_day) - 85 FROM {name}_movement)",
-              ["from_node", "to_node", "customers", "to_day"], ["to_day"]),
+              ["from_node", "to_node", "customers", "lifecycle_label", "to_day"], ["to_day"]),
     "cohorts": ("SELECT c.*, to_char(c.first_month, 'YYYY-MM') AS month FROM {name}_cohorts AS c"
                 " WHERE c.first_month > (SELECT max(first_month) - interval '13 months' FROM {name}_cohorts)",
                 ["month", "months_after", "customers", "active_customers", "first_month"], ["first_month"]),
     "forecast": ("SELECT * FROM {name}_forecast WHERE lifecycle_state <> ''",
                  ["lifecycle_label", "lifecycle_order", "customers", "expected_purchases", "purchases_low", "purchases_high",
                   "expected_value", "value_low", "value_high"], []),
-    "changes": ("SELECT c.*, rfm.label(c.what, c.from_value, p.lang) AS from_label, rfm.label(c.what, c.to_value, p.lang) AS to_label"
-                " FROM {name}_changes AS c CROSS JOIN {name}_status AS p"
+    # Filters choose customers by what they are now.
+    "changes": ("SELECT c.*, rfm.label(c.what, c.from_value, p.lang) AS from_label, rfm.label(c.what, c.to_value, p.lang) AS to_label,"
+                " k.lifecycle_label, k.tier_label{attributes}"
+                " FROM {name}_changes AS c LEFT JOIN {name}_customers AS k USING ({key}) CROSS JOIN {name}_status AS p"
                 " WHERE c.changed_at = (SELECT max(changed_at) FROM {name}_changes) AND c.what <> 'next_action'",
-                ["from_label", "to_label", "customer_id", "changed_at"], ["changed_at"]),
+                ["from_label", "to_label", "customer_id", "lifecycle_label", "tier_label", "changed_at"], ["changed_at"]),
 }
 
 
-def chart(viz, dataset, height, width, **params):
-    return {"viz": viz, "dataset": dataset, "height": height, "width": width, "params": params}
+def chart(viz, dataset, height, **params):
+    return {"viz": viz, "dataset": dataset, "height": height, "params": params}
 
 
 def bar(metric, expression):
-    return chart("echarts_timeseries_bar", "customers", 40, 6, x_axis="state", metrics=[(metric, expression)], groupby=[],
+    return chart("echarts_timeseries_bar", "customers", 40, x_axis="state", metrics=[(metric, expression)], groupby=[],
                  x_axis_sort_asc=True, xAxisLabelInterval="0", show_value=True, show_legend=False, y_axis_format="SMART_NUMBER", row_limit=100)
 
 
 def heatmap(dataset, x, y, metric, expression, number_format, **params):
-    return chart("heatmap_v2", dataset, 50, 6, x_axis=x, groupby=y, metric=(metric, expression), normalize_across="heatmap",
+    return chart("heatmap_v2", dataset, 50, x_axis=x, groupby=y, metric=(metric, expression), normalize_across="heatmap",
                  sort_x_axis="alpha_asc", sort_y_axis="alpha_asc", show_values=True, show_legend=False, show_percentage=False,
                  linear_color_scheme="superset_seq_1", y_axis_format=number_format, value_bounds=[None, None],
                  row_limit=10000, **params)
 
 
 def table(dataset, columns, metrics, order, ascending, **params):
-    return chart("table", dataset, 50, params.pop("width", 6), query_mode="aggregate", groupby=columns, metrics=metrics,
+    return chart("table", dataset, 50, query_mode="aggregate", groupby=columns, metrics=metrics,
                  timeseries_limit_metric=("order", order), order_desc=not ascending, show_cell_bars=True, row_limit=100, **params)
 
 
 # The charts in their order. A metric is a word and what is computed.
 CHARTS = {
-    "customers": chart("big_number_total", "customers", 20, 4, metric=("customers", "count(*)"), y_axis_format=",d"),
-    "revenue": chart("big_number_total", "customers", 20, 4, metric=("revenue", "sum(monetary)"), y_axis_format="SMART_NUMBER"),
-    "vips": chart("big_number_total", "customers", 20, 4, metric=("vips", "count(*) FILTER (WHERE vip_tier = 'vip')"),
+    "customers": chart("big_number_total", "customers", 20, metric=("customers", "count(*)"), y_axis_format=",d"),
+    "revenue": chart("big_number_total", "customers", 20, metric=("revenue", "sum(monetary)"), y_axis_format="SMART_NUMBER"),
+    "vips": chart("big_number_total", "customers", 20, metric=("vips", "count(*) FILTER (WHERE vip_tier = 'vip')"),
                   y_axis_format=",d"),
     "of_states": bar("customers", "count(*)"),
     "revenue_of_states": bar("revenue", "sum(monetary)"),
     "rfm": heatmap("customers", "f_score", "r_score", "customers", "count(*)", "SMART_NUMBER", where="r_score IS NOT NULL"),
-    "moved": chart("sankey_v2", "moved", 50, 6, source="from_node", target="to_node", metric=("customers", "sum(customers)"),
+    "moved": chart("sankey_v2", "moved", 50, source="from_node", target="to_node", metric=("customers", "sum(customers)"),
                    row_limit=1000),
     "cohorts": heatmap("cohorts", "months_after", "month", "active_share",
                        "sum(active_customers)::float8 / nullif(sum(customers), 0)", ".0%", where="months_after > 0"),
@@ -140,8 +142,8 @@ CHARTS = {
 # Which charts need what not every segmentation has, and the filters: a word and a column of the customers.
 NEEDS = {"sleeping": "contacts", "forecast": "model", "changes": "refreshes"}
 FILTERS = [("state", "lifecycle_label"), ("tier", "tier_label")]
-LAYOUT = [["customers", "revenue", "vips"], ["of_states", "revenue_of_states"], ["rfm", "moved"], ["cohorts", "sleeping"],
-          ["actions", "changes"], ["forecast"]]
+LAYOUT = [["customers", "revenue", "vips"], ["of_states", "revenue_of_states"], ["rfm", "cohorts"], ["moved"],
+          ["sleeping", "actions"], ["changes", "forecast"]]
 
 
 def identifier(*names):
@@ -164,11 +166,14 @@ class Dashboard:
 
     def dataset(self, name):
         query, columns, days = DATASETS[name]
-        columns = columns + [self.tenant] * (self.tenant is not None) + self.attributes * (name == "customers")
+        tenant = [self.tenant] * (self.tenant is not None)
+        columns = columns + tenant + self.attributes * ("customer_id" in columns)
+        query = query.format(name=f"{self.schema}.{self.segmentation}", key=", ".join([*tenant, "customer_id"]),
+                             attributes="".join(f", k.{attribute}" for attribute in self.attributes))
         words = COLUMNS | {self.tenant: "tenant"}
         return {
             "table_name": f"{self.segmentation}_{name}", "schema": self.schema, "main_dttm_col": days[0] if days else None,
-            "sql": query.format(name=f"{self.schema}.{self.segmentation}"), "uuid": identifier(self.slug, "dataset", name),
+            "sql": query, "uuid": identifier(self.slug, "dataset", name),
             "database_uuid": identifier("database", self.database), "metrics": [], "version": "1.0.0",
             "columns": [{"column_name": column, "verbose_name": self.word(words[column]) if column in words else None,
                          "is_dttm": column in days, "groupby": True, "filterable": True} for column in columns],

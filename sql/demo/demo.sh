@@ -51,6 +51,8 @@ cat <<TEXT
 
 The database stays. Ask it yourself:
   $PG_RFM_BINDIR/psql -h $PGHOST -U $PGUSER $database
+See it in a reporting tool, Apache Superset:
+  make dashboard
 Stop and delete it:
   make demo-stop
 TEXT

@@ -280,6 +280,12 @@ const VIEW_COLUMNS: &[(&str, &str, &str, &str)] = &[
         "The place of from_state in lifecycle_states(), to sort by.",
         "from_state の並び順（lifecycle_states() の順）。",
     ),
+    (
+        "",
+        "from_node",
+        "from_label with the month of from_day: a node of a Sankey chart, never the same as to_node of its row.",
+        "移動元の表示名と年月。サンキー図の節点（同じ行の to_node とは必ず異なる）。",
+    ),
     ("", "to_state", "Lifecycle state on to_day.", "to_day の顧客の状態。"),
     ("", "to_label", "The same in the language of the segmentation.", "to_day の顧客の状態の表示名。"),
     (
@@ -287,6 +293,12 @@ const VIEW_COLUMNS: &[(&str, &str, &str, &str)] = &[
         "to_order",
         "The place of to_state in lifecycle_states(), to sort by.",
         "to_state の並び順（lifecycle_states() の順）。",
+    ),
+    (
+        "",
+        "to_node",
+        "to_label with the month of to_day: the next month starts from it, so that several months make a chain.",
+        "移動先の表示名と年月。翌月の起点と同じ名前なので、複数の月がつながる。",
     ),
     (
         "",

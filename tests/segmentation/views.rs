@@ -149,6 +149,61 @@ fn movement_is_the_last_twelve_months_that_are_over() {
     assert!(off.is_empty(), "{} of {asked} days: {off:?}", off.len());
 }
 
+/// A Sankey chart takes the reports of moves as they are: labels with their months, which make chains without a cycle that lose
+/// nobody from one month to the next.
+#[test]
+fn moves_are_chains_of_labels_with_their_months() {
+    let (_database, mut client) = with_orders("segmentation_nodes");
+    batch(
+        &mut client,
+        "CREATE TABLE people AS SELECT i AS customer_id, i % 2 AS half FROM generate_series(0, 36) AS i;
+         SET DateStyle = 'German';
+         SELECT create_segmentation('shop', 'sales.orders', as_of => '2026-06-30', customers => 'people', attributes => '{half}')",
+    );
+    for lang in ["en", "ja"] {
+        batch(&mut client, &format!("SELECT alter_segmentation('shop', lang => '{lang}')"));
+        for (view, dimensions) in
+            [("movement", ""), ("movement_by", "attribute, value, "), ("transitions", "dimension, ")]
+        {
+            let named = format!(
+                "SELECT count(*) FROM shop_{view}
+                 WHERE from_node <> from_label || to_char(from_day, ' YYYY-MM') OR to_node <> to_label || to_char(to_day, ' YYYY-MM')
+                       OR from_node IS NULL OR to_node IS NULL"
+            );
+            assert_eq!(count(&mut client, &named), 0, "{view}, {lang}");
+            let kept = |node: &str, months: &str| {
+                format!(
+                    "SELECT {dimensions}{node}, sum(customers) FROM shop_{view} WHERE {months} GROUP BY {dimensions}{node}"
+                )
+            };
+            let arrived = kept("to_node", &format!("to_day < (SELECT max(to_day) FROM shop_{view})"));
+            let left = format!(
+                "{} HAVING min(from_order) > 0",
+                kept("from_node", &format!("from_day > (SELECT min(from_day) FROM shop_{view})"))
+            );
+            assert_same_rows(&mut client, &format!("{view}, {lang}"), &left, &arrived, 30);
+        }
+        let circular = "
+            WITH RECURSIVE moves AS (SELECT DISTINCT from_node, to_node FROM shop_movement), reached AS (
+                SELECT from_node, to_node FROM moves UNION SELECT r.from_node, m.to_node FROM reached AS r JOIN moves AS m ON m.from_node = r.to_node)
+            SELECT count(*) FILTER (WHERE from_node = to_node) || ' of ' || count(*) FROM reached";
+        let circular = text(&mut client, circular);
+        assert!(circular.starts_with("0 of ") && circular.len() > 6, "{circular}");
+    }
+}
+
+/// The first column of time is the one that a tool takes which is not told: the month in which somebody moved.
+#[test]
+fn the_first_day_of_a_move_is_the_end_of_its_month() {
+    let (_database, mut client) = shop("segmentation_first_day");
+    for view in ["movement", "transitions"] {
+        let first = format!(
+            "SELECT attname FROM pg_attribute WHERE attrelid = 'shop_{view}'::regclass AND atttypid = 'date'::regtype ORDER BY attnum LIMIT 1"
+        );
+        assert_eq!(text(&mut client, &first), "to_day", "{view}");
+    }
+}
+
 /// What is printed can be run.
 #[test]
 fn the_printed_lines_run() {

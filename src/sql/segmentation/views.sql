@@ -405,21 +405,34 @@ $moves$;
 COMMENT ON FUNCTION _moves_sql(segmentation_settings, boolean, boolean, date) IS
     'Part of segmentations: how many customers moved alike, month by month, to select from.';
 
+-- A label with the month at whose end it was one's own. Who moved is on both sides of a chart, whose nodes are told apart
+-- by their names; the year is there because the first month and the last are a year apart.
+CREATE FUNCTION _node(label text, day text) RETURNS text
+LANGUAGE sql IMMUTABLE PARALLEL SAFE SET search_path = pg_catalog, pg_temp
+AS $node$
+    SELECT format('%s || to_char(%s, '' YYYY-MM'')', label, day)
+$node$;
+COMMENT ON FUNCTION _node(text, text) IS
+    'Part of segmentations: the expression of a label with its month.';
+
+-- The day that a row is counted on stands first: a tool that is not told which day to go by takes the first one.
 CREATE FUNCTION _movement_sql(
     s segmentation_settings, by_attribute boolean, noted boolean, since date
 ) RETURNS text
 LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp
 AS $movement$
     SELECT CASE WHEN 'transitions' = ANY (s.views) IS NOT FALSE AND NOT by_attribute THEN format(
-$sql$SELECT %1$st.from_day, t.to_day,
-       t.from_value AS from_state, t.from_label, t.from_order, t.to_value AS to_state, t.to_label, t.to_order,
+$sql$SELECT %1$st.to_day, t.from_day,
+       t.from_value AS from_state, t.from_label, t.from_order, t.from_node,
+       t.to_value AS to_state, t.to_label, t.to_order, t.to_node,
        t.customers, t.revenue_before, t.revenue_after
 FROM %2$s AS t
 WHERE t.dimension = 'lifecycle_state'$sql$,
         @extschema@._tenant_column(s, 't'), @extschema@._relation(s, 'transitions'))
     ELSE format(
-$sql$SELECT %1$sm.from_day, m.to_day,
-       m.from_state, %4$s AS from_label, %5$s AS from_order, m.to_state, %6$s AS to_label, %7$s AS to_order,
+$sql$SELECT %1$sm.to_day, m.from_day,
+       m.from_state, %4$s AS from_label, %5$s AS from_order, %6$s AS from_node,
+       m.to_state, %7$s AS to_label, %8$s AS to_order, %9$s AS to_node,
        sum(m.customers)::bigint AS customers,
        trim_scale(sum(m.revenue_before)) AS revenue_before,
        trim_scale(sum(m.revenue_after)) AS revenue_after
@@ -428,10 +441,12 @@ CROSS JOIN %3$s
 GROUP BY %1$sm.from_day, m.to_day, m.from_state, m.to_state, p.lang$sql$,
         @extschema@._tenant_column(s, 'm') || CASE WHEN by_attribute THEN 'm.attribute, m.value, ' ELSE '' END,
         @extschema@._moves_sql(s, by_attribute, noted, since), @extschema@._status_row(s, 'lang'),
-        @extschema@._label('lifecycle_state', 'm.from_state'),
-        @extschema@._label_order('lifecycle_state', 'm.from_state'),
-        @extschema@._label('lifecycle_state', 'm.to_state'),
-        @extschema@._label_order('lifecycle_state', 'm.to_state')) END
+        l.from_label, @extschema@._label_order('lifecycle_state', 'm.from_state'),
+        @extschema@._node(l.from_label, 'm.from_day'),
+        l.to_label, @extschema@._label_order('lifecycle_state', 'm.to_state'),
+        @extschema@._node(l.to_label, 'm.to_day')) END
+    FROM (SELECT @extschema@._label('lifecycle_state', 'm.from_state') AS from_label,
+                 @extschema@._label('lifecycle_state', 'm.to_state') AS to_label) AS l
 $movement$;
 COMMENT ON FUNCTION _movement_sql(segmentation_settings, boolean, boolean, date) IS
     'Part of segmentations: the SELECT of who moved between states, month by month, by attribute or of all.';
@@ -442,13 +457,15 @@ CREATE FUNCTION _transitions_sql(s segmentation_settings, noted boolean, since d
 LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp
 AS $transitions$
     SELECT format(
-$sql$SELECT %1$sv.dimension, g.from_day, g.to_day,
-       v.from_value, @extschema@.label(v.from_list, v.from_value, p.lang) AS from_label,
+$sql$SELECT %1$sv.dimension, g.to_day, g.from_day,
+       v.from_value, %5$s AS from_label,
        CASE v.dimension WHEN 'rfm_segment' THEN coalesce(r.sort_order, 0)
                         ELSE @extschema@.label_order(v.from_list, v.from_value) END AS from_order,
-       v.to_value, @extschema@.label(v.to_list, v.to_value, p.lang) AS to_label,
+       %6$s AS from_node,
+       v.to_value, %7$s AS to_label,
        CASE v.dimension WHEN 'rfm_segment' THEN coalesce(t.sort_order, 0)
                         ELSE @extschema@.label_order(v.to_list, v.to_value) END AS to_order,
+       %8$s AS to_node,
        sum(g.customers)::bigint AS customers,
        trim_scale(sum(g.revenue_before)) AS revenue_before,
        trim_scale(sum(g.revenue_after)) AS revenue_after
@@ -469,7 +486,11 @@ GROUP BY %1$sv.dimension, g.from_day, g.to_day, v.from_list, v.from_value, v.to_
         @extschema@._tenant_column(s, 'g'), @extschema@._moves_sql(s, false, noted, since),
         @extschema@._status_row(s, 'lang'),
         format('(SELECT n.* FROM %s CROSS JOIN LATERAL @extschema@.rfm_segments(p.policy) AS n)',
-               @extschema@._status_row(s, 'policy')))
+               @extschema@._status_row(s, 'policy')),
+        l.from_label, @extschema@._node(l.from_label, 'g.from_day'),
+        l.to_label, @extschema@._node(l.to_label, 'g.to_day'))
+    FROM (VALUES ('@extschema@.label(v.from_list, v.from_value, p.lang)',
+                  '@extschema@.label(v.to_list, v.to_value, p.lang)')) AS l (from_label, to_label)
 $transitions$;
 COMMENT ON FUNCTION _transitions_sql(segmentation_settings, boolean, date) IS
     'Part of segmentations: the SELECT of who moved between states, RFM segments and VIP tiers, month by month.';
