@@ -181,14 +181,14 @@ fn a_refresh_whose_worker_died_wrote_nothing() {
         let mut client = cluster.client();
         let refresh = scope.spawn(move || client.batch_execute("SELECT refresh_segmentation('far')").is_err());
         let waits = "SELECT count(*) FROM pg_locks WHERE NOT granted";
-        let written = format!("SELECT count(*) FROM pg_locks WHERE relation::regclass::text LIKE '%far_histories%' AND granted");
+        let written = "SELECT count(*) FROM pg_locks WHERE relation::regclass::text LIKE '%far_histories%' AND granted";
         for _ in 0..600 {
             if count(&mut watch, waits) > 0 {
                 break;
             }
             thread::sleep(Duration::from_millis(50));
         }
-        assert!(count(&mut watch, &written) > 0, "histories are written by then");
+        assert!(count(&mut watch, written) > 0, "histories are written by then");
         let postmaster = fs::read_to_string(format!("{data}/postmaster.pid")).expect("the worker runs");
         let postmaster = postmaster.lines().next().expect("its first line is its process").to_owned();
         run(Command::new("kill").args(["-9", &postmaster]));
@@ -316,10 +316,7 @@ fn one_source_elsewhere_keeps_all_on_the_coordinator() {
     batch(&mut client, "SELECT alter_segmentation('far', customers => 'far.customers')");
     assert_eq!(text(&mut client, kind), "r");
     assert_alike(&mut client, "on shards");
-    batch(
-        &mut client,
-        "SELECT undistribute_table('far.customers'); SELECT alter_segmentation('far')",
-    );
+    batch(&mut client, "SELECT undistribute_table('far.customers'); SELECT alter_segmentation('far')");
     assert_eq!(text(&mut client, kind), "m");
     assert_alike(&mut client, "on the coordinator again");
     assert_eq!(count(&mut client, "SELECT count(*) FROM far_changes"), 0);

@@ -65,24 +65,30 @@ DECLARE
     with_customers boolean := source <> 'customers' AND s.customers IS NOT NULL;
     rows_with_key text := format('FROM %s AS r WHERE %s', @extschema@._source_table(s, source),
                                  @extschema@._has_key(s, source, 'r'));
-    -- Of tables that do not lie beside each other Citus brings the keys together only by themselves.
-    is_missing text := CASE
-        WHEN @extschema@._reads_shards(@extschema@._source_table(s, 'orders'))
-            AND @extschema@._distribution_column(s) IS NULL THEN '(%1$s) NOT IN (SELECT %2$s FROM %3$s)'
-        ELSE 'NOT EXISTS (SELECT 1 FROM (SELECT %2$s FROM %3$s) AS o WHERE %4$s)' END;
-    is_stranger text := format(is_missing, @extschema@._key_list(s, 'k'), @extschema@._key_list(s, 'o'),
-                               @extschema@._order_rows(s), @extschema@._same_key(s, 'k', 'o'))
-        || CASE WHEN with_customers THEN ' AND ' || format(
-            is_missing, @extschema@._key_list(s, 'k'), @extschema@._keys_as_in_orders(s, 'customers', 'c'),
-            format('%s AS c WHERE %s', @extschema@._source_table(s, 'customers'),
-                   @extschema@._has_key(s, 'customers', 'c')), @extschema@._same_key(s, 'k', 'o')) ELSE '' END;
+    of_orders text := format('(SELECT %s FROM %s)', @extschema@._key_list(s, 'o'), @extschema@._order_rows(s));
+    of_customers text := CASE WHEN with_customers THEN
+        format('(SELECT %s FROM %s AS c)', @extschema@._keys_as_in_orders(s, 'customers', 'c'),
+               @extschema@._source_table(s, 'customers')) END;
+    come_first text := '';
+    is_stranger text;
     effect text := CASE
         WHEN source = 'customers' THEN 'prospects; if they have orders, the keys are written in another way there'
         WHEN with_customers THEN 'ignored: neither the orders nor the customers have them'
         ELSE 'ignored: they have no orders; customers => ... takes in prospects' END;
     found record;
 BEGIN
-    EXECUTE format('SELECT count(*) AS rows, min(%s) AS example FROM (SELECT %s %s) AS k WHERE %s',
+    IF @extschema@._reads_shards(@extschema@._source_table(s, 'orders'))
+        AND @extschema@._distribution_column(s) IS NULL THEN
+        -- Citus does not join tables that do not lie beside each other: their keys come first.
+        come_first := format('WITH keys AS MATERIALIZED (SELECT DISTINCT o.* FROM %s AS o)', of_orders)
+            || coalesce(', others AS MATERIALIZED ' || of_customers, '') || ' ';
+        of_orders := 'keys';
+        of_customers := 'others';
+    END IF;
+    is_stranger := format('NOT EXISTS (SELECT 1 FROM %s AS o WHERE %s)', of_orders, @extschema@._same_key(s, 'k', 'o'))
+        || CASE WHEN with_customers THEN format(' AND NOT EXISTS (SELECT 1 FROM %s AS p WHERE %s)', of_customers,
+                                                @extschema@._same_key(s, 'k', 'p')) ELSE '' END;
+    EXECUTE come_first || format('SELECT count(*) AS rows, min(%s) AS example FROM (SELECT %s %s) AS k WHERE %s',
                    @extschema@._shown_row(@extschema@._key_list(s, 'k')),
                    @extschema@._keys_as_in_orders(s, source, 'r'), rows_with_key, is_stranger) INTO found;
     -- The number of all rows by itself: Citus takes no subquery beside aggregates.

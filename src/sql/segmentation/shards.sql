@@ -55,11 +55,12 @@ LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp
 SET plan_cache_mode = force_generic_plan -- to plan it takes longer than to run it
 AS $distributed$
 DECLARE
-    -- An audit has no name, and is of no relations.
-    customers "char" := (SELECT c.relkind FROM pg_class AS c
-                         WHERE c.oid = to_regclass(CASE WHEN s.name IS NOT NULL
-                                                        THEN @extschema@._relation(s, 'customers') END));
+    customers "char";
 BEGIN
+    IF s.name IS NOT NULL THEN -- orders that are only audited have none
+        SELECT c.relkind INTO customers FROM pg_class AS c
+        WHERE c.oid = to_regclass(@extschema@._relation(s, 'customers'));
+    END IF;
     RETURN CASE WHEN customers IS NULL THEN @extschema@._distribution_column(s) IS NOT NULL ELSE customers = 'r' END;
 END
 $distributed$;

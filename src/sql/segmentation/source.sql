@@ -29,8 +29,8 @@ AS $keys$
     SELECT string_agg(
         format('%s.%I::%s%s AS %I', alias, k.there, format_type(a.atttypid, -1),
                -- Citus takes a key with a collation of its own for another column.
-               CASE WHEN a.attcollation <> b.attcollation THEN ' COLLATE ' || a.attcollation::regcollation END,
-               a.attname), ', ' ORDER BY k.place)
+               ' COLLATE ' || nullif(nullif(a.attcollation, b.attcollation), 0)::regcollation, a.attname),
+        ', ' ORDER BY k.place)
     FROM unnest(@extschema@._source_keys(s, source), @extschema@._source_keys(s, 'orders'))
         WITH ORDINALITY AS k (there, here, place)
     JOIN pg_attribute AS a ON a.attrelid = @extschema@._source_table(s, 'orders') AND a.attname = k.here
