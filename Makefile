@@ -33,7 +33,7 @@ help:
 	@echo 'make integrations  what dbt, Python and Superset make of it, where their packages can be installed; some: ARGS="clients dbt"'
 	@echo 'make install    into the PostgreSQL of PG_CONFIG (also: DESTDIR=..., make uninstall)'
 	@echo 'make package    a Debian package for the PostgreSQL of PG_CONFIG, into target/package'
-	@echo 'make bench      speed and memory, as ratios to plain SQL; one of them: make bench BENCH=speed, BENCH=segmentation, BENCH=prediction'
+	@echo 'make bench      speed and memory, as ratios to plain SQL; one of them: make bench BENCH=speed, BENCH=segmentation, BENCH=prediction, BENCH=scale'
 	@echo 'make faults     cancels, kills, a full disk, a standby, random queries, counted; hours of them: make faults ARGS=long'
 	@echo 'make sidecar    docs/managed-clouds.md with two PostgreSQL servers on this machine: the answers compared, seconds printed; ARGS=20000 orders'
 	@echo 'make deps       install what building and testing lack (Debian); demo, test and bench do it too, nothing else does'

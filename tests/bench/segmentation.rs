@@ -1,15 +1,17 @@
 //! `make bench BENCH=segmentation`: what a segmentation costs to build, to refresh and to the writers of the orders, as ratios
 //! within one run. No figure here is ever a test.
 
+#[path = "calls.rs"]
+mod calls;
 #[path = "../common/mod.rs"]
 mod common;
 #[path = "shop.rs"]
 mod shop;
 
 use std::fs;
-use std::process::Stdio;
 use std::time::{Duration, Instant};
 
+use calls::{Run, run};
 use common::{Database, batch, program};
 use postgres::Client;
 use shop::{describe_machine, load, median};
@@ -31,48 +33,6 @@ fn main() {
 
     refreshes(&database, &mut client);
     writers(&database, &mut client);
-}
-
-/// Rows and seconds of each step as its NOTICE tells, WAL in MB, seconds of everything.
-struct Run {
-    steps: Vec<(String, String, f64)>,
-    megabytes: f64,
-    seconds: f64,
-}
-
-fn run(database: &Database, client: &mut Client, call: &str) -> Run {
-    let before = wal(client);
-    let start = Instant::now();
-    let output = program("psql")
-        .args([
-            "-X",
-            "-q",
-            "-v",
-            "ON_ERROR_STOP=1",
-            "-v",
-            "SHOW_CONTEXT=never",
-            "-c",
-            &format!("SELECT {call}"),
-            &database.name,
-        ])
-        .stdout(Stdio::null())
-        .output()
-        .expect("psql runs");
-    let seconds = start.elapsed().as_secs_f64();
-    let notices = String::from_utf8_lossy(&output.stderr);
-    assert!(output.status.success(), "{notices}");
-    // NOTICE:  shop: histories: 499750 rows, 4.84 s
-    let steps = notices.lines().filter_map(|line| {
-        let (step, figures) = line.strip_prefix("NOTICE:  shop: ")?.split_once(": ")?;
-        let (rows, time) = figures.strip_suffix(" s")?.rsplit_once(", ")?;
-        Some((step.to_owned(), rows.to_owned(), time.parse().ok()?))
-    });
-    Run { steps: steps.collect(), megabytes: (wal(client) - before) / 1e6, seconds }
-}
-
-fn wal(client: &mut Client) -> f64 {
-    let sql = "SELECT (pg_current_wal_lsn() - '0/0')::float8";
-    client.query_one(sql, &[]).expect("a position in the WAL").get(0)
 }
 
 /// Building all of it, and refreshing after nothing, a night and 1 % of the customers, against F and against a rebuild.
