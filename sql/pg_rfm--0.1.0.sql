@@ -5403,14 +5403,14 @@ COMMENT ON FUNCTION _segments_sql(segmentation_settings, boolean, text) IS
 -- How many customers moved alike in each of the last twelve months that are over, from the end of the month before to
 -- its own, by tenant and by attribute. Steps of a month keep to the ends of months only if they start on a 31st. If the
 -- first end is no 31st, they start at the end of the month before, which is one, and that extra month is left out. With
--- `since`, the end of a month, none of the months before it. On shards each customer is counted by herself, so that
--- sums of them come, and no histories.
+-- `since`, the end of a month, none of the months before it. On shards each customer is counted by herself and added to
+-- the others of her shard, so that sums come, and no histories.
 CREATE FUNCTION _moves_sql(s segmentation_settings, by_attribute boolean, noted boolean, since date) RETURNS text
 LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp
 AS $moves$
     SELECT format(
 $sql$(
-    SELECT %1$sm.*
+    SELECT %1$s%9$s
     FROM (
         SELECT %2$sd.from_day, @extschema@.count_movements(
                    f.history, d.stepped_from, d.to_day, interval '1 month', f.policy, f.engagement, f.membership,
@@ -5430,16 +5430,27 @@ $sql$(
         GROUP BY %8$s%2$sd.from_day
     ) AS c
     CROSS JOIN LATERAL unnest(c.customers) AS m
-    WHERE m.from_day >= c.from_day
+    WHERE m.from_day >= c.from_day%10$s
 )$sql$,
-        @extschema@._tenant_column(s, 'c') || CASE WHEN by_attribute THEN 'c.attribute, c.value, ' ELSE '' END,
+        t.dimensions,
         @extschema@._dimensions(s, 'f', by_attribute),
         @extschema@._status_row(s, 'as_of'), @extschema@._relation(s, 'facts'),
         format(CASE WHEN since IS NULL THEN '%s' ELSE 'greatest(%s, %L)' END,
                '(date_trunc(''month'', (as_of + 1)::timestamp) - interval ''12 months'')::date - 1', since),
         @extschema@._each_attribute(s, 'f', 'd.to_day', by_attribute),
         CASE WHEN noted THEN E'\n        WHERE ' || @extschema@._is_noted(s, 'f', true) ELSE '' END,
-        CASE WHEN @extschema@._is_distributed(s) THEN @extschema@._key_list(s, 'f') || ', ' ELSE '' END)
+        CASE WHEN t.are_on_shards THEN @extschema@._key_list(s, 'f') || ', ' ELSE '' END,
+        CASE WHEN t.are_on_shards THEN t.kinds
+             || ', sum(m.customers)::bigint AS customers, sum(m.revenue_before) AS revenue_before, '
+                'sum(m.revenue_after) AS revenue_after' ELSE 'm.*' END,
+        CASE WHEN t.are_on_shards THEN E'\n    GROUP BY ' || t.dimensions || t.kinds ELSE '' END)
+    FROM (
+        SELECT @extschema@._is_distributed(s) AS are_on_shards,
+               @extschema@._tenant_column(s, 'c') || CASE WHEN by_attribute THEN 'c.attribute, c.value, ' ELSE '' END
+                   AS dimensions,
+               'm.from_day, m.to_day, m.from_state, m.to_state, m.from_segment, m.to_segment, m.from_tier, m.to_tier'
+                   AS kinds
+    ) AS t
 $moves$;
 COMMENT ON FUNCTION _moves_sql(segmentation_settings, boolean, boolean, date) IS
     'Part of segmentations: how many customers moved alike, month by month, to select from.';
