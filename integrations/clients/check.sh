@@ -14,13 +14,15 @@ sql -f "$root/sql/examples/shop/shop.sql" -c "SELECT create_segmentation('shop',
     as_of => '2026-06-30', time_zone => 'Asia/Tokyo')" >/dev/null
 "$programs/python" -W error "$here/check.py"
 "$programs/python" -W error "$here/check_changes.py"
+
 driver=/usr/share/java/postgresql.jar
-if command -v javac >/dev/null && [ -e "$driver" ]; then
+java=$(javac -version 2>&1 | sed -nE 's/^javac ([0-9]+).*/\1/p') || java=
+if [ "${java:-0}" -ge 16 ] && [ -e "$driver" ]; then
 	classes=$(mktemp -d)
 	trap 'rm -rf "$classes"' EXIT
 	javac -Xlint:all -Werror -cp "$driver" -d "$classes" "$here/CheckJdbc.java"
 	java -cp "$driver:$classes" CheckJdbc
 else
-	echo 'left out: JDBC; on Debian: apt-get install default-jdk-headless libpostgresql-jdbc-java' >&2
+	echo 'left out: JDBC, which takes Java 16 and its driver; on Debian: apt-get install default-jdk-headless libpostgresql-jdbc-java' >&2
 fi
 sql -d postgres -c "DROP DATABASE $PGDATABASE"
