@@ -46,10 +46,11 @@ deps:
 
 # Built for one PostgreSQL at a time in $(TARGET)/release, kept per version in $(SO), so that `make && sudo make install`
 # works where root has no cargo. The section .pgrxsc holds the SQL; some linkers drop it unless told not to collect sections.
+# The few lines of C that pgrx compiles name their file, which packaging/rustc.sh does not reach.
 build:
 	@$(DEPS) --check
 	@if command -v cargo >/dev/null; then \
-	  RUSTC_WRAPPER="$(abspath packaging/rustc.sh)" PG_RFM_TARGET="$(TARGET)" \
+	  RUSTC_WRAPPER="$(abspath packaging/rustc.sh)" PG_RFM_TARGET="$(TARGET)" CFLAGS="$(CFLAGS) -ffile-prefix-map=$(TARGET)=/target" \
 	  cargo rustc --release --lib --crate-type cdylib $(CORE) --features $(PG) -- -C link-arg=-Wl,--no-gc-sections && \
 	  { cmp -s "$(TARGET)/release/libpg_rfm.so" "$(SO)" || install -D -m 755 "$(TARGET)/release/libpg_rfm.so" "$(SO)"; }; \
 	elif [ ! -e "$(SO)" ]; then echo 'pg_rfm: cargo is not on the PATH (Rust: https://rustup.rs)' >&2; exit 1; fi
