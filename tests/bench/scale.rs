@@ -23,7 +23,8 @@ const BUYERS: i64 = 5_000;
 
 fn main() {
     let millions: Vec<i64> = env::args().skip(1).filter_map(|argument| argument.parse().ok()).collect();
-    let millions = if millions.is_empty() { vec![5, 50] } else { millions };
+    let mut millions = if millions.is_empty() { vec![5, 50] } else { millions };
+    millions.sort_unstable();
     let mut shops = Vec::new();
     for (place, &orders) in millions.iter().enumerate() {
         let database = Database::new("bench_scale");
@@ -100,8 +101,8 @@ fn measured(database: &Database, client: &mut Client, millions: i64) -> Figures 
         figures.push((name.to_owned(), seconds, "s"));
         figures.push((format!("{name}: WAL"), megabytes, "MB"));
     };
-    refresh("nothing happened", client, "refresh_segmentation('shop')");
-    for (name, offset) in [("5,000 customers bought, pages of the night before", 7), ("the same again", 9)] {
+    refresh("the first refresh, which reads all orders again", client, "refresh_segmentation('shop')");
+    for (name, offset) in [("5,000 customers bought", 7), ("another 5,000 bought", 9)] {
         batch(
             client,
             &format!(
