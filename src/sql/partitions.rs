@@ -1,5 +1,6 @@
 //! Records in partitions: in memory as long as work_mem lasts, then in temporary files of PostgreSQL's.
 
+use std::ffi::c_void;
 use std::hash::{DefaultHasher, Hasher};
 
 use pgrx::{PgMemoryContexts, pg_sys};
@@ -160,7 +161,7 @@ pub trait TakesPartitions {
 unsafe fn write_words(file: *mut pg_sys::BufFile, words: &[u64]) {
     // SAFETY: the caller promises the file; PostgreSQL only reads the words.
     unsafe {
-        pg_sys::BufFileWrite(file, words.as_ptr().cast_mut().cast(), size_of_val(words));
+        pg_sys::BufFileWrite(file, words.as_ptr().cast_mut().cast::<c_void>(), size_of_val(words));
     }
 }
 
