@@ -20,7 +20,7 @@ ALTER FUNCTION ab_verdicts() ROWS 3;
 ALTER FUNCTION ab_factors() ROWS 3;
 ALTER FUNCTION kpis() ROWS 20;
 ALTER FUNCTION customer_columns() ROWS 36;
-ALTER FUNCTION _view_columns() ROWS 228;
+ALTER FUNCTION _view_columns() ROWS 230;
 ALTER FUNCTION _source_columns() ROWS 40;
 ALTER FUNCTION _known_words(text, segment_policy) ROWS 20;
 
