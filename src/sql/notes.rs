@@ -8,7 +8,7 @@
 use std::ffi::{CStr, c_char, c_int};
 
 use pgrx::prelude::*;
-use pgrx::{PgRelation, pg_sys};
+use pgrx::{PgRelation, PgTupleDesc, pg_sys};
 
 use super::call::argument;
 use super::datum::RawDatum;
@@ -43,18 +43,18 @@ fn lock_and_check_notes(notes: pg_sys::Oid, owner: pg_sys::Oid) -> bool {
 }
 
 /// (relation oid, names, types): whether a table has columns of these names, each of the type that stands at its place. A trigger
-/// asks at every statement: a query over the catalog would take longer than the note.
+/// asks at every statement: a query over the catalog would take longer than the note. No lock stays: anybody may ask.
 #[pg_extern(sql = false)]
 fn has_columns(relation: pg_sys::Oid, names: Array<&str>, types: Array<&str>) -> bool {
     const LOCK: pg_sys::LOCKMODE = pg_sys::AccessShareLock as pg_sys::LOCKMODE;
-    // SAFETY: the relation is open as long as the PgRelation lives; format_type_be makes a string for every type.
+    // SAFETY: the descriptor is copied before the relation is closed; format_type_be makes a string for every type.
     unsafe {
-        let relation = pg_sys::try_relation_open(relation, LOCK);
-        if relation.is_null() {
+        let opened = pg_sys::try_relation_open(relation, LOCK);
+        if opened.is_null() {
             return false;
         }
-        let relation = PgRelation::from_pg_owned(relation);
-        let columns = relation.tuple_desc();
+        let columns = PgTupleDesc::from_pg_copy((*opened).rd_att);
+        pg_sys::relation_close(opened, LOCK);
         names.len() == types.len()
             && names.iter().zip(types.iter()).all(|(name, of_type)| {
                 columns.iter().any(|column| {
