@@ -25,10 +25,11 @@ LANGUAGE plpgsql VOLATILE SET search_path = pg_catalog, pg_temp
 AS $table$
 DECLARE
     target text := @extschema@._relation(s, suffix);
+    is_on_shards boolean := @extschema@._is_on_shards(s, suffix);
     since timestamptz := clock_timestamp();
     written bigint;
 BEGIN
-    IF @extschema@._is_on_shards(s, suffix) THEN
+    IF is_on_shards THEN
         EXECUTE format('CREATE TABLE %s AS %s WITH NO DATA', target, query);
     ELSE
         EXECUTE format('CREATE TABLE %s AS %s', target, query);
@@ -41,7 +42,7 @@ BEGIN
                  || string_agg(format('ALTER %I SET STATISTICS 0', a.attname), ', ')
              FROM pg_attribute AS a
              WHERE a.attrelid = target::regclass AND a.attnum > 0 AND a.attname <> ALL (keys));
-    IF written IS NULL THEN
+    IF is_on_shards THEN
         PERFORM @extschema@._distribute(s, suffix);
         written := @extschema@._write_differences(s, suffix, keys, query);
     END IF;
