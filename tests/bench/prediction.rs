@@ -5,6 +5,8 @@
 
 #[path = "../common/mod.rs"]
 mod common;
+#[path = "machine.rs"]
+mod machine;
 #[path = "shop.rs"]
 mod shop;
 // The bench asks for the shops alone, and the tests for what was published of them too.
@@ -18,9 +20,10 @@ use std::process::Command;
 use std::time::{Duration, Instant};
 
 use common::{Client, Database, batch, file, shared};
+use machine::describe_machine;
 use pg_rfm::day::Day;
 use pg_rfm::prediction::{ProcessName, Timings, fit_process};
-use shop::{describe_machine, load, median};
+use shop::{load, median};
 
 const ROUNDS: usize = 5;
 const AS_OF: &str = "DATE '2024-12-31'";

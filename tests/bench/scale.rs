@@ -6,17 +6,15 @@
 mod calls;
 #[path = "../common/mod.rs"]
 mod common;
-// The shop of this bench lies in partitions.
-#[allow(dead_code)]
-#[path = "shop.rs"]
-mod shop;
+#[path = "machine.rs"]
+mod machine;
 
 use std::env;
 use std::time::Instant;
 
 use calls::{Run, run};
 use common::{Client, Database, batch};
-use shop::describe_machine;
+use machine::describe_machine;
 
 /// How many customers buy between two refreshes, in a shop of any size.
 const BUYERS: i64 = 5_000;

@@ -5,6 +5,8 @@
 mod calls;
 #[path = "../common/mod.rs"]
 mod common;
+#[path = "machine.rs"]
+mod machine;
 #[path = "shop.rs"]
 mod shop;
 
@@ -13,8 +15,9 @@ use std::time::{Duration, Instant};
 
 use calls::{Run, run};
 use common::{Database, batch, program};
+use machine::describe_machine;
 use postgres::Client;
-use shop::{describe_machine, load, median};
+use shop::{load, median};
 
 const ROUNDS: usize = 3;
 

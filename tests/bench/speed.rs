@@ -6,6 +6,8 @@
 
 #[path = "../common/mod.rs"]
 mod common;
+#[path = "machine.rs"]
+mod machine;
 #[path = "shop.rs"]
 mod shop;
 
@@ -15,8 +17,9 @@ use std::time::{Duration, Instant};
 use std::{fs, thread};
 
 use common::{Database, backend, batch, file, read};
+use machine::describe_machine;
 use postgres::Client;
-use shop::{describe_machine, load, median};
+use shop::{load, median};
 
 const ROUNDS: usize = 3;
 const AS_OF: &str = "2024-12-31";
