@@ -34,6 +34,7 @@
 //! | `notes.rs`, `notes.sql` | notes of changed customers, as triggers write them |
 //! | `view_columns.rs` | what the columns of a segmentation's relations say |
 //! | `collect_histories.rs`, `partitions.rs` | the histories of all customers in one pass, and the partitions in which it is made |
+//! | `repeated_rows.rs` | whether rows of a query repeat each other |
 //! | `cursor.rs` | runs a query and hands over its rows |
 //! | `view_rows.rs` | writes single rows of a materialized view |
 //! | `row_writer.rs`, `changes.rs` | what it stands on: rows written below the level of SQL, and who changed by them |
@@ -72,6 +73,7 @@ mod partitions;
 mod policy;
 mod prediction;
 mod question;
+mod repeated_rows;
 mod response;
 mod row_writer;
 mod scenario;

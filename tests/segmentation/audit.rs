@@ -544,3 +544,44 @@ fn order_numbers_of_several_days_are_found() {
     batch(&mut client, "DELETE FROM lines WHERE ordered_on = '2026-01-03'");
     assert_eq!(found(&mut client, ", order_id => 'order_no'"), "");
 }
+
+/// What the audit asks before it groups all orders: PostgreSQL's own DISTINCT says whether the answer is right.
+#[test]
+fn rows_that_repeat_are_told_from_rows_that_do_not() {
+    let database = Database::new("audit_differ");
+    let mut client = quiet(&database);
+    batch(&mut client, "CREATE COLLATION any_case (provider = icu, locale = 'und-u-ks-level2', deterministic = false)");
+    for (rows, are_told) in [
+        ("SELECT g, g % 7, g / 3.0 FROM generate_series(1, 400000) AS g", true),
+        ("SELECT g % 399999, 1 FROM generate_series(1, 400000) AS g", true),
+        ("SELECT 1 WHERE false", true),
+        ("SELECT v, NULL::date FROM (VALUES (1.0), (1.00)) AS t (v)", true),
+        ("SELECT v FROM (VALUES (NULL), (1), (0)) AS t (v)", true),
+        ("SELECT v FROM (VALUES (NULL::int), (NULL)) AS t (v)", true),
+        ("SELECT v FROM (VALUES (0.0::float8), (-0.0::float8)) AS t (v)", true),
+        ("SELECT a, b FROM (VALUES (1, NULL), (NULL, 1)) AS t (a, b)", true),
+        ("SELECT v COLLATE any_case FROM (VALUES ('a'), ('A')) AS t (v)", true),
+        ("SELECT v COLLATE \"C\" FROM (VALUES ('a'), ('A')) AS t (v)", true),
+        (
+            "SELECT repeat(g::text, 3000), ARRAY[g, NULL], now() + g * interval '1 day' FROM generate_series(1, 500) AS g",
+            true,
+        ),
+        ("SELECT g::bit(8) FROM generate_series(1, 9) AS g", false), // a type without hashes
+    ] {
+        let differ: bool = one(
+            &mut client,
+            &format!(
+                "SELECT (SELECT count(*) FROM ({rows}) AS r) = (SELECT count(*) FROM (SELECT DISTINCT * FROM ({rows}) AS r) AS d)"
+            ),
+        );
+        for work_mem in ["64kB", "64MB"] {
+            batch(&mut client, &format!("SET work_mem = '{work_mem}'"));
+            let told: bool = one(&mut client, &format!("SELECT _rows_differ($rows${rows}$rows$)"));
+            assert_eq!(differ && are_told, told, "{rows}");
+        }
+    }
+    for wrong in ["SELECT 1; SELECT 2", "DELETE FROM pg_class", "SELECT 1 / 0", "COMMIT", "", "SELECT 'x' FROM nowhere"]
+    {
+        expect_error(&mut client, &format!("SELECT _rows_differ($rows${wrong}$rows$)"));
+    }
+}

@@ -147,7 +147,7 @@ $show$;
 COMMENT ON FUNCTION _show_audit(segmentation_settings, jsonb) IS
     'Part of segmentations: shows what is odd about the shop''s tables as notices.';
 
--- What makes the answers of nearly everybody the same, by the histories and the policy that were just made.
+-- What makes the answers of nearly everybody the same, by the customers and the policy that were just made.
 CREATE FUNCTION _show_audit_of_answers(s segmentation_settings) RETURNS void
 LANGUAGE plpgsql VOLATILE SET search_path = pg_catalog, pg_temp
 AS $show$
@@ -156,7 +156,7 @@ DECLARE
 BEGIN
     EXECUTE format('SELECT policy FROM %s', @extschema@._lock_and_check(s, 'status', 'ACCESS SHARE MODE')) INTO policy;
     PERFORM @extschema@._show_finding(s, a.finding, a.rows_found, a.share, a.example, a.effect)
-    FROM @extschema@._audit_answers(s, policy, @extschema@._totals_of_histories(s)) AS a;
+    FROM @extschema@._audit_answers(s, policy, @extschema@._totals_of_customers(s)) AS a;
 END
 $show$;
 COMMENT ON FUNCTION _show_audit_of_answers(segmentation_settings) IS

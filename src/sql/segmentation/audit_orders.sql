@@ -1,16 +1,18 @@
 -- segmentation: audit of the orders
 
 -- How many rows each condition holds for, with an example each; conditions that are NULL are left out. `rows` is FROM
--- and WHERE. Nearly all rows are in order: each condition is asked of them once, and how many there are only where some
--- are not.
-CREATE FUNCTION _counted_findings(rows text, shown text, findings text[], conditions text[], effects text[])
+-- and WHERE. Nearly all rows are in order: they are looked at once, and counted only where some are not. Where `usual`
+-- holds, none of the conditions does, and it is quicker to ask than they are; NULL where nothing is.
+CREATE FUNCTION _counted_findings(
+    rows text, shown text, findings text[], conditions text[], effects text[], usual text DEFAULT NULL
+)
     RETURNS TABLE (finding text, rows_found bigint, share numeric, example text, effect text)
 LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp
 AS $counted$
 DECLARE
     counts text;
     examples text;
-    is_odd text;
+    any_of_them text;
     total bigint;
     counted bigint[];
     shown_examples text[];
@@ -18,10 +20,11 @@ BEGIN
     SELECT string_agg(format('count(*) FILTER (WHERE %s)', c.condition), ', ' ORDER BY c.place),
            string_agg(format('min(%s) FILTER (WHERE %s)', shown, c.condition), ', ' ORDER BY c.place),
            string_agg(c.condition, ' OR ' ORDER BY c.place)
-    INTO counts, examples, is_odd
+    INTO counts, examples, any_of_them
     FROM (SELECT coalesce('(' || u.condition || ')', 'false') AS condition, u.place
           FROM unnest(conditions) WITH ORDINALITY AS u (condition, place)) AS c;
-    EXECUTE format('SELECT ARRAY[%s], ARRAY[%s] FROM %s', counts, examples, rows || format(' AND (%s)', is_odd))
+    EXECUTE format('SELECT ARRAY[%s], ARRAY[%s] FROM %s', counts, examples,
+                   rows || format(' AND (%s)', coalesce('(' || usual || ') IS NOT TRUE', any_of_them)))
         INTO counted, shown_examples;
     IF 0 = ALL (counted) THEN
         RETURN;
@@ -34,7 +37,7 @@ BEGIN
         WHERE f.rows_found > 0 ORDER BY f.place;
 END
 $counted$;
-COMMENT ON FUNCTION _counted_findings(text, text, text[], text[], text[]) IS
+COMMENT ON FUNCTION _counted_findings(text, text, text[], text[], text[], text) IS
     'Part of segmentations: what is odd about rows, one finding a condition.';
 
 -- The example of a row: its keys and what else is named.
@@ -135,6 +138,9 @@ DECLARE
     one_row text := CASE WHEN s.order_id IS NULL THEN 'an order' ELSE 'a line' END;
     blank text := (SELECT string_agg(@extschema@._trimmed(k.as_text) || ' = ''''', ' OR ')
                    FROM @extschema@._text_keys(s, 'o') AS k);
+    usual text := concat_ws(' AND ', @extschema@._has_key(s, 'orders', 'o'), 'NOT (' || blank || ')',
+        format('isfinite(%s) AND %s <= %L', moment, day, @extschema@._today(s, NULL::date)),
+        format('%s > 0 AND %1$s < 1e30', amount), 'o.' || quote_ident(s.order_id) || ' IS NOT NULL');
     listed record;
 BEGIN
     SELECT array_agg(f.finding ORDER BY f.place) AS findings, array_agg(f.condition ORDER BY f.place) AS conditions,
@@ -162,35 +168,16 @@ BEGIN
     RETURN QUERY
         SELECT * FROM @extschema@._counted_findings(
             rows, @extschema@._shown_row(concat_ws(', ', @extschema@._key_list(s, 'o'), moment, amount)),
-            listed.findings, listed.conditions, listed.effects);
+            listed.findings, listed.conditions, listed.effects, usual);
 END
 $audit$;
 COMMENT ON FUNCTION _audit_rows(segmentation_settings, text) IS
     'Part of segmentations: what is odd about single rows of the orders.';
 
--- Whether no two rows of the orders are alike in these columns: their hashes are quickly sorted, and equal rows have
--- equal ones. False where that is not told: some hashes are equal, PostgreSQL 13 has none of rows, a type has none, or
--- the rows lie on other servers, from which all hashes would have to come.
-CREATE FUNCTION _all_differ(s segmentation_settings, order_rows text, columns text) RETURNS boolean
-LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp
-AS $differ$
-DECLARE
-    differ boolean;
-BEGIN
-    IF to_regprocedure('hash_record_extended(record,bigint)') IS NULL
-        OR @extschema@._reads_shards(@extschema@._source_table(s, 'orders')) THEN
-        RETURN false;
-    END IF;
-    EXECUTE format('SELECT count(DISTINCT r.hash) = count(*)'
-                   ' FROM (SELECT hash_record_extended(ROW(%s), 1) AS hash FROM %s) AS r', columns, order_rows)
-        INTO differ;
-    RETURN differ;
-EXCEPTION WHEN undefined_function THEN
-    RETURN false;
-END
-$differ$;
-COMMENT ON FUNCTION _all_differ(segmentation_settings, text, text) IS
-    'Part of segmentations: whether no two rows of the orders are alike, where hashes tell.';
+CREATE FUNCTION _rows_differ(query text) RETURNS boolean
+    AS 'MODULE_PATHNAME', 'rows_differ_wrapper' LANGUAGE c STABLE STRICT;
+COMMENT ON FUNCTION _rows_differ(text) IS
+    'Part of segmentations: whether no two rows of a query are equal; false also where their hashes do not tell.';
 
 -- Rows that repeat another one in all that counts.
 CREATE FUNCTION _audit_repeated(s segmentation_settings, order_rows text) RETURNS TABLE (
@@ -206,7 +193,9 @@ DECLARE
         ELSE 'lines of one order that are alike: all of them are summed' END;
     found record;
 BEGIN
-    IF @extschema@._all_differ(s, order_rows, repeated) THEN
+    -- All rows of other servers would have to come.
+    IF NOT @extschema@._reads_shards(@extschema@._source_table(s, 'orders'))
+        AND @extschema@._rows_differ(format('SELECT %s FROM %s', repeated, order_rows)) THEN
         RETURN;
     END IF;
     EXECUTE format(
@@ -329,19 +318,14 @@ $totals$;
 COMMENT ON FUNCTION _totals_of_orders(segmentation_settings) IS
     'Part of segmentations: the SELECT of a customer''s totals over the orders.';
 
-CREATE FUNCTION _totals_of_histories(s segmentation_settings) RETURNS text
+CREATE FUNCTION _totals_of_customers(s segmentation_settings) RETURNS text
 LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp
 AS $totals$
-    SELECT format(
-$sql$SELECT @extschema@.last_purchase_on(h.history, d.day) AS last_on,
-       @extschema@.orders(h.history, d.day) > 0 AS has_bought,
-       @extschema@.monetary(h.history, d.day) AS monetary
-FROM %s AS h CROSS JOIN (SELECT %L::pg_catalog.date AS day) AS d
-WHERE h.history IS NOT NULL$sql$,
-        @extschema@._relation(s, 'histories'), @extschema@._today(s, NULL::date))
+    SELECT format('SELECT c.last_purchase_on AS last_on, c.orders > 0 AS has_bought, c.monetary FROM %s AS c',
+                  @extschema@._relation(s, 'customers'))
 $totals$;
-COMMENT ON FUNCTION _totals_of_histories(segmentation_settings) IS
-    'Part of segmentations: the SELECT of a customer''s totals over the histories.';
+COMMENT ON FUNCTION _totals_of_customers(segmentation_settings) IS
+    'Part of segmentations: the SELECT of a customer''s totals over NAME_customers.';
 
 CREATE FUNCTION _orders_until_today(s segmentation_settings) RETURNS text
 LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp

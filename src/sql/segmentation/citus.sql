@@ -3,14 +3,18 @@
 -- What Citus knows of its tables and schemas stands in tables of its own, found as what belongs to the extension: a
 -- table of this name may be anybody's.
 CREATE FUNCTION _citus_catalog(name text) RETURNS regclass
-LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp
+LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp
+SET plan_cache_mode = force_generic_plan -- to plan it takes longer than to run it
 AS $catalog$
-    SELECT c.oid::regclass
-    FROM pg_extension AS e
-    JOIN pg_depend AS d ON d.refclassid = 'pg_extension'::regclass AND d.refobjid = e.oid AND d.deptype = 'e'
-        AND d.classid = 'pg_class'::regclass
-    JOIN pg_class AS c ON c.oid = d.objid AND c.relname = _citus_catalog.name
-    WHERE e.extname = 'citus'
+BEGIN
+    RETURN (
+        SELECT c.oid::regclass
+        FROM pg_extension AS e
+        JOIN pg_depend AS d ON d.refclassid = 'pg_extension'::regclass AND d.refobjid = e.oid AND d.deptype = 'e'
+            AND d.classid = 'pg_class'::regclass
+        JOIN pg_class AS c ON c.oid = d.objid AND c.relname = _citus_catalog.name
+        WHERE e.extname = 'citus');
+END
 $catalog$;
 COMMENT ON FUNCTION _citus_catalog(text) IS
     'Part of segmentations: a table in which Citus says what it distributes; NULL where there is none.';

@@ -44,14 +44,18 @@ COMMENT ON FUNCTION _source_table(segmentation_settings, text) IS
 
 -- A domain is used as the type it stands on.
 CREATE FUNCTION _base_type(type oid) RETURNS oid
-LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp
+LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp
+SET plan_cache_mode = force_generic_plan -- to plan it takes longer than to run it
 AS $base$
-    WITH RECURSIVE base AS (
-        SELECT t.oid, t.typbasetype FROM pg_type AS t WHERE t.oid = type
-        UNION ALL
-        SELECT t.oid, t.typbasetype FROM base AS b JOIN pg_type AS t ON t.oid = b.typbasetype
-    )
-    SELECT b.oid FROM base AS b WHERE b.typbasetype = 0
+BEGIN
+    RETURN (
+        WITH RECURSIVE base AS (
+            SELECT t.oid, t.typbasetype FROM pg_type AS t WHERE t.oid = type
+            UNION ALL
+            SELECT t.oid, t.typbasetype FROM base AS b JOIN pg_type AS t ON t.oid = b.typbasetype
+        )
+        SELECT b.oid FROM base AS b WHERE b.typbasetype = 0);
+END
 $base$;
 COMMENT ON FUNCTION _base_type(oid) IS 'Part of segmentations: a type, of a domain the one that it stands on.';
 

@@ -266,10 +266,11 @@ CREATE FUNCTION _with_changes(s segmentation_settings, changes jsonb) RETURNS se
 LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp
 AS $changes$
 DECLARE
+    known jsonb := to_jsonb(jsonb_populate_record(s, '{}'));
     unknown text := (
         SELECT string_agg(quote_ident(c.name), ', ' ORDER BY c.name)
         FROM jsonb_object_keys(changes) AS c (name)
-        WHERE NOT to_jsonb(jsonb_populate_record(s, '{}')) ? c.name);
+        WHERE NOT known ? c.name);
 BEGIN
     IF unknown IS NOT NULL THEN
         PERFORM @extschema@._refuse(format('settings of a segmentation have no %s', unknown),

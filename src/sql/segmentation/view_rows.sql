@@ -14,16 +14,20 @@ CREATE FUNCTION _changes_sql(
 ) RETURNS text
 LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp
 AS $changes$
+DECLARE
+    fresh text := format(E'(SELECT t.* FROM (\n%s\n) AS t WHERE %s)',
+                         coalesce(definition, rtrim(pg_get_viewdef(view), '; ')), coalesce(condition, 'true'));
 BEGIN
-    RETURN format('SELECT t.ctid, CASE WHEN t.ctid IS NULL THEN ''insert'' WHEN f.%I IS NULL THEN ''delete''', keys[1])
+    -- The rows of some keys are computed by themselves: under a FULL JOIN the planner orders the joins of a definition badly.
+    RETURN CASE WHEN condition IS NULL THEN '' ELSE format(E'WITH f AS MATERIALIZED %s\n', fresh) END
+        || format('SELECT t.ctid, CASE WHEN t.ctid IS NULL THEN ''insert'' WHEN f.%I IS NULL THEN ''delete''', keys[1])
         || CASE WHEN condition IS NULL THEN ''
                 ELSE ' WHEN count(*) OVER (PARTITION BY t.ctid) > 1 THEN ''repeat''' END
         || ' WHEN t.tableoid OPERATOR(pg_catalog.*=) (f.*) THEN ''keep'' ELSE ''update'' END, f.*'
         || format(E'\nFROM (SELECT t.ctid, ROW(t.*)::%2$s AS tableoid, %1$s FROM ONLY %2$s AS t WHERE %3$s) AS t',
                   (SELECT string_agg(format('t.%I', k), ', ') FROM unnest(keys) AS k), view,
                   coalesce(condition, 'true'))
-        || format(E'\nFULL JOIN (SELECT t.* FROM (\n%s\n) AS t WHERE %s) AS f ON %s',
-                  coalesce(definition, rtrim(pg_get_viewdef(view), '; ')), coalesce(condition, 'true'),
+        || format(E'\nFULL JOIN %s ON %s', CASE WHEN condition IS NULL THEN fresh || ' AS f' ELSE 'f' END,
                   @extschema@._equal_columns(view, keys, 't', 'f'))
         || CASE WHEN condition IS NULL THEN E'\nWHERE (t.tableoid OPERATOR(pg_catalog.*=) (f.*)) IS NOT TRUE'
                 ELSE '' END;
