@@ -8,7 +8,8 @@
 //! | `process.rs` | a model of purchases with its parameters, and what it says of one customer |
 //! | `beta_geometric.rs`, `pareto.rs` | BG/NBD and MBG/NBD; Pareto/NBD: formulas and likelihoods |
 //! | `gamma_gamma.rs` | the model of spend: formulas, likelihood and fit |
-//! | `counts.rs`, `quadrature.rs` | the negative binomial distribution; Gauss-Legendre nodes |
+//! | `counts.rs` | the negative binomial distribution |
+//! | `quadrature.rs`, `elementary.rs` | Gauss-Legendre nodes; exponentials and logarithms of arrays |
 //! | `newton.rs`, `fit.rs` | damped Newton; starts, boundaries, standard errors |
 //! | `auto.rs` | the choice of a model |
 //! | `findings.rs` | what is to be said of a fit |
@@ -30,6 +31,7 @@ mod beta_geometric;
 mod churn;
 mod concentration;
 mod counts;
+mod elementary;
 mod explain;
 mod findings;
 mod fit;

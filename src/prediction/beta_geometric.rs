@@ -7,6 +7,7 @@
 pub(super) mod likelihood;
 
 use super::counts::{NEGLIGIBLE, NegativeBinomial};
+use super::elementary::{exp, integral_of_exp, ln_1p};
 use super::timing::Timing;
 use crate::host::Steps;
 
@@ -70,51 +71,72 @@ pub(super) struct Alive {
 }
 
 impl Alive {
-    /// Expected purchases in `days`: the sum over n of the chance of n purchases if nobody left, times the expected
-    /// purchases before leaving, of at most n. All terms are positive, and a = 1 is like any other.
+    /// Expected purchases in `days`.
     pub fn expected(&self, days: f64) -> f64 {
+        let [expected] = self.expected_each([days]);
+        expected
+    }
+
+    /// The same for several numbers of days, ascending: they share the coefficients of a series.
+    pub fn expected_each<const N: usize>(&self, days: [f64; N]) -> [f64; N] {
         let Alive { m, scale, a, b } = *self;
         if a == 0.0 {
-            return m * days / scale;
+            return days.map(|days| m * days / scale);
         }
-        let z = days / (scale + days);
-        let mean = m * days / scale;
-        // The chance of no purchase stays a logarithm: it can be below what a number holds.
-        let mut log = -m * (days / scale).ln_1p();
-        let (mut term, mut sum, mut stay, mut before, mut n) = (1.0, 0.0, 1.0, 0.0, 0.0);
-        let mut ratio = m * z;
+        let logs = ln_1p(days.map(|days| days / scale));
+        let Some(&longest) = logs.last() else { return days };
+        let all = a + b - 1.0;
+        if (0.0..=30.0 * m).contains(&all) && (-8.0..=500.0 / longest.max(1.0)).contains(&(all - m)) {
+            self.transformed(days, logs)
+        } else {
+            self.summed(days)
+        }
+    }
+
+    /// As the papers have it, `(a+b-1)/(a-1) (1 - (1-z)^m F(m, b; a+b-1; z))`, z = t/(scale+t), with Euler's
+    /// transformation of F (Abramowitz, Stegun 15.3.3). Its first term is taken out, and with it goes what is singular at
+    /// a = 1 and a + b = 1:
+    ///
+    /// `(a+b-1) (1 - (1-z)^(a-1))/(a-1) - (1-z)^(a-1) S`, S the sum over n from 1 of `(g)_n (a)_(n-1)/(a+b)_(n-1) z^n/n!`,
+    /// g = a+b-1-m. What m has of purchases, b has too: g is that of a customer who never came back, and S short.
+    ///
+    /// It loses digits where a+b-1 is negative or much more than m, or g far below 0.
+    fn transformed<const N: usize>(&self, days: [f64; N], logs: [f64; N]) -> [f64; N] {
+        let Alive { m, scale, a, b } = *self;
+        let (all, g) = (a + b - 1.0, a + b - 1.0 - m);
+        let z = days.map(|days| days / (scale + days));
+        let (largest, shares) = (z[N - 1], z.map(|other| other / z[N - 1]));
+        let mut term = g * largest;
+        let (mut powers, mut sums, mut n) = (shares, shares.map(|share| term * share), 1.0);
         let mut steps = Steps::default();
         loop {
             steps.step();
-            before += stay;
-            term *= ratio;
-            sum += term * before;
-            if term > LARGE {
-                term /= LARGE;
-                sum /= LARGE;
-                log += LARGE.ln();
-            }
-            // Both quotients of the next term by one division, which is what a term costs.
-            let inverse = 1.0 / ((a + b + n) * (n + 2.0));
-            stay *= (b + n) * (n + 2.0) * inverse;
-            ratio = z * (m + n + 1.0) * (a + b + n) * inverse;
-            n += 1.0;
-            if n > mean && ratio < 1.0 && term * (before + 1.0) <= ENDING * sum * (1.0 - ratio) {
+            let ratio = (g + n) * (a + n - 1.0) * largest / ((a + b + n - 1.0) * (n + 1.0));
+            if ratio.abs() < 1.0 && (term * ratio).abs() <= ENDING * sums[N - 1].abs() * (1.0 - ratio.abs()) {
                 break;
             }
+            term *= ratio;
+            n += 1.0;
+            for i in 0..N {
+                powers[i] *= shares[i];
+                sums[i] += term * powers[i];
+            }
         }
-        sum * log.exp()
+        let grown = integral_of_exp(1.0 - a, logs);
+        let powers = exp(logs.map(|log| (1.0 - a) * log));
+        std::array::from_fn(|i| all * grown[i] - powers[i] * sums[i])
     }
 
-    /// The same for several numbers of days, ascending: they share the purchases before leaving, which take a division
-    /// for each term.
-    pub fn expected_each<const N: usize>(&self, days: [f64; N]) -> [f64; N] {
+    /// As a sum over n of the chance of n purchases if nobody left, times the expected purchases before leaving, of at
+    /// most n. All terms are positive for all parameters.
+    fn summed<const N: usize>(&self, days: [f64; N]) -> [f64; N] {
         let Alive { m, scale, a, b } = *self;
         let Some(&longest) = days.last() else { return days };
-        let log = m * (longest / scale).ln_1p();
+        // The chance of no purchase stays a logarithm: it can be below what a number holds.
+        let mut logs = days.map(|days| -m * (days / scale).ln_1p());
         // Of sums that would become too large, each is scaled by itself.
-        if a == 0.0 || log > 500.0 {
-            return days.map(|days| self.expected(days));
+        if N > 1 && logs[N - 1] < -500.0 {
+            return days.map(|days| self.summed([days])[0]);
         }
         let z = longest / (scale + longest);
         let shares = days.map(|days| days / (scale + days) / z);
@@ -130,6 +152,12 @@ impl Alive {
                 powers[i] *= shares[i];
                 sums[i] += added * powers[i];
             }
+            if term > LARGE {
+                term /= LARGE;
+                sums.iter_mut().for_each(|sum| *sum /= LARGE);
+                logs.iter_mut().for_each(|log| *log += LARGE.ln());
+            }
+            // Both quotients of the next term by one division, which is what a term costs.
             let inverse = 1.0 / ((a + b + n) * (n + 2.0));
             stay *= (b + n) * (n + 2.0) * inverse;
             ratio = z * (m + n + 1.0) * (a + b + n) * inverse;
@@ -138,7 +166,7 @@ impl Alive {
                 break;
             }
         }
-        std::array::from_fn(|i| sums[i] * (-m * (days[i] / scale).ln_1p()).exp())
+        std::array::from_fn(|i| sums[i] * logs[i].exp())
     }
 
     /// The chance of a purchase in `days`.
@@ -157,7 +185,7 @@ impl Alive {
         let (mut more, mut stay, mut n) = (1.0, 1.0, 0.0);
         let mean = self.m * days / self.scale;
         let mut steps = Steps::default();
-        for chance in NegativeBinomial::new(self.m, days, self.scale) {
+        for [chance] in NegativeBinomial::new(self.m, [days], self.scale) {
             steps.step();
             more -= chance;
             let exceeded = f64::max(more * stay, 0.0);
@@ -178,19 +206,32 @@ const ENDING: f64 = 1e-15;
 
 #[cfg(test)]
 mod tests {
-    use super::*;
+    use proptest::prelude::*;
 
-    #[test]
-    fn several_times_together_are_those_one_by_one() {
-        for m in [0.2, 1.0, 7.5, 400.0, 3000.0] {
-            for scale in [0.5, 43.0, 900.0] {
-                for (a, b) in [(0.0, 1.0), (1e-6, 2.0), (0.9, 1.6), (1.0, 40.0), (5e5, 5e5)] {
-                    let alive = Alive { m, scale, a, b };
-                    let days = [0.01, 1.0, 30.0, 90.0, 365.0];
-                    for (found, days) in alive.expected_each(days).into_iter().zip(days) {
-                        let expected = alive.expected(days);
-                        assert!((found / expected - 1.0).abs() < 1e-12, "{alive:?} {days}: {found} {expected}");
-                    }
+    use super::*;
+    use crate::prediction::timing::tests::of_any_size;
+
+    /// Customers of all kinds of models, most of them hostile.
+    fn customers() -> impl Strategy<Value = Alive> {
+        let often = prop_oneof![Just(0.0), (0..30).prop_map(f64::from), of_any_size(30.0, 1e3)];
+        let a = prop_oneof![Just(1.0), of_any_size(1e-6, 1e3)];
+        (of_any_size(1e-3, 1e2), often, of_any_size(1.0, 1e4), a, of_any_size(1e-3, 1e2))
+            .prop_map(|(r, x, scale, a, b)| Alive { m: r + x, scale, a, b: b + x })
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(1_000))]
+
+        #[test]
+        fn the_series_is_the_sum(alive in customers()) {
+            let days = [0.01, 1.0, 30.0, 90.0, 365.0];
+            let [found, sums] = [alive.expected_each(days), alive.summed(days)];
+            for i in 0..days.len() {
+                let [one, sum] = [alive.expected(days[i]), alive.summed([days[i]])[0]];
+                // A sum of so many terms is not known better.
+                let tolerance = 1e-11 + 1e-15 * alive.m * days[i] / alive.scale;
+                for number in [found[i], sums[i], one] {
+                    prop_assert!((number / sum - 1.0).abs() < tolerance, "{} days: {number} {sum}", days[i]);
                 }
             }
         }

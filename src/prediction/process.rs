@@ -1,8 +1,9 @@
 //! A model of purchases with its parameters, and what it says of one customer.
 
 use super::beta_geometric::BetaGeometric;
+use super::elementary::{exp, exp_m1};
 use super::pareto::Pareto;
-use super::quadrature::{EIGHT_AND_END, TWELVE_AND_END, integral};
+use super::quadrature::{NINE_AND_END, THIRTEEN_AND_END, integral};
 use super::timing::Timing;
 use super::{beta_geometric, pareto};
 use crate::labels::labels;
@@ -107,25 +108,17 @@ impl Process {
             let on_day = Timing { tenure_days: u32::try_from(tenure).unwrap_or(u32::MAX), ..*timing };
             self.p_alive(&on_day) >= threshold
         };
-        let (span, tenure) = (i64::from(timing.span_days), i64::from(timing.tenure_days));
-        let (first, last) = (span, tenure + i64::from(MOST_AHEAD));
-        let is_told = || holds(first) && !holds(last + 1);
+        let (first, tenure) = (i64::from(timing.span_days), i64::from(timing.tenure_days));
+        let last = tenure + i64::from(MOST_AHEAD);
+        let log_odds = ((1.0 - threshold) / threshold).ln();
         let near = match self.kind() {
-            Kind::BetaGeometric(model) => {
-                let found = model.tenure_at(timing, ((1.0 - threshold) / threshold).ln())?.floor();
-                // Far inside, and far outside, rounding cannot decide.
-                let beyond = (first as f64 - found).max(found - last as f64);
-                if beyond > 2.0 || beyond > -2.0 && !is_told() {
-                    return None;
-                }
-                found.clamp(first as f64, last as f64) as i64
-            }
-            Kind::Pareto(_) if !is_told() => return None,
-            Kind::Pareto(_) => bisect(first, last + 1, |tenure| !holds(tenure)) - 1,
+            Kind::BetaGeometric(model) => model.tenure_at(timing, log_odds)?,
+            Kind::Pareto(model) => model.tenure_at(timing, log_odds, last as f64),
         };
-        // The closed form can miss a day by rounding.
-        let found = [near + 1, near, near - 1].into_iter().find(|&tenure| tenure >= first && holds(tenure));
-        found.map(|found| found - tenure)
+        let found = bisect_near(first, last + 1, (near.floor() + 1.0) as i64, |tenure| !holds(tenure)) - 1;
+        // The ends were taken on trust.
+        (found > first || holds(first)).then_some(())?;
+        (found < last || !holds(last + 1)).then_some(found - tenure)
     }
 }
 
@@ -136,6 +129,22 @@ pub(super) fn bisect(mut low: i64, mut high: i64, reached: impl Fn(i64) -> bool)
         if reached(middle) { high = middle } else { low = middle }
     }
     high
+}
+
+/// The same, found by asking twice where it is the guess: from there in longer and longer strides, until it lies between
+/// two numbers.
+fn bisect_near(low: i64, high: i64, guess: i64, reached: impl Fn(i64) -> bool) -> i64 {
+    let (mut below, mut above, mut next, mut stride) = (low, high, guess, 1);
+    while above - below > 1 && (below == low || above == high) {
+        let asked = next.clamp(below + 1, above - 1);
+        if reached(asked) {
+            (above, next) = (asked, asked - stride);
+        } else {
+            (below, next) = (asked, asked + stride);
+        }
+        stride *= 2;
+    }
+    bisect(below, above, reached)
 }
 
 /// The chance whose odds have this logarithm.
@@ -194,14 +203,12 @@ impl Outlook {
         let most = i64::from(MOST_AHEAD);
         let reached = |days: i64| self.probability(days as f64) >= probability;
         let near = match &self.alive {
-            Alive::BetaGeometric(alive) => {
-                alive.days_until(1.0 - probability / self.p_alive).ceil().clamp(1.0, 1e9) as i64
-            }
-            Alive::Pareto(_) if !reached(most) => return None,
-            Alive::Pareto(_) => bisect(0, most, reached),
+            Alive::BetaGeometric(alive) => alive.days_until(1.0 - probability / self.p_alive),
+            Alive::Pareto(alive) => alive.days_until(probability / self.p_alive, most as f64),
         };
-        // The closed form can miss a day by rounding.
-        (near - 1..=near + 1).find(|&days| days >= 1 && reached(days)).filter(|&days| days <= most)
+        let found = bisect_near(0, most, near.ceil() as i64, reached);
+        // The end was taken on trust.
+        (found < most || reached(most)).then_some(found)
     }
 
     /// Expected purchases, each discounted to today at the rate `per_day` of continuous interest.
@@ -211,9 +218,9 @@ impl Outlook {
         }
         // By parts: what is bought counts for its discount at the end, and more the earlier it is.
         let (all, earlier) = if days <= 365.0 {
-            self.earlier(&EIGHT_AND_END, days, per_day)
+            self.earlier(&NINE_AND_END, days, per_day)
         } else {
-            self.earlier(&TWELVE_AND_END, days, per_day)
+            self.earlier(&THIRTEEN_AND_END, days, per_day)
         };
         self.p_alive * ((-per_day * days).exp() * all + per_day * earlier)
     }
@@ -225,13 +232,14 @@ impl Outlook {
         let length = (days / scale).ln_1p();
         let panels = f64::max(length / 3.0, per_day * days / 4.0).ceil().max(1.0) as u32;
         let integral = integral(nodes, panels, length, |places| {
-            let times = places.map(|place| scale * place.exp_m1());
+            let times = exp_m1(places).map(|grown| scale * grown);
             let expected = match &self.alive {
                 Alive::BetaGeometric(alive) => alive.expected_each(times),
-                Alive::Pareto(alive) => times.map(|time| alive.expected(time)),
+                Alive::Pareto(alive) => alive.expected_each(times),
             };
             at_end = expected[N - 1];
-            std::array::from_fn(|i| (-per_day * times[i]).exp() * expected[i] * (scale + times[i]))
+            let discounts = exp(times.map(|time| -per_day * time));
+            std::array::from_fn(|i| discounts[i] * expected[i] * (scale + times[i]))
         });
         (at_end, integral)
     }
@@ -272,5 +280,23 @@ impl Outlook {
             true
         });
         f64::max(square - mean * mean, 0.0)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn guesses_change_nothing() {
+        for (low, high) in [(0, 1), (0, 2), (-5, 40), (7, 3650)] {
+            for first in low + 1..=high.min(low + 60) {
+                for guess in
+                    [i64::MIN, low - 1, low, first - 40, first - 1, first, first + 1, first + 9, high, i64::MAX]
+                {
+                    assert_eq!(bisect_near(low, high, guess, |number| number >= first), first, "{low} {high} {guess}");
+                }
+            }
+        }
     }
 }

@@ -78,9 +78,16 @@ impl Timing {
 
 #[cfg(test)]
 pub(super) mod tests {
+    use proptest::prelude::*;
+
     use super::*;
     use crate::history::PurchaseDay;
     use crate::prediction::timings::Timings;
+
+    /// Numbers of which each power of ten is as likely as the next.
+    pub fn of_any_size(least: f64, most: f64) -> impl Strategy<Value = f64> {
+        (least.ln()..most.ln()).prop_map(f64::exp)
+    }
 
     /// Customers of all kinds: who just came, came once, came often, in weights.
     pub fn some_timings() -> Timings {

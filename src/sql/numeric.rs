@@ -134,8 +134,10 @@ fn encode(number: Decimal) -> Vec<u8> {
     if number.mantissa() < 0 {
         header |= SHORT_NEGATIVE;
     }
-    let words = std::iter::once(header).chain(digits[trailing_zeros..].iter().rev().copied());
-    words.flat_map(u16::to_ne_bytes).collect()
+    let mut bytes = Vec::with_capacity(2 * (1 + digits.len()));
+    bytes.extend(header.to_ne_bytes());
+    digits[trailing_zeros..].iter().rev().for_each(|digit| bytes.extend(digit.to_ne_bytes()));
+    bytes
 }
 
 /// A `double precision` converted as `::numeric` does: 15 significant digits, no trailing zeros.

@@ -1,6 +1,6 @@
 //! The log-likelihood of the Pareto/NBD model with its derivatives.
 
-use super::decay::Decay;
+use super::decay::{AT_ONCE, Decay};
 use crate::host::Steps;
 use crate::prediction::newton::Evaluation;
 use crate::prediction::timings::Timings;
@@ -49,6 +49,15 @@ pub fn evaluate(timings: &Timings, logs: &[f64; 4]) -> Evaluation<4> {
     sum
 }
 
+fn times(a: [f64; AT_ONCE], b: [f64; AT_ONCE]) -> [f64; AT_ONCE] {
+    std::array::from_fn(|i| a[i] * b[i])
+}
+
+/// The sum, of two halves, so that they are added at once.
+fn total(values: [f64; AT_ONCE]) -> f64 {
+    (0..AT_ONCE / 2).map(|i| values[i] + values[i + AT_ONCE / 2]).sum()
+}
+
 /// Adds `ln(1 + exp(v))` of one triplet.
 fn add_odds(
     window: &Decay,
@@ -60,14 +69,15 @@ fn add_odds(
     // Means over the integrand, taken as a density of w, of these and of their products: the logarithms of
     // (alpha+w)/(alpha+t_x) and (beta+w)/(beta+t_x), alpha/(alpha+w) and beta/(beta+w).
     let (mut mass, mut means, mut products) = (0.0, [0.0; 4], [[0.0; 4]; 4]);
-    window.each_node(|node, integrand| {
-        let of_node = [node.first_log, alpha / node.first, node.second_log, beta / node.second];
-        mass += integrand;
+    window.each_nodes(|nodes| {
+        let shares = |scale: f64, places: [f64; AT_ONCE]| places.map(|place| scale / place);
+        let of_nodes = [nodes.first_log, shares(alpha, nodes.first), nodes.second_log, shares(beta, nodes.second)];
+        mass += total(nodes.integrand);
         for i in 0..4 {
-            let weighted = integrand * of_node[i];
-            means[i] += weighted;
+            let weighted = times(nodes.integrand, of_nodes[i]);
+            means[i] += total(weighted);
             for j in i..4 {
-                products[i][j] += weighted * of_node[j];
+                products[i][j] += total(times(weighted, of_nodes[j]));
             }
         }
     });
