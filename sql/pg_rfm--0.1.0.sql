@@ -4688,9 +4688,11 @@ COMMENT ON FUNCTION _source_keys(segmentation_settings, text) IS
 CREATE FUNCTION _keys_as_in_orders(s segmentation_settings, source text, alias text) RETURNS text
 LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp
 AS $keys$
+    -- Citus takes a key that is cast, or has a collation of its own, for another column: as little as possible is done.
     SELECT string_agg(
-        format('%s.%I::%s%s AS %I', alias, k.there, format_type(a.atttypid, -1),
-               -- Citus takes a key with a collation of its own for another column.
+        format('%s.%I%s%s AS %I', alias, k.there,
+               CASE WHEN a.atttypid = b.atttypid AND @extschema@._is_distributed(s) THEN ''
+                    ELSE '::' || format_type(a.atttypid, -1) END,
                ' COLLATE ' || nullif(nullif(a.attcollation, b.attcollation), 0)::regcollation, a.attname),
         ', ' ORDER BY k.place)
     FROM unnest(@extschema@._source_keys(s, source), @extschema@._source_keys(s, 'orders'))
@@ -4718,13 +4720,16 @@ LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp
 AS $among$
     SELECT CASE WHEN among IS NULL THEN '' ELSE format(
         ' AND EXISTS (SELECT 1 FROM %s AS t WHERE %s)', among,
-        (SELECT string_agg(format('t.%I %s %s.%I::%s%s', k.here, @extschema@._equality(a.atttypid), alias, k.there,
-                                  format_type(a.atttypid, -1), ' COLLATE ' || nullif(a.attcollation, 0)::regcollation),
+        (SELECT string_agg(format('t.%I %s %s.%I%s%s', k.here, @extschema@._equality(a.atttypid), alias, k.there,
+                                  -- As in _keys_as_in_orders.
+                                  '::' || nullif(format_type(a.atttypid, -1), format_type(b.atttypid, -1)),
+                                  ' COLLATE ' || nullif(nullif(a.attcollation, b.attcollation), 0)::regcollation),
                            ' AND ' ORDER BY k.place)
          FROM unnest(@extschema@._source_keys(s, source), @extschema@._source_keys(s, 'orders'))
              WITH ORDINALITY AS k (there, here, place)
          JOIN pg_attribute AS a ON a.attrelid = @extschema@._source_table(s, 'orders') AND a.attname = k.here
-         WHERE k.there IS NOT NULL)) END
+         JOIN pg_attribute AS b ON b.attrelid = @extschema@._source_table(s, _and_among.source)
+             AND b.attname = k.there)) END
 $among$;
 COMMENT ON FUNCTION _and_among(segmentation_settings, text, text, text) IS
     'Part of segmentations: the condition that a row of a source is of one of some customers.';
@@ -5091,15 +5096,18 @@ COMMENT ON FUNCTION _each_attribute(segmentation_settings, text, text, boolean) 
     'Part of segmentations: the join that makes a row of each attribute of a customer.';
 
 -- The condition that a row is of a noted customer. That of each column stands by itself and over an array, so that it
--- goes into a view: only the rows of these customers are read then.
+-- goes into a view: only the rows of these customers are read then. On shards each has its own notes.
 CREATE FUNCTION _is_noted(s segmentation_settings, alias text, rows_changed boolean) RETURNS text
 LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp
 AS $noted$
-    SELECT string_agg(format('%1$s.%2$I %3$s ANY (ARRAY(SELECT DISTINCT n.%2$I FROM %4$s))', alias, k.name,
+    SELECT CASE WHEN @extschema@._is_distributed(s)
+        THEN format('EXISTS (SELECT FROM %s AS n WHERE %s)', @extschema@._noted(s, rows_changed),
+                    @extschema@._same_key(s, 'n', alias))
+        ELSE string_agg(format('%1$s.%2$I %3$s ANY (ARRAY(SELECT DISTINCT n.%2$I FROM %4$s))', alias, k.name,
                              @extschema@._equality(a.atttypid), e.noted), ' AND ' ORDER BY k.place)
         || CASE WHEN count(*) = 1 THEN ''
                 ELSE format(' AND EXISTS (SELECT FROM %s AND %s)', min(e.noted),
-                            @extschema@._same_key(s, 'n', alias)) END
+                            @extschema@._same_key(s, 'n', alias)) END END
     FROM unnest(@extschema@._keys(s)) WITH ORDINALITY AS k (name, place)
     JOIN pg_attribute AS a ON a.attrelid = @extschema@._source_table(s, 'orders') AND a.attname = k.name
     CROSS JOIN (
@@ -6565,6 +6573,7 @@ DECLARE
     known_until date := @extschema@._last_month_end(day_before);
     is_kept text := 'true'; -- whether the month of what is there still counts
     of_all text := ''; -- what everybody contributes to the new months
+    after text := @extschema@._noted_parts_sql(s, suffix, day_before);
     parts text;
     written @extschema@.written_rows;
 BEGIN
@@ -6586,6 +6595,10 @@ BEGIN
                               (@extschema@._last_month_end(day) + 1 - make_interval(months => report.months))::date);
         END IF;
     END IF;
+    IF @extschema@._is_distributed(s) THEN -- Citus joins no rows of shards to the view that holds the report
+        after := format('SELECT * FROM jsonb_populate_recordset(NULL::%s, %L)', view,
+                        @extschema@._noted_parts(s, suffix, day_before));
+    END IF;
     parts := format(
 $sql$SELECT %1$s, %2$s
 FROM (
@@ -6597,7 +6610,7 @@ FROM (
 ) AS p
 GROUP BY %1$s
 HAVING sum(p.%8$I) <> 0$sql$,
-        grouped, totals, sums, view, signs, before, @extschema@._noted_parts_sql(s, suffix, day_before),
+        grouped, totals, sums, view, signs, before, after,
         report.sums[1], is_kept, of_all);
     SELECT w.* INTO written FROM @extschema@._write_view_rows(
         view, @extschema@._changes_sql(view, keys, NULL::text, @extschema@._report_sql(s, suffix, parts)),
@@ -7573,24 +7586,6 @@ $reads$;
 COMMENT ON FUNCTION _reads_shards(regclass) IS
     'Part of segmentations: whether reading this table or view reads rows of other servers of a Citus cluster.';
 
--- The triggers of a distributed table would stand on its shards, whose writers know no notes.
-CREATE FUNCTION _refuse_tracking_shards(s segmentation_settings) RETURNS void
-LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp
-AS $shards$
-DECLARE
-    distributed regclass[] := @extschema@._distributed_tables(
-        ARRAY(SELECT t.relation FROM @extschema@._source_tables(s) AS t WHERE t.source = 'orders'));
-BEGIN
-    IF distributed <> '{}' THEN
-        RAISE EXCEPTION '% is distributed by Citus: it can have no triggers that note changes', distributed[1]
-            USING ERRCODE = 'feature_not_supported',
-                  HINT = 'Use track => ''none'': each refresh reads all orders.';
-    END IF;
-END
-$shards$;
-COMMENT ON FUNCTION _refuse_tracking_shards(segmentation_settings) IS
-    'Part of segmentations: an error where the orders to be tracked are distributed.';
-
 -- In a schema that Citus distributes as a whole every table becomes one of another server, and views over it cannot be
 -- materialized.
 CREATE FUNCTION _refuse_sharded_schema(s segmentation_settings) RETURNS void
@@ -7634,12 +7629,11 @@ $propagate$;
 COMMENT ON FUNCTION _propagate_ddl(text) IS
     'Part of segmentations: whether Citus repeats on the workers what is made here, from now on and before.';
 
--- What the servers send each other are values and states of pg_rfm, written by one version and read by another.
-CREATE FUNCTION _refuse_other_versions(s segmentation_settings) RETURNS void
+-- What this server and each worker answer to a query of one text.
+CREATE FUNCTION _ask_servers(query text) RETURNS TABLE (server text, answer text)
 LANGUAGE plpgsql VOLATILE SET search_path = pg_catalog, pg_temp
-AS $versions$
+AS $ask$
 DECLARE
-    own text := (SELECT e.extversion FROM pg_extension AS e WHERE e.extname = 'pg_rfm');
     citus_schema regnamespace := (SELECT p.pronamespace FROM pg_proc AS p JOIN pg_depend AS d
                                       ON d.classid = 'pg_proc'::regclass AND d.objid = p.oid AND d.deptype = 'e'
                                   JOIN pg_extension AS e ON d.refclassid = 'pg_extension'::regclass
@@ -7647,22 +7641,42 @@ DECLARE
                                   WHERE p.proname = 'run_command_on_workers');
     other record;
 BEGIN
-    IF citus_schema IS NULL OR @extschema@._distributed_tables(
+    server := '';
+    EXECUTE query INTO answer;
+    RETURN NEXT;
+    FOR other IN EXECUTE format('SELECT w.* FROM %s.run_command_on_workers($1) AS w ORDER BY w.nodename, w.nodeport',
+                                citus_schema) USING query LOOP
+        IF NOT other.success THEN
+            RAISE EXCEPTION 'worker %:% does not answer: %', other.nodename, other.nodeport, other.result
+                USING ERRCODE = 'connection_failure', HINT = 'Try again when it does. Nothing was changed.';
+        END IF;
+        server := format('%s:%s', other.nodename, other.nodeport);
+        answer := other.result;
+        RETURN NEXT;
+    END LOOP;
+END
+$ask$;
+COMMENT ON FUNCTION _ask_servers(text) IS
+    'Part of segmentations: what this server and each worker answer to a query.';
+
+-- What the servers send each other are values and states of pg_rfm, written by one version and read by another.
+CREATE FUNCTION _refuse_other_versions(s segmentation_settings) RETURNS void
+LANGUAGE plpgsql VOLATILE SET search_path = pg_catalog, pg_temp
+AS $versions$
+DECLARE
+    own text := (SELECT e.extversion FROM pg_extension AS e WHERE e.extname = 'pg_rfm');
+    other record;
+BEGIN
+    IF @extschema@._distributed_tables(
         ARRAY(SELECT @extschema@._source_table(s, t.source) FROM @extschema@._sources(s) AS t
               WHERE t.relation IS NOT NULL)) = '{}' THEN
         RETURN;
     END IF;
-    EXECUTE format('SELECT w.nodename, w.nodeport, w.success, w.result FROM %s.run_command_on_workers($1) AS w',
-                   citus_schema)
-        || ' WHERE NOT w.success OR w.result IS DISTINCT FROM $2 ORDER BY w.nodename, w.nodeport LIMIT 1'
-        INTO other
-        USING 'SELECT coalesce(min(extversion), ''none'') FROM pg_catalog.pg_extension WHERE extname = ''pg_rfm''', own;
-    IF NOT other.success THEN
-        RAISE EXCEPTION 'worker %:% does not say which pg_rfm it has: %', other.nodename, other.nodeport, other.result
-            USING ERRCODE = 'connection_failure', HINT = 'Try again when it answers. Nothing was changed.';
-    ELSIF other.nodename IS NOT NULL THEN
-        RAISE EXCEPTION 'worker %:% has another pg_rfm than the coordinator: %, not %',
-            other.nodename, other.nodeport, other.result, own
+    SELECT a.* INTO other FROM @extschema@._ask_servers(
+        'SELECT coalesce(min(extversion), ''none'') FROM pg_catalog.pg_extension WHERE extname = ''pg_rfm''') AS a
+    WHERE a.answer IS DISTINCT FROM own ORDER BY a.server LIMIT 1;
+    IF other.server IS NOT NULL THEN
+        RAISE EXCEPTION 'worker % has another pg_rfm than the coordinator: %, not %', other.server, other.answer, own
             USING ERRCODE = 'object_not_in_prerequisite_state',
                   HINT = 'Install one version on every server, then: ALTER EXTENSION pg_rfm UPDATE.';
     END IF;
@@ -7811,11 +7825,22 @@ $settled$;
 COMMENT ON FUNCTION _settled_status(segmentation_settings) IS
     'Part of segmentations: day, policy, language and model of the status table as literals.';
 
--- Makes a table hold what a query returns, and writes only the rows that differ, like _write_differences. `among` is a
--- SELECT of the same keys for less: those that are not among them go. Of the histories the rows of prospects are none
--- of the query's.
+-- With a SELECT of keys, the condition that a row of one of the tables by customer is of one of these, with AND before
+-- it; empty where all are meant.
+CREATE FUNCTION _and_in(s segmentation_settings, alias text, among text) RETURNS text
+LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp
+AS $in$
+    SELECT CASE WHEN among IS NULL THEN ''
+                ELSE format(' AND EXISTS (SELECT FROM %s AS a WHERE %s)', among, @extschema@._same_key(s, 'a', alias)) END
+$in$;
+COMMENT ON FUNCTION _and_in(segmentation_settings, text, text) IS
+    'Part of segmentations: the condition that a row of one of the tables by customer is of some customers.';
+
+-- Makes a table hold what a query returns, and writes only the rows that differ, like _write_differences. `there` is a
+-- SELECT of the same keys for less: those that are not among them go. With `among`, a SELECT of keys, it is about these
+-- customers only. Of the histories the rows of prospects are none of the query's.
 CREATE FUNCTION _write_shards(
-    s segmentation_settings, suffix text, key_columns text[], query text, among text
+    s segmentation_settings, suffix text, key_columns text[], query text, there text, among text
 ) RETURNS bigint
 LANGUAGE plpgsql VOLATILE SET search_path = pg_catalog, pg_temp
 AS $write$
@@ -7833,8 +7858,8 @@ BEGIN
                FILTER (WHERE a.attname <> ALL (key_columns))
     INTO columns, new_values
     FROM pg_attribute AS a WHERE a.attrelid = target::regclass AND a.attnum > 0 AND NOT a.attisdropped;
-    EXECUTE format('DELETE FROM %s AS t WHERE NOT EXISTS (SELECT FROM (%s) AS f WHERE %s)', target,
-                   among, same_key)
+    EXECUTE format('DELETE FROM %s AS t WHERE NOT EXISTS (SELECT FROM (%s) AS f WHERE %s)', target, there, same_key)
+        || @extschema@._and_in(s, 't', among)
         || CASE suffix WHEN 'histories' THEN ' AND t.history IS NOT NULL' ELSE '' END;
     GET DIAGNOSTICS gone = ROW_COUNT;
     EXECUTE format('INSERT INTO %s (%s) SELECT %2$s FROM (%s) AS f', target, columns, query)
@@ -7842,18 +7867,16 @@ BEGIN
                   same_key)
         || format(' ON CONFLICT (%s) DO UPDATE SET %s', keys, new_values);
     GET DIAGNOSTICS written = ROW_COUNT;
-    IF suffix = 'profiles' THEN
-        PERFORM @extschema@._write_prospects(s);
-    END IF;
     RETURN gone + written;
 END
 $write$;
-COMMENT ON FUNCTION _write_shards(segmentation_settings, text, text[], text, text) IS
+COMMENT ON FUNCTION _write_shards(segmentation_settings, text, text[], text, text, text) IS
     'Part of segmentations: makes a table on shards equal to a query, writing only what differs.';
 
 -- Customers without orders have a row among the histories, without one, so that every fact of a customer is joined to a
--- row of it: Citus cannot send a UNION of two tables to the shards together with all that is joined to it.
-CREATE FUNCTION _write_prospects(s segmentation_settings) RETURNS void
+-- row of it: Citus cannot send a UNION of two tables to the shards together with all that is joined to it. With
+-- `among`, a SELECT of keys, it is about these customers only.
+CREATE FUNCTION _write_prospects(s segmentation_settings, among text) RETURNS void
 LANGUAGE plpgsql VOLATILE SET search_path = pg_catalog, pg_temp
 AS $prospects$
 DECLARE
@@ -7862,36 +7885,42 @@ DECLARE
     same_key text := @extschema@._same_key(s, 'h', 'c');
 BEGIN
     EXECUTE format('DELETE FROM %s AS h WHERE h.history IS NULL AND NOT EXISTS (SELECT FROM %s AS c WHERE %s)',
-                   histories, profiles, same_key);
+                   histories, profiles, same_key)
+        || @extschema@._and_in(s, 'h', among);
     EXECUTE format('INSERT INTO %s (%s) SELECT %s FROM %s AS c', histories, @extschema@._key_list(s),
                    @extschema@._key_list(s, 'c'), profiles)
-        || format(' WHERE NOT EXISTS (SELECT FROM %s AS h WHERE %s)', histories, same_key);
+        || format(' WHERE NOT EXISTS (SELECT FROM %s AS h WHERE %s)', histories, same_key)
+        || @extschema@._and_in(s, 'c', among);
 END
 $prospects$;
-COMMENT ON FUNCTION _write_prospects(segmentation_settings) IS
+COMMENT ON FUNCTION _write_prospects(segmentation_settings, text) IS
     'Part of segmentations: keeps a row without a history of each customer without orders.';
 
--- Brings NAME_customers up to date. Where it is made anew, who changed is told by what it held before.
-CREATE FUNCTION _write_customers_on_shards(s segmentation_settings, tell_changes boolean) RETURNS void
+-- Brings NAME_customers up to date. Where it is made anew, who changed is told by what it held before. With `among`, a
+-- SELECT of keys, only these customers are evaluated. Returns how many rows were written.
+CREATE FUNCTION _write_customers_on_shards(s segmentation_settings, tell_changes boolean, among text) RETURNS bigint
 LANGUAGE plpgsql VOLATILE SET search_path = pg_catalog, pg_temp
 AS $customers$
 DECLARE
     status text := @extschema@._settled_status(s);
     facts text := @extschema@._facts_sql(s, status);
-    customers text := @extschema@._customers_sql(s, format('(%s)', facts), status);
-    keys text[] := @extschema@._keys(s);
+    customers text;
 BEGIN
-    IF tell_changes AND s.keep_changes > 0 THEN
-        PERFORM @extschema@._tell_changes_on_shards(s, customers, facts);
+    IF among IS NOT NULL THEN
+        facts := format('SELECT f.* FROM (%s) AS f WHERE true', facts) || @extschema@._and_in(s, 'f', among);
     END IF;
-    PERFORM @extschema@._write_shards(s, 'customers', keys, customers, facts);
+    customers := @extschema@._customers_sql(s, format('(%s)', facts), status);
+    IF tell_changes AND s.keep_changes > 0 THEN
+        PERFORM @extschema@._tell_changes_on_shards(s, customers, facts, among);
+    END IF;
+    RETURN @extschema@._write_shards(s, 'customers', @extschema@._keys(s), customers, facts, among);
 END
 $customers$;
-COMMENT ON FUNCTION _write_customers_on_shards(segmentation_settings, boolean) IS
+COMMENT ON FUNCTION _write_customers_on_shards(segmentation_settings, boolean, text) IS
     'Part of segmentations: brings NAME_customers on shards up to date, and tells who changed by it.';
 
 -- Before NAME_customers is written: what will be another in it comes to the coordinator, and nothing else.
-CREATE FUNCTION _tell_changes_on_shards(s segmentation_settings, customers text, facts text) RETURNS void
+CREATE FUNCTION _tell_changes_on_shards(s segmentation_settings, customers text, facts text, among text) RETURNS void
 LANGUAGE plpgsql VOLATILE SET search_path = pg_catalog, pg_temp
 AS $tell$
 DECLARE
@@ -7908,7 +7937,8 @@ BEGIN
                    @extschema@._key_list(s, 'f'), watched.came, customers, target, same_key, watched.differ)
         || format('gone AS MATERIALIZED (SELECT %s, %s FROM %s AS t',
                   @extschema@._key_list(s, 't'), watched.gone, target)
-        || format(' WHERE NOT EXISTS (SELECT FROM (%s) AS f WHERE %s)) ', facts, same_key)
+        || format(' WHERE NOT EXISTS (SELECT FROM (%s) AS f WHERE %s)%s) ', facts, same_key,
+                  @extschema@._and_in(s, 't', among))
         || format('INSERT INTO %s (changed_at, as_of, %s, what, from_value, to_value)',
                   @extschema@._lock_and_check(s, 'changes', 'ROW EXCLUSIVE MODE'), @extschema@._key_list(s))
         || format(' SELECT $1, p.as_of, %s, v.what, v.from_value, v.to_value', @extschema@._key_list(s, 'c'))
@@ -7919,7 +7949,7 @@ BEGIN
         USING clock_timestamp();
 END
 $tell$;
-COMMENT ON FUNCTION _tell_changes_on_shards(segmentation_settings, text, text) IS
+COMMENT ON FUNCTION _tell_changes_on_shards(segmentation_settings, text, text, text) IS
     'Part of segmentations: tells who will be another in NAME_customers on shards.';
 /* </end connected objects> */
 
@@ -7927,6 +7957,197 @@ COMMENT ON FUNCTION _tell_changes_on_shards(segmentation_settings, text, text) I
 -- src/sql/segmentation.rs
 -- requires:
 --   segmentation_shards
+
+-- segmentation: notes on shards
+
+-- Where the tables by customer are distributed, so are the notes: a shard of them lies beside each shard of the orders
+-- and is moved with it, and a trigger on a shard of the shop's writes to the one beside it, on its own server and in its
+-- writer's transaction. Citus puts triggers on shards only where citus.enable_unsafe_triggers is on, and none that are
+-- for TRUNCATE.
+
+CREATE FUNCTION _notes_are_on_shards(s segmentation_settings) RETURNS boolean
+LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp
+AS $on_shards$
+BEGIN
+    RETURN s.track = 'trigger' AND @extschema@._is_distributed(s) AND @extschema@._distribution_column(s) IS NOT NULL;
+END
+$on_shards$;
+COMMENT ON FUNCTION _notes_are_on_shards(segmentation_settings) IS
+    'Part of segmentations: whether the notes of one lie on shards, or will.';
+
+CREATE FUNCTION _has_notes_on_shards(s segmentation_settings) RETURNS boolean
+LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp
+AS $has$
+    SELECT @extschema@._distributed_tables(ARRAY[to_regclass(@extschema@._relation(s, 'noted'))]) <> '{}'
+$has$;
+COMMENT ON FUNCTION _has_notes_on_shards(segmentation_settings) IS
+    'Part of segmentations: whether there are notes of one on shards.';
+
+CREATE FUNCTION _triggers_on_shards_are_allowed() RETURNS boolean
+LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp
+AS $allowed$ SELECT coalesce(current_setting('citus.enable_unsafe_triggers', true)::boolean, false) $allowed$;
+COMMENT ON FUNCTION _triggers_on_shards_are_allowed() IS
+    'Part of segmentations: whether Citus puts triggers on shards in this session.';
+
+-- Whether this transaction has put triggers on shards. Citus works by several connections, and only one of them knows the
+-- notes before it commits: until then writes are not noted, and each refresh reads all rows.
+CREATE FUNCTION _triggers_of_shards_are_new() RETURNS boolean
+LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp
+AS $new$ SELECT coalesce(current_setting('pg_rfm.triggers_of_shards', true) = 'new', false) $new$;
+COMMENT ON FUNCTION _triggers_of_shards_are_new() IS
+    'Part of segmentations: whether this transaction has put triggers on shards.';
+
+-- Before anything is read. Where triggers are missing at a refresh they are not put back, and a NOTICE says so.
+CREATE FUNCTION _refuse_tracking_shards(s segmentation_settings) RETURNS void
+LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp
+AS $shards$
+DECLARE
+    distributed regclass[] := @extschema@._distributed_tables(
+        ARRAY(SELECT t.relation FROM @extschema@._source_tables(s) AS t WHERE t.source = 'orders'));
+BEGIN
+    IF distributed = '{}' THEN
+        RETURN;
+    ELSIF @extschema@._distribution_column(s) IS NULL THEN
+        RAISE EXCEPTION '% is distributed by Citus, and the notes of its changes cannot lie beside it', distributed[1]
+            USING ERRCODE = 'feature_not_supported',
+                  HINT = 'It takes orders that are distributed by a part of the customer''s key, and every other source '
+                      'of customers beside them. Or use track => ''none'': each refresh reads all orders.';
+    ELSIF NOT @extschema@._triggers_on_shards_are_allowed()
+        AND (NOT @extschema@._trigger_function_is_current(s)
+             OR EXISTS (SELECT FROM @extschema@._triggers(s) AS t WHERE NOT t.is_there)) THEN
+        RAISE EXCEPTION '% is distributed by Citus, which puts no triggers on shards: '
+            'citus.enable_unsafe_triggers is off', distributed[1]
+            USING ERRCODE = 'object_not_in_prerequisite_state',
+                  HINT = 'SET citus.enable_unsafe_triggers = on; for the role that refreshes too: ALTER ROLE ... SET. '
+                      'Or use track => ''none'': each refresh reads all orders.';
+    END IF;
+END
+$shards$;
+COMMENT ON FUNCTION _refuse_tracking_shards(segmentation_settings) IS
+    'Part of segmentations: an error where the orders to be tracked are distributed and cannot have triggers.';
+
+-- The shard of a distributed table with this number, where it lies on this server. Whoever is connected to a worker sees
+-- no shards in pg_class: Citus hides them. By their names they are found.
+CREATE FUNCTION _shard(distributed regclass, number bigint) RETURNS regclass
+LANGUAGE plpgsql STABLE STRICT SET search_path = pg_catalog, pg_temp
+AS $shard$
+BEGIN
+    RETURN (
+        SELECT to_regclass(format('%s.%I', t.relnamespace::regnamespace, n.parts[cardinality(n.parts)]))
+        FROM pg_class AS t
+        CROSS JOIN LATERAL parse_ident(pg_catalog.shard_name(distributed, number)) AS n (parts)
+        WHERE t.oid = distributed);
+END
+$shard$;
+COMMENT ON FUNCTION _shard(regclass, bigint) IS
+    'Part of segmentations: a shard of a distributed table on this server; NULL: it lies on another one.';
+
+-- The notes of a segmentation that lie beside a shard of one of its sources, which the triggers write to; NULL where they
+-- are not there, or this is no such shard. All are named and not known by their oids, which are others on each server:
+-- who writes the notes checks whose they are. That the shard is looked up keeps out tables of others: on workers
+-- everybody may execute the function of a trigger, because Citus repeats no REVOKE there.
+CREATE FUNCTION _notes_beside(shard oid, notes text, sources text[]) RETURNS oid
+LANGUAGE plpgsql STABLE STRICT SET search_path = pg_catalog, pg_temp
+AS $beside$
+BEGIN
+    IF @extschema@._citus_catalog('pg_dist_shard'::text) IS NULL THEN
+        RETURN NULL; -- a dump of the coordinator was restored
+    END IF;
+    RETURN (
+        SELECT @extschema@._shard(n.logicalrelid, n.shardid)
+        FROM pg_catalog.pg_dist_shard AS d
+        JOIN pg_catalog.pg_dist_shard AS n ON n.shardminvalue = d.shardminvalue AND n.logicalrelid = to_regclass(notes)
+        WHERE d.shardid = substring(shard::regclass::text FROM '_(\d{1,18})"?$')::bigint
+            AND @extschema@._shard(d.logicalrelid, d.shardid) = shard
+            AND EXISTS (SELECT FROM unnest(sources) AS o (name)
+                        WHERE to_regclass(o.name) = d.logicalrelid
+                            OR to_regclass(o.name) IN (SELECT pg_partition_ancestors(d.logicalrelid))));
+END
+$beside$;
+COMMENT ON FUNCTION _notes_beside(oid, text, text[]) IS
+    'Part of segmentations: the shard of the notes that lies beside a shard of the shop''s.';
+
+CREATE FUNCTION _roots_of_sources(s segmentation_settings) RETURNS text[]
+LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp
+AS $roots$
+    SELECT array_agg(DISTINCT @extschema@._source_table(s, t.source)::text)
+    FROM unnest(@extschema@._sources_of_customers(s)) AS t (source)
+$roots$;
+COMMENT ON FUNCTION _roots_of_sources(segmentation_settings) IS
+    'Part of segmentations: the shop''s tables whose rows are of customers, without their partitions.';
+
+-- The files of the shop's tables on all servers. TRUNCATE gives the table another one on the server where it is called:
+-- this says so without a trigger, and to whoever restores, rewrites or adds a server it costs one refresh of all rows.
+CREATE FUNCTION _files_of_tables(s segmentation_settings) RETURNS oid[]
+LANGUAGE plpgsql VOLATILE SET search_path = pg_catalog, pg_temp
+AS $files$
+BEGIN
+    RETURN (
+        SELECT string_to_array(string_agg(a.answer, ',' ORDER BY a.server), ',')::oid[]
+        FROM @extschema@._ask_servers(format(
+            'SELECT string_agg(coalesce(c.relfilenode, 0)::text, '','' ORDER BY t.place) '
+            'FROM unnest(%L::text[]) WITH ORDINALITY AS t (name, place) '
+            'LEFT JOIN pg_catalog.pg_class AS c ON c.oid = to_regclass(t.name)',
+            ARRAY(SELECT DISTINCT t.relation::text FROM @extschema@._source_tables(s) AS t ORDER BY 1))) AS a);
+END
+$files$;
+COMMENT ON FUNCTION _files_of_tables(segmentation_settings) IS
+    'Part of segmentations: the files of distributed tables on all servers, which TRUNCATE changes.';
+
+-- Whether every shard has the triggers, as Citus gives them to one that it moves or makes, and notes beside it, and the
+-- function that they call is that of the coordinator.
+CREATE FUNCTION _shards_have_triggers(s segmentation_settings) RETURNS boolean
+LANGUAGE plpgsql VOLATILE SET search_path = pg_catalog, pg_temp
+AS $have$
+DECLARE
+    tables text[] := ARRAY(SELECT DISTINCT t.relation::text FROM @extschema@._triggers(s) AS t);
+    bare bigint;
+BEGIN
+    SELECT sum(a.answer::bigint) INTO bare FROM @extschema@._ask_servers(format(
+$sql$WITH shards AS MATERIALIZED ( -- shards of others are not looked for
+    SELECT @extschema@._shard(d.logicalrelid, d.shardid) AS shard
+    FROM unnest(%L::text[]) AS t (name)
+    JOIN pg_catalog.pg_dist_shard AS d ON d.logicalrelid = to_regclass(t.name)
+    JOIN pg_catalog.pg_dist_placement AS p ON p.shardid = d.shardid
+    JOIN pg_catalog.pg_dist_local_group AS g ON g.groupid = p.groupid
+)
+SELECT count(*)
+FROM shards AS s
+WHERE (SELECT count(*) FROM pg_catalog.pg_trigger AS g JOIN pg_catalog.pg_proc AS f ON f.oid = g.tgfoid
+       WHERE g.tgrelid = s.shard AND g.tgfoid = to_regprocedure(%L) AND g.tgenabled IN ('O', 'A')
+           AND md5(f.prosrc) = %L) < 3
+    OR @extschema@._notes_beside(s.shard, %L, %L) IS NULL$sql$,
+        tables, @extschema@._trigger_function(s), md5(@extschema@._trigger_function_body(s)),
+        @extschema@._relation(s, 'noted'), @extschema@._roots_of_sources(s))) AS a;
+    RETURN bare = 0;
+END
+$have$;
+COMMENT ON FUNCTION _shards_have_triggers(segmentation_settings) IS
+    'Part of segmentations: whether all shards of the shop''s tables have the triggers that note changes.';
+
+-- The first step of a refresh: takes off triggers that do not do what they must. Citus drops a function only before
+-- anything else is asked of the shards, and asks one by one from then on. _keep_tracking makes it anew.
+CREATE FUNCTION _drop_wrong_triggers_of_shards(s segmentation_settings) RETURNS void
+LANGUAGE plpgsql VOLATILE SET search_path = pg_catalog, pg_temp
+AS $wrong$
+BEGIN
+    IF @extschema@._triggers_of_shards_are_new() THEN
+        RETURN;
+    END IF;
+    IF NOT (@extschema@._trigger_function_is_current(s) AND @extschema@._shards_have_triggers(s))
+        OR EXISTS (SELECT FROM @extschema@._triggers(s) AS t WHERE t.is_there AND NOT t.fits) THEN
+        PERFORM @extschema@._drop_trigger_function(s);
+    END IF;
+END
+$wrong$;
+COMMENT ON FUNCTION _drop_wrong_triggers_of_shards(segmentation_settings) IS
+    'Part of segmentations: takes triggers off shards that do not do what they must.';
+/* </end connected objects> */
+
+/* <begin connected objects> */
+-- src/sql/segmentation.rs
+-- requires:
+--   segmentation_shard_notes
 
 -- segmentation: tracking
 
@@ -8014,8 +8235,11 @@ AS $notes$
 DECLARE
     noted text := @extschema@._relation(s, 'noted');
     histories text := @extschema@._relation(s, 'histories');
-    keys text := (SELECT string_agg(format('%1$I::%2$s AS %1$I', k.name, format_type(k.type, -1)), ', '
-                                    ORDER BY k.place)
+    -- Citus lays tables beside each other only by columns of one type, which may be a domain then.
+    distributed_by text := CASE WHEN @extschema@._notes_are_on_shards(s) THEN @extschema@._distribution_column(s) END;
+    keys text := (SELECT string_agg(format('%1$I::%2$s AS %1$I', k.name,
+                                           format_type(CASE k.name WHEN distributed_by THEN k.source_type ELSE k.type END,
+                                                       -1)), ', ' ORDER BY k.place)
                   FROM @extschema@._note_keys(s, 'orders') AS k);
 BEGIN
     -- taken: whether the refresh that is running reads the rows of this customer, or only evaluates her; NULL: the note
@@ -8026,6 +8250,9 @@ BEGIN
     EXECUTE format('ALTER TABLE %s ALTER noted_at SET DEFAULT now()', noted);
     -- It has no key: without this a publication of all tables would let nobody take notes.
     EXECUTE format('ALTER TABLE %s REPLICA IDENTITY FULL', noted);
+    IF distributed_by IS NOT NULL THEN
+        PERFORM @extschema@._distribute(s, 'noted');
+    END IF;
 END
 $notes$;
 COMMENT ON FUNCTION _create_notes(segmentation_settings) IS
@@ -8087,13 +8314,19 @@ DECLARE
     notes text := format('%L::pg_catalog.oid', to_regclass(@extschema@._relation(s, 'noted'))::oid);
     owner text := format('%L::pg_catalog.oid', quote_ident(current_user)::regrole::oid);
 BEGIN
+    IF @extschema@._notes_are_on_shards(s) THEN
+        -- Oids are others on each server.
+        notes := format('(SELECT @extschema@._notes_beside(TG_RELID, %L, %L))', @extschema@._relation(s, 'noted'),
+                        @extschema@._roots_of_sources(s));
+        owner := format('pg_catalog.to_regrole(%L)', quote_ident(current_user));
+    END IF;
     -- It declares no variables: a key column could be called like one.
     RETURN format(
 $body$
 BEGIN
     IF pg_catalog.to_regprocedure('@extschema@._lock_and_check_notes(oid, oid)') IS NULL THEN
         RAISE WARNING 'pg_rfm is not there: changes of %% are not noted', TG_RELID::pg_catalog.regclass;
-    ELSIF NOT @extschema@._lock_and_check_notes(%s, %s) THEN
+    ELSIF @extschema@._lock_and_check_notes(%s, %s) IS NOT TRUE THEN
         RAISE WARNING '%%: the notes are not there, or not of its owner: changes of %% are not noted until the next '
             'refresh_segmentation', %L, TG_RELID::pg_catalog.regclass;
     ELSE
@@ -8108,11 +8341,17 @@ $trigger$;
 COMMENT ON FUNCTION _trigger_function_body(segmentation_settings) IS
     'Part of segmentations: what the trigger function does.';
 
+-- Citus sends it to the workers when a trigger is put on shards, by connections of its own. Where this transaction has
+-- dropped the one before, these would wait for it for ever; by one connection a worker, as it goes on then, Citus sends it
+-- at once.
 CREATE FUNCTION _create_trigger_function(s segmentation_settings) RETURNS void
 LANGUAGE plpgsql VOLATILE SET search_path = pg_catalog, pg_temp
 AS $trigger$
 DECLARE
     function_name text := @extschema@._trigger_function(s);
+    propagates text := @extschema@._propagate_ddl(
+        CASE WHEN @extschema@._notes_are_on_shards(s)
+                 AND current_setting('citus.multi_shard_modify_mode', true) = 'sequential' THEN 'on' END);
 BEGIN
     EXECUTE format('CREATE FUNCTION %s RETURNS trigger', function_name)
         || ' LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp'
@@ -8120,6 +8359,7 @@ BEGIN
     EXECUTE format('REVOKE ALL ON FUNCTION %s FROM PUBLIC', function_name);
     EXECUTE format('COMMENT ON FUNCTION %s IS %L', function_name,
                    format('Notes the customers whose rows change, for segmentation %s of pg_rfm.', s.name));
+    PERFORM @extschema@._propagate_ddl(propagates);
 END
 $trigger$;
 COMMENT ON FUNCTION _create_trigger_function(segmentation_settings) IS
@@ -8145,6 +8385,7 @@ SET plan_cache_mode = force_generic_plan -- to plan it takes longer than to run 
 AS $unseen$
 DECLARE
     distributed regclass[] := CASE WHEN @extschema@._citus_catalog('pg_dist_partition'::text) IS NOT NULL
+            AND NOT @extschema@._notes_are_on_shards(s)
         THEN @extschema@._distributed_tables(ARRAY(SELECT t.relation FROM @extschema@._source_tables(s) AS t)) END;
 BEGIN
     RETURN QUERY
@@ -8234,6 +8475,8 @@ CREATE FUNCTION _triggers(s segmentation_settings) RETURNS TABLE (
 LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp
 SET plan_cache_mode = force_generic_plan -- to plan it takes longer than to run it
 AS $triggers$
+DECLARE
+    are_on_shards boolean := @extschema@._notes_are_on_shards(s);
 BEGIN
     RETURN QUERY
     SELECT t.relation, n.name, e.event, CASE WHEN t.notes_everybody THEN '' ELSE e.transition END, t.arguments,
@@ -8263,7 +8506,8 @@ BEGIN
         FROM pg_trigger AS g
         WHERE g.tgrelid = t.relation AND g.tgname = n.name
             AND g.tgfoid = to_regprocedure(@extschema@._trigger_function(s))
-    ) AS g ON true;
+    ) AS g ON true
+    WHERE NOT (are_on_shards AND e.event = 'TRUNCATE'); -- _files_of_tables tells of it
 END
 $triggers$;
 COMMENT ON FUNCTION _triggers(segmentation_settings) IS
@@ -8277,15 +8521,19 @@ COMMENT ON FUNCTION _tables_with_triggers(segmentation_settings) IS
     'Part of segmentations: the tables that have triggers which note changes, by oid.';
 
 -- Those of them whose triggers see every write. Where one joins or leaves them, as when a logical subscription was
--- dropped that filled it, nobody knows what was written unseen: everybody is looked at once.
+-- dropped that filled it, nobody knows what was written unseen: everybody is looked at once. On shards with their
+-- files, which say whether they were truncated; none of them as long as their triggers are new.
 CREATE FUNCTION _tables_seen(s segmentation_settings) RETURNS oid[]
-LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp
+LANGUAGE sql VOLATILE SET search_path = pg_catalog, pg_temp
 AS $seen$
-    SELECT array_agg(t.relation ORDER BY t.relation) FROM unnest(@extschema@._tables_with_triggers(s)) AS t (relation)
+    SELECT CASE WHEN NOT @extschema@._notes_are_on_shards(s) THEN array_agg(t.relation ORDER BY t.relation)
+                WHEN NOT @extschema@._triggers_of_shards_are_new()
+                THEN array_agg(t.relation ORDER BY t.relation) || @extschema@._files_of_tables(s) END
+    FROM unnest(@extschema@._tables_with_triggers(s)) AS t (relation)
     WHERE t.relation NOT IN (SELECT u.relation FROM @extschema@._unseen_writes(s) AS u)
 $seen$;
 COMMENT ON FUNCTION _tables_seen(segmentation_settings) IS
-    'Part of segmentations: the tables whose triggers see every write, by oid.';
+    'Part of segmentations: the tables whose triggers see every write, by oid, on shards with their files.';
 
 -- Whether the trigger function does what it must: it names the notes and their owner by oid, which are others after a
 -- restore or where the segmentation was given to another role. As long as they differ, nothing is noted.
@@ -8304,6 +8552,7 @@ CREATE FUNCTION _is_tracked_as_asked(s segmentation_settings) RETURNS boolean
 LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp
 AS $tracked$
     SELECT s.track = 'trigger' AND to_regclass(@extschema@._relation(s, 'noted')) IS NOT NULL
+        AND @extschema@._has_notes_on_shards(s) = @extschema@._notes_are_on_shards(s)
         AND @extschema@._trigger_function_is_current(s)
         AND NOT EXISTS (SELECT FROM pg_trigger AS g WHERE g.tgfoid = to_regprocedure(@extschema@._trigger_function(s))
                                                           AND g.tgrelid <> ALL (@extschema@._tables_with_triggers(s)))
@@ -8319,6 +8568,8 @@ LANGUAGE plpgsql VOLATILE SET search_path = pg_catalog, pg_temp
 AS $track$
 DECLARE
     function_name text := @extschema@._trigger_function(s);
+    on_shards boolean := @extschema@._notes_are_on_shards(s);
+    propagates text;
     missing record;
     unseen record;
     is_new boolean := false;
@@ -8329,11 +8580,19 @@ BEGIN
         RAISE NOTICE '%: % cannot be tracked: %; every refresh %', s.name, unseen.relation, unseen.reason,
             CASE unseen.source WHEN 'orders' THEN 'reads all orders' ELSE 'compares all ' || unseen.source END;
     END LOOP;
+    IF on_shards AND NOT @extschema@._triggers_on_shards_are_allowed() THEN
+        IF EXISTS (SELECT FROM @extschema@._triggers(s) AS t WHERE NOT t.is_there) THEN
+            RAISE NOTICE '%: triggers are missing, and citus.enable_unsafe_triggers is off: every refresh reads all rows',
+                s.name;
+        END IF;
+        RETURN;
+    END IF;
     IF NOT @extschema@._trigger_function_is_current(s)
         OR EXISTS (SELECT FROM @extschema@._triggers(s) AS t WHERE t.is_there AND NOT t.fits) THEN
         EXECUTE format('DROP FUNCTION IF EXISTS %s CASCADE', function_name);
         PERFORM @extschema@._create_trigger_function(s);
     END IF;
+    propagates := @extschema@._propagate_ddl(CASE WHEN on_shards THEN 'on' END); -- the function goes to the workers too
     FOR missing IN SELECT * FROM @extschema@._triggers(s) AS t WHERE NOT t.is_there LOOP
         is_new := true;
         EXECUTE format('CREATE TRIGGER %I AFTER %s ON %s', missing.name, missing.event, missing.relation)
@@ -8341,11 +8600,16 @@ BEGIN
             || format(' FOR EACH STATEMENT EXECUTE FUNCTION %s(%s)', left(function_name, -2),
                       (SELECT string_agg(quote_literal(a), ', ') FROM unnest(missing.arguments) AS a));
     END LOOP;
+    PERFORM @extschema@._propagate_ddl(propagates);
+    IF on_shards AND is_new THEN
+        PERFORM set_config('pg_rfm.triggers_of_shards', 'new', true);
+    END IF;
     EXECUTE format('UPDATE %s SET tracked_tables = $1 WHERE tracked_tables IS DISTINCT FROM $1',
                    @extschema@._lock_and_check(s, 'status', 'ROW EXCLUSIVE MODE'))
         USING @extschema@._tables_seen(s);
     GET DIAGNOSTICS changed = ROW_COUNT;
-    IF is_new OR changed > 0 THEN
+    -- No row without a key can be inserted on shards: there the missing tables say the same.
+    IF (is_new OR changed > 0) AND NOT on_shards THEN
         EXECUTE format('INSERT INTO %s DEFAULT VALUES', @extschema@._lock_and_check(s, 'noted', 'ROW EXCLUSIVE MODE'));
     END IF;
 END
@@ -8388,6 +8652,7 @@ BEGIN
     EXECUTE format('UPDATE %s SET tracked_tables = $1 WHERE tracked_tables IS DISTINCT FROM $1', status) USING seen;
     GET DIAGNOSTICS are_others = ROW_COUNT;
     IF rebuild OR '' = ANY (without_key) OR are_others > 0
+        OR @extschema@._notes_are_on_shards(s) AND @extschema@._triggers_of_shards_are_new()
         OR NOT @extschema@._trigger_function_is_current(s)
         OR NOT @extschema@._lock_and_check_notes(to_regclass(noted)::oid, quote_ident(current_user)::regrole::oid) THEN
         RETURN everything;
@@ -8421,6 +8686,16 @@ $noted$;
 COMMENT ON FUNCTION _noted_of(segmentation_settings, text, text[]) IS
     'Part of segmentations: the SELECT of the customers noted of a source; NULL where all of its rows are read.';
 
+-- The SELECT of the customers whom the refresh that is running evaluates, or of those of them whose rows changed.
+CREATE FUNCTION _noted(s segmentation_settings, rows_changed boolean) RETURNS text
+LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp
+AS $noted$
+    SELECT format('(SELECT %s FROM %s WHERE %s)', @extschema@._key_list(s), @extschema@._relation(s, 'noted'),
+                  CASE WHEN rows_changed THEN 'taken' ELSE 'taken IS NOT NULL' END)
+$noted$;
+COMMENT ON FUNCTION _noted(segmentation_settings, boolean) IS
+    'Part of segmentations: the SELECT of the customers noted.';
+
 -- Whether rows of noted customers came after their notes were taken and before their rows were read, and are of earlier
 -- days than all that is noted. Their own notes wait for the next refresh.
 CREATE FUNCTION _earlier_rows_came(s segmentation_settings) RETURNS boolean
@@ -8430,13 +8705,16 @@ DECLARE
     came boolean;
 BEGIN
     EXECUTE format(
-$sql$SELECT EXISTS (
-    SELECT FROM %1$s AS n
-    WHERE n.taken IS NULL AND (
-        n.%2$I IS NULL OR (
-            n.changed_from < (SELECT min(t.changed_from) FROM %1$s AS t WHERE t.taken)
-            AND EXISTS (SELECT FROM %1$s AS t WHERE t.taken AND t.changed_source = n.changed_source AND %3$s))))$sql$,
-        @extschema@._relation(s, 'noted'), (@extschema@._keys(s))[1], @extschema@._same_key(s, 'n', 't')) INTO came;
+$sql$SELECT count(*) > 0
+FROM %1$s AS n
+LEFT JOIN (
+    SELECT DISTINCT changed_source, %4$s FROM %1$s WHERE taken
+) AS t ON t.changed_source = n.changed_source AND %3$s
+WHERE n.taken IS NULL AND (
+    n.%2$I IS NULL
+    OR t.changed_source IS NOT NULL AND n.changed_from < (SELECT min(changed_from) FROM %1$s WHERE taken))$sql$,
+        @extschema@._relation(s, 'noted'), (@extschema@._keys(s))[1], @extschema@._same_key(s, 'n', 't'),
+        @extschema@._key_list(s)) INTO came;
     RETURN came;
 END
 $came$;
@@ -8851,7 +9129,8 @@ DECLARE
 BEGIN
     IF @extschema@._is_on_shards(s, suffix) THEN
         RETURN @extschema@._write_shards(s, suffix, key_columns, query, CASE suffix WHEN 'histories'
-            THEN format('SELECT %s FROM %s', @extschema@._key_list(s, 'o'), @extschema@._order_rows(s)) ELSE query END);
+            THEN format('SELECT %s FROM %s', @extschema@._key_list(s, 'o'), @extschema@._order_rows(s, among))
+            ELSE query END, among);
     END IF;
     SELECT string_agg(quote_ident(a.attname), ', ' ORDER BY a.attnum),
            string_agg(format('%1$I = EXCLUDED.%1$I', a.attname), ', ' ORDER BY a.attnum)
@@ -9035,8 +9314,8 @@ AS $number$
 DECLARE
     noted bigint;
 BEGIN
-    EXECUTE format('SELECT count(*) FROM (SELECT DISTINCT %s FROM %s WHERE taken IS NOT NULL) AS n',
-                   @extschema@._key_list(s), @extschema@._relation(s, 'noted')) INTO noted;
+    EXECUTE format('SELECT count(*) FROM (SELECT DISTINCT n.* FROM %s AS n) AS n', @extschema@._noted(s, false))
+        INTO noted;
     RETURN noted;
 END
 $number$;
@@ -9064,6 +9343,10 @@ BEGIN
         customers := @extschema@._noted_of(s, @extschema@._source_of_table(part.suffix), read_whole);
         rows := @extschema@._write_differences(
             s, part.suffix, part.keys, @extschema@._filling_query(s, part.suffix, customers), customers);
+        IF part.suffix = 'profiles' AND @extschema@._is_distributed(s) THEN
+            PERFORM @extschema@._write_prospects(
+                s, CASE WHEN '{orders,customers}' && read_whole THEN NULL ELSE @extschema@._noted(s, true) END);
+        END IF;
         PERFORM @extschema@._report(
             s, part.suffix || CASE WHEN customers IS NULL THEN '' ELSE ' of noted customers' END, rows, since);
         written := written + rows;
@@ -9088,13 +9371,35 @@ DECLARE
 BEGIN
     SELECT w.* INTO written FROM @extschema@._write_customers(
         s, @extschema@._changes_sql(view, keys, @extschema@._among_parameters(view, keys)),
-        format('SELECT DISTINCT %s FROM %s WHERE taken IS NOT NULL', @extschema@._key_list(s),
-               @extschema@._relation(s, 'noted'))) AS w;
+        format('SELECT DISTINCT n.* FROM %s AS n', @extschema@._noted(s, false))) AS w;
     RETURN written;
 END
 $noted$;
 COMMENT ON FUNCTION _refresh_noted(segmentation_settings) IS
     'Part of segmentations: brings the rows of the noted customers up to date.';
+
+-- The same on shards. Returns how many customers there are more than before.
+CREATE FUNCTION _refresh_noted_on_shards(s segmentation_settings) RETURNS bigint
+LANGUAGE plpgsql VOLATILE SET search_path = pg_catalog, pg_temp
+AS $noted$
+DECLARE
+    since timestamptz := clock_timestamp();
+    among text := @extschema@._noted(s, false);
+    number text := format('SELECT count(*) FROM %s AS t WHERE EXISTS (SELECT FROM %s AS a WHERE %s)',
+                          @extschema@._relation(s, 'customers'), among, @extschema@._same_key(s, 'a', 't'));
+    before bigint;
+    after bigint;
+    written bigint;
+BEGIN
+    EXECUTE number INTO before;
+    written := @extschema@._write_customers_on_shards(s, true, among);
+    EXECUTE number INTO after;
+    PERFORM @extschema@._report(s, 'changes of customers', written, since);
+    RETURN after - before;
+END
+$noted$;
+COMMENT ON FUNCTION _refresh_noted_on_shards(segmentation_settings) IS
+    'Part of segmentations: brings the rows of the noted customers on shards up to date.';
 
 -- Brings the views up to date, in their order: row by row where `parts` has what the noted customers contributed to the
 -- reports on the day before, and is not NULL. Returns how many customers there are more than before; NULL: they were
@@ -9111,9 +9416,11 @@ DECLARE
     written @extschema@.written_rows;
     more bigint;
 BEGIN
-    IF are_stale AND @extschema@._is_distributed(s) THEN
+    IF are_stale AND @extschema@._is_distributed(s) AND parts IS NOT NULL THEN
+        more := @extschema@._refresh_noted_on_shards(s);
+    ELSIF are_stale AND @extschema@._is_distributed(s) THEN
         since := clock_timestamp();
-        PERFORM @extschema@._write_customers_on_shards(s, true);
+        PERFORM @extschema@._write_customers_on_shards(s, true, NULL::text);
         EXECUTE format('SELECT count(*) FROM %s', @extschema@._relation(s, 'customers')) INTO rows;
         PERFORM @extschema@._report(s, 'customers', rows, since);
     END IF;
@@ -9223,6 +9530,9 @@ BEGIN
     -- Locked, so that a transaction that does not see what another refresh did is refused here.
     EXECUTE format('SELECT t.* FROM %s AS t FOR UPDATE', status) INTO before;
     PERFORM @extschema@._refuse_other_versions(s);
+    IF @extschema@._notes_are_on_shards(s) THEN
+        PERFORM @extschema@._drop_wrong_triggers_of_shards(s);
+    END IF;
     last_change := @extschema@._begin_changes(s);
     IF s.track = 'trigger' THEN
         -- First the notes, then, under a later snapshot, the orders: what is noted is committed by then.
@@ -10295,6 +10605,9 @@ BEGIN
     IF is_on_shards THEN
         PERFORM @extschema@._distribute(s, suffix);
         written := @extschema@._write_differences(s, suffix, keys, query);
+        IF suffix = 'profiles' THEN
+            PERFORM @extschema@._write_prospects(s, NULL::text);
+        END IF;
     END IF;
     EXECUTE 'ANALYZE ' || target;
     PERFORM @extschema@._report(s, suffix, written, since);
@@ -10401,7 +10714,7 @@ BEGIN
         -- By a primary key Citus moves shards while they are written.
         EXECUTE format('ALTER TABLE %s ADD PRIMARY KEY USING INDEX %I', target, format('%s_%s_key', s.name, suffix));
         PERFORM @extschema@._distribute(s, suffix);
-        PERFORM @extschema@._write_customers_on_shards(s, false);
+        PERFORM @extschema@._write_customers_on_shards(s, false, NULL::text);
         EXECUTE format('SELECT count(*) FROM %s', target) INTO rows;
     END IF;
     EXECUTE 'ANALYZE ' || target;
@@ -10507,6 +10820,9 @@ DECLARE
     message text;
     detail text;
 BEGIN
+    IF staying = '{}' AND @extschema@._has_notes_on_shards(s) THEN
+        PERFORM @extschema@._drop_trigger_function(s); -- Citus drops it before anything else, or not at all
+    END IF;
     BEGIN
         FOR part IN SELECT * FROM @extschema@._relations(s) AS r
                     WHERE (r.is_wanted OR r.suffix = 'models') -- which outlive a reset of the model
@@ -10531,12 +10847,27 @@ COMMENT ON FUNCTION _drop_relations(segmentation_settings, text[]) IS
     'Part of segmentations: drops its tables and views but those that stay; where none does, its triggers too.';
 
 -- Takes the triggers off the orders, with the function they call: to drop these by name takes the owner of the orders.
+-- Of a function that Citus has sent to the workers, theirs too, with the triggers on shards.
+CREATE FUNCTION _drop_trigger_function(s segmentation_settings) RETURNS void
+LANGUAGE plpgsql VOLATILE SET search_path = pg_catalog, pg_temp
+SET client_min_messages = warning -- no notices about what does not exist
+AS $drop$
+DECLARE
+    propagates text := @extschema@._propagate_ddl('on');
+BEGIN
+    EXECUTE format('DROP FUNCTION IF EXISTS %s CASCADE', @extschema@._trigger_function(s));
+    PERFORM @extschema@._propagate_ddl(propagates);
+END
+$drop$;
+COMMENT ON FUNCTION _drop_trigger_function(segmentation_settings) IS
+    'Part of segmentations: drops the trigger function and its triggers.';
+
 CREATE FUNCTION _stop_tracking(s segmentation_settings) RETURNS void
 LANGUAGE plpgsql VOLATILE SET search_path = pg_catalog, pg_temp
 SET client_min_messages = warning -- no notices about what does not exist
 AS $stop$
 BEGIN
-    EXECUTE format('DROP FUNCTION IF EXISTS %s CASCADE', @extschema@._trigger_function(s));
+    PERFORM @extschema@._drop_trigger_function(s);
     EXECUTE format('DROP TABLE IF EXISTS %s', @extschema@._relation(s, 'noted'));
 END
 $stop$;
@@ -10759,6 +11090,9 @@ BEGIN
     END LOOP;
     s := @extschema@._checked_settings(s, given);
     PERFORM @extschema@._refuse_early(s);
+    IF @extschema@._has_notes_on_shards(old) AND @extschema@._is_tracked_as_asked(s) IS NOT TRUE THEN
+        PERFORM @extschema@._stop_tracking(old); -- Citus drops the function before anything else, or not at all
+    END IF;
     -- _lock_own has locked and checked the table.
     EXECUTE format('DELETE FROM %s', @extschema@._relation(s, 'settings'));
     EXECUTE format('INSERT INTO %s SELECT ($1).*', @extschema@._relation(s, 'settings')) USING s;

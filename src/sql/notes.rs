@@ -114,7 +114,8 @@ unsafe fn takes(notes: &PgRelation, fcinfo: pg_sys::FunctionCallInfo) -> bool {
         let columns = notes.tuple_desc();
         let fits = |given: c_int| {
             let column = columns.get(given as usize - 1).expect("as many columns as arguments");
-            !column.attisdropped && column.atttypid == pg_sys::getBaseType(pg_sys::get_fn_expr_argtype(function, given))
+            let type_given = pg_sys::get_fn_expr_argtype(function, given);
+            !column.attisdropped && pg_sys::getBaseType(column.atttypid) == pg_sys::getBaseType(type_given)
         };
         let has_time =
             |last: &pg_sys::FormData_pg_attribute| !last.attisdropped && last.atttypid == pg_sys::TIMESTAMPTZOID;

@@ -15,6 +15,7 @@
 //! | `registry.sql` | whose segmentations there are, locked and checked before they are read |
 //! | `check.sql` | settings checked, with defaults and columns filled in |
 //! | `citus.sql` | which tables Citus distributes, and what cannot be done with them |
+//! | `shard_notes.sql` | notes and triggers on shards: where they lie, and whether they are all there |
 //! | `tracking.sql` | triggers that note whose orders change |
 //! | `view_rows.sql` | `refresh_rows`, which brings rows of any materialized view up to date |
 //! | `changes.sql` | who changed: the rows of NAME_changes, and what is said of them on a channel |
@@ -78,7 +79,16 @@ extension_sql_file!("segmentation/registry.sql", name = "segmentation_registry",
 extension_sql_file!("segmentation/check.sql", name = "segmentation_check", requires = ["segmentation_registry"]);
 extension_sql_file!("segmentation/citus.sql", name = "segmentation_citus", requires = ["segmentation_check"]);
 extension_sql_file!("segmentation/shards.sql", name = "segmentation_shards", requires = ["segmentation_citus"]);
-extension_sql_file!("segmentation/tracking.sql", name = "segmentation_tracking", requires = ["segmentation_shards"]);
+extension_sql_file!(
+    "segmentation/shard_notes.sql",
+    name = "segmentation_shard_notes",
+    requires = ["segmentation_shards"]
+);
+extension_sql_file!(
+    "segmentation/tracking.sql",
+    name = "segmentation_tracking",
+    requires = ["segmentation_shard_notes"]
+);
 extension_sql_file!(
     "segmentation/view_rows.sql",
     name = "segmentation_view_rows",

@@ -8,4 +8,5 @@ mod aggregates;
 mod cluster;
 mod segmentations;
 mod shards;
+mod tracking;
 mod versions;

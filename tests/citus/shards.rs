@@ -10,7 +10,7 @@ use crate::cluster::*;
 use crate::common::*;
 
 /// More sources of the shop of [`SHOP`], of both schemas. What is not of customers stays on the coordinator.
-const MORE: &str = r#"
+pub const MORE: &str = r#"
     CREATE TABLE near.log AS
     SELECT *, 'spring' AS campaign, (ARRAY['a', 'holdout'])[1 + (customer_id % 2)::integer] AS test_group
     FROM near.contacts;
@@ -29,12 +29,12 @@ const MORE: &str = r#"
     INSERT INTO far.memberships SELECT * FROM near.memberships"#;
 
 /// A segmentation of all sources, which has all views.
-fn create(place: &str) -> String {
+pub fn create(place: &str, more: &str) -> String {
     format!(
         "SELECT create_segmentation('{place}', '{place}.orders', as_of => '2026-06-30', order_id => 'order_no',
              engagement => '{place}.events', contacts => '{place}.log', customers => '{place}.customers',
              membership_log => '{place}.memberships', targets => 'near.targets', costs => 'near.costs',
-             attributes => '{{prefecture}}', first_order => '{{shop_id}}', model => '{{}}', readers => '{{public}}')"
+             attributes => '{{prefecture}}', first_order => '{{shop_id}}', model => '{{}}', readers => '{{public}}'{more})"
     )
 }
 
@@ -42,14 +42,14 @@ fn create(place: &str) -> String {
 fn shop(name: &str) -> Option<(Cluster, Client)> {
     let cluster = Cluster::new(name)?;
     let mut client = cluster.client();
-    for sql in [SHOP, MORE, &create("near"), &create("far")] {
+    for sql in [SHOP, MORE, &create("near", ""), &create("far", "")] {
         batch(&mut client, sql);
     }
     Some((cluster, client))
 }
 
 /// What happens in a shop: `{}` is the schema of the tables, and the segmentation.
-const LIFE: [&str; 6] = [
+pub const LIFE: [&str; 6] = [
     "INSERT INTO {}.orders SELECT 9000 + i, i * 3, '2026-06-29', 10.5 + i, false, 1 FROM generate_series(1, 150) AS i;
      SELECT refresh_segmentation('{}')",
     "UPDATE {}.orders SET amount = amount + 1 WHERE customer_id = 5;
@@ -91,7 +91,7 @@ fn every_view_is_that_of_one_server() {
 }
 
 #[track_caller]
-fn assert_changes_alike(client: &mut Client, when: &str) {
+pub fn assert_changes_alike(client: &mut Client, when: &str) {
     assert_changes_alike_by(client, when, "customer_id");
 }
 

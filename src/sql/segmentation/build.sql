@@ -45,6 +45,9 @@ BEGIN
     IF is_on_shards THEN
         PERFORM @extschema@._distribute(s, suffix);
         written := @extschema@._write_differences(s, suffix, keys, query);
+        IF suffix = 'profiles' THEN
+            PERFORM @extschema@._write_prospects(s, NULL::text);
+        END IF;
     END IF;
     EXECUTE 'ANALYZE ' || target;
     PERFORM @extschema@._report(s, suffix, written, since);
@@ -151,7 +154,7 @@ BEGIN
         -- By a primary key Citus moves shards while they are written.
         EXECUTE format('ALTER TABLE %s ADD PRIMARY KEY USING INDEX %I', target, format('%s_%s_key', s.name, suffix));
         PERFORM @extschema@._distribute(s, suffix);
-        PERFORM @extschema@._write_customers_on_shards(s, false);
+        PERFORM @extschema@._write_customers_on_shards(s, false, NULL::text);
         EXECUTE format('SELECT count(*) FROM %s', target) INTO rows;
     END IF;
     EXECUTE 'ANALYZE ' || target;
@@ -257,6 +260,9 @@ DECLARE
     message text;
     detail text;
 BEGIN
+    IF staying = '{}' AND @extschema@._has_notes_on_shards(s) THEN
+        PERFORM @extschema@._drop_trigger_function(s); -- Citus drops it before anything else, or not at all
+    END IF;
     BEGIN
         FOR part IN SELECT * FROM @extschema@._relations(s) AS r
                     WHERE (r.is_wanted OR r.suffix = 'models') -- which outlive a reset of the model
@@ -281,12 +287,27 @@ COMMENT ON FUNCTION _drop_relations(segmentation_settings, text[]) IS
     'Part of segmentations: drops its tables and views but those that stay; where none does, its triggers too.';
 
 -- Takes the triggers off the orders, with the function they call: to drop these by name takes the owner of the orders.
+-- Of a function that Citus has sent to the workers, theirs too, with the triggers on shards.
+CREATE FUNCTION _drop_trigger_function(s segmentation_settings) RETURNS void
+LANGUAGE plpgsql VOLATILE SET search_path = pg_catalog, pg_temp
+SET client_min_messages = warning -- no notices about what does not exist
+AS $drop$
+DECLARE
+    propagates text := @extschema@._propagate_ddl('on');
+BEGIN
+    EXECUTE format('DROP FUNCTION IF EXISTS %s CASCADE', @extschema@._trigger_function(s));
+    PERFORM @extschema@._propagate_ddl(propagates);
+END
+$drop$;
+COMMENT ON FUNCTION _drop_trigger_function(segmentation_settings) IS
+    'Part of segmentations: drops the trigger function and its triggers.';
+
 CREATE FUNCTION _stop_tracking(s segmentation_settings) RETURNS void
 LANGUAGE plpgsql VOLATILE SET search_path = pg_catalog, pg_temp
 SET client_min_messages = warning -- no notices about what does not exist
 AS $stop$
 BEGIN
-    EXECUTE format('DROP FUNCTION IF EXISTS %s CASCADE', @extschema@._trigger_function(s));
+    PERFORM @extschema@._drop_trigger_function(s);
     EXECUTE format('DROP TABLE IF EXISTS %s', @extschema@._relation(s, 'noted'));
 END
 $stop$;

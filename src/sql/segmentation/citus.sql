@@ -71,24 +71,6 @@ $reads$;
 COMMENT ON FUNCTION _reads_shards(regclass) IS
     'Part of segmentations: whether reading this table or view reads rows of other servers of a Citus cluster.';
 
--- The triggers of a distributed table would stand on its shards, whose writers know no notes.
-CREATE FUNCTION _refuse_tracking_shards(s segmentation_settings) RETURNS void
-LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp
-AS $shards$
-DECLARE
-    distributed regclass[] := @extschema@._distributed_tables(
-        ARRAY(SELECT t.relation FROM @extschema@._source_tables(s) AS t WHERE t.source = 'orders'));
-BEGIN
-    IF distributed <> '{}' THEN
-        RAISE EXCEPTION '% is distributed by Citus: it can have no triggers that note changes', distributed[1]
-            USING ERRCODE = 'feature_not_supported',
-                  HINT = 'Use track => ''none'': each refresh reads all orders.';
-    END IF;
-END
-$shards$;
-COMMENT ON FUNCTION _refuse_tracking_shards(segmentation_settings) IS
-    'Part of segmentations: an error where the orders to be tracked are distributed.';
-
 -- In a schema that Citus distributes as a whole every table becomes one of another server, and views over it cannot be
 -- materialized.
 CREATE FUNCTION _refuse_sharded_schema(s segmentation_settings) RETURNS void
@@ -132,12 +114,11 @@ $propagate$;
 COMMENT ON FUNCTION _propagate_ddl(text) IS
     'Part of segmentations: whether Citus repeats on the workers what is made here, from now on and before.';
 
--- What the servers send each other are values and states of pg_rfm, written by one version and read by another.
-CREATE FUNCTION _refuse_other_versions(s segmentation_settings) RETURNS void
+-- What this server and each worker answer to a query of one text.
+CREATE FUNCTION _ask_servers(query text) RETURNS TABLE (server text, answer text)
 LANGUAGE plpgsql VOLATILE SET search_path = pg_catalog, pg_temp
-AS $versions$
+AS $ask$
 DECLARE
-    own text := (SELECT e.extversion FROM pg_extension AS e WHERE e.extname = 'pg_rfm');
     citus_schema regnamespace := (SELECT p.pronamespace FROM pg_proc AS p JOIN pg_depend AS d
                                       ON d.classid = 'pg_proc'::regclass AND d.objid = p.oid AND d.deptype = 'e'
                                   JOIN pg_extension AS e ON d.refclassid = 'pg_extension'::regclass
@@ -145,22 +126,42 @@ DECLARE
                                   WHERE p.proname = 'run_command_on_workers');
     other record;
 BEGIN
-    IF citus_schema IS NULL OR @extschema@._distributed_tables(
+    server := '';
+    EXECUTE query INTO answer;
+    RETURN NEXT;
+    FOR other IN EXECUTE format('SELECT w.* FROM %s.run_command_on_workers($1) AS w ORDER BY w.nodename, w.nodeport',
+                                citus_schema) USING query LOOP
+        IF NOT other.success THEN
+            RAISE EXCEPTION 'worker %:% does not answer: %', other.nodename, other.nodeport, other.result
+                USING ERRCODE = 'connection_failure', HINT = 'Try again when it does. Nothing was changed.';
+        END IF;
+        server := format('%s:%s', other.nodename, other.nodeport);
+        answer := other.result;
+        RETURN NEXT;
+    END LOOP;
+END
+$ask$;
+COMMENT ON FUNCTION _ask_servers(text) IS
+    'Part of segmentations: what this server and each worker answer to a query.';
+
+-- What the servers send each other are values and states of pg_rfm, written by one version and read by another.
+CREATE FUNCTION _refuse_other_versions(s segmentation_settings) RETURNS void
+LANGUAGE plpgsql VOLATILE SET search_path = pg_catalog, pg_temp
+AS $versions$
+DECLARE
+    own text := (SELECT e.extversion FROM pg_extension AS e WHERE e.extname = 'pg_rfm');
+    other record;
+BEGIN
+    IF @extschema@._distributed_tables(
         ARRAY(SELECT @extschema@._source_table(s, t.source) FROM @extschema@._sources(s) AS t
               WHERE t.relation IS NOT NULL)) = '{}' THEN
         RETURN;
     END IF;
-    EXECUTE format('SELECT w.nodename, w.nodeport, w.success, w.result FROM %s.run_command_on_workers($1) AS w',
-                   citus_schema)
-        || ' WHERE NOT w.success OR w.result IS DISTINCT FROM $2 ORDER BY w.nodename, w.nodeport LIMIT 1'
-        INTO other
-        USING 'SELECT coalesce(min(extversion), ''none'') FROM pg_catalog.pg_extension WHERE extname = ''pg_rfm''', own;
-    IF NOT other.success THEN
-        RAISE EXCEPTION 'worker %:% does not say which pg_rfm it has: %', other.nodename, other.nodeport, other.result
-            USING ERRCODE = 'connection_failure', HINT = 'Try again when it answers. Nothing was changed.';
-    ELSIF other.nodename IS NOT NULL THEN
-        RAISE EXCEPTION 'worker %:% has another pg_rfm than the coordinator: %, not %',
-            other.nodename, other.nodeport, other.result, own
+    SELECT a.* INTO other FROM @extschema@._ask_servers(
+        'SELECT coalesce(min(extversion), ''none'') FROM pg_catalog.pg_extension WHERE extname = ''pg_rfm''') AS a
+    WHERE a.answer IS DISTINCT FROM own ORDER BY a.server LIMIT 1;
+    IF other.server IS NOT NULL THEN
+        RAISE EXCEPTION 'worker % has another pg_rfm than the coordinator: %, not %', other.server, other.answer, own
             USING ERRCODE = 'object_not_in_prerequisite_state',
                   HINT = 'Install one version on every server, then: ALTER EXTENSION pg_rfm UPDATE.';
     END IF;

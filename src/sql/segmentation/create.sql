@@ -104,6 +104,9 @@ BEGIN
     END LOOP;
     s := @extschema@._checked_settings(s, given);
     PERFORM @extschema@._refuse_early(s);
+    IF @extschema@._has_notes_on_shards(old) AND @extschema@._is_tracked_as_asked(s) IS NOT TRUE THEN
+        PERFORM @extschema@._stop_tracking(old); -- Citus drops the function before anything else, or not at all
+    END IF;
     -- _lock_own has locked and checked the table.
     EXECUTE format('DELETE FROM %s', @extschema@._relation(s, 'settings'));
     EXECUTE format('INSERT INTO %s SELECT ($1).*', @extschema@._relation(s, 'settings')) USING s;

@@ -151,6 +151,7 @@ DECLARE
     known_until date := @extschema@._last_month_end(day_before);
     is_kept text := 'true'; -- whether the month of what is there still counts
     of_all text := ''; -- what everybody contributes to the new months
+    after text := @extschema@._noted_parts_sql(s, suffix, day_before);
     parts text;
     written @extschema@.written_rows;
 BEGIN
@@ -172,6 +173,10 @@ BEGIN
                               (@extschema@._last_month_end(day) + 1 - make_interval(months => report.months))::date);
         END IF;
     END IF;
+    IF @extschema@._is_distributed(s) THEN -- Citus joins no rows of shards to the view that holds the report
+        after := format('SELECT * FROM jsonb_populate_recordset(NULL::%s, %L)', view,
+                        @extschema@._noted_parts(s, suffix, day_before));
+    END IF;
     parts := format(
 $sql$SELECT %1$s, %2$s
 FROM (
@@ -183,7 +188,7 @@ FROM (
 ) AS p
 GROUP BY %1$s
 HAVING sum(p.%8$I) <> 0$sql$,
-        grouped, totals, sums, view, signs, before, @extschema@._noted_parts_sql(s, suffix, day_before),
+        grouped, totals, sums, view, signs, before, after,
         report.sums[1], is_kept, of_all);
     SELECT w.* INTO written FROM @extschema@._write_view_rows(
         view, @extschema@._changes_sql(view, keys, NULL::text, @extschema@._report_sql(s, suffix, parts)),

@@ -33,7 +33,8 @@ DECLARE
 BEGIN
     IF @extschema@._is_on_shards(s, suffix) THEN
         RETURN @extschema@._write_shards(s, suffix, key_columns, query, CASE suffix WHEN 'histories'
-            THEN format('SELECT %s FROM %s', @extschema@._key_list(s, 'o'), @extschema@._order_rows(s)) ELSE query END);
+            THEN format('SELECT %s FROM %s', @extschema@._key_list(s, 'o'), @extschema@._order_rows(s, among))
+            ELSE query END, among);
     END IF;
     SELECT string_agg(quote_ident(a.attname), ', ' ORDER BY a.attnum),
            string_agg(format('%1$I = EXCLUDED.%1$I', a.attname), ', ' ORDER BY a.attnum)
@@ -217,8 +218,8 @@ AS $number$
 DECLARE
     noted bigint;
 BEGIN
-    EXECUTE format('SELECT count(*) FROM (SELECT DISTINCT %s FROM %s WHERE taken IS NOT NULL) AS n',
-                   @extschema@._key_list(s), @extschema@._relation(s, 'noted')) INTO noted;
+    EXECUTE format('SELECT count(*) FROM (SELECT DISTINCT n.* FROM %s AS n) AS n', @extschema@._noted(s, false))
+        INTO noted;
     RETURN noted;
 END
 $number$;
@@ -246,6 +247,10 @@ BEGIN
         customers := @extschema@._noted_of(s, @extschema@._source_of_table(part.suffix), read_whole);
         rows := @extschema@._write_differences(
             s, part.suffix, part.keys, @extschema@._filling_query(s, part.suffix, customers), customers);
+        IF part.suffix = 'profiles' AND @extschema@._is_distributed(s) THEN
+            PERFORM @extschema@._write_prospects(
+                s, CASE WHEN '{orders,customers}' && read_whole THEN NULL ELSE @extschema@._noted(s, true) END);
+        END IF;
         PERFORM @extschema@._report(
             s, part.suffix || CASE WHEN customers IS NULL THEN '' ELSE ' of noted customers' END, rows, since);
         written := written + rows;
@@ -270,13 +275,35 @@ DECLARE
 BEGIN
     SELECT w.* INTO written FROM @extschema@._write_customers(
         s, @extschema@._changes_sql(view, keys, @extschema@._among_parameters(view, keys)),
-        format('SELECT DISTINCT %s FROM %s WHERE taken IS NOT NULL', @extschema@._key_list(s),
-               @extschema@._relation(s, 'noted'))) AS w;
+        format('SELECT DISTINCT n.* FROM %s AS n', @extschema@._noted(s, false))) AS w;
     RETURN written;
 END
 $noted$;
 COMMENT ON FUNCTION _refresh_noted(segmentation_settings) IS
     'Part of segmentations: brings the rows of the noted customers up to date.';
+
+-- The same on shards. Returns how many customers there are more than before.
+CREATE FUNCTION _refresh_noted_on_shards(s segmentation_settings) RETURNS bigint
+LANGUAGE plpgsql VOLATILE SET search_path = pg_catalog, pg_temp
+AS $noted$
+DECLARE
+    since timestamptz := clock_timestamp();
+    among text := @extschema@._noted(s, false);
+    number text := format('SELECT count(*) FROM %s AS t WHERE EXISTS (SELECT FROM %s AS a WHERE %s)',
+                          @extschema@._relation(s, 'customers'), among, @extschema@._same_key(s, 'a', 't'));
+    before bigint;
+    after bigint;
+    written bigint;
+BEGIN
+    EXECUTE number INTO before;
+    written := @extschema@._write_customers_on_shards(s, true, among);
+    EXECUTE number INTO after;
+    PERFORM @extschema@._report(s, 'changes of customers', written, since);
+    RETURN after - before;
+END
+$noted$;
+COMMENT ON FUNCTION _refresh_noted_on_shards(segmentation_settings) IS
+    'Part of segmentations: brings the rows of the noted customers on shards up to date.';
 
 -- Brings the views up to date, in their order: row by row where `parts` has what the noted customers contributed to the
 -- reports on the day before, and is not NULL. Returns how many customers there are more than before; NULL: they were
@@ -293,9 +320,11 @@ DECLARE
     written @extschema@.written_rows;
     more bigint;
 BEGIN
-    IF are_stale AND @extschema@._is_distributed(s) THEN
+    IF are_stale AND @extschema@._is_distributed(s) AND parts IS NOT NULL THEN
+        more := @extschema@._refresh_noted_on_shards(s);
+    ELSIF are_stale AND @extschema@._is_distributed(s) THEN
         since := clock_timestamp();
-        PERFORM @extschema@._write_customers_on_shards(s, true);
+        PERFORM @extschema@._write_customers_on_shards(s, true, NULL::text);
         EXECUTE format('SELECT count(*) FROM %s', @extschema@._relation(s, 'customers')) INTO rows;
         PERFORM @extschema@._report(s, 'customers', rows, since);
     END IF;
@@ -405,6 +434,9 @@ BEGIN
     -- Locked, so that a transaction that does not see what another refresh did is refused here.
     EXECUTE format('SELECT t.* FROM %s AS t FOR UPDATE', status) INTO before;
     PERFORM @extschema@._refuse_other_versions(s);
+    IF @extschema@._notes_are_on_shards(s) THEN
+        PERFORM @extschema@._drop_wrong_triggers_of_shards(s);
+    END IF;
     last_change := @extschema@._begin_changes(s);
     IF s.track = 'trigger' THEN
         -- First the notes, then, under a later snapshot, the orders: what is noted is committed by then.

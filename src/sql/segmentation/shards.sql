@@ -132,11 +132,22 @@ $settled$;
 COMMENT ON FUNCTION _settled_status(segmentation_settings) IS
     'Part of segmentations: day, policy, language and model of the status table as literals.';
 
--- Makes a table hold what a query returns, and writes only the rows that differ, like _write_differences. `among` is a
--- SELECT of the same keys for less: those that are not among them go. Of the histories the rows of prospects are none
--- of the query's.
+-- With a SELECT of keys, the condition that a row of one of the tables by customer is of one of these, with AND before
+-- it; empty where all are meant.
+CREATE FUNCTION _and_in(s segmentation_settings, alias text, among text) RETURNS text
+LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp
+AS $in$
+    SELECT CASE WHEN among IS NULL THEN ''
+                ELSE format(' AND EXISTS (SELECT FROM %s AS a WHERE %s)', among, @extschema@._same_key(s, 'a', alias)) END
+$in$;
+COMMENT ON FUNCTION _and_in(segmentation_settings, text, text) IS
+    'Part of segmentations: the condition that a row of one of the tables by customer is of some customers.';
+
+-- Makes a table hold what a query returns, and writes only the rows that differ, like _write_differences. `there` is a
+-- SELECT of the same keys for less: those that are not among them go. With `among`, a SELECT of keys, it is about these
+-- customers only. Of the histories the rows of prospects are none of the query's.
 CREATE FUNCTION _write_shards(
-    s segmentation_settings, suffix text, key_columns text[], query text, among text
+    s segmentation_settings, suffix text, key_columns text[], query text, there text, among text
 ) RETURNS bigint
 LANGUAGE plpgsql VOLATILE SET search_path = pg_catalog, pg_temp
 AS $write$
@@ -154,8 +165,8 @@ BEGIN
                FILTER (WHERE a.attname <> ALL (key_columns))
     INTO columns, new_values
     FROM pg_attribute AS a WHERE a.attrelid = target::regclass AND a.attnum > 0 AND NOT a.attisdropped;
-    EXECUTE format('DELETE FROM %s AS t WHERE NOT EXISTS (SELECT FROM (%s) AS f WHERE %s)', target,
-                   among, same_key)
+    EXECUTE format('DELETE FROM %s AS t WHERE NOT EXISTS (SELECT FROM (%s) AS f WHERE %s)', target, there, same_key)
+        || @extschema@._and_in(s, 't', among)
         || CASE suffix WHEN 'histories' THEN ' AND t.history IS NOT NULL' ELSE '' END;
     GET DIAGNOSTICS gone = ROW_COUNT;
     EXECUTE format('INSERT INTO %s (%s) SELECT %2$s FROM (%s) AS f', target, columns, query)
@@ -163,18 +174,16 @@ BEGIN
                   same_key)
         || format(' ON CONFLICT (%s) DO UPDATE SET %s', keys, new_values);
     GET DIAGNOSTICS written = ROW_COUNT;
-    IF suffix = 'profiles' THEN
-        PERFORM @extschema@._write_prospects(s);
-    END IF;
     RETURN gone + written;
 END
 $write$;
-COMMENT ON FUNCTION _write_shards(segmentation_settings, text, text[], text, text) IS
+COMMENT ON FUNCTION _write_shards(segmentation_settings, text, text[], text, text, text) IS
     'Part of segmentations: makes a table on shards equal to a query, writing only what differs.';
 
 -- Customers without orders have a row among the histories, without one, so that every fact of a customer is joined to a
--- row of it: Citus cannot send a UNION of two tables to the shards together with all that is joined to it.
-CREATE FUNCTION _write_prospects(s segmentation_settings) RETURNS void
+-- row of it: Citus cannot send a UNION of two tables to the shards together with all that is joined to it. With
+-- `among`, a SELECT of keys, it is about these customers only.
+CREATE FUNCTION _write_prospects(s segmentation_settings, among text) RETURNS void
 LANGUAGE plpgsql VOLATILE SET search_path = pg_catalog, pg_temp
 AS $prospects$
 DECLARE
@@ -183,36 +192,42 @@ DECLARE
     same_key text := @extschema@._same_key(s, 'h', 'c');
 BEGIN
     EXECUTE format('DELETE FROM %s AS h WHERE h.history IS NULL AND NOT EXISTS (SELECT FROM %s AS c WHERE %s)',
-                   histories, profiles, same_key);
+                   histories, profiles, same_key)
+        || @extschema@._and_in(s, 'h', among);
     EXECUTE format('INSERT INTO %s (%s) SELECT %s FROM %s AS c', histories, @extschema@._key_list(s),
                    @extschema@._key_list(s, 'c'), profiles)
-        || format(' WHERE NOT EXISTS (SELECT FROM %s AS h WHERE %s)', histories, same_key);
+        || format(' WHERE NOT EXISTS (SELECT FROM %s AS h WHERE %s)', histories, same_key)
+        || @extschema@._and_in(s, 'c', among);
 END
 $prospects$;
-COMMENT ON FUNCTION _write_prospects(segmentation_settings) IS
+COMMENT ON FUNCTION _write_prospects(segmentation_settings, text) IS
     'Part of segmentations: keeps a row without a history of each customer without orders.';
 
--- Brings NAME_customers up to date. Where it is made anew, who changed is told by what it held before.
-CREATE FUNCTION _write_customers_on_shards(s segmentation_settings, tell_changes boolean) RETURNS void
+-- Brings NAME_customers up to date. Where it is made anew, who changed is told by what it held before. With `among`, a
+-- SELECT of keys, only these customers are evaluated. Returns how many rows were written.
+CREATE FUNCTION _write_customers_on_shards(s segmentation_settings, tell_changes boolean, among text) RETURNS bigint
 LANGUAGE plpgsql VOLATILE SET search_path = pg_catalog, pg_temp
 AS $customers$
 DECLARE
     status text := @extschema@._settled_status(s);
     facts text := @extschema@._facts_sql(s, status);
-    customers text := @extschema@._customers_sql(s, format('(%s)', facts), status);
-    keys text[] := @extschema@._keys(s);
+    customers text;
 BEGIN
-    IF tell_changes AND s.keep_changes > 0 THEN
-        PERFORM @extschema@._tell_changes_on_shards(s, customers, facts);
+    IF among IS NOT NULL THEN
+        facts := format('SELECT f.* FROM (%s) AS f WHERE true', facts) || @extschema@._and_in(s, 'f', among);
     END IF;
-    PERFORM @extschema@._write_shards(s, 'customers', keys, customers, facts);
+    customers := @extschema@._customers_sql(s, format('(%s)', facts), status);
+    IF tell_changes AND s.keep_changes > 0 THEN
+        PERFORM @extschema@._tell_changes_on_shards(s, customers, facts, among);
+    END IF;
+    RETURN @extschema@._write_shards(s, 'customers', @extschema@._keys(s), customers, facts, among);
 END
 $customers$;
-COMMENT ON FUNCTION _write_customers_on_shards(segmentation_settings, boolean) IS
+COMMENT ON FUNCTION _write_customers_on_shards(segmentation_settings, boolean, text) IS
     'Part of segmentations: brings NAME_customers on shards up to date, and tells who changed by it.';
 
 -- Before NAME_customers is written: what will be another in it comes to the coordinator, and nothing else.
-CREATE FUNCTION _tell_changes_on_shards(s segmentation_settings, customers text, facts text) RETURNS void
+CREATE FUNCTION _tell_changes_on_shards(s segmentation_settings, customers text, facts text, among text) RETURNS void
 LANGUAGE plpgsql VOLATILE SET search_path = pg_catalog, pg_temp
 AS $tell$
 DECLARE
@@ -229,7 +244,8 @@ BEGIN
                    @extschema@._key_list(s, 'f'), watched.came, customers, target, same_key, watched.differ)
         || format('gone AS MATERIALIZED (SELECT %s, %s FROM %s AS t',
                   @extschema@._key_list(s, 't'), watched.gone, target)
-        || format(' WHERE NOT EXISTS (SELECT FROM (%s) AS f WHERE %s)) ', facts, same_key)
+        || format(' WHERE NOT EXISTS (SELECT FROM (%s) AS f WHERE %s)%s) ', facts, same_key,
+                  @extschema@._and_in(s, 't', among))
         || format('INSERT INTO %s (changed_at, as_of, %s, what, from_value, to_value)',
                   @extschema@._lock_and_check(s, 'changes', 'ROW EXCLUSIVE MODE'), @extschema@._key_list(s))
         || format(' SELECT $1, p.as_of, %s, v.what, v.from_value, v.to_value', @extschema@._key_list(s, 'c'))
@@ -240,5 +256,5 @@ BEGIN
         USING clock_timestamp();
 END
 $tell$;
-COMMENT ON FUNCTION _tell_changes_on_shards(segmentation_settings, text, text) IS
+COMMENT ON FUNCTION _tell_changes_on_shards(segmentation_settings, text, text, text) IS
     'Part of segmentations: tells who will be another in NAME_customers on shards.';

@@ -26,9 +26,11 @@ COMMENT ON FUNCTION _source_keys(segmentation_settings, text) IS
 CREATE FUNCTION _keys_as_in_orders(s segmentation_settings, source text, alias text) RETURNS text
 LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp
 AS $keys$
+    -- Citus takes a key that is cast, or has a collation of its own, for another column: as little as possible is done.
     SELECT string_agg(
-        format('%s.%I::%s%s AS %I', alias, k.there, format_type(a.atttypid, -1),
-               -- Citus takes a key with a collation of its own for another column.
+        format('%s.%I%s%s AS %I', alias, k.there,
+               CASE WHEN a.atttypid = b.atttypid AND @extschema@._is_distributed(s) THEN ''
+                    ELSE '::' || format_type(a.atttypid, -1) END,
                ' COLLATE ' || nullif(nullif(a.attcollation, b.attcollation), 0)::regcollation, a.attname),
         ', ' ORDER BY k.place)
     FROM unnest(@extschema@._source_keys(s, source), @extschema@._source_keys(s, 'orders'))
@@ -56,13 +58,16 @@ LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp
 AS $among$
     SELECT CASE WHEN among IS NULL THEN '' ELSE format(
         ' AND EXISTS (SELECT 1 FROM %s AS t WHERE %s)', among,
-        (SELECT string_agg(format('t.%I %s %s.%I::%s%s', k.here, @extschema@._equality(a.atttypid), alias, k.there,
-                                  format_type(a.atttypid, -1), ' COLLATE ' || nullif(a.attcollation, 0)::regcollation),
+        (SELECT string_agg(format('t.%I %s %s.%I%s%s', k.here, @extschema@._equality(a.atttypid), alias, k.there,
+                                  -- As in _keys_as_in_orders.
+                                  '::' || nullif(format_type(a.atttypid, -1), format_type(b.atttypid, -1)),
+                                  ' COLLATE ' || nullif(nullif(a.attcollation, b.attcollation), 0)::regcollation),
                            ' AND ' ORDER BY k.place)
          FROM unnest(@extschema@._source_keys(s, source), @extschema@._source_keys(s, 'orders'))
              WITH ORDINALITY AS k (there, here, place)
          JOIN pg_attribute AS a ON a.attrelid = @extschema@._source_table(s, 'orders') AND a.attname = k.here
-         WHERE k.there IS NOT NULL)) END
+         JOIN pg_attribute AS b ON b.attrelid = @extschema@._source_table(s, _and_among.source)
+             AND b.attname = k.there)) END
 $among$;
 COMMENT ON FUNCTION _and_among(segmentation_settings, text, text, text) IS
     'Part of segmentations: the condition that a row of a source is of one of some customers.';

@@ -84,8 +84,11 @@ AS $notes$
 DECLARE
     noted text := @extschema@._relation(s, 'noted');
     histories text := @extschema@._relation(s, 'histories');
-    keys text := (SELECT string_agg(format('%1$I::%2$s AS %1$I', k.name, format_type(k.type, -1)), ', '
-                                    ORDER BY k.place)
+    -- Citus lays tables beside each other only by columns of one type, which may be a domain then.
+    distributed_by text := CASE WHEN @extschema@._notes_are_on_shards(s) THEN @extschema@._distribution_column(s) END;
+    keys text := (SELECT string_agg(format('%1$I::%2$s AS %1$I', k.name,
+                                           format_type(CASE k.name WHEN distributed_by THEN k.source_type ELSE k.type END,
+                                                       -1)), ', ' ORDER BY k.place)
                   FROM @extschema@._note_keys(s, 'orders') AS k);
 BEGIN
     -- taken: whether the refresh that is running reads the rows of this customer, or only evaluates her; NULL: the note
@@ -96,6 +99,9 @@ BEGIN
     EXECUTE format('ALTER TABLE %s ALTER noted_at SET DEFAULT now()', noted);
     -- It has no key: without this a publication of all tables would let nobody take notes.
     EXECUTE format('ALTER TABLE %s REPLICA IDENTITY FULL', noted);
+    IF distributed_by IS NOT NULL THEN
+        PERFORM @extschema@._distribute(s, 'noted');
+    END IF;
 END
 $notes$;
 COMMENT ON FUNCTION _create_notes(segmentation_settings) IS
@@ -157,13 +163,19 @@ DECLARE
     notes text := format('%L::pg_catalog.oid', to_regclass(@extschema@._relation(s, 'noted'))::oid);
     owner text := format('%L::pg_catalog.oid', quote_ident(current_user)::regrole::oid);
 BEGIN
+    IF @extschema@._notes_are_on_shards(s) THEN
+        -- Oids are others on each server.
+        notes := format('(SELECT @extschema@._notes_beside(TG_RELID, %L, %L))', @extschema@._relation(s, 'noted'),
+                        @extschema@._roots_of_sources(s));
+        owner := format('pg_catalog.to_regrole(%L)', quote_ident(current_user));
+    END IF;
     -- It declares no variables: a key column could be called like one.
     RETURN format(
 $body$
 BEGIN
     IF pg_catalog.to_regprocedure('@extschema@._lock_and_check_notes(oid, oid)') IS NULL THEN
         RAISE WARNING 'pg_rfm is not there: changes of %% are not noted', TG_RELID::pg_catalog.regclass;
-    ELSIF NOT @extschema@._lock_and_check_notes(%s, %s) THEN
+    ELSIF @extschema@._lock_and_check_notes(%s, %s) IS NOT TRUE THEN
         RAISE WARNING '%%: the notes are not there, or not of its owner: changes of %% are not noted until the next '
             'refresh_segmentation', %L, TG_RELID::pg_catalog.regclass;
     ELSE
@@ -178,11 +190,17 @@ $trigger$;
 COMMENT ON FUNCTION _trigger_function_body(segmentation_settings) IS
     'Part of segmentations: what the trigger function does.';
 
+-- Citus sends it to the workers when a trigger is put on shards, by connections of its own. Where this transaction has
+-- dropped the one before, these would wait for it for ever; by one connection a worker, as it goes on then, Citus sends it
+-- at once.
 CREATE FUNCTION _create_trigger_function(s segmentation_settings) RETURNS void
 LANGUAGE plpgsql VOLATILE SET search_path = pg_catalog, pg_temp
 AS $trigger$
 DECLARE
     function_name text := @extschema@._trigger_function(s);
+    propagates text := @extschema@._propagate_ddl(
+        CASE WHEN @extschema@._notes_are_on_shards(s)
+                 AND current_setting('citus.multi_shard_modify_mode', true) = 'sequential' THEN 'on' END);
 BEGIN
     EXECUTE format('CREATE FUNCTION %s RETURNS trigger', function_name)
         || ' LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp'
@@ -190,6 +208,7 @@ BEGIN
     EXECUTE format('REVOKE ALL ON FUNCTION %s FROM PUBLIC', function_name);
     EXECUTE format('COMMENT ON FUNCTION %s IS %L', function_name,
                    format('Notes the customers whose rows change, for segmentation %s of pg_rfm.', s.name));
+    PERFORM @extschema@._propagate_ddl(propagates);
 END
 $trigger$;
 COMMENT ON FUNCTION _create_trigger_function(segmentation_settings) IS
@@ -215,6 +234,7 @@ SET plan_cache_mode = force_generic_plan -- to plan it takes longer than to run 
 AS $unseen$
 DECLARE
     distributed regclass[] := CASE WHEN @extschema@._citus_catalog('pg_dist_partition'::text) IS NOT NULL
+            AND NOT @extschema@._notes_are_on_shards(s)
         THEN @extschema@._distributed_tables(ARRAY(SELECT t.relation FROM @extschema@._source_tables(s) AS t)) END;
 BEGIN
     RETURN QUERY
@@ -304,6 +324,8 @@ CREATE FUNCTION _triggers(s segmentation_settings) RETURNS TABLE (
 LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp
 SET plan_cache_mode = force_generic_plan -- to plan it takes longer than to run it
 AS $triggers$
+DECLARE
+    are_on_shards boolean := @extschema@._notes_are_on_shards(s);
 BEGIN
     RETURN QUERY
     SELECT t.relation, n.name, e.event, CASE WHEN t.notes_everybody THEN '' ELSE e.transition END, t.arguments,
@@ -333,7 +355,8 @@ BEGIN
         FROM pg_trigger AS g
         WHERE g.tgrelid = t.relation AND g.tgname = n.name
             AND g.tgfoid = to_regprocedure(@extschema@._trigger_function(s))
-    ) AS g ON true;
+    ) AS g ON true
+    WHERE NOT (are_on_shards AND e.event = 'TRUNCATE'); -- _files_of_tables tells of it
 END
 $triggers$;
 COMMENT ON FUNCTION _triggers(segmentation_settings) IS
@@ -347,15 +370,19 @@ COMMENT ON FUNCTION _tables_with_triggers(segmentation_settings) IS
     'Part of segmentations: the tables that have triggers which note changes, by oid.';
 
 -- Those of them whose triggers see every write. Where one joins or leaves them, as when a logical subscription was
--- dropped that filled it, nobody knows what was written unseen: everybody is looked at once.
+-- dropped that filled it, nobody knows what was written unseen: everybody is looked at once. On shards with their
+-- files, which say whether they were truncated; none of them as long as their triggers are new.
 CREATE FUNCTION _tables_seen(s segmentation_settings) RETURNS oid[]
-LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp
+LANGUAGE sql VOLATILE SET search_path = pg_catalog, pg_temp
 AS $seen$
-    SELECT array_agg(t.relation ORDER BY t.relation) FROM unnest(@extschema@._tables_with_triggers(s)) AS t (relation)
+    SELECT CASE WHEN NOT @extschema@._notes_are_on_shards(s) THEN array_agg(t.relation ORDER BY t.relation)
+                WHEN NOT @extschema@._triggers_of_shards_are_new()
+                THEN array_agg(t.relation ORDER BY t.relation) || @extschema@._files_of_tables(s) END
+    FROM unnest(@extschema@._tables_with_triggers(s)) AS t (relation)
     WHERE t.relation NOT IN (SELECT u.relation FROM @extschema@._unseen_writes(s) AS u)
 $seen$;
 COMMENT ON FUNCTION _tables_seen(segmentation_settings) IS
-    'Part of segmentations: the tables whose triggers see every write, by oid.';
+    'Part of segmentations: the tables whose triggers see every write, by oid, on shards with their files.';
 
 -- Whether the trigger function does what it must: it names the notes and their owner by oid, which are others after a
 -- restore or where the segmentation was given to another role. As long as they differ, nothing is noted.
@@ -374,6 +401,7 @@ CREATE FUNCTION _is_tracked_as_asked(s segmentation_settings) RETURNS boolean
 LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp
 AS $tracked$
     SELECT s.track = 'trigger' AND to_regclass(@extschema@._relation(s, 'noted')) IS NOT NULL
+        AND @extschema@._has_notes_on_shards(s) = @extschema@._notes_are_on_shards(s)
         AND @extschema@._trigger_function_is_current(s)
         AND NOT EXISTS (SELECT FROM pg_trigger AS g WHERE g.tgfoid = to_regprocedure(@extschema@._trigger_function(s))
                                                           AND g.tgrelid <> ALL (@extschema@._tables_with_triggers(s)))
@@ -389,6 +417,8 @@ LANGUAGE plpgsql VOLATILE SET search_path = pg_catalog, pg_temp
 AS $track$
 DECLARE
     function_name text := @extschema@._trigger_function(s);
+    on_shards boolean := @extschema@._notes_are_on_shards(s);
+    propagates text;
     missing record;
     unseen record;
     is_new boolean := false;
@@ -399,11 +429,19 @@ BEGIN
         RAISE NOTICE '%: % cannot be tracked: %; every refresh %', s.name, unseen.relation, unseen.reason,
             CASE unseen.source WHEN 'orders' THEN 'reads all orders' ELSE 'compares all ' || unseen.source END;
     END LOOP;
+    IF on_shards AND NOT @extschema@._triggers_on_shards_are_allowed() THEN
+        IF EXISTS (SELECT FROM @extschema@._triggers(s) AS t WHERE NOT t.is_there) THEN
+            RAISE NOTICE '%: triggers are missing, and citus.enable_unsafe_triggers is off: every refresh reads all rows',
+                s.name;
+        END IF;
+        RETURN;
+    END IF;
     IF NOT @extschema@._trigger_function_is_current(s)
         OR EXISTS (SELECT FROM @extschema@._triggers(s) AS t WHERE t.is_there AND NOT t.fits) THEN
         EXECUTE format('DROP FUNCTION IF EXISTS %s CASCADE', function_name);
         PERFORM @extschema@._create_trigger_function(s);
     END IF;
+    propagates := @extschema@._propagate_ddl(CASE WHEN on_shards THEN 'on' END); -- the function goes to the workers too
     FOR missing IN SELECT * FROM @extschema@._triggers(s) AS t WHERE NOT t.is_there LOOP
         is_new := true;
         EXECUTE format('CREATE TRIGGER %I AFTER %s ON %s', missing.name, missing.event, missing.relation)
@@ -411,11 +449,16 @@ BEGIN
             || format(' FOR EACH STATEMENT EXECUTE FUNCTION %s(%s)', left(function_name, -2),
                       (SELECT string_agg(quote_literal(a), ', ') FROM unnest(missing.arguments) AS a));
     END LOOP;
+    PERFORM @extschema@._propagate_ddl(propagates);
+    IF on_shards AND is_new THEN
+        PERFORM set_config('pg_rfm.triggers_of_shards', 'new', true);
+    END IF;
     EXECUTE format('UPDATE %s SET tracked_tables = $1 WHERE tracked_tables IS DISTINCT FROM $1',
                    @extschema@._lock_and_check(s, 'status', 'ROW EXCLUSIVE MODE'))
         USING @extschema@._tables_seen(s);
     GET DIAGNOSTICS changed = ROW_COUNT;
-    IF is_new OR changed > 0 THEN
+    -- No row without a key can be inserted on shards: there the missing tables say the same.
+    IF (is_new OR changed > 0) AND NOT on_shards THEN
         EXECUTE format('INSERT INTO %s DEFAULT VALUES', @extschema@._lock_and_check(s, 'noted', 'ROW EXCLUSIVE MODE'));
     END IF;
 END
@@ -458,6 +501,7 @@ BEGIN
     EXECUTE format('UPDATE %s SET tracked_tables = $1 WHERE tracked_tables IS DISTINCT FROM $1', status) USING seen;
     GET DIAGNOSTICS are_others = ROW_COUNT;
     IF rebuild OR '' = ANY (without_key) OR are_others > 0
+        OR @extschema@._notes_are_on_shards(s) AND @extschema@._triggers_of_shards_are_new()
         OR NOT @extschema@._trigger_function_is_current(s)
         OR NOT @extschema@._lock_and_check_notes(to_regclass(noted)::oid, quote_ident(current_user)::regrole::oid) THEN
         RETURN everything;
@@ -491,6 +535,16 @@ $noted$;
 COMMENT ON FUNCTION _noted_of(segmentation_settings, text, text[]) IS
     'Part of segmentations: the SELECT of the customers noted of a source; NULL where all of its rows are read.';
 
+-- The SELECT of the customers whom the refresh that is running evaluates, or of those of them whose rows changed.
+CREATE FUNCTION _noted(s segmentation_settings, rows_changed boolean) RETURNS text
+LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp
+AS $noted$
+    SELECT format('(SELECT %s FROM %s WHERE %s)', @extschema@._key_list(s), @extschema@._relation(s, 'noted'),
+                  CASE WHEN rows_changed THEN 'taken' ELSE 'taken IS NOT NULL' END)
+$noted$;
+COMMENT ON FUNCTION _noted(segmentation_settings, boolean) IS
+    'Part of segmentations: the SELECT of the customers noted.';
+
 -- Whether rows of noted customers came after their notes were taken and before their rows were read, and are of earlier
 -- days than all that is noted. Their own notes wait for the next refresh.
 CREATE FUNCTION _earlier_rows_came(s segmentation_settings) RETURNS boolean
@@ -500,13 +554,16 @@ DECLARE
     came boolean;
 BEGIN
     EXECUTE format(
-$sql$SELECT EXISTS (
-    SELECT FROM %1$s AS n
-    WHERE n.taken IS NULL AND (
-        n.%2$I IS NULL OR (
-            n.changed_from < (SELECT min(t.changed_from) FROM %1$s AS t WHERE t.taken)
-            AND EXISTS (SELECT FROM %1$s AS t WHERE t.taken AND t.changed_source = n.changed_source AND %3$s))))$sql$,
-        @extschema@._relation(s, 'noted'), (@extschema@._keys(s))[1], @extschema@._same_key(s, 'n', 't')) INTO came;
+$sql$SELECT count(*) > 0
+FROM %1$s AS n
+LEFT JOIN (
+    SELECT DISTINCT changed_source, %4$s FROM %1$s WHERE taken
+) AS t ON t.changed_source = n.changed_source AND %3$s
+WHERE n.taken IS NULL AND (
+    n.%2$I IS NULL
+    OR t.changed_source IS NOT NULL AND n.changed_from < (SELECT min(changed_from) FROM %1$s WHERE taken))$sql$,
+        @extschema@._relation(s, 'noted'), (@extschema@._keys(s))[1], @extschema@._same_key(s, 'n', 't'),
+        @extschema@._key_list(s)) INTO came;
     RETURN came;
 END
 $came$;

@@ -47,15 +47,18 @@ COMMENT ON FUNCTION _each_attribute(segmentation_settings, text, text, boolean) 
     'Part of segmentations: the join that makes a row of each attribute of a customer.';
 
 -- The condition that a row is of a noted customer. That of each column stands by itself and over an array, so that it
--- goes into a view: only the rows of these customers are read then.
+-- goes into a view: only the rows of these customers are read then. On shards each has its own notes.
 CREATE FUNCTION _is_noted(s segmentation_settings, alias text, rows_changed boolean) RETURNS text
 LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp
 AS $noted$
-    SELECT string_agg(format('%1$s.%2$I %3$s ANY (ARRAY(SELECT DISTINCT n.%2$I FROM %4$s))', alias, k.name,
+    SELECT CASE WHEN @extschema@._is_distributed(s)
+        THEN format('EXISTS (SELECT FROM %s AS n WHERE %s)', @extschema@._noted(s, rows_changed),
+                    @extschema@._same_key(s, 'n', alias))
+        ELSE string_agg(format('%1$s.%2$I %3$s ANY (ARRAY(SELECT DISTINCT n.%2$I FROM %4$s))', alias, k.name,
                              @extschema@._equality(a.atttypid), e.noted), ' AND ' ORDER BY k.place)
         || CASE WHEN count(*) = 1 THEN ''
                 ELSE format(' AND EXISTS (SELECT FROM %s AND %s)', min(e.noted),
-                            @extschema@._same_key(s, 'n', alias)) END
+                            @extschema@._same_key(s, 'n', alias)) END END
     FROM unnest(@extschema@._keys(s)) WITH ORDINALITY AS k (name, place)
     JOIN pg_attribute AS a ON a.attrelid = @extschema@._source_table(s, 'orders') AND a.attname = k.name
     CROSS JOIN (
