@@ -336,7 +336,9 @@ fn days_of_utc_that_nobody_asked_for_are_found() {
     };
     let expected = "2|0.666667|2026-06-02 01:00:00+00|it is the session's time zone, and none was named; name that of the shop: \
                     time_zone => 'Asia/Tokyo'";
-    for zone in ["UTC", "utc", "GMT", "Etc/UTC", "Etc/GMT", "Zulu"] {
+    // Newer releases of Debian have the old names in a package of their own.
+    let old_name = text(&mut client, "SELECT coalesce(min(name), 'UTC') FROM pg_timezone_names WHERE name = 'Zulu'");
+    for zone in ["UTC", "utc", "GMT", "Etc/UTC", "Etc/GMT", &old_name] {
         assert_eq!(found(&mut client, zone, "'orders'"), expected, "{zone}");
     }
     assert_eq!(found(&mut client, "UTC", "'of_domain'"), expected);
