@@ -56,6 +56,17 @@ pub fn argument(type_name: &str, large: bool) -> Option<&'static str> {
     Some(if large { huge } else { usual })
 }
 
+/// Functions that run a query, with more rows than half of the memory holds.
+const OF_QUERIES: [(&str, &str); 2] = [
+    (
+        "_collect_histories",
+        "SELECT count(*) FROM rfm._collect_histories(
+             'SELECT g, DATE ''2025-01-01'' + g % 9, g::numeric, true FROM generate_series(1, 1000000) AS g'
+         ) AS r (a int, history rfm.purchase_history)",
+    ),
+    ("_rows_differ", "SELECT rfm._rows_differ('SELECT g, g::numeric FROM generate_series(1, 1000000) AS g')"),
+];
+
 /// Functions whose numbers and texts are a materialized view and queries of its rows.
 const WRITES_A_VIEW: &[&str] = &["_lock_view", "_query_columns", "_write_view_rows", "_write_watched_rows"];
 
@@ -139,15 +150,9 @@ pub fn statements(client: &mut Client) -> Vec<String> {
     );
     assert!(functions.len() > 60, "{} functions", functions.len());
     for (name, types, names) in functions {
-        if name == "_collect_histories" {
-            // Its columns are declared where it is called; more customers than half of the memory holds.
-            statements.extend(["4MB", "1GB"].map(|work_mem| {
-                format!(
-                    "SET work_mem = '{work_mem}'; SELECT count(*) FROM rfm._collect_histories(
-                        'SELECT g, DATE ''2025-01-01'' + g % 9, g::numeric, true FROM generate_series(1, 1000000) AS g'
-                     ) AS r (a int, history rfm.purchase_history); RESET work_mem"
-                )
-            }));
+        if let Some((_, call)) = OF_QUERIES.iter().find(|(of_query, _)| *of_query == name) {
+            let with = |work_mem| format!("SET work_mem = '{work_mem}'; {call}; RESET work_mem");
+            statements.extend(["4MB", "1GB"].map(with));
             continue;
         }
         for large in [true, false] {
