@@ -85,6 +85,7 @@ COMMENT ON FUNCTION _note(oid, text) IS 'Part of segmentations: notes everybody 
 --   Type(pg_rfm::sql::set::SubscriptionMonth)
 --   Type(pg_rfm::sql::set::ViewColumn)
 --   Type(pg_rfm::sql::set::VipTierLabel)
+--   Type(pg_rfm::sql::set::WatchedRows)
 --   Type(pg_rfm::sql::set::WrittenRows)
 
 -- row types
@@ -413,6 +414,16 @@ CREATE TYPE vip_tier_label AS (
     label_ja text
 );
 COMMENT ON TYPE vip_tier_label IS 'A row of vip_tiers().';
+
+CREATE TYPE _watched_rows AS (
+    inserted bigint,
+    updated bigint,
+    deleted bigint,
+    unchanged bigint,
+    answer text
+);
+COMMENT ON TYPE _watched_rows IS
+    'What _write_watched_rows() returns: numbers of rows, and what was answered about those that were written.';
 
 CREATE TYPE written_rows AS (
     inserted bigint,
@@ -994,10 +1005,11 @@ CREATE  FUNCTION "_write_watched_rows"(
 	"changes" TEXT, /* & str */
 	"keys" TEXT, /* Option < & str > */
 	"watched" TEXT[], /* Array < & str > */
-	"told" oid, /* pg_sys :: Oid */
+	"told" oid, /* Option < pg_sys :: Oid > */
 	"ids" oid, /* Option < pg_sys :: Oid > */
-	"as_of" date /* Date */
-) RETURNS SETOF written_rows /* SetOf < WrittenRows > */
+	"as_of" date, /* Date */
+	"asked" TEXT /* Option < & str > */
+) RETURNS SETOF _watched_rows /* SetOf < WatchedRows > */
 
 LANGUAGE c /* Rust */
 AS 'MODULE_PATHNAME', 'write_watched_rows_wrapper';
@@ -5361,8 +5373,8 @@ AS $summed$ SELECT s.model IS NOT NULL AND NOT by_attribute $summed$;
 COMMENT ON FUNCTION _predictions_are_summed(segmentation_settings, boolean) IS
     'Part of segmentations: whether a report of segments has sums of predictions.';
 
-CREATE FUNCTION _segment_parts_sql(s segmentation_settings, by_attribute boolean, noted boolean DEFAULT false)
-    RETURNS text
+-- `customers` is what stands in the place of NAME_customers.
+CREATE FUNCTION _segment_parts_sql(s segmentation_settings, by_attribute boolean, customers text) RETURNS text
 LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp
 AS $parts$
     SELECT format(
@@ -5372,13 +5384,12 @@ $sql$SELECT %1$sc.lifecycle_state, coalesce(c.rfm_segment, c.lifecycle_state) AS
            count(*) AS customers,
            sum(c.orders)::bigint AS orders,
            trim_scale(sum(c.monetary)) AS revenue,
-           count(*) FILTER (WHERE c.vip_tier = 'vip') AS vips%5$s
-    FROM %2$s AS c%6$s%3$s%4$s
+           count(*) FILTER (WHERE c.vip_tier = 'vip') AS vips%4$s
+    FROM %2$s AS c%5$s%3$s
     GROUP BY %1$sc.lifecycle_state, coalesce(c.rfm_segment, c.lifecycle_state), c.lifecycle_label, c.lifecycle_order,
              coalesce(c.segment_label, c.lifecycle_label), coalesce(c.segment_order, 0)$sql$,
-        @extschema@._dimensions(s, 'c', by_attribute), @extschema@._relation(s, 'customers'),
+        @extschema@._dimensions(s, 'c', by_attribute), customers,
         @extschema@._each_attribute(s, 'c', 'c.first_purchase_on', by_attribute),
-        CASE WHEN noted THEN ' WHERE ' || @extschema@._is_noted(s, 'c', false) ELSE '' END,
         CASE WHEN p.are_summed THEN format(
 $sql$,
            trim_scale(sum(@extschema@.expected_purchases(h.history, p.as_of, 90, p.model))) AS expected_purchases_90d,
@@ -5387,7 +5398,7 @@ $sql$,
                                            @extschema@._join_history(s)) ELSE '' END)
     FROM (SELECT @extschema@._predictions_are_summed(s, by_attribute) AS are_summed) AS p
 $parts$;
-COMMENT ON FUNCTION _segment_parts_sql(segmentation_settings, boolean, boolean) IS
+COMMENT ON FUNCTION _segment_parts_sql(segmentation_settings, boolean, text) IS
     'Part of segmentations: the SELECT of the sums by lifecycle state and RFM segment, by attribute or of all.';
 
 CREATE FUNCTION _segments_sql(s segmentation_settings, by_attribute boolean, parts text) RETURNS text
@@ -5640,7 +5651,8 @@ $attributes$;
 COMMENT ON FUNCTION _attributes_sql(segmentation_settings) IS
     'Part of segmentations: the SELECT of one row a value of an attribute.';
 
-CREATE FUNCTION _action_parts_sql(s segmentation_settings, noted boolean DEFAULT false) RETURNS text
+-- `customers` is what stands in the place of NAME_customers.
+CREATE FUNCTION _action_parts_sql(s segmentation_settings, customers text) RETURNS text
 LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp
 AS $parts$
     SELECT format(
@@ -5650,14 +5662,13 @@ $sql$SELECT %1$scoalesce(c.action_rule, '') AS action_rule, coalesce(c.action_ch
            count(*) AS customers,
            trim_scale(sum(c.monetary)) AS revenue
     FROM %2$s AS c
-    CROSS JOIN %4$s%5$s
+    CROSS JOIN %4$s
     GROUP BY %1$scoalesce(c.action_rule, ''), coalesce(c.action_channel, 'none'), c.next_action, c.action_title,
              c.action_order, c.action_behavior, c.behavior_label, c.channel_label, p.lang$sql$,
-        @extschema@._tenant_column(s, 'c'), @extschema@._relation(s, 'customers'),
-        @extschema@._label('behavior', quote_literal('none')), @extschema@._status_row(s, 'lang'),
-        CASE WHEN noted THEN E'\n    WHERE ' || @extschema@._is_noted(s, 'c', false) ELSE '' END)
+        @extschema@._tenant_column(s, 'c'), customers, @extschema@._label('behavior', quote_literal('none')),
+        @extschema@._status_row(s, 'lang'))
 $parts$;
-COMMENT ON FUNCTION _action_parts_sql(segmentation_settings, boolean) IS
+COMMENT ON FUNCTION _action_parts_sql(segmentation_settings, text) IS
     'Part of segmentations: the SELECT of the sums by rule of next_action and channel.';
 
 -- The first day of those who wait is no sum: it is looked for among them, in their index (_index_waiting); on shards
@@ -6430,7 +6441,8 @@ COMMENT ON FUNCTION _forecast_sql(segmentation_settings) IS
 --   suffix      the report is NAME_suffix
 --   sums        what is summed; the first column is the number of customers: without any there is no row
 --   derived     the columns that the report adds
---   month_end   where it is of months that are over: the last day of a row's month, in terms of the parts p
+--   month_end   where it is of months that are over: the last day of a row's month, in terms of the parts p; NULL: it is
+--               of NAME_customers, and what its rows contribute is told while they are written
 --   months      of how many months it is; NULL: of all
 CREATE FUNCTION _sums() RETURNS TABLE (suffix text, sums text[], derived text[], month_end text, months integer)
 LANGUAGE sql IMMUTABLE PARALLEL SAFE ROWS 8 SET search_path = pg_catalog, pg_temp
@@ -6455,6 +6467,18 @@ AS $end$ SELECT date_trunc('month', (day + 1)::timestamp)::date - 1 $end$;
 COMMENT ON FUNCTION _last_month_end(date) IS
     'Part of segmentations: the last day of the last month that is over on a day.';
 
+-- The parts of a report of customers; `customers` is what stands in the place of NAME_customers.
+CREATE FUNCTION _customer_parts_sql(s segmentation_settings, suffix text, customers text) RETURNS text
+LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp
+AS $parts$
+    SELECT CASE suffix
+        WHEN 'segments' THEN @extschema@._segment_parts_sql(s, false, customers)
+        WHEN 'segments_by' THEN @extschema@._segment_parts_sql(s, true, customers)
+        WHEN 'actions' THEN @extschema@._action_parts_sql(s, customers) END
+$parts$;
+COMMENT ON FUNCTION _customer_parts_sql(segmentation_settings, text, text) IS
+    'Part of segmentations: the SELECT of the sums that a report of customers is made of.';
+
 -- The parts of a report, of all customers or of those noted. With `since`, the end of a month, months before it may be
 -- left out.
 CREATE FUNCTION _parts_sql(
@@ -6463,14 +6487,15 @@ CREATE FUNCTION _parts_sql(
 LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp
 AS $parts$
     SELECT CASE suffix
-        WHEN 'segments' THEN @extschema@._segment_parts_sql(s, false, noted)
-        WHEN 'segments_by' THEN @extschema@._segment_parts_sql(s, true, noted)
-        WHEN 'actions' THEN @extschema@._action_parts_sql(s, noted)
         WHEN 'transitions' THEN @extschema@._transitions_sql(s, noted, since)
         WHEN 'movement' THEN @extschema@._movement_sql(s, false, noted, since)
         WHEN 'movement_by' THEN @extschema@._movement_sql(s, true, noted, since)
         WHEN 'cohorts' THEN @extschema@._cohort_parts_sql(s, false, noted, since)
-        WHEN 'cohorts_by' THEN @extschema@._cohort_parts_sql(s, true, noted, since) END
+        WHEN 'cohorts_by' THEN @extschema@._cohort_parts_sql(s, true, noted, since)
+        ELSE @extschema@._customer_parts_sql(s, suffix, CASE WHEN noted THEN format(
+            '(SELECT c.* FROM %s AS c WHERE %s)', c.customers, @extschema@._is_noted(s, 'c', false))
+            ELSE c.customers END) END
+    FROM (SELECT @extschema@._relation(s, 'customers') AS customers) AS c
 $parts$;
 COMMENT ON FUNCTION _parts_sql(segmentation_settings, text, boolean, date) IS
     'Part of segmentations: the SELECT of the sums that a report is made of, of all customers or of those noted.';
@@ -6540,26 +6565,77 @@ $parts$;
 COMMENT ON FUNCTION _noted_parts_sql(segmentation_settings, text, date) IS
     'Part of segmentations: the SELECT of what the noted customers contribute to a report.';
 
--- The same as JSON, which is exact and takes no table.
+-- Parts as JSON, which is exact and takes no table.
+CREATE FUNCTION _as_json(parts text) RETURNS text
+LANGUAGE sql IMMUTABLE PARALLEL SAFE SET search_path = pg_catalog, pg_temp
+AS $json$ SELECT format('SELECT coalesce(jsonb_agg(to_jsonb(p)), ''[]'') FROM (%s) AS p', parts) $json$;
+COMMENT ON FUNCTION _as_json(text) IS 'Part of segmentations: the SELECT of the rows of a SELECT as JSON.';
+
 CREATE FUNCTION _noted_parts(s segmentation_settings, suffix text, day date) RETURNS jsonb
 LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp
 AS $noted$
 DECLARE
     parts jsonb;
 BEGIN
-    EXECUTE format('SELECT jsonb_agg(to_jsonb(p)) FROM (%s) AS p', @extschema@._noted_parts_sql(s, suffix, day))
-        INTO parts;
-    RETURN coalesce(parts, '[]');
+    EXECUTE @extschema@._as_json(@extschema@._noted_parts_sql(s, suffix, day)) INTO parts;
+    RETURN parts;
 END
 $noted$;
 COMMENT ON FUNCTION _noted_parts(segmentation_settings, text, date) IS
     'Part of segmentations: what the noted customers contribute to a report.';
 
--- Writes what the noted customers contribute now in the place of what they contributed before. A sum has one text:
--- both here and in the definition its zeros at the end go. Where months ended since the day before, everybody
+-- The reports that can be kept by difference, and whether what they are made of is told while the rows of
+-- NAME_customers are written: on shards nobody sees the rows before.
+CREATE FUNCTION _reports_by_difference(s segmentation_settings) RETURNS TABLE (suffix text, told_by_customers boolean)
+LANGUAGE sql STABLE ROWS 8 SET search_path = pg_catalog, pg_temp
+AS $reports$
+    SELECT r.suffix, m.month_end IS NULL AND NOT @extschema@._is_distributed(s)
+    FROM @extschema@._relations(s) AS r
+    JOIN @extschema@._sums() AS m ON m.suffix = r.suffix
+    JOIN pg_class AS c ON c.oid = @extschema@._relation(s, r.suffix)::regclass AND c.relispopulated
+    WHERE r.is_wanted
+        AND NOT (r.suffix = 'segments' AND @extschema@._predictions_are_summed(s, false))
+        -- It is a part of another one then.
+        AND NOT (r.suffix = 'movement' AND 'transitions' = ANY (s.views) IS NOT FALSE)
+$reports$;
+COMMENT ON FUNCTION _reports_by_difference(segmentation_settings) IS
+    'Part of segmentations: the reports that can be kept by difference.';
+
+-- What customers contributed to the reports before, and contribute now, is a JSON object for each report.
+
+-- Before a refresh changes anything: what the noted customers, if there are any, contribute on a day.
+CREATE FUNCTION _contributed_before(s segmentation_settings, day date, are_any boolean) RETURNS jsonb
+LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp
+AS $before$
+    SELECT coalesce(jsonb_object_agg(r.suffix, CASE
+               WHEN are_any THEN jsonb_build_object('before', @extschema@._noted_parts(s, r.suffix, day))
+               ELSE '{"before": [], "after": []}' END), '{}')
+    FROM @extschema@._reports_by_difference(s) AS r
+    WHERE NOT (are_any AND r.told_by_customers)
+$before$;
+COMMENT ON FUNCTION _contributed_before(segmentation_settings, date, boolean) IS
+    'Part of segmentations: what the noted customers contribute to the reports that are kept by difference.';
+
+-- The SELECT of what rows of NAME_customers contributed as they were, and contribute as they are, for
+-- _write_watched_rows; NULL: to nothing.
+CREATE FUNCTION _contributed_by_rows_sql(s segmentation_settings) RETURNS text
+LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp
+AS $rows$
+    SELECT 'SELECT jsonb_build_object(' || string_agg(
+        format('%L, jsonb_build_object(''before'', (%s), ''after'', (%s))', r.suffix,
+               @extschema@._as_json(@extschema@._customer_parts_sql(s, r.suffix, 'old_rows')),
+               @extschema@._as_json(@extschema@._customer_parts_sql(s, r.suffix, 'new_rows'))), ', ') || ')::text'
+    FROM @extschema@._reports_by_difference(s) AS r
+    WHERE r.told_by_customers
+$rows$;
+COMMENT ON FUNCTION _contributed_by_rows_sql(segmentation_settings) IS
+    'Part of segmentations: the SELECT of what the rows of customers that are written contribute to reports.';
+
+-- Writes what customers contribute now, by default those noted, in the place of what they contributed before. A sum has
+-- one text: both here and in the definition its zeros at the end go. Where months ended since the day before, everybody
 -- contributes to these, and months that no longer count go.
 CREATE FUNCTION _write_report(
-    s segmentation_settings, suffix text, keys text[], before jsonb, day_before date, day date
+    s segmentation_settings, suffix text, keys text[], contributed jsonb, day_before date, day date
 ) RETURNS written_rows
 LANGUAGE plpgsql VOLATILE SET search_path = pg_catalog, pg_temp
 AS $report$
@@ -6573,7 +6649,7 @@ DECLARE
     known_until date := @extschema@._last_month_end(day_before);
     is_kept text := 'true'; -- whether the month of what is there still counts
     of_all text := ''; -- what everybody contributes to the new months
-    after text := @extschema@._noted_parts_sql(s, suffix, day_before);
+    after jsonb := coalesce(contributed -> 'after', @extschema@._noted_parts(s, suffix, day_before));
     parts text;
     written @extschema@.written_rows;
 BEGIN
@@ -6595,10 +6671,6 @@ BEGIN
                               (@extschema@._last_month_end(day) + 1 - make_interval(months => report.months))::date);
         END IF;
     END IF;
-    IF @extschema@._is_distributed(s) THEN -- Citus joins no rows of shards to the view that holds the report
-        after := format('SELECT * FROM jsonb_populate_recordset(NULL::%s, %L)', view,
-                        @extschema@._noted_parts(s, suffix, day_before));
-    END IF;
     parts := format(
 $sql$SELECT %1$s, %2$s
 FROM (
@@ -6606,11 +6678,11 @@ FROM (
     UNION ALL
     SELECT %1$s, %5$s FROM jsonb_populate_recordset(NULL::%4$s, %6$L) AS p WHERE %9$s
     UNION ALL
-    SELECT %1$s, %3$s FROM (%7$s) AS p%10$s
+    SELECT %1$s, %3$s FROM jsonb_populate_recordset(NULL::%4$s, %7$L) AS p%10$s
 ) AS p
 GROUP BY %1$s
 HAVING sum(p.%8$I) <> 0$sql$,
-        grouped, totals, sums, view, signs, before, after,
+        grouped, totals, sums, view, signs, contributed -> 'before', after,
         report.sums[1], is_kept, of_all);
     SELECT w.* INTO written FROM @extschema@._write_view_rows(
         view, @extschema@._changes_sql(view, keys, NULL::text, @extschema@._report_sql(s, suffix, parts)),
@@ -8961,30 +9033,29 @@ COMMENT ON FUNCTION _begin_changes(segmentation_settings) IS
     'Part of segmentations: makes the table of who changed where it is missing; the last change, if it will be asked '
     'for.';
 
--- Writes rows of NAME_customers, as _write_view_rows does, and who changed by them.
-CREATE FUNCTION _write_customers(s segmentation_settings, changes text, keys text) RETURNS written_rows
+-- Writes rows of NAME_customers, as _write_view_rows does, and who changed by them. Returns what is answered about them,
+-- too.
+CREATE FUNCTION _write_customers(s segmentation_settings, changes text, keys text, asked text) RETURNS _watched_rows
 LANGUAGE plpgsql VOLATILE SET search_path = pg_catalog, pg_temp
 AS $customers$
 DECLARE
     view regclass := @extschema@._relation(s, 'customers')::regclass;
     who_changed text;
     day date;
-    written @extschema@.written_rows;
+    written @extschema@._watched_rows;
 BEGIN
-    IF s.keep_changes = 0 THEN
-        SELECT w.* INTO written FROM @extschema@._write_view_rows(view, changes, keys) AS w;
-        RETURN written;
+    IF s.keep_changes > 0 THEN
+        who_changed := @extschema@._lock_and_check(s, 'changes', 'ROW EXCLUSIVE MODE');
     END IF;
-    who_changed := @extschema@._lock_and_check(s, 'changes', 'ROW EXCLUSIVE MODE');
     EXECUTE format('SELECT as_of FROM %s', @extschema@._relation(s, 'status')) INTO day;
     SELECT w.* INTO written FROM @extschema@._write_watched_rows(
         view, changes, keys, @extschema@._watched_columns(), who_changed::regclass,
-        pg_get_serial_sequence(who_changed, 'change_id')::regclass, day) AS w;
+        pg_get_serial_sequence(who_changed, 'change_id')::regclass, day, asked) AS w;
     RETURN written;
 END
 $customers$;
-COMMENT ON FUNCTION _write_customers(segmentation_settings, text, text) IS
-    'Part of segmentations: writes rows of NAME_customers, and who changed by them.';
+COMMENT ON FUNCTION _write_customers(segmentation_settings, text, text, text) IS
+    'Part of segmentations: writes rows of NAME_customers, and who changed by them; what is answered about them.';
 
 -- The last step of a refresh: says how many changed, and deletes what is too old. Changes are as old as they are far
 -- from the end, so that the first one tells whether there is anything to delete.
@@ -9360,18 +9431,19 @@ $tables$;
 COMMENT ON FUNCTION _refresh_tables(segmentation_settings, text[]) IS
     'Part of segmentations: brings the stored tables up to date.';
 
--- Evaluates the noted customers and writes their rows of NAME_customers.
-CREATE FUNCTION _refresh_noted(s segmentation_settings) RETURNS written_rows
+-- Evaluates the noted customers and writes their rows of NAME_customers. Answers what these contribute to reports, too.
+CREATE FUNCTION _refresh_noted(s segmentation_settings) RETURNS _watched_rows
 LANGUAGE plpgsql VOLATILE SET search_path = pg_catalog, pg_temp
 AS $noted$
 DECLARE
     view regclass := @extschema@._relation(s, 'customers')::regclass;
     keys text[] := @extschema@._keys(s);
-    written @extschema@.written_rows;
+    written @extschema@._watched_rows;
 BEGIN
     SELECT w.* INTO written FROM @extschema@._write_customers(
         s, @extschema@._changes_sql(view, keys, @extschema@._among_parameters(view, keys)),
-        format('SELECT DISTINCT n.* FROM %s AS n', @extschema@._noted(s, false))) AS w;
+        format('SELECT DISTINCT n.* FROM %s AS n', @extschema@._noted(s, false)),
+        @extschema@._contributed_by_rows_sql(s)) AS w;
     RETURN written;
 END
 $noted$;
@@ -9401,11 +9473,10 @@ $noted$;
 COMMENT ON FUNCTION _refresh_noted_on_shards(segmentation_settings) IS
     'Part of segmentations: brings the rows of the noted customers on shards up to date.';
 
--- Brings the views up to date, in their order: row by row where `parts` has what the noted customers contributed to the
--- reports on the day before, and is not NULL. Returns how many customers there are more than before; NULL: they were
--- made anew.
+-- Brings the views up to date, in their order: row by row where it is known what the noted customers contributed to the
+-- reports on the day before. Returns how many customers there are more than before; NULL: they were made anew.
 CREATE FUNCTION _refresh_views(
-    s segmentation_settings, parts jsonb, day_before date, day date, are_stale boolean
+    s segmentation_settings, contributed_before jsonb, day_before date, day date, are_stale boolean
 ) RETURNS bigint
 LANGUAGE plpgsql VOLATILE SET search_path = pg_catalog, pg_temp
 AS $views$
@@ -9413,10 +9484,12 @@ DECLARE
     view record;
     since timestamptz;
     rows bigint;
+    contributed jsonb := contributed_before;
+    customers @extschema@._watched_rows;
     written @extschema@.written_rows;
     more bigint;
 BEGIN
-    IF are_stale AND @extschema@._is_distributed(s) AND parts IS NOT NULL THEN
+    IF are_stale AND @extschema@._is_distributed(s) AND contributed IS NOT NULL THEN
         more := @extschema@._refresh_noted_on_shards(s);
     ELSIF are_stale AND @extschema@._is_distributed(s) THEN
         since := clock_timestamp();
@@ -9436,14 +9509,17 @@ BEGIN
         IF NOT view.relispopulated THEN
             -- It was restored without its rows.
             EXECUTE format('REFRESH MATERIALIZED VIEW %s', @extschema@._relation(s, view.suffix));
-        ELSIF view.suffix = 'customers' AND parts IS NOT NULL THEN
-            written := @extschema@._refresh_noted(s);
+        ELSIF view.suffix = 'customers' AND contributed IS NOT NULL THEN
+            customers := @extschema@._refresh_noted(s);
+            written := ROW(customers.inserted, customers.updated, customers.deleted, customers.unchanged);
+            contributed := contributed || coalesce(customers.answer::jsonb, '{}');
             more := written.inserted - written.deleted;
-        ELSIF parts ? view.suffix THEN
+        ELSIF contributed ? view.suffix THEN
             written := @extschema@._write_report(
-                s, view.suffix, view.keys, parts -> view.suffix, day_before, day);
+                s, view.suffix, view.keys, contributed -> view.suffix, day_before, day);
         ELSIF view.suffix = 'customers' THEN
-            PERFORM @extschema@._write_customers(s, @extschema@._changes_sql(view.name, view.keys), NULL::text);
+            PERFORM @extschema@._write_customers(
+                s, @extschema@._changes_sql(view.name, view.keys), NULL::text, NULL::text);
         ELSE
             PERFORM @extschema@._refresh_view(view.name, view.keys);
         END IF;
@@ -9484,23 +9560,6 @@ $only$;
 COMMENT ON FUNCTION _only_noted_change(segmentation_settings, date) IS
     'Part of segmentations: whether a refresh can leave the rows of customers who are not noted.';
 
--- What the noted customers, if there are any, contribute on a day to each report that can be kept by difference.
-CREATE FUNCTION _parts_of_reports(s segmentation_settings, day date, are_any boolean) RETURNS jsonb
-LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp
-AS $parts$
-    SELECT coalesce(jsonb_object_agg(r.suffix, CASE WHEN are_any THEN @extschema@._noted_parts(s, r.suffix, day)
-                                                    ELSE '[]' END), '{}')
-    FROM @extschema@._relations(s) AS r
-    JOIN @extschema@._sums() AS m ON m.suffix = r.suffix
-    JOIN pg_class AS c ON c.oid = @extschema@._relation(s, r.suffix)::regclass AND c.relispopulated
-    WHERE r.is_wanted
-        AND NOT (r.suffix = 'segments' AND @extschema@._predictions_are_summed(s, false))
-        -- It is a part of another one then.
-        AND NOT (r.suffix = 'movement' AND 'transitions' = ANY (s.views) IS NOT FALSE)
-$parts$;
-COMMENT ON FUNCTION _parts_of_reports(segmentation_settings, date, boolean) IS
-    'Part of segmentations: what the noted customers contribute to the reports that are kept by difference.';
-
 -- Brings the tables and views up to date. Everything happens in the caller's transaction: a step that fails leaves the
 -- views as they were, and readers see the new rows when it commits.
 CREATE FUNCTION _refresh(s segmentation_settings, rebuild boolean, on_day date, learn boolean) RETURNS void
@@ -9515,7 +9574,7 @@ DECLARE
     all_orders boolean;
     currency text;
     noted bigint;
-    parts jsonb; -- what the noted customers contributed to the reports; NULL: everybody is evaluated
+    contributed jsonb; -- what the noted customers contributed to the reports; NULL: everybody is evaluated
     tables record;
     are_stale boolean;
     last_change bigint;
@@ -9553,26 +9612,26 @@ BEGIN
         PERFORM @extschema@._note_due(s, day);
         noted := @extschema@._customers_noted(s);
         IF noted <= @extschema@._few(before.customers) THEN
-            parts := @extschema@._parts_of_reports(s, before.as_of, noted > 0);
+            contributed := @extschema@._contributed_before(s, before.as_of, noted > 0);
         END IF;
     END IF;
     tables := @extschema@._refresh_tables(s, read_whole);
-    IF parts IS NOT NULL AND @extschema@._earlier_rows_came(s) THEN
-        parts := '{}'; -- what they contributed to their months is not known any more: the reports are computed anew
+    IF contributed IS NOT NULL AND @extschema@._earlier_rows_came(s) THEN
+        contributed := '{}'; -- what they contributed to their months is not known any more: these reports are computed anew
     END IF;
     are_stale := @extschema@._set_day_and_policy(s, day, learn) OR rebuild OR tables.written > 0;
     IF @extschema@._set_model(s, day) THEN
         -- Rules ask about what it predicts: everybody is evaluated.
         are_stale := true;
-        parts := NULL;
+        contributed := NULL;
     END IF;
-    more := @extschema@._refresh_views(s, parts, before.as_of, day, are_stale);
+    more := @extschema@._refresh_views(s, contributed, before.as_of, day, are_stale);
     PERFORM @extschema@._show_unknown_words(s, read_whole);
     IF s.track = 'trigger' THEN
         EXECUTE format('DELETE FROM %s WHERE taken IS NOT NULL', @extschema@._relation(s, 'noted'));
     END IF;
 
-    IF parts IS NULL THEN
+    IF contributed IS NULL THEN
         EXECUTE format('SELECT count(*) FROM %s', @extschema@._relation(s, 'customers')) INTO rows;
     ELSE
         rows := before.customers + coalesce(more, 0);
@@ -12275,8 +12334,8 @@ COMMENT ON FUNCTION _query_columns(text) IS
     'Part of segmentations: the columns that a SELECT returns; it is not run.';
 COMMENT ON FUNCTION _write_view_rows(oid, text, text) IS
     'Part of segmentations: writes the rows that a query returns to a materialized view; first their ctid, NULL for a new one, and what is done to them. A query of keys makes its parameters.';
-COMMENT ON FUNCTION _write_watched_rows(oid, text, text, text[], oid, oid, date) IS
-    'Part of segmentations: writes rows of a materialized view as _write_view_rows does, and who changed in watched columns to a table, with ids of a sequence.';
+COMMENT ON FUNCTION _write_watched_rows(oid, text, text, text[], oid, oid, date, text) IS
+    'Part of segmentations: writes rows of a materialized view as _write_view_rows does, and who changed in watched columns to a table, with ids of a sequence; a SELECT is asked about the rows written.';
 COMMENT ON FUNCTION _view_columns() IS
     'Part of segmentations: what the columns of their relations say, in English and Japanese.';
 COMMENT ON FUNCTION _source_columns() IS

@@ -367,8 +367,8 @@ COMMENT ON FUNCTION _query_columns(text) IS
     'Part of segmentations: the columns that a SELECT returns; it is not run.';
 COMMENT ON FUNCTION _write_view_rows(oid, text, text) IS
     'Part of segmentations: writes the rows that a query returns to a materialized view; first their ctid, NULL for a new one, and what is done to them. A query of keys makes its parameters.';
-COMMENT ON FUNCTION _write_watched_rows(oid, text, text, text[], oid, oid, date) IS
-    'Part of segmentations: writes rows of a materialized view as _write_view_rows does, and who changed in watched columns to a table, with ids of a sequence.';
+COMMENT ON FUNCTION _write_watched_rows(oid, text, text, text[], oid, oid, date, text) IS
+    'Part of segmentations: writes rows of a materialized view as _write_view_rows does, and who changed in watched columns to a table, with ids of a sequence; a SELECT is asked about the rows written.';
 COMMENT ON FUNCTION _view_columns() IS
     'Part of segmentations: what the columns of their relations say, in English and Japanese.';
 COMMENT ON FUNCTION _source_columns() IS

@@ -37,7 +37,7 @@
 //! | `repeated_rows.rs` | whether rows of a query repeat each other |
 //! | `cursor.rs` | runs a query and hands over its rows |
 //! | `view_rows.rs` | writes single rows of a materialized view |
-//! | `row_writer.rs`, `changes.rs` | what it stands on: rows written below the level of SQL, and who changed by them |
+//! | `row_writer.rs`, `changes.rs`, `transition_tables.rs` | what it stands on: rows written below the level of SQL, who changed, the rows for a query |
 //! | `segmentation.rs`, `segmentation/` | tables, materialized views and triggers for a shop's reports, made by one call |
 //! | `version.rs`, `version.sql` | the version of the library, which a script compares with its own |
 //! | `rows.sql` | how many rows each list has, for the planner |
@@ -82,6 +82,7 @@ mod set;
 mod stored;
 mod tallies;
 mod timeline;
+mod transition_tables;
 mod types;
 mod version;
 mod view_columns;

@@ -325,6 +325,16 @@ CREATE TYPE vip_tier_label AS (
 );
 COMMENT ON TYPE vip_tier_label IS 'A row of vip_tiers().';
 
+CREATE TYPE _watched_rows AS (
+    inserted bigint,
+    updated bigint,
+    deleted bigint,
+    unchanged bigint,
+    answer text
+);
+COMMENT ON TYPE _watched_rows IS
+    'What _write_watched_rows() returns: numbers of rows, and what was answered about those that were written.';
+
 CREATE TYPE written_rows AS (
     inserted bigint,
     updated bigint,

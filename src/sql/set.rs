@@ -95,6 +95,7 @@ row_types! {
     SubscriptionMonth = "subscription_month" (Day, &'static str, Option<&'static str>, Option<bool>);
     ViewColumn = "_view_column" (Option<&'static str>, &'static str, &'static str, &'static str);
     VipTierLabel = "vip_tier_label" Label;
+    WatchedRows = "_watched_rows" (i64, i64, i64, i64, Option<String>);
     WrittenRows = "written_rows" (i64, i64, i64, i64);
 }
 

@@ -12,8 +12,9 @@ use pgrx::{PgRelation, pg_sys};
 use super::changes::ChangesTable;
 use super::cursor::{connect, for_each_row, open_cursor};
 use super::error::{OrRaise, raise, raise_as};
-use super::row_writer::RowWriter;
-use super::set::{QueryColumn, SetOf, WrittenRows};
+use super::row_writer::{Row, RowWriter};
+use super::set::{QueryColumn, SetOf, WatchedRows, WrittenRows};
+use super::transition_tables::TransitionTables;
 use crate::error::{Error, ErrorKind, Result};
 
 /// Locks a materialized view of the current user's against everything but reading until the transaction ends, and checks that
@@ -62,27 +63,36 @@ fn query_columns(query: &str) -> SetOf<QueryColumn> {
 #[pg_extern(name = "_write_view_rows")]
 fn write_view_rows(view: pg_sys::Oid, changes: &str, keys: Option<&str>) -> SetOf<WrittenRows> {
     // SAFETY: PostgreSQL calls this in a transaction.
-    unsafe { write_rows(view, changes, keys, |_| None) }
+    let (written, _) = unsafe { write_rows(view, changes, keys, |_| None, None) };
+    SetOf::once((written.inserted, written.updated, written.deleted, written.unchanged))
 }
 
-/// Does the same, and tells who changed: for each of the view's columns that are `watched`, all of them text, a row of the table
-/// `told` where a row of the view has another value than before. Ids are drawn from the sequence `ids`.
+/// Does the same, and watches what becomes of the rows. Where there is a table `told`, it gets a row for each of the view's columns
+/// that are `watched`, all of them text, where a row of the view has another value than before; ids are drawn from the sequence
+/// `ids`. `asked`, a SELECT of one text, names the rows that were written: `old_rows` as they were, `new_rows` as they are.
 #[pg_extern(name = "_write_watched_rows")]
+#[expect(clippy::too_many_arguments, reason = "they are the arguments of a function in SQL")]
 fn write_watched_rows(
     view: pg_sys::Oid,
     changes: &str,
     keys: Option<&str>,
     watched: Array<&str>,
-    told: pg_sys::Oid,
+    told: Option<pg_sys::Oid>,
     ids: Option<pg_sys::Oid>,
     as_of: Date,
-) -> SetOf<WrittenRows> {
+    asked: Option<&str>,
+) -> SetOf<WatchedRows> {
     let watched: Vec<_> = watched.iter().collect();
     // SAFETY: PostgreSQL calls this in a transaction.
-    unsafe { write_rows(view, changes, keys, |view| Some(ChangesTable::open(told, ids, view, &watched, as_of))) }
+    let (written, answer) = unsafe {
+        let open = |view: &PgRelation| told.map(|told| ChangesTable::open(told, ids, view, &watched, as_of));
+        write_rows(view, changes, keys, open, asked)
+    };
+    SetOf::once((written.inserted, written.updated, written.deleted, written.unchanged, answer))
 }
 
-/// Writes rows of a view; `told` opens the table where it is told who changed.
+/// Writes rows of a view. `told` opens the table where it is told who changed; the other result is what was answered to `asked`,
+/// which is not asked where there are no keys.
 ///
 /// # Safety
 /// In a transaction.
@@ -91,25 +101,28 @@ unsafe fn write_rows(
     changes: &str,
     keys: Option<&str>,
     told: impl FnOnce(&PgRelation) -> Option<ChangesTable>,
-) -> SetOf<WrittenRows> {
+    asked: Option<&str>,
+) -> (Written, Option<String>) {
     // SAFETY: the caller promises the transaction; what is opened here is closed below, or by the error that ends it.
-    let written = unsafe {
+    unsafe {
         pg_sys::PreventCommandIfReadOnly(c"_write_view_rows()".as_ptr());
-        let mut writer = Writer::open(view, told);
+        let mut writer = Writer::open(view, told, asked.is_some());
         writer.refuse_what_others_wrote_since();
-        restricted(|| {
+        let answer = restricted(|| {
             connect();
             let keys = keys.map(|keys| key_arrays(keys));
+            let mut answer = None;
             if keys.as_ref().is_none_or(|keys| keys.rows > 0) {
                 writer.write_all(changes, keys.map(|keys| keys.columns).unwrap_or_default());
+                answer = asked.and_then(|asked| writer.ask(asked));
             }
             pg_sys::SPI_finish();
+            answer
         });
         let written = writer.close();
         pg_sys::CommandCounterIncrement();
-        written
-    };
-    SetOf::once((written.inserted, written.updated, written.deleted, written.unchanged))
+        (written, answer)
+    }
 }
 
 /// Runs something in a security-restricted operation, in which names are found in `pg_catalog` alone. After an error PostgreSQL
@@ -246,6 +259,8 @@ struct Writer {
     view: RowWriter,
     /// Where it is told who changed.
     changes: Option<ChangesTable>,
+    /// The rows that were written, where it is asked about them.
+    rows: Option<TransitionTables>,
     written: Written,
 }
 
@@ -254,12 +269,17 @@ impl Writer {
     ///
     /// # Safety
     /// In a transaction; everything lives in the current memory context.
-    unsafe fn open(view: pg_sys::Oid, told: impl FnOnce(&PgRelation) -> Option<ChangesTable>) -> Writer {
+    unsafe fn open(
+        view: pg_sys::Oid,
+        told: impl FnOnce(&PgRelation) -> Option<ChangesTable>,
+        keeps_rows: bool,
+    ) -> Writer {
         // SAFETY: the caller promises the transaction.
         unsafe {
             let view = locked(view);
             let changes = told(&view);
-            Writer { view: RowWriter::open(view), changes, written: Written::default() }
+            let rows = keeps_rows.then(|| TransitionTables::open());
+            Writer { view: RowWriter::open(view), changes, rows, written: Written::default() }
         }
     }
 
@@ -334,13 +354,11 @@ impl Writer {
                 raise(Error::new(ErrorKind::InvalidParameter, "a row that is not there cannot be changed"));
             }
             let new = (&values[2..], &nulls[2..]);
-            if let Some(changes) = &mut self.changes {
-                match change {
-                    Change::Insert => changes.tell(None, Some(new)),
-                    Change::Update => changes.tell(place.map(|place| self.view.fetch(place)), Some(new)),
-                    Change::Delete => changes.tell(place.map(|place| self.view.fetch(place)), None),
-                    Change::Keep | Change::Repeat => {}
-                }
+            match change {
+                Change::Insert => self.watch(None, Some(new)),
+                Change::Update => self.watch(place, Some(new)),
+                Change::Delete => self.watch(place, None),
+                Change::Keep | Change::Repeat => {}
             }
             let counted = match change {
                 Change::Insert => {
@@ -364,6 +382,35 @@ impl Writer {
             };
             *counted += 1;
         }
+    }
+
+    /// Tells of a row that is going to be written, and keeps it.
+    ///
+    /// # Safety
+    /// As of `write`; a row of the view must be at the place.
+    unsafe fn watch(&mut self, place: Option<pg_sys::ItemPointerData>, new: Option<Row>) {
+        if self.changes.is_none() && self.rows.is_none() {
+            return;
+        }
+        // SAFETY: the caller promises the rows.
+        unsafe {
+            let old = place.map(|place| self.view.fetch(place));
+            if let Some(changes) = &mut self.changes {
+                changes.tell(old, new);
+            }
+            if let Some(rows) = &mut self.rows {
+                rows.put(&self.view.relation, old, new);
+            }
+        }
+    }
+
+    /// What a query answers that names the rows written.
+    ///
+    /// # Safety
+    /// Connected to SPI.
+    unsafe fn ask(&self, query: &str) -> Option<String> {
+        // SAFETY: the caller promises the connection; the rows are of the view.
+        self.rows.as_ref().and_then(|rows| unsafe { rows.ask(&self.view.relation, query) })
     }
 
     /// Whether the columns of a query are a place, what is to be done, and those of the view.

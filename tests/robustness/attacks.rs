@@ -314,7 +314,7 @@ fn rows_of_views_are_written_as_their_owner_in_a_restricted_operation() {
     for told in ["attacks.told", "attacks.v", "shop.v", "shop.ids"] {
         let tell = format!(
             "SELECT rfm._write_watched_rows('shop.v'::regclass, 'SELECT ctid, ''update'', ''y''::text FROM shop.v', NULL, '{{a}}',
-                                            '{told}'::regclass, 'shop.ids'::regclass, '2026-06-30')"
+                                            '{told}'::regclass, 'shop.ids'::regclass, '2026-06-30', NULL)"
         );
         let expected = if told == "attacks.told" { "42501" } else { "42809" };
         assert_eq!(expect_error(&mut client, &tell).0, expected, "{told}");

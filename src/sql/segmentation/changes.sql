@@ -64,30 +64,29 @@ COMMENT ON FUNCTION _begin_changes(segmentation_settings) IS
     'Part of segmentations: makes the table of who changed where it is missing; the last change, if it will be asked '
     'for.';
 
--- Writes rows of NAME_customers, as _write_view_rows does, and who changed by them.
-CREATE FUNCTION _write_customers(s segmentation_settings, changes text, keys text) RETURNS written_rows
+-- Writes rows of NAME_customers, as _write_view_rows does, and who changed by them. Returns what is answered about them,
+-- too.
+CREATE FUNCTION _write_customers(s segmentation_settings, changes text, keys text, asked text) RETURNS _watched_rows
 LANGUAGE plpgsql VOLATILE SET search_path = pg_catalog, pg_temp
 AS $customers$
 DECLARE
     view regclass := @extschema@._relation(s, 'customers')::regclass;
     who_changed text;
     day date;
-    written @extschema@.written_rows;
+    written @extschema@._watched_rows;
 BEGIN
-    IF s.keep_changes = 0 THEN
-        SELECT w.* INTO written FROM @extschema@._write_view_rows(view, changes, keys) AS w;
-        RETURN written;
+    IF s.keep_changes > 0 THEN
+        who_changed := @extschema@._lock_and_check(s, 'changes', 'ROW EXCLUSIVE MODE');
     END IF;
-    who_changed := @extschema@._lock_and_check(s, 'changes', 'ROW EXCLUSIVE MODE');
     EXECUTE format('SELECT as_of FROM %s', @extschema@._relation(s, 'status')) INTO day;
     SELECT w.* INTO written FROM @extschema@._write_watched_rows(
         view, changes, keys, @extschema@._watched_columns(), who_changed::regclass,
-        pg_get_serial_sequence(who_changed, 'change_id')::regclass, day) AS w;
+        pg_get_serial_sequence(who_changed, 'change_id')::regclass, day, asked) AS w;
     RETURN written;
 END
 $customers$;
-COMMENT ON FUNCTION _write_customers(segmentation_settings, text, text) IS
-    'Part of segmentations: writes rows of NAME_customers, and who changed by them.';
+COMMENT ON FUNCTION _write_customers(segmentation_settings, text, text, text) IS
+    'Part of segmentations: writes rows of NAME_customers, and who changed by them; what is answered about them.';
 
 -- The last step of a refresh: says how many changed, and deletes what is too old. Changes are as old as they are far
 -- from the end, so that the first one tells whether there is anything to delete.

@@ -8,7 +8,8 @@
 --   suffix      the report is NAME_suffix
 --   sums        what is summed; the first column is the number of customers: without any there is no row
 --   derived     the columns that the report adds
---   month_end   where it is of months that are over: the last day of a row's month, in terms of the parts p
+--   month_end   where it is of months that are over: the last day of a row's month, in terms of the parts p; NULL: it is
+--               of NAME_customers, and what its rows contribute is told while they are written
 --   months      of how many months it is; NULL: of all
 CREATE FUNCTION _sums() RETURNS TABLE (suffix text, sums text[], derived text[], month_end text, months integer)
 LANGUAGE sql IMMUTABLE PARALLEL SAFE ROWS 8 SET search_path = pg_catalog, pg_temp
@@ -33,6 +34,18 @@ AS $end$ SELECT date_trunc('month', (day + 1)::timestamp)::date - 1 $end$;
 COMMENT ON FUNCTION _last_month_end(date) IS
     'Part of segmentations: the last day of the last month that is over on a day.';
 
+-- The parts of a report of customers; `customers` is what stands in the place of NAME_customers.
+CREATE FUNCTION _customer_parts_sql(s segmentation_settings, suffix text, customers text) RETURNS text
+LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp
+AS $parts$
+    SELECT CASE suffix
+        WHEN 'segments' THEN @extschema@._segment_parts_sql(s, false, customers)
+        WHEN 'segments_by' THEN @extschema@._segment_parts_sql(s, true, customers)
+        WHEN 'actions' THEN @extschema@._action_parts_sql(s, customers) END
+$parts$;
+COMMENT ON FUNCTION _customer_parts_sql(segmentation_settings, text, text) IS
+    'Part of segmentations: the SELECT of the sums that a report of customers is made of.';
+
 -- The parts of a report, of all customers or of those noted. With `since`, the end of a month, months before it may be
 -- left out.
 CREATE FUNCTION _parts_sql(
@@ -41,14 +54,15 @@ CREATE FUNCTION _parts_sql(
 LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp
 AS $parts$
     SELECT CASE suffix
-        WHEN 'segments' THEN @extschema@._segment_parts_sql(s, false, noted)
-        WHEN 'segments_by' THEN @extschema@._segment_parts_sql(s, true, noted)
-        WHEN 'actions' THEN @extschema@._action_parts_sql(s, noted)
         WHEN 'transitions' THEN @extschema@._transitions_sql(s, noted, since)
         WHEN 'movement' THEN @extschema@._movement_sql(s, false, noted, since)
         WHEN 'movement_by' THEN @extschema@._movement_sql(s, true, noted, since)
         WHEN 'cohorts' THEN @extschema@._cohort_parts_sql(s, false, noted, since)
-        WHEN 'cohorts_by' THEN @extschema@._cohort_parts_sql(s, true, noted, since) END
+        WHEN 'cohorts_by' THEN @extschema@._cohort_parts_sql(s, true, noted, since)
+        ELSE @extschema@._customer_parts_sql(s, suffix, CASE WHEN noted THEN format(
+            '(SELECT c.* FROM %s AS c WHERE %s)', c.customers, @extschema@._is_noted(s, 'c', false))
+            ELSE c.customers END) END
+    FROM (SELECT @extschema@._relation(s, 'customers') AS customers) AS c
 $parts$;
 COMMENT ON FUNCTION _parts_sql(segmentation_settings, text, boolean, date) IS
     'Part of segmentations: the SELECT of the sums that a report is made of, of all customers or of those noted.';
@@ -118,26 +132,77 @@ $parts$;
 COMMENT ON FUNCTION _noted_parts_sql(segmentation_settings, text, date) IS
     'Part of segmentations: the SELECT of what the noted customers contribute to a report.';
 
--- The same as JSON, which is exact and takes no table.
+-- Parts as JSON, which is exact and takes no table.
+CREATE FUNCTION _as_json(parts text) RETURNS text
+LANGUAGE sql IMMUTABLE PARALLEL SAFE SET search_path = pg_catalog, pg_temp
+AS $json$ SELECT format('SELECT coalesce(jsonb_agg(to_jsonb(p)), ''[]'') FROM (%s) AS p', parts) $json$;
+COMMENT ON FUNCTION _as_json(text) IS 'Part of segmentations: the SELECT of the rows of a SELECT as JSON.';
+
 CREATE FUNCTION _noted_parts(s segmentation_settings, suffix text, day date) RETURNS jsonb
 LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp
 AS $noted$
 DECLARE
     parts jsonb;
 BEGIN
-    EXECUTE format('SELECT jsonb_agg(to_jsonb(p)) FROM (%s) AS p', @extschema@._noted_parts_sql(s, suffix, day))
-        INTO parts;
-    RETURN coalesce(parts, '[]');
+    EXECUTE @extschema@._as_json(@extschema@._noted_parts_sql(s, suffix, day)) INTO parts;
+    RETURN parts;
 END
 $noted$;
 COMMENT ON FUNCTION _noted_parts(segmentation_settings, text, date) IS
     'Part of segmentations: what the noted customers contribute to a report.';
 
--- Writes what the noted customers contribute now in the place of what they contributed before. A sum has one text:
--- both here and in the definition its zeros at the end go. Where months ended since the day before, everybody
+-- The reports that can be kept by difference, and whether what they are made of is told while the rows of
+-- NAME_customers are written: on shards nobody sees the rows before.
+CREATE FUNCTION _reports_by_difference(s segmentation_settings) RETURNS TABLE (suffix text, told_by_customers boolean)
+LANGUAGE sql STABLE ROWS 8 SET search_path = pg_catalog, pg_temp
+AS $reports$
+    SELECT r.suffix, m.month_end IS NULL AND NOT @extschema@._is_distributed(s)
+    FROM @extschema@._relations(s) AS r
+    JOIN @extschema@._sums() AS m ON m.suffix = r.suffix
+    JOIN pg_class AS c ON c.oid = @extschema@._relation(s, r.suffix)::regclass AND c.relispopulated
+    WHERE r.is_wanted
+        AND NOT (r.suffix = 'segments' AND @extschema@._predictions_are_summed(s, false))
+        -- It is a part of another one then.
+        AND NOT (r.suffix = 'movement' AND 'transitions' = ANY (s.views) IS NOT FALSE)
+$reports$;
+COMMENT ON FUNCTION _reports_by_difference(segmentation_settings) IS
+    'Part of segmentations: the reports that can be kept by difference.';
+
+-- What customers contributed to the reports before, and contribute now, is a JSON object for each report.
+
+-- Before a refresh changes anything: what the noted customers, if there are any, contribute on a day.
+CREATE FUNCTION _contributed_before(s segmentation_settings, day date, are_any boolean) RETURNS jsonb
+LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp
+AS $before$
+    SELECT coalesce(jsonb_object_agg(r.suffix, CASE
+               WHEN are_any THEN jsonb_build_object('before', @extschema@._noted_parts(s, r.suffix, day))
+               ELSE '{"before": [], "after": []}' END), '{}')
+    FROM @extschema@._reports_by_difference(s) AS r
+    WHERE NOT (are_any AND r.told_by_customers)
+$before$;
+COMMENT ON FUNCTION _contributed_before(segmentation_settings, date, boolean) IS
+    'Part of segmentations: what the noted customers contribute to the reports that are kept by difference.';
+
+-- The SELECT of what rows of NAME_customers contributed as they were, and contribute as they are, for
+-- _write_watched_rows; NULL: to nothing.
+CREATE FUNCTION _contributed_by_rows_sql(s segmentation_settings) RETURNS text
+LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp
+AS $rows$
+    SELECT 'SELECT jsonb_build_object(' || string_agg(
+        format('%L, jsonb_build_object(''before'', (%s), ''after'', (%s))', r.suffix,
+               @extschema@._as_json(@extschema@._customer_parts_sql(s, r.suffix, 'old_rows')),
+               @extschema@._as_json(@extschema@._customer_parts_sql(s, r.suffix, 'new_rows'))), ', ') || ')::text'
+    FROM @extschema@._reports_by_difference(s) AS r
+    WHERE r.told_by_customers
+$rows$;
+COMMENT ON FUNCTION _contributed_by_rows_sql(segmentation_settings) IS
+    'Part of segmentations: the SELECT of what the rows of customers that are written contribute to reports.';
+
+-- Writes what customers contribute now, by default those noted, in the place of what they contributed before. A sum has
+-- one text: both here and in the definition its zeros at the end go. Where months ended since the day before, everybody
 -- contributes to these, and months that no longer count go.
 CREATE FUNCTION _write_report(
-    s segmentation_settings, suffix text, keys text[], before jsonb, day_before date, day date
+    s segmentation_settings, suffix text, keys text[], contributed jsonb, day_before date, day date
 ) RETURNS written_rows
 LANGUAGE plpgsql VOLATILE SET search_path = pg_catalog, pg_temp
 AS $report$
@@ -151,7 +216,7 @@ DECLARE
     known_until date := @extschema@._last_month_end(day_before);
     is_kept text := 'true'; -- whether the month of what is there still counts
     of_all text := ''; -- what everybody contributes to the new months
-    after text := @extschema@._noted_parts_sql(s, suffix, day_before);
+    after jsonb := coalesce(contributed -> 'after', @extschema@._noted_parts(s, suffix, day_before));
     parts text;
     written @extschema@.written_rows;
 BEGIN
@@ -173,10 +238,6 @@ BEGIN
                               (@extschema@._last_month_end(day) + 1 - make_interval(months => report.months))::date);
         END IF;
     END IF;
-    IF @extschema@._is_distributed(s) THEN -- Citus joins no rows of shards to the view that holds the report
-        after := format('SELECT * FROM jsonb_populate_recordset(NULL::%s, %L)', view,
-                        @extschema@._noted_parts(s, suffix, day_before));
-    END IF;
     parts := format(
 $sql$SELECT %1$s, %2$s
 FROM (
@@ -184,11 +245,11 @@ FROM (
     UNION ALL
     SELECT %1$s, %5$s FROM jsonb_populate_recordset(NULL::%4$s, %6$L) AS p WHERE %9$s
     UNION ALL
-    SELECT %1$s, %3$s FROM (%7$s) AS p%10$s
+    SELECT %1$s, %3$s FROM jsonb_populate_recordset(NULL::%4$s, %7$L) AS p%10$s
 ) AS p
 GROUP BY %1$s
 HAVING sum(p.%8$I) <> 0$sql$,
-        grouped, totals, sums, view, signs, before, after,
+        grouped, totals, sums, view, signs, contributed -> 'before', after,
         report.sums[1], is_kept, of_all);
     SELECT w.* INTO written FROM @extschema@._write_view_rows(
         view, @extschema@._changes_sql(view, keys, NULL::text, @extschema@._report_sql(s, suffix, parts)),

@@ -264,18 +264,19 @@ $tables$;
 COMMENT ON FUNCTION _refresh_tables(segmentation_settings, text[]) IS
     'Part of segmentations: brings the stored tables up to date.';
 
--- Evaluates the noted customers and writes their rows of NAME_customers.
-CREATE FUNCTION _refresh_noted(s segmentation_settings) RETURNS written_rows
+-- Evaluates the noted customers and writes their rows of NAME_customers. Answers what these contribute to reports, too.
+CREATE FUNCTION _refresh_noted(s segmentation_settings) RETURNS _watched_rows
 LANGUAGE plpgsql VOLATILE SET search_path = pg_catalog, pg_temp
 AS $noted$
 DECLARE
     view regclass := @extschema@._relation(s, 'customers')::regclass;
     keys text[] := @extschema@._keys(s);
-    written @extschema@.written_rows;
+    written @extschema@._watched_rows;
 BEGIN
     SELECT w.* INTO written FROM @extschema@._write_customers(
         s, @extschema@._changes_sql(view, keys, @extschema@._among_parameters(view, keys)),
-        format('SELECT DISTINCT n.* FROM %s AS n', @extschema@._noted(s, false))) AS w;
+        format('SELECT DISTINCT n.* FROM %s AS n', @extschema@._noted(s, false)),
+        @extschema@._contributed_by_rows_sql(s)) AS w;
     RETURN written;
 END
 $noted$;
@@ -305,11 +306,10 @@ $noted$;
 COMMENT ON FUNCTION _refresh_noted_on_shards(segmentation_settings) IS
     'Part of segmentations: brings the rows of the noted customers on shards up to date.';
 
--- Brings the views up to date, in their order: row by row where `parts` has what the noted customers contributed to the
--- reports on the day before, and is not NULL. Returns how many customers there are more than before; NULL: they were
--- made anew.
+-- Brings the views up to date, in their order: row by row where it is known what the noted customers contributed to the
+-- reports on the day before. Returns how many customers there are more than before; NULL: they were made anew.
 CREATE FUNCTION _refresh_views(
-    s segmentation_settings, parts jsonb, day_before date, day date, are_stale boolean
+    s segmentation_settings, contributed_before jsonb, day_before date, day date, are_stale boolean
 ) RETURNS bigint
 LANGUAGE plpgsql VOLATILE SET search_path = pg_catalog, pg_temp
 AS $views$
@@ -317,10 +317,12 @@ DECLARE
     view record;
     since timestamptz;
     rows bigint;
+    contributed jsonb := contributed_before;
+    customers @extschema@._watched_rows;
     written @extschema@.written_rows;
     more bigint;
 BEGIN
-    IF are_stale AND @extschema@._is_distributed(s) AND parts IS NOT NULL THEN
+    IF are_stale AND @extschema@._is_distributed(s) AND contributed IS NOT NULL THEN
         more := @extschema@._refresh_noted_on_shards(s);
     ELSIF are_stale AND @extschema@._is_distributed(s) THEN
         since := clock_timestamp();
@@ -340,14 +342,17 @@ BEGIN
         IF NOT view.relispopulated THEN
             -- It was restored without its rows.
             EXECUTE format('REFRESH MATERIALIZED VIEW %s', @extschema@._relation(s, view.suffix));
-        ELSIF view.suffix = 'customers' AND parts IS NOT NULL THEN
-            written := @extschema@._refresh_noted(s);
+        ELSIF view.suffix = 'customers' AND contributed IS NOT NULL THEN
+            customers := @extschema@._refresh_noted(s);
+            written := ROW(customers.inserted, customers.updated, customers.deleted, customers.unchanged);
+            contributed := contributed || coalesce(customers.answer::jsonb, '{}');
             more := written.inserted - written.deleted;
-        ELSIF parts ? view.suffix THEN
+        ELSIF contributed ? view.suffix THEN
             written := @extschema@._write_report(
-                s, view.suffix, view.keys, parts -> view.suffix, day_before, day);
+                s, view.suffix, view.keys, contributed -> view.suffix, day_before, day);
         ELSIF view.suffix = 'customers' THEN
-            PERFORM @extschema@._write_customers(s, @extschema@._changes_sql(view.name, view.keys), NULL::text);
+            PERFORM @extschema@._write_customers(
+                s, @extschema@._changes_sql(view.name, view.keys), NULL::text, NULL::text);
         ELSE
             PERFORM @extschema@._refresh_view(view.name, view.keys);
         END IF;
@@ -388,23 +393,6 @@ $only$;
 COMMENT ON FUNCTION _only_noted_change(segmentation_settings, date) IS
     'Part of segmentations: whether a refresh can leave the rows of customers who are not noted.';
 
--- What the noted customers, if there are any, contribute on a day to each report that can be kept by difference.
-CREATE FUNCTION _parts_of_reports(s segmentation_settings, day date, are_any boolean) RETURNS jsonb
-LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp
-AS $parts$
-    SELECT coalesce(jsonb_object_agg(r.suffix, CASE WHEN are_any THEN @extschema@._noted_parts(s, r.suffix, day)
-                                                    ELSE '[]' END), '{}')
-    FROM @extschema@._relations(s) AS r
-    JOIN @extschema@._sums() AS m ON m.suffix = r.suffix
-    JOIN pg_class AS c ON c.oid = @extschema@._relation(s, r.suffix)::regclass AND c.relispopulated
-    WHERE r.is_wanted
-        AND NOT (r.suffix = 'segments' AND @extschema@._predictions_are_summed(s, false))
-        -- It is a part of another one then.
-        AND NOT (r.suffix = 'movement' AND 'transitions' = ANY (s.views) IS NOT FALSE)
-$parts$;
-COMMENT ON FUNCTION _parts_of_reports(segmentation_settings, date, boolean) IS
-    'Part of segmentations: what the noted customers contribute to the reports that are kept by difference.';
-
 -- Brings the tables and views up to date. Everything happens in the caller's transaction: a step that fails leaves the
 -- views as they were, and readers see the new rows when it commits.
 CREATE FUNCTION _refresh(s segmentation_settings, rebuild boolean, on_day date, learn boolean) RETURNS void
@@ -419,7 +407,7 @@ DECLARE
     all_orders boolean;
     currency text;
     noted bigint;
-    parts jsonb; -- what the noted customers contributed to the reports; NULL: everybody is evaluated
+    contributed jsonb; -- what the noted customers contributed to the reports; NULL: everybody is evaluated
     tables record;
     are_stale boolean;
     last_change bigint;
@@ -457,26 +445,26 @@ BEGIN
         PERFORM @extschema@._note_due(s, day);
         noted := @extschema@._customers_noted(s);
         IF noted <= @extschema@._few(before.customers) THEN
-            parts := @extschema@._parts_of_reports(s, before.as_of, noted > 0);
+            contributed := @extschema@._contributed_before(s, before.as_of, noted > 0);
         END IF;
     END IF;
     tables := @extschema@._refresh_tables(s, read_whole);
-    IF parts IS NOT NULL AND @extschema@._earlier_rows_came(s) THEN
-        parts := '{}'; -- what they contributed to their months is not known any more: the reports are computed anew
+    IF contributed IS NOT NULL AND @extschema@._earlier_rows_came(s) THEN
+        contributed := '{}'; -- what they contributed to their months is not known any more: these reports are computed anew
     END IF;
     are_stale := @extschema@._set_day_and_policy(s, day, learn) OR rebuild OR tables.written > 0;
     IF @extschema@._set_model(s, day) THEN
         -- Rules ask about what it predicts: everybody is evaluated.
         are_stale := true;
-        parts := NULL;
+        contributed := NULL;
     END IF;
-    more := @extschema@._refresh_views(s, parts, before.as_of, day, are_stale);
+    more := @extschema@._refresh_views(s, contributed, before.as_of, day, are_stale);
     PERFORM @extschema@._show_unknown_words(s, read_whole);
     IF s.track = 'trigger' THEN
         EXECUTE format('DELETE FROM %s WHERE taken IS NOT NULL', @extschema@._relation(s, 'noted'));
     END IF;
 
-    IF parts IS NULL THEN
+    IF contributed IS NULL THEN
         EXECUTE format('SELECT count(*) FROM %s', @extschema@._relation(s, 'customers')) INTO rows;
     ELSE
         rows := before.customers + coalesce(more, 0);

@@ -312,8 +312,8 @@ AS $summed$ SELECT s.model IS NOT NULL AND NOT by_attribute $summed$;
 COMMENT ON FUNCTION _predictions_are_summed(segmentation_settings, boolean) IS
     'Part of segmentations: whether a report of segments has sums of predictions.';
 
-CREATE FUNCTION _segment_parts_sql(s segmentation_settings, by_attribute boolean, noted boolean DEFAULT false)
-    RETURNS text
+-- `customers` is what stands in the place of NAME_customers.
+CREATE FUNCTION _segment_parts_sql(s segmentation_settings, by_attribute boolean, customers text) RETURNS text
 LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp
 AS $parts$
     SELECT format(
@@ -323,13 +323,12 @@ $sql$SELECT %1$sc.lifecycle_state, coalesce(c.rfm_segment, c.lifecycle_state) AS
            count(*) AS customers,
            sum(c.orders)::bigint AS orders,
            trim_scale(sum(c.monetary)) AS revenue,
-           count(*) FILTER (WHERE c.vip_tier = 'vip') AS vips%5$s
-    FROM %2$s AS c%6$s%3$s%4$s
+           count(*) FILTER (WHERE c.vip_tier = 'vip') AS vips%4$s
+    FROM %2$s AS c%5$s%3$s
     GROUP BY %1$sc.lifecycle_state, coalesce(c.rfm_segment, c.lifecycle_state), c.lifecycle_label, c.lifecycle_order,
              coalesce(c.segment_label, c.lifecycle_label), coalesce(c.segment_order, 0)$sql$,
-        @extschema@._dimensions(s, 'c', by_attribute), @extschema@._relation(s, 'customers'),
+        @extschema@._dimensions(s, 'c', by_attribute), customers,
         @extschema@._each_attribute(s, 'c', 'c.first_purchase_on', by_attribute),
-        CASE WHEN noted THEN ' WHERE ' || @extschema@._is_noted(s, 'c', false) ELSE '' END,
         CASE WHEN p.are_summed THEN format(
 $sql$,
            trim_scale(sum(@extschema@.expected_purchases(h.history, p.as_of, 90, p.model))) AS expected_purchases_90d,
@@ -338,7 +337,7 @@ $sql$,
                                            @extschema@._join_history(s)) ELSE '' END)
     FROM (SELECT @extschema@._predictions_are_summed(s, by_attribute) AS are_summed) AS p
 $parts$;
-COMMENT ON FUNCTION _segment_parts_sql(segmentation_settings, boolean, boolean) IS
+COMMENT ON FUNCTION _segment_parts_sql(segmentation_settings, boolean, text) IS
     'Part of segmentations: the SELECT of the sums by lifecycle state and RFM segment, by attribute or of all.';
 
 CREATE FUNCTION _segments_sql(s segmentation_settings, by_attribute boolean, parts text) RETURNS text
@@ -591,7 +590,8 @@ $attributes$;
 COMMENT ON FUNCTION _attributes_sql(segmentation_settings) IS
     'Part of segmentations: the SELECT of one row a value of an attribute.';
 
-CREATE FUNCTION _action_parts_sql(s segmentation_settings, noted boolean DEFAULT false) RETURNS text
+-- `customers` is what stands in the place of NAME_customers.
+CREATE FUNCTION _action_parts_sql(s segmentation_settings, customers text) RETURNS text
 LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp
 AS $parts$
     SELECT format(
@@ -601,14 +601,13 @@ $sql$SELECT %1$scoalesce(c.action_rule, '') AS action_rule, coalesce(c.action_ch
            count(*) AS customers,
            trim_scale(sum(c.monetary)) AS revenue
     FROM %2$s AS c
-    CROSS JOIN %4$s%5$s
+    CROSS JOIN %4$s
     GROUP BY %1$scoalesce(c.action_rule, ''), coalesce(c.action_channel, 'none'), c.next_action, c.action_title,
              c.action_order, c.action_behavior, c.behavior_label, c.channel_label, p.lang$sql$,
-        @extschema@._tenant_column(s, 'c'), @extschema@._relation(s, 'customers'),
-        @extschema@._label('behavior', quote_literal('none')), @extschema@._status_row(s, 'lang'),
-        CASE WHEN noted THEN E'\n    WHERE ' || @extschema@._is_noted(s, 'c', false) ELSE '' END)
+        @extschema@._tenant_column(s, 'c'), customers, @extschema@._label('behavior', quote_literal('none')),
+        @extschema@._status_row(s, 'lang'))
 $parts$;
-COMMENT ON FUNCTION _action_parts_sql(segmentation_settings, boolean) IS
+COMMENT ON FUNCTION _action_parts_sql(segmentation_settings, text) IS
     'Part of segmentations: the SELECT of the sums by rule of next_action and channel.';
 
 -- The first day of those who wait is no sum: it is looked for among them, in their index (_index_waiting); on shards
