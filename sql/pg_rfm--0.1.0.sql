@@ -37,12 +37,26 @@ CREATE FUNCTION _has_columns(relation oid, names text[], types text[]) RETURNS b
 COMMENT ON FUNCTION _has_columns(oid, text[], text[]) IS
     'Part of segmentations: whether a table has columns of these names and types.';
 
-CREATE FUNCTION _note(notes oid, changed_source text, changed_from date, VARIADIC keys "any") RETURNS void
-    AS 'MODULE_PATHNAME', 'note_customer_wrapper' LANGUAGE c VOLATILE;
-CREATE FUNCTION _note(notes oid, changed_source text) RETURNS void
-    AS 'MODULE_PATHNAME', 'note_customer_wrapper' LANGUAGE c VOLATILE;
-COMMENT ON FUNCTION _note(oid, text, date, "any") IS 'Part of segmentations: notes a customer in a table that _lock_and_check_notes has locked.';
-COMMENT ON FUNCTION _note(oid, text) IS 'Part of segmentations: notes everybody of a source in a table that _lock_and_check_notes holds.';
+CREATE FUNCTION _note_everybody(notes oid, changed_source text) RETURNS void
+    AS 'MODULE_PATHNAME', 'note_everybody_wrapper' LANGUAGE c VOLATILE STRICT;
+COMMENT ON FUNCTION _note_everybody(oid, text) IS
+    'Part of segmentations: notes everybody of a source in a table that _lock_and_check_notes has locked.';
+
+CREATE FUNCTION _note_customer(internal, notes oid, changed_source text, changed_from date, VARIADIC keys "any")
+    RETURNS internal AS 'MODULE_PATHNAME', 'note_customer_wrapper' LANGUAGE c VOLATILE;
+COMMENT ON FUNCTION _note_customer(internal, oid, text, date, "any") IS
+    'Part of segmentations: the collecting function of _note_customers.';
+
+CREATE FUNCTION _write_notes(internal) RETURNS void
+    AS 'MODULE_PATHNAME', 'write_notes_wrapper' LANGUAGE c VOLATILE;
+COMMENT ON FUNCTION _write_notes(internal) IS 'Part of segmentations: the last function of _note_customers.';
+
+-- An aggregate, because each customer is noted once and all of them are written together.
+CREATE AGGREGATE _note_customers(notes oid, changed_source text, changed_from date, VARIADIC keys "any") (
+    SFUNC = _note_customer, STYPE = internal, FINALFUNC = _write_notes, FINALFUNC_MODIFY = READ_WRITE
+);
+COMMENT ON AGGREGATE _note_customers(oid, text, date, "any") IS
+    'Part of segmentations: notes customers in a table that _lock_and_check_notes has locked.';
 /* </end connected objects> */
 
 /* <begin connected objects> */
@@ -2509,6 +2523,12 @@ COMMENT ON FUNCTION normalized_postal_code(text, text) IS
 /* <begin connected objects> */
 -- src/sql/notes.rs
 -- pg_rfm::sql::notes::note_customer
+-- Skipped due to `#[pgrx(sql = false)]`
+/* </end connected objects> */
+
+/* <begin connected objects> */
+-- src/sql/notes.rs
+-- pg_rfm::sql::notes::note_everybody
 -- Skipped due to `#[pgrx(sql = false)]`
 /* </end connected objects> */
 
@@ -8315,7 +8335,7 @@ DECLARE
                   FROM @extschema@._note_keys(s, 'orders') AS k);
 BEGIN
     -- taken: whether the refresh that is running reads the rows of this customer, or only evaluates her; NULL: the note
-    -- waits for the next one. noted_at is the last column, which _note fills.
+    -- waits for the next one. noted_at is the last column, which is filled with each note.
     EXECUTE format('CREATE TABLE %s AS SELECT NULL::text AS changed_source, NULL::date AS changed_from, %s, '
                    'NULL::boolean AS taken, '
                    'NULL::timestamptz AS noted_at FROM %s WHERE false', noted, keys, histories);
@@ -8339,21 +8359,20 @@ AS $statements$
 $body$        IF %1$L = ANY (TG_ARGV) THEN
             IF TG_OP = 'TRUNCATE' OR 'everybody' = ANY (TG_ARGV)
                 OR NOT @extschema@._has_columns(TG_RELID, %2$L::pg_catalog.text[], %3$L::pg_catalog.text[]) THEN
-                PERFORM @extschema@._note(%4$s, %1$L::pg_catalog.text);
+                PERFORM @extschema@._note_everybody(%4$s, %1$L::pg_catalog.text);
             ELSIF TG_OP = 'INSERT' THEN
-                PERFORM %5$s FROM (%7$s new_rows %8$s) AS n GROUP BY %6$s;
+                PERFORM %5$s FROM (%6$s new_rows %7$s) AS n;
             ELSIF TG_OP = 'DELETE' THEN
-                PERFORM %5$s FROM (%7$s old_rows %8$s) AS n GROUP BY %6$s;
+                PERFORM %5$s FROM (%6$s old_rows %7$s) AS n;
             ELSE
-                PERFORM %5$s FROM (%7$s old_rows %8$s UNION ALL %7$s new_rows %8$s) AS n GROUP BY %6$s;
+                PERFORM %5$s FROM (%6$s old_rows %7$s UNION ALL %6$s new_rows %7$s) AS n;
             END IF;
         END IF;
 $body$,
         source,
         c.names, c.types,
         notes,
-        format('@extschema@._note(%s, %L::pg_catalog.text, min(n.changed_from), %s)', notes, source, p.names),
-        p.names,
+        format('@extschema@._note_customers(%s, %L::pg_catalog.text, n.changed_from, %s)', notes, source, p.names),
         format('SELECT %s, %s AS changed_from FROM', p.keys, coalesce(
             (SELECT d.day FROM @extschema@._note_day(s, source) AS d), 'NULL::pg_catalog.date')),
         'AS r WHERE ' || p.has_key)
@@ -8396,7 +8415,7 @@ BEGIN
     RETURN format(
 $body$
 BEGIN
-    IF pg_catalog.to_regprocedure('@extschema@._lock_and_check_notes(oid, oid)') IS NULL THEN
+    IF pg_catalog.to_regproc('@extschema@._lock_and_check_notes') IS NULL THEN
         RAISE WARNING 'pg_rfm is not there: changes of %% are not noted', TG_RELID::pg_catalog.regclass;
     ELSIF @extschema@._lock_and_check_notes(%s, %s) IS NOT TRUE THEN
         RAISE WARNING '%%: the notes are not there, or not of its owner: changes of %% are not noted until the next '
@@ -11959,6 +11978,12 @@ ALTER FUNCTION subscription_cycles(membership_history, interval, date) ROWS 12;
 /* <begin connected objects> */
 -- src/sql/prediction.rs
 -- pg_rfm::sql::prediction::with_backtests
+-- Skipped due to `#[pgrx(sql = false)]`
+/* </end connected objects> */
+
+/* <begin connected objects> */
+-- src/sql/notes.rs
+-- pg_rfm::sql::notes::write_notes
 -- Skipped due to `#[pgrx(sql = false)]`
 /* </end connected objects> */
 

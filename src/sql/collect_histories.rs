@@ -11,8 +11,9 @@ use pgrx::{IntoDatum, PgMemoryContexts, pg_sys};
 
 use super::call::read;
 use super::cursor::{TakesRows, connect, hand_over, open_cursor};
-use super::datum::{RawDatum, finite_day, new_varlena, varlena_bytes};
+use super::datum::{RawDatum, finite_day, varlena_bytes};
 use super::error::{OrRaise, raise};
+use super::key_column::KeyColumn;
 use super::numeric;
 use super::orders::CollectedOrders;
 use super::partitions::{Partitions, TakesPartitions};
@@ -25,87 +26,6 @@ use crate::memory;
 
 /// The columns of an order after those of its key; the last one is there where orders have numbers.
 const ORDER_COLUMNS: [pg_sys::Oid; 4] = [pg_sys::DATEOID, pg_sys::NUMERICOID, pg_sys::BOOLOID, pg_sys::BOOLOID];
-
-/// How values of a key column are kept.
-#[derive(Clone, Copy)]
-enum KeyColumn {
-    /// In the datum itself, in so many of its bytes.
-    Value(usize),
-    /// So many bytes.
-    Fixed(usize),
-    /// Any number of bytes.
-    Varlena,
-}
-
-impl KeyColumn {
-    /// # Safety
-    /// `of_type` must be a type.
-    unsafe fn new(of_type: pg_sys::Oid) -> Self {
-        let (mut length, mut by_value) = (0, false);
-        // SAFETY: the caller promises the type.
-        unsafe { pg_sys::get_typlenbyval(of_type, &mut length, &mut by_value) };
-        match usize::try_from(length) {
-            Ok(length) if by_value => KeyColumn::Value(length),
-            Ok(length) => KeyColumn::Fixed(length),
-            Err(_) if length == -1 => KeyColumn::Varlena,
-            Err(_) => refuse("a key column is a C string"),
-        }
-    }
-
-    /// Appends a value to a record.
-    ///
-    /// # Safety
-    /// The datum must be of the column's type, and not NULL.
-    unsafe fn write(self, datum: pg_sys::Datum, record: &mut Vec<u64>) {
-        // SAFETY: the caller promises the type.
-        let bytes = unsafe {
-            match self {
-                KeyColumn::Value(length) => {
-                    let unused = 64 - 8 * length as u32;
-                    return memory::push(record, (datum.value() as u64) << unused >> unused);
-                }
-                KeyColumn::Fixed(length) => std::slice::from_raw_parts(datum.cast_mut_ptr::<u8>(), length),
-                KeyColumn::Varlena => varlena_bytes(datum),
-            }
-        };
-        memory::reserve(record, 1 + bytes.len().div_ceil(8));
-        if matches!(self, KeyColumn::Varlena) {
-            record.push(bytes.len() as u64);
-        }
-        record.extend(bytes.chunks(8).map(|chunk| {
-            let mut word = [0; 8];
-            word[..chunk.len()].copy_from_slice(chunk);
-            u64::from_ne_bytes(word)
-        }));
-    }
-
-    /// The value that begins a key, and the rest of the key.
-    fn read(self, key: &[u64]) -> (pg_sys::Datum, &[u64]) {
-        let bytes_of = |words: &[u64]| -> Vec<u8> { memory::collect(words.iter().flat_map(|word| word.to_ne_bytes())) };
-        match self {
-            KeyColumn::Value(_) => (pg_sys::Datum::from(key[0]), &key[1..]),
-            KeyColumn::Fixed(length) => {
-                let (words, rest) = key.split_at(length.div_ceil(8));
-                (new_bytes(&bytes_of(words)[..length]), rest)
-            }
-            KeyColumn::Varlena => {
-                let length = key[0] as usize;
-                let (words, rest) = key[1..].split_at(length.div_ceil(8));
-                (new_varlena(&bytes_of(words)[..length]), rest)
-            }
-        }
-    }
-}
-
-/// A value of a type of fixed length, in the current memory context.
-fn new_bytes(bytes: &[u8]) -> pg_sys::Datum {
-    // SAFETY: palloc returns as many bytes as it is asked for.
-    unsafe {
-        let value = pg_sys::palloc(bytes.len()).cast::<u8>();
-        std::ptr::copy_nonoverlapping(bytes.as_ptr(), value, bytes.len());
-        pg_sys::Datum::from(value)
-    }
-}
 
 /// The orders of all customers. A record is an order as words, and the key.
 struct Orders {
@@ -164,7 +84,7 @@ impl TakesPartitions for Customers<'_> {
             self.steps.step();
             let order = (first != NO_DAY).then(|| take_row(records));
             let after = order.map_or(&records[1..], |(_, _, after)| after);
-            let (key, rest) = after.split_at(words_of_key(self.keys, after));
+            let (key, rest) = after.split_at(KeyColumn::words_of_key(self.keys, after));
             let orders = match self.orders.get_mut(key) {
                 Some(orders) => orders,
                 None => {
@@ -193,17 +113,6 @@ impl TakesPartitions for Customers<'_> {
         // SAFETY: nothing in it is used any more.
         unsafe { self.context.reset() };
     }
-}
-
-/// How many of these words are the key that they begin with.
-fn words_of_key(keys: &[KeyColumn], words: &[u64]) -> usize {
-    keys.iter().fold(0, |at, column| {
-        at + match column {
-            KeyColumn::Value(_) => 1,
-            KeyColumn::Fixed(length) => length.div_ceil(8),
-            KeyColumn::Varlena => 1 + (words[at] as usize).div_ceil(8),
-        }
-    })
 }
 
 /// Writes a customer's row.
@@ -321,7 +230,9 @@ unsafe fn key_columns(orders: pg_sys::TupleDesc, expected: pg_sys::TupleDesc, hi
         {
             refuse("its columns are not those of the query");
         }
-        keys.iter().map(|&of_type| KeyColumn::new(of_type)).collect()
+        let key =
+            |&of_type: &pg_sys::Oid| KeyColumn::new(of_type).unwrap_or_else(|| refuse("a key column is a C string"));
+        keys.iter().map(key).collect()
     }
 }
 

@@ -33,7 +33,7 @@
 //! | `words.rs` | which words of a shop's are known, and what the others may mean |
 //! | `notes.rs`, `notes.sql` | notes of changed customers, as triggers write them |
 //! | `view_columns.rs` | what the columns of a segmentation's relations say |
-//! | `collect_histories.rs`, `partitions.rs` | the histories of all customers in one pass, and the partitions in which it is made |
+//! | `collect_histories.rs`, `partitions.rs`, `key_column.rs` | the histories of all customers in one pass, the partitions in which it is made, keys as words |
 //! | `repeated_rows.rs` | whether rows of a query repeat each other |
 //! | `cursor.rs` | runs a query and hands over its rows |
 //! | `view_rows.rs` | writes single rows of a materialized view |
@@ -61,6 +61,7 @@ mod fit;
 mod forecast;
 mod from_numbers;
 mod history;
+mod key_column;
 mod kpi;
 mod learn;
 mod membership;

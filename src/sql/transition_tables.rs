@@ -70,11 +70,18 @@ impl TransitionTables {
                 pg_sys::SPI_register_relation(table.named(relation));
             }
             let done = pg_sys::SPI_execute(query.as_ptr(), true, 2);
-            if done != pg_sys::SPI_OK_SELECT as i32 || pg_sys::SPI_processed != 1 {
-                raise(Error::new(ErrorKind::InvalidParameter, "the query over the rows written returns no single row"));
-            }
+            let is_one_row = done == pg_sys::SPI_OK_SELECT as i32 && pg_sys::SPI_processed == 1;
+            let answer = is_one_row.then(|| (*(*pg_sys::SPI_tuptable).vals, (*pg_sys::SPI_tuptable).tupdesc));
+            let is_text = |columns: pg_sys::TupleDesc| {
+                (*columns).natts == 1 && pg_sys::SPI_gettypeid(columns, 1) == pg_sys::TEXTOID
+            };
+            let Some((row, columns)) = answer.filter(|&(_, columns)| is_text(columns)) else {
+                raise(Error::new(
+                    ErrorKind::InvalidParameter,
+                    "the query over the rows written returns no single text",
+                ));
+            };
             let mut is_null = false;
-            let (row, columns) = (*(*pg_sys::SPI_tuptable).vals, (*pg_sys::SPI_tuptable).tupdesc);
             let text = pg_sys::SPI_getbinval(row, columns, 1, &raw mut is_null);
             String::from_datum(text, is_null)
         }

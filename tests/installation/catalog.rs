@@ -25,7 +25,7 @@ fn every_object_of_the_extension_has_a_comment() {
 
 /// Stored policies and segmentations are about relations, and written in SQL, but for what writes notes and rows of views; they
 /// have tests of their own.
-const ABOUT_TABLES: &str = "(l.lanname IN ('sql', 'plpgsql') OR p.proname IN ('_collect_histories', '_has_columns', '_lock_and_check_notes', '_note', '_lock_view', '_query_columns', '_rows_differ', '_write_view_rows', '_write_watched_rows'))";
+const ABOUT_TABLES: &str = "(l.lanname IN ('sql', 'plpgsql') OR p.proname IN ('_collect_histories', '_has_columns', '_lock_and_check_notes', '_note_everybody', '_note_customer', '_note_customers', '_write_notes', '_lock_view', '_query_columns', '_rows_differ', '_write_view_rows', '_write_watched_rows'))";
 
 /// Functions of the extension with a condition on pg_proc, as `schema.name(types)`.
 fn functions(database: &Database, condition: &str) -> String {

@@ -261,6 +261,51 @@ fn what_cannot_be_meant_is_refused() {
 }
 
 /// Readers read, one after the other writes, and a transaction that began before another's commit is refused with 40001.
+/// What NAME_customers does with its reports: a query names the rows as they were and as they are.
+#[test]
+fn a_query_names_the_rows_written() {
+    let database = Database::new("rows_asked");
+    let mut client = quiet(&database);
+    batch(&mut client, VIEW);
+    batch(
+        &mut client,
+        "CREATE TABLE before AS SELECT * FROM sums;
+         UPDATE orders SET note = repeat(note, 2000) WHERE customer = 7 AND id < 300;
+         DELETE FROM orders WHERE customer = 8;
+         INSERT INTO orders (customer, amount) VALUES (1000, 5)",
+    );
+    let write = |asked: &str| {
+        format!(
+            "SELECT w.* FROM rfm._write_watched_rows(
+                 'sums'::regclass, rfm._changes_sql('sums'::regclass, '{{customer}}', NULL::text), NULL, '{{}}', NULL, NULL,
+                 '2026-06-30', $asked${asked}$asked$) AS w"
+        )
+    };
+    for (wrong, sqlstate) in [
+        ("SELECT 'a' FROM new_rows", "22023"),
+        ("SELECT count(*) FROM new_rows", "22023"),
+        ("SELECT 'a'::text, 'b'::text", "22023"),
+        ("SELECT 'a'::text WHERE false", "22023"),
+        ("DELETE FROM public.orders RETURNING 'a'::text", "0A000"),
+        ("SELECT min(t.notes) FROM newer_rows AS t", "42P01"),
+        ("SELECT min(t.notes) FROM sums AS t", "42P01"),
+    ] {
+        assert_eq!(expect_error(&mut client, &write(wrong)).0, sqlstate, "{wrong}");
+    }
+    let as_text = "SELECT jsonb_agg(t ORDER BY t.customer)::text FROM";
+    let row = client.query_one(
+        &write(&format!("SELECT ({as_text} old_rows AS t) || ' became ' || ({as_text} new_rows AS t)")),
+        &[],
+    );
+    let row = row.expect("it is written");
+    assert_eq!([0, 1, 2, 3].map(|column| row.get::<_, i64>(column)), [1, 1, 1, 0]);
+    let expected = format!(
+        "SELECT ({as_text} before AS t WHERE customer IN (7, 8)) || ' became ' || ({as_text} sums AS t WHERE customer IN (7, 1000))"
+    );
+    assert_eq!(row.get::<_, String>(4), text(&mut client, &expected));
+    assert_fresh(&mut client, "sums", "asked");
+}
+
 #[test]
 fn beside_readers_and_other_refreshes() {
     let database = Database::new("rows_beside");

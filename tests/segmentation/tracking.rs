@@ -255,6 +255,41 @@ fn sources_that_cannot_be_tracked_are_compared() {
     database.psql(&format!("DROP OWNED BY {role} CASCADE; DROP ROLE {role}"));
 }
 
+/// One statement notes each customer once with her first day, and more often only where work_mem does not hold them all.
+#[test]
+fn a_statement_notes_each_customer_once() {
+    let database = Database::new("track_many_rows");
+    let mut client = quiet(&database);
+    batch(
+        &mut client,
+        "CREATE TABLE orders (shop integer, customer_id text, ordered_on date, amount numeric);
+         INSERT INTO orders VALUES (-1, 'one', '2026-01-01', 1);
+         SELECT create_segmentation('shop', 'orders', tenant => 'shop', as_of => '2026-06-30', track => 'trigger');
+         SELECT refresh_segmentation('shop');
+         CREATE TABLE came AS
+         SELECT g % 7 - 3 AS shop, repeat('customer ', g % 40) || g % 3001 AS customer_id,
+                CASE WHEN g % 5 > 0 THEN date '2026-01-01' + g * 31 % 181 END AS ordered_on, 1 AS amount
+         FROM generate_series(1, 60000) AS g",
+    );
+    let first_days = "SELECT shop, customer_id, min(ordered_on) FROM came GROUP BY 1, 2";
+    let noted =
+        "SELECT shop, customer_id, min(changed_from) FROM shop_noted WHERE changed_source = 'orders' GROUP BY 1, 2";
+    let customers = count(&mut client, &format!("SELECT count(*) FROM ({first_days}) AS c"));
+    for (work_mem, write) in [
+        ("64MB", "INSERT INTO orders SELECT * FROM came"),
+        ("64kB", "UPDATE orders SET amount = 2 WHERE shop <> -1 OR customer_id <> 'one'"),
+        ("64MB", "DELETE FROM orders WHERE customer_id <> 'one'"),
+    ] {
+        batch(&mut client, &format!("TRUNCATE shop_noted; SET work_mem = '{work_mem}'; {write}"));
+        assert_same_rows(&mut client, write, noted, first_days, 0);
+        let notes = count(&mut client, "SELECT count(*) FROM shop_noted");
+        assert!(
+            if work_mem == "64MB" { notes == customers } else { notes > customers },
+            "{write}: {notes} of {customers}"
+        );
+    }
+}
+
 /// One table can be two sources: its rows are noted for both.
 #[test]
 fn one_table_can_be_two_sources() {

@@ -92,7 +92,7 @@ DECLARE
                   FROM @extschema@._note_keys(s, 'orders') AS k);
 BEGIN
     -- taken: whether the refresh that is running reads the rows of this customer, or only evaluates her; NULL: the note
-    -- waits for the next one. noted_at is the last column, which _note fills.
+    -- waits for the next one. noted_at is the last column, which is filled with each note.
     EXECUTE format('CREATE TABLE %s AS SELECT NULL::text AS changed_source, NULL::date AS changed_from, %s, '
                    'NULL::boolean AS taken, '
                    'NULL::timestamptz AS noted_at FROM %s WHERE false', noted, keys, histories);
@@ -116,21 +116,20 @@ AS $statements$
 $body$        IF %1$L = ANY (TG_ARGV) THEN
             IF TG_OP = 'TRUNCATE' OR 'everybody' = ANY (TG_ARGV)
                 OR NOT @extschema@._has_columns(TG_RELID, %2$L::pg_catalog.text[], %3$L::pg_catalog.text[]) THEN
-                PERFORM @extschema@._note(%4$s, %1$L::pg_catalog.text);
+                PERFORM @extschema@._note_everybody(%4$s, %1$L::pg_catalog.text);
             ELSIF TG_OP = 'INSERT' THEN
-                PERFORM %5$s FROM (%7$s new_rows %8$s) AS n GROUP BY %6$s;
+                PERFORM %5$s FROM (%6$s new_rows %7$s) AS n;
             ELSIF TG_OP = 'DELETE' THEN
-                PERFORM %5$s FROM (%7$s old_rows %8$s) AS n GROUP BY %6$s;
+                PERFORM %5$s FROM (%6$s old_rows %7$s) AS n;
             ELSE
-                PERFORM %5$s FROM (%7$s old_rows %8$s UNION ALL %7$s new_rows %8$s) AS n GROUP BY %6$s;
+                PERFORM %5$s FROM (%6$s old_rows %7$s UNION ALL %6$s new_rows %7$s) AS n;
             END IF;
         END IF;
 $body$,
         source,
         c.names, c.types,
         notes,
-        format('@extschema@._note(%s, %L::pg_catalog.text, min(n.changed_from), %s)', notes, source, p.names),
-        p.names,
+        format('@extschema@._note_customers(%s, %L::pg_catalog.text, n.changed_from, %s)', notes, source, p.names),
         format('SELECT %s, %s AS changed_from FROM', p.keys, coalesce(
             (SELECT d.day FROM @extschema@._note_day(s, source) AS d), 'NULL::pg_catalog.date')),
         'AS r WHERE ' || p.has_key)
@@ -173,7 +172,7 @@ BEGIN
     RETURN format(
 $body$
 BEGIN
-    IF pg_catalog.to_regprocedure('@extschema@._lock_and_check_notes(oid, oid)') IS NULL THEN
+    IF pg_catalog.to_regproc('@extschema@._lock_and_check_notes') IS NULL THEN
         RAISE WARNING 'pg_rfm is not there: changes of %% are not noted', TG_RELID::pg_catalog.regclass;
     ELSIF @extschema@._lock_and_check_notes(%s, %s) IS NOT TRUE THEN
         RAISE WARNING '%%: the notes are not there, or not of its owner: changes of %% are not noted until the next '

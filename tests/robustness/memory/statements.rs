@@ -79,6 +79,7 @@ fn view(argument_name: &str, type_name: &str, large: bool) -> Option<&'static st
         ("text[]", false) => "'{}'::text[]",
         ("text[]", true) => "array_fill('name'::text, ARRAY[1000000])",
         ("date", _) => "date '2024-01-01'",
+        ("text", _) if argument_name == "asked" => "'SELECT count(*)::text FROM new_rows'",
         ("text", false) => "'SELECT t.ctid, ''keep'' AS change, t.* FROM public.one_row AS t'",
         ("text", true) => {
             "'SELECT t.ctid, ''keep'' AS change, t.* FROM public.one_row AS t --' || repeat(repeat('x', 1000), 50000)"
