@@ -101,14 +101,15 @@ fn predictions(client: &mut Client, customers: i64) {
         "\n## Functions on {customers} stored histories, no parallel workers: microseconds a customer beyond reading\n"
     );
     let count = |column: &str, from: &str| format!("SELECT count({column}) FROM (SELECT {from} OFFSET 0) AS q");
+    // As NAME_predictions does it: the model comes from a subquery, which is run once.
     let calls = [
-        ("p_alive", "p_alive(h, {AS_OF}, model) AS x FROM histories, models"),
-        ("purchase_probability", "purchase_probability(h, {AS_OF}, 90, model) AS x FROM histories, models"),
-        ("expected_purchases", "expected_purchases(h, {AS_OF}, 90, model) AS x FROM histories, models"),
-        ("customer_lifetime_value", "customer_lifetime_value(h, {AS_OF}, 365, 0.1, model) AS x FROM histories, models"),
+        ("p_alive", "p_alive(h, {AS_OF}, {MODEL}) AS x FROM histories"),
+        ("purchase_probability", "purchase_probability(h, {AS_OF}, 90, {MODEL}) AS x FROM histories"),
+        ("expected_purchases", "expected_purchases(h, {AS_OF}, 90, {MODEL}) AS x FROM histories"),
+        ("customer_lifetime_value", "customer_lifetime_value(h, {AS_OF}, 365, 0.1, {MODEL}) AS x FROM histories"),
         (
             "predict_customer",
-            "p.*, p.alive_until AS x FROM histories, models, LATERAL predict_customer(h, {AS_OF}, model) AS p",
+            "p.*, p.alive_until AS x FROM histories, LATERAL predict_customer(h, {AS_OF}, {MODEL}) AS p",
         ),
     ];
     // What a history is read for: its bytes alone, or its days, as every function here needs them.
@@ -125,7 +126,7 @@ fn predictions(client: &mut Client, customers: i64) {
             ),
         );
         let of_model = |(name, call): &(&str, &str)| {
-            let call = call.replace("{AS_OF}", AS_OF).replace("models", model);
+            let call = call.replace("{AS_OF}", AS_OF).replace("{MODEL}", &format!("(SELECT model FROM {model})"));
             (format!("{name}, {model}"), count("x", &call))
         };
         statements.extend(calls.iter().map(of_model));
