@@ -7,6 +7,7 @@
 
 use std::collections::HashMap;
 use std::ffi::{CStr, c_char, c_int};
+use std::ptr::null_mut;
 
 use pgrx::prelude::*;
 use pgrx::{IntoDatum, PgMemoryContexts, PgRelation, PgTupleDesc, pg_sys};
@@ -76,7 +77,7 @@ fn note_everybody(notes: pg_sys::Oid, source: &str) {
     unsafe {
         pg_sys::PreventCommandIfReadOnly(c"_note_everybody()".as_ptr());
         let table = table_of_notes(notes, |columns| columns.len() > 3 && columns[0] == pg_sys::TEXTOID);
-        let slot = pg_sys::table_slot_create(table.as_ptr(), std::ptr::null_mut());
+        let slot = pg_sys::table_slot_create(table.as_ptr(), null_mut());
         fill(slot, source.into_datum(), None, &[]);
         pg_sys::simple_table_tuple_insert(table.as_ptr(), slot);
         pg_sys::ExecDropSingleTupleTableSlot(slot);
@@ -203,9 +204,9 @@ impl Noted {
                 if count == 0 {
                     break;
                 }
-                memory.switch_to(|_| {
-                    insert(self.table, self.slots.as_mut_ptr(), count as c_int, command, 0, std::ptr::null_mut());
-                });
+                // An error of PostgreSQL's must not jump over what Rust has to free.
+                let mut write = || insert(self.table, self.slots.as_mut_ptr(), count as c_int, command, 0, null_mut());
+                memory.switch_to(|_| pg_sys::ffi::pg_guard_ffi_boundary(&mut write));
                 for &slot in &self.slots[..count] {
                     (*(*slot).tts_ops).clear.expect("every kind of slot can be cleared")(slot);
                 }
@@ -226,7 +227,7 @@ impl Noted {
             unsafe {
                 if count == self.slots.len() {
                     let slot = PgMemoryContexts::For(self.context)
-                        .switch_to(|_| pg_sys::table_slot_create(self.table, std::ptr::null_mut()));
+                        .switch_to(|_| pg_sys::table_slot_create(self.table, null_mut()));
                     self.slots.push(slot);
                 }
                 let mut rest = key.as_slice();
