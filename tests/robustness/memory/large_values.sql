@@ -45,3 +45,4 @@ CREATE MATERIALIZED VIEW one_row AS SELECT 1 AS n, 'x'::text AS name;
 CREATE UNIQUE INDEX ON one_row (n);
 CREATE TABLE who_changed (change_id bigint GENERATED ALWAYS AS IDENTITY, changed_at timestamptz, as_of date, what text,
     from_value text, to_value text);
+CREATE TABLE notes (changed_source text, changed_from date, customer_id int, taken boolean, noted_at timestamptz);

@@ -56,8 +56,8 @@ pub fn argument(type_name: &str, large: bool) -> Option<&'static str> {
     Some(if large { huge } else { usual })
 }
 
-/// Functions that run a query, with more rows than half of the memory holds.
-const OF_QUERIES: [(&str, &str); 2] = [
+/// Functions of a query, or of the rows of a query, with more rows than half of the memory holds.
+const OF_QUERIES: [(&str, &str); 3] = [
     (
         "_collect_histories",
         "SELECT count(*) FROM rfm._collect_histories(
@@ -65,7 +65,17 @@ const OF_QUERIES: [(&str, &str); 2] = [
          ) AS r (a int, history rfm.purchase_history)",
     ),
     ("_rows_differ", "SELECT rfm._rows_differ('SELECT g, g::numeric FROM generate_series(1, 1000000) AS g')"),
+    (
+        "_note_customers",
+        "SELECT rfm._note_customers('notes'::regclass, 'orders', date '2024-01-01', g) FROM generate_series(1, 1000000) AS g",
+    ),
 ];
+
+/// A function's call with little memory and with much for its work, where it is one of a query.
+fn of_query(name: &str) -> Option<[String; 2]> {
+    let (_, call) = OF_QUERIES.iter().find(|(of_query, _)| *of_query == name)?;
+    Some(["4MB", "1GB"].map(|work_mem| format!("SET work_mem = '{work_mem}'; {call}; RESET work_mem")))
+}
 
 /// Functions whose numbers and texts are a materialized view and queries of its rows.
 const WRITES_A_VIEW: &[&str] = &["_lock_view", "_query_columns", "_write_view_rows", "_write_watched_rows"];
@@ -151,9 +161,8 @@ pub fn statements(client: &mut Client) -> Vec<String> {
     );
     assert!(functions.len() > 60, "{} functions", functions.len());
     for (name, types, names) in functions {
-        if let Some((_, call)) = OF_QUERIES.iter().find(|(of_query, _)| *of_query == name) {
-            let with = |work_mem| format!("SET work_mem = '{work_mem}'; {call}; RESET work_mem");
-            statements.extend(["4MB", "1GB"].map(with));
+        if let Some(calls) = of_query(&name) {
+            statements.extend(calls);
             continue;
         }
         for large in [true, false] {
@@ -181,6 +190,10 @@ pub fn statements(client: &mut Client) -> Vec<String> {
     let aggregates = signatures(client, "p.prokind = 'a'");
     assert!(aggregates.len() > 50, "{} aggregates", aggregates.len());
     for (name, types, names) in aggregates {
+        if let Some(calls) = of_query(&name) {
+            statements.extend(calls);
+            continue;
+        }
         let of = |(position, type_name): (usize, &String)| match names.get(position).map(String::as_str) {
             // The same for all rows.
             Some("as_of" | "until" | "to_day") => "date '9999-12-31'",
