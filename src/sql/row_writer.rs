@@ -1,6 +1,7 @@
-//! Writes single rows of a relation below the level of SQL, by the functions of the executor that logical replication uses: they
-//! keep the indexes and check the constraints, and readers see what they write like any other change. Triggers are not fired.
+//! Writes single rows of a relation below the level of SQL, as logical replication does: the indexes are kept, and readers see what
+//! is written like any other change. Triggers are not fired.
 
+use std::ffi::c_char;
 use std::ptr::null_mut;
 
 use pgrx::{PgRelation, pg_sys};
@@ -17,7 +18,6 @@ pub struct RowWriter {
     pub relation: PgRelation,
     state: *mut pg_sys::EState,
     target: *mut pg_sys::ResultRelInfo,
-    recheck: *mut pg_sys::EPQState,
     /// The row that is there.
     old: *mut pg_sys::TupleTableSlot,
     /// The row that shall be there.
@@ -37,10 +37,9 @@ impl RowWriter {
             pg_sys::InitResultRelInfo(target, relation.as_ptr(), 0, null_mut(), 0);
             (*target).ri_TrigDesc = null_mut();
             pg_sys::ExecOpenIndices(target, false);
-            let recheck = pg_sys::palloc0(size_of::<pg_sys::EPQState>()).cast();
-            versions::prepare(state, target, recheck);
+            versions::prepare(state, target);
             let [old, new] = [(); 2].map(|()| pg_sys::table_slot_create(relation.as_ptr(), null_mut()));
-            RowWriter { relation, state, target, recheck, old, new }
+            RowWriter { relation, state, target, old, new }
         }
     }
 
@@ -62,43 +61,48 @@ impl RowWriter {
         }
     }
 
-    /// Inserts a row.
+    /// Inserts a row. Those of a table are held against its constraints; a materialized view has none.
     ///
     /// # Safety
     /// The values must be of the relation's columns.
     pub unsafe fn insert(&mut self, new: Row) {
-        // SAFETY: the caller promises the values.
+        // SAFETY: the caller promises the values; a relation that is open has a row in pg_class.
         unsafe {
             self.fill(new);
-            versions::insert(self);
+            if (*self.relation.rd_rel).relkind == pg_sys::RELKIND_RELATION as c_char {
+                versions::insert_into_table(self);
+            } else {
+                pg_sys::simple_table_tuple_insert(self.relation.as_ptr(), self.new);
+                versions::insert_into_indexes(self, false, versions::NEW_ROW);
+            }
             self.forget_expressions();
         }
     }
 
-    /// Puts a row in the place of another.
+    /// Puts a row of a materialized view in the place of another.
     ///
     /// # Safety
     /// As of `insert` and `delete`.
-    pub unsafe fn update(&mut self, place: pg_sys::ItemPointerData, new: Row) {
+    pub unsafe fn update(&mut self, mut place: pg_sys::ItemPointerData, new: Row) {
         // SAFETY: the caller promises both.
         unsafe {
-            (*self.old).tts_tid = place;
             self.fill(new);
-            versions::update(self);
+            let mut indexes = versions::NO_INDEXES;
+            let (view, seen) = (self.relation.as_ptr(), pg_sys::GetActiveSnapshot());
+            pg_sys::simple_table_tuple_update(view, &raw mut place, self.new, seen, &raw mut indexes);
+            versions::insert_into_indexes(self, true, indexes);
             self.forget_expressions();
         }
     }
 
-    /// Deletes the row at a place.
+    /// Deletes the row at a place of a materialized view.
     ///
     /// # Safety
     /// A row of the relation must be there.
-    pub unsafe fn delete(&mut self, place: pg_sys::ItemPointerData) {
-        // SAFETY: the caller promises the row.
+    pub unsafe fn delete(&mut self, mut place: pg_sys::ItemPointerData) {
+        // SAFETY: the caller promises the row. Its entries in indexes stay until a vacuum.
         unsafe {
-            (*self.old).tts_tid = place;
-            versions::delete(self);
-            self.forget_expressions();
+            pg_sys::simple_table_tuple_delete(self.relation.as_ptr(), &raw mut place, pg_sys::GetActiveSnapshot());
         }
     }
 
@@ -140,7 +144,6 @@ impl RowWriter {
         unsafe {
             pg_sys::ExecDropSingleTupleTableSlot(self.old);
             pg_sys::ExecDropSingleTupleTableSlot(self.new);
-            pg_sys::EvalPlanQualEnd(self.recheck);
             pg_sys::ExecCloseIndices(self.target);
             // PostgreSQL makes slots of its own for triggers, even where there are none.
             pg_sys::ExecResetTupleTable((*self.state).es_tupleTable, false);
@@ -153,35 +156,40 @@ impl RowWriter {
 mod versions {
     use super::*;
 
+    /// Which indexes need an entry for a row that was written.
+    #[cfg(any(feature = "pg13", feature = "pg14", feature = "pg15"))]
+    mod indexes {
+        pub type Indexes = bool;
+        pub const NEW_ROW: Indexes = true;
+        pub const NO_INDEXES: Indexes = false;
+    }
+    #[cfg(not(any(feature = "pg13", feature = "pg14", feature = "pg15")))]
+    mod indexes {
+        pub use pgrx::pg_sys::TU_UpdateIndexes::{TU_All as NEW_ROW, TU_None as NO_INDEXES, Type as Indexes};
+    }
+    pub use indexes::*;
+
     /// Makes the executor's state ready for writing to the relation.
     ///
     /// # Safety
-    /// All of them must be new.
-    pub unsafe fn prepare(
-        state: *mut pg_sys::EState,
-        #[allow(unused_variables)] target: *mut pg_sys::ResultRelInfo,
-        recheck: *mut pg_sys::EPQState,
-    ) {
-        // SAFETY: the caller promises them; there is no plan to check rows with, because nobody else writes the rows.
+    /// Both must be new.
+    #[cfg(feature = "pg13")]
+    pub unsafe fn prepare(state: *mut pg_sys::EState, target: *mut pg_sys::ResultRelInfo) {
+        // SAFETY: the caller promises them.
         unsafe {
-            #[cfg(feature = "pg13")]
-            {
-                (*state).es_result_relations = target;
-                (*state).es_num_result_relations = 1;
-                (*state).es_result_relation_info = target;
-            }
-            #[cfg(any(feature = "pg13", feature = "pg14", feature = "pg15"))]
-            pg_sys::EvalPlanQualInit(recheck, state, null_mut(), null_mut(), -1);
-            #[cfg(not(any(feature = "pg13", feature = "pg14", feature = "pg15")))]
-            pg_sys::EvalPlanQualInit(recheck, state, null_mut(), null_mut(), -1, null_mut());
+            (*state).es_result_relations = target;
+            (*state).es_num_result_relations = 1;
+            (*state).es_result_relation_info = target;
         }
     }
+    #[cfg(not(feature = "pg13"))]
+    pub unsafe fn prepare(_: *mut pg_sys::EState, _: *mut pg_sys::ResultRelInfo) {}
 
-    /// Inserts the new row.
+    /// Inserts the new row into a table.
     ///
     /// # Safety
     /// The slot must be filled.
-    pub unsafe fn insert(rows: &RowWriter) {
+    pub unsafe fn insert_into_table(rows: &RowWriter) {
         // SAFETY: the caller promises the slot; the rest is open.
         unsafe {
             #[cfg(feature = "pg13")]
@@ -191,31 +199,40 @@ mod versions {
         }
     }
 
-    /// Puts the new row in the place of the old one.
+    /// Adds entries for the new row, which was written, to the indexes that need one. Those of an update make room on a full page
+    /// first, by deleting the entries of old versions.
     ///
     /// # Safety
-    /// Both slots must be filled.
-    pub unsafe fn update(rows: &RowWriter) {
-        // SAFETY: as `insert`.
-        unsafe {
-            #[cfg(feature = "pg13")]
-            pg_sys::ExecSimpleRelationUpdate(rows.state, rows.recheck, rows.old, rows.new);
-            #[cfg(not(feature = "pg13"))]
-            pg_sys::ExecSimpleRelationUpdate(rows.target, rows.state, rows.recheck, rows.old, rows.new);
+    /// The slot must hold the row and its place.
+    pub unsafe fn insert_into_indexes(
+        rows: &RowWriter,
+        #[cfg_attr(feature = "pg13", allow(unused_variables))] update: bool,
+        indexes: Indexes,
+    ) {
+        if indexes == NO_INDEXES {
+            return;
         }
-    }
-
-    /// Deletes the old row.
-    ///
-    /// # Safety
-    /// The slot of the old row must be filled.
-    pub unsafe fn delete(rows: &RowWriter) {
-        // SAFETY: as `insert`.
+        // SAFETY: the caller promises the slot; the rest is open. Without a list of indexes to ask, another row with the same key is
+        // an error.
         unsafe {
             #[cfg(feature = "pg13")]
-            pg_sys::ExecSimpleRelationDelete(rows.state, rows.recheck, rows.old);
-            #[cfg(not(feature = "pg13"))]
-            pg_sys::ExecSimpleRelationDelete(rows.target, rows.state, rows.recheck, rows.old);
+            pg_sys::ExecInsertIndexTuples(rows.new, rows.state, false, null_mut(), null_mut());
+            #[cfg(any(feature = "pg14", feature = "pg15"))]
+            pg_sys::ExecInsertIndexTuples(rows.target, rows.new, rows.state, update, false, null_mut(), null_mut());
+            #[cfg(not(any(feature = "pg13", feature = "pg14", feature = "pg15")))]
+            {
+                let summaries = indexes == pg_sys::TU_UpdateIndexes::TU_Summarizing;
+                pg_sys::ExecInsertIndexTuples(
+                    rows.target,
+                    rows.new,
+                    rows.state,
+                    update,
+                    false,
+                    null_mut(),
+                    null_mut(),
+                    summaries,
+                );
+            }
         }
     }
 }
