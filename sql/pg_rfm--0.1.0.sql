@@ -42,20 +42,23 @@ CREATE FUNCTION _note_everybody(notes oid, changed_source text) RETURNS void
 COMMENT ON FUNCTION _note_everybody(oid, text) IS
     'Part of segmentations: notes everybody of a source in a table that _lock_and_check_notes has locked.';
 
-CREATE FUNCTION _note_customer(internal, notes oid, changed_source text, changed_from date, VARIADIC keys "any")
+CREATE FUNCTION _note_customer(
+    internal, notes oid, customers oid, changed_source text, changed_from date, VARIADIC keys "any"
+)
     RETURNS internal AS 'MODULE_PATHNAME', 'note_customer_wrapper' LANGUAGE c VOLATILE;
-COMMENT ON FUNCTION _note_customer(internal, oid, text, date, "any") IS
+COMMENT ON FUNCTION _note_customer(internal, oid, oid, text, date, "any") IS
     'Part of segmentations: the collecting function of _note_customers.';
 
 CREATE FUNCTION _write_notes(internal) RETURNS void
     AS 'MODULE_PATHNAME', 'write_notes_wrapper' LANGUAGE c VOLATILE;
 COMMENT ON FUNCTION _write_notes(internal) IS 'Part of segmentations: the last function of _note_customers.';
 
--- An aggregate, because each customer is noted once and all of them are written together.
-CREATE AGGREGATE _note_customers(notes oid, changed_source text, changed_from date, VARIADIC keys "any") (
+-- An aggregate, because each customer is noted once and all of them are written together. Where they are more than a tenth of the
+-- rows of customers, a table, a row for everybody is written instead.
+CREATE AGGREGATE _note_customers(notes oid, customers oid, changed_source text, changed_from date, VARIADIC keys "any") (
     SFUNC = _note_customer, STYPE = internal, FINALFUNC = _write_notes, FINALFUNC_MODIFY = READ_WRITE
 );
-COMMENT ON AGGREGATE _note_customers(oid, text, date, "any") IS
+COMMENT ON AGGREGATE _note_customers(oid, oid, text, date, "any") IS
     'Part of segmentations: notes customers in a table that _lock_and_check_notes has locked.';
 /* </end connected objects> */
 
@@ -8352,7 +8355,7 @@ COMMENT ON FUNCTION _create_notes(segmentation_settings) IS
 
 -- What the trigger function does where rows of one source change: it notes the keys and the first day that changed, or
 -- everybody where they are not known. It looks whether the columns are still what they were before it touches them.
-CREATE FUNCTION _note_statements(s segmentation_settings, source text, notes text) RETURNS text
+CREATE FUNCTION _note_statements(s segmentation_settings, source text, notes text, customers text) RETURNS text
 LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp
 AS $statements$
     SELECT format(
@@ -8372,7 +8375,8 @@ $body$,
         source,
         c.names, c.types,
         notes,
-        format('@extschema@._note_customers(%s, %L::pg_catalog.text, n.changed_from, %s)', notes, source, p.names),
+        format('@extschema@._note_customers(%s, %s, %L::pg_catalog.text, n.changed_from, %s)', notes, customers,
+               source, p.names),
         format('SELECT %s, %s AS changed_from FROM', p.keys, coalesce(
             (SELECT d.day FROM @extschema@._note_day(s, source) AS d), 'NULL::pg_catalog.date')),
         'AS r WHERE ' || p.has_key)
@@ -8390,7 +8394,7 @@ $body$,
               UNION SELECT d.name, d.type FROM @extschema@._note_day(s, source) AS d) AS c
     ) AS c
 $statements$;
-COMMENT ON FUNCTION _note_statements(segmentation_settings, text, text) IS
+COMMENT ON FUNCTION _note_statements(segmentation_settings, text, text, text) IS
     'Part of segmentations: what the trigger function does where rows of a source change.';
 
 -- The body of the trigger function. It runs with its owner's rights, because the shop's application needs none on the
@@ -8404,12 +8408,15 @@ AS $trigger$
 DECLARE
     notes text := format('%L::pg_catalog.oid', to_regclass(@extschema@._relation(s, 'noted'))::oid);
     owner text := format('%L::pg_catalog.oid', quote_ident(current_user)::regrole::oid);
+    -- Many customers at once are noted as everybody.
+    customers text := format('%L::pg_catalog.oid', to_regclass(@extschema@._relation(s, 'histories'))::oid);
 BEGIN
     IF @extschema@._notes_are_on_shards(s) THEN
         -- Oids are others on each server.
         notes := format('(SELECT @extschema@._notes_beside(TG_RELID, %L, %L))', @extschema@._relation(s, 'noted'),
                         @extschema@._roots_of_sources(s));
         owner := format('pg_catalog.to_regrole(%L)', quote_ident(current_user));
+        customers := 'NULL::pg_catalog.oid'; -- a shard holds some of them
     END IF;
     -- It declares no variables: a key column could be called like one.
     RETURN format(
@@ -8425,7 +8432,7 @@ BEGIN
     RETURN NULL;
 END
 $body$, notes, owner, s.name, (
-        SELECT string_agg(@extschema@._note_statements(s, t.source, notes), '' ORDER BY t.source)
+        SELECT string_agg(@extschema@._note_statements(s, t.source, notes, customers), '' ORDER BY t.source)
         FROM unnest(@extschema@._sources_of_customers(s)) AS t (source)));
 END
 $trigger$;
@@ -9413,9 +9420,9 @@ COMMENT ON FUNCTION _customers_noted(segmentation_settings) IS
     'Part of segmentations: how many customers the refresh that is running evaluates.';
 
 -- Brings the stored tables up to date: those of the sources that are read whole, and of the others the rows of the
--- customers noted. Returns how many rows were written, and how many of them are histories.
+-- customers noted, if there are any. Returns how many rows were written, and how many of them are histories.
 CREATE FUNCTION _refresh_tables(
-    s segmentation_settings, read_whole text[], OUT written bigint, OUT histories bigint
+    s segmentation_settings, read_whole text[], are_any_noted boolean, OUT written bigint, OUT histories bigint
 )
 LANGUAGE plpgsql VOLATILE SET search_path = pg_catalog, pg_temp
 AS $tables$
@@ -9431,8 +9438,8 @@ BEGIN
                     AND r.suffix NOT IN ('settings', 'policies', 'status', 'noted', 'customers', 'models', 'changes')
                 ORDER BY r.place LOOP
         customers := @extschema@._noted_of(s, @extschema@._source_of_table(part.suffix), read_whole);
-        rows := @extschema@._write_differences(
-            s, part.suffix, part.keys, @extschema@._filling_query(s, part.suffix, customers), customers);
+        rows := CASE WHEN customers IS NULL OR are_any_noted THEN @extschema@._write_differences(
+            s, part.suffix, part.keys, @extschema@._filling_query(s, part.suffix, customers), customers) ELSE 0 END;
         IF part.suffix = 'profiles' AND @extschema@._is_distributed(s) THEN
             PERFORM @extschema@._write_prospects(
                 s, CASE WHEN '{orders,customers}' && read_whole THEN NULL ELSE @extschema@._noted(s, true) END);
@@ -9447,7 +9454,7 @@ BEGIN
     END LOOP;
 END
 $tables$;
-COMMENT ON FUNCTION _refresh_tables(segmentation_settings, text[]) IS
+COMMENT ON FUNCTION _refresh_tables(segmentation_settings, text[], boolean) IS
     'Part of segmentations: brings the stored tables up to date.';
 
 -- Evaluates the noted customers and writes their rows of NAME_customers. Answers what these contribute to reports, too.
@@ -9634,7 +9641,7 @@ BEGIN
             contributed := @extschema@._contributed_before(s, before.as_of, noted > 0);
         END IF;
     END IF;
-    tables := @extschema@._refresh_tables(s, read_whole);
+    tables := @extschema@._refresh_tables(s, read_whole, noted > 0 IS NOT FALSE);
     IF contributed IS NOT NULL AND @extschema@._earlier_rows_came(s) THEN
         contributed := '{}'; -- what they contributed to their months is not known any more: these reports are computed anew
     END IF;
@@ -10617,6 +10624,9 @@ AS $show$
 DECLARE
     policy @extschema@.segment_policy;
 BEGIN
+    IF s.engagement IS NULL AND s.targets IS NULL AND s.costs IS NULL THEN
+        RETURN;
+    END IF;
     EXECUTE format('SELECT policy FROM %s', @extschema@._lock_and_check(s, 'status', 'ACCESS SHARE MODE')) INTO policy;
     PERFORM @extschema@._show_finding(s, w.finding, w.rows_found, w.share, w.example, w.effect)
     FROM @extschema@._sources(s) AS t

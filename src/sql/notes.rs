@@ -73,21 +73,48 @@ fn has_columns(relation: pg_sys::Oid, names: Array<&str>, types: Array<&str>) ->
 /// (notes oid, source): notes everybody, by a row without a key.
 #[pg_extern(sql = false)]
 fn note_everybody(notes: pg_sys::Oid, source: &str) {
-    // SAFETY: the relation is open while its slot is used.
+    // SAFETY: the relation is open while it is written.
     unsafe {
         pg_sys::PreventCommandIfReadOnly(c"_note_everybody()".as_ptr());
         let table = table_of_notes(notes, |columns| columns.len() > 3 && columns[0] == pg_sys::TEXTOID);
-        let slot = pg_sys::table_slot_create(table.as_ptr(), null_mut());
+        write_everybody(table.as_ptr(), source);
+    }
+}
+
+/// Writes a row without a key.
+///
+/// # Safety
+/// It must be a table of notes that is open and locked.
+unsafe fn write_everybody(table: pg_sys::Relation, source: &str) {
+    // SAFETY: the caller promises the table.
+    unsafe {
+        let slot = pg_sys::table_slot_create(table, null_mut());
         fill(slot, source.into_datum(), None, &[]);
-        pg_sys::simple_table_tuple_insert(table.as_ptr(), slot);
+        pg_sys::simple_table_tuple_insert(table, slot);
         pg_sys::ExecDropSingleTupleTableSlot(slot);
     }
 }
 
-/// (state, notes oid, source, day, key, ...): notes that source changed of a customer from a day on.
+/// Of how many customers a statement may change something before everybody is noted: a refresh evaluates everybody then anyway, as
+/// `_few` says, and reads all rows about as fast. A table that was never analyzed, or is none, sets no limit.
+fn few(customers: Option<pg_sys::Oid>) -> usize {
+    // SAFETY: a row of pg_class is live until it is released.
+    let rows = customers.and_then(|table| unsafe {
+        let class = pg_sys::SearchSysCache1(pg_sys::SysCacheIdentifier::RELOID as c_int, table.into());
+        if class.is_null() {
+            return None;
+        }
+        let rows = (*pg_sys::heap_tuple_get_struct::<pg_sys::FormData_pg_class>(class)).reltuples;
+        pg_sys::ReleaseSysCache(class);
+        (rows >= 0.0).then_some(rows as usize)
+    });
+    rows.map_or(usize::MAX, |rows| 1000 + rows / 10)
+}
+
+/// (state, notes oid, customers oid, source, day, key, ...): notes that source changed of a customer from a day on.
 #[pg_extern(sql = false)]
 fn note_customer(fcinfo: pg_sys::FunctionCallInfo) -> Option<RawDatum> {
-    // SAFETY: notes.sql declares (internal, oid, text, date, any, ...), and the aggregate passes what this returned before.
+    // SAFETY: notes.sql declares (internal, oid, oid, text, date, any, ...), and the aggregate passes what this returned before.
     unsafe {
         let context = aggregate_context(fcinfo);
         let noted: *mut Noted = match argument(fcinfo, 0) {
@@ -123,6 +150,8 @@ struct Noted {
     keys: Vec<KeyColumn>,
     /// The first day that changed, by key; `None` where none is known.
     days: HashMap<Vec<u64>, Option<pg_sys::DateADT>>,
+    /// Of how many more customers notes are taken before everybody is noted; `None`: everybody is.
+    left: Option<usize>,
     /// Bytes that these take, and how many they may.
     held: usize,
     most: usize,
@@ -140,7 +169,7 @@ impl Noted {
         // SAFETY: the caller promises the call frame; what is made here lives in the context.
         unsafe {
             pg_sys::PreventCommandIfReadOnly(c"_note_customers()".as_ptr());
-            let types: Vec<_> = (2..(*fcinfo).nargs as c_int)
+            let types: Vec<_> = (3..(*fcinfo).nargs as c_int)
                 .map(|given| pg_sys::getBaseType(pg_sys::get_fn_expr_argtype((*fcinfo).flinfo, given)))
                 .collect();
             let is_variadic = pg_sys::get_fn_expr_variadic((*fcinfo).flinfo);
@@ -149,9 +178,10 @@ impl Noted {
                 table_of_notes(notes, |columns| !is_variadic && columns.strip_suffix(&LAST_COLUMNS) == Some(&types));
             let keys = types[2..].iter().map(|&of_type| KeyColumn::new(of_type).unwrap_or_else(|| refuse()));
             Noted {
-                source: read(fcinfo, 2).unwrap_or_else(|| refuse()),
+                source: read(fcinfo, 3).unwrap_or_else(|| refuse()),
                 keys: keys.collect(),
                 days: HashMap::new(),
+                left: Some(few(read(fcinfo, 2))),
                 held: 0,
                 most: pg_sys::work_mem as usize * 1024,
                 slots: Vec::new(),
@@ -166,15 +196,21 @@ impl Noted {
     /// # Safety
     /// `fcinfo` must be a live call frame of `note_customer` with the types of the first call.
     unsafe fn add(&mut self, fcinfo: pg_sys::FunctionCallInfo) {
+        let Some(left) = self.left else { return };
         let mut key = Vec::new();
         for (place, column) in self.keys.iter().enumerate() {
             // SAFETY: the caller promises the types.
-            unsafe { column.write(argument(fcinfo, place + 4).unwrap_or_else(|| refuse()), &mut key) };
+            unsafe { column.write(argument(fcinfo, place + 5).unwrap_or_else(|| refuse()), &mut key) };
         }
         // SAFETY: as above.
-        let day = unsafe { argument(fcinfo, 3) }.map(|day| day.value() as pg_sys::DateADT);
+        let day = unsafe { argument(fcinfo, 4) }.map(|day| day.value() as pg_sys::DateADT);
         if let Some(known) = self.days.get_mut(&key) {
             *known = [*known, day].into_iter().flatten().min();
+            return;
+        }
+        self.left = left.checked_sub(1);
+        if self.left.is_none() {
+            self.days = HashMap::new();
             return;
         }
         self.held += size_of_val(key.as_slice()) + BYTES_BESIDE_A_KEY;
@@ -255,6 +291,9 @@ impl Noted {
         // SAFETY: the caller promises the transaction.
         unsafe {
             self.write_all();
+            if self.left.is_none() {
+                write_everybody(self.table, &self.source);
+            }
             for slot in self.slots.drain(..) {
                 pg_sys::ExecDropSingleTupleTableSlot(slot);
             }

@@ -15,18 +15,21 @@ CREATE FUNCTION _note_everybody(notes oid, changed_source text) RETURNS void
 COMMENT ON FUNCTION _note_everybody(oid, text) IS
     'Part of segmentations: notes everybody of a source in a table that _lock_and_check_notes has locked.';
 
-CREATE FUNCTION _note_customer(internal, notes oid, changed_source text, changed_from date, VARIADIC keys "any")
+CREATE FUNCTION _note_customer(
+    internal, notes oid, customers oid, changed_source text, changed_from date, VARIADIC keys "any"
+)
     RETURNS internal AS 'MODULE_PATHNAME', 'note_customer_wrapper' LANGUAGE c VOLATILE;
-COMMENT ON FUNCTION _note_customer(internal, oid, text, date, "any") IS
+COMMENT ON FUNCTION _note_customer(internal, oid, oid, text, date, "any") IS
     'Part of segmentations: the collecting function of _note_customers.';
 
 CREATE FUNCTION _write_notes(internal) RETURNS void
     AS 'MODULE_PATHNAME', 'write_notes_wrapper' LANGUAGE c VOLATILE;
 COMMENT ON FUNCTION _write_notes(internal) IS 'Part of segmentations: the last function of _note_customers.';
 
--- An aggregate, because each customer is noted once and all of them are written together.
-CREATE AGGREGATE _note_customers(notes oid, changed_source text, changed_from date, VARIADIC keys "any") (
+-- An aggregate, because each customer is noted once and all of them are written together. Where they are more than a tenth of the
+-- rows of customers, a table, a row for everybody is written instead.
+CREATE AGGREGATE _note_customers(notes oid, customers oid, changed_source text, changed_from date, VARIADIC keys "any") (
     SFUNC = _note_customer, STYPE = internal, FINALFUNC = _write_notes, FINALFUNC_MODIFY = READ_WRITE
 );
-COMMENT ON AGGREGATE _note_customers(oid, text, date, "any") IS
+COMMENT ON AGGREGATE _note_customers(oid, oid, text, date, "any") IS
     'Part of segmentations: notes customers in a table that _lock_and_check_notes has locked.';

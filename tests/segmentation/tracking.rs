@@ -271,6 +271,8 @@ fn a_statement_notes_each_customer_once() {
                 CASE WHEN g % 5 > 0 THEN date '2026-01-01' + g * 31 % 181 END AS ordered_on, 1 AS amount
          FROM generate_series(1, 60000) AS g",
     );
+    // So many customers at once would be everybody in a small shop.
+    batch(&mut client, "UPDATE pg_class SET reltuples = 10000000 WHERE oid = 'shop_histories'::regclass");
     let first_days = "SELECT shop, customer_id, min(ordered_on) FROM came GROUP BY 1, 2";
     let noted =
         "SELECT shop, customer_id, min(changed_from) FROM shop_noted WHERE changed_source = 'orders' GROUP BY 1, 2";
@@ -287,6 +289,41 @@ fn a_statement_notes_each_customer_once() {
             if work_mem == "64MB" { notes == customers } else { notes > customers },
             "{write}: {notes} of {customers}"
         );
+    }
+}
+
+/// Of more customers than a refresh evaluates by themselves, a statement notes everybody by one row.
+#[test]
+fn many_customers_at_once_are_noted_as_everybody() {
+    let (_database, mut client) = shop_with_all_sources("segmentation_many_at_once");
+    let customers = count(&mut client, "SELECT count(*) FROM shop_histories");
+    let few = 1000 + customers / 10;
+    for (source, table, values) in [
+        (
+            "orders",
+            "sales.orders (order_no, customer_id, ordered_at, amount)",
+            "(SELECT max(order_no) FROM sales.orders) + row_number() OVER (), g, date '2026-06-20', 7",
+        ),
+        ("engagement", "sales.events (customer_id, kind, happened_at)", "g, 'review', date '2026-06-21'"),
+    ] {
+        for (new, notes) in [(few, few), (few + 1, 1)] {
+            // Each twice, and the last ones first.
+            let write = format!(
+                "INSERT INTO {table} SELECT {values}
+                 FROM (SELECT g FROM generate_series(5001, 5000 + {new}) AS g, generate_series(1, 2) ORDER BY g DESC) AS g"
+            );
+            batch(
+                &mut client,
+                &format!("UPDATE pg_class SET reltuples = {customers} WHERE oid = 'shop_histories'::regclass; {write}"),
+            );
+            let noted = "SELECT count(*) || ' ' || count(customer_id) || string_agg(DISTINCT changed_source, ',') FROM shop_noted";
+            let known = if notes == 1 { 0 } else { notes };
+            assert_eq!(text(&mut client, noted), format!("{notes} {known}{source}"), "{write}");
+            refresh(&mut client);
+            let found = everything(&mut client);
+            batch(&mut client, "SELECT refresh_segmentation('shop', \"full\" => true)");
+            assert_eq!(found, everything(&mut client), "{write}");
+        }
     }
 }
 

@@ -170,6 +170,9 @@ AS $show$
 DECLARE
     policy @extschema@.segment_policy;
 BEGIN
+    IF s.engagement IS NULL AND s.targets IS NULL AND s.costs IS NULL THEN
+        RETURN;
+    END IF;
     EXECUTE format('SELECT policy FROM %s', @extschema@._lock_and_check(s, 'status', 'ACCESS SHARE MODE')) INTO policy;
     PERFORM @extschema@._show_finding(s, w.finding, w.rows_found, w.share, w.example, w.effect)
     FROM @extschema@._sources(s) AS t

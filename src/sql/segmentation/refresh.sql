@@ -227,9 +227,9 @@ COMMENT ON FUNCTION _customers_noted(segmentation_settings) IS
     'Part of segmentations: how many customers the refresh that is running evaluates.';
 
 -- Brings the stored tables up to date: those of the sources that are read whole, and of the others the rows of the
--- customers noted. Returns how many rows were written, and how many of them are histories.
+-- customers noted, if there are any. Returns how many rows were written, and how many of them are histories.
 CREATE FUNCTION _refresh_tables(
-    s segmentation_settings, read_whole text[], OUT written bigint, OUT histories bigint
+    s segmentation_settings, read_whole text[], are_any_noted boolean, OUT written bigint, OUT histories bigint
 )
 LANGUAGE plpgsql VOLATILE SET search_path = pg_catalog, pg_temp
 AS $tables$
@@ -245,8 +245,8 @@ BEGIN
                     AND r.suffix NOT IN ('settings', 'policies', 'status', 'noted', 'customers', 'models', 'changes')
                 ORDER BY r.place LOOP
         customers := @extschema@._noted_of(s, @extschema@._source_of_table(part.suffix), read_whole);
-        rows := @extschema@._write_differences(
-            s, part.suffix, part.keys, @extschema@._filling_query(s, part.suffix, customers), customers);
+        rows := CASE WHEN customers IS NULL OR are_any_noted THEN @extschema@._write_differences(
+            s, part.suffix, part.keys, @extschema@._filling_query(s, part.suffix, customers), customers) ELSE 0 END;
         IF part.suffix = 'profiles' AND @extschema@._is_distributed(s) THEN
             PERFORM @extschema@._write_prospects(
                 s, CASE WHEN '{orders,customers}' && read_whole THEN NULL ELSE @extschema@._noted(s, true) END);
@@ -261,7 +261,7 @@ BEGIN
     END LOOP;
 END
 $tables$;
-COMMENT ON FUNCTION _refresh_tables(segmentation_settings, text[]) IS
+COMMENT ON FUNCTION _refresh_tables(segmentation_settings, text[], boolean) IS
     'Part of segmentations: brings the stored tables up to date.';
 
 -- Evaluates the noted customers and writes their rows of NAME_customers. Answers what these contribute to reports, too.
@@ -448,7 +448,7 @@ BEGIN
             contributed := @extschema@._contributed_before(s, before.as_of, noted > 0);
         END IF;
     END IF;
-    tables := @extschema@._refresh_tables(s, read_whole);
+    tables := @extschema@._refresh_tables(s, read_whole, noted > 0 IS NOT FALSE);
     IF contributed IS NOT NULL AND @extschema@._earlier_rows_came(s) THEN
         contributed := '{}'; -- what they contributed to their months is not known any more: these reports are computed anew
     END IF;

@@ -109,7 +109,7 @@ COMMENT ON FUNCTION _create_notes(segmentation_settings) IS
 
 -- What the trigger function does where rows of one source change: it notes the keys and the first day that changed, or
 -- everybody where they are not known. It looks whether the columns are still what they were before it touches them.
-CREATE FUNCTION _note_statements(s segmentation_settings, source text, notes text) RETURNS text
+CREATE FUNCTION _note_statements(s segmentation_settings, source text, notes text, customers text) RETURNS text
 LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp
 AS $statements$
     SELECT format(
@@ -129,7 +129,8 @@ $body$,
         source,
         c.names, c.types,
         notes,
-        format('@extschema@._note_customers(%s, %L::pg_catalog.text, n.changed_from, %s)', notes, source, p.names),
+        format('@extschema@._note_customers(%s, %s, %L::pg_catalog.text, n.changed_from, %s)', notes, customers,
+               source, p.names),
         format('SELECT %s, %s AS changed_from FROM', p.keys, coalesce(
             (SELECT d.day FROM @extschema@._note_day(s, source) AS d), 'NULL::pg_catalog.date')),
         'AS r WHERE ' || p.has_key)
@@ -147,7 +148,7 @@ $body$,
               UNION SELECT d.name, d.type FROM @extschema@._note_day(s, source) AS d) AS c
     ) AS c
 $statements$;
-COMMENT ON FUNCTION _note_statements(segmentation_settings, text, text) IS
+COMMENT ON FUNCTION _note_statements(segmentation_settings, text, text, text) IS
     'Part of segmentations: what the trigger function does where rows of a source change.';
 
 -- The body of the trigger function. It runs with its owner's rights, because the shop's application needs none on the
@@ -161,12 +162,15 @@ AS $trigger$
 DECLARE
     notes text := format('%L::pg_catalog.oid', to_regclass(@extschema@._relation(s, 'noted'))::oid);
     owner text := format('%L::pg_catalog.oid', quote_ident(current_user)::regrole::oid);
+    -- Many customers at once are noted as everybody.
+    customers text := format('%L::pg_catalog.oid', to_regclass(@extschema@._relation(s, 'histories'))::oid);
 BEGIN
     IF @extschema@._notes_are_on_shards(s) THEN
         -- Oids are others on each server.
         notes := format('(SELECT @extschema@._notes_beside(TG_RELID, %L, %L))', @extschema@._relation(s, 'noted'),
                         @extschema@._roots_of_sources(s));
         owner := format('pg_catalog.to_regrole(%L)', quote_ident(current_user));
+        customers := 'NULL::pg_catalog.oid'; -- a shard holds some of them
     END IF;
     -- It declares no variables: a key column could be called like one.
     RETURN format(
@@ -182,7 +186,7 @@ BEGIN
     RETURN NULL;
 END
 $body$, notes, owner, s.name, (
-        SELECT string_agg(@extschema@._note_statements(s, t.source, notes), '' ORDER BY t.source)
+        SELECT string_agg(@extschema@._note_statements(s, t.source, notes, customers), '' ORDER BY t.source)
         FROM unnest(@extschema@._sources_of_customers(s)) AS t (source)));
 END
 $trigger$;

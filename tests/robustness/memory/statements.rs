@@ -67,7 +67,7 @@ const OF_QUERIES: [(&str, &str); 3] = [
     ("_rows_differ", "SELECT rfm._rows_differ('SELECT g, g::numeric FROM generate_series(1, 1000000) AS g')"),
     (
         "_note_customers",
-        "SELECT rfm._note_customers('notes'::regclass, 'orders', date '2024-01-01', g) FROM generate_series(1, 1000000) AS g",
+        "SELECT rfm._note_customers('notes'::regclass, NULL, 'orders', date '2024-01-01', g) FROM generate_series(1, 1000000) AS g",
     ),
 ];
 
