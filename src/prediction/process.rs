@@ -56,6 +56,7 @@ enum Kind {
 }
 
 /// What is expected of one customer if she is alive.
+#[derive(Debug)]
 enum Alive {
     BetaGeometric(beta_geometric::Alive),
     Pareto(pareto::Alive),
@@ -157,7 +158,35 @@ fn chance_of(log_odds: f64) -> f64 {
     }
 }
 
+/// That a customer is still there after t days has a chance of about `(1 + chance t/scale)^-often`.
+struct Leaving {
+    scale: f64,
+    chance: f64,
+    often: f64,
+}
+
+impl Leaving {
+    /// How many times over she has left after so many days: minus the logarithm of that chance.
+    fn times(&self, days: f64) -> f64 {
+        self.often * (self.chance * days / self.scale).ln_1p()
+    }
+
+    /// After how many days she has left so many times over.
+    fn day(&self, times: f64) -> f64 {
+        self.scale / self.chance * (times / self.often).exp_m1()
+    }
+
+    /// How much she leaves on a day, by the slope of `times` in `ln(1 + t/scale)`, which only grows.
+    fn steepness(&self, day: f64) -> f64 {
+        self.often * self.chance * (self.scale + day) / (self.scale + self.chance * day)
+    }
+}
+
+/// A customer who has left so many times over buys no more.
+const GONE: f64 = 40.0;
+
 /// What a model says of the future of one customer.
+#[derive(Debug)]
 pub struct Outlook {
     /// The chance that she will buy again some day.
     pub p_alive: f64,
@@ -226,22 +255,44 @@ impl Outlook {
     }
 
     /// The expected purchases of a customer who is alive, and their integral, each day discounted. The last node is the end.
+    ///
+    /// It is taken in `ln(1 + t/scale)`, in which they grow evenly as long as she is there. Where she is likely to leave before the
+    /// end, that time is taken by itself.
     fn earlier<const N: usize>(&self, nodes: &[(f64, f64); N], days: f64, per_day: f64) -> (f64, f64) {
-        let scale = self.posterior()[1];
-        let mut at_end = 0.0;
-        let length = (days / scale).ln_1p();
-        let panels = f64::max(length / 3.0, per_day * days / 4.0).ceil().max(1.0) as u32;
-        let integral = integral(nodes, panels, length, |places| {
-            let times = exp_m1(places).map(|grown| scale * grown);
-            let expected = match &self.alive {
-                Alive::BetaGeometric(alive) => alive.expected_each(times),
-                Alive::Pareto(alive) => alive.expected_each(times),
-            };
-            at_end = expected[N - 1];
-            let discounts = exp(times.map(|time| -per_day * time));
-            std::array::from_fn(|i| discounts[i] * expected[i] * (scale + times[i]))
-        });
-        (at_end, integral)
+        let leaving = self.leaving();
+        let scale = leaving.scale;
+        let bends =
+            if leaving.times(days) > 4.0 { [1.0, GONE].map(|times| leaving.day(times).min(days)) } else { [0.0; 2] };
+        let [first, gone, end] = [bends[0], bends[1], days].map(|day| (day / scale).ln_1p());
+        let (mut at_end, mut sum) = (0.0, 0.0);
+        for (from, to, steepest) in [(0.0, first, 0.0), (first, gone, leaving.steepness(bends[1])), (gone, end, 0.0)] {
+            let panels = [steepest * (to - from) / 4.0, (to - from) / 3.0, per_day * days / 4.0];
+            let panels = panels.into_iter().fold(1.0, f64::max).ceil() as u32;
+            if from == to {
+                continue;
+            }
+            sum += integral(nodes, panels, to - from, |places| {
+                let times = exp_m1(places.map(|place| from + place)).map(|grown| scale * grown);
+                let expected = match &self.alive {
+                    Alive::BetaGeometric(alive) => alive.expected_each(times),
+                    Alive::Pareto(alive) => alive.expected_each(times),
+                };
+                at_end = expected[N - 1];
+                let discounts = exp(times.map(|time| -per_day * time));
+                std::array::from_fn(|i| discounts[i] * expected[i] * (scale + times[i]))
+            });
+        }
+        (at_end, sum)
+    }
+
+    /// How a customer who is alive leaves, about: as if each purchase made her leave with the mean chance of her posterior.
+    fn leaving(&self) -> Leaving {
+        match &self.alive {
+            Alive::BetaGeometric(alive) => {
+                Leaving { scale: alive.scale, chance: alive.a / (alive.a + alive.b), often: alive.m }
+            }
+            Alive::Pareto(alive) => Leaving { scale: alive.beta, chance: 1.0, often: alive.s },
+        }
     }
 
     /// The chances of more than 0, 1, 2, ... purchases in the next so many days, until one is negligible or `take` says
@@ -285,7 +336,47 @@ impl Outlook {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
+    use super::super::quadrature::TWENTY;
+    use super::super::timing::tests::of_any_size;
     use super::*;
+
+    /// Customers of all kinds of models, most of them hostile: who are sure to leave after a purchase, who buy every day.
+    fn outlooks() -> impl Strategy<Value = Outlook> {
+        let often = prop_oneof![Just(0), 0..30u32, of_any_size(30.0, 3000.0).prop_map(|x| x as u32)];
+        let name = prop_oneof![Just(ProcessName::MbgNbd), Just(ProcessName::BgNbd), Just(ProcessName::ParetoNbd)];
+        let last = prop_oneof![of_any_size(1e-3, 1e2), of_any_size(1.0, 1e4)];
+        (name, of_any_size(1e-3, 1e2), of_any_size(1.0, 1e4), of_any_size(1e-3, 1e4), last, often).prop_map(
+            |(name, r, alpha, third, fourth, repeats)| {
+                let timing = Timing { repeats, span_days: repeats, tenure_days: repeats + 9 };
+                let outlook = Process { name, parameters: [r, alpha, third, fourth] }.outlook(&timing);
+                Outlook { p_alive: 1.0, ..outlook }
+            },
+        )
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(400))]
+
+        /// By parts as well, but with many nodes, most of them near the start.
+        #[test]
+        fn discounting_finds_those_who_leave_soon(outlook in outlooks(), per_day in of_any_size(1e-6, 6.6e-3)) {
+            for days in [30.0, 365.0, 3650.0] {
+                let scale = outlook.posterior()[1];
+                let length = (days / scale).ln_1p();
+                let earlier = integral(&TWENTY, 60, 1.0, |places| places.map(|place| {
+                    let grown = (length * place.powi(4)).exp();
+                    let days = scale * (length * place.powi(4)).exp_m1();
+                    let weight = 4.0 * place.powi(3) * length * grown * scale;
+                    (-per_day * days).exp() * outlook.expected_alive(days) * weight
+                }));
+                let sum = (-per_day * days).exp() * outlook.expected_alive(days) + per_day * earlier;
+                let found = outlook.discounted(days, per_day);
+                prop_assert!((found / sum - 1.0).abs() < 1e-7, "{days} days: {found} {sum} {:?}", outlook.posterior());
+            }
+        }
+    }
 
     #[test]
     fn guesses_change_nothing() {
