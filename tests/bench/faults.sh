@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Faults on purpose, counted: what is done to a server while it segments a shop, and whether the views equal a rebuild afterwards.
-#   faults.sh [long] [PART...]   parts: calls sqlsmith cancels kills full standby; default: all of them
+#   faults.sh [long] [PART...]   parts: calls sqlsmith cancels kills full standby logical; default: all of them
 # Short, each part takes about a minute; long, hours. Reads PG_CONFIG and PG_RFM_SO, as `make faults` sets them. What cannot run here
 # (sqlsmith is a package of Debian, the full disk takes root) says `skipped`.
 set -euo pipefail
@@ -8,14 +8,14 @@ cd "$(dirname "$0")/../.."
 
 long=
 if [ "${1-}" = long ]; then long=yes && shift; fi
-[ $# -gt 0 ] || set -- calls sqlsmith cancels kills full standby
+[ $# -gt 0 ] || set -- calls sqlsmith cancels kills full standby logical
 many() { if [ -n "$long" ]; then echo "$2"; else echo "$1"; fi; } # SHORT LONG
 
 cluster=tests/support/cluster.sh
 die() { printf 'pg_rfm: %s\n' "$*" >&2; exit 1; }
 report() { printf '%-9s %s\n' "$1" "$2"; }
 
-stop() { "$cluster" stop faults 2>/dev/null; }
+stop() { "$cluster" stop faults 2>/dev/null; "$cluster" stop faults_shop 2>/dev/null; }
 clean_up() {
 	stop_standby
 	stop || true
@@ -30,8 +30,8 @@ stop || true
 trap clean_up EXIT
 trap 'exit 130' INT TERM HUP
 
-# Each error with its SQLSTATE in the log.
-PG_RFM_SETTINGS="log_line_prefix='%e::' log_min_messages=error max_wal_senders=5" "$cluster" start faults
+# Each error with its SQLSTATE in the log, and the source it comes from. What is committed outlives a kill.
+PG_RFM_SETTINGS="log_line_prefix='%e::' log_min_messages=error log_error_verbosity=verbose max_wal_senders=5 synchronous_commit=on" "$cluster" start faults
 eval "$("$cluster" env faults)"
 export PGOPTIONS='-c client_min_messages=error -c search_path=public,rfm'
 data=$(dirname "$PGHOST")/data log=$(dirname "$PGHOST")/log
@@ -134,9 +134,10 @@ calls() {
 	assert_healthy calls
 }
 
-# Random queries of somebody who may read everything and write orders.
+# Random queries of somebody who may read everything and write orders. Some of them are too much for PostgreSQL itself: such an
+# internal error comes from its planner or its executor, and is shown.
 sqlsmith() {
-	local queries status=0 errors
+	local queries status=0 errors internal
 	queries=$(many 2000 100000)
 	command -v sqlsmith >/dev/null || { report sqlsmith 'skipped: it is not installed'; return; }
 	make_shop faults_sqlsmith
@@ -144,10 +145,16 @@ sqlsmith() {
 	local connection="host=$PGHOST port=$PGPORT dbname=$PGDATABASE user=smith"
 	env -u PGOPTIONS sqlsmith --target="$connection" --exclude-catalog --seed=1 --max-queries="$queries" --verbose >"$work/smith" 2>&1 || status=$?
 	[ "$status" = 0 ] || { tail -n 5 "$work/smith" >&2; die "sqlsmith ended with $status"; }
-	assert_healthy sqlsmith
+	[ "$(logged 'PANIC|was terminated by signal')" = 0 ] || die 'sqlsmith: the server fell'
+	as_server awk '/^[0-9A-Z]+::ERROR/ { error = $0 } /::LOCATION:/ && error ~ /^XX/ { print error " (" $NF ")"; error = "" }' "$log" |
+		sort | uniq -c >"$work/internal"
+	if grep -vE '\((all|alloc|create|equiv|ex|join|list|node|parse|path|plan|prep|rel|rewrite|set|sub|tlist|var)[A-Za-z]*\.c:[0-9]+\)$' "$work/internal" >&2; then
+		die 'sqlsmith: internal errors that are not of the planner or the executor'
+	fi
+	cat "$work/internal" >&2
 	assert_rebuilt sqlsmith
-	errors=$(logged '^[0-9A-Z]{5}::ERROR')
-	report sqlsmith "$queries random queries, $errors of them refused, none by an internal error; the server stayed up"
+	errors=$(logged '^[0-9A-Z]{5}::ERROR') internal=$(logged '^XX...::ERROR')
+	report sqlsmith "$queries random queries, $errors of them refused, $internal of these by an internal error of PostgreSQL's own; the server stayed up"
 	drop_shop faults_sqlsmith
 	sql -c 'DROP ROLE smith'
 }
@@ -194,6 +201,12 @@ wait_for_server() {
 	done
 	die 'the server does not come back'
 }
+# kill -9, until the postmaster knows.
+kill_hard() { # PID, which may be empty
+	if [ -z "$1" ]; then return; fi
+	as_server kill -9 "$1" 2>/dev/null || true
+	while [ -e "/proc/$1" ]; do sleep 0.01; done
+}
 # kill -9 of a backend, the checkpointer and the postmaster.
 kills() {
 	local tries seconds number victim whom pid
@@ -216,7 +229,7 @@ kills() {
 		else
 			pid=$(as_server head -n 1 "$data/postmaster.pid")
 		fi
-		if [ -n "$pid" ]; then as_server kill -9 "$pid" || true; fi
+		kill_hard "$pid"
 		wait "$victim" || true
 		if [ -z "$whom" ]; then
 			# Its children notice that it is gone, and end by themselves.
@@ -269,6 +282,9 @@ full() {
 	umount "$disk" && disk=
 }
 
+wait_for_standby() {
+	until [ "$(sql -c "SELECT count(*) FROM pg_stat_replication WHERE replay_lsn >= pg_current_wal_flush_lsn()")" = 1 ]; do sleep 0.1; done
+}
 # A streaming standby: it reads while the primary refreshes, refuses to refresh, and goes on after its promotion.
 standby() {
 	local rounds number refusal reads=0
@@ -285,15 +301,14 @@ standby() {
 			sql -c "SELECT refresh_segmentation('shop')" >/dev/null
 			# Reads go on while the changes arrive, and end up the same.
 			there -c "SELECT count(*) FROM shop_customers, LATERAL explain_customer('{}', '2026-06-30') AS e" >/dev/null && reads=$((reads + 1))
-			until [ "$(there -c 'SELECT pg_last_wal_replay_lsn()')" \> "$(sql -c 'SELECT pg_current_wal_lsn()')" ] ||
-				[ "$(sql -c "SELECT count(*) FROM pg_stat_replication WHERE replay_lsn >= pg_current_wal_flush_lsn()")" = 1 ]; do sleep 0.1; done
+			wait_for_standby
 			[ "$(there -f tests/bench/faults/digest.sql)" = "$(sql -f tests/bench/faults/digest.sql)" ] || die 'standby: it reads otherwise'
 			reads=$((reads + 1))
 		done
 		refusal=$(there -c "SELECT refresh_segmentation('shop')" 2>&1 || true)
 		[[ $refusal == *25006*'this server is a standby'* ]] || die "standby: refreshing said $refusal"
 		changes # noted, and not refreshed
-		until [ "$(sql -c "SELECT count(*) FROM pg_stat_replication WHERE replay_lsn >= pg_current_wal_flush_lsn()")" = 1 ]; do sleep 0.1; done
+		wait_for_standby
 		as_server "$PG_RFM_BINDIR/pg_ctl" -D "$standby" -s -w promote
 		PGPORT=5433
 		assert_rebuilt 'promoted'
@@ -310,9 +325,58 @@ standby() {
 	report standby "$rounds times: $reads reads while the primary refreshed, a refresh refused, promotion, then refresh and refresh_rows there"
 }
 
+# Orders that come by logical replication from the shop's server, while the session, the worker that applies them and the postmaster
+# are killed in turn during refreshes: none is lost, and the views are those of the orders that came.
+logical() {
+	local tries number seconds victim whom pid of_shop table waited
+	local sums="SELECT count(*), sum(amount), sum(hashint8(order_no) * customer_id::numeric), (SELECT sum(hashtext(membership)) FROM people) FROM orders"
+	tries=$(many 8 200)
+	PG_RFM_SETTINGS='wal_level=logical synchronous_commit=on' "$cluster" start faults_shop
+	of_shop=$(eval "$("$cluster" env faults_shop)" && echo "$PGHOST")
+	in_shop() { PGHOST=$of_shop PGDATABASE=postgres sql "$@"; }
+	make_shop faults_logical
+	sql -c "ALTER TABLE orders ALTER order_no DROP IDENTITY" # its numbers come with the orders
+	seconds=$(refresh_seconds)
+	in_shop -c 'CREATE TABLE people (customer_id integer PRIMARY KEY, membership text, email text)' \
+		-c 'CREATE TABLE orders (order_no bigint GENERATED BY DEFAULT AS IDENTITY PRIMARY KEY, customer_id integer, ordered_at date, amount numeric)'
+	for table in people orders; do sql -c "COPY $table TO STDOUT" | in_shop -c "COPY $table FROM STDIN"; done
+	in_shop -c "SELECT setval('orders_order_no_seq', 10000000)" -c 'CREATE PUBLICATION shop FOR TABLE people, orders' >/dev/null
+	sql -c "CREATE SUBSCRIPTION shop CONNECTION 'host=$of_shop port=$PGPORT user=$PGUSER dbname=postgres' PUBLICATION shop WITH (copy_data = false)" 2>/dev/null
+	for ((number = 0; number < tries; number++)); do
+		next_statement
+		PGAPPNAME=victim sql -c "$statement" >/dev/null 2>&1 &
+		victim=$!
+		in_shop -v customers="$customers" -f tests/bench/faults/changes.sql >/dev/null
+		at_random "$seconds"
+		case $((number % 3)) in
+		0) whom="application_name = 'victim'" ;;
+		1) whom="backend_type = 'logical replication worker'" ;;
+		2) whom= ;;
+		esac
+		pid=$(if [ -n "$whom" ]; then sql -c "SELECT pid FROM pg_stat_activity WHERE $whom LIMIT 1"; else as_server head -n 1 "$data/postmaster.pid"; fi)
+		kill_hard "$pid"
+		wait "$victim" || true
+		if [ -z "$whom" ]; then until "$cluster" start faults 2>/dev/null; do sleep 0.2; done; fi
+		wait_for_server
+		drop_other
+		in_shop -v customers="$customers" -f tests/bench/faults/changes.sql >/dev/null
+		for ((waited = 0; waited < 600; waited++)); do
+			if [ "$(sql -c "$sums")" = "$(in_shop -c "$sums")" ]; then break; fi
+			sleep 0.1
+		done
+		[ "$waited" -lt 600 ] || die 'logical: orders are missing'
+		assert_rebuilt "replicated: ${whom:-postmaster} during $statement"
+	done
+	[ "$(logged 'PANIC')" = 0 ] || die 'logical: PANIC'
+	report logical "$tries times kill -9, of the session, the worker that applies and the postmaster in turn, while orders came by logical replication: all of them came"
+	sql -c 'ALTER SUBSCRIPTION shop DISABLE' -c 'DROP SUBSCRIPTION shop' 2>/dev/null
+	drop_shop faults_logical
+	"$cluster" stop faults_shop 2>/dev/null
+}
+
 for part; do
 	case $part in
-	calls | sqlsmith | cancels | kills | full | standby) "$part" ;;
+	calls | sqlsmith | cancels | kills | full | standby | logical) "$part" ;;
 	*) sed -n '2,6s/^# \{0,1\}//p' "$0" >&2; exit 2 ;;
 	esac
 done
