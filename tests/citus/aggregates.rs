@@ -59,7 +59,9 @@ fn every_aggregate_answers_as_on_one_server() {
     batch(&mut client, SHOP);
     let names: Vec<String> = client
         .query(
-            "SELECT DISTINCT proname::text FROM pg_proc WHERE prokind = 'a' AND pronamespace = 'rfm'::regnamespace",
+            // The triggers of segmentations call _note_customers.
+            "SELECT DISTINCT proname::text FROM pg_proc
+             WHERE prokind = 'a' AND pronamespace = 'rfm'::regnamespace AND proname <> '_note_customers'",
             &[],
         )
         .expect("pg_proc can be read")

@@ -64,6 +64,11 @@ impl Cluster {
         Client::connect(&address(worker, &self.database.name), NoTls).is_ok()
     }
 
+    /// Whether the coordinator does.
+    pub fn coordinator_answers(&self) -> bool {
+        self.answers(&env::var("PGHOST").expect("the coordinator has a socket"))
+    }
+
     fn connect(&self, worker: &str, database: &str) -> Client {
         Client::connect(&address(worker, database), NoTls)
             .unwrap_or_else(|error| panic!("cannot connect to {worker}: {error}"))

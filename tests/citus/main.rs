@@ -6,6 +6,7 @@ mod common;
 
 mod aggregates;
 mod cluster;
+mod commits;
 mod segmentations;
 mod shards;
 mod tracking;
