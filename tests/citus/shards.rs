@@ -247,6 +247,30 @@ fn shards_move_and_servers_come() {
     assert_changes_alike(&mut client, "after a server was added");
 }
 
+/// Where the only attribute is one of first orders, nothing asks of a customer whether there is one.
+#[test]
+fn one_attribute_of_first_orders_is_enough() {
+    let Some(cluster) = Cluster::new("citus_shards_first_order") else { return };
+    let mut client = cluster.client();
+    batch(&mut client, SHOP);
+    for place in ["near", "far"] {
+        batch(
+            &mut client,
+            &format!(
+                "SELECT create_segmentation('{place}', '{place}.orders', as_of => '2026-06-30', order_id => 'order_no',
+                     first_order => '{{shop_id}}')"
+            ),
+        );
+    }
+    assert_alike(&mut client, "as made");
+    for place in ["near", "far"] {
+        let came = "INSERT INTO {}.orders SELECT 9000 + i, 300 + i, '2026-06-29', 10, false, i % 3 FROM generate_series(1, 60) AS i";
+        batch(&mut client, &came.replace("{}", place));
+        batch(&mut client, &format!("SELECT refresh_segmentation('{place}', as_of => '2026-07-31')"));
+    }
+    assert_alike(&mut client, "after orders came");
+}
+
 /// A shop of several tenants, distributed by tenant; keys are texts.
 #[test]
 fn tenants_stay_together() {

@@ -27,20 +27,21 @@ COMMENT ON FUNCTION _dimensions(segmentation_settings, text, boolean) IS
 
 -- For a report by attribute, the join that makes a row of each attribute of a customer, so that ten attributes make ten
 -- times as many rows and not all combinations. A value that is not known is empty. It is a text that no setting of a
--- session changes, of one collation, and short enough for an index. A prospect has no first order, and no row of it.
+-- session changes, of one collation, and short enough for an index. A prospect has no first order, and no row of it;
+-- without first_purchase_on there are no prospects.
 CREATE FUNCTION _each_attribute(s segmentation_settings, alias text, first_purchase_on text, by_attribute boolean)
     RETURNS text
 LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp
 AS $each$
     SELECT CASE WHEN by_attribute THEN format(E'\nJOIN LATERAL (VALUES %s) AS a (attribute, value, is_of_first_order)'
-                                              '\n    ON NOT a.is_of_first_order OR %s IS NOT NULL',
+                                              '\n    ON %s',
         string_agg(format(
             '(%L::pg_catalog.text, left(coalesce(%s, ''''), 200) COLLATE pg_catalog."default", %L::pg_catalog.bool)',
             a.name,
             CASE a.base_type WHEN 'date'::regtype THEN format('to_json(%s.%I) #>> ''{}''', alias, a.name)
                              ELSE format('%s.%I::pg_catalog.text', alias, a.name) END,
             a.source = 'orders'), ', ' ORDER BY a.place),
-        first_purchase_on) ELSE '' END
+        coalesce('NOT a.is_of_first_order OR ' || first_purchase_on || ' IS NOT NULL', 'true')) ELSE '' END
     FROM @extschema@._attribute_columns(s) AS a
 $each$;
 COMMENT ON FUNCTION _each_attribute(segmentation_settings, text, text, boolean) IS
@@ -400,7 +401,7 @@ $sql$(
         @extschema@._status_row(s, 'as_of'), @extschema@._relation(s, 'facts'),
         format(CASE WHEN since IS NULL THEN '%s' ELSE 'greatest(%s, %L)' END,
                '(date_trunc(''month'', (as_of + 1)::timestamp) - interval ''12 months'')::date - 1', since),
-        @extschema@._each_attribute(s, 'f', 'd.to_day', by_attribute),
+        @extschema@._each_attribute(s, 'f', NULL::text, by_attribute),
         CASE WHEN noted THEN E'\n        WHERE ' || @extschema@._is_noted(s, 'f', true) ELSE '' END,
         CASE WHEN t.are_on_shards THEN @extschema@._key_list(s, 'f') || ', ' ELSE '' END,
         CASE WHEN t.are_on_shards THEN t.kinds
@@ -526,7 +527,7 @@ $sql$SELECT %1$sm.first_month, m.months_after, sum(m.customers)::bigint AS custo
     GROUP BY %1$sm.first_month, m.months_after$sql$,
         @extschema@._tenant_column(s, 'c') || CASE WHEN by_attribute THEN 'c.attribute, c.value, ' ELSE '' END,
         d.dimensions, since, @extschema@._relation(s, 'facts'),
-        @extschema@._each_attribute(s, 'f', 'f.as_of', by_attribute),
+        @extschema@._each_attribute(s, 'f', NULL::text, by_attribute),
         CASE WHEN noted THEN E'\n        WHERE ' || @extschema@._is_noted(s, 'f', true) ELSE '' END,
         E'\n        GROUP BY ' || nullif(concat_ws(', ', CASE WHEN @extschema@._is_distributed(s)
                                                        THEN @extschema@._key_list(s, 'f') END,
