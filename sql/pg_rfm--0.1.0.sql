@@ -5168,18 +5168,36 @@ $row$;
 COMMENT ON FUNCTION _status_row(segmentation_settings, text[]) IS
     'Part of segmentations: columns of the status table as a row p to select from.';
 
+-- The same among the columns of a SELECT over a table on shards, a comma before each. What the coordinator sends a worker
+-- to join is taken there for a thousand rows, the status twice for a million: everything after it would be sorted on disk
+-- instead of hashed. Among the columns it is asked for once.
+CREATE FUNCTION _status_list(s segmentation_settings, VARIADIC columns text[]) RETURNS text
+LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp
+AS $list$
+    SELECT string_agg(
+        format(', (SELECT t.%1$I FROM %2$s AS t) AS %1$I', c.name, @extschema@._relation(s, 'status')), ''
+        ORDER BY c.place)
+    FROM unnest(columns) WITH ORDINALITY AS c (name, place)
+$list$;
+COMMENT ON FUNCTION _status_list(segmentation_settings, text[]) IS
+    'Part of segmentations: columns of the status table among those of a SELECT over shards.';
+
 -- `status` is what stands in the place of the status table.
 CREATE FUNCTION _facts_sql(s segmentation_settings, status text DEFAULT NULL) RETURNS text
 LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp
 AS $facts$
 DECLARE
     histories text := @extschema@._relation(s, 'histories');
+    settled text[] := CASE WHEN s.model IS NULL THEN ARRAY['as_of', 'policy'] ELSE ARRAY['as_of', 'policy', 'model'] END;
+    are_settled_by_row boolean := status IS NULL AND @extschema@._is_distributed(s);
+    settled_by_row text := CASE WHEN are_settled_by_row THEN @extschema@._status_list(s, VARIADIC settled) ELSE '' END;
+    p text := CASE WHEN are_settled_by_row THEN 'k' ELSE 'p' END;
     customers text := format(
 $sql$(
     SELECT h.*, NULL::pg_catalog.text AS membership, NULL::pg_catalog.text[] AS channels,
-           NULL::pg_catalog.date AS last_contacted_on
+           NULL::pg_catalog.date AS last_contacted_on%s
     FROM %s AS h
-) AS k$sql$, histories);
+) AS k$sql$, settled_by_row, histories);
     engagement text := 'NULL::@extschema@.engagement_history';
     contacts text := 'NULL::@extschema@.contact_history';
     membership text := 'k.membership';
@@ -5193,7 +5211,7 @@ BEGIN
                        FROM @extschema@._attributes(s) AS a WHERE a.source = 'customers');
         customers := format(
 $sql$(
-    SELECT %1$s, h.history, c.membership, c.channels, c.last_contacted_on%2$s
+    SELECT %1$s, h.history, c.membership, c.channels, c.last_contacted_on%2$s%7$s
     FROM %3$s AS h
     LEFT JOIN %4$s AS c ON %5$s%6$s
 ) AS k$sql$,
@@ -5206,7 +5224,8 @@ $sql$(
     FROM %s AS c
     WHERE NOT EXISTS (SELECT FROM %s AS h WHERE %s)$sql$,
                 @extschema@._key_list(s, 'c'), attributes, @extschema@._relation(s, 'profiles'), histories,
-                @extschema@._same_key(s, 'h', 'c')) END);
+                @extschema@._same_key(s, 'h', 'c')) END,
+            settled_by_row);
     END IF;
     IF s.engagement IS NOT NULL THEN
         engagement := 'coalesce(e.engagement, @extschema@.no_engagement())';
@@ -5221,29 +5240,29 @@ $sql$(
     IF s.membership_log IS NOT NULL THEN
         -- Who stands in the log has the membership that it says, even before her first entry: none is known then.
         membership := 'CASE WHEN m.memberships IS NULL THEN k.membership '
-            'ELSE @extschema@.membership_on(m.memberships, p.as_of) END';
+            || format('ELSE @extschema@.membership_on(m.memberships, %s.as_of) END', p);
         memberships := 'm.memberships';
         joined := joined || format(E'\nLEFT JOIN %s AS m ON %s',
                                    @extschema@._relation(s, 'memberships'), @extschema@._same_key(s, 'm', 'k'));
     END IF;
     IF s.first_order IS NOT NULL THEN
-        joined := joined || format(E'\nLEFT JOIN %s AS o ON %s AND o.first_order_on <= p.as_of',
-                                   @extschema@._relation(s, 'first_orders'), @extschema@._same_key(s, 'o', 'k'));
+        joined := joined || format(E'\nLEFT JOIN %s AS o ON %s AND o.first_order_on <= %s.as_of',
+                                   @extschema@._relation(s, 'first_orders'), @extschema@._same_key(s, 'o', 'k'), p);
     END IF;
     attributes := (SELECT coalesce(string_agg(
                        format(', %s.%I', CASE a.source WHEN 'customers' THEN 'k' ELSE 'o' END, a.name), ''
                        ORDER BY a.place), '')
                    FROM @extschema@._attributes(s) AS a);
     RETURN format(
-$sql$SELECT %s, p.as_of, p.policy, k.history, %s AS engagement, %s AS membership, k.channels, k.last_contacted_on,
-       %s AS contacts, %s AS memberships, %s AS model%s
-FROM %s
-CROSS JOIN %s%s$sql$,
-        @extschema@._key_list(s, 'k'), engagement, membership, contacts, memberships,
-        CASE WHEN s.model IS NULL THEN 'NULL::@extschema@.purchase_model' ELSE 'p.model' END, attributes,
-        coalesce(status || ' AS p', @extschema@._status_row(s, VARIADIC CASE
-            WHEN s.model IS NULL THEN ARRAY['as_of', 'policy'] ELSE ARRAY['as_of', 'policy', 'model'] END)),
-        customers, joined);
+$sql$SELECT %1$s, %2$s.as_of, %2$s.policy, k.history, %3$s AS engagement, %4$s AS membership, k.channels, k.last_contacted_on,
+       %5$s AS contacts, %6$s AS memberships, %7$s AS model%8$s
+FROM %9$s%10$s%11$s$sql$,
+        @extschema@._key_list(s, 'k'), p, engagement, membership, contacts, memberships,
+        CASE WHEN s.model IS NULL THEN 'NULL::@extschema@.purchase_model' ELSE p || '.model' END, attributes, customers,
+        CASE WHEN NOT are_settled_by_row
+             THEN E'\nCROSS JOIN ' || coalesce(status || ' AS p', @extschema@._status_row(s, VARIADIC settled))
+             ELSE '' END,
+        joined);
 END
 $facts$;
 COMMENT ON FUNCTION _facts_sql(segmentation_settings, text) IS
@@ -5451,8 +5470,8 @@ COMMENT ON FUNCTION _segments_sql(segmentation_settings, boolean, text) IS
 -- How many customers moved alike in each of the last twelve months that are over, from the end of the month before to
 -- its own, by tenant and by attribute. Steps of a month keep to the ends of months only if they start on a 31st. If the
 -- first end is no 31st, they start at the end of the month before, which is one, and that extra month is left out. With
--- `since`, the end of a month, none of the months before it. On shards each customer is counted by herself and added to
--- the others of her shard, so that sums come, and no histories.
+-- `since`, the end of a month, none of the months before it. On shards each customer is counted by herself, with the day
+-- that her facts tell, and added to the others of her shard, so that sums come, and no histories.
 CREATE FUNCTION _moves_sql(s segmentation_settings, by_attribute boolean, noted boolean, since date) RETURNS text
 LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp
 AS $moves$
@@ -5464,7 +5483,7 @@ $sql$(
                    f.history, d.stepped_from, d.to_day, interval '1 month', f.policy, f.engagement, f.membership,
                    f.memberships
                ) AS customers
-        FROM (
+        FROM %11$s(
             SELECT e.to_day, e.from_day,
                    CASE WHEN extract(day FROM e.from_day) = 31 THEN e.from_day
                         ELSE date_trunc('month', e.from_day::timestamp)::date - 1 END AS stepped_from
@@ -5473,8 +5492,7 @@ $sql$(
                        %5$s AS from_day
                 FROM %3$s
             ) AS e
-        ) AS d
-        CROSS JOIN %4$s AS f%6$s%7$s
+        ) AS d%4$s%6$s%7$s
         GROUP BY %8$s%2$sd.from_day
     ) AS c
     CROSS JOIN LATERAL unnest(c.customers) AS m
@@ -5482,7 +5500,8 @@ $sql$(
 )$sql$,
         t.dimensions,
         @extschema@._dimensions(s, 'f', by_attribute),
-        @extschema@._status_row(s, 'as_of'), @extschema@._relation(s, 'facts'),
+        CASE WHEN t.are_on_shards THEN '(SELECT f.as_of) AS p' ELSE @extschema@._status_row(s, 'as_of') END,
+        CASE WHEN t.are_on_shards THEN '' ELSE E'\n        CROSS JOIN ' || t.facts END,
         format(CASE WHEN since IS NULL THEN '%s' ELSE 'greatest(%s, %L)' END,
                '(date_trunc(''month'', (as_of + 1)::timestamp) - interval ''12 months'')::date - 1', since),
         @extschema@._each_attribute(s, 'f', NULL::text, by_attribute),
@@ -5491,9 +5510,10 @@ $sql$(
         CASE WHEN t.are_on_shards THEN t.kinds
              || ', sum(m.customers)::bigint AS customers, sum(m.revenue_before) AS revenue_before, '
                 'sum(m.revenue_after) AS revenue_after' ELSE 'm.*' END,
-        CASE WHEN t.are_on_shards THEN E'\n    GROUP BY ' || t.dimensions || t.kinds ELSE '' END)
+        CASE WHEN t.are_on_shards THEN E'\n    GROUP BY ' || t.dimensions || t.kinds ELSE '' END,
+        CASE WHEN t.are_on_shards THEN t.facts || E'\n        CROSS JOIN LATERAL ' ELSE '' END)
     FROM (
-        SELECT @extschema@._is_distributed(s) AS are_on_shards,
+        SELECT @extschema@._is_distributed(s) AS are_on_shards, @extschema@._relation(s, 'facts') || ' AS f' AS facts,
                @extschema@._tenant_column(s, 'c') || CASE WHEN by_attribute THEN 'c.attribute, c.value, ' ELSE '' END
                    AS dimensions,
                'm.from_day, m.to_day, m.from_state, m.to_state, m.from_segment, m.to_segment, m.from_tier, m.to_tier'

@@ -137,6 +137,55 @@ fn every_shard_writes_its_own_rows() {
     }
 }
 
+/// The status, a row that the coordinator sends, would be taken for a thousand by a worker that joins it: what comes after
+/// would be sorted on disk.
+#[test]
+fn no_worker_joins_the_status() {
+    let Some((_cluster, mut client)) = shop("citus_shards_status") else { return };
+    let definition =
+        |client: &mut Client, view: &str| text(client, &format!("SELECT pg_get_viewdef('{view}'::regclass)"));
+    let mut queries = vec!["SELECT customer_id, as_of, policy, model FROM far_facts".to_owned()];
+    for view in ["far_transitions", "far_movement_by", "far_cohorts", "far_cohorts_by"] {
+        queries.push(definition(&mut client, view));
+    }
+    for query in queries {
+        let plan = plan(&mut client, query.trim_end_matches(';'));
+        let (_, on_shards) = plan.split_once("Task Count: 8").expect("every shard has a task");
+        // What follows is read by the coordinator.
+        let rest = ["Distributed Subplan", "Task Count: "].into_iter().filter_map(|next| on_shards.find(next)).min();
+        let on_shards = &on_shards[..rest.unwrap_or(on_shards.len())];
+        let lines: Vec<_> = on_shards.lines().collect();
+        let asked: Vec<_> = lines
+            .windows(2)
+            .filter(|pair| pair[1].contains("Function Scan on pg_catalog.read_intermediate_result"))
+            .collect();
+        assert!(!asked.is_empty(), "{plan}");
+        assert!(asked.iter().all(|pair| pair[0].contains("InitPlan")), "{plan}");
+    }
+}
+
+#[test]
+fn one_attribute_of_first_orders_is_enough() {
+    let Some(cluster) = Cluster::new("citus_shards_attribute") else { return };
+    let mut client = cluster.client();
+    batch(&mut client, SHOP);
+    for place in ["near", "far"] {
+        batch(
+            &mut client,
+            &format!(
+                "SELECT create_segmentation('{place}', '{place}.orders', as_of => '2026-06-30', order_id => 'order_no',
+                     customers => '{place}.customers', first_order => '{{shop_id}}')"
+            ),
+        );
+    }
+    assert!(count(&mut client, "SELECT count(*) FROM far_movement_by") > 0);
+    assert_alike(&mut client, "as made");
+    for place in ["near", "far"] {
+        batch(&mut client, &LIFE[0].replace("{}", place));
+    }
+    assert_alike(&mut client, "after orders came");
+}
+
 #[test]
 fn what_is_dropped_leaves_nothing() {
     let Some((cluster, mut client)) = shop("citus_shards_dropped") else { return };
