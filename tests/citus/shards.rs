@@ -165,28 +165,6 @@ fn no_worker_joins_the_status() {
 }
 
 #[test]
-fn one_attribute_of_first_orders_is_enough() {
-    let Some(cluster) = Cluster::new("citus_shards_attribute") else { return };
-    let mut client = cluster.client();
-    batch(&mut client, SHOP);
-    for place in ["near", "far"] {
-        batch(
-            &mut client,
-            &format!(
-                "SELECT create_segmentation('{place}', '{place}.orders', as_of => '2026-06-30', order_id => 'order_no',
-                     customers => '{place}.customers', first_order => '{{shop_id}}')"
-            ),
-        );
-    }
-    assert!(count(&mut client, "SELECT count(*) FROM far_movement_by") > 0);
-    assert_alike(&mut client, "as made");
-    for place in ["near", "far"] {
-        batch(&mut client, &LIFE[0].replace("{}", place));
-    }
-    assert_alike(&mut client, "after orders came");
-}
-
-#[test]
 fn what_is_dropped_leaves_nothing() {
     let Some((cluster, mut client)) = shop("citus_shards_dropped") else { return };
     let there = "SELECT count(*) FROM pg_class WHERE relname LIKE 'far\\_%'";
