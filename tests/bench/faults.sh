@@ -276,7 +276,7 @@ full() {
 		assert_rebuilt "full: $statement"
 	done
 	[ "$refused" -gt 0 ] || die 'full: the disk was never full'
-	[ "$(logged '^XX|PANIC|was terminated by signal')" = 0 ] || die 'full: an internal error'
+	assert_healthy full
 	report full "$tries refreshes, builds and changes of settings on a small disk, $refused of them refused because it was full, $finished not"
 	drop_shop faults_full
 	sql -d postgres -c 'DROP TABLESPACE small'
@@ -377,7 +377,10 @@ logical() {
 
 for part; do
 	case $part in
-	calls | sqlsmith | cancels | kills | full | standby | logical) "$part" ;;
+	calls | sqlsmith | cancels | kills | full | standby | logical)
+		as_server truncate -s 0 "$log" # what an earlier part did on purpose is not a fault of this one
+		"$part"
+		;;
 	*) sed -n '2,6s/^# \{0,1\}//p' "$0" >&2; exit 2 ;;
 	esac
 done
