@@ -266,11 +266,12 @@ impl Outlook {
         let [first, gone, end] = [bends[0], bends[1], days].map(|day| (day / scale).ln_1p());
         let (mut at_end, mut sum) = (0.0, 0.0);
         for (from, to, steepest) in [(0.0, first, 0.0), (first, gone, leaving.steepness(bends[1])), (gone, end, 0.0)] {
-            let panels = [steepest * (to - from) / 4.0, (to - from) / 3.0, per_day * days / 4.0];
-            let panels = panels.into_iter().fold(1.0, f64::max).ceil() as u32;
             if from == to {
                 continue;
             }
+            // Narrow enough for the nodes to follow what is left of her, of the days and of the discount.
+            let panels = [steepest * (to - from) / 4.0, (to - from) / 3.0, per_day * days / 4.0];
+            let panels = panels.into_iter().fold(1.0, f64::max).ceil() as u32;
             sum += integral(nodes, panels, to - from, |places| {
                 let times = exp_m1(places.map(|place| from + place)).map(|grown| scale * grown);
                 let expected = match &self.alive {
