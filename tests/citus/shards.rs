@@ -290,6 +290,7 @@ fn one_attribute_of_first_orders_is_enough() {
         );
     }
     assert_alike(&mut client, "as made");
+    assert!(count(&mut client, "SELECT count(*) FROM far_movement_by") > 0);
     for place in ["near", "far"] {
         let came = "INSERT INTO {}.orders SELECT 9000 + i, 300 + i, '2026-06-29', 10, false, i % 3 FROM generate_series(1, 60) AS i";
         batch(&mut client, &came.replace("{}", place));
