@@ -2,7 +2,9 @@
 
 use crate::common::*;
 use postgres::NoTls;
-use std::env;
+use std::process::Command;
+use std::time::Duration;
+use std::{env, fs, thread};
 
 /// The coordinator's database, with workers of the same name, Citus, and pg_rfm in schema `rfm`.
 pub struct Cluster {
@@ -59,19 +61,60 @@ impl Cluster {
         self.connect(worker, &self.database.name)
     }
 
-    /// Whether a worker takes connections.
-    pub fn answers(&self, worker: &str) -> bool {
-        Client::connect(&address(worker, &self.database.name), NoTls).is_ok()
-    }
-
-    /// Whether the coordinator does.
+    /// Whether the coordinator takes connections.
     pub fn coordinator_answers(&self) -> bool {
         self.answers(&env::var("PGHOST").expect("the coordinator has a socket"))
+    }
+
+    fn answers(&self, server: &str) -> bool {
+        Client::connect(&address(server, &self.database.name), NoTls).is_ok()
+    }
+
+    /// Kills the second worker and all of its sessions.
+    pub fn kill_second_worker(&self) {
+        let data = text(&mut self.worker(&self.workers[1]), "SELECT current_setting('data_directory')");
+        let postmaster = fs::read_to_string(format!("{data}/postmaster.pid")).expect("the worker runs");
+        kill(postmaster.lines().next().expect("its first line is its process"));
+    }
+
+    /// Starts it again. Its processes go only when they see that it went.
+    pub fn start_second_worker(&self) {
+        wait_until("the worker comes back", || {
+            Command::new("tests/support/cluster.sh")
+                .args(["start", "citus_worker_2"])
+                .output()
+                .expect("cluster.sh starts");
+            self.answers(&self.workers[1])
+        });
     }
 
     fn connect(&self, worker: &str, database: &str) -> Client {
         Client::connect(&address(worker, database), NoTls)
             .unwrap_or_else(|error| panic!("cannot connect to {worker}: {error}"))
+    }
+}
+
+/// Ends a process that cannot help it.
+pub fn kill(process: &str) {
+    run(Command::new("kill").args(["-9", process]));
+}
+
+/// Waits until it is so, for half a minute at most.
+#[track_caller]
+pub fn wait_until(what: &str, mut is_so: impl FnMut() -> bool) {
+    for _ in 0..600 {
+        if is_so() {
+            return;
+        }
+        thread::sleep(Duration::from_millis(50));
+    }
+    panic!("never: {what}");
+}
+
+/// Runs SQL for both schemas of [`SHOP`]: `{}` stands for the schema, and for the segmentation of its tables.
+pub fn for_both(client: &mut Client, sql: &str) {
+    for place in ["near", "far"] {
+        batch(client, &sql.replace("{}", place));
     }
 }
 

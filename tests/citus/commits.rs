@@ -4,10 +4,7 @@
 //! PostgreSQL waits for a standby after a commit, or what it prepares, is written and before anybody hears of it: with the name of
 //! one that is not there a server stops just then.
 
-use std::fs;
-use std::process::Command;
 use std::thread;
-use std::time::Duration;
 
 use crate::cluster::*;
 use crate::common::*;
@@ -20,21 +17,6 @@ fn stop_at_commits(server: &mut Client) {
 fn go_on(server: &mut Client) {
     batch(server, "ALTER SYSTEM RESET synchronous_standby_names");
     batch(server, "SELECT pg_reload_conf()");
-}
-
-fn kill(process: &str) {
-    run(Command::new("kill").args(["-9", process]));
-}
-
-#[track_caller]
-fn wait_until(what: &str, mut reached: impl FnMut() -> bool) {
-    for _ in 0..600 {
-        if reached() {
-            return;
-        }
-        thread::sleep(Duration::from_millis(50));
-    }
-    panic!("never: {what}");
 }
 
 /// Waits until a session of this database stopped at a commit, or at what it prepares.
@@ -57,32 +39,16 @@ fn kill_coordinator(cluster: &Cluster) -> Client {
     cluster.client()
 }
 
-fn kill_worker(cluster: &Cluster, worker: &str) {
-    let data = text(&mut cluster.worker(worker), "SELECT current_setting('data_directory')");
-    let postmaster = fs::read_to_string(format!("{data}/postmaster.pid")).expect("the worker runs");
-    kill(postmaster.lines().next().expect("its first line is its process"));
-    wait_until("the worker comes back", || {
-        Command::new("tests/support/cluster.sh").args(["start", "citus_worker_2"]).output().expect("cluster.sh starts");
-        cluster.answers(worker)
-    });
-}
-
 fn prepared(cluster: &Cluster, worker: &str) -> i64 {
     let prepared = "SELECT count(*) FROM pg_prepared_xacts WHERE database = current_database()";
     count(&mut cluster.worker(worker), prepared)
 }
 
-/// Orders that come to both shops: `number` tells them from others.
-fn orders_come(client: &mut Client, number: i32) {
-    for place in ["near", "far"] {
-        batch(
-            client,
-            &format!(
-                "INSERT INTO {place}.orders SELECT {number}000 + i, i * 3, '2026-06-29', 10.5 + i, false, 1
-                 FROM generate_series(1, 150) AS i"
-            ),
-        );
-    }
+/// The same orders come to both shops.
+fn orders_come(client: &mut Client, first_number: i32) {
+    let came =
+        "INSERT INTO {}.orders SELECT # + i, i * 3, '2026-06-29', 10.5 + i, false, 1 FROM generate_series(1, 150) AS i";
+    for_both(client, &came.replace('#', &first_number.to_string()));
 }
 
 #[test]
@@ -97,15 +63,10 @@ fn a_commit_in_two_phases_is_done_or_undone_everywhere() {
     }
     let mut client = cluster.client();
     batch(&mut client, SHOP);
-    for place in ["near", "far"] {
-        batch(
-            &mut client,
-            &format!(
-                "SELECT create_segmentation('{place}', '{place}.orders', as_of => '2026-06-30', order_id => 'order_no',
-                     customers => '{place}.customers')"
-            ),
-        );
-    }
+    for_both(
+        &mut client,
+        "SELECT create_segmentation('{}', '{}.orders', as_of => '2026-06-30', order_id => 'order_no', customers => '{}.customers')",
+    );
     let [first, second] = [&cluster.workers[0], &cluster.workers[1]];
     let refresh_far = || {
         let mut client = cluster.client();
@@ -113,7 +74,7 @@ fn a_commit_in_two_phases_is_done_or_undone_everywhere() {
     };
 
     // All workers prepared, and the coordinator died before it committed.
-    orders_come(&mut client, 9);
+    orders_come(&mut client, 9000);
     stop_at_commits(&mut cluster.worker(second));
     thread::scope(|scope| {
         let refresh = scope.spawn(refresh_far);
@@ -127,13 +88,11 @@ fn a_commit_in_two_phases_is_done_or_undone_everywhere() {
     batch(&mut client, "SELECT recover_prepared_transactions()");
     assert_eq!(prepared(&cluster, first) + prepared(&cluster, second), 0);
     assert_alike(&mut client, "undone");
-    for place in ["near", "far"] {
-        batch(&mut client, &format!("SELECT refresh_segmentation('{place}')"));
-    }
+    for_both(&mut client, "SELECT refresh_segmentation('{}')");
     assert_alike(&mut client, "after it was undone");
 
     // The coordinator committed, and died before it told the workers.
-    orders_come(&mut client, 10);
+    orders_come(&mut client, 10000);
     batch(&mut client, "SELECT refresh_segmentation('near')");
     stop_at_commits(&mut client);
     thread::scope(|scope| {
@@ -149,13 +108,14 @@ fn a_commit_in_two_phases_is_done_or_undone_everywhere() {
     assert_alike(&mut client, "committed after all");
 
     // The coordinator committed, and a worker died before it heard of it.
-    orders_come(&mut client, 11);
+    orders_come(&mut client, 11000);
     batch(&mut client, "SELECT refresh_segmentation('near')");
     stop_at_commits(&mut client);
     thread::scope(|scope| {
         let refresh = scope.spawn(refresh_far);
         wait_for_stop(&mut cluster.client());
-        kill_worker(&cluster, second);
+        cluster.kill_second_worker();
+        cluster.start_second_worker();
         go_on(&mut client);
         assert!(refresh.join().expect("the thread ends"), "it is committed");
     });

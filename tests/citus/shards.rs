@@ -1,10 +1,7 @@
 //! Segmentations whose tables are distributed like the orders: what they hold, where it is computed, and what becomes of it
 //! when servers fail, come and go.
 
-use std::fs;
-use std::process::Command;
 use std::thread;
-use std::time::Duration;
 
 use crate::cluster::*;
 use crate::common::*;
@@ -200,7 +197,6 @@ fn a_refresh_whose_worker_died_wrote_nothing() {
         ),
     );
     let mut blocker = cluster.worker(worker);
-    let data = text(&mut blocker, "SELECT current_setting('data_directory')");
     let mut watch = cluster.worker(worker);
     let lock = format!("SET citus.enable_manual_changes_to_shards = on; BEGIN; LOCK TABLE {shard} IN EXCLUSIVE MODE");
     batch(&mut blocker, &lock);
@@ -209,29 +205,16 @@ fn a_refresh_whose_worker_died_wrote_nothing() {
         let refresh = scope.spawn(move || client.batch_execute("SELECT refresh_segmentation('far')").is_err());
         let waits = "SELECT count(*) FROM pg_locks WHERE NOT granted";
         let written = "SELECT count(*) FROM pg_locks WHERE relation::regclass::text LIKE '%far_histories%' AND granted";
-        for _ in 0..600 {
-            if count(&mut watch, waits) > 0 {
-                break;
-            }
-            thread::sleep(Duration::from_millis(50));
-        }
+        wait_until("the refresh waits", || count(&mut watch, waits) > 0);
         assert!(count(&mut watch, written) > 0, "histories are written by then");
-        let postmaster = fs::read_to_string(format!("{data}/postmaster.pid")).expect("the worker runs");
-        let postmaster = postmaster.lines().next().expect("its first line is its process").to_owned();
-        run(Command::new("kill").args(["-9", &postmaster]));
+        cluster.kill_second_worker();
         assert!(refresh.join().expect("the thread ends"), "the refresh failed");
     });
-    // Its processes go when they see that it went.
-    while !cluster.answers(worker) {
-        Command::new("tests/support/cluster.sh").args(["start", "citus_worker_2"]).output().expect("cluster.sh starts");
-        thread::sleep(Duration::from_millis(200));
-    }
+    cluster.start_second_worker();
     let mut client = cluster.client();
     batch(&mut client, "SELECT recover_prepared_transactions()");
     assert_alike(&mut client, "nothing of the refresh is there");
-    for place in ["near", "far"] {
-        batch(&mut client, &format!("SELECT refresh_segmentation('{place}')"));
-    }
+    for_both(&mut client, "SELECT refresh_segmentation('{}')");
     assert_alike(&mut client, "after the next one");
     assert_changes_alike(&mut client, "after the next one");
 }
@@ -246,12 +229,7 @@ fn shards_move_and_servers_come() {
     let shard = count(&mut client, &shard);
     let moved = format!("SELECT citus_move_shard_placement({shard}, '{from}', 5432, '{to}', 5432, 'block_writes')");
     batch(&mut client, &moved);
-    let both = |client: &mut Client, happens: &str| {
-        for schema in ["near", "far"] {
-            batch(client, &happens.replace("{}", schema));
-        }
-    };
-    both(&mut client, LIFE[0]);
+    for_both(&mut client, LIFE[0]);
     assert_alike(&mut client, "after a shard was moved");
     // What is refreshed meanwhile waits, or is waited for.
     batch(&mut client, &format!("SELECT citus_add_node('{}', 5432)", cluster.spare));
@@ -269,7 +247,7 @@ fn shards_move_and_servers_come() {
     );
     assert!(count(&mut client, &there) > 0, "the new server has shards");
     batch(&mut client, "SELECT refresh_segmentation('near', as_of => '2026-07-01')");
-    both(&mut client, LIFE[1]);
+    for_both(&mut client, LIFE[1]);
     assert_alike(&mut client, "after a server was added");
     assert_changes_alike(&mut client, "after a server was added");
 }
@@ -280,22 +258,17 @@ fn one_attribute_of_first_orders_is_enough() {
     let Some(cluster) = Cluster::new("citus_shards_first_order") else { return };
     let mut client = cluster.client();
     batch(&mut client, SHOP);
-    for place in ["near", "far"] {
-        batch(
-            &mut client,
-            &format!(
-                "SELECT create_segmentation('{place}', '{place}.orders', as_of => '2026-06-30', order_id => 'order_no',
-                     first_order => '{{shop_id}}')"
-            ),
-        );
-    }
+    for_both(
+        &mut client,
+        "SELECT create_segmentation('{}', '{}.orders', as_of => '2026-06-30', order_id => 'order_no', first_order => '{shop_id}')",
+    );
     assert_alike(&mut client, "as made");
     assert!(count(&mut client, "SELECT count(*) FROM far_movement_by") > 0);
-    for place in ["near", "far"] {
-        let came = "INSERT INTO {}.orders SELECT 9000 + i, 300 + i, '2026-06-29', 10, false, i % 3 FROM generate_series(1, 60) AS i";
-        batch(&mut client, &came.replace("{}", place));
-        batch(&mut client, &format!("SELECT refresh_segmentation('{place}', as_of => '2026-07-31')"));
-    }
+    for_both(
+        &mut client,
+        "INSERT INTO {}.orders SELECT 9000 + i, 300 + i, '2026-06-29', 10, false, i % 3 FROM generate_series(1, 60) AS i;
+         SELECT refresh_segmentation('{}', as_of => '2026-07-31')",
+    );
     assert_alike(&mut client, "after orders came");
 }
 
