@@ -42,6 +42,11 @@ CREATE FUNCTION _note_everybody(notes oid, changed_source text) RETURNS void
 COMMENT ON FUNCTION _note_everybody(oid, text) IS
     'Part of segmentations: notes everybody of a source in a table that _lock_and_check_notes has locked.';
 
+CREATE FUNCTION _few(customers bigint) RETURNS bigint
+    AS 'MODULE_PATHNAME', 'few_wrapper' LANGUAGE c IMMUTABLE STRICT PARALLEL SAFE;
+COMMENT ON FUNCTION _few(bigint) IS
+    'Part of segmentations: up to how many of so many customers are evaluated by themselves.';
+
 CREATE FUNCTION _note_customer(
     internal, notes oid, customers oid, changed_source text, changed_from date, VARIADIC keys "any"
 )
@@ -53,8 +58,8 @@ CREATE FUNCTION _write_notes(internal) RETURNS void
     AS 'MODULE_PATHNAME', 'write_notes_wrapper' LANGUAGE c VOLATILE;
 COMMENT ON FUNCTION _write_notes(internal) IS 'Part of segmentations: the last function of _note_customers.';
 
--- An aggregate, because each customer is noted once and all of them are written together. Where they are more than a tenth of the
--- rows of customers, a table, a row for everybody is written instead.
+-- An aggregate, because each customer is noted once and all of them are written together. Where they are more than a few of
+-- the rows of customers, a table, a row for everybody is written instead.
 CREATE AGGREGATE _note_customers(notes oid, customers oid, changed_source text, changed_from date, VARIADIC keys "any") (
     SFUNC = _note_customer, STYPE = internal, FINALFUNC = _write_notes, FINALFUNC_MODIFY = READ_WRITE
 );
@@ -1954,6 +1959,12 @@ CREATE  FUNCTION "f_score"(
 IMMUTABLE PARALLEL SAFE COST 50
 LANGUAGE c /* Rust */
 AS 'MODULE_PATHNAME', 'f_score_wrapper';
+/* </end connected objects> */
+
+/* <begin connected objects> */
+-- src/sql/notes.rs
+-- pg_rfm::sql::notes::few
+-- Skipped due to `#[pgrx(sql = false)]`
 /* </end connected objects> */
 
 /* <begin connected objects> */
@@ -5154,33 +5165,25 @@ $noted$;
 COMMENT ON FUNCTION _is_noted(segmentation_settings, text, boolean) IS
     'Part of segmentations: the condition that a row is of a customer whom the refresh that is running evaluates.';
 
--- What the status table says, to select from: one row p of these columns. Each is a subquery of its own. Joined to the
--- customers, the table would be read again for each of them by a parallel worker (before PostgreSQL 18), so that none
--- would be taken.
-CREATE FUNCTION _status_row(s segmentation_settings, VARIADIC columns text[]) RETURNS text
+-- What the status table says, as columns of a SELECT. Each is a subquery of its own. Joined to the customers, the table
+-- would be read again for each of them by a parallel worker (before PostgreSQL 18), so that none would be taken.
+CREATE FUNCTION _status_columns(s segmentation_settings, VARIADIC columns text[]) RETURNS text
 LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp
-AS $row$
-    SELECT format('(SELECT %s) AS p', string_agg(
-        format('(SELECT t.%1$I FROM %2$s AS t) AS %1$I', c.name, @extschema@._relation(s, 'status')), ', '
-        ORDER BY c.place))
-    FROM unnest(columns) WITH ORDINALITY AS c (name, place)
-$row$;
-COMMENT ON FUNCTION _status_row(segmentation_settings, text[]) IS
-    'Part of segmentations: columns of the status table as a row p to select from.';
-
--- The same among the columns of a SELECT over a table on shards, a comma before each. What the coordinator sends a worker
--- to join is taken there for a thousand rows, the status twice for a million: everything after it would be sorted on disk
--- instead of hashed. Among the columns it is asked for once.
-CREATE FUNCTION _status_list(s segmentation_settings, VARIADIC columns text[]) RETURNS text
-LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp
-AS $list$
+AS $columns$
     SELECT string_agg(
-        format(', (SELECT t.%1$I FROM %2$s AS t) AS %1$I', c.name, @extschema@._relation(s, 'status')), ''
+        format('(SELECT t.%1$I FROM %2$s AS t) AS %1$I', c.name, @extschema@._relation(s, 'status')), ', '
         ORDER BY c.place)
     FROM unnest(columns) WITH ORDINALITY AS c (name, place)
-$list$;
-COMMENT ON FUNCTION _status_list(segmentation_settings, text[]) IS
-    'Part of segmentations: columns of the status table among those of a SELECT over shards.';
+$columns$;
+COMMENT ON FUNCTION _status_columns(segmentation_settings, text[]) IS
+    'Part of segmentations: columns of the status table as columns of a SELECT.';
+
+-- The same to select from: one row p.
+CREATE FUNCTION _status_row(s segmentation_settings, VARIADIC columns text[]) RETURNS text
+LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp
+AS $row$ SELECT format('(SELECT %s) AS p', @extschema@._status_columns(s, VARIADIC columns)) $row$;
+COMMENT ON FUNCTION _status_row(segmentation_settings, text[]) IS
+    'Part of segmentations: columns of the status table as a row p to select from.';
 
 -- `status` is what stands in the place of the status table.
 CREATE FUNCTION _facts_sql(s segmentation_settings, status text DEFAULT NULL) RETURNS text
@@ -5189,15 +5192,19 @@ AS $facts$
 DECLARE
     histories text := @extschema@._relation(s, 'histories');
     settled text[] := CASE WHEN s.model IS NULL THEN ARRAY['as_of', 'policy'] ELSE ARRAY['as_of', 'policy', 'model'] END;
-    are_settled_by_row boolean := status IS NULL AND @extschema@._is_distributed(s);
-    settled_by_row text := CASE WHEN are_settled_by_row THEN @extschema@._status_list(s, VARIADIC settled) ELSE '' END;
-    p text := CASE WHEN are_settled_by_row THEN 'k' ELSE 'p' END;
+    -- A row p to join; but what the coordinator sends a worker to join is taken there for a thousand rows, the status twice
+    -- for a million, and everything after it sorted on disk. On shards they stand among the columns of k.
+    on_shards boolean := status IS NULL AND @extschema@._is_distributed(s);
+    settled_columns text := CASE WHEN on_shards THEN ', ' || @extschema@._status_columns(s, VARIADIC settled) ELSE '' END;
+    settled_row text := CASE WHEN on_shards THEN '' ELSE E'\nCROSS JOIN '
+        || coalesce(status || ' AS p', @extschema@._status_row(s, VARIADIC settled)) END;
+    settled_by text := CASE WHEN on_shards THEN 'k' ELSE 'p' END;
     customers text := format(
 $sql$(
     SELECT h.*, NULL::pg_catalog.text AS membership, NULL::pg_catalog.text[] AS channels,
            NULL::pg_catalog.date AS last_contacted_on%s
     FROM %s AS h
-) AS k$sql$, settled_by_row, histories);
+) AS k$sql$, settled_columns, histories);
     engagement text := 'NULL::@extschema@.engagement_history';
     contacts text := 'NULL::@extschema@.contact_history';
     membership text := 'k.membership';
@@ -5225,7 +5232,7 @@ $sql$(
     WHERE NOT EXISTS (SELECT FROM %s AS h WHERE %s)$sql$,
                 @extschema@._key_list(s, 'c'), attributes, @extschema@._relation(s, 'profiles'), histories,
                 @extschema@._same_key(s, 'h', 'c')) END,
-            settled_by_row);
+            settled_columns);
     END IF;
     IF s.engagement IS NOT NULL THEN
         engagement := 'coalesce(e.engagement, @extschema@.no_engagement())';
@@ -5240,14 +5247,15 @@ $sql$(
     IF s.membership_log IS NOT NULL THEN
         -- Who stands in the log has the membership that it says, even before her first entry: none is known then.
         membership := 'CASE WHEN m.memberships IS NULL THEN k.membership '
-            || format('ELSE @extschema@.membership_on(m.memberships, %s.as_of) END', p);
+            || format('ELSE @extschema@.membership_on(m.memberships, %s.as_of) END', settled_by);
         memberships := 'm.memberships';
         joined := joined || format(E'\nLEFT JOIN %s AS m ON %s',
                                    @extschema@._relation(s, 'memberships'), @extschema@._same_key(s, 'm', 'k'));
     END IF;
     IF s.first_order IS NOT NULL THEN
         joined := joined || format(E'\nLEFT JOIN %s AS o ON %s AND o.first_order_on <= %s.as_of',
-                                   @extschema@._relation(s, 'first_orders'), @extschema@._same_key(s, 'o', 'k'), p);
+                                   @extschema@._relation(s, 'first_orders'), @extschema@._same_key(s, 'o', 'k'),
+                                   settled_by);
     END IF;
     attributes := (SELECT coalesce(string_agg(
                        format(', %s.%I', CASE a.source WHEN 'customers' THEN 'k' ELSE 'o' END, a.name), ''
@@ -5257,12 +5265,9 @@ $sql$(
 $sql$SELECT %1$s, %2$s.as_of, %2$s.policy, k.history, %3$s AS engagement, %4$s AS membership, k.channels, k.last_contacted_on,
        %5$s AS contacts, %6$s AS memberships, %7$s AS model%8$s
 FROM %9$s%10$s%11$s$sql$,
-        @extschema@._key_list(s, 'k'), p, engagement, membership, contacts, memberships,
-        CASE WHEN s.model IS NULL THEN 'NULL::@extschema@.purchase_model' ELSE p || '.model' END, attributes, customers,
-        CASE WHEN NOT are_settled_by_row
-             THEN E'\nCROSS JOIN ' || coalesce(status || ' AS p', @extschema@._status_row(s, VARIADIC settled))
-             ELSE '' END,
-        joined);
+        @extschema@._key_list(s, 'k'), settled_by, engagement, membership, contacts, memberships,
+        CASE WHEN s.model IS NULL THEN 'NULL::@extschema@.purchase_model' ELSE settled_by || '.model' END, attributes,
+        customers, settled_row, joined);
 END
 $facts$;
 COMMENT ON FUNCTION _facts_sql(segmentation_settings, text) IS
@@ -8736,13 +8741,6 @@ $track$;
 COMMENT ON FUNCTION _keep_tracking(segmentation_settings) IS
     'Part of segmentations: puts the triggers on the shop''s tables where they are missing.';
 
--- Up to how many customers are evaluated by themselves: more of them take longer than everybody together.
-CREATE FUNCTION _few(customers bigint) RETURNS bigint
-LANGUAGE sql IMMUTABLE PARALLEL SAFE SET search_path = pg_catalog, pg_temp
-AS $few$ SELECT 1000 + customers / 10 $few$;
-COMMENT ON FUNCTION _few(bigint) IS
-    'Part of segmentations: up to how many of so many customers are evaluated by themselves.';
-
 -- Takes all notes. Returns the sources of which all rows are read; of the others only those of the customers noted.
 -- Notes are marked first and deleted when everything is up to date, so that notes written meanwhile stay. Of a source
 -- other than the orders with many notes, as where it was loaded anew, the rows are compared instead, which finds those
@@ -9662,7 +9660,7 @@ BEGIN
             contributed := @extschema@._contributed_before(s, before.as_of, noted > 0);
         END IF;
     END IF;
-    tables := @extschema@._refresh_tables(s, read_whole, noted > 0 IS NOT FALSE);
+    tables := @extschema@._refresh_tables(s, read_whole, (noted > 0) IS NOT FALSE);
     IF contributed IS NOT NULL AND @extschema@._earlier_rows_came(s) THEN
         contributed := '{}'; -- what they contributed to their months is not known any more: these reports are computed anew
     END IF;

@@ -95,9 +95,15 @@ unsafe fn write_everybody(table: pg_sys::Relation, source: &str) {
     }
 }
 
-/// Of how many customers a statement may change something before everybody is noted: a refresh evaluates everybody then anyway, as
-/// `_few` says, and reads all rows about as fast. A table that was never analyzed, or is none, sets no limit.
-fn few(customers: Option<pg_sys::Oid>) -> usize {
+/// (customers): up to how many of so many customers are evaluated by themselves: more of them take longer than everybody together.
+#[pg_extern(sql = false)]
+fn few(customers: i64) -> i64 {
+    1000 + customers / 10
+}
+
+/// Of how many customers of a table a statement may change something before everybody is noted: a refresh evaluates everybody then
+/// anyway, and reads all rows about as fast. A table that was never analyzed, or is none, sets no limit.
+fn few_of(customers: Option<pg_sys::Oid>) -> usize {
     // SAFETY: a row of pg_class is live until it is released.
     let rows = customers.and_then(|table| unsafe {
         let class = pg_sys::SearchSysCache1(pg_sys::SysCacheIdentifier::RELOID as c_int, table.into());
@@ -106,9 +112,9 @@ fn few(customers: Option<pg_sys::Oid>) -> usize {
         }
         let rows = (*pg_sys::heap_tuple_get_struct::<pg_sys::FormData_pg_class>(class)).reltuples;
         pg_sys::ReleaseSysCache(class);
-        (rows >= 0.0).then_some(rows as usize)
+        (rows >= 0.0).then_some(rows as i64)
     });
-    rows.map_or(usize::MAX, |rows| 1000 + rows / 10)
+    rows.map_or(usize::MAX, |rows| few(rows) as usize)
 }
 
 /// (state, notes oid, customers oid, source, day, key, ...): notes that source changed of a customer from a day on.
@@ -181,7 +187,7 @@ impl Noted {
                 source: read(fcinfo, 3).unwrap_or_else(|| refuse()),
                 keys: keys.collect(),
                 days: HashMap::new(),
-                left: Some(few(read(fcinfo, 2))),
+                left: Some(few_of(read(fcinfo, 2))),
                 held: 0,
                 most: pg_sys::work_mem as usize * 1024,
                 slots: Vec::new(),

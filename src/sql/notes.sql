@@ -15,6 +15,11 @@ CREATE FUNCTION _note_everybody(notes oid, changed_source text) RETURNS void
 COMMENT ON FUNCTION _note_everybody(oid, text) IS
     'Part of segmentations: notes everybody of a source in a table that _lock_and_check_notes has locked.';
 
+CREATE FUNCTION _few(customers bigint) RETURNS bigint
+    AS 'MODULE_PATHNAME', 'few_wrapper' LANGUAGE c IMMUTABLE STRICT PARALLEL SAFE;
+COMMENT ON FUNCTION _few(bigint) IS
+    'Part of segmentations: up to how many of so many customers are evaluated by themselves.';
+
 CREATE FUNCTION _note_customer(
     internal, notes oid, customers oid, changed_source text, changed_from date, VARIADIC keys "any"
 )
@@ -26,8 +31,8 @@ CREATE FUNCTION _write_notes(internal) RETURNS void
     AS 'MODULE_PATHNAME', 'write_notes_wrapper' LANGUAGE c VOLATILE;
 COMMENT ON FUNCTION _write_notes(internal) IS 'Part of segmentations: the last function of _note_customers.';
 
--- An aggregate, because each customer is noted once and all of them are written together. Where they are more than a tenth of the
--- rows of customers, a table, a row for everybody is written instead.
+-- An aggregate, because each customer is noted once and all of them are written together. Where they are more than a few of
+-- the rows of customers, a table, a row for everybody is written instead.
 CREATE AGGREGATE _note_customers(notes oid, customers oid, changed_source text, changed_from date, VARIADIC keys "any") (
     SFUNC = _note_customer, STYPE = internal, FINALFUNC = _write_notes, FINALFUNC_MODIFY = READ_WRITE
 );

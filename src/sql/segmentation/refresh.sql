@@ -448,7 +448,7 @@ BEGIN
             contributed := @extschema@._contributed_before(s, before.as_of, noted > 0);
         END IF;
     END IF;
-    tables := @extschema@._refresh_tables(s, read_whole, noted > 0 IS NOT FALSE);
+    tables := @extschema@._refresh_tables(s, read_whole, (noted > 0) IS NOT FALSE);
     IF contributed IS NOT NULL AND @extschema@._earlier_rows_came(s) THEN
         contributed := '{}'; -- what they contributed to their months is not known any more: these reports are computed anew
     END IF;

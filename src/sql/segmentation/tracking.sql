@@ -469,13 +469,6 @@ $track$;
 COMMENT ON FUNCTION _keep_tracking(segmentation_settings) IS
     'Part of segmentations: puts the triggers on the shop''s tables where they are missing.';
 
--- Up to how many customers are evaluated by themselves: more of them take longer than everybody together.
-CREATE FUNCTION _few(customers bigint) RETURNS bigint
-LANGUAGE sql IMMUTABLE PARALLEL SAFE SET search_path = pg_catalog, pg_temp
-AS $few$ SELECT 1000 + customers / 10 $few$;
-COMMENT ON FUNCTION _few(bigint) IS
-    'Part of segmentations: up to how many of so many customers are evaluated by themselves.';
-
 -- Takes all notes. Returns the sources of which all rows are read; of the others only those of the customers noted.
 -- Notes are marked first and deleted when everything is up to date, so that notes written meanwhile stay. Of a source
 -- other than the orders with many notes, as where it was loaded anew, the rows are compared instead, which finds those

@@ -70,33 +70,25 @@ $noted$;
 COMMENT ON FUNCTION _is_noted(segmentation_settings, text, boolean) IS
     'Part of segmentations: the condition that a row is of a customer whom the refresh that is running evaluates.';
 
--- What the status table says, to select from: one row p of these columns. Each is a subquery of its own. Joined to the
--- customers, the table would be read again for each of them by a parallel worker (before PostgreSQL 18), so that none
--- would be taken.
-CREATE FUNCTION _status_row(s segmentation_settings, VARIADIC columns text[]) RETURNS text
+-- What the status table says, as columns of a SELECT. Each is a subquery of its own. Joined to the customers, the table
+-- would be read again for each of them by a parallel worker (before PostgreSQL 18), so that none would be taken.
+CREATE FUNCTION _status_columns(s segmentation_settings, VARIADIC columns text[]) RETURNS text
 LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp
-AS $row$
-    SELECT format('(SELECT %s) AS p', string_agg(
-        format('(SELECT t.%1$I FROM %2$s AS t) AS %1$I', c.name, @extschema@._relation(s, 'status')), ', '
-        ORDER BY c.place))
-    FROM unnest(columns) WITH ORDINALITY AS c (name, place)
-$row$;
-COMMENT ON FUNCTION _status_row(segmentation_settings, text[]) IS
-    'Part of segmentations: columns of the status table as a row p to select from.';
-
--- The same among the columns of a SELECT over a table on shards, a comma before each. What the coordinator sends a worker
--- to join is taken there for a thousand rows, the status twice for a million: everything after it would be sorted on disk
--- instead of hashed. Among the columns it is asked for once.
-CREATE FUNCTION _status_list(s segmentation_settings, VARIADIC columns text[]) RETURNS text
-LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp
-AS $list$
+AS $columns$
     SELECT string_agg(
-        format(', (SELECT t.%1$I FROM %2$s AS t) AS %1$I', c.name, @extschema@._relation(s, 'status')), ''
+        format('(SELECT t.%1$I FROM %2$s AS t) AS %1$I', c.name, @extschema@._relation(s, 'status')), ', '
         ORDER BY c.place)
     FROM unnest(columns) WITH ORDINALITY AS c (name, place)
-$list$;
-COMMENT ON FUNCTION _status_list(segmentation_settings, text[]) IS
-    'Part of segmentations: columns of the status table among those of a SELECT over shards.';
+$columns$;
+COMMENT ON FUNCTION _status_columns(segmentation_settings, text[]) IS
+    'Part of segmentations: columns of the status table as columns of a SELECT.';
+
+-- The same to select from: one row p.
+CREATE FUNCTION _status_row(s segmentation_settings, VARIADIC columns text[]) RETURNS text
+LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp
+AS $row$ SELECT format('(SELECT %s) AS p', @extschema@._status_columns(s, VARIADIC columns)) $row$;
+COMMENT ON FUNCTION _status_row(segmentation_settings, text[]) IS
+    'Part of segmentations: columns of the status table as a row p to select from.';
 
 -- `status` is what stands in the place of the status table.
 CREATE FUNCTION _facts_sql(s segmentation_settings, status text DEFAULT NULL) RETURNS text
@@ -105,15 +97,19 @@ AS $facts$
 DECLARE
     histories text := @extschema@._relation(s, 'histories');
     settled text[] := CASE WHEN s.model IS NULL THEN ARRAY['as_of', 'policy'] ELSE ARRAY['as_of', 'policy', 'model'] END;
-    are_settled_by_row boolean := status IS NULL AND @extschema@._is_distributed(s);
-    settled_by_row text := CASE WHEN are_settled_by_row THEN @extschema@._status_list(s, VARIADIC settled) ELSE '' END;
-    p text := CASE WHEN are_settled_by_row THEN 'k' ELSE 'p' END;
+    -- A row p to join; but what the coordinator sends a worker to join is taken there for a thousand rows, the status twice
+    -- for a million, and everything after it sorted on disk. On shards they stand among the columns of k.
+    on_shards boolean := status IS NULL AND @extschema@._is_distributed(s);
+    settled_columns text := CASE WHEN on_shards THEN ', ' || @extschema@._status_columns(s, VARIADIC settled) ELSE '' END;
+    settled_row text := CASE WHEN on_shards THEN '' ELSE E'\nCROSS JOIN '
+        || coalesce(status || ' AS p', @extschema@._status_row(s, VARIADIC settled)) END;
+    settled_by text := CASE WHEN on_shards THEN 'k' ELSE 'p' END;
     customers text := format(
 $sql$(
     SELECT h.*, NULL::pg_catalog.text AS membership, NULL::pg_catalog.text[] AS channels,
            NULL::pg_catalog.date AS last_contacted_on%s
     FROM %s AS h
-) AS k$sql$, settled_by_row, histories);
+) AS k$sql$, settled_columns, histories);
     engagement text := 'NULL::@extschema@.engagement_history';
     contacts text := 'NULL::@extschema@.contact_history';
     membership text := 'k.membership';
@@ -141,7 +137,7 @@ $sql$(
     WHERE NOT EXISTS (SELECT FROM %s AS h WHERE %s)$sql$,
                 @extschema@._key_list(s, 'c'), attributes, @extschema@._relation(s, 'profiles'), histories,
                 @extschema@._same_key(s, 'h', 'c')) END,
-            settled_by_row);
+            settled_columns);
     END IF;
     IF s.engagement IS NOT NULL THEN
         engagement := 'coalesce(e.engagement, @extschema@.no_engagement())';
@@ -156,14 +152,15 @@ $sql$(
     IF s.membership_log IS NOT NULL THEN
         -- Who stands in the log has the membership that it says, even before her first entry: none is known then.
         membership := 'CASE WHEN m.memberships IS NULL THEN k.membership '
-            || format('ELSE @extschema@.membership_on(m.memberships, %s.as_of) END', p);
+            || format('ELSE @extschema@.membership_on(m.memberships, %s.as_of) END', settled_by);
         memberships := 'm.memberships';
         joined := joined || format(E'\nLEFT JOIN %s AS m ON %s',
                                    @extschema@._relation(s, 'memberships'), @extschema@._same_key(s, 'm', 'k'));
     END IF;
     IF s.first_order IS NOT NULL THEN
         joined := joined || format(E'\nLEFT JOIN %s AS o ON %s AND o.first_order_on <= %s.as_of',
-                                   @extschema@._relation(s, 'first_orders'), @extschema@._same_key(s, 'o', 'k'), p);
+                                   @extschema@._relation(s, 'first_orders'), @extschema@._same_key(s, 'o', 'k'),
+                                   settled_by);
     END IF;
     attributes := (SELECT coalesce(string_agg(
                        format(', %s.%I', CASE a.source WHEN 'customers' THEN 'k' ELSE 'o' END, a.name), ''
@@ -173,12 +170,9 @@ $sql$(
 $sql$SELECT %1$s, %2$s.as_of, %2$s.policy, k.history, %3$s AS engagement, %4$s AS membership, k.channels, k.last_contacted_on,
        %5$s AS contacts, %6$s AS memberships, %7$s AS model%8$s
 FROM %9$s%10$s%11$s$sql$,
-        @extschema@._key_list(s, 'k'), p, engagement, membership, contacts, memberships,
-        CASE WHEN s.model IS NULL THEN 'NULL::@extschema@.purchase_model' ELSE p || '.model' END, attributes, customers,
-        CASE WHEN NOT are_settled_by_row
-             THEN E'\nCROSS JOIN ' || coalesce(status || ' AS p', @extschema@._status_row(s, VARIADIC settled))
-             ELSE '' END,
-        joined);
+        @extschema@._key_list(s, 'k'), settled_by, engagement, membership, contacts, memberships,
+        CASE WHEN s.model IS NULL THEN 'NULL::@extschema@.purchase_model' ELSE settled_by || '.model' END, attributes,
+        customers, settled_row, joined);
 END
 $facts$;
 COMMENT ON FUNCTION _facts_sql(segmentation_settings, text) IS
