@@ -38,7 +38,11 @@ impl Step {
 
     /// The day so many steps after another one, if the calendar has it.
     pub fn times(self, from: Day, n: u32) -> Option<Day> {
-        let months = from.date()?.checked_add_months(Months::new(self.months.checked_mul(n)?))?;
+        self.times_from(from.date()?, n)
+    }
+
+    fn times_from(self, from: NaiveDate, n: u32) -> Option<Day> {
+        let months = from.checked_add_months(Months::new(self.months.checked_mul(n)?))?;
         let date: NaiveDate = months.checked_add_days(Days::new(u64::from(self.days) * u64::from(n)))?;
         Some(Day::of(date))
     }
@@ -57,7 +61,8 @@ pub fn days_between(from: Day, to: Day, step: Step) -> Result<impl Iterator<Item
     }
     from.checked()?;
     to.checked()?;
-    let days = (0..).map_while(move |n| step.times(from, n).filter(|&day| day <= to));
+    let first = from.date();
+    let days = (0..).map_while(move |n| step.times_from(first?, n).filter(|&day| day <= to));
     // Counted only where it can matter: no month is shorter than 28 days.
     let shortest = i64::from(step.months) * 28 + i64::from(step.days);
     if to.days_since(from) / shortest >= MAX_STEPS as i64 && days.clone().take(MAX_STEPS + 1).count() > MAX_STEPS {

@@ -25,7 +25,7 @@ pub struct CohortCount {
 
 /// The first day of the month of the first purchase, and how many months after it they bought; `None` counts all customers of
 /// the cohort.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 #[repr(C)]
 pub struct CohortKey {
     first_month: Day,

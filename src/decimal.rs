@@ -14,9 +14,24 @@ use crate::error::{Error, ErrorKind, Result, shown};
 /// The most decimals an amount may have.
 pub const MAX_SCALE: u8 = 20;
 
+const POWERS_OF_TEN: [i128; 39] = {
+    let mut powers = [1; 39];
+    let mut n = 1;
+    while n < powers.len() {
+        powers[n] = powers[n - 1] * 10;
+        n += 1;
+    }
+    powers
+};
+
 /// `10^n` for n up to 38, the largest power that fits.
 pub(crate) fn power_of_ten(n: u8) -> i128 {
-    10i128.pow(u32::from(n))
+    POWERS_OF_TEN[usize::from(n)]
+}
+
+/// A mantissa with so many more decimals; `None` where it does not fit. Most need no more: multiplying takes long.
+fn with_decimals(mantissa: i128, more: u8) -> Option<i128> {
+    if more == 0 { Some(mantissa) } else { mantissa.checked_mul(power_of_ten(more)) }
 }
 
 /// The error for an amount, or a sum of amounts, that does not fit.
@@ -63,10 +78,7 @@ impl Decimal {
     /// # Errors
     /// [`ErrorKind::NumberOutOfRange`] when it does not fit.
     pub fn mantissa_at(self, scale: u8) -> Result<i128> {
-        if scale == self.scale {
-            return Ok(self.mantissa);
-        }
-        self.mantissa.checked_mul(power_of_ten(scale - self.scale)).ok_or_else(amount_out_of_range)
+        with_decimals(self.mantissa, scale - self.scale).ok_or_else(amount_out_of_range)
     }
 
     /// `numerator / denominator` rounded once, half away from zero, to `scale` decimals; the denominator is positive.
@@ -183,7 +195,7 @@ impl PartialOrd for Decimal {
 impl Ord for Decimal {
     fn cmp(&self, other: &Self) -> Ordering {
         let scale = self.scale.max(other.scale);
-        let mantissa = |value: &Decimal| value.mantissa.checked_mul(power_of_ten(scale - value.scale));
+        let mantissa = |value: &Decimal| with_decimals(value.mantissa, scale - value.scale);
         match (mantissa(self), mantissa(other)) {
             (Some(one), Some(other)) => one.cmp(&other),
             _ => self.parts().cmp(&other.parts()), // the same with divisions, which are slow but never overflow

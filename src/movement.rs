@@ -46,11 +46,24 @@ pub struct Movement<'a> {
     pub revenue_after: Decimal,
 }
 
-/// The sum of all amounts after the day `after`, up to `to`.
-fn revenue(h: &PurchaseHistory, after: Day, to: Day) -> Decimal {
-    let until = h.until(to);
-    let entries = &until[until.partition_point(|entry| entry.day <= after)..];
-    Decimal::new(entries.iter().map(|entry| entry.amount).sum(), h.scale())
+/// The sums of all amounts around ever later days: each entry is met once on the way, however many days there are.
+struct Revenues<'a> {
+    history: &'a PurchaseHistory,
+    /// How many entries lie before the last day that was asked for, or on it.
+    passed: usize,
+}
+
+impl Revenues<'_> {
+    /// The sums of the entries after `start`, up to `middle`, and of those after it, up to `end`.
+    fn around(&mut self, start: Day, middle: Day, end: Day) -> (Decimal, Decimal) {
+        let entries = self.history.days();
+        self.passed += entries[self.passed..].iter().take_while(|entry| entry.day <= middle).count();
+        let (before, after) = entries.split_at(self.passed);
+        let before = before.iter().rev().take_while(|entry| entry.day > start);
+        let after = after.iter().take_while(|entry| entry.day <= end);
+        let sum = |amounts| Decimal::new(amounts, self.history.scale());
+        (sum(before.map(|entry| entry.amount).sum()), sum(after.map(|entry| entry.amount).sum()))
+    }
 }
 
 /// The movements from each of these days to the next; the days go forward. Who is still a prospect on the later day has
@@ -62,6 +75,7 @@ pub fn movements<'a>(
     mut days: impl Iterator<Item = Day>,
     customer_on: impl FnMut(Day) -> Customer<'a>,
 ) -> impl Iterator<Item = Movement<'a>> {
+    let mut revenues = Revenues { history: h, passed: 0 };
     let mut labels_on = asked_when_due(customer_on, Labels::of);
     let mut next = move || days.next().map(|day| (day, labels_on(day)));
     let mut earlier = next();
@@ -69,9 +83,9 @@ pub fn movements<'a>(
         let later = next()?;
         Some((earlier.replace(later)?, later))
     });
-    steps.filter(|(_, (_, after))| after.state != LifecycleState::Prospect).map(|((from, before), (to, after))| {
+    steps.filter(|(_, (_, after))| after.state != LifecycleState::Prospect).map(move |((from, before), (to, after))| {
         let start = from.plus(-to.days_since(from)).unwrap_or(Day::MIN);
-        let (revenue_before, revenue_after) = (revenue(h, start, from), revenue(h, from, to));
+        let (revenue_before, revenue_after) = revenues.around(start, from, to);
         Movement { from, to, before, after, revenue_before, revenue_after }
     })
 }

@@ -1,5 +1,7 @@
 //! Rows of many customers that are alike, counted together with their revenue.
 
+use std::hash::Hash;
+
 use crate::bytes::Reader;
 use crate::decimal::{Decimal, amount_out_of_range};
 use crate::error::Result;
@@ -7,7 +9,7 @@ use crate::error::Result;
 /// Sums of rows that are alike. Revenues are in units of `10^-scale`, a scale that all have that are counted together.
 pub trait Tally: Copy {
     /// In what rows are alike, in the order in which they are told.
-    type Key: Ord;
+    type Key: Ord + Hash;
 
     /// In what its rows are alike.
     fn key(&self) -> Self::Key;

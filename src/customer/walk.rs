@@ -46,19 +46,21 @@ impl<'a> Walk<'a> {
     /// The customer on a day. It takes the time of the entries since the day before it that was asked for last; an earlier day
     /// begins anew.
     pub fn on(&mut self, as_of: Day) -> Customer<'a> {
-        let until = self.history.until(as_of).len();
-        if until < self.counted {
+        let is_earlier = self.history.days()[..self.counted].last().is_some_and(|entry| entry.day > as_of);
+        if is_earlier {
             *self = Walk::new(Some(self.history), self.policy, self.engagement, self.memberships);
         }
-        self.count_entries(until);
+        self.count_entries(as_of);
         let Walk { history, policy, engagement, memberships, .. } = *self;
         let rhythm = self.gaps.rhythm(&policy.lifecycle, memberships.on(as_of));
         let money = (self.purchases.clone(), self.amount);
         Customer::walked_to(as_of, history, policy, engagement, memberships, money, rhythm)
     }
 
-    fn count_entries(&mut self, until: usize) {
-        for entry in &self.history.days()[self.counted..until] {
+    fn count_entries(&mut self, as_of: Day) {
+        let coming = &self.history.days()[self.counted..];
+        for entry in coming.iter().take_while(|entry| entry.day <= as_of) {
+            self.counted += 1;
             self.amount += entry.amount;
             if !entry.is_purchase_day() {
                 continue;
@@ -71,7 +73,6 @@ impl<'a> Walk<'a> {
             }
             Purchases::count(&mut self.purchases, entry);
         }
-        self.counted = until;
     }
 }
 

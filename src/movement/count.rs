@@ -12,7 +12,7 @@ use crate::vip::VipTier;
 
 /// [`Labels`] as numbers: the places of the state and the tier in their lists, and that of the segment among the policy's,
 /// from 1; 0 is that of a prospect.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 #[repr(C)]
 struct Places {
     segment: u32,
@@ -43,7 +43,7 @@ impl Places {
 }
 
 /// From which day to which day, and what customers are called on them.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 #[repr(C)]
 pub struct Move {
     from: Day,

@@ -1,8 +1,10 @@
 //! The state of an aggregate that counts rows of many customers together: what it is asked, and what is alike.
 
+use std::hash::{Hash, Hasher};
 use std::marker::PhantomData;
 
 use pgrx::pg_sys;
+use rustc_hash::FxHasher;
 
 use super::buffer::{self, Buffer, PlainData};
 use super::call::{aggregate_context, argument, call_site};
@@ -50,7 +52,18 @@ pub struct TalliesHeader<T: Counted> {
     pub rest: T::Rest,
     /// The decimals of all revenues.
     pub scale: u8,
+    /// Where the tally of a key may stand among the items, by the hash of the key.
+    places: [u16; PLACES],
     tallies: PhantomData<T>,
+}
+
+/// So many keys are found without counting everything together: two thousand bytes of a state.
+const PLACES: usize = 1024;
+
+impl<T: Counted> TalliesHeader<T> {
+    fn new(question: Question, rest: T::Rest, scale: u8) -> Self {
+        TalliesHeader { question, rest, scale, places: [0; PLACES], tallies: PhantomData }
+    }
 }
 
 // SAFETY: plain parts.
@@ -66,11 +79,17 @@ pub type Tallies<T> = Buffer<TalliesHeader<T>>;
 const FIRST_BYTES: usize = 8192;
 
 impl<T: Counted> Tallies<T> {
-    /// Adds a tally, with revenues of the state's decimals.
+    /// Adds a tally, with revenues of the state's decimals. Where its key has none yet, or another key took its place, it
+    /// stands for itself until everything is counted together.
     ///
     /// # Errors
     /// Those of [`Tally::add`].
     pub fn add(&mut self, tally: T) -> Result<()> {
+        let key = tally.key();
+        let place = self.header().places[place_of(&key)];
+        if let Some(known) = self.items_mut::<T>().get_mut(usize::from(place)).filter(|known| known.key() == key) {
+            return known.add(&tally);
+        }
         if self.is_full_for::<T>() {
             let before = self.byte_len();
             self.count_together()?;
@@ -78,13 +97,25 @@ impl<T: Counted> Tallies<T> {
                 self.reserve(before);
             }
         }
+        let last = self.items::<T>().len();
         self.push(tally);
+        self.remember(&key, last);
         Ok(())
+    }
+
+    fn remember(&mut self, key: &T::Key, place: usize) {
+        if let Ok(place) = u16::try_from(place) {
+            self.header().places[place_of(key)] = place;
+        }
     }
 
     fn count_together(&mut self) -> Result<()> {
         let kept = count_together(self.items_mut::<T>())?;
         self.truncate::<T>(kept);
+        for place in 0..kept {
+            let key = self.items::<T>()[place].key();
+            self.remember(&key, place);
+        }
         Ok(())
     }
 
@@ -109,6 +140,12 @@ impl<T: Counted> Tallies<T> {
     }
 }
 
+fn place_of(key: &impl Hash) -> usize {
+    let mut hasher = FxHasher::default();
+    key.hash(&mut hasher);
+    hasher.finish() as usize % PLACES
+}
+
 /// The state of a call: that of its first argument, or a new one, which is asked the same.
 ///
 /// # Safety
@@ -121,14 +158,14 @@ pub unsafe fn tallies_or_new<T: Counted>(fcinfo: pg_sys::FunctionCallInfo, asked
             None => {
                 let context = aggregate_context(fcinfo);
                 let question = call_site(fcinfo, |_| Documents::default()).keep((*fcinfo).flinfo, asked);
-                Tallies::new(context, TalliesHeader { question, rest, scale: 0, tallies: PhantomData }, FIRST_BYTES)
+                Tallies::new(context, TalliesHeader::new(question, rest, 0), FIRST_BYTES)
             }
         }
     };
-    let header: TalliesHeader<T> = *state.header();
+    let &mut TalliesHeader { question, rest: of_group, .. } = state.header();
     let [day, document, others] = T::NAMES;
-    asked.check_same(header.question, day, document).or_raise();
-    check_same(others, rest, header.rest).or_raise();
+    asked.check_same(question, day, document).or_raise();
+    check_same(others, rest, of_group).or_raise();
     state
 }
 
@@ -141,7 +178,7 @@ pub unsafe fn combine<T: Counted>(fcinfo: pg_sys::FunctionCallInfo) -> Option<Ra
     unsafe {
         let Some(other) = argument(fcinfo, 1) else { return argument(fcinfo, 0).map(RawDatum) };
         let mut other = Tallies::<T>::from_datum(other);
-        let TalliesHeader { question, rest, scale, .. } = *other.header();
+        let &mut TalliesHeader { question, rest, scale, .. } = other.header();
         let mut state = tallies_or_new::<T>(fcinfo, Asked::from(question), rest);
         state.add_all(scale, other.items()).or_raise();
         Some(RawDatum(state.as_datum()))
@@ -158,7 +195,7 @@ pub unsafe fn serialize<T: Counted>(fcinfo: pg_sys::FunctionCallInfo) -> Option<
         aggregate_context(fcinfo);
         let mut state = Tallies::<T>::from_datum(argument(fcinfo, 0)?);
         state.count_together().or_raise();
-        let TalliesHeader { question, rest, scale, .. } = *state.header();
+        let &mut TalliesHeader { question, rest, scale, .. } = state.header();
         let mut bytes = T::KIND.head().to_vec();
         question.write(&mut bytes);
         bytes.push(scale);
@@ -181,7 +218,7 @@ pub unsafe fn deserialize<T: Counted>(fcinfo: pg_sys::FunctionCallInfo) -> Optio
         let body = T::KIND.body(bytes).or_raise();
         let (asked, counted) = Asked::read(body).ok_or_else(|| T::KIND.refused()).or_raise();
         let (rest, scale, tallies) = read_counted::<T>(counted).or_raise();
-        let header: TalliesHeader<T> = TalliesHeader { question: asked.copied(), rest, scale, tallies: PhantomData };
+        let header: TalliesHeader<T> = TalliesHeader::new(asked.copied(), rest, scale);
         let mut state = Tallies::new(pg_sys::CurrentMemoryContext, header, FIRST_BYTES);
         state.extend(&tallies);
         Some(RawDatum(state.as_datum()))
